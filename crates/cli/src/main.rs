@@ -1,0 +1,2 @@
+//! The custodia command.
+fn main() {}

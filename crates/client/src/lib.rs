@@ -1,0 +1,1 @@
+//! The Rust client: knows the shard map, goes straight to the leader.

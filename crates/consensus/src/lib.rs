@@ -1,0 +1,1 @@
+//! Many Raft groups in one process: propose, read, snapshot, directory.

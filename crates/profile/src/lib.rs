@@ -1,0 +1,1 @@
+//! The pure law: records, consent decision, merge.

@@ -1,0 +1,31 @@
+//! Generated stubs of the public (`custodia.v1`) and the node-to-node (`custodia.internal.v1`) gRPC interfaces.
+//!
+//! The sources are the `.proto` files under `proto/`; their comments are the reference.
+#![expect(
+    missing_docs,
+    unused_qualifications,
+    unreachable_pub,
+    clippy::all,
+    clippy::indexing_slicing,
+    clippy::wildcard_enum_match_arm,
+    clippy::missing_errors_doc,
+    clippy::too_many_lines,
+    clippy::allow_attributes_without_reason,
+    reason = "generated code; the .proto files carry the documentation"
+)]
+
+/// The public API.
+pub mod v1 {
+    tonic::include_proto!("custodia.v1");
+}
+
+/// Node to node.
+pub mod internal {
+    /// Version 1.
+    pub mod v1 {
+        tonic::include_proto!("custodia.internal.v1");
+    }
+}
+
+/// The encoded descriptors of all files, for gRPC reflection.
+pub const FILE_DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/custodia.bin"));

@@ -1,0 +1,1 @@
+//! Sealing: the key tree and authenticated encryption of every value at rest.

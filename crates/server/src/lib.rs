@@ -1,0 +1,1 @@
+//! The node: gRPC over TLS, authorisation, routing, configuration.

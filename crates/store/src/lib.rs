@@ -1,0 +1,1 @@
+//! Bytes on disk: the shared Raft log and the state engines.

@@ -1,0 +1,1 @@
+//! Whole-cluster behaviour: the sandbox that starts real nodes, and the tests on it.
