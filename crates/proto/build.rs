@@ -1,5 +1,7 @@
 //! Compiles `proto/` with protox, so that no `protoc` has to be installed.
 
+use prost::Message as _;
+
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let root = std::path::Path::new("../../proto");
     let files = [
@@ -12,9 +14,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("cargo:rerun-if-changed=../../proto");
     let descriptors = protox::compile(files, [root])?;
     let out = std::path::PathBuf::from(std::env::var("OUT_DIR")?);
-    tonic_prost_build::configure()
-        .bytes(".custodia.internal.v1")
-        .file_descriptor_set_path(out.join("custodia.bin"))
-        .compile_fds(descriptors)?;
+    tonic_prost_build::configure().bytes(".custodia.internal.v1").compile_fds(descriptors.clone())?;
+    std::fs::write(out.join("custodia.bin"), descriptors.encode_to_vec())?;
     Ok(())
 }

@@ -4,10 +4,7 @@
 #![expect(
     missing_docs,
     unused_qualifications,
-    unreachable_pub,
     clippy::all,
-    clippy::indexing_slicing,
-    clippy::wildcard_enum_match_arm,
     clippy::missing_errors_doc,
     clippy::too_many_lines,
     clippy::allow_attributes_without_reason,
