@@ -1,1 +1,29 @@
-//! The node: gRPC over TLS, authorisation, routing, configuration.
+//! The node: one port, TLS 1.3, callers identified and authorised, calls routed to the customer's shard.
+//!
+//! ```text
+//! listener ── TLS handshake ── connection (identity parsed once) ── admission ── router ── service ── consensus
+//!  run.rs       accept.rs        identity.rs, tokens.rs             admission.rs  router.rs  service/
+//!                                                                   authorisation.rs, limits.rs, metrics.rs
+//! other nodes:  peer.rs, both sides of custodia.internal.v1.PeerService
+//! ```
+//!
+//! A handler finds in the extensions of its request: [`Caller`], [`Deadline`], and in the peer service [`PeerNode`].
+//! Nothing reaches a handler that the table in `authorisation.rs` does not allow.
+
+use custodia_profile::NodeId;
+
+mod config;
+mod error;
+mod identity;
+mod keys;
+mod limits;
+mod service;
+
+pub use config::{Config, LogConfig, LogFormat, LogLevel, StateEngineName, TimingConfig, TlsFiles, TokenFile};
+pub use error::{ConfigError, ServerError, TlsError};
+pub use identity::{Caller, Identity, PeerNode, Role, RoleSet, UnknownRole};
+pub use limits::Limits;
+
+/// When the caller stops waiting. In the extensions of every request that reaches a handler.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Deadline(pub tokio::time::Instant);

@@ -1,0 +1,250 @@
+//! The configuration of one node: a TOML file, parsed and checked whole before anything is opened or bound.
+//! An unknown key, a missing one, or a value out of bounds refuses to start and says which key.
+//!
+//! Every key is documented at its field; the defaults are those of the `Default` implementations here and in
+//! [`crate::limits`]. Relative paths are relative to the folder of the configuration file.
+
+use std::{
+    net::SocketAddr,
+    num::NonZeroU32,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use serde::Deserialize;
+
+use crate::{
+    error::ConfigError,
+    limits::{Limits, within},
+};
+
+/// The configuration file.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// The node's number in the cluster, from 1. Never reused for another data folder. Required.
+    pub node_id: NonZeroU32,
+    /// Address and port on which the node serves clients and other nodes. Port 0 picks a free one. Required.
+    pub listen: SocketAddr,
+    /// `host:port` under which the other nodes and clients reach this one; port 0 stands for the bound port.
+    /// Default: `listen`, which then must not be an unspecified address (0.0.0.0).
+    pub advertise: Option<String>,
+    /// The folder that holds everything the node keeps. Made if absent. Required.
+    pub data_dir: PathBuf,
+    /// What keeps the state on disk: `fjall` or `sled`. A data folder stays with its engine. Default `fjall`.
+    #[serde(default)]
+    pub state_engine: StateEngineName,
+    /// Memory for the engine's cache, in bytes. Default 256 MiB; at least 8 MiB.
+    #[serde(default = "default_cache_bytes")]
+    pub cache_bytes: u64,
+    /// The file with the root keys (owner-only mode). Required.
+    pub root_key_file: PathBuf,
+    /// Certificates. Required.
+    pub tls: TlsFiles,
+    /// Bearer tokens. Default: none, and every client needs a certificate.
+    pub tokens: Option<TokenFile>,
+    /// See [`Limits`].
+    #[serde(default)]
+    pub limits: Limits,
+    /// See [`LogConfig`].
+    #[serde(default)]
+    pub log: LogConfig,
+    /// Address and port of the Prometheus endpoint, which has no TLS and no authentication: keep it on loopback or
+    /// behind a proxy. Port 0 picks a free one. Default: off.
+    pub metrics_listen: Option<SocketAddr>,
+    /// Serve gRPC reflection, for development. Default false.
+    #[serde(default)]
+    pub reflection: bool,
+    /// See [`TimingConfig`].
+    #[serde(default)]
+    pub timing: TimingConfig,
+}
+
+/// `state_engine`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum StateEngineName {
+    /// The default.
+    #[default]
+    Fjall,
+    /// The alternative.
+    Sled,
+}
+
+/// `[tls]`: PEM files.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TlsFiles {
+    /// The authorities that sign clients' and nodes' certificates. Required.
+    pub ca: PathBuf,
+    /// The node's certificate, then its intermediates. It serves clients and calls other nodes, and carries the URI
+    /// `spiffe://custodia/node/<node_id>`. Required.
+    pub certificate: PathBuf,
+    /// Its private key. Required.
+    pub key: PathBuf,
+}
+
+/// `[tokens]`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TokenFile {
+    /// A TOML file with one `[[token]]` table per token: `name`, `roles`, and `sha256` (hex, of the token). With it, a
+    /// client without a certificate may call with `authorization: Bearer TOKEN`. Required in this section.
+    pub file: PathBuf,
+}
+
+/// `[log]`: records on standard error.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LogConfig {
+    /// `text` for people or `json` for programs. Default `text`.
+    pub format: LogFormat,
+    /// `error`, `warn`, `info`, `debug` or `trace`. Default `info`.
+    pub level: LogLevel,
+}
+
+/// `log.format`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// One line per record, for people.
+    #[default]
+    Text,
+    /// One JSON object per line.
+    Json,
+}
+
+/// `log.level`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogLevel {
+    /// What needs somebody to act.
+    Error,
+    /// And what may soon.
+    Warn,
+    /// And what happened.
+    #[default]
+    Info,
+    /// And why.
+    Debug,
+    /// And everything.
+    Trace,
+}
+
+/// `[timing]`: of consensus and of the drain, in milliseconds. The same on every node.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TimingConfig {
+    /// A leader's heartbeat. Default 250; 20 to 5,000.
+    pub heartbeat_ms: u64,
+    /// Shortest wait for a leader before an election. Default 750; at least 3 heartbeats.
+    pub election_min_ms: u64,
+    /// Longest such wait; the spread keeps candidates apart. Also the wait of a restarted node before it votes
+    /// again. Default 1,500; at least 4/3 of `election_min_ms`, at most 60,000.
+    pub election_max_ms: u64,
+    /// How long a stopping node waits for its calls in flight. Default 10,000; at most 300,000.
+    pub drain_ms: u64,
+}
+
+impl Default for TimingConfig {
+    fn default() -> Self {
+        Self { heartbeat_ms: 250, election_min_ms: 750, election_max_ms: 1_500, drain_ms: 10_000 }
+    }
+}
+
+impl TimingConfig {
+    /// [`Self::drain_ms`].
+    pub const fn drain(&self) -> Duration {
+        Duration::from_millis(self.drain_ms)
+    }
+
+    fn validate(&self) -> Result<(), ConfigError> {
+        within("timing.heartbeat_ms", self.heartbeat_ms, 20, 5_000)?;
+        within("timing.election_min_ms", self.election_min_ms, self.heartbeat_ms.saturating_mul(3), 45_000)?;
+        within(
+            "timing.election_max_ms",
+            self.election_max_ms,
+            self.election_min_ms.div_ceil(3).saturating_mul(4),
+            60_000,
+        )?;
+        within("timing.drain_ms", self.drain_ms, 0, 300_000)
+    }
+}
+
+const fn default_cache_bytes() -> u64 {
+    256 << 20
+}
+
+impl Config {
+    /// Reads, parses and checks a file.
+    ///
+    /// # Errors
+    /// See [`ConfigError`].
+    pub fn load(path: &Path) -> Result<Self, ConfigError> {
+        let text = std::fs::read_to_string(path)
+            .map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })?;
+        Self::parse(&text, path.parent().unwrap_or_else(|| Path::new("")))
+    }
+
+    /// Parses and checks a text; `folder` is what its relative paths are relative to.
+    ///
+    /// # Errors
+    /// See [`ConfigError`].
+    pub fn parse(text: &str, folder: &Path) -> Result<Self, ConfigError> {
+        let mut config: Self = toml::from_str(text)
+            .map_err(|error| ConfigError::Syntax(error.to_string().trim_end().to_owned()))?;
+        config.validate()?;
+        config.resolve(folder);
+        Ok(config)
+    }
+
+    /// Where others reach a node that has bound `bound`.
+    pub fn advertised(&self, bound: SocketAddr) -> String {
+        match self.advertise.as_deref().map(|address| address.rsplit_once(':')) {
+            Some(Some((host, "0"))) => format!("{host}:{}", bound.port()),
+            Some(Some((host, port))) => format!("{host}:{port}"),
+            Some(None) | None => bound.to_string(),
+        }
+    }
+
+    fn validate(&self) -> Result<(), ConfigError> {
+        match &self.advertise {
+            Some(address) => validate_advertise(address)?,
+            None if self.listen.ip().is_unspecified() => {
+                return Err(invalid("advertise", "is required where `listen` is an unspecified address"));
+            }
+            None => {}
+        }
+        within("cache_bytes", self.cache_bytes, 8 << 20, 1 << 44)?;
+        if self.metrics_listen.is_some_and(|metrics| metrics.port() != 0 && metrics == self.listen) {
+            return Err(invalid("metrics_listen", "must differ from `listen`"));
+        }
+        self.limits.validate()?;
+        self.timing.validate()
+    }
+
+    fn resolve(&mut self, folder: &Path) {
+        let tokens = self.tokens.as_mut().map(|tokens| &mut tokens.file);
+        let tls = &mut self.tls;
+        let paths =
+            [&mut self.data_dir, &mut self.root_key_file, &mut tls.ca, &mut tls.certificate, &mut tls.key];
+        for path in paths.into_iter().chain(tokens) {
+            *path = folder.join(&*path);
+        }
+    }
+}
+
+fn invalid(key: &'static str, reason: &str) -> ConfigError {
+    ConfigError::Invalid { key, reason: reason.to_owned() }
+}
+
+fn validate_advertise(address: &str) -> Result<(), ConfigError> {
+    let Some((host, port)) = address.rsplit_once(':') else {
+        return Err(invalid("advertise", "must be host:port"));
+    };
+    let bare = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host);
+    if port.parse::<u16>().is_err() || rustls_pki_types::ServerName::try_from(bare).is_err() {
+        return Err(invalid("advertise", "must be host:port"));
+    }
+    Ok(())
+}

@@ -1,0 +1,1 @@
+//! The keys of the shards that this node leads.

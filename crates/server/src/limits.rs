@@ -1,0 +1,111 @@
+//! Every limit of a node that can be set, each named and documented here and nowhere else; what the data model
+//! itself bounds (observations of a call, bytes of a value) stands in `custodia-profile`.
+//!
+//! Over a limit comes RESOURCE_EXHAUSTED or INVALID_ARGUMENT with the limit's name, which is the key in `[limits]`.
+
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use crate::error::ConfigError;
+
+/// `[limits]` of the configuration.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// Largest request message, in bytes. Default 4 MiB; 64 KiB to 64 MiB.
+    pub message_bytes_max: usize,
+    /// Largest response message, in bytes. Default 16 MiB; 64 KiB to 64 MiB.
+    pub response_bytes_max: usize,
+    /// Most ids in one BatchGetProfiles. Default 500; 1 to 500.
+    pub batch_ids_max: usize,
+    /// Requests of one IngestProfiles stream that are worked on at a time. Default 64; 1 to 1,024.
+    pub stream_window: usize,
+    /// Calls in flight on one connection of a client. Default 512; 1 to 65,536.
+    pub connection_calls_max: usize,
+    /// Calls in flight on the node, all clients together. Default 4,096; 1 to 1,048,576.
+    pub node_calls_max: usize,
+    /// Calls in flight from other nodes. Apart from `node_calls_max`, so that clients cannot starve the
+    /// cluster's own work. Default 16,384; 64 to 1,048,576.
+    pub peer_calls_max: usize,
+    /// Open connections. Over it new ones are closed at once. Default 4,096; 8 to 1,048,576.
+    pub connections_max: usize,
+    /// TLS handshakes under way. Over it new connections wait in the kernel's queue. Default 256; 1 to 65,536.
+    pub handshakes_max: usize,
+    /// A TLS handshake that has not ended after so many milliseconds is given up. Default 5,000; 100 to 60,000.
+    pub handshake_timeout_ms: u64,
+    /// The deadline of a call that states none, in milliseconds. Default 10,000; 1 to `deadline_max_ms`.
+    pub deadline_default_ms: u64,
+    /// The longest deadline of a call, in milliseconds; a longer one is cut to it. Streams have no deadline but
+    /// the one that their caller states. Default 60,000; 100 to 3,600,000.
+    pub deadline_max_ms: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            message_bytes_max: 4 << 20,
+            response_bytes_max: 16 << 20,
+            batch_ids_max: 500,
+            stream_window: 64,
+            connection_calls_max: 512,
+            node_calls_max: 4_096,
+            peer_calls_max: 16_384,
+            connections_max: 4_096,
+            handshakes_max: 256,
+            handshake_timeout_ms: 5_000,
+            deadline_default_ms: 10_000,
+            deadline_max_ms: 60_000,
+        }
+    }
+}
+
+/// Largest message between nodes, in bytes: a batch of log entries or a chunk of a snapshot, which `consensus` keeps
+/// well below it, and a forwarded response of `response_bytes_max`.
+pub(crate) const PEER_MESSAGE_BYTES_MAX: usize = 72 << 20;
+
+/// Most bytes of a request's headers.
+pub(crate) const HEADER_BYTES_MAX: u32 = 16 << 10;
+
+impl Limits {
+    pub(crate) fn validate(&self) -> Result<(), ConfigError> {
+        within("limits.message_bytes_max", self.message_bytes_max, 64 << 10, 64 << 20)?;
+        within("limits.response_bytes_max", self.response_bytes_max, 64 << 10, 64 << 20)?;
+        within("limits.batch_ids_max", self.batch_ids_max, 1, 500)?;
+        within("limits.stream_window", self.stream_window, 1, 1_024)?;
+        within("limits.connection_calls_max", self.connection_calls_max, 1, 1 << 16)?;
+        within("limits.node_calls_max", self.node_calls_max, 1, 1 << 20)?;
+        within("limits.peer_calls_max", self.peer_calls_max, 64, 1 << 20)?;
+        within("limits.connections_max", self.connections_max, 8, 1 << 20)?;
+        within("limits.handshakes_max", self.handshakes_max, 1, 1 << 16)?;
+        within("limits.handshake_timeout_ms", self.handshake_timeout_ms, 100, 60_000)?;
+        within("limits.deadline_max_ms", self.deadline_max_ms, 100, 3_600_000)?;
+        within("limits.deadline_default_ms", self.deadline_default_ms, 1, self.deadline_max_ms)
+    }
+
+    /// [`Self::handshake_timeout_ms`].
+    pub const fn handshake_timeout(&self) -> Duration {
+        Duration::from_millis(self.handshake_timeout_ms)
+    }
+
+    /// [`Self::deadline_default_ms`].
+    pub const fn deadline_default(&self) -> Duration {
+        Duration::from_millis(self.deadline_default_ms)
+    }
+
+    /// [`Self::deadline_max_ms`].
+    pub const fn deadline_max(&self) -> Duration {
+        Duration::from_millis(self.deadline_max_ms)
+    }
+}
+
+/// Refuses a value outside of its bounds, by the name of its key.
+pub(crate) fn within<N>(key: &'static str, value: N, least: N, most: N) -> Result<(), ConfigError>
+where
+    N: PartialOrd + std::fmt::Display,
+{
+    if value < least || value > most {
+        return Err(ConfigError::Invalid { key, reason: format!("{value} is not within {least} to {most}") });
+    }
+    Ok(())
+}
