@@ -24,5 +24,8 @@ pub mod internal {
     }
 }
 
+/// The well-known types that the messages use.
+pub use prost_types::{FieldMask, Timestamp};
+
 /// The encoded descriptors of all files, for gRPC reflection.
 pub const FILE_DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/custodia.bin"));

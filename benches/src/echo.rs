@@ -1,0 +1,89 @@
+//! The bare tonic TLS echo: what the wire alone costs, with the same certificates and the same transport.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::pin::Pin;
+
+use custodia_proto::internal::v1::peer_service_client::PeerServiceClient;
+use custodia_proto::internal::v1::peer_service_server::{PeerService, PeerServiceServer};
+use custodia_proto::internal::v1::{ForwardRequest, ForwardResponse, PeerFrame};
+use custodia_tests::{Sandbox, Validity, connect, free_port};
+use tonic::transport::{Certificate, Channel, Identity, Server, ServerTlsConfig};
+use tonic::{Request, Response, Status, Streaming};
+
+use crate::process::Background;
+
+/// Bytes of a reply.
+pub(crate) const REPLY_BYTES: usize = 1_024;
+
+#[derive(Debug)]
+struct Echo {
+    reply: PeerFrame,
+}
+
+#[tonic::async_trait]
+impl PeerService for Echo {
+    async fn call(&self, _: Request<PeerFrame>) -> Result<Response<PeerFrame>, Status> {
+        Ok(Response::new(self.reply.clone()))
+    }
+
+    type ExchangeStream = Pin<Box<dyn tokio_stream::Stream<Item = Result<PeerFrame, Status>> + Send>>;
+
+    async fn exchange(
+        &self,
+        _: Request<Streaming<PeerFrame>>,
+    ) -> Result<Response<Self::ExchangeStream>, Status> {
+        Err(Status::unimplemented("the echo answers single calls"))
+    }
+
+    async fn forward(&self, _: Request<ForwardRequest>) -> Result<Response<ForwardResponse>, Status> {
+        Err(Status::unimplemented("the echo answers single calls"))
+    }
+}
+
+/// Serves until the process is ended.
+pub(crate) async fn serve(folder: &Path, address: SocketAddr) {
+    let read = |name: &str| std::fs::read(folder.join(name)).expect("a certificate file");
+    let tls = ServerTlsConfig::new()
+        .identity(Identity::from_pem(read("echo.crt"), read("echo.key")))
+        .client_ca_root(Certificate::from_pem(read("ca.crt")));
+    let reply = PeerFrame { body: vec![7_u8; REPLY_BYTES].into() };
+    Server::builder()
+        .tls_config(tls)
+        .expect("a TLS configuration")
+        .add_service(PeerServiceServer::new(Echo { reply }))
+        .serve(address)
+        .await
+        .expect("the echo serves");
+}
+
+/// An echo process and connections to it.
+#[derive(Debug)]
+pub(crate) struct EchoProcess {
+    pub(crate) process: Background,
+    channels: Vec<Channel>,
+}
+
+impl EchoProcess {
+    /// Starts it with a certificate of the sandbox's authority; as many connections as the cluster has nodes.
+    pub(crate) async fn start(sandbox: &Sandbox, connections: usize) -> Self {
+        let identity = sandbox.authority.issue("echo", &["agent"], Validity::Current);
+        identity.write(&sandbox.path(), "echo");
+        let address = format!("127.0.0.1:{}", free_port());
+        let folder = sandbox.path().display().to_string();
+        let process = Background::start_self(&["echo-server", &folder, &address]);
+        let mut channels = Vec::new();
+        while channels.len() < connections {
+            match connect(&address, sandbox.authority.certificate(), Some(&sandbox.admin)).await {
+                Ok(channel) => channels.push(channel),
+                Err(_) => tokio::time::sleep(std::time::Duration::from_millis(20)).await,
+            }
+        }
+        Self { process, channels }
+    }
+
+    /// A client on one of the connections.
+    pub(crate) fn client(&self, caller: usize) -> PeerServiceClient<Channel> {
+        PeerServiceClient::new(self.channels[caller % self.channels.len()].clone())
+    }
+}

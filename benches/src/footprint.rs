@@ -1,0 +1,62 @@
+//! What a cluster takes: memory of each node, bytes on disk for each customer, CPU of doing nothing.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use custodia_tests::{Options, Sandbox};
+
+use crate::lookup::one_kilobyte;
+use crate::process::{cpu, disk_bytes, resident_bytes};
+
+const MIB: u64 = 1 << 20;
+
+pub(crate) async fn measure(customers: usize, engine: &'static str) {
+    let options = Options { shards: 16, engine, config: String::new(), ..Options::default() };
+    let sandbox = Sandbox::start_with(options).await;
+    let client = sandbox.client();
+    let next = Arc::new(AtomicUsize::new(0));
+    let start = Instant::now();
+    let loaders: Vec<_> = (0..64)
+        .map(|_| {
+            let (client, next) = (client.clone(), Arc::clone(&next));
+            tokio::spawn(async move {
+                while next.fetch_add(1, Ordering::Relaxed) < customers {
+                    client.ingest_profile(one_kilobyte("")).await.expect("an ingest");
+                }
+            })
+        })
+        .collect();
+    for loader in loaders {
+        loader.await.expect("a loader ends well");
+    }
+    println!("engine {engine}: {customers} customers of 1 KB in {:.0} s", start.elapsed().as_secs_f64());
+    for node in &sandbox.nodes {
+        let resident = resident_bytes(node.pid().expect("a running node")) / MIB;
+        let (state, log) =
+            (disk_bytes(&node.data_path().join("state")), disk_bytes(&node.data_path().join("log")));
+        println!(
+            "node {}: {resident} MiB resident, state {} MiB = {} bytes a customer, log {} MiB",
+            node.id,
+            state / MIB,
+            state / customers as u64,
+            log / MIB
+        );
+    }
+}
+
+pub(crate) async fn idle(shards: u32, time: Duration) {
+    let options = Options { shards, config: String::new(), ..Options::default() };
+    let sandbox = Sandbox::start_with(options).await;
+    let pids: Vec<u32> = sandbox.nodes.iter().filter_map(custodia_tests::Node::pid).collect();
+    let before: Vec<Duration> = pids.iter().map(|&pid| cpu(pid)).collect();
+    tokio::time::sleep(time).await;
+    for ((node, &pid), before) in sandbox.nodes.iter().zip(&pids).zip(before) {
+        let share = (cpu(pid) - before).as_secs_f64() / time.as_secs_f64() * 100.0;
+        println!(
+            "{shards} shards, node {}: {share:.1} % of a core, {} MiB resident",
+            node.id,
+            resident_bytes(pid) / MIB
+        );
+    }
+}

@@ -1,0 +1,131 @@
+//! `GetProfile` of a 1 KB customer beside the bare echo, pair by pair; then durable ingests.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use custodia_proto::internal::v1::PeerFrame;
+use custodia_proto::v1::IngestProfileRequest;
+use custodia_tests::sample::{get, ingest, observation};
+use custodia_tests::{Options, Sandbox};
+use prost::Message as _;
+
+use crate::echo::{EchoProcess, REPLY_BYTES};
+use crate::load::{Figures, run};
+use crate::process::cpu;
+
+/// Customers that are looked up in turn.
+const CUSTOMERS: usize = 1_000;
+const CALLERS: [usize; 3] = [1, 16, 64];
+
+pub(crate) async fn measure(time: Duration, pairs: usize, engine: &'static str) {
+    let options = Options { shards: 16, engine, config: String::new(), ..Options::default() };
+    let sandbox = Sandbox::start_with(options).await;
+    let client = sandbox.client();
+    let echo = Arc::new(EchoProcess::start(&sandbox, sandbox.nodes.len()).await);
+    let mut customers = Vec::new();
+    for _ in 0..CUSTOMERS {
+        customers.push(client.ingest_profile(one_kilobyte("")).await.expect("a customer").customer_id);
+    }
+    let reply = client.get_profile(get(&customers[0], "service")).await.expect("a profile");
+    println!(
+        "engine {engine}; a profile's reply has {} bytes, the echo's {REPLY_BYTES}",
+        reply.encoded_len()
+    );
+    println!(
+        "callers | echo/s  p50 µs  p99 µs  cpu µs | lookup/s  p50 µs  p99 µs  cpu µs | ratio  p99 ratio"
+    );
+    let customers = Arc::new(customers);
+    for callers in CALLERS {
+        let mut ratios = Vec::new();
+        for _ in 0..pairs {
+            let pids = [echo.process.pid()];
+            let (plain, plain_cpu) = timed(&pids, run_echo(&echo, callers, time)).await;
+            let nodes: Vec<u32> = sandbox.nodes.iter().filter_map(custodia_tests::Node::pid).collect();
+            let lookups = {
+                let (client, customers) = (client.clone(), Arc::clone(&customers));
+                run(callers, time, move |caller, number| {
+                    let (client, customers) = (client.clone(), Arc::clone(&customers));
+                    async move {
+                        let customer = &customers[(caller * 131 + number as usize * 7) % customers.len()];
+                        client.get_profile(get(customer, "service")).await.expect("a lookup");
+                    }
+                })
+            };
+            let (lookup, lookup_cpu) = timed(&nodes, lookups).await;
+            let per_call = |cpu: Duration, figures: &Figures| {
+                cpu.as_secs_f64() * 1e6 / (figures.calls_per_second * time.as_secs_f64() * 1.1)
+            };
+            let ratio = lookup.calls_per_second / plain.calls_per_second;
+            let tail = lookup.p99_us as f64 / plain.p99_us as f64;
+            println!(
+                "{callers:7} | {:6.0} {:7} {:7} {:7.1} | {:8.0} {:7} {:7} {:7.1} | {ratio:5.2}  {tail:9.2}",
+                plain.calls_per_second,
+                plain.p50_us,
+                plain.p99_us,
+                per_call(plain_cpu, &plain),
+                lookup.calls_per_second,
+                lookup.p50_us,
+                lookup.p99_us,
+                per_call(lookup_cpu, &lookup),
+            );
+            ratios.push((ratio, tail));
+        }
+        let (mut rates, mut tails): (Vec<f64>, Vec<f64>) = ratios.into_iter().unzip();
+        println!(
+            "{callers:7} | median ratio {:.2}, median p99 ratio {:.2}",
+            median(&mut rates),
+            median(&mut tails)
+        );
+    }
+    for callers in [1, 64] {
+        let client = client.clone();
+        let figures = run(callers, time, move |_, _| {
+            let client = client.clone();
+            async move {
+                client.ingest_profile(one_kilobyte("")).await.expect("an ingest");
+            }
+        })
+        .await;
+        println!(
+            "{callers:7} callers: {:.0} durable ingests/s, p50 {} µs, p99 {} µs",
+            figures.calls_per_second, figures.p50_us, figures.p99_us
+        );
+    }
+}
+
+async fn run_echo(echo: &Arc<EchoProcess>, callers: usize, time: Duration) -> Figures {
+    let clients: Vec<_> = (0..callers).map(|caller| echo.client(caller)).collect();
+    let clients = Arc::new(clients);
+    run(callers, time, move |caller, _| {
+        let mut client = clients[caller].clone();
+        async move {
+            client.call(PeerFrame { body: vec![1_u8; 48].into() }).await.expect("an echo");
+        }
+    })
+    .await
+}
+
+async fn timed(pids: &[u32], work: impl Future<Output = Figures>) -> (Figures, Duration) {
+    let sum = || pids.iter().map(|&pid| cpu(pid)).sum::<Duration>();
+    let before = sum();
+    let figures = work.await;
+    (figures, sum() - before)
+}
+
+fn median(values: &mut [f64]) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}
+
+/// A customer whose reply has about 1 KB: values, provenance and grounds together.
+pub(crate) fn one_kilobyte(customer: &str) -> IngestProfileRequest {
+    let values = [("given_name", 260), ("surname", 260), ("email", 60), ("phone", 16)];
+    let observations = values.iter().map(|(name, bytes)| observation(name, &filler(*bytes))).collect();
+    ingest(customer, observations)
+}
+
+fn filler(bytes: usize) -> String {
+    let mut text = uuid::Uuid::new_v4().simple().to_string().repeat(bytes / 32 + 1);
+    text.truncate(bytes);
+    text
+}

@@ -1,0 +1,91 @@
+//! `custodia-bench`: measures a real cluster beside a bare tonic echo in the same run, and prints ratios.
+//!
+//! Absolute figures of a shared machine prove little; the ratios of one run do. Nothing here is a test.
+#![expect(
+    clippy::print_stdout,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a measurement prints its result, and stops where it cannot go on"
+)]
+
+mod echo;
+mod footprint;
+mod load;
+mod lookup;
+mod process;
+
+use std::time::Duration;
+
+use clap::{Parser, Subcommand};
+
+#[derive(Debug, Parser)]
+#[command(about = "Measures a three-node cluster beside a bare tonic TLS echo")]
+struct Arguments {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    /// GetProfile of a 1 KB customer beside the echo, then durable ingests.
+    Lookup {
+        /// Seconds of each measurement.
+        #[arg(long, default_value_t = 5)]
+        seconds: u64,
+        /// Pairs of echo and lookup for each number of callers; the median ratio is reported.
+        #[arg(long, default_value_t = 3)]
+        pairs: usize,
+        /// `fjall` or `sled`.
+        #[arg(long, default_value = "fjall")]
+        engine: String,
+    },
+    /// Memory of each node and bytes on disk for each customer.
+    Footprint {
+        /// Customers to load.
+        #[arg(long, default_value_t = 100_000)]
+        customers: usize,
+        /// `fjall` or `sled`.
+        #[arg(long, default_value = "fjall")]
+        engine: String,
+    },
+    /// CPU and memory of idle nodes.
+    Idle {
+        /// Shards of the cluster.
+        #[arg(long, default_value_t = 16)]
+        shards: u32,
+        /// Seconds over which the CPU is counted.
+        #[arg(long, default_value_t = 20)]
+        seconds: u64,
+    },
+    /// The bare echo as a process of its own.
+    #[command(hide = true)]
+    EchoServer {
+        /// Holds `ca.crt`, `echo.crt` and `echo.key`.
+        folder: std::path::PathBuf,
+        /// Where to listen.
+        address: std::net::SocketAddr,
+    },
+}
+
+#[tokio::main]
+async fn main() {
+    match Arguments::parse().what {
+        What::Lookup { seconds, pairs, engine } => {
+            lookup::measure(Duration::from_secs(seconds), pairs, engine_name(&engine)).await;
+        }
+        What::Footprint { customers, engine } => footprint::measure(customers, engine_name(&engine)).await,
+        What::Idle { shards, seconds } => footprint::idle(shards, Duration::from_secs(seconds)).await,
+        What::EchoServer { folder, address } => echo::serve(&folder, address).await,
+    }
+}
+
+fn engine_name(name: &str) -> &'static str {
+    match name {
+        "fjall" => "fjall",
+        "sled" => "sled",
+        other => panic!("no such engine: {other}"),
+    }
+}

@@ -1,0 +1,192 @@
+//! Each kind of bad input gets its own clear error that names the field, and changes nothing.
+
+use custodia_proto::v1::value::Kind;
+use custodia_proto::v1::{
+    AppendEventsRequest, BatchGetProfilesRequest, IngestProfileRequest, ListEventsRequest, Observation,
+    RefusalReason, Value,
+};
+use custodia_tests::Sandbox;
+use custodia_tests::sample::{event, get, grant, ingest, integer, observation, text};
+use tonic::{Code, Status};
+use tonic_types::StatusExt as _;
+
+/// A value that must never come back in an error.
+const SECRET: &str = "Zaphod-Beeblebrox-42";
+
+/// The field that a status blames.
+fn field(status: &Status) -> String {
+    let details = status.get_error_details();
+    details.bad_request().map(|bad| bad.field_violations[0].field.clone()).unwrap_or_default()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_malformed_request_is_told_its_field() {
+    let sandbox = Sandbox::start().await;
+    let mut profiles = sandbox.profiles(0).await;
+    let valid = || ingest("", vec![observation("given_name", SECRET)]);
+    let change = |edit: &dyn Fn(&mut IngestProfileRequest)| {
+        let mut request = valid();
+        edit(&mut request);
+        request
+    };
+    let table: Vec<(&str, &str, IngestProfileRequest)> = vec![
+        ("missing purpose", "purpose", change(&|r| r.purpose.clear())),
+        ("unknown purpose", "purpose", change(&|r| r.purpose = "no-such-purpose".into())),
+        ("malformed purpose", "purpose", change(&|r| r.purpose = "No Such Purpose!".into())),
+        ("missing source", "source", change(&|r| r.source.clear())),
+        ("malformed source", "source", change(&|r| r.source = format!("{SECRET} !"))),
+        ("malformed id", "customer_id", change(&|r| r.customer_id = format!("cust_{SECRET}"))),
+        (
+            "wrong id prefix",
+            "customer_id",
+            change(&|r| r.customer_id = "user_01h455vb4pex5vsknk084sn02q".into()),
+        ),
+        ("malformed request id", "request_id", change(&|r| r.request_id = SECRET.into())),
+        ("malformed etag", "etag", change(&|r| r.etag = SECRET.into())),
+        (
+            "too many observations",
+            "observations",
+            change(&|r| r.observations = vec![observation("email", "x"); 257]),
+        ),
+        (
+            "too many events",
+            "events",
+            change(&|r| r.events = (0..257).map(|n| event(&n.to_string(), n)).collect()),
+        ),
+        ("too many consents", "consents", change(&|r| r.consents = vec![grant("service"); 33])),
+        ("value missing", "observations[0].value", change(&|r| r.observations[0].value = None)),
+        (
+            "infinite decimal",
+            "observations[0].value",
+            change(&|r| r.observations[0].value = Some(Value { kind: Some(Kind::Decimal(f64::INFINITY)) })),
+        ),
+        (
+            "no calendar date",
+            "observations[0].value",
+            change(&|r| {
+                r.observations[0].value = Some(Value { kind: Some(Kind::Date("2026-02-30".into())) })
+            }),
+        ),
+        (
+            "consent without notice",
+            "consents[0].notice_version",
+            change(&|r| r.consents[0].notice_version.clear()),
+        ),
+        ("consent without method", "consents[0].method", change(&|r| r.consents[0].method = 0)),
+        ("event without id", "events[0].event_id", change(&|r| r.events = vec![event("", 0)])),
+        (
+            "event without time",
+            "events[0].occurred_at",
+            change(&|r| {
+                let mut one = event("e", 0);
+                one.occurred_at = None;
+                r.events = vec![one];
+            }),
+        ),
+    ];
+    for (what, expected, request) in table {
+        let status = profiles.ingest_profile(request).await.expect_err(what);
+        assert_eq!(status.code(), Code::InvalidArgument, "{what}: {status:?}");
+        assert_eq!(field(&status), expected, "{what}: {}", status.message());
+        assert!(!format!("{status:?}").contains(SECRET), "{what} tells the value: {status:?}");
+        assert!(
+            !status.get_error_details().error_info().expect(what).reason.is_empty(),
+            "{what} has a reason"
+        );
+    }
+    for node in &sandbox.nodes {
+        assert!(!node.log_after(0).join("\n").contains(SECRET), "no value in the log of node {}", node.id);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn values_that_break_the_catalogue_are_refused_one_by_one() {
+    // GO-3, GO-5
+    let sandbox = Sandbox::start().await;
+    let mut profiles = sandbox.profiles(0).await;
+    let now = i64::try_from(std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap().as_secs()).unwrap();
+    let future = Some(custodia_proto::Timestamp { seconds: now + 3_600, nanos: 0 });
+    let observations = vec![
+        observation("given_name", "kept"),
+        Observation { attribute: "points".into(), value: text("many"), observed_at: None },
+        Observation { attribute: "given_name".into(), value: integer(7), observed_at: None },
+        observation("surname", &"x".repeat(4_097)),
+        Observation { attribute: "email".into(), value: text("a@b.example"), observed_at: future },
+        observation("shoe_size", "38"),
+        observation("interest", "chess"),
+    ];
+    let answer = profiles.ingest_profile(ingest("", observations)).await.unwrap().into_inner();
+    let reasons: Vec<_> = answer.attributes.iter().map(|outcome| outcome.refusal()).collect();
+    assert_eq!(
+        reasons,
+        [
+            RefusalReason::Unspecified,
+            RefusalReason::WrongType,
+            RefusalReason::WrongType,
+            RefusalReason::ValueTooLong,
+            RefusalReason::ObservedInFuture,
+            RefusalReason::UnknownAttribute,
+            RefusalReason::PurposeNotAllowed,
+        ]
+    );
+    let profile = profiles.get_profile(get(&answer.customer_id, "service")).await.unwrap().into_inner();
+    assert_eq!(profile.attributes.len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn reads_are_checked_as_strictly_as_writes() {
+    let sandbox = Sandbox::start().await;
+    let mut profiles = sandbox.profiles(1).await;
+    let answer =
+        profiles.ingest_profile(ingest("", vec![observation("email", "a@b.example")])).await.unwrap();
+    let customer = answer.into_inner().customer_id;
+
+    let status = profiles.get_profile(get("", "service")).await.unwrap_err();
+    assert_eq!((status.code(), field(&status).as_str()), (Code::InvalidArgument, "customer_id"));
+    let status = profiles.get_profile(get(&customer, "")).await.unwrap_err();
+    assert_eq!((status.code(), field(&status).as_str()), (Code::InvalidArgument, "purpose"));
+    let status = profiles.get_profile(get("cust_01h455vb4pex5vsknk084sn02q", "service")).await.unwrap_err();
+    assert!(matches!(status.code(), Code::NotFound | Code::InvalidArgument));
+
+    let many = BatchGetProfilesRequest {
+        customer_ids: vec![customer.clone(); 501],
+        purpose: "service".into(),
+        ..Default::default()
+    };
+    let status = profiles.batch_get_profiles(many).await.unwrap_err();
+    assert_eq!((status.code(), field(&status).as_str()), (Code::InvalidArgument, "customer_ids"));
+    assert!(status.message().contains("500"), "the limit is named: {}", status.message());
+
+    let events = ListEventsRequest {
+        customer_id: customer.clone(),
+        purpose: "service".into(),
+        page_size: 501,
+        page_token: String::new(),
+    };
+    let status = profiles.list_events(events.clone()).await.unwrap_err();
+    assert_eq!((status.code(), field(&status).as_str()), (Code::InvalidArgument, "page_size"));
+    let torn = ListEventsRequest { page_size: 5, page_token: "torn token".into(), ..events };
+    let status = profiles.list_events(torn).await.unwrap_err();
+    assert_eq!((status.code(), field(&status).as_str()), (Code::InvalidArgument, "page_token"));
+
+    let empty = AppendEventsRequest {
+        customer_id: customer.clone(),
+        purpose: "service".into(),
+        source: "shop".into(),
+        ..Default::default()
+    };
+    let status = profiles.append_events(empty).await.unwrap_err();
+    assert_eq!((status.code(), field(&status).as_str()), (Code::InvalidArgument, "events"));
+
+    // a message beyond the size limit
+    let mut huge = ingest(&customer, vec![]);
+    huge.observations = vec![observation("email", &"x".repeat(64 << 10)); 200];
+    let status = profiles.ingest_profile(huge).await.unwrap_err();
+    assert!(matches!(status.code(), Code::OutOfRange | Code::ResourceExhausted), "{status:?}");
+
+    // an expired deadline
+    let mut hurried = tonic::Request::new(get(&customer, "service"));
+    hurried.metadata_mut().insert("grpc-timeout", "0n".parse().unwrap());
+    let status = profiles.get_profile(hurried).await.unwrap_err();
+    assert!(matches!(status.code(), Code::DeadlineExceeded | Code::Cancelled), "{status:?}");
+}

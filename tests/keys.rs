@@ -1,0 +1,63 @@
+//! Keys of every level turn while the cluster serves (SE-1).
+
+use custodia_proto::v1::{KeyLevel, TurnKeysRequest, TurnKeysResponse};
+use custodia_tests::sample::{event, get, ingest, observation, text_of};
+use custodia_tests::{Oracle, Sandbox};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_level_turns_under_load_and_everything_stays_readable() {
+    let mut sandbox = Sandbox::start().await;
+    let client = sandbox.client();
+    let mut customers = Vec::new();
+    for number in 0..24 {
+        let mut request = ingest("", vec![observation("given_name", &format!("name {number}"))]);
+        request.events = vec![event("first", 0)];
+        customers.push(client.ingest_profile(request).await.unwrap().customer_id);
+    }
+    let oracle = Oracle::start(&client, 4).await;
+    oracle.wait_for_progress().await;
+    for round in 0..2 {
+        for level in [KeyLevel::Root, KeyLevel::Shard, KeyLevel::Bucket] {
+            let request = TurnKeysRequest { level: level.into(), every_shard: true, ..Default::default() };
+            let turned = turn(&sandbox, round, request).await;
+            assert!(turned.keys_turned >= 4, "{level:?}: {turned:?}");
+            oracle.wait_for_progress().await;
+        }
+        for customer in &customers {
+            let request = TurnKeysRequest {
+                level: KeyLevel::Customer.into(),
+                customer_id: customer.clone(),
+                ..Default::default()
+            };
+            let turned = turn(&sandbox, round, request).await;
+            assert_eq!(turned.keys_turned, 1);
+            assert!(turned.values_resealed >= 2, "core and event at least: {turned:?}");
+        }
+    }
+    assert!(oracle.finish(&client).await > 0);
+    // and from the disk alone
+    for node in &mut sandbox.nodes {
+        node.kill();
+    }
+    for node in &mut sandbox.nodes {
+        node.start();
+    }
+    sandbox.wait_until_healthy().await;
+    for (number, customer) in customers.iter().enumerate() {
+        let profile = client.get_profile(get(customer, "service")).await.unwrap();
+        assert_eq!(text_of(&profile, "given_name"), Some(format!("name {number}")));
+    }
+}
+
+async fn turn(sandbox: &Sandbox, node: usize, request: TurnKeysRequest) -> TurnKeysResponse {
+    let mut last = None;
+    // a turn that meets a moving leader is repeated, as an operator would
+    for _ in 0..20 {
+        match sandbox.cluster(node).await.turn_keys(request.clone()).await {
+            Ok(answer) => return answer.into_inner(),
+            Err(status) => last = Some(status),
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+    }
+    panic!("{request:?}: {last:?}");
+}

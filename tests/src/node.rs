@@ -1,0 +1,201 @@
+//! One node as a real process: started, killed, stopped, continued, terminated by its process id alone.
+
+use std::fs;
+use std::io::{BufRead as _, BufReader, Seek as _, SeekFrom};
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU16, Ordering};
+use std::time::{Duration, Instant};
+
+/// The longest time that anything awaited in a test may take on a slow machine.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The `custodia` binary of this build, built if it is not up to date.
+pub fn binary() -> &'static Path {
+    static BINARY: OnceLock<PathBuf> = OnceLock::new();
+    BINARY.get_or_init(|| {
+        let mut command = Command::new(env!("CARGO"));
+        command.args(["build", "--locked", "--package", "custodia", "--message-format", "json"]);
+        if !cfg!(debug_assertions) {
+            command.arg("--release");
+        }
+        let output = command.current_dir(env!("CARGO_MANIFEST_DIR")).output().expect("cargo runs");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let messages = String::from_utf8(output.stdout).expect("cargo writes UTF-8");
+        messages
+            .lines()
+            .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok())
+            .find_map(|message| message.get("executable")?.as_str().map(PathBuf::from))
+            .expect("the build names its executable")
+    })
+}
+
+/// A free loopback port. Taken from below the ephemeral range, so that no outgoing connection of a neighbour holds
+/// it while a killed node is on its way back.
+pub fn free_port() -> u16 {
+    const FIRST: u16 = 12_000;
+    const LAST: u16 = 32_000;
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let spread =
+        u16::try_from(u64::from(std::process::id()) * 97 % u64::from(LAST - FIRST)).expect("below the range");
+    loop {
+        let step = NEXT.fetch_add(1, Ordering::Relaxed);
+        let port = FIRST + (spread + step) % (LAST - FIRST);
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
+}
+
+/// A node's process and folder.
+#[derive(Debug)]
+pub struct Node {
+    /// Its number in the cluster, from 1.
+    pub id: u32,
+    /// Where it listens: `127.0.0.1:port`.
+    pub address: String,
+    /// Holds `node.toml`, `node.log` and `data/`.
+    pub folder: PathBuf,
+    /// Gives the node a data folder of this size in memory, gone with its process, to see a full disk.
+    pub disk_bytes_max: Option<u64>,
+    child: Option<Child>,
+}
+
+impl Node {
+    /// A node that is not running yet; its configuration is in place.
+    pub fn new(id: u32, address: String, folder: PathBuf) -> Self {
+        Self { id, address, folder, disk_bytes_max: None, child: None }
+    }
+
+    /// Its configuration file.
+    pub fn config_path(&self) -> PathBuf {
+        self.folder.join("node.toml")
+    }
+
+    /// Its log of all runs.
+    pub fn log_path(&self) -> PathBuf {
+        self.folder.join("node.log")
+    }
+
+    /// Its data folder.
+    pub fn data_path(&self) -> PathBuf {
+        self.folder.join("data")
+    }
+
+    /// Starts the process and waits until it listens.
+    pub fn start(&mut self) {
+        assert!(self.child.is_none(), "node {} runs already", self.id);
+        let from = fs::metadata(self.log_path()).map_or(0, |metadata| metadata.len());
+        self.spawn();
+        let deadline = Instant::now() + PATIENCE;
+        while !self.log_after(from).iter().any(|line| line.contains("listening")) {
+            let ended = self.child.as_mut().and_then(|child| child.try_wait().expect("a child can be asked"));
+            assert!(ended.is_none(), "node {} ended: {}", self.id, self.log_after(from).join("\n"));
+            assert!(
+                Instant::now() < deadline,
+                "node {} does not listen: {}",
+                self.id,
+                self.log_after(from).join("\n")
+            );
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    /// Starts the process without waiting for anything.
+    pub fn spawn(&mut self) {
+        let log =
+            fs::OpenOptions::new().create(true).append(true).open(self.log_path()).expect("the log opens");
+        let mut command = self.command();
+        let child = command
+            .stdin(Stdio::null())
+            .stdout(log.try_clone().expect("a second handle"))
+            .stderr(log)
+            .spawn()
+            .expect("a node process starts");
+        self.child = Some(child);
+    }
+
+    fn command(&self) -> Command {
+        let Some(bytes) = self.disk_bytes_max else {
+            let mut command = Command::new(binary());
+            command.args(["node", "--config"]).arg(self.config_path());
+            return command;
+        };
+        fs::create_dir_all(self.data_path()).expect("a mount point");
+        let script = r#"mount -t tmpfs -o size="$1" tmpfs "$2" && exec "$3" node --config "$4""#;
+        let mut command = Command::new("unshare");
+        command.args(["--map-root-user", "--mount", "sh", "-c", script, "sh"]).arg(bytes.to_string());
+        command.arg(self.data_path()).arg(binary()).arg(self.config_path());
+        command
+    }
+
+    /// Waits until the process has ended by itself; its exit code.
+    pub fn wait_for_exit(&mut self) -> Option<i32> {
+        let deadline = Instant::now() + PATIENCE;
+        let child = self.child.as_mut().expect("the node was started");
+        loop {
+            if let Some(status) = child.try_wait().expect("a child can be asked") {
+                self.child = None;
+                return status.code();
+            }
+            assert!(Instant::now() < deadline, "node {} does not end", self.id);
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    /// The log lines written at or after this byte.
+    pub fn log_after(&self, from: u64) -> Vec<String> {
+        let Ok(mut file) = fs::File::open(self.log_path()) else { return Vec::new() };
+        file.seek(SeekFrom::Start(from)).expect("a log file seeks");
+        BufReader::new(file).lines().map_while(Result::ok).collect()
+    }
+
+    /// True while the process has not been ended by the test.
+    pub fn is_running(&self) -> bool {
+        self.child.is_some()
+    }
+
+    /// SIGKILL, and reaps the process.
+    pub fn kill(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            child.kill().expect("an own child can be killed");
+            child.wait().expect("an own child can be awaited");
+        }
+    }
+
+    /// SIGTERM; waits for the drain and returns the exit code.
+    pub fn terminate(&mut self) -> Option<i32> {
+        self.signal("TERM");
+        self.wait_for_exit()
+    }
+
+    /// SIGSTOP: the process stands still, its connections stay open.
+    pub fn pause(&self) {
+        self.signal("STOP");
+    }
+
+    /// SIGCONT.
+    pub fn resume(&self) {
+        self.signal("CONT");
+    }
+
+    /// The process id.
+    pub fn pid(&self) -> Option<u32> {
+        self.child.as_ref().map(Child::id)
+    }
+
+    fn signal(&self, name: &str) {
+        let pid = self.pid().expect("the node runs");
+        let status =
+            Command::new("kill").arg(format!("-{name}")).arg(pid.to_string()).status().expect("kill runs");
+        assert!(status.success(), "node {} takes SIG{name}", self.id);
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}

@@ -1,0 +1,133 @@
+//! A small catalogue and ready-made requests on it.
+
+use custodia_proto::v1::value::Kind;
+use custodia_proto::v1::{
+    AttributeDefinition, Classification, ConsentGrant, ConsentMethod, CreateAttributeRequest,
+    CreatePurposeRequest, Event, GetProfileRequest, IngestProfileRequest, LawfulBasis, NoticeVersion,
+    Observation, Profile, Purpose, Value, ValueType,
+};
+
+use crate::Sandbox;
+
+/// Defines the purposes `service` (contract or consent), `marketing` (consent) and `privacy-requests` (standing legal
+/// obligation), and the attributes that [`attributes`] names.
+pub async fn define_catalogue(sandbox: &Sandbox) {
+    let mut catalog = sandbox.catalog(0).await;
+    let purposes = [
+        ("service", vec![LawfulBasis::Contract, LawfulBasis::Consent], vec![]),
+        ("marketing", vec![LawfulBasis::Consent], vec![]),
+        ("privacy-requests", vec![LawfulBasis::LegalObligation], vec![LawfulBasis::LegalObligation]),
+    ];
+    for (id, bases, standing) in purposes {
+        let purpose = Purpose {
+            id: id.into(),
+            display_name: id.into(),
+            description: format!("the purpose {id}"),
+            dpv: "dpv:ServiceProvision".into(),
+            lawful_bases: bases.into_iter().map(i32::from).collect(),
+            standing_bases: standing.into_iter().map(i32::from).collect(),
+            notices: vec![NoticeVersion {
+                version: "v1".into(),
+                language: "en".into(),
+                ..Default::default()
+            }],
+            ..Default::default()
+        };
+        let request = CreatePurposeRequest { purpose: Some(purpose), validate_only: false };
+        catalog.create_purpose(request).await.expect("a purpose is created");
+    }
+    for (name, kind, purposes) in attributes() {
+        let attribute = AttributeDefinition {
+            name: name.into(),
+            description: format!("the attribute {name}"),
+            r#type: kind.into(),
+            classification: Classification::Personal.into(),
+            purposes: purposes.iter().map(ToString::to_string).collect(),
+            owner: "tests".into(),
+            ..Default::default()
+        };
+        let request = CreateAttributeRequest { attribute: Some(attribute), validate_only: false };
+        catalog.create_attribute(request).await.expect("an attribute is created");
+    }
+}
+
+/// Name, type and purposes of the sample attributes.
+pub fn attributes() -> Vec<(&'static str, ValueType, &'static [&'static str])> {
+    vec![
+        ("given_name", ValueType::Text, &["service", "marketing"]),
+        ("surname", ValueType::Text, &["service", "marketing"]),
+        ("email", ValueType::Text, &["service", "marketing"]),
+        ("phone", ValueType::Text, &["service"]),
+        ("birth_date", ValueType::Date, &["service"]),
+        ("points", ValueType::Integer, &["service", "marketing"]),
+        ("balance", ValueType::Decimal, &["service"]),
+        ("premium", ValueType::Boolean, &["service"]),
+        ("last_seen", ValueType::Timestamp, &["service"]),
+        ("interest", ValueType::Text, &["marketing"]),
+    ]
+}
+
+/// A text value.
+pub fn text(value: impl Into<String>) -> Option<Value> {
+    Some(Value { kind: Some(Kind::Text(value.into())) })
+}
+
+/// An integer value.
+pub fn integer(value: i64) -> Option<Value> {
+    Some(Value { kind: Some(Kind::Integer(value)) })
+}
+
+/// A text observed now.
+pub fn observation(attribute: &str, value: &str) -> Observation {
+    Observation { attribute: attribute.into(), value: text(value), observed_at: None }
+}
+
+/// A consent to the first notice of a purpose.
+pub fn grant(purpose: &str) -> ConsentGrant {
+    ConsentGrant {
+        purpose: purpose.into(),
+        notice_version: "v1".into(),
+        method: ConsentMethod::Explicit.into(),
+        collector: "tests".into(),
+        ..Default::default()
+    }
+}
+
+/// Data for the purpose `service`, with the consent that carries it.
+pub fn ingest(customer_id: &str, observations: Vec<Observation>) -> IngestProfileRequest {
+    IngestProfileRequest {
+        customer_id: customer_id.into(),
+        purpose: "service".into(),
+        source: "tests".into(),
+        observations,
+        consents: vec![grant("service")],
+        request_id: uuid::Uuid::new_v4().to_string(),
+        ..Default::default()
+    }
+}
+
+/// A read of everything for a purpose.
+pub fn get(customer_id: &str, purpose: &str) -> GetProfileRequest {
+    GetProfileRequest { customer_id: customer_id.into(), purpose: purpose.into(), ..Default::default() }
+}
+
+/// An event of this id that happened `ms` milliseconds after the start of 2026.
+pub fn event(id: &str, ms: i64) -> Event {
+    let ms = 1_767_225_600_000 + ms;
+    let nanos = i32::try_from(ms.rem_euclid(1_000)).expect("below a second") * 1_000_000;
+    Event {
+        event_id: id.into(),
+        name: "Order Completed".into(),
+        occurred_at: Some(custodia_proto::Timestamp { seconds: ms.div_euclid(1_000), nanos }),
+        channel: "web".into(),
+        ..Default::default()
+    }
+}
+
+/// The text value of an attribute in an answer, if it was given.
+pub fn text_of(profile: &Profile, name: &str) -> Option<String> {
+    let attribute = profile.attributes.iter().find(|attribute| attribute.name == name)?;
+    let kind = attribute.value.as_ref()?.kind.as_ref()?;
+    let Kind::Text(text) = kind else { panic!("{name} is {kind:?}") };
+    Some(text.clone())
+}

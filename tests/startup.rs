@@ -1,0 +1,165 @@
+//! A node that cannot start well does not start, and says why in words that help.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+
+use custodia_tests::sample::{get, ingest, observation};
+use custodia_tests::{Authority, Options, Oracle, Sandbox, Validity, custodia, eventually};
+
+fn single() -> Options {
+    Options { nodes: 1, ..Options::default() }
+}
+
+/// Starts a node that must refuse; its exit code is not 0, and its log says each of the words.
+fn refuses(sandbox: &mut Sandbox, node: usize, words: &[&str]) {
+    let from = fs::metadata(sandbox.nodes[node].log_path()).map_or(0, |metadata| metadata.len());
+    sandbox.nodes[node].spawn();
+    let code = sandbox.nodes[node].wait_for_exit();
+    let log = sandbox.nodes[node].log_after(from).join("\n");
+    assert!(code.is_some_and(|code| code != 0), "exit code {code:?}: {log}");
+    for word in words {
+        assert!(log.to_lowercase().contains(&word.to_lowercase()), "`{word}` is not said: {log}");
+    }
+    assert!(!log.contains("panicked"), "{log}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_wrong_configuration_names_the_key() {
+    let mut sandbox = Sandbox::prepare(single());
+    for (lines, word) in [("colour = \"red\"", "colour"), ("[limits]\nno_such_limit = 1", "no_such_limit")] {
+        sandbox.write_config(&sandbox.nodes[0], lines);
+        refuses(&mut sandbox, 0, &[word]);
+    }
+    sandbox.write_config(&sandbox.nodes[0], "metrics_listen = \"no address\"");
+    refuses(&mut sandbox, 0, &["metrics_listen"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_root_key_that_others_may_read_is_refused() {
+    let mut sandbox = Sandbox::prepare(single());
+    fs::set_permissions(sandbox.root_key_path(), fs::Permissions::from_mode(0o644)).unwrap();
+    refuses(&mut sandbox, 0, &["root", "644"]);
+    fs::set_permissions(sandbox.root_key_path(), fs::Permissions::from_mode(0o600)).unwrap();
+    sandbox.nodes[0].start();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_with_another_root_key_refuses_to_start() {
+    let mut sandbox = Sandbox::start_with(single()).await;
+    let request = ingest("", vec![observation("given_name", "Ada")]);
+    let customer = sandbox.profiles(0).await.ingest_profile(request).await.unwrap().into_inner().customer_id;
+    sandbox.nodes[0].kill();
+    let right = sandbox.path().join("right.key");
+    fs::rename(sandbox.root_key_path(), &right).unwrap();
+    let (code, _, errors) =
+        custodia(&["keys", "generate", "--file", &sandbox.root_key_path().display().to_string()]);
+    assert_eq!(code, Some(0), "{errors}");
+    refuses(&mut sandbox, 0, &["root key"]);
+    fs::rename(&right, sandbox.root_key_path()).unwrap();
+    sandbox.nodes[0].start();
+    sandbox.wait_until_healthy().await;
+    sandbox.profiles(0).await.get_profile(get(&customer, "service")).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_data_folder_knows_its_node_its_engine_and_its_cluster() {
+    let mut sandbox = Sandbox::start_with(Options { nodes: 2, ..Options::default() }).await;
+    for node in &mut sandbox.nodes {
+        node.kill();
+    }
+    // the folder of node 2 under node 1
+    let (own, other) = (sandbox.nodes[0].data_path(), sandbox.nodes[1].data_path());
+    let kept = sandbox.path().join("kept");
+    fs::rename(&own, &kept).unwrap();
+    fs::rename(&other, &own).unwrap();
+    refuses(&mut sandbox, 0, &["node"]);
+    fs::rename(&own, &other).unwrap();
+    fs::rename(&kept, &own).unwrap();
+    // another engine
+    let config = fs::read_to_string(sandbox.nodes[0].config_path()).unwrap();
+    fs::write(sandbox.nodes[0].config_path(), config.replace("\"fjall\"", "\"sled\"")).unwrap();
+    refuses(&mut sandbox, 0, &["fjall", "sled"]);
+    fs::write(sandbox.nodes[0].config_path(), config).unwrap();
+    // nodes of another cluster do not take it in
+    let stranger = Sandbox::start_with(single()).await;
+    assert_ne!(stranger.status(0).await.unwrap().cluster_id, "");
+    let refused = stranger
+        .cluster(0)
+        .await
+        .init_cluster(custodia_proto::v1::InitClusterRequest {
+            nodes: vec![custodia_proto::v1::NodeEndpoint {
+                node_id: 1,
+                address: stranger.nodes[0].address.clone(),
+            }],
+            shards: 8,
+            replicas: 1,
+        })
+        .await
+        .unwrap_err();
+    assert!(
+        matches!(refused.code(), tonic::Code::AlreadyExists | tonic::Code::FailedPrecondition),
+        "a cluster is made once: {refused:?}"
+    );
+    sandbox.nodes[0].start();
+    sandbox.nodes[1].start();
+    sandbox.wait_until_healthy().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_processes_share_neither_a_port_nor_a_data_folder() {
+    let mut sandbox = Sandbox::prepare(Options { nodes: 2, ..Options::default() });
+    sandbox.nodes[0].start();
+    let config = fs::read_to_string(sandbox.nodes[1].config_path()).unwrap();
+    let taken = config.replace(&sandbox.nodes[1].address, &sandbox.nodes[0].address);
+    fs::write(sandbox.nodes[1].config_path(), &taken).unwrap();
+    let port = sandbox.nodes[0].address.rsplit_once(':').unwrap().1.to_owned();
+    refuses(&mut sandbox, 1, &["in use", &port]);
+    let shared = config.replace("node_id = 2", "node_id = 1").replace(
+        &format!("{}/data", sandbox.nodes[1].folder.display()),
+        &sandbox.nodes[0].data_path().display().to_string(),
+    );
+    fs::write(sandbox.nodes[1].config_path(), shared).unwrap();
+    refuses(&mut sandbox, 1, &["data", "another process"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_whose_own_certificate_is_bad_says_so() {
+    let mut sandbox = Sandbox::prepare(single());
+    let folder = sandbox.nodes[0].folder.clone();
+    sandbox.authority.issue("1", &["node"], Validity::Expired).write(&folder, "node");
+    refuses(&mut sandbox, 0, &["certificate", "expired"]);
+    let (one, two) = (Authority::new().issue("1", &["node"], Validity::Current), Authority::new());
+    one.write(&folder, "node");
+    fs::write(folder.join("node.key"), two.issue("1", &["node"], Validity::Current).key).unwrap();
+    refuses(&mut sandbox, 0, &["key"]);
+    fs::remove_file(folder.join("node.crt")).unwrap();
+    refuses(&mut sandbox, 0, &["node.crt"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_whose_disk_is_full_says_so_and_the_others_go_on() {
+    let mut sandbox = Sandbox::prepare(Options::default());
+    sandbox.nodes[2].disk_bytes_max = Some(96 << 20);
+    for node in &mut sandbox.nodes {
+        node.spawn();
+    }
+    sandbox.init().await;
+    sandbox.wait_until_healthy().await;
+    custodia_tests::sample::define_catalogue(&sandbox).await;
+    let client = sandbox.client();
+    let oracle = Oracle::start(&client, 4).await;
+    oracle.wait_for_progress().await;
+    // the disk of node 3 fills up from outside
+    let pid = sandbox.nodes[2].pid().unwrap();
+    let filler = format!("/proc/{pid}/root{}/filler", sandbox.nodes[2].data_path().display());
+    let block = vec![0_u8; 1 << 20];
+    let mut file = fs::File::create(filler).unwrap();
+    while std::io::Write::write_all(&mut file, &block).is_ok() {}
+    eventually("the node says that its disk is full", async || {
+        sandbox.nodes[2].log_after(0).iter().any(|line| line.to_lowercase().contains("full"))
+    })
+    .await;
+    oracle.wait_for_progress().await;
+    assert!(oracle.finish(&client).await > 0);
+    assert!(!sandbox.nodes[2].log_after(0).join("\n").contains("panicked"));
+}

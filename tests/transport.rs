@@ -1,0 +1,103 @@
+//! Who is let in: certificates, roles, TLS versions (SE-1, SE-2, OP-4).
+
+use std::time::Duration;
+
+use custodia_proto::v1::profile_service_client::ProfileServiceClient;
+use custodia_proto::v1::{GetClusterStatusRequest, cluster_service_client::ClusterServiceClient};
+use custodia_tests::sample::{get, ingest, observation};
+use custodia_tests::{Authority, Identity, Options, Sandbox, Validity, connect};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tonic::Code;
+
+/// Tries a call with this identity under this authority; the code of what comes back.
+async fn outcome(sandbox: &Sandbox, authority: &str, identity: Option<&Identity>) -> Code {
+    let channel = match connect(&sandbox.nodes[0].address, authority, identity).await {
+        Ok(channel) => channel,
+        Err(status) => return status.code(),
+    };
+    match ClusterServiceClient::new(channel).get_cluster_status(GetClusterStatusRequest {}).await {
+        Ok(_) => Code::Ok,
+        Err(status) => status.code(),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn only_a_current_certificate_of_the_own_authority_opens_a_connection() {
+    let sandbox = Sandbox::start_with(Options { nodes: 1, ..Options::default() }).await;
+    let own = sandbox.authority.certificate().to_owned();
+    let foreign = Authority::new();
+    assert_eq!(outcome(&sandbox, &own, Some(&sandbox.admin)).await, Code::Ok);
+    let no_certificate = outcome(&sandbox, &own, None).await;
+    let wrong_authority =
+        outcome(&sandbox, &own, Some(&foreign.issue("eve", &["operator"], Validity::Current))).await;
+    let expired =
+        outcome(&sandbox, &own, Some(&sandbox.authority.issue("old", &["operator"], Validity::Expired)))
+            .await;
+    let distrustful = outcome(&sandbox, foreign.certificate(), Some(&sandbox.admin)).await;
+    for (what, code) in [
+        ("no certificate", no_certificate),
+        ("wrong authority", wrong_authority),
+        ("expired", expired),
+        ("client trusts another authority", distrustful),
+    ] {
+        assert!(
+            matches!(code, Code::Unavailable | Code::Unknown | Code::Unauthenticated),
+            "{what}: {code:?}"
+        );
+    }
+    let no_role =
+        outcome(&sandbox, &own, Some(&sandbox.authority.issue("nobody", &[], Validity::Current))).await;
+    assert!(matches!(no_role, Code::PermissionDenied | Code::Unauthenticated), "{no_role:?}");
+    assert_eq!(outcome(&sandbox, &own, Some(&sandbox.admin)).await, Code::Ok);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn plaintext_and_silent_connections_disturb_nobody() {
+    let sandbox = Sandbox::start_with(Options { nodes: 1, ..Options::default() }).await;
+    let address = sandbox.nodes[0].address.clone();
+    // connections that say nothing are held open while others are served
+    let mut silent = Vec::new();
+    for _ in 0..50 {
+        silent.push(tokio::net::TcpStream::connect(&address).await.unwrap());
+    }
+    let mut plain = tokio::net::TcpStream::connect(&address).await.unwrap();
+    plain.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await.unwrap();
+    let mut answer = Vec::new();
+    let read = tokio::time::timeout(Duration::from_secs(20), plain.read_to_end(&mut answer)).await;
+    assert!(read.is_ok(), "a plaintext connection is closed");
+    assert!(!String::from_utf8_lossy(&answer).contains("HTTP"));
+    let authority = sandbox.authority.certificate().to_owned();
+    assert_eq!(outcome(&sandbox, &authority, Some(&sandbox.admin)).await, Code::Ok);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_role_may_do_its_own_work_and_no_other() {
+    let sandbox = Sandbox::start_with(Options { nodes: 1, ..Options::default() }).await;
+    let request = ingest("", vec![observation("given_name", "Ada")]);
+    let customer = sandbox.profiles(0).await.ingest_profile(request).await.unwrap().into_inner().customer_id;
+    // role, may ingest, may read a profile, may see the cluster's status
+    let table = [
+        ("agent", false, true, false),
+        ("ingest", true, true, false),
+        ("privacy", false, true, false),
+        ("operator", false, false, true),
+        ("node", false, false, false),
+    ];
+    for (role, may_ingest, may_read, may_operate) in table {
+        let identity = sandbox.authority.issue(&format!("one-{role}"), &[role], Validity::Current);
+        let channel = sandbox.channel(0, &identity).await.unwrap();
+        let mut profiles = ProfileServiceClient::new(channel.clone());
+        let ingested =
+            profiles.ingest_profile(ingest(&customer, vec![observation("given_name", "Ada")])).await;
+        let read = profiles.get_profile(get(&customer, "service")).await;
+        let status = ClusterServiceClient::new(channel).get_cluster_status(GetClusterStatusRequest {}).await;
+        for (call, allowed, code) in [
+            ("ingest", may_ingest, ingested.err().map(|status| status.code())),
+            ("read", may_read, read.err().map(|status| status.code())),
+            ("status", may_operate, status.err().map(|status| status.code())),
+        ] {
+            let expected = if allowed { None } else { Some(Code::PermissionDenied) };
+            assert_eq!(code, expected, "{role} {call}");
+        }
+    }
+}
