@@ -1,0 +1,124 @@
+//! Owns the definition of an attribute. Always: in use for at least one purpose; number, name and type never change.
+
+use std::ops::Deref;
+
+use super::purpose::check_distinct;
+use crate::{
+    AttributeName, AttributeNumber, ProfileError, PurposeNumber, Revision, ValueType,
+    label::check_text,
+    limits::{ATTRIBUTE_PURPOSES_MAX, DESCRIPTION_BYTES_MAX, OWNER_BYTES_MAX, TEXT_BYTES_MAX},
+};
+
+/// How sensitive an attribute is. Numbers are those of the API.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
+pub enum Classification {
+    /// Says nothing about a person.
+    Anonymous = 1,
+    /// About a person who is not named.
+    Pseudonymous = 2,
+    /// About a person.
+    Personal = 3,
+    /// Special categories, GDPR Art. 9.
+    Sensitive = 4,
+}
+
+impl Classification {
+    /// Every classification, by number.
+    pub const ALL: [Self; 4] = [Self::Anonymous, Self::Pseudonymous, Self::Personal, Self::Sensitive];
+
+    /// The number in the API and on disk.
+    #[must_use]
+    pub const fn number(self) -> u8 {
+        self as u8
+    }
+
+    /// The classification of a number.
+    ///
+    /// # Errors
+    /// `Malformed` where there is none.
+    pub fn from_number(number: u8) -> Result<Self, ProfileError> {
+        let found = Self::ALL.into_iter().find(|class| class.number() == number);
+        found.ok_or(ProfileError::Malformed { field: "classification", expected: "a classification" })
+    }
+}
+
+/// An attribute's fields before they are checked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AttributeFields {
+    /// What the disk holds.
+    pub number: AttributeNumber,
+    /// What people use.
+    pub name: AttributeName,
+    /// The definition for people.
+    pub description: String,
+    /// The type of its values.
+    pub value_type: ValueType,
+    /// How sensitive it is.
+    pub classification: Classification,
+    /// For which purposes it may be collected and read.
+    pub purposes: Vec<PurposeNumber>,
+    /// Who answers for it; may be empty.
+    pub owner: String,
+    /// The most bytes of a text value; 0: 4,096.
+    pub bytes_max: usize,
+    /// Of this entry: its etag.
+    pub revision: Revision,
+}
+
+/// An attribute's definition. Reads as its fields; its `bytes_max` is never 0.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AttributeDefinition(AttributeFields);
+
+impl AttributeDefinition {
+    /// Checks and takes the fields.
+    ///
+    /// # Errors
+    /// Names the field and the limit.
+    pub fn new(mut fields: AttributeFields) -> Result<Self, ProfileError> {
+        check_text("attribute.description", &fields.description, DESCRIPTION_BYTES_MAX)?;
+        check_text("attribute.owner", &fields.owner, OWNER_BYTES_MAX)?;
+        if fields.purposes.is_empty() {
+            return Err(ProfileError::Empty { field: "attribute.purposes" });
+        }
+        if fields.purposes.len() > ATTRIBUTE_PURPOSES_MAX {
+            return Err(ProfileError::TooMany {
+                field: "attribute.purposes",
+                count_max: ATTRIBUTE_PURPOSES_MAX,
+            });
+        }
+        check_distinct("attribute.purposes", &fields.purposes)?;
+        if fields.bytes_max > TEXT_BYTES_MAX {
+            return Err(ProfileError::TooLong { field: "attribute.bytes_max", bytes_max: TEXT_BYTES_MAX });
+        }
+        if fields.bytes_max == 0 {
+            fields.bytes_max = TEXT_BYTES_MAX;
+        }
+        Ok(Self(fields))
+    }
+
+    /// Whether the attribute is in use for the purpose.
+    #[must_use]
+    pub fn allows(&self, purpose: PurposeNumber) -> bool {
+        self.0.purposes.contains(&purpose)
+    }
+
+    /// What is stored under the number keeps its meaning.
+    pub(super) fn check_replacement(&self, new: &Self) -> Result<(), ProfileError> {
+        if self.name != new.name {
+            return Err(ProfileError::Immutable { field: "attribute.name" });
+        }
+        if self.value_type != new.value_type {
+            return Err(ProfileError::Immutable { field: "attribute.type" });
+        }
+        Ok(())
+    }
+}
+
+impl Deref for AttributeDefinition {
+    type Target = AttributeFields;
+
+    fn deref(&self) -> &AttributeFields {
+        &self.0
+    }
+}

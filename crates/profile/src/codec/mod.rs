@@ -1,0 +1,72 @@
+//! Owns the bytes on disk (before sealing): `format version (1 byte) ‖ protobuf`. Always: every past version can be
+//! read, a newer one is its own error, and no bytes make this panic. Tags are never reused.
+
+mod catalogue;
+mod ground;
+mod record;
+mod value;
+
+use prost::Message;
+
+use crate::ProfileError;
+
+/// The version that is written.
+const VERSION: u8 = 1;
+
+/// What is stored as versioned bytes.
+pub trait Stored: Sized {
+    /// The bytes, in the newest version.
+    #[must_use]
+    fn encode(&self) -> Vec<u8>;
+
+    /// Reads bytes of any version up to the newest.
+    ///
+    /// # Errors
+    /// `NewerVersion`, `Corrupt` or `CorruptField`.
+    fn decode(bytes: &[u8]) -> Result<Self, ProfileError>;
+}
+
+fn frame(message: &impl Message) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(1 + message.encoded_len());
+    bytes.push(VERSION);
+    message.encode_raw(&mut bytes);
+    bytes
+}
+
+fn unframe<M: Message + Default>(kind: &'static str, bytes: &[u8]) -> Result<M, ProfileError> {
+    match bytes.split_first() {
+        Some((&VERSION, body)) => M::decode(body).map_err(|source| ProfileError::Corrupt { kind, source }),
+        Some((&found, _)) if found > VERSION => {
+            Err(ProfileError::NewerVersion { kind, found, newest: VERSION })
+        }
+        Some(_) | None => Err(ProfileError::CorruptField { kind, field: "format version" }),
+    }
+}
+
+/// Names the stored kind where a constructor refuses what the bytes say.
+trait Intact<T> {
+    fn intact(self, kind: &'static str, field: &'static str) -> Result<T, ProfileError>;
+}
+
+impl<T> Intact<T> for Result<T, ProfileError> {
+    fn intact(self, kind: &'static str, field: &'static str) -> Result<T, ProfileError> {
+        match self {
+            Ok(value) => Ok(value),
+            // What a nested message found is nearer to the fault.
+            Err(error) if error.is_stored_data() => Err(error),
+            Err(_) => Err(ProfileError::CorruptField { kind, field }),
+        }
+    }
+}
+
+impl<T> Intact<T> for Option<T> {
+    fn intact(self, kind: &'static str, field: &'static str) -> Result<T, ProfileError> {
+        self.ok_or(ProfileError::CorruptField { kind, field })
+    }
+}
+
+/// A number that must fit a byte: an enum's.
+fn byte(number: u32) -> u8 {
+    // 0 is no member of any of our enums, so that a number too large is refused as one unknown.
+    u8::try_from(number).unwrap_or(0)
+}

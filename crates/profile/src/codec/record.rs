@@ -1,0 +1,133 @@
+//! Owns the bytes of a customer's core record. Always: attributes and grounds in ascending order, each once; the names
+//! of sources stand once, in a table, and attributes point into it.
+
+use std::collections::BTreeMap;
+
+use prost::Message;
+
+use super::{Intact, Stored, byte, frame, ground::WireGround, unframe, value::WireValue};
+use crate::{
+    AttributeNumber, AttributeValue, CustomerRecord, LawfulBasis, Party, ProfileError, Provenance,
+    PurposeNumber, SourceId, TimestampMs,
+};
+
+#[derive(Clone, PartialEq, Message)]
+struct WireAttribute {
+    #[prost(oneof = "WireValue", tags = "1, 2, 3, 4, 5, 6")]
+    value: Option<WireValue>,
+    #[prost(uint32, tag = "7")]
+    number: u32,
+    #[prost(uint32, tag = "8")]
+    source: u32,
+    #[prost(sint64, tag = "9")]
+    observed_at: i64,
+    #[prost(sint64, tag = "10")]
+    recorded_at: i64,
+    #[prost(uint32, tag = "11")]
+    purpose: u32,
+    #[prost(uint32, tag = "12")]
+    basis: u32,
+    #[prost(uint32, tag = "13")]
+    party: u32,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct WireRecord {
+    #[prost(sint64, tag = "1")]
+    created_at: i64,
+    #[prost(sint64, tag = "2")]
+    updated_at: i64,
+    #[prost(uint64, tag = "3")]
+    ledger_entries: u64,
+    #[prost(string, repeated, tag = "4")]
+    sources: Vec<String>,
+    #[prost(message, repeated, tag = "5")]
+    attributes: Vec<WireAttribute>,
+    #[prost(message, repeated, tag = "6")]
+    grounds: Vec<WireGround>,
+}
+
+const KIND: &str = "record";
+
+impl Stored for CustomerRecord {
+    fn encode(&self) -> Vec<u8> {
+        let mut sources: Vec<&SourceId> = self.attributes.values().map(|of| &of.provenance.source).collect();
+        sources.sort_unstable();
+        sources.dedup();
+        let attributes = self.attributes.iter().map(|(number, attribute)| {
+            let Provenance { source, observed_at, recorded_at, purpose, basis, party } =
+                &attribute.provenance;
+            WireAttribute {
+                value: Some(WireValue::from_value(&attribute.value)),
+                number: number.as_u32(),
+                // Always found, the table is made of these very names.
+                source: sources
+                    .binary_search(&source)
+                    .ok()
+                    .and_then(|at| at.try_into().ok())
+                    .unwrap_or(u32::MAX),
+                observed_at: observed_at.as_ms(),
+                recorded_at: recorded_at.as_ms(),
+                purpose: purpose.as_u32(),
+                basis: basis.number().into(),
+                party: party.number().into(),
+            }
+        });
+        let grounds = self.grounds.iter();
+        frame(&WireRecord {
+            created_at: self.created_at.as_ms(),
+            updated_at: self.updated_at.as_ms(),
+            ledger_entries: self.ledger_entries,
+            attributes: attributes.collect(),
+            grounds: grounds
+                .map(|((purpose, basis), of)| WireGround::from_state(*purpose, *basis, of))
+                .collect(),
+            sources: sources.iter().map(|source| source.as_str().to_owned()).collect(),
+        })
+    }
+
+    fn decode(bytes: &[u8]) -> Result<Self, ProfileError> {
+        let wire: WireRecord = unframe(KIND, bytes)?;
+        let sources: Result<Vec<_>, _> = wire.sources.iter().map(|name| SourceId::new(name)).collect();
+        let sources = sources.intact(KIND, "source")?;
+        let attributes = wire.attributes.into_iter().map(|attribute| read_attribute(attribute, &sources));
+        let grounds = wire.grounds.into_iter().map(|ground| ground.into_state(KIND));
+        Ok(Self {
+            attributes: ascending(attributes, "attribute order")?,
+            grounds: ascending(grounds, "ground order")?,
+            ledger_entries: wire.ledger_entries,
+            created_at: TimestampMs::from_ms(wire.created_at),
+            updated_at: TimestampMs::from_ms(wire.updated_at),
+        })
+    }
+}
+
+fn read_attribute(
+    wire: WireAttribute,
+    sources: &[SourceId],
+) -> Result<(AttributeNumber, AttributeValue), ProfileError> {
+    let number = AttributeNumber::new(wire.number).intact(KIND, "attribute number")?;
+    let source = usize::try_from(wire.source).ok().and_then(|at| sources.get(at));
+    let provenance = Provenance {
+        source: source.intact(KIND, "source")?.clone(),
+        observed_at: TimestampMs::from_ms(wire.observed_at),
+        recorded_at: TimestampMs::from_ms(wire.recorded_at),
+        purpose: PurposeNumber::new(wire.purpose).intact(KIND, "purpose")?,
+        basis: LawfulBasis::from_number(byte(wire.basis)).intact(KIND, "basis")?,
+        party: Party::from_number(byte(wire.party)).intact(KIND, "party")?,
+    };
+    let value = wire.value.intact(KIND, "value")?.into_value(KIND)?;
+    Ok((number, AttributeValue { value, provenance }))
+}
+
+/// A map of entries that must come in ascending order, each key once.
+fn ascending<K: Ord, V>(
+    entries: impl Iterator<Item = Result<(K, V), ProfileError>>,
+    field: &'static str,
+) -> Result<BTreeMap<K, V>, ProfileError> {
+    let entries = entries.collect::<Result<Vec<_>, _>>()?;
+    if !entries.is_sorted_by(|(one, _), (next, _)| one < next) {
+        return Err(ProfileError::CorruptField { kind: KIND, field });
+    }
+    Ok(entries.into_iter().collect())
+}

@@ -1,0 +1,128 @@
+//! Owns the crate's errors. Always: the text names the field and the limit, never the value.
+
+use crate::reason::RefusalReason;
+
+/// What can be wrong with what a caller states, or with stored bytes.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ProfileError {
+    /// A required field is empty.
+    #[error("{field} is required")]
+    Empty {
+        /// The field at fault.
+        field: &'static str,
+    },
+    /// A text is longer than its limit.
+    #[error("{field} is longer than {bytes_max} bytes")]
+    TooLong {
+        /// The field at fault.
+        field: &'static str,
+        /// The limit.
+        bytes_max: usize,
+    },
+    /// A list is longer than its limit.
+    #[error("{field} has more than {count_max} entries")]
+    TooMany {
+        /// The field at fault.
+        field: &'static str,
+        /// The limit.
+        count_max: usize,
+    },
+    /// A field does not have the form that it must have.
+    #[error("{field} is malformed, expected {expected}")]
+    Malformed {
+        /// The field at fault.
+        field: &'static str,
+        /// The form that it must have.
+        expected: &'static str,
+    },
+    /// An entry occurs twice.
+    #[error("{field} has an entry twice")]
+    Duplicate {
+        /// The field at fault.
+        field: &'static str,
+    },
+    /// A field names something that the catalogue does not have.
+    #[error("{field} names nothing that the catalogue has")]
+    Unknown {
+        /// The field at fault.
+        field: &'static str,
+    },
+    /// A field of a catalogue entry would change that never may.
+    #[error("{field} cannot change")]
+    Immutable {
+        /// The field at fault.
+        field: &'static str,
+    },
+    /// A moment lies further ahead of the clock than allowed.
+    #[error("{field} lies more than {ahead_max_ms} ms in the future")]
+    InFuture {
+        /// The field at fault.
+        field: &'static str,
+        /// The limit.
+        ahead_max_ms: i64,
+    },
+    /// A permission cannot be recorded for this purpose.
+    #[error("the decision cannot be recorded: {}", reason.explanation())]
+    NotRecordable {
+        /// Why.
+        reason: RefusalReason,
+    },
+    /// The customer has objected; recording the ground again does not lift that.
+    #[error("the customer has objected to this purpose, only the customer's own consent permits it again")]
+    ObjectionStands,
+    /// Stored bytes were written by a newer release.
+    #[error("stored {kind} has format version {found}, this release reads up to {newest}")]
+    NewerVersion {
+        /// What the bytes should hold.
+        kind: &'static str,
+        /// The version found.
+        found: u8,
+        /// The newest that can be read.
+        newest: u8,
+    },
+    /// Stored bytes cannot be read.
+    #[error("stored {kind} cannot be read")]
+    Corrupt {
+        /// What the bytes should hold.
+        kind: &'static str,
+        /// What protobuf says.
+        #[source]
+        source: prost::DecodeError,
+    },
+    /// Stored bytes can be read, but hold what cannot be.
+    #[error("stored {kind} has an impossible {field}")]
+    CorruptField {
+        /// What the bytes should hold.
+        kind: &'static str,
+        /// The field at fault.
+        field: &'static str,
+    },
+}
+
+impl ProfileError {
+    /// The field at fault, for google.rpc.BadRequest.
+    #[must_use]
+    pub fn field(&self) -> Option<&'static str> {
+        match self {
+            Self::Empty { field }
+            | Self::TooLong { field, .. }
+            | Self::TooMany { field, .. }
+            | Self::Malformed { field, .. }
+            | Self::Duplicate { field }
+            | Self::Unknown { field }
+            | Self::Immutable { field }
+            | Self::InFuture { field, .. }
+            | Self::CorruptField { field, .. } => Some(field),
+            Self::NotRecordable { .. }
+            | Self::ObjectionStands
+            | Self::NewerVersion { .. }
+            | Self::Corrupt { .. } => None,
+        }
+    }
+
+    /// Whether stored bytes are at fault, not the caller.
+    #[must_use]
+    pub fn is_stored_data(&self) -> bool {
+        matches!(self, Self::NewerVersion { .. } | Self::Corrupt { .. } | Self::CorruptField { .. })
+    }
+}

@@ -1,0 +1,55 @@
+//! Owns interactions: purchase, call, visit. Always: append-only; the same id again changes nothing.
+
+use std::collections::BTreeMap;
+
+use crate::{
+    Channel, EventId, EventName, ProfileError, PropertyName, Provenance, TimestampMs, Value,
+    limits::PROPERTIES_MAX,
+};
+
+/// The properties of an event: at most 64, by name.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Properties(BTreeMap<PropertyName, Value>);
+
+impl Properties {
+    /// Checks and takes the properties.
+    ///
+    /// # Errors
+    /// `TooMany` above the limit.
+    pub fn new(properties: BTreeMap<PropertyName, Value>) -> Result<Self, ProfileError> {
+        if properties.len() > PROPERTIES_MAX {
+            return Err(ProfileError::TooMany { field: "properties", count_max: PROPERTIES_MAX });
+        }
+        Ok(Self(properties))
+    }
+
+    /// The properties by name.
+    #[must_use]
+    pub const fn as_map(&self) -> &BTreeMap<PropertyName, Value> {
+        &self.0
+    }
+}
+
+/// One interaction as the source tells it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Event {
+    /// The source's id.
+    pub id: EventId,
+    /// The name after the Segment spec, e.g. `Order Completed`.
+    pub name: EventName,
+    /// When it happened.
+    pub occurred_at: TimestampMs,
+    /// Through which channel.
+    pub channel: Option<Channel>,
+    /// What else is known.
+    pub properties: Properties,
+}
+
+/// One interaction as it is stored. Its provenance's `observed_at` is the moment at which it occurred.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredEvent {
+    /// The interaction.
+    pub event: Event,
+    /// Where it comes from.
+    pub provenance: Provenance,
+}

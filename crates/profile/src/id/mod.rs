@@ -1,0 +1,57 @@
+//! Owns the ids: one newtype a file, private field, parsed at the door. Always: a value of such a type is valid.
+
+mod attribute;
+mod customer;
+mod group;
+mod key_epoch;
+mod node;
+mod pool;
+mod purpose;
+mod replica;
+mod request;
+mod revision;
+mod shard;
+mod slot;
+mod slug;
+mod source;
+mod timestamp;
+
+pub use attribute::{AttributeName, AttributeNumber};
+pub use customer::CustomerId;
+pub use group::GroupId;
+pub use key_epoch::KeyEpoch;
+pub use node::NodeId;
+pub use pool::PoolId;
+pub use purpose::{PurposeId, PurposeNumber};
+pub use replica::ReplicaId;
+pub use request::RequestId;
+pub use revision::Revision;
+pub use shard::ShardId;
+pub use slot::SlotId;
+pub use source::SourceId;
+pub use timestamp::TimestampMs;
+
+/// `FromStr` and `Display` of an id that is a number with a checked `new`.
+macro_rules! number_text {
+    ($name:ident, $number:ty, $field:literal) => {
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                std::fmt::Display::fmt(&self.0, f)
+            }
+        }
+
+        impl std::str::FromStr for $name {
+            type Err = crate::ProfileError;
+
+            fn from_str(text: &str) -> Result<Self, Self::Err> {
+                match text.parse::<$number>() {
+                    Ok(number) => Self::new(number),
+                    Err(_) => {
+                        Err(crate::ProfileError::Malformed { field: $field, expected: "a decimal number" })
+                    }
+                }
+            }
+        }
+    };
+}
+pub(crate) use number_text;

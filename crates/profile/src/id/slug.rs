@@ -1,0 +1,77 @@
+//! Owns the form of names in the catalogue: short, lower case, ASCII. Always: a slug starts with a letter or digit.
+
+use crate::{ProfileError, limits::SLUG_BYTES_MAX};
+
+/// Whether `text` is 1 to 64 bytes, each a lower-case letter, a digit or one of `also`, and starts well.
+pub(super) fn check(
+    field: &'static str,
+    text: &str,
+    also: &[u8],
+    starts: fn(&u8) -> bool,
+    expected: &'static str,
+) -> Result<(), ProfileError> {
+    if text.is_empty() {
+        return Err(ProfileError::Empty { field });
+    }
+    if text.len() > SLUG_BYTES_MAX {
+        return Err(ProfileError::TooLong { field, bytes_max: SLUG_BYTES_MAX });
+    }
+    let fits = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || also.contains(&byte);
+    if !text.bytes().all(fits) || !text.as_bytes().first().is_some_and(starts) {
+        return Err(ProfileError::Malformed { field, expected });
+    }
+    Ok(())
+}
+
+/// A slug type: cheap to clone, ordered as its text.
+macro_rules! slug {
+    ($(#[$doc:meta])* $name:ident, $field:literal, $also:literal, $starts:expr, $expected:literal) => {
+        $(#[$doc])*
+        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(std::sync::Arc<str>);
+
+        impl $name {
+            /// Checks and takes the text.
+            ///
+            /// # Errors
+            /// Names the field and the form where the text does not fit.
+            pub fn new(text: &str) -> Result<Self, crate::ProfileError> {
+                super::slug::check($field, text, $also, $starts, $expected)?;
+                Ok(Self(text.into()))
+            }
+
+            /// The text.
+            #[must_use]
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl std::str::FromStr for $name {
+            type Err = crate::ProfileError;
+
+            fn from_str(text: &str) -> Result<Self, Self::Err> {
+                Self::new(text)
+            }
+        }
+
+        impl std::borrow::Borrow<str> for $name {
+            fn borrow(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl std::fmt::Debug for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                write!(f, concat!(stringify!($name), "({})"), &self.0)
+            }
+        }
+    };
+}
+pub(super) use slug;

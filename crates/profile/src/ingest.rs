@@ -1,0 +1,250 @@
+//! Owns what happens to incoming data: judged, then merged (CO-3). Always: every observation and every event has an
+//! outcome, nothing is dropped in silence; the same data in any order leads to the same record.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use crate::{
+    AttributeDefinition, AttributeName, AttributeValue, Catalogue, CustomerRecord, Decision, DecisionEffect,
+    Event, GroundStatus, LawfulBasis, LedgerEntry, Party, Permission, ProfileError, Provenance, Purpose,
+    PurposeNumber, RefusalReason, SourceId, StoredEvent, TimestampMs, Value, Verdict, consent,
+    limits::{EVENTS_MAX, FUTURE_MAX_MS, GRANTS_MAX, OBSERVATIONS_MAX},
+};
+
+/// One value observed at a source.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Observation {
+    /// The catalogue's name.
+    pub attribute: AttributeName,
+    /// The value.
+    pub value: Value,
+    /// When it was observed; nothing: now.
+    pub observed_at: Option<TimestampMs>,
+}
+
+/// What a source sends about one customer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Observations {
+    /// Under which purpose it was collected.
+    pub purpose: PurposeNumber,
+    /// The source system.
+    pub source: SourceId,
+    /// Who collected it.
+    pub party: Party,
+    /// The basis that the source states; nothing: the purpose's first that holds.
+    pub basis: Option<LawfulBasis>,
+    /// Consents given together with the data: each `Given` and by consent.
+    pub grants: Vec<Decision>,
+    /// The values.
+    pub observations: Vec<Observation>,
+    /// The interactions.
+    pub events: Vec<Event>,
+}
+
+/// What became of one observation or event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// It is stored, now or already.
+    Merged,
+    /// It is not stored.
+    Refused(RefusalReason),
+}
+
+/// What an ingest leads to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ingested {
+    /// The record after it.
+    pub record: CustomerRecord,
+    /// Whether the record differs from the one before. If not and there are no events to append, nothing is to be
+    /// written.
+    pub record_changed: bool,
+    /// Whether a ground changed, so that the consent revision must.
+    pub consent_changed: bool,
+    /// The entries to append to the ledger.
+    pub ledger: Vec<LedgerEntry>,
+    /// The events to append; one stored before under the same id must be left as it is.
+    pub events: Vec<StoredEvent>,
+    /// In the order of the grants.
+    pub grant_effects: Vec<DecisionEffect>,
+    /// In the order of the observations.
+    pub attribute_outcomes: Vec<Outcome>,
+    /// In the order of the events.
+    pub event_outcomes: Vec<Outcome>,
+}
+
+/// Records the grants, then judges each observation and event, and merges what is allowed.
+///
+/// # Errors
+/// The whole input is refused where it is too large, names a purpose that does not exist, or holds a grant that
+/// cannot be recorded.
+pub fn ingest(
+    record: &CustomerRecord,
+    input: &Observations,
+    catalogue: &Catalogue,
+    now: TimestampMs,
+) -> Result<Ingested, ProfileError> {
+    check_limits(input)?;
+    let purpose = catalogue.purpose(input.purpose).ok_or(ProfileError::Unknown { field: "purpose" })?;
+    let mut after = record.clone();
+    let mut ledger = Vec::new();
+    let mut grant_effects = Vec::with_capacity(input.grants.len());
+    for grant in &input.grants {
+        if grant.basis != LawfulBasis::Consent || grant.status != GroundStatus::Given {
+            return Err(ProfileError::Malformed { field: "consents", expected: "given consents" });
+        }
+        let (effect, entry) = consent::apply(&mut after, grant, catalogue, now)?;
+        grant_effects.push(effect);
+        ledger.extend(entry);
+    }
+    let collection = Collection::new(input, purpose, &after, now);
+    let attribute_outcomes = input
+        .observations
+        .iter()
+        .map(|observation| collection.merge(observation, catalogue, &mut after))
+        .collect();
+    let (events, event_outcomes) = collection.events(&input.events);
+    let record_changed = after != *record;
+    Ok(Ingested {
+        record: after,
+        record_changed,
+        consent_changed: !ledger.is_empty(),
+        ledger,
+        events,
+        grant_effects,
+        attribute_outcomes,
+        event_outcomes,
+    })
+}
+
+fn check_limits(input: &Observations) -> Result<(), ProfileError> {
+    let limits = [
+        ("observations", input.observations.len(), OBSERVATIONS_MAX),
+        ("consents", input.grants.len(), GRANTS_MAX),
+        ("events", input.events.len(), EVENTS_MAX),
+    ];
+    for (field, count, count_max) in limits {
+        if count > count_max {
+            return Err(ProfileError::TooMany { field, count_max });
+        }
+    }
+    Ok(())
+}
+
+/// What all data of one input has in common.
+struct Collection<'a> {
+    input: &'a Observations,
+    permission: Permission,
+    now: TimestampMs,
+}
+
+impl<'a> Collection<'a> {
+    fn new(
+        input: &'a Observations,
+        purpose: &Arc<Purpose>,
+        record: &CustomerRecord,
+        now: TimestampMs,
+    ) -> Self {
+        let permission = match input.basis {
+            Some(basis) => Permission::for_basis(purpose, basis, record, now),
+            None => Permission::for_purpose(purpose, record, now),
+        };
+        Self { input, permission, now }
+    }
+
+    fn provenance(&self, observed_at: TimestampMs, basis: LawfulBasis) -> Provenance {
+        Provenance {
+            source: self.input.source.clone(),
+            observed_at,
+            recorded_at: self.now,
+            purpose: self.input.purpose,
+            basis,
+            party: self.input.party,
+        }
+    }
+
+    fn is_in_future(&self, moment: TimestampMs) -> bool {
+        moment > self.now.plus_ms(FUTURE_MAX_MS)
+    }
+
+    fn merge(
+        &self,
+        observation: &Observation,
+        catalogue: &Catalogue,
+        record: &mut CustomerRecord,
+    ) -> Outcome {
+        let Some(definition) = catalogue.attribute_by_name(observation.attribute.as_str()) else {
+            return Outcome::Refused(RefusalReason::UnknownAttribute);
+        };
+        let observed_at = observation.observed_at.unwrap_or(self.now);
+        let basis = match self.judge(definition, &observation.value, observed_at) {
+            Ok(basis) => basis,
+            Err(reason) => return Outcome::Refused(reason),
+        };
+        let incoming = AttributeValue {
+            value: observation.value.clone(),
+            provenance: self.provenance(observed_at, basis),
+        };
+        match record.attributes.get(&definition.number) {
+            Some(stored) if !incoming.is_newer_than(stored) => {
+                return if incoming.is_same_observation(stored) {
+                    Outcome::Merged
+                } else {
+                    Outcome::Refused(RefusalReason::ObservedBeforeStored)
+                };
+            }
+            Some(_) | None => {}
+        }
+        record.attributes.insert(definition.number, incoming);
+        record.updated_at = record.updated_at.max(self.now);
+        Outcome::Merged
+    }
+
+    /// The ground on which a value may be stored, or why it may not. The law speaks first: of data that may not be
+    /// here nothing else is said.
+    fn judge(
+        &self,
+        definition: &AttributeDefinition,
+        value: &Value,
+        observed_at: TimestampMs,
+    ) -> Result<LawfulBasis, RefusalReason> {
+        let ground = match self.permission.for_attribute(definition) {
+            Verdict::Permit { ground, .. } => ground,
+            Verdict::Refuse(reason) => return Err(reason),
+        };
+        if value.value_type() != definition.value_type {
+            return Err(RefusalReason::WrongType);
+        }
+        if let Value::Text(text) = value
+            && text.as_str().len() > definition.bytes_max
+        {
+            return Err(RefusalReason::ValueTooLong);
+        }
+        if self.is_in_future(observed_at) {
+            return Err(RefusalReason::ObservedInFuture);
+        }
+        Ok(ground)
+    }
+
+    /// The events to append, each id once, and what became of each.
+    fn events(&self, events: &[Event]) -> (Vec<StoredEvent>, Vec<Outcome>) {
+        let mut ids = BTreeSet::new();
+        let mut stored = Vec::new();
+        let mut outcomes = Vec::with_capacity(events.len());
+        for event in events {
+            let outcome = match self.permission.verdict() {
+                Verdict::Refuse(reason) => Outcome::Refused(reason),
+                Verdict::Permit { .. } if self.is_in_future(event.occurred_at) => {
+                    Outcome::Refused(RefusalReason::ObservedInFuture)
+                }
+                Verdict::Permit { ground, .. } => {
+                    if ids.insert(&event.id) {
+                        let provenance = self.provenance(event.occurred_at, ground);
+                        stored.push(StoredEvent { event: event.clone(), provenance });
+                    }
+                    Outcome::Merged
+                }
+            };
+            outcomes.push(outcome);
+        }
+        (stored, outcomes)
+    }
+}

@@ -1,0 +1,65 @@
+//! Owns short free texts. Always: 1 to `BYTES_MAX` bytes without control characters; redacted in `Debug`, because
+//! an event's id or a contract's reference can name a person.
+
+use crate::{ProfileError, limits};
+
+/// A short text of at most `BYTES_MAX` bytes.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Label<const BYTES_MAX: usize>(Box<str>);
+
+/// The version of a notice.
+pub type NoticeId = Label<{ limits::NOTICE_BYTES_MAX }>;
+/// Who collected a consent.
+pub type Collector = Label<{ limits::COLLECTOR_BYTES_MAX }>;
+/// The contract, law, incident or balancing test that a ground rests on.
+pub type Reference = Label<{ limits::REFERENCE_BYTES_MAX }>;
+/// The channel of an event or of a decision.
+pub type Channel = Label<{ limits::CHANNEL_BYTES_MAX }>;
+/// The source's id of an event.
+pub type EventId = Label<{ limits::EVENT_NAME_BYTES_MAX }>;
+/// The name of an event.
+pub type EventName = Label<{ limits::EVENT_NAME_BYTES_MAX }>;
+/// The name of an event's property.
+pub type PropertyName = Label<{ limits::PROPERTY_NAME_BYTES_MAX }>;
+
+impl<const BYTES_MAX: usize> Label<BYTES_MAX> {
+    /// Checks and takes the text of `field`.
+    ///
+    /// # Errors
+    /// Names the field and the limit where the text is empty, too long or has control characters.
+    pub fn new(field: &'static str, text: &str) -> Result<Self, ProfileError> {
+        check_text(field, text, BYTES_MAX)?;
+        if text.is_empty() { Err(ProfileError::Empty { field }) } else { Ok(Self(text.into())) }
+    }
+
+    /// The same for a field that may be left out: nothing where the text is empty.
+    ///
+    /// # Errors
+    /// As [`Label::new`].
+    pub fn optional(field: &'static str, text: &str) -> Result<Option<Self>, ProfileError> {
+        if text.is_empty() { Ok(None) } else { Self::new(field, text).map(Some) }
+    }
+
+    /// The text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl<const BYTES_MAX: usize> std::fmt::Debug for Label<BYTES_MAX> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Label({} bytes)", self.0.len())
+    }
+}
+
+/// Whether a text is at most `bytes_max` long and free of control characters.
+pub(crate) fn check_text(field: &'static str, text: &str, bytes_max: usize) -> Result<(), ProfileError> {
+    if text.len() > bytes_max {
+        return Err(ProfileError::TooLong { field, bytes_max });
+    }
+    if text.chars().any(char::is_control) {
+        return Err(ProfileError::Malformed { field, expected: "text without control characters" });
+    }
+    Ok(())
+}

@@ -1,0 +1,76 @@
+//! Owns a customer's core record: one sealed value on disk, replaced as a whole. Always: ordered maps, catalogue
+//! numbers instead of names.
+
+use std::collections::BTreeMap;
+
+use crate::{AttributeNumber, GroundState, LawfulBasis, Provenance, PurposeNumber, TimestampMs, Value};
+
+/// One attribute's value and where it comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AttributeValue {
+    /// The value.
+    pub value: Value,
+    /// Where it comes from.
+    pub provenance: Provenance,
+}
+
+impl AttributeValue {
+    /// Which of two observations of one attribute is kept. Commutative, associative and idempotent, being a maximum
+    /// of a total order: the newer one, then the larger source and value; what is left is settled by the
+    /// provenance, and of the same observation stored twice the first storing counts.
+    #[must_use]
+    pub fn newest(self, other: Self) -> Self {
+        if self.rank() >= other.rank() { self } else { other }
+    }
+
+    /// Whether this observation is kept beside `stored`.
+    pub(crate) fn is_newer_than(&self, stored: &Self) -> bool {
+        self.rank() > stored.rank()
+    }
+
+    /// Whether both say that the same source observed the same value at the same moment.
+    pub(crate) fn is_same_observation(&self, other: &Self) -> bool {
+        let key = |of: &Self| (of.provenance.observed_at, of.provenance.source.clone(), of.value.clone());
+        key(self) == key(other)
+    }
+
+    fn rank(&self) -> impl Ord + '_ {
+        let Provenance { source, observed_at, recorded_at, purpose, basis, party } = &self.provenance;
+        (observed_at, source, &self.value, party, purpose, basis, std::cmp::Reverse(recorded_at))
+    }
+}
+
+/// A customer's core record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CustomerRecord {
+    /// The attributes, by the catalogue's number.
+    pub attributes: BTreeMap<AttributeNumber, AttributeValue>,
+    /// The grounds, by purpose and basis.
+    pub grounds: BTreeMap<(PurposeNumber, LawfulBasis), GroundState>,
+    /// How many ledger entries the customer has: the sequence of the next one.
+    pub ledger_entries: u64,
+    /// When the customer was stored first.
+    pub created_at: TimestampMs,
+    /// When the record changed last.
+    pub updated_at: TimestampMs,
+}
+
+impl CustomerRecord {
+    /// The record of a customer about whom nothing is known.
+    #[must_use]
+    pub const fn new(now: TimestampMs) -> Self {
+        Self {
+            attributes: BTreeMap::new(),
+            grounds: BTreeMap::new(),
+            ledger_entries: 0,
+            created_at: now,
+            updated_at: now,
+        }
+    }
+
+    /// The state of one ground for one purpose.
+    #[must_use]
+    pub fn ground(&self, purpose: PurposeNumber, basis: LawfulBasis) -> Option<&GroundState> {
+        self.grounds.get(&(purpose, basis))
+    }
+}

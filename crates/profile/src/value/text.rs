@@ -1,0 +1,30 @@
+//! Owns text values. Always: at most 4,096 bytes of UTF-8 without control characters.
+
+use crate::{ProfileError, label::check_text, limits::TEXT_BYTES_MAX};
+
+/// A text value.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Text(Box<str>);
+
+impl Text {
+    /// Checks and takes a text.
+    ///
+    /// # Errors
+    /// `TooLong` or `Malformed` for control characters.
+    pub fn new(text: &str) -> Result<Self, ProfileError> {
+        check_text("value", text, TEXT_BYTES_MAX)?;
+        Ok(Self(text.into()))
+    }
+
+    /// The text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for Text {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Text({} bytes)", self.0.len())
+    }
+}
