@@ -1,0 +1,75 @@
+//! One TLS channel per node, opened when first used and kept: HTTP/2 carries all calls to a node side by side.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint};
+
+use crate::error::ClientError;
+use crate::options::ClientOptions;
+use crate::timing::{CONNECT_MAX, PING_INTERVAL, PING_TIMEOUT};
+
+/// Channels by address.
+pub(crate) struct Channels {
+    tls: ClientTlsConfig,
+    open: ArcSwap<BTreeMap<String, Channel>>,
+}
+
+impl Channels {
+    pub(crate) fn new(options: &ClientOptions) -> Self {
+        let mut tls = ClientTlsConfig::new().ca_certificate(Certificate::from_pem(&options.ca_pem));
+        if let Some(identity) = &options.identity {
+            tls = tls.identity(identity.to_tonic());
+        }
+        Self { tls, open: ArcSwap::default() }
+    }
+
+    /// The channel to a node; it connects on first use and again after a loss.
+    pub(crate) fn get(&self, address: &str) -> Result<Channel, ClientError> {
+        if let Some(channel) = self.open.load().get(address) {
+            return Ok(channel.clone());
+        }
+        let channel = self.endpoint(address)?.connect_lazy();
+        self.open.rcu(|open| {
+            let mut open = BTreeMap::clone(open);
+            open.entry(address.to_owned()).or_insert_with(|| channel.clone());
+            Arc::new(open)
+        });
+        Ok(channel)
+    }
+
+    fn endpoint(&self, address: &str) -> Result<Endpoint, ClientError> {
+        let bad_address = || ClientError::BadAddress { address: address.to_owned() };
+        let (host, port) = address.rsplit_once(':').ok_or_else(bad_address)?;
+        if host.is_empty() || port.parse::<u16>().is_err() {
+            return Err(bad_address());
+        }
+        let Ok(endpoint) = Endpoint::from_shared(format!("https://{address}")) else {
+            return Err(bad_address());
+        };
+        let endpoint = endpoint
+            .tls_config(self.tls.clone())
+            .map_err(|error| ClientError::BadTls { cause: innermost(&error) })?;
+        Ok(endpoint
+            .connect_timeout(CONNECT_MAX)
+            .tcp_nodelay(true)
+            .http2_keep_alive_interval(PING_INTERVAL)
+            .keep_alive_timeout(PING_TIMEOUT)
+            .keep_alive_while_idle(true))
+    }
+}
+
+impl std::fmt::Debug for Channels {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_list().entries(self.open.load().keys()).finish()
+    }
+}
+
+fn innermost(error: &tonic::transport::Error) -> String {
+    let mut innermost: &dyn std::error::Error = error;
+    while let Some(source) = innermost.source() {
+        innermost = source;
+    }
+    innermost.to_string()
+}

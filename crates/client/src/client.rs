@@ -1,0 +1,188 @@
+//! The client: a cheap handle that all tasks of a program share.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use arc_swap::ArcSwapOption;
+use custodia_profile::CustomerId;
+use custodia_proto::v1;
+use tokio::time::Instant;
+use tonic::metadata::{Ascii, MetadataValue};
+
+use crate::channels::Channels;
+use crate::error::ClientError;
+use crate::map::{Hint, ShardMap};
+use crate::options::ClientOptions;
+use crate::services;
+use crate::timing::{MAP_AGE_MIN, MAP_FETCH_MAX, MAP_REFUSED_PAUSE};
+
+/// A client of one cluster. Cloning shares the connections and the shard map.
+#[derive(Debug, Clone)]
+pub struct Client {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) deadline: Duration,
+}
+
+#[derive(Debug)]
+pub(crate) struct Shared {
+    channels: Channels,
+    bearer: Option<MetadataValue<Ascii>>,
+    /// The addresses from the options; never empty.
+    addresses: Vec<String>,
+    map: ArcSwapOption<ShardMap>,
+    /// Held by the one task that fetches the map; the time before which nobody fetches it again.
+    fetch: tokio::sync::Mutex<Option<Instant>>,
+    turn: AtomicUsize,
+}
+
+impl Client {
+    /// A client for the cluster that the options name. Connections open on first use.
+    ///
+    /// # Errors
+    /// When the options name no usable address, certificate or token.
+    pub fn new(options: &ClientOptions) -> Result<Self, ClientError> {
+        let channels = Channels::new(options);
+        let bearer = match &options.token {
+            None => None,
+            Some(token) => {
+                let Ok(mut value) = token.bearer().parse::<MetadataValue<Ascii>>() else {
+                    return Err(ClientError::BadToken);
+                };
+                value.set_sensitive(true);
+                Some(value)
+            }
+        };
+        if options.addresses.is_empty() {
+            return Err(ClientError::NoAddress);
+        }
+        for address in &options.addresses {
+            channels.get(address)?;
+        }
+        let shared = Shared {
+            channels,
+            bearer,
+            addresses: options.addresses.clone(),
+            map: ArcSwapOption::empty(),
+            fetch: tokio::sync::Mutex::new(None),
+            turn: AtomicUsize::new(0),
+        };
+        Ok(Self { shared: Arc::new(shared), deadline: options.deadline })
+    }
+
+    /// The same client with another deadline for each of its calls.
+    #[must_use]
+    pub fn with_deadline(&self, deadline: Duration) -> Self {
+        Self { shared: Arc::clone(&self.shared), deadline }
+    }
+}
+
+impl Shared {
+    pub(crate) fn channel(&self, address: &str) -> Result<tonic::transport::Channel, ClientError> {
+        self.channels.get(address)
+    }
+
+    /// A request with the token and, where there is one, the time that is left.
+    pub(crate) fn dress<Message>(
+        &self,
+        message: Message,
+        timeout: Option<Duration>,
+    ) -> tonic::Request<Message> {
+        let mut request = tonic::Request::new(message);
+        if let Some(timeout) = timeout {
+            request.set_timeout(timeout);
+        }
+        if let Some(bearer) = &self.bearer {
+            request.metadata_mut().insert("authorization", bearer.clone());
+        }
+        request
+    }
+
+    /// The leader of the customer's shard, where the map names it.
+    pub(crate) fn leader_of(&self, customer: CustomerId) -> Option<String> {
+        self.map.load().as_deref()?.leader_of(customer).map(str::to_owned)
+    }
+
+    /// Where to send a call: the leader of the customer's shard if known, else the nodes in turn. `avoid` is an
+    /// address that has just failed.
+    pub(crate) fn target(&self, customer: Option<CustomerId>, avoid: Option<&str>) -> String {
+        let map = self.map.load();
+        if let (Some(map), Some(customer)) = (map.as_deref(), customer)
+            && let Some(leader) = map.leader_of(customer)
+            && avoid != Some(leader)
+        {
+            return leader.to_owned();
+        }
+        let mut nodes: Vec<&str> = self.addresses.iter().map(String::as_str).collect();
+        if let Some(map) = map.as_deref() {
+            nodes.extend(
+                map.addresses().filter(|address| !self.addresses.iter().any(|known| known == address)),
+            );
+        }
+        if nodes.len() > 1 {
+            nodes.retain(|address| Some(*address) != avoid);
+        }
+        let turn = self.turn.fetch_add(1, Ordering::Relaxed);
+        nodes.get(turn % nodes.len().max(1)).copied().unwrap_or_default().to_owned()
+    }
+
+    /// The address that a leader hint means, and a map that remembers it.
+    pub(crate) fn follow(&self, customer: Option<CustomerId>, hint: &str) -> Option<String> {
+        let hint = Hint::parse(hint)?;
+        if let Some(customer) = customer
+            && let Some(map) = self.map.load_full()
+            && let Some(changed) = map.with_leader(customer, &hint)
+        {
+            self.map.store(Some(Arc::new(changed)));
+        }
+        Some(hint.address)
+    }
+
+    /// Fetches the map if there is none yet.
+    pub(crate) async fn ensure_map(&self, deadline: Instant) {
+        if self.map.load().is_none() {
+            self.refresh_map(None, deadline).await;
+        }
+    }
+
+    /// Fetches the map again, from another node than `avoid`. One task fetches, the others wait for it and use
+    /// what it got. Failing is no error: calls then go through any node.
+    pub(crate) async fn refresh_map(&self, avoid: Option<&str>, deadline: Instant) {
+        let Ok(mut not_before) = tokio::time::timeout_at(deadline, self.fetch.lock()).await else {
+            return;
+        };
+        if not_before.is_some_and(|time| Instant::now() < time) {
+            return;
+        }
+        let mut pause = MAP_AGE_MIN;
+        for _ in 0..self.addresses.len().max(2) {
+            let address = self.target(None, avoid);
+            let limit = deadline.min(Instant::now() + MAP_FETCH_MAX);
+            match tokio::time::timeout_at(limit, self.fetch_map(&address)).await {
+                Ok(Ok(Some(map))) => {
+                    self.map.store(Some(Arc::new(map)));
+                    break;
+                }
+                Ok(Ok(None)) => break,
+                Ok(Err(error)) if !error.is_passing() => {
+                    tracing::debug!(%error, address, "the node does not list its shards");
+                    pause = MAP_REFUSED_PAUSE;
+                    break;
+                }
+                Ok(Err(_)) | Err(_) => {}
+            }
+        }
+        *not_before = Some(Instant::now() + pause);
+    }
+
+    async fn fetch_map(&self, address: &str) -> Result<Option<ShardMap>, ClientError> {
+        let channel = self.channel(address)?;
+        let failed = |status: tonic::Status| ClientError::from_status(&status, address);
+        let request = v1::ListShardsRequest { page_size: 4_096, page_token: String::new() };
+        let mut cluster = services::cluster_of(channel);
+        let shards = cluster.list_shards(self.dress(request, Some(MAP_FETCH_MAX))).await.map_err(failed)?;
+        let nodes = cluster.list_nodes(self.dress(v1::ListNodesRequest {}, Some(MAP_FETCH_MAX))).await;
+        let nodes = nodes.map_err(failed)?;
+        Ok(ShardMap::new(&shards.get_ref().shards, &nodes.get_ref().nodes))
+    }
+}

@@ -1,0 +1,291 @@
+//! Why a call failed, in types: the code, reason and field of an answered error survive as they were sent.
+
+use std::time::Duration;
+
+use tonic::{Code, Status};
+use tonic_types::StatusExt as _;
+
+/// The metadata key under which a node names the leader of the customer's shard.
+pub(crate) const LEADER_KEY: &str = "custodia-leader";
+
+/// Reasons of a node that turned the call away before it did anything.
+const NOT_BEGUN: [&str; 2] = ["NOT_LEADER", "NO_LEADER"];
+
+/// Reasons that pass by themselves. A row's error carries no `RetryInfo`, so its reason must say it.
+const PASSING: [&str; 3] = ["CUSTOMER_BUSY", "CONTENDED", "OVERLOADED"];
+
+/// When a row with such a reason is sent again.
+const ROW_RETRY_AFTER: Duration = Duration::from_millis(100);
+
+/// Why a call failed.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// A node answered with an error.
+    #[error("{0}")]
+    Answered(Box<Answered>),
+    /// No connection to the node came about; the call was not sent.
+    #[error("cannot connect to {address}: {cause}")]
+    Unreachable {
+        /// The node's `host:port`.
+        address: String,
+        /// What the transport said.
+        cause: String,
+    },
+    /// The connection broke while the call was on its way; whether a write took effect is unknown.
+    #[error("connection to {address} lost: {cause}")]
+    ConnectionLost {
+        /// The node's `host:port`.
+        address: String,
+        /// What the transport said.
+        cause: String,
+    },
+    /// No answer within the deadline; whether a write took effect is unknown.
+    #[error("no answer within {} ms after {attempts} attempt(s){}", .deadline.as_millis(), said(.last.as_deref()))]
+    DeadlineExceeded {
+        /// The call's deadline.
+        deadline: Duration,
+        /// How often the call was sent.
+        attempts: u32,
+        /// What the last attempt that ended by itself said.
+        last: Option<Box<ClientError>>,
+    },
+    /// The options name no node.
+    #[error("no node address given")]
+    NoAddress,
+    /// An address is not `host:port`.
+    #[error("`{address}` is not an address of the form host:port")]
+    BadAddress {
+        /// The text at fault.
+        address: String,
+    },
+    /// The authority, certificate or key cannot be used.
+    #[error("the TLS files cannot be used: {cause}")]
+    BadTls {
+        /// What is wrong; never key bytes.
+        cause: String,
+    },
+    /// The token holds characters that cannot be sent.
+    #[error("the token holds characters that a header cannot carry")]
+    BadToken,
+    /// A node answered with something that the interface does not allow.
+    #[error("{address} gave an answer without a result")]
+    EmptyAnswer {
+        /// The node's `host:port`.
+        address: String,
+    },
+    /// The receiving half of an ingest stream is gone.
+    #[error("the ingest stream is closed")]
+    StreamClosed,
+}
+
+/// An error that a node answered with.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("{message}")]
+pub struct Answered {
+    /// The gRPC code.
+    pub code: Code,
+    /// The machine-readable reason (`google.rpc.ErrorInfo`); empty if none was sent.
+    pub reason: String,
+    /// The request's field at fault (`google.rpc.BadRequest`); empty if none is.
+    pub field: String,
+    /// For people; holds no personal data.
+    pub message: String,
+    /// The leader as `<node id>@<host:port>`, where the node said so.
+    pub leader: Option<String>,
+    /// When to try again (`google.rpc.RetryInfo`).
+    pub retry_after: Option<Duration>,
+}
+
+impl ClientError {
+    /// The gRPC code that describes the failure.
+    #[must_use]
+    pub fn code(&self) -> Code {
+        match self {
+            Self::Answered(answered) => answered.code,
+            Self::Unreachable { .. } | Self::ConnectionLost { .. } => Code::Unavailable,
+            Self::DeadlineExceeded { .. } => Code::DeadlineExceeded,
+            Self::NoAddress | Self::BadAddress { .. } | Self::BadTls { .. } | Self::BadToken => {
+                Code::InvalidArgument
+            }
+            Self::EmptyAnswer { .. } => Code::Internal,
+            Self::StreamClosed => Code::Cancelled,
+        }
+    }
+
+    /// The machine-readable reason, where a node sent one.
+    #[must_use]
+    pub fn reason(&self) -> Option<&str> {
+        self.answered().map(|answered| answered.reason.as_str()).filter(|reason| !reason.is_empty())
+    }
+
+    /// The request's field at fault, where a node named one.
+    #[must_use]
+    pub fn field(&self) -> Option<&str> {
+        self.answered().map(|answered| answered.field.as_str()).filter(|field| !field.is_empty())
+    }
+
+    /// The error as a node answered it.
+    #[must_use]
+    pub fn answered(&self) -> Option<&Answered> {
+        if let Self::Answered(answered) = self { Some(answered) } else { None }
+    }
+
+    pub(crate) fn from_status(status: &Status, address: &str) -> Self {
+        let Some(source) = std::error::Error::source(status) else {
+            return Self::Answered(Box::new(Answered::from_status(status)));
+        };
+        let cause = innermost(source);
+        let address = address.to_owned();
+        if never_sent(source) {
+            Self::Unreachable { address, cause }
+        } else {
+            Self::ConnectionLost { address, cause }
+        }
+    }
+
+    /// The call certainly had no effect, so that any call may be sent again.
+    pub(crate) fn had_no_effect(&self) -> bool {
+        match self {
+            Self::Unreachable { .. } => true,
+            Self::Answered(answered) => NOT_BEGUN.contains(&answered.reason.as_str()),
+            Self::ConnectionLost { .. }
+            | Self::DeadlineExceeded { .. }
+            | Self::NoAddress
+            | Self::BadAddress { .. }
+            | Self::BadTls { .. }
+            | Self::BadToken
+            | Self::EmptyAnswer { .. }
+            | Self::StreamClosed => false,
+        }
+    }
+
+    /// Another attempt may succeed, if the call is one that may be repeated.
+    pub(crate) fn is_passing(&self) -> bool {
+        match self {
+            Self::Unreachable { .. } | Self::ConnectionLost { .. } | Self::DeadlineExceeded { .. } => true,
+            Self::Answered(answered) => {
+                answered.retry_after.is_some()
+                    || matches!(answered.code, Code::Unavailable | Code::DeadlineExceeded | Code::Cancelled)
+            }
+            Self::NoAddress
+            | Self::BadAddress { .. }
+            | Self::BadTls { .. }
+            | Self::BadToken
+            | Self::EmptyAnswer { .. }
+            | Self::StreamClosed => false,
+        }
+    }
+}
+
+impl Answered {
+    fn from_status(status: &Status) -> Self {
+        let details = status.get_error_details();
+        let field = details
+            .bad_request()
+            .and_then(|bad| bad.field_violations.first())
+            .map(|violation| violation.field.clone())
+            .unwrap_or_default();
+        Self {
+            code: status.code(),
+            reason: details.error_info().map(|info| info.reason.clone()).unwrap_or_default(),
+            field,
+            message: status.message().to_owned(),
+            leader: status
+                .metadata()
+                .get(LEADER_KEY)
+                .and_then(|value| value.to_str().ok())
+                .filter(|text| !text.is_empty())
+                .map(str::to_owned),
+            retry_after: details.retry_info().and_then(|retry| retry.retry_delay),
+        }
+    }
+}
+
+impl From<custodia_proto::v1::RowError> for Answered {
+    fn from(row: custodia_proto::v1::RowError) -> Self {
+        let retry_after = PASSING.contains(&row.reason.as_str()).then_some(ROW_RETRY_AFTER);
+        Self {
+            code: Code::from_i32(row.code),
+            reason: row.reason,
+            field: row.field,
+            message: row.message,
+            leader: None,
+            retry_after,
+        }
+    }
+}
+
+fn said(last: Option<&ClientError>) -> String {
+    last.map(|error| format!("; last: {error}")).unwrap_or_default()
+}
+
+fn chain<'e>(
+    first: &'e (dyn std::error::Error + 'static),
+) -> impl Iterator<Item = &'e (dyn std::error::Error + 'static)> {
+    std::iter::successors(Some(first), |error| error.source())
+}
+
+fn never_sent(source: &(dyn std::error::Error + 'static)) -> bool {
+    chain(source).any(|error| error.is::<tonic::ConnectError>())
+}
+
+/// The transport wraps its errors several times; the innermost is the one that says something.
+fn innermost(source: &(dyn std::error::Error + 'static)) -> String {
+    chain(source).last().map(ToString::to_string).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use tonic_types::ErrorDetails;
+
+    use super::*;
+
+    #[test]
+    fn an_answered_error_keeps_code_reason_field_and_delay() {
+        let mut details = ErrorDetails::new();
+        details
+            .set_error_info("PURPOSE_MISSING", "custodia", std::collections::HashMap::new())
+            .add_bad_request_violation("purpose", "is required")
+            .set_retry_info(Some(Duration::from_millis(40)));
+        let status = Status::with_error_details(Code::InvalidArgument, "no purpose", details);
+        let error = ClientError::from_status(&status, "localhost:1");
+        assert_eq!(error.code(), Code::InvalidArgument);
+        assert_eq!(error.reason(), Some("PURPOSE_MISSING"));
+        assert_eq!(error.field(), Some("purpose"));
+        assert_eq!(error.answered().unwrap().retry_after, Some(Duration::from_millis(40)));
+        assert_eq!(error.to_string(), "no purpose");
+    }
+
+    #[test]
+    fn a_call_that_was_turned_away_had_no_effect() {
+        let answered = |reason: &str| {
+            let mut details = ErrorDetails::new();
+            details.set_error_info(reason, "custodia", std::collections::HashMap::new());
+            let mut status = Status::with_error_details(Code::Unavailable, "not now", details);
+            status.metadata_mut().insert(LEADER_KEY, "2@localhost:7444".parse().unwrap());
+            ClientError::from_status(&status, "localhost:7443")
+        };
+        let away = answered("NOT_LEADER");
+        assert!(away.had_no_effect() && away.is_passing());
+        assert_eq!(away.answered().unwrap().leader.as_deref(), Some("2@localhost:7444"));
+        let unknown = answered("NO_QUORUM");
+        assert!(!unknown.had_no_effect() && unknown.is_passing());
+    }
+
+    #[test]
+    fn a_stale_etag_is_final_and_contention_passes() {
+        let row = |code: Code, reason: &str| {
+            let row = custodia_proto::v1::RowError {
+                code: code.into(),
+                reason: reason.into(),
+                message: String::new(),
+                field: String::new(),
+            };
+            ClientError::Answered(Box::new(row.into()))
+        };
+        assert!(!row(Code::Aborted, "ETAG_STALE").is_passing());
+        assert!(row(Code::Aborted, "CONTENDED").is_passing());
+        assert!(!row(Code::ResourceExhausted, "LIMIT_EXCEEDED").is_passing());
+        assert!(row(Code::Unavailable, "NO_QUORUM").is_passing());
+    }
+}

@@ -1,0 +1,92 @@
+//! What a client must be told: where the nodes are and how the two sides know each other.
+//!
+//! Key bytes and tokens never appear in `Debug` output.
+
+use std::time::Duration;
+
+use crate::timing::DEADLINE_DEFAULT;
+
+/// How to reach a cluster.
+#[derive(Debug, Clone)]
+pub struct ClientOptions {
+    /// `host:port` of at least one node; the others are learned from it.
+    pub addresses: Vec<String>,
+    /// PEM certificates of the authorities that sign the nodes' certificates.
+    pub ca_pem: Vec<u8>,
+    /// The client's own certificate; may be absent where a token is used.
+    pub identity: Option<ClientIdentity>,
+    /// Sent as `authorization: Bearer …` on every call.
+    pub token: Option<Token>,
+    /// The deadline of a call that states no other.
+    pub deadline: Duration,
+}
+
+impl ClientOptions {
+    /// Options with the default deadline and neither a certificate of its own nor a token.
+    #[must_use]
+    pub fn new(addresses: Vec<String>, ca_pem: Vec<u8>) -> Self {
+        Self { addresses, ca_pem, identity: None, token: None, deadline: DEADLINE_DEFAULT }
+    }
+}
+
+/// A client certificate and its private key, both PEM.
+#[derive(Clone)]
+pub struct ClientIdentity {
+    certificate_pem: Vec<u8>,
+    key_pem: Vec<u8>,
+}
+
+impl ClientIdentity {
+    /// From the texts of the two PEM files.
+    #[must_use]
+    pub fn from_pem(certificate_pem: Vec<u8>, key_pem: Vec<u8>) -> Self {
+        Self { certificate_pem, key_pem }
+    }
+
+    pub(crate) fn to_tonic(&self) -> tonic::transport::Identity {
+        tonic::transport::Identity::from_pem(&self.certificate_pem, &self.key_pem)
+    }
+}
+
+impl std::fmt::Debug for ClientIdentity {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("ClientIdentity(redacted)")
+    }
+}
+
+/// A bearer token.
+#[derive(Clone)]
+pub struct Token(String);
+
+impl Token {
+    /// Wraps the token's text.
+    #[must_use]
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    pub(crate) fn bearer(&self) -> String {
+        format!("Bearer {}", self.0.trim())
+    }
+}
+
+impl std::fmt::Debug for Token {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("Token(redacted)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn debug_output_shows_neither_key_nor_token() {
+        let mut options = ClientOptions::new(vec!["localhost:1".into()], Vec::new());
+        options.identity = Some(ClientIdentity::from_pem(b"cert".to_vec(), b"hunter2".to_vec()));
+        options.token = Some(Token::new("hunter3"));
+        let text = format!("{options:?}");
+        assert!(!text.contains("hunter"), "{text}");
+        assert!(!text.contains("104, 117, 110"), "{text}");
+    }
+}

@@ -1,0 +1,75 @@
+//! Every wait of the client has its limit here.
+
+use std::time::Duration;
+
+/// Deadline of a call whose caller stated none.
+pub(crate) const DEADLINE_DEFAULT: Duration = Duration::from_secs(5);
+
+/// Time to open a TCP connection and finish the TLS handshake.
+pub(crate) const CONNECT_MAX: Duration = Duration::from_secs(2);
+
+/// Least time given to one attempt of a repeatable call, so that a node that hangs does not use up the
+/// caller's whole deadline.
+pub(crate) const ATTEMPT_MIN: Duration = Duration::from_millis(1_000);
+
+/// First wait before a repetition; doubles up to [`BACKOFF_MAX`].
+pub(crate) const BACKOFF_FIRST: Duration = Duration::from_millis(20);
+
+/// Longest wait before a repetition: short against an election, which takes about a second.
+pub(crate) const BACKOFF_MAX: Duration = Duration::from_millis(250);
+
+/// A shard map younger than this is not fetched again.
+pub(crate) const MAP_AGE_MIN: Duration = Duration::from_millis(100);
+
+/// After a node refused to list shards, calls go through any node for this long before it is asked again.
+pub(crate) const MAP_REFUSED_PAUSE: Duration = Duration::from_secs(10);
+
+/// Time for one fetch of the shard map from one node.
+pub(crate) const MAP_FETCH_MAX: Duration = Duration::from_millis(1_000);
+
+/// HTTP/2 pings find a connection whose other end is gone without a word.
+pub(crate) const PING_INTERVAL: Duration = Duration::from_secs(5);
+
+/// How long a ping may stay unanswered.
+pub(crate) const PING_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// An ingest stream whose oldest row has waited this long is given up and its rows are sent again.
+pub(crate) const STREAM_STALL_MAX: Duration = Duration::from_secs(10);
+
+/// A row of an ingest stream is sent again for at most this long before it fails.
+pub(crate) const STREAM_ROW_DEADLINE: Duration = Duration::from_secs(60);
+
+/// Largest answer that the client takes: 500 profiles of about 128 KiB.
+pub(crate) const ANSWER_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// The wait before repetition number `attempt` (from 1): exponential, with full jitter so that many clients
+/// that lost the same leader do not come back at the same instant.
+pub(crate) fn backoff(attempt: u32, random: u64) -> Duration {
+    let doubled = BACKOFF_FIRST.saturating_mul(1_u32 << attempt.saturating_sub(1).min(10));
+    let ceiling = doubled.min(BACKOFF_MAX);
+    let micros = u64::try_from(ceiling.as_micros()).unwrap_or(u64::MAX).max(2);
+    // Never below half: a wait of nothing would make the repetition a hot loop.
+    Duration::from_micros(micros / 2 + random % (micros / 2))
+}
+
+/// Random enough to spread clients; not a secret.
+pub(crate) fn jitter() -> u64 {
+    uuid::Uuid::new_v4().as_u64_pair().1
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn backoff_grows_and_stays_within_its_ceiling() {
+        for attempt in 1..40 {
+            for random in [0, 1, 17, u64::MAX] {
+                let wait = backoff(attempt, random);
+                assert!(wait >= BACKOFF_FIRST / 2 && wait <= BACKOFF_MAX, "{attempt}: {wait:?}");
+            }
+        }
+        assert!(backoff(1, u64::MAX) <= BACKOFF_FIRST);
+        assert!(backoff(20, 0) >= BACKOFF_MAX / 2);
+    }
+}
