@@ -1,0 +1,7 @@
+//! Tests of sealing through its public types.
+
+mod formats;
+mod key_tree;
+mod laws;
+mod root_key_file;
+mod support;

@@ -1,0 +1,261 @@
+//! One key of the tree as it lies on disk: sealed by its parent, with a clear header that says which parent.
+//!
+//! ```text
+//! offset  bytes  field
+//! 0       1      format version = 1
+//! 1       1      level: 1 shard, 2 bucket, 3 customer
+//! 2       4      epoch of this key, u32 BE
+//! 6       1      p, length of the parent field: 4, at the shard level 1 to 64
+//! 7       p      parent: the parent's epoch u32 BE; at the shard level the id of the root key, ASCII
+//! 7+p     n      payload: bucket and customer: box of the 32 key bytes (n = 60, see cipher.rs);
+//!                shard: whatever the root key provider makes (root_file.rs: n = 68), 1 to 4096 bytes
+//! ```
+//!
+//! Additional data = header (offsets 0 to 7+p) ‖ place of the key (place.rs). The level fixes the length of the
+//! place and `p` the length of the parent, so no two different inputs give the same bytes.
+
+use std::fmt;
+
+use custodia_profile::KeyEpoch;
+
+use crate::cipher::{BOX_OVERHEAD_BYTES, Cipher, KEY_BYTES, KeyBytes};
+use crate::place::PLACE_BYTES_MAX;
+use crate::{Format, ROOT_KEY_ID_BYTES_MAX, RandomSource, RootKeyId, SealError};
+
+const FORMAT_VERSION: u8 = 1;
+const FIXED_BYTES: usize = 7;
+const EPOCH_BYTES: usize = 4;
+const BOX_BYTES: usize = KEY_BYTES + BOX_OVERHEAD_BYTES;
+const SHARD_PAYLOAD_BYTES_MAX: usize = 4_096;
+
+/// A level of the key tree below the root.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeyLevel {
+    /// Wrapped by a root key.
+    Shard,
+    /// Wrapped by a shard key.
+    Bucket,
+    /// Wrapped by a bucket key.
+    Customer,
+}
+
+impl KeyLevel {
+    const fn byte(self) -> u8 {
+        match self {
+            Self::Shard => 1,
+            Self::Bucket => 2,
+            Self::Customer => 3,
+        }
+    }
+
+    const fn of_byte(byte: u8) -> Option<Self> {
+        match byte {
+            1 => Some(Self::Shard),
+            2 => Some(Self::Bucket),
+            3 => Some(Self::Customer),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for KeyLevel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Shard => "shard",
+            Self::Bucket => "bucket",
+            Self::Customer => "customer",
+        })
+    }
+}
+
+/// What wrapped a key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Parent {
+    /// The root key of this id.
+    Root(RootKeyId),
+    /// The key one level up, of this epoch.
+    Epoch(KeyEpoch),
+}
+
+/// A wrapped key. Its header has been checked; its payload has not, until it is unwrapped.
+#[derive(Clone, PartialEq, Eq)]
+pub struct WrappedKey {
+    level: KeyLevel,
+    epoch: KeyEpoch,
+    parent: Parent,
+    header_bytes: usize,
+    bytes: Vec<u8>,
+}
+
+impl WrappedKey {
+    /// Reads the header of `bytes`.
+    ///
+    /// # Errors
+    /// [`SealError::UnknownVersion`] and [`SealError::Malformed`].
+    pub fn parse(bytes: &[u8]) -> Result<Self, SealError> {
+        let malformed = || SealError::Malformed { format: Format::WrappedKey, bytes: bytes.len() };
+        let (fixed, rest) = bytes.split_first_chunk::<FIXED_BYTES>().ok_or_else(malformed)?;
+        let [version, level, e0, e1, e2, e3, parent_bytes] = *fixed;
+        if version != FORMAT_VERSION {
+            return Err(SealError::UnknownVersion { format: Format::WrappedKey, version });
+        }
+        let level = KeyLevel::of_byte(level).ok_or_else(malformed)?;
+        let parent_bytes = usize::from(parent_bytes);
+        let (parent, payload) = rest.split_at_checked(parent_bytes).ok_or_else(malformed)?;
+        let (parent, payload_bytes) = match level {
+            KeyLevel::Shard => {
+                let id = std::str::from_utf8(parent).ok().and_then(|id| id.parse().ok());
+                (Parent::Root(id.ok_or_else(malformed)?), 1..=SHARD_PAYLOAD_BYTES_MAX)
+            }
+            KeyLevel::Bucket | KeyLevel::Customer => {
+                let epoch: [u8; EPOCH_BYTES] = parent.try_into().map_err(|_length| malformed())?;
+                let epoch = KeyEpoch::new(u32::from_be_bytes(epoch)).map_err(|_zero| malformed())?;
+                (Parent::Epoch(epoch), BOX_BYTES..=BOX_BYTES)
+            }
+        };
+        if !payload_bytes.contains(&payload.len()) {
+            return Err(malformed());
+        }
+        let epoch = KeyEpoch::new(u32::from_be_bytes([e0, e1, e2, e3])).map_err(|_zero| malformed())?;
+        Ok(Self { level, epoch, parent, header_bytes: FIXED_BYTES + parent_bytes, bytes: bytes.to_vec() })
+    }
+
+    /// The bytes to keep.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// The level of the wrapped key.
+    #[must_use]
+    pub const fn level(&self) -> KeyLevel {
+        self.level
+    }
+
+    /// The epoch of the wrapped key.
+    #[must_use]
+    pub const fn epoch(&self) -> KeyEpoch {
+        self.epoch
+    }
+
+    /// What wrapped it.
+    #[must_use]
+    pub const fn parent(&self) -> &Parent {
+        &self.parent
+    }
+
+    /// The epoch of the parent, of a bucket or customer key.
+    #[must_use]
+    pub const fn parent_epoch(&self) -> Option<KeyEpoch> {
+        match &self.parent {
+            Parent::Epoch(epoch) => Some(*epoch),
+            Parent::Root(_) => None,
+        }
+    }
+
+    /// Wraps `child` under `parent`, which has `parent_epoch`. `place` appends the child's place.
+    pub(crate) fn under(
+        parent: (&Cipher, KeyEpoch),
+        level: KeyLevel,
+        child: (&Cipher, KeyEpoch),
+        random: &dyn RandomSource,
+        place: impl FnOnce(&mut Vec<u8>),
+    ) -> Result<Self, SealError> {
+        let header = header(level, child.1, &parent.1.as_u32().to_be_bytes())?;
+        let aad = with_place(&header, place);
+        let mut bytes = header;
+        let header_bytes = bytes.len();
+        parent.0.seal(random, &aad, child.0.bytes().as_array(), &mut bytes)?;
+        Ok(Self { level, epoch: child.1, parent: Parent::Epoch(parent.1), header_bytes, bytes })
+    }
+
+    /// Unwraps a key of `level` with `parent`, which has `parent_epoch`.
+    pub(crate) fn open_under(
+        &self,
+        parent: (&Cipher, KeyEpoch),
+        level: KeyLevel,
+        place: impl FnOnce(&mut Vec<u8>),
+    ) -> Result<Cipher, SealError> {
+        self.check_level(level)?;
+        match &self.parent {
+            Parent::Epoch(found) if *found == parent.1 => {}
+            Parent::Epoch(found) => {
+                return Err(SealError::WrongEpoch { expected: parent.1, found: *found });
+            }
+            Parent::Root(_) => return Err(self.malformed()),
+        }
+        let (header, payload) = self.split()?;
+        Cipher::new(parent.0.open_key(Format::WrappedKey, &with_place(header, place), payload)?)
+    }
+
+    /// Wraps a shard key: `wrap` is given the bytes and the additional data and makes the payload.
+    pub(crate) fn under_root(
+        root: RootKeyId,
+        child: (&Cipher, KeyEpoch),
+        place: impl FnOnce(&mut Vec<u8>),
+        wrap: impl FnOnce(&RootKeyId, &KeyBytes, &[u8]) -> Result<Vec<u8>, SealError>,
+    ) -> Result<Self, SealError> {
+        let header = header(KeyLevel::Shard, child.1, root.as_str().as_bytes())?;
+        let payload = wrap(&root, child.0.bytes(), &with_place(&header, place))?;
+        let mut bytes = header;
+        bytes.extend_from_slice(&payload);
+        Self::parse(&bytes)
+    }
+
+    /// Unwraps a shard key: `unwrap` is given the id of the root key, the payload and the additional data.
+    pub(crate) fn open_under_root(
+        &self,
+        place: impl FnOnce(&mut Vec<u8>),
+        unwrap: impl FnOnce(&RootKeyId, &[u8], &[u8]) -> Result<KeyBytes, SealError>,
+    ) -> Result<Cipher, SealError> {
+        self.check_level(KeyLevel::Shard)?;
+        let Parent::Root(root) = &self.parent else { return Err(self.malformed()) };
+        let (header, payload) = self.split()?;
+        Cipher::new(unwrap(root, payload, &with_place(header, place))?)
+    }
+
+    fn check_level(&self, expected: KeyLevel) -> Result<(), SealError> {
+        if self.level == expected {
+            Ok(())
+        } else {
+            Err(SealError::WrongLevel { expected, found: self.level })
+        }
+    }
+
+    fn split(&self) -> Result<(&[u8], &[u8]), SealError> {
+        self.bytes.split_at_checked(self.header_bytes).ok_or_else(|| self.malformed())
+    }
+
+    fn malformed(&self) -> SealError {
+        SealError::Malformed { format: Format::WrappedKey, bytes: self.bytes.len() }
+    }
+}
+
+impl fmt::Debug for WrappedKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WrappedKey")
+            .field("level", &self.level)
+            .field("epoch", &self.epoch)
+            .field("parent", &self.parent)
+            .finish_non_exhaustive()
+    }
+}
+
+fn header(level: KeyLevel, epoch: KeyEpoch, parent: &[u8]) -> Result<Vec<u8>, SealError> {
+    let parent_bytes = u8::try_from(parent.len())
+        .map_err(|_too_long| SealError::RootKeyIdText { max: ROOT_KEY_ID_BYTES_MAX })?;
+    let mut header = Vec::with_capacity(FIXED_BYTES + parent.len() + BOX_BYTES);
+    header.push(FORMAT_VERSION);
+    header.push(level.byte());
+    header.extend_from_slice(&epoch.as_u32().to_be_bytes());
+    header.push(parent_bytes);
+    header.extend_from_slice(parent);
+    Ok(header)
+}
+
+fn with_place(header: &[u8], place: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
+    let mut aad = Vec::with_capacity(header.len() + PLACE_BYTES_MAX);
+    aad.extend_from_slice(header);
+    place(&mut aad);
+    aad
+}
