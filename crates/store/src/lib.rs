@@ -1,1 +1,21 @@
 //! Bytes on disk: the shared Raft log and the state engines.
+//!
+//! Files are written in this crate alone. Nothing here knows openraft, keys or customers' data: values arrive sealed, and
+//! log records are opaque.
+
+pub mod engine;
+mod error;
+mod files;
+pub mod key;
+pub mod log;
+mod poison;
+pub mod value;
+
+pub use engine::{
+    Batch, EngineKind, EngineSnapshot, FjallEngine, MemoryEngine, Opened, Pair, SledEngine, StateEngine,
+    open_engine,
+};
+pub use error::StoreError;
+pub use key::{EventPlace, Key, KeyKind, KeyParts, KeyPrefix, ReplicaEntry};
+pub use log::{Done, LogBounds, LogOptions, LogRecord, Purged, SharedLog};
+pub use value::{VALUE_HEADER_BYTES, ValueHeader};

@@ -1,0 +1,102 @@
+//! The engine without a disk, for simulation and unit tests.
+//!
+//! A snapshot copies the handles of its pairs (not their bytes), which is all the consistency it needs.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use parking_lot::RwLock;
+
+use super::{Batch, EngineKind, EngineSnapshot, KeyRange, Pair, StateEngine, prefix_end, prefix_range};
+use crate::error::StoreError;
+
+/// Keeps the state in memory only.
+#[derive(Default)]
+pub struct MemoryEngine {
+    pairs: RwLock<BTreeMap<Bytes, Bytes>>,
+}
+
+impl std::fmt::Debug for MemoryEngine {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("MemoryEngine").finish_non_exhaustive()
+    }
+}
+
+impl MemoryEngine {
+    /// An empty engine.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    fn collect(&self, prefix: &[u8], start_after: Option<&[u8]>, limit: usize) -> Vec<Pair> {
+        let end = prefix_end(prefix);
+        let Some(range) = prefix_range(prefix, start_after, end.as_deref()) else {
+            return Vec::new();
+        };
+        let pairs = self.pairs.read();
+        let range = pairs.range::<[u8], KeyRange<'_>>(range);
+        range.take(limit).map(|(key, value)| (key.clone(), value.clone())).collect()
+    }
+}
+
+impl StateEngine for MemoryEngine {
+    fn kind(&self) -> EngineKind {
+        EngineKind::Memory
+    }
+
+    fn get(&self, key: &[u8]) -> Result<Option<Bytes>, StoreError> {
+        Ok(self.pairs.read().get(key).cloned())
+    }
+
+    fn scan(&self, prefix: &[u8], start_after: Option<&[u8]>, limit: usize) -> Result<Vec<Pair>, StoreError> {
+        Ok(self.collect(prefix, start_after, limit))
+    }
+
+    fn write(&self, batch: Batch) -> Result<(), StoreError> {
+        let mut pairs = self.pairs.write();
+        for (key, value) in batch.into_operations() {
+            match value {
+                Some(value) => pairs.insert(key, value),
+                None => pairs.remove(&key),
+            };
+        }
+        Ok(())
+    }
+
+    fn flush(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    fn snapshot(&self, prefix: &[u8]) -> Result<Box<dyn EngineSnapshot>, StoreError> {
+        let pairs = self.collect(prefix, None, usize::MAX);
+        Ok(Box::new(MemorySnapshot { pairs: pairs.into_iter() }))
+    }
+
+    fn disk_bytes(&self) -> u64 {
+        0
+    }
+}
+
+struct MemorySnapshot {
+    pairs: std::vec::IntoIter<Pair>,
+}
+
+impl std::fmt::Debug for MemorySnapshot {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("MemorySnapshot").finish_non_exhaustive()
+    }
+}
+
+impl EngineSnapshot for MemorySnapshot {
+    fn next_chunk(&mut self, bytes_max: usize) -> Result<Vec<Pair>, StoreError> {
+        let mut bytes = 0;
+        let mut chunk = Vec::new();
+        while bytes < bytes_max.max(1) {
+            let Some((key, value)) = self.pairs.next() else { break };
+            bytes += key.len() + value.len();
+            chunk.push((key, value));
+        }
+        Ok(chunk)
+    }
+}

@@ -1,0 +1,514 @@
+//! The one place that knows how keys are laid out. Nobody else builds or cuts one.
+//!
+//! ```text
+//! group u16 BE │ kind u8 │ rest
+//! ─────────────┼─────────┼──────────────────────────────────────────────────────────────────────
+//!              │  0      │ entry u8                    replica: applied state, snapshot, install marker
+//!              │  1      │ customer 16                 core record
+//!              │  2      │ customer 16                 remembered requests
+//!              │  3      │ customer 16 ‖ event 24      event; event = !(ms) BE 8 ‖ xxh3-128(event id) BE 16
+//!              │  4      │ customer 16 ‖ sequence BE 8 consent ledger entry
+//!              │  5      │ customer 16 ‖ xxh3-128 16   event id → the event's 24 bytes
+//!              │ 16      │ epoch BE 4                  wrapped shard key
+//!              │ 17      │ bucket BE 4                 wrapped bucket key
+//!              │ 18      │ bucket BE 4 ‖ customer 16   wrapped customer key
+//!              │ 32      │ node BE 4                   directory: node
+//!              │ 33      │ shard BE 2                  directory: shard
+//!              │ 34      │ purpose, UTF-8              directory: purpose
+//!              │ 35      │ attribute, UTF-8            directory: attribute
+//!              │ 36      │ name, UTF-8                 directory: everything else, by name
+//! ```
+//!
+//! Invariants: the group comes first, so a group is one range; kind 0 comes first in its group and never leaves the node;
+//! an event's time is turned round, so a scan gives the newest first. The numbers are on disk: they are never reused.
+
+use std::fmt;
+
+use bytes::{BufMut, Bytes, BytesMut};
+use custodia_profile::{
+    AttributeName, CustomerId, GroupId, KeyEpoch, NodeId, PurposeId, ShardId, TimestampMs,
+};
+use xxhash_rust::xxh3::xxh3_128;
+
+use crate::error::StoreError;
+
+/// What a key leads to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
+pub enum KeyKind {
+    /// What this replica knows about itself; local, never shipped.
+    Replica = 0,
+    /// A customer's core record.
+    Core = 1,
+    /// A customer's remembered requests.
+    Requests = 2,
+    /// One event.
+    Event = 3,
+    /// One entry of the consent ledger.
+    Ledger = 4,
+    /// From an event's id to its place.
+    EventId = 5,
+    /// A wrapped shard key.
+    ShardKey = 16,
+    /// A wrapped bucket key.
+    BucketKey = 17,
+    /// A wrapped customer key.
+    CustomerKey = 18,
+    /// Directory: a node.
+    Node = 32,
+    /// Directory: a shard.
+    Shard = 33,
+    /// Directory: a purpose.
+    Purpose = 34,
+    /// Directory: an attribute.
+    Attribute = 35,
+    /// Directory: an entry known by name.
+    Meta = 36,
+}
+
+impl KeyKind {
+    const ALL: [Self; 14] = [
+        Self::Replica,
+        Self::Core,
+        Self::Requests,
+        Self::Event,
+        Self::Ledger,
+        Self::EventId,
+        Self::ShardKey,
+        Self::BucketKey,
+        Self::CustomerKey,
+        Self::Node,
+        Self::Shard,
+        Self::Purpose,
+        Self::Attribute,
+        Self::Meta,
+    ];
+
+    /// The number on disk.
+    #[must_use]
+    pub const fn as_u8(self) -> u8 {
+        self as u8
+    }
+
+    /// From the number on disk.
+    #[must_use]
+    pub fn from_u8(number: u8) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.as_u8() == number)
+    }
+}
+
+/// What a replica keeps about itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum ReplicaEntry {
+    /// The applied state: last applied log id and membership.
+    Applied = 0,
+    /// What is known of the last snapshot.
+    Snapshot = 1,
+    /// An install that has begun and not ended; see `install.rs`.
+    Install = 2,
+}
+
+const GROUP_BYTES: usize = 2;
+const KIND_BYTES: usize = 1;
+const CUSTOMER_BYTES: usize = 16;
+
+/// The place of an event among its customer's: newest first, then by hash of its id.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct EventPlace([u8; Self::BYTES]);
+
+impl EventPlace {
+    /// Its length.
+    pub const BYTES: usize = 24;
+
+    /// The place of an event.
+    #[must_use]
+    pub fn new(occurred_at: TimestampMs, event_id: &str) -> Self {
+        let mut place = [0; Self::BYTES];
+        let mut fields = &mut place[..];
+        fields.put_u64(newest_first(occurred_at));
+        fields.put_u128(xxh3_128(event_id.as_bytes()));
+        Self(place)
+    }
+
+    /// From the bytes that an event id entry holds, or from the end of an event's key.
+    ///
+    /// # Errors
+    /// When the length is not that of a place.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, StoreError> {
+        bytes.try_into().map(Self).or(Err(StoreError::Corrupt { what: "an event's place" }))
+    }
+
+    /// Its bytes.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8; Self::BYTES] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for EventPlace {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("EventPlace(…)")
+    }
+}
+
+/// Order-preserving for negative times too, then inverted.
+fn newest_first(at: TimestampMs) -> u64 {
+    !(at.as_ms().cast_unsigned() ^ (1 << 63))
+}
+
+/// A whole key. Its `Debug` shows the group and the kind only.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Key(Bytes);
+
+impl Key {
+    /// Something that a replica keeps about itself.
+    #[must_use]
+    pub fn replica(group: GroupId, entry: ReplicaEntry) -> Self {
+        build(group, KeyKind::Replica, &[&[entry as u8]])
+    }
+
+    /// A customer's core record.
+    #[must_use]
+    pub fn core(group: GroupId, customer: &CustomerId) -> Self {
+        build(group, KeyKind::Core, &[customer.as_bytes()])
+    }
+
+    /// A customer's remembered requests.
+    #[must_use]
+    pub fn requests(group: GroupId, customer: &CustomerId) -> Self {
+        build(group, KeyKind::Requests, &[customer.as_bytes()])
+    }
+
+    /// One event of a customer.
+    #[must_use]
+    pub fn event(group: GroupId, customer: &CustomerId, place: &EventPlace) -> Self {
+        build(group, KeyKind::Event, &[customer.as_bytes(), place.as_bytes()])
+    }
+
+    /// One entry of a customer's consent ledger.
+    #[must_use]
+    pub fn ledger(group: GroupId, customer: &CustomerId, sequence: u64) -> Self {
+        build(group, KeyKind::Ledger, &[customer.as_bytes(), &sequence.to_be_bytes()])
+    }
+
+    /// From an event's id to its place.
+    #[must_use]
+    pub fn event_id(group: GroupId, customer: &CustomerId, event_id: &str) -> Self {
+        let hash = xxh3_128(event_id.as_bytes()).to_be_bytes();
+        build(group, KeyKind::EventId, &[customer.as_bytes(), &hash])
+    }
+
+    /// The wrapped shard key of an epoch.
+    #[must_use]
+    pub fn shard_key(group: GroupId, epoch: KeyEpoch) -> Self {
+        build(group, KeyKind::ShardKey, &[&epoch.as_u32().to_be_bytes()])
+    }
+
+    /// The wrapped key of a bucket.
+    #[must_use]
+    pub fn bucket_key(group: GroupId, bucket: u32) -> Self {
+        build(group, KeyKind::BucketKey, &[&bucket.to_be_bytes()])
+    }
+
+    /// The wrapped key of a customer, beside the others of its bucket.
+    #[must_use]
+    pub fn customer_key(group: GroupId, bucket: u32, customer: &CustomerId) -> Self {
+        build(group, KeyKind::CustomerKey, &[&bucket.to_be_bytes(), customer.as_bytes()])
+    }
+
+    /// The directory's entry of a node.
+    #[must_use]
+    pub fn node(node: NodeId) -> Self {
+        build(GroupId::Directory, KeyKind::Node, &[&node.as_u32().to_be_bytes()])
+    }
+
+    /// The directory's entry of a shard.
+    #[must_use]
+    pub fn shard(shard: ShardId) -> Self {
+        build(GroupId::Directory, KeyKind::Shard, &[&shard.as_u16().to_be_bytes()])
+    }
+
+    /// The directory's entry of a purpose.
+    #[must_use]
+    pub fn purpose(purpose: &PurposeId) -> Self {
+        build(GroupId::Directory, KeyKind::Purpose, &[purpose.as_str().as_bytes()])
+    }
+
+    /// The directory's entry of an attribute.
+    #[must_use]
+    pub fn attribute(attribute: &AttributeName) -> Self {
+        build(GroupId::Directory, KeyKind::Attribute, &[attribute.as_str().as_bytes()])
+    }
+
+    /// Any other entry of the directory, by a name fixed in the code.
+    #[must_use]
+    pub fn meta(name: &'static str) -> Self {
+        build(GroupId::Directory, KeyKind::Meta, &[name.as_bytes()])
+    }
+
+    /// A key that came from an engine, a log or another node.
+    ///
+    /// # Errors
+    /// When it does not begin with a group and a known kind.
+    pub fn parse(bytes: Bytes) -> Result<Self, StoreError> {
+        split(&bytes)?;
+        Ok(Self(bytes))
+    }
+
+    /// Its bytes.
+    #[must_use]
+    pub fn as_bytes(&self) -> &Bytes {
+        &self.0
+    }
+
+    /// The key as bytes that need no copy.
+    #[must_use]
+    pub fn into_bytes(self) -> Bytes {
+        self.0
+    }
+}
+
+impl From<Key> for Bytes {
+    fn from(key: Key) -> Self {
+        key.0
+    }
+}
+
+impl AsRef<[u8]> for Key {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Key {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match split(&self.0) {
+            Ok(parts) => write!(formatter, "Key({}/{:?}/…)", parts.group, parts.kind),
+            Err(_) => formatter.write_str("Key(…)"),
+        }
+    }
+}
+
+/// The beginning that many keys share.
+#[derive(Clone, PartialEq, Eq)]
+pub struct KeyPrefix(Bytes);
+
+impl KeyPrefix {
+    /// Everything of a group.
+    #[must_use]
+    pub fn group(group: GroupId) -> Self {
+        Self(Bytes::copy_from_slice(&group.as_u16().to_be_bytes()))
+    }
+
+    /// Everything of one kind in a group.
+    #[must_use]
+    pub fn kind(group: GroupId, kind: KeyKind) -> Self {
+        Self(build(group, kind, &[]).0)
+    }
+
+    /// Everything of one kind that belongs to a customer: core, requests, events, ledger, event ids.
+    #[must_use]
+    pub fn customer(group: GroupId, kind: KeyKind, customer: &CustomerId) -> Self {
+        Self(build(group, kind, &[customer.as_bytes()]).0)
+    }
+
+    /// The wrapped keys of a bucket's customers.
+    #[must_use]
+    pub fn bucket_customers(group: GroupId, bucket: u32) -> Self {
+        Self(build(group, KeyKind::CustomerKey, &[&bucket.to_be_bytes()]).0)
+    }
+
+    /// Its bytes.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl AsRef<[u8]> for KeyPrefix {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for KeyPrefix {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("KeyPrefix(…)")
+    }
+}
+
+/// A key taken apart.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct KeyParts<'a> {
+    /// Whose state it is in.
+    pub group: GroupId,
+    /// What it leads to.
+    pub kind: KeyKind,
+    /// The customer, for the kinds that have one.
+    pub customer: Option<CustomerId>,
+    /// What follows: the event's place, the sequence, the epoch …
+    pub suffix: &'a [u8],
+}
+
+impl fmt::Debug for KeyParts<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "KeyParts({}/{:?}/…)", self.group, self.kind)
+    }
+}
+
+impl<'a> KeyParts<'a> {
+    /// Takes a key apart.
+    ///
+    /// # Errors
+    /// When the group, the kind or the customer cannot be what this version writes.
+    pub fn parse(key: &'a [u8]) -> Result<Self, StoreError> {
+        let Split { group, kind, rest } = split(key)?;
+        let parts = |customer, suffix| Self { group, kind, customer, suffix };
+        match kind {
+            KeyKind::Core | KeyKind::Requests | KeyKind::Event | KeyKind::Ledger | KeyKind::EventId => {
+                let (customer, suffix) = split_customer(rest)?;
+                Ok(parts(Some(customer), suffix))
+            }
+            KeyKind::CustomerKey => {
+                let (bucket, rest) = rest.split_at_checked(4).ok_or(MALFORMED)?;
+                let (customer, end) = split_customer(rest)?;
+                if end.is_empty() { Ok(parts(Some(customer), bucket)) } else { Err(MALFORMED) }
+            }
+            KeyKind::Replica
+            | KeyKind::ShardKey
+            | KeyKind::BucketKey
+            | KeyKind::Node
+            | KeyKind::Shard
+            | KeyKind::Purpose
+            | KeyKind::Attribute
+            | KeyKind::Meta => Ok(parts(None, rest)),
+        }
+    }
+}
+
+const MALFORMED: StoreError = StoreError::Corrupt { what: "a key" };
+
+struct Split<'a> {
+    group: GroupId,
+    kind: KeyKind,
+    rest: &'a [u8],
+}
+
+fn split(key: &[u8]) -> Result<Split<'_>, StoreError> {
+    let (group, rest) = key.split_first_chunk::<GROUP_BYTES>().ok_or(MALFORMED)?;
+    let (&kind, rest) = rest.split_first().ok_or(MALFORMED)?;
+    let group = GroupId::from_u16(u16::from_be_bytes(*group)).or(Err(MALFORMED))?;
+    let kind = KeyKind::from_u8(kind).ok_or(MALFORMED)?;
+    Ok(Split { group, kind, rest })
+}
+
+fn split_customer(rest: &[u8]) -> Result<(CustomerId, &[u8]), StoreError> {
+    let (customer, suffix) = rest.split_first_chunk::<CUSTOMER_BYTES>().ok_or(MALFORMED)?;
+    Ok((CustomerId::from_bytes(*customer).or(Err(MALFORMED))?, suffix))
+}
+
+fn build(group: GroupId, kind: KeyKind, rest: &[&[u8]]) -> Key {
+    let length = GROUP_BYTES + KIND_BYTES + rest.iter().map(|part| part.len()).sum::<usize>();
+    let mut key = BytesMut::with_capacity(length);
+    key.put_u16(group.as_u16());
+    key.put_u8(kind.as_u8());
+    for part in rest {
+        key.put_slice(part);
+    }
+    Key(key.freeze())
+}
+
+#[cfg(test)]
+mod tests {
+    use custodia_profile::PoolId;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn group(number: u16) -> GroupId {
+        GroupId::Shard(ShardId::new(number).unwrap())
+    }
+
+    fn customer(ms: u64, random: [u8; 10]) -> CustomerId {
+        CustomerId::from_parts(ms, random, PoolId::DEFAULT)
+    }
+
+    fn hex(bytes: impl AsRef<[u8]>) -> String {
+        bytes.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    #[test]
+    fn layout_is_pinned() {
+        let id = customer(0x0190_0000_0000, [0xaa; 10]);
+        let raw = hex(id.as_bytes());
+        let place = EventPlace::new(TimestampMs::from_ms(1_000), "event");
+        let hash = hex(xxh3_128(b"event").to_be_bytes());
+        let epoch = KeyEpoch::new(3).unwrap();
+        assert_eq!(hex(Key::replica(group(5), ReplicaEntry::Install)), "00050002");
+        assert_eq!(hex(Key::core(group(5), &id)), format!("000501{raw}"));
+        assert_eq!(hex(Key::requests(group(5), &id)), format!("000502{raw}"));
+        assert_eq!(hex(Key::event(group(5), &id, &place)), format!("000503{raw}7ffffffffffffc17{hash}"));
+        assert_eq!(hex(Key::ledger(group(5), &id, 9)), format!("000504{raw}0000000000000009"));
+        assert_eq!(hex(Key::event_id(group(5), &id, "event")), format!("000505{raw}{hash}"));
+        assert_eq!(hex(Key::shard_key(group(5), epoch)), "00051000000003");
+        assert_eq!(hex(Key::bucket_key(group(5), 258)), "00051100000102");
+        assert_eq!(hex(Key::customer_key(group(5), 258, &id)), format!("00051200000102{raw}"));
+        assert_eq!(hex(Key::node(NodeId::new(2).unwrap())), "ffff2000000002");
+        assert_eq!(hex(Key::shard(ShardId::new(7).unwrap())), "ffff210007");
+        assert_eq!(hex(Key::purpose(&"care".parse().unwrap())), "ffff2263617265");
+        assert_eq!(hex(Key::attribute(&"email".parse().unwrap())), "ffff23656d61696c");
+        assert_eq!(hex(Key::meta("a")), "ffff2461");
+    }
+
+    #[test]
+    fn debug_shows_no_customer() {
+        let key = Key::core(group(5), &customer(77, [1; 10]));
+        assert!(!format!("{key:?}").contains("01, 01"));
+        assert!(format!("{key:?}").contains("Core"));
+    }
+
+    #[test]
+    fn unknown_kind_and_short_key_are_refused() {
+        assert!(KeyParts::parse(&[0, 5, 99]).is_err());
+        assert!(KeyParts::parse(&[0, 5]).is_err());
+        assert!(KeyParts::parse(&[0, 5, 1, 1, 2, 3]).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn keys_come_apart_as_they_were_built(
+            shard in 0..4096_u16, ms in 0..1_u64 << 48, random: [u8; 10], at: i64, id in ".{1,40}", sequence: u64, bucket: u32
+        ) {
+            let customer = customer(ms, random);
+            let place = EventPlace::new(TimestampMs::from_ms(at), &id);
+            let expected = [
+                (Key::core(group(shard), &customer), KeyKind::Core, Vec::new()),
+                (Key::event(group(shard), &customer, &place), KeyKind::Event, place.as_bytes().to_vec()),
+                (Key::ledger(group(shard), &customer, sequence), KeyKind::Ledger, sequence.to_be_bytes().to_vec()),
+                (Key::customer_key(group(shard), bucket, &customer), KeyKind::CustomerKey, bucket.to_be_bytes().to_vec()),
+            ];
+            for (key, kind, suffix) in expected {
+                let parts = KeyParts::parse(key.as_ref()).unwrap();
+                prop_assert_eq!(parts.group, group(shard));
+                prop_assert_eq!(parts.kind, kind);
+                prop_assert_eq!(parts.customer, Some(customer));
+                prop_assert_eq!(parts.suffix, &suffix[..]);
+                prop_assert!(key.as_ref().starts_with(KeyPrefix::kind(group(shard), kind).as_bytes()));
+                prop_assert_eq!(&Key::parse(key.as_bytes().clone()).unwrap(), &key);
+            }
+        }
+
+        #[test]
+        fn newer_event_comes_first(older: i64, newer: i64, id in ".{1,10}", other in ".{1,10}") {
+            prop_assume!(older < newer);
+            let place = |at, id: &str| EventPlace::new(TimestampMs::from_ms(at), id);
+            prop_assert!(place(newer, &id) < place(older, &other));
+        }
+
+        #[test]
+        fn garbage_never_panics(garbage: Vec<u8>) {
+            let _outcome = KeyParts::parse(&garbage).is_ok();
+        }
+    }
+}

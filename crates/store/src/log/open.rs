@@ -1,0 +1,102 @@
+//! Opens raft-engine and puts right what its own recovery may leave behind.
+//!
+//! - Records below the purge mark may come back (raft-engine can lose a compaction in a rewrite): they are removed again,
+//!   so that the next append cannot meet a hole, at which raft-engine panics.
+//! - A destroyed replica may come back the same way: the tombstone removes it again.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+use std::sync::Arc;
+
+use custodia_profile::ReplicaId;
+use parking_lot::Mutex;
+use raft_engine::{Command, Config, Engine, LogBatch, ReadableSize, RecoveryMode};
+
+use super::replica::ReplicaLog;
+use super::{LogOptions, Replicas, record};
+use crate::error::StoreError;
+use crate::files;
+
+/// Threads that read the files at start.
+const RECOVERY_THREADS: usize = 2;
+
+pub(super) fn open(folder: &Path, options: LogOptions) -> Result<(Arc<Engine>, Replicas), StoreError> {
+    files::create_folder(folder)?;
+    let config = config(folder, options)?;
+    let engine = catch_unwind(AssertUnwindSafe(|| Engine::open(config).map_err(StoreError::log)))
+        .unwrap_or(Err(StoreError::LogPanicked))?;
+    let load = || load(&engine);
+    let replicas = catch_unwind(AssertUnwindSafe(load)).unwrap_or(Err(StoreError::LogPanicked))?;
+    Ok((Arc::new(engine), replicas))
+}
+
+/// Not recycled: a file must not hold records of an earlier life behind its end. Not compressed: records are sealed.
+fn config(folder: &Path, options: LogOptions) -> Result<Config, StoreError> {
+    let dir = folder.to_str().ok_or_else(|| {
+        let reason = std::io::Error::new(std::io::ErrorKind::InvalidFilename, "not UTF-8");
+        StoreError::io("open", folder, reason)
+    })?;
+    Ok(Config {
+        dir: dir.to_owned(),
+        recovery_mode: RecoveryMode::TolerateTailCorruption,
+        recovery_threads: RECOVERY_THREADS,
+        batch_compression_threshold: ReadableSize(0),
+        target_file_size: ReadableSize(options.file_bytes),
+        purge_threshold: ReadableSize(options.purge_above_bytes.max(options.file_bytes)),
+        enable_log_recycle: false,
+        ..Config::default()
+    })
+}
+
+fn load(engine: &Engine) -> Result<Replicas, StoreError> {
+    let destroyed = tombstones(engine)?;
+    let mut repairs = LogBatch::default();
+    let mut live = BTreeMap::new();
+    for region in engine.raft_groups() {
+        let Ok(replica) = ReplicaId::new(region) else { continue };
+        if destroyed.contains(&replica) {
+            repairs.add_command(region, Command::Clean);
+            continue;
+        }
+        live.insert(replica, Arc::new(Mutex::new(load_replica(engine, replica, &mut repairs)?)));
+    }
+    engine.write(&mut repairs, true).map_err(StoreError::log)?;
+    Ok(Replicas { live, destroyed })
+}
+
+fn load_replica(
+    engine: &Engine,
+    replica: ReplicaId,
+    repairs: &mut LogBatch,
+) -> Result<ReplicaLog, StoreError> {
+    let region = replica.as_u64();
+    let purged = engine.get(region, record::PURGED).map(record::decode_purged).transpose()?;
+    let mut span = engine.first_index(region).zip(engine.last_index(region));
+    if let (Some(purged), Some((first, last))) = (&purged, span) {
+        let after = purged.index + 1;
+        if first > after {
+            return Err(StoreError::LogHole { replica, expected: after, found: first });
+        }
+        if first < after {
+            repairs.add_command(region, Command::Compact { index: after });
+            span = (after <= last).then_some((after, last));
+        }
+    }
+    let mut log = ReplicaLog::recovered(span, purged);
+    log.vote = engine.get(region, record::VOTE).map(record::decode_mark).transpose()?;
+    log.committed = engine.get(region, record::COMMITTED).map(record::decode_mark).transpose()?;
+    Ok(log)
+}
+
+fn tombstones(engine: &Engine) -> Result<BTreeSet<ReplicaId>, StoreError> {
+    let mut destroyed = BTreeSet::new();
+    engine
+        .scan_raw_messages(record::TOMBSTONES, None, None, false, |key, _| {
+            let id = key.first_chunk::<8>().and_then(|id| ReplicaId::new(u64::from_be_bytes(*id)).ok());
+            destroyed.extend(id);
+            true
+        })
+        .map_err(StoreError::log)?;
+    Ok(destroyed)
+}

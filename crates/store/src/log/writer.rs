@@ -1,0 +1,132 @@
+//! The writer thread (one batch and one fsync for everything that waits) and the thread that removes old files.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, Weak};
+use std::thread::{self, JoinHandle};
+
+use custodia_profile::ReplicaId;
+use raft_engine::{Command, Engine, LogBatch};
+
+use super::Shared;
+use super::queue::{Group, Operation, Queued};
+use super::record::{self, RecordCodec};
+use crate::error::StoreError;
+
+/// Old files are looked for after so many bytes.
+const CLEAN_EVERY_BYTES: usize = 8 * 1024 * 1024;
+
+/// Starts both threads. They end after the queue is closed.
+pub(super) fn start(engine: &Arc<Engine>, shared: &Arc<Shared>) -> Result<Vec<JoinHandle<()>>, StoreError> {
+    let (clean, clean_wanted) = sync_channel(1);
+    let cleaner = {
+        let (engine, shared) = (Arc::clone(engine), Arc::downgrade(shared));
+        spawn("log-clean", move || clean_files(&engine, &shared, &clean_wanted))?
+    };
+    let writer = {
+        let (engine, shared) = (Arc::clone(engine), Arc::clone(shared));
+        spawn("log-write", move || write_groups(&engine, &shared, &clean))?
+    };
+    Ok(vec![writer, cleaner])
+}
+
+fn spawn(name: &'static str, body: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, StoreError> {
+    let builder = thread::Builder::new().name(name.to_owned());
+    builder.spawn(body).map_err(|source| StoreError::Thread { name, source })
+}
+
+fn write_groups(engine: &Engine, shared: &Shared, clean: &SyncSender<()>) {
+    let mut since_clean = 0;
+    while let Some(group) = shared.queue.take() {
+        let sequence = group.sequence;
+        let (operations, result) = write_group(engine, shared, group);
+        match result {
+            Ok(bytes) => {
+                since_clean += bytes;
+                shared.queue.publish(sequence);
+            }
+            Err(error) => {
+                tracing::error!(error = %error, "the log cannot be written, it stops");
+                shared.poison.set(&error);
+            }
+        }
+        for Queued { done, .. } in operations {
+            let result = shared.poison.check();
+            if catch_unwind(AssertUnwindSafe(|| done(result))).is_err() {
+                tracing::error!("a callback of the log panicked");
+            }
+        }
+        if since_clean >= CLEAN_EVERY_BYTES {
+            since_clean = 0;
+            // A clean-up that is already asked for is enough.
+            clean.try_send(()).unwrap_or_default();
+        }
+    }
+}
+
+/// Writes and syncs one group. raft-engine panics when an fsync fails; that is an error here.
+fn write_group(engine: &Engine, shared: &Shared, group: Group) -> (Vec<Queued>, Result<usize, StoreError>) {
+    let Group { committed, mut operations, .. } = group;
+    let write = || -> Result<usize, StoreError> {
+        shared.poison.check()?;
+        let mut batch = LogBatch::default();
+        for (replica, bytes) in &committed {
+            put(&mut batch, replica.as_u64(), record::COMMITTED, record::encode_mark(bytes))?;
+        }
+        for Queued { replica, operation, .. } in &mut operations {
+            add(&mut batch, *replica, operation)?;
+        }
+        engine.write(&mut batch, true).map_err(StoreError::log)
+    };
+    let result = catch_unwind(AssertUnwindSafe(write)).unwrap_or(Err(StoreError::LogPanicked));
+    (operations, result)
+}
+
+fn add(batch: &mut LogBatch, replica: ReplicaId, operation: &Operation) -> Result<(), StoreError> {
+    let region = replica.as_u64();
+    match operation {
+        Operation::Append(records) => {
+            let entries: Vec<_> = records.iter().map(record::encode_record).collect();
+            batch.add_entries::<RecordCodec>(region, &entries).map_err(StoreError::log)
+        }
+        Operation::CutAfter(last) => {
+            batch.add_entries::<RecordCodec>(region, &[record::encode_record(last)]).map_err(StoreError::log)
+        }
+        Operation::Vote(vote) => put(batch, region, record::VOTE, record::encode_mark(vote)),
+        Operation::DropBelow(index) => {
+            batch.add_command(region, Command::Compact { index: *index });
+            Ok(())
+        }
+        Operation::Purge(purged) => {
+            batch.add_command(region, Command::Compact { index: purged.index + 1 });
+            put(batch, region, record::PURGED, record::encode_purged(purged))
+        }
+        Operation::Destroy => {
+            batch.add_command(region, Command::Clean);
+            put(batch, record::TOMBSTONES, &region.to_be_bytes(), record::encode_mark(&[]))
+        }
+        Operation::Barrier => Ok(()),
+    }
+}
+
+fn put(batch: &mut LogBatch, region: u64, key: &[u8], value: Vec<u8>) -> Result<(), StoreError> {
+    batch.put(region, key.to_vec(), value).map_err(StoreError::log)
+}
+
+fn clean_files(engine: &Engine, shared: &Weak<Shared>, wanted: &Receiver<()>) {
+    while wanted.recv().is_ok() {
+        let Some(shared) = shared.upgrade() else { return };
+        let outcome =
+            catch_unwind(AssertUnwindSafe(|| engine.purge_expired_files().map_err(StoreError::log)));
+        match outcome.unwrap_or(Err(StoreError::LogPanicked)) {
+            Ok(regions) => {
+                let replicas = regions.into_iter().filter_map(|region| ReplicaId::new(region).ok());
+                *shared.purge_wanted.lock() = replicas.collect();
+            }
+            Err(error) => {
+                tracing::error!(error = %error, "old log files cannot be removed, the log stops");
+                shared.poison.set(&error);
+            }
+        }
+    }
+}
