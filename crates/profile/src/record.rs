@@ -16,8 +16,8 @@ pub struct AttributeValue {
 
 impl AttributeValue {
     /// Which of two observations of one attribute is kept. Commutative, associative and idempotent, being a maximum
-    /// of a total order: the newer one, then the larger source and value; what is left is settled by the
-    /// provenance, and of the same observation stored twice the first storing counts.
+    /// of a total order: the newer one, then the larger source and value. Of the same observation stored twice the first
+    /// storing counts, so that repeating it changes nothing; the rest only has to be settled the same everywhere.
     #[must_use]
     pub fn newest(self, other: Self) -> Self {
         if self.rank() >= other.rank() { self } else { other }
@@ -36,7 +36,7 @@ impl AttributeValue {
 
     fn rank(&self) -> impl Ord + '_ {
         let Provenance { source, observed_at, recorded_at, purpose, basis, party } = &self.provenance;
-        (observed_at, source, &self.value, party, purpose, basis, std::cmp::Reverse(recorded_at))
+        (observed_at, source, &self.value, std::cmp::Reverse(recorded_at), party, purpose, basis)
     }
 }
 

@@ -1,0 +1,155 @@
+//! Ingest: typed outcomes for every observation and event (CO-3, GO-3, PR-3).
+
+use custodia_profile::{
+    CustomerRecord,
+    GroundStatus::{Given, Refused, Withdrawn},
+    LawfulBasis::{Consent, Contract, LegitimateInterests},
+    Observation, Observations, Outcome, Party, ProfileError, RefusalReason, TimestampMs, Value, ingest,
+};
+
+use crate::world::{
+    MARKETING, NOW, OLD, RESEARCH, SERVICE, at, attribute, catalogue, decision, event, purpose, record_with,
+    state,
+};
+
+fn text(name: &str, value: &str, observed_at: Option<TimestampMs>) -> Observation {
+    Observation { attribute: name.parse().unwrap(), value: Value::text(value).unwrap(), observed_at }
+}
+
+fn input(number: u32, observations: Vec<Observation>) -> Observations {
+    Observations {
+        purpose: purpose(number),
+        source: "crm".parse().unwrap(),
+        party: Party::Second,
+        basis: None,
+        grants: Vec::new(),
+        observations,
+        events: Vec::new(),
+    }
+}
+
+fn contract() -> CustomerRecord {
+    record_with(&[(SERVICE, Contract, state(Given, at(-10)))])
+}
+
+fn outcomes(record: &CustomerRecord, input: &Observations) -> Vec<Outcome> {
+    ingest(record, input, &catalogue(), NOW).unwrap().attribute_outcomes
+}
+
+#[test]
+fn a_consent_given_with_the_data_carries_it() {
+    let mut with_grant = input(RESEARCH, Vec::new());
+    let visits =
+        Observation { attribute: "visits".parse().unwrap(), value: Value::Integer(3), observed_at: None };
+    with_grant.observations = vec![visits];
+    with_grant.events = vec![event("1", at(-1))];
+    let without = ingest(&CustomerRecord::new(NOW), &with_grant, &catalogue(), NOW).unwrap();
+    assert_eq!(without.attribute_outcomes, [Outcome::Refused(RefusalReason::NoGround)]);
+    assert_eq!(without.event_outcomes, [Outcome::Refused(RefusalReason::NoGround)]);
+    assert!(!without.record_changed && without.events.is_empty());
+
+    with_grant.grants = vec![decision(RESEARCH, Consent, Given)];
+    let with = ingest(&CustomerRecord::new(NOW), &with_grant, &catalogue(), NOW).unwrap();
+    assert_eq!(
+        (with.attribute_outcomes, with.event_outcomes),
+        (vec![Outcome::Merged], vec![Outcome::Merged])
+    );
+    assert!(with.record_changed && with.consent_changed);
+    assert_eq!((with.ledger.len(), with.record.ledger_entries), (1, 1));
+    let stored = with.record.attributes.get(&attribute(2)).unwrap().provenance.clone();
+    assert_eq!(
+        (stored.observed_at, stored.recorded_at, stored.basis, stored.party),
+        (NOW, NOW, Consent, Party::Second)
+    );
+    assert_eq!((stored.purpose, stored.source.as_str()), (purpose(RESEARCH), "crm"));
+    let appended = with.events.first().unwrap();
+    assert_eq!((appended.provenance.basis, appended.provenance.observed_at), (Consent, at(-1)));
+}
+
+#[test]
+fn each_refusal_has_its_reason() {
+    let reason_of = |observation| match outcomes(&contract(), &input(SERVICE, vec![observation])).as_slice() {
+        [Outcome::Refused(reason)] => *reason,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(reason_of(text("shoe_size", "44", None)), RefusalReason::UnknownAttribute);
+    assert_eq!(reason_of(text("segment", "gold", None)), RefusalReason::PurposeNotAllowed);
+    assert_eq!(reason_of(text("visits", "3", None)), RefusalReason::WrongType);
+    assert_eq!(reason_of(text("email", "a@much-too-long.example", None)), RefusalReason::ValueTooLong);
+    assert_eq!(reason_of(text("email", "a@b.c", Some(at(300_001)))), RefusalReason::ObservedInFuture);
+    let edge =
+        outcomes(&contract(), &input(SERVICE, vec![text("email", "sixteen@byte.org", Some(at(300_000)))]));
+    assert_eq!(edge, [Outcome::Merged], "limits are inclusive");
+}
+
+#[test]
+fn the_law_speaks_before_the_form() {
+    let no = record_with(&[(RESEARCH, Consent, state(Refused, at(-10)))]);
+    let wrong_type = input(RESEARCH, vec![text("visits", "3", None)]);
+    assert_eq!(outcomes(&no, &wrong_type), [Outcome::Refused(RefusalReason::ConsentRefused)]);
+    let old = input(OLD, vec![text("email", "a@b.c", None)]);
+    assert_eq!(outcomes(&no, &old), [Outcome::Refused(RefusalReason::PurposeDeprecated)]);
+}
+
+#[test]
+fn a_stated_basis_must_be_allowed_and_hold() {
+    let stated =
+        |basis| Observations { basis: Some(basis), ..input(MARKETING, vec![text("segment", "gold", None)]) };
+    let record = record_with(&[]);
+    assert_eq!(outcomes(&record, &stated(Contract)), [Outcome::Refused(RefusalReason::BasisNotAllowed)]);
+    assert_eq!(outcomes(&record, &stated(Consent)), [Outcome::Refused(RefusalReason::NoGround)]);
+    assert_eq!(outcomes(&record, &stated(LegitimateInterests)), [Outcome::Merged]);
+}
+
+#[test]
+fn an_older_observation_is_refused_and_the_same_again_is_merged() {
+    let first = input(SERVICE, vec![text("email", "new@b.c", Some(at(-10)))]);
+    let stored = ingest(&contract(), &first, &catalogue(), NOW).unwrap().record;
+    let older = input(SERVICE, vec![text("email", "old@b.c", Some(at(-11)))]);
+    assert_eq!(outcomes(&stored, &older), [Outcome::Refused(RefusalReason::ObservedBeforeStored)]);
+    let again = ingest(&stored, &first, &catalogue(), at(60_000)).unwrap();
+    assert_eq!((again.attribute_outcomes, again.record_changed), (vec![Outcome::Merged], false));
+}
+
+#[test]
+fn of_equally_new_observations_the_larger_source_and_value_is_kept() {
+    let both =
+        input(SERVICE, vec![text("email", "b@b.c", Some(at(-1))), text("email", "a@b.c", Some(at(-1)))]);
+    let after = ingest(&contract(), &both, &catalogue(), NOW).unwrap();
+    assert_eq!(
+        after.attribute_outcomes,
+        [Outcome::Merged, Outcome::Refused(RefusalReason::ObservedBeforeStored)]
+    );
+    assert_eq!(after.record.attributes.get(&attribute(1)).unwrap().value, Value::text("b@b.c").unwrap());
+}
+
+#[test]
+fn an_event_id_is_appended_once_and_a_future_event_is_refused() {
+    let mut input = input(SERVICE, Vec::new());
+    input.events = vec![event("1", at(-1)), event("1", at(-1)), event("2", at(300_001))];
+    let after = ingest(&contract(), &input, &catalogue(), NOW).unwrap();
+    assert_eq!(
+        after.event_outcomes,
+        [Outcome::Merged, Outcome::Merged, Outcome::Refused(RefusalReason::ObservedInFuture)]
+    );
+    assert_eq!((after.events.len(), after.record_changed), (1, false));
+}
+
+#[test]
+fn input_that_is_too_large_or_grants_what_it_may_not_is_refused_as_a_whole() {
+    let refused =
+        |input: &Observations| ingest(&contract(), input, &catalogue(), NOW).unwrap_err().to_string();
+    let many = input(SERVICE, vec![text("email", "a@b.c", None); 257]);
+    assert_eq!(refused(&many), "observations has more than 256 entries");
+    let many = Observations { events: vec![event("1", NOW); 257], ..input(SERVICE, Vec::new()) };
+    assert_eq!(refused(&many), "events has more than 256 entries");
+    let many =
+        Observations { grants: vec![decision(RESEARCH, Consent, Given); 33], ..input(SERVICE, Vec::new()) };
+    assert_eq!(refused(&many), "consents has more than 32 entries");
+    assert_eq!(refused(&input(99, Vec::new())), "purpose names nothing that the catalogue has");
+    for grant in [decision(SERVICE, Contract, Given), decision(SERVICE, Consent, Withdrawn)] {
+        let input = Observations { grants: vec![grant], ..input(SERVICE, Vec::new()) };
+        let error = ingest(&contract(), &input, &catalogue(), NOW).unwrap_err();
+        assert_eq!(error, ProfileError::Malformed { field: "consents", expected: "given consents" });
+    }
+}
