@@ -12,17 +12,29 @@
 
 use custodia_profile::NodeId;
 
+mod accept;
+mod admission;
+mod authorisation;
 mod config;
 mod error;
 mod identity;
 mod keys;
 mod limits;
+mod metrics;
+mod refusal;
+mod router;
 mod service;
+mod telemetry;
+#[cfg(test)]
+mod test_authority;
+mod tls;
+mod tokens;
 
 pub use config::{Config, LogConfig, LogFormat, LogLevel, StateEngineName, TimingConfig, TlsFiles, TokenFile};
 pub use error::{ConfigError, ServerError, TlsError};
 pub use identity::{Caller, Identity, PeerNode, Role, RoleSet, UnknownRole};
 pub use limits::Limits;
+pub use telemetry::init_log;
 
 /// When the caller stops waiting. In the extensions of every request that reaches a handler.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

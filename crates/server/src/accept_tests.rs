@@ -1,0 +1,236 @@
+//! Real connections: who gets through the handshake, and what the others can not disturb.
+
+use custodia_proto::v1::{ListNodesRequest, cluster_service_client::ClusterServiceClient};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tonic::{
+    Code, Request, Status,
+    transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity as PemIdentity},
+};
+use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
+
+use super::*;
+use crate::{
+    authorisation::ServiceId,
+    router::Router,
+    test_authority::{Authority, Issued},
+    tls::{ClientCertificates, TlsConfigs},
+    tokens::Tokens,
+};
+
+/// A port with a health service and nothing else.
+struct Sandbox {
+    authority: Authority,
+    address: SocketAddr,
+    metrics: Arc<Metrics>,
+    stop: CancellationToken,
+    finish: CancellationToken,
+    serving: tokio::task::JoinHandle<()>,
+}
+
+impl Sandbox {
+    async fn start(limits: Limits, tokens: Option<Tokens>) -> Self {
+        let authority = Authority::new();
+        let folder = tempfile::tempdir().expect("a folder");
+        let files = authority.files(folder.path(), &authority.current("spiffe://custodia/node/1"));
+        let clients =
+            if tokens.is_some() { ClientCertificates::Optional } else { ClientCertificates::Required };
+        let tls = TlsConfigs::load(&files, "1".parse().expect("a node"), clients).expect("valid").server;
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("an address");
+        let metrics = Metrics::new().expect("metrics");
+        let (_reporter, health) = tonic_health::server::health_reporter();
+        let router = Router::default().with(ServiceId::Health, health);
+        let admission = Arc::new(Admission::new(router, limits.clone(), tokens, Arc::clone(&metrics)));
+        let port = Port::new(listener, tls, admission, Arc::clone(&metrics), &limits);
+        let (stop, finish) = (CancellationToken::new(), CancellationToken::new());
+        let serving = tokio::spawn(port.serve(stop.clone(), finish.clone(), Duration::from_millis(200)));
+        Self { authority, address, metrics, stop, finish, serving }
+    }
+
+    async fn channel(&self, authority: &str, identity: Option<&Issued>) -> Result<Channel, Status> {
+        let mut tls = ClientTlsConfig::new().ca_certificate(Certificate::from_pem(authority));
+        if let Some(identity) = identity {
+            tls = tls.identity(PemIdentity::from_pem(&identity.certificate, &identity.key));
+        }
+        Endpoint::from_shared(format!("https://{}", self.address))
+            .expect("a URI")
+            .tls_config(tls)
+            .expect("a configuration")
+            .connect()
+            .await
+            .map_err(|error| Status::from_error(error.into()))
+    }
+
+    /// Health as a client with this identity sees it.
+    async fn health(&self, authority: &str, identity: Option<&Issued>) -> Result<(), Status> {
+        let channel = self.channel(authority, identity).await?;
+        HealthClient::new(channel).check(HealthCheckRequest::default()).await.map(|_| ())
+    }
+
+    async fn is_well(&self) {
+        let agent = self.authority.current("spiffe://custodia/agent/desk");
+        self.health(&self.authority.certificate, Some(&agent)).await.expect("a good client is served");
+    }
+
+    fn refused(&self, reason: &str) -> bool {
+        let line = format!("custodia_connections_refused_total{{reason=\"{reason}\"}} ");
+        let page = self.metrics.handle().render();
+        page.lines().any(|found| found.strip_prefix(&line).is_some_and(|count| count != "0"))
+    }
+}
+
+/// What the server sends until it closes, at most within ten seconds.
+async fn answer(address: SocketAddr, bytes: &[u8]) -> Vec<u8> {
+    let mut stream = TcpStream::connect(address).await.expect("a connection");
+    stream.write_all(bytes).await.expect("sent");
+    let mut answer = Vec::new();
+    let read =
+        timeout(Duration::from_secs(10), stream.read_to_end(&mut answer)).await.expect("closed in time");
+    assert!(read.is_ok() || answer.is_empty());
+    answer
+}
+
+#[tokio::test]
+async fn a_certificate_of_the_own_authority_is_let_in() {
+    let sandbox = Sandbox::start(Limits::default(), None).await;
+    sandbox.is_well().await;
+    assert!(!sandbox.refused("tls"));
+}
+
+#[tokio::test]
+async fn no_foreign_expired_or_missing_certificate_is_let_in() {
+    let sandbox = Sandbox::start(Limits::default(), None).await;
+    let own = sandbox.authority.certificate.clone();
+    let uri = "spiffe://custodia/operator/eve";
+    let foreign = Authority::new();
+    for identity in [
+        Some(foreign.current(uri)),
+        Some(sandbox.authority.issue(&[uri], (2020, 2021))),
+        Some(sandbox.authority.issue(&[uri], (2058, 2060))),
+        None,
+    ] {
+        let error = sandbox.health(&own, identity.as_ref()).await.expect_err("refused");
+        assert!(matches!(error.code(), Code::Unavailable | Code::Unknown), "{error:?}");
+    }
+    assert!(sandbox.refused("tls"));
+    // the client does not let the server in
+    let agent = sandbox.authority.current("spiffe://custodia/agent/desk");
+    sandbox.health(&foreign.certificate, Some(&agent)).await.expect_err("refused");
+    sandbox.is_well().await;
+}
+
+#[tokio::test]
+async fn a_plaintext_client_is_closed_without_an_answer() {
+    let sandbox = Sandbox::start(Limits::default(), None).await;
+    for bytes in [&b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"[..], b"GET / HTTP/1.1\r\nhost: x\r\n\r\n"] {
+        let answer = answer(sandbox.address, bytes).await;
+        assert!(!String::from_utf8_lossy(&answer).contains("HTTP"), "{answer:?}");
+    }
+    assert!(sandbox.refused("tls"));
+    sandbox.is_well().await;
+}
+
+#[tokio::test]
+async fn a_client_that_speaks_no_tls_1_3_is_told_so_by_an_alert() {
+    let sandbox = Sandbox::start(Limits::default(), None).await;
+    // a ClientHello of TLS 1.2: no supported_versions; ECDHE suites, P-256, ecdsa_secp256r1_sha256
+    let mut hello = vec![0x03, 0x03];
+    hello.extend([0x55; 32]);
+    hello.extend([0x00, 0x00, 0x04, 0xC0, 0x2B, 0xC0, 0x2F, 0x01, 0x00]);
+    let extensions =
+        [0x00, 0x0A, 0x00, 0x04, 0x00, 0x02, 0x00, 0x17, 0x00, 0x0D, 0x00, 0x04, 0x00, 0x02, 0x04, 0x03];
+    hello.extend([0x00, u8::try_from(extensions.len()).expect("short")]);
+    hello.extend(extensions);
+    let length = u8::try_from(hello.len()).expect("short");
+    let mut record = vec![0x16, 0x03, 0x01, 0x00, length + 4, 0x01, 0x00, 0x00, length];
+    record.extend(hello);
+    let answer = answer(sandbox.address, &record).await;
+    // a fatal alert, protocol_version (70)
+    assert_eq!((answer.first(), answer.get(5..7)), (Some(&0x15), Some(&[2, 70][..])), "{answer:?}");
+    sandbox.is_well().await;
+}
+
+#[tokio::test]
+async fn silent_clients_are_given_up_and_hold_up_nobody() {
+    let limits = Limits { handshake_timeout_ms: 300, ..Limits::default() };
+    let sandbox = Sandbox::start(limits, None).await;
+    let mut silent = Vec::new();
+    for _ in 0..50 {
+        silent.push(TcpStream::connect(sandbox.address).await.expect("a connection"));
+    }
+    sandbox.is_well().await;
+    for mut stream in silent {
+        let read = timeout(Duration::from_secs(10), stream.read(&mut [0; 1])).await.expect("closed in time");
+        assert!(matches!(read, Ok(0) | Err(_)));
+    }
+    assert!(sandbox.refused("timeout"));
+}
+
+#[tokio::test]
+async fn connections_over_the_limit_are_closed() {
+    let sandbox = Sandbox::start(Limits { connections_max: 2, ..Limits::default() }, None).await;
+    let agent = sandbox.authority.current("spiffe://custodia/agent/desk");
+    let own = &sandbox.authority.certificate;
+    let mut held = Vec::new();
+    for _ in 0..2 {
+        let channel = sandbox.channel(own, Some(&agent)).await.expect("a connection");
+        HealthClient::new(channel.clone()).check(HealthCheckRequest::default()).await.expect("served");
+        held.push(channel);
+    }
+    sandbox.health(own, Some(&agent)).await.expect_err("refused");
+    assert!(sandbox.refused("full"));
+    HealthClient::new(held.remove(0)).check(HealthCheckRequest::default()).await.expect("still served");
+}
+
+#[tokio::test]
+async fn a_token_stands_in_for_a_certificate_where_tokens_are_configured() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("tokens.toml");
+    // the SHA-256 of `test`
+    let hash = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08";
+    std::fs::write(&path, format!("[[token]]\nname = \"desk\"\nroles = [\"agent\"]\nsha256 = \"{hash}\"\n"))
+        .expect("written");
+    let tokens = Tokens::load(&path).expect("valid");
+    let sandbox = Sandbox::start(Limits::default(), Some(tokens)).await;
+    let channel = sandbox.channel(&sandbox.authority.certificate, None).await.expect("a connection");
+    let mut client = ClusterServiceClient::new(channel);
+    // this port has no such service: UNIMPLEMENTED is what an allowed call gets
+    for (header, code) in [
+        (None, Code::Unauthenticated),
+        (Some("Bearer wrong"), Code::Unauthenticated),
+        (Some("Bearer test"), Code::Unimplemented),
+    ] {
+        let mut request = Request::new(ListNodesRequest {});
+        if let Some(header) = header {
+            request.metadata_mut().insert("authorization", header.parse().expect("ASCII"));
+        }
+        let status = client.list_nodes(request).await.expect_err("refused");
+        assert_eq!(status.code(), code, "{header:?}");
+    }
+    let mut peer = custodia_proto::internal::v1::peer_service_client::PeerServiceClient::new(
+        sandbox.channel(&sandbox.authority.certificate, None).await.expect("a connection"),
+    );
+    let mut request = Request::new(custodia_proto::internal::v1::PeerFrame::default());
+    request.metadata_mut().insert("authorization", "Bearer test".parse().expect("ASCII"));
+    assert_eq!(peer.call(request).await.expect_err("refused").code(), Code::PermissionDenied);
+}
+
+#[tokio::test]
+async fn a_drain_leaves_no_connection_behind() {
+    let sandbox = Sandbox::start(Limits::default(), None).await;
+    let agent = sandbox.authority.current("spiffe://custodia/agent/desk");
+    let channel = sandbox.channel(&sandbox.authority.certificate, Some(&agent)).await.expect("a connection");
+    // a call that would last for ever
+    let mut watch = HealthClient::new(channel.clone())
+        .watch(HealthCheckRequest::default())
+        .await
+        .expect("a stream")
+        .into_inner();
+    watch.message().await.expect("an answer");
+    sandbox.stop.cancel();
+    HealthClient::new(channel).check(HealthCheckRequest::default()).await.expect("open connections go on");
+    sandbox.finish.cancel();
+    timeout(Duration::from_secs(10), sandbox.serving).await.expect("ends in time").expect("no panic");
+    assert!(watch.message().await.is_err() || watch.message().await.is_ok_and(|message| message.is_none()));
+    assert!(TcpStream::connect(sandbox.address).await.is_err(), "nobody listens any more");
+}

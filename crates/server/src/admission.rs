@@ -1,0 +1,316 @@
+//! The door: every call passes here, in this order, before a handler sees it.
+//!
+//! ```text
+//! path ─ known? ─ caller ─ allowed? ─ draining? ─ deadline ─ room? ─► handler ─► answer counted
+//!   UNIMPLEMENTED  UNAUTHENTICATED  UNAVAILABLE  DEADLINE_   RESOURCE_
+//!                  PERMISSION_DENIED             EXCEEDED    EXHAUSTED
+//! ```
+//!
+//! Must always hold: a call holds its permits until its answer is whole (a stream: until its body is dropped); other
+//! nodes' calls have permits of their own, so clients cannot starve consensus.
+
+use std::{
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Request, Response, header::AUTHORIZATION};
+use http_body::Frame;
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::{Instant, Sleep, sleep_until, timeout, timeout_at},
+};
+use tonic::{Code, Status, body::Body};
+
+use crate::{
+    Deadline,
+    authorisation::{self, Access, Method, ServiceId, Shape},
+    identity::{Caller, Identity, PeerNode},
+    limits::Limits,
+    metrics::{Metrics, code_name},
+    refusal::Refusal,
+    router::Router,
+    tokens::Tokens,
+};
+
+/// Handlers keep the deadline themselves and say more exactly what happened; the door steps in so much later.
+const DEADLINE_GRACE: Duration = Duration::from_millis(250);
+
+/// What a stream without a stated deadline gets: it ends with its connection.
+const STREAM_DEADLINE: Duration = Duration::from_secs(30 * 24 * 3_600);
+
+/// One connection, as the door sees it.
+#[derive(Debug)]
+pub(crate) struct Connection {
+    identity: Identity,
+    calls: Arc<Semaphore>,
+}
+
+/// The door of one node.
+#[derive(Debug)]
+pub(crate) struct Admission {
+    router: Router,
+    limits: Limits,
+    tokens: Option<Tokens>,
+    metrics: Arc<Metrics>,
+    client_calls: Arc<Semaphore>,
+    peer_calls: Arc<Semaphore>,
+    draining: AtomicBool,
+}
+
+/// A call that may go on.
+struct Admitted {
+    caller: Option<Caller>,
+    peer: Option<PeerNode>,
+    deadline: Deadline,
+    permits: Permits,
+}
+
+/// What a call holds while it is worked on.
+#[derive(Debug, Default)]
+struct Permits {
+    _node: Option<OwnedSemaphorePermit>,
+    _connection: Option<OwnedSemaphorePermit>,
+}
+
+impl Admission {
+    pub(crate) fn new(router: Router, limits: Limits, tokens: Option<Tokens>, metrics: Arc<Metrics>) -> Self {
+        let client_calls = Arc::new(Semaphore::new(limits.node_calls_max));
+        let peer_calls = Arc::new(Semaphore::new(limits.peer_calls_max));
+        Self { router, limits, tokens, metrics, client_calls, peer_calls, draining: AtomicBool::new(false) }
+    }
+
+    /// A new connection whose other end the TLS layer has verified.
+    pub(crate) fn connection(&self, identity: Identity) -> Connection {
+        Connection { identity, calls: Arc::new(Semaphore::new(self.limits.connection_calls_max)) }
+    }
+
+    /// From now on no call of a client is let in.
+    pub(crate) fn drain(&self) {
+        self.draining.store(true, Ordering::Release);
+    }
+
+    /// Waits until no call of a client is in flight, for so long at most.
+    pub(crate) async fn idle(&self, patience: Duration) -> bool {
+        let all = u32::try_from(self.limits.node_calls_max).unwrap_or(u32::MAX);
+        timeout(patience, self.client_calls.acquire_many(all)).await.is_ok()
+    }
+
+    /// Calls in flight of clients and of other nodes.
+    pub(crate) fn in_flight(&self) -> (usize, usize) {
+        let clients = self.limits.node_calls_max.saturating_sub(self.client_calls.available_permits());
+        let peers = self.limits.peer_calls_max.saturating_sub(self.peer_calls.available_permits());
+        (clients, peers)
+    }
+
+    /// Serves one call.
+    pub(crate) async fn serve(&self, connection: &Connection, request: Request<Body>) -> Response<Body> {
+        let arrived = Instant::now();
+        let Some((index, method)) = authorisation::find(request.uri().path()) else {
+            return Refusal::MethodUnknown.response();
+        };
+        let mut response = match self.admit(connection, method, request.headers(), arrived) {
+            Ok(admitted) => self.run(method, admitted, request).await,
+            Err(refusal) => {
+                let caller = connection.identity.caller.as_ref().map(|caller| &*caller.name);
+                tracing::info!(method = method.path, caller, reason = %refusal, "call refused");
+                refusal.response()
+            }
+        };
+        let mut code = code_of(&response);
+        if code == Code::OutOfRange && method.shape == Shape::Unary {
+            // tonic's word for a message over the limit, and nobody else's here
+            response = Refusal::MessageTooLarge { most: self.limits.message_bytes_max }.response();
+            code = Code::ResourceExhausted;
+        }
+        let took = arrived.elapsed();
+        self.metrics.answered(index, code, took);
+        tracing::debug!(
+            method = method.path,
+            code = code_name(code),
+            took_us = took.as_micros(),
+            "call answered"
+        );
+        response
+    }
+
+    fn admit(
+        &self,
+        connection: &Connection,
+        method: &Method,
+        headers: &HeaderMap,
+        arrived: Instant,
+    ) -> Result<Admitted, Refusal> {
+        let caller = self.caller(connection, headers);
+        if let Access::Roles(allowed) = method.access {
+            let caller = caller.as_ref().ok_or(Refusal::Unauthenticated)?;
+            if !caller.roles.intersects(allowed) {
+                return Err(Refusal::NotAllowed { allowed });
+            }
+        }
+        let peer = match method.service {
+            ServiceId::Peer => Some(PeerNode(connection.identity.node.ok_or(Refusal::NamelessNode)?)),
+            ServiceId::Profile
+            | ServiceId::Consent
+            | ServiceId::Catalog
+            | ServiceId::Cluster
+            | ServiceId::Health
+            | ServiceId::Reflection
+            | ServiceId::ReflectionAlpha => None,
+        };
+        let deadline = self.deadline(method, headers, arrived)?;
+        let permits = self.permits(connection, method)?;
+        Ok(Admitted { caller, peer, deadline, permits })
+    }
+
+    /// The certificate decides; only a connection without a role in it can be somebody by a token.
+    fn caller(&self, connection: &Connection, headers: &HeaderMap) -> Option<Caller> {
+        connection.identity.caller.clone().or_else(|| {
+            let authorization = headers.get(AUTHORIZATION)?;
+            self.tokens.as_ref()?.caller(authorization.as_bytes())
+        })
+    }
+
+    fn deadline(&self, method: &Method, headers: &HeaderMap, arrived: Instant) -> Result<Deadline, Refusal> {
+        let stated = match headers.get("grpc-timeout") {
+            None => None,
+            Some(value) => Some(parse_timeout(value).ok_or(Refusal::TimeoutMalformed)?),
+        };
+        if stated == Some(Duration::ZERO) {
+            return Err(Refusal::DeadlinePassed);
+        }
+        let left = match method.shape {
+            Shape::Unary => stated.unwrap_or(self.limits.deadline_default()).min(self.limits.deadline_max()),
+            Shape::Streaming => stated.unwrap_or(STREAM_DEADLINE).min(STREAM_DEADLINE),
+        };
+        Ok(Deadline(arrived + left))
+    }
+
+    fn permits(&self, connection: &Connection, method: &Method) -> Result<Permits, Refusal> {
+        match method.service {
+            ServiceId::Profile | ServiceId::Consent | ServiceId::Catalog | ServiceId::Cluster => {
+                // read after the permit is taken: whoever sees the flag unset is waited for by `idle`
+                let of_connection =
+                    take(&connection.calls, "connection_calls_max", self.limits.connection_calls_max)?;
+                let of_node = take(&self.client_calls, "node_calls_max", self.limits.node_calls_max)?;
+                if self.draining.load(Ordering::Acquire) {
+                    return Err(Refusal::Draining);
+                }
+                Ok(Permits { _node: Some(of_node), _connection: Some(of_connection) })
+            }
+            ServiceId::Peer => {
+                let of_node = take(&self.peer_calls, "peer_calls_max", self.limits.peer_calls_max)?;
+                Ok(Permits { _node: Some(of_node), _connection: None })
+            }
+            // bounded by the streams of the connection; a full node must still be able to say that it lives
+            ServiceId::Health | ServiceId::Reflection | ServiceId::ReflectionAlpha => Ok(Permits::default()),
+        }
+    }
+
+    async fn run(&self, method: &Method, admitted: Admitted, mut request: Request<Body>) -> Response<Body> {
+        let Admitted { caller, peer, deadline, permits } = admitted;
+        let extensions = request.extensions_mut();
+        extensions.insert(deadline);
+        if let Some(caller) = caller {
+            extensions.insert(caller);
+        }
+        if let Some(peer) = peer {
+            extensions.insert(peer);
+        }
+        let Some(answer) = self.router.route(method.service, request) else {
+            return Refusal::MethodUnknown.response();
+        };
+        let last = deadline.0 + DEADLINE_GRACE;
+        let response = match timeout_at(last, answer).await {
+            Ok(Ok(response)) => response,
+            Ok(Err(never)) => match never {},
+            Err(_elapsed) => return Refusal::OutcomeUnknown.response(),
+        };
+        match method.shape {
+            Shape::Unary => response,
+            Shape::Streaming => response.map(|body| Body::new(HeldBody::new(body, permits, last))),
+        }
+    }
+}
+
+fn take(calls: &Arc<Semaphore>, limit: &'static str, most: usize) -> Result<OwnedSemaphorePermit, Refusal> {
+    Arc::clone(calls).try_acquire_owned().map_err(|_none_left| Refusal::Full { limit, most })
+}
+
+fn code_of(response: &Response<Body>) -> Code {
+    response.headers().get("grpc-status").map_or(Code::Ok, |code| Code::from_bytes(code.as_bytes()))
+}
+
+/// `grpc-timeout` of the gRPC specification: at most 8 digits and a unit.
+fn parse_timeout(value: &HeaderValue) -> Option<Duration> {
+    let (unit, digits) = value.as_bytes().split_last()?;
+    if digits.is_empty() || digits.len() > 8 {
+        return None;
+    }
+    let number = digits.iter().try_fold(0_u64, |number, digit| {
+        digit.is_ascii_digit().then(|| number * 10 + u64::from(digit - b'0'))
+    })?;
+    match unit {
+        b'H' => Some(Duration::from_secs(number * 3_600)),
+        b'M' => Some(Duration::from_secs(number * 60)),
+        b'S' => Some(Duration::from_secs(number)),
+        b'm' => Some(Duration::from_millis(number)),
+        b'u' => Some(Duration::from_micros(number)),
+        b'n' => Some(Duration::from_nanos(number)),
+        _ => None,
+    }
+}
+
+/// The answers of a stream, which hold the call's permits and end with its deadline.
+struct HeldBody {
+    body: Body,
+    deadline: Pin<Box<Sleep>>,
+    ended: bool,
+    _permits: Permits,
+}
+
+impl HeldBody {
+    fn new(body: Body, permits: Permits, deadline: Instant) -> Self {
+        Self { body, deadline: Box::pin(sleep_until(deadline)), ended: false, _permits: permits }
+    }
+}
+
+impl http_body::Body for HeldBody {
+    type Data = Bytes;
+    type Error = Status;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+        if self.ended {
+            return Poll::Ready(None);
+        }
+        if let ready @ Poll::Ready(_) = Pin::new(&mut self.body).poll_frame(cx) {
+            return ready;
+        }
+        match self.deadline.as_mut().poll(cx) {
+            Poll::Pending => Poll::Pending,
+            Poll::Ready(()) => {
+                self.ended = true;
+                let mut trailers = HeaderMap::new();
+                Refusal::OutcomeUnknown.status().add_header(&mut trailers)?;
+                Poll::Ready(Some(Ok(Frame::trailers(trailers))))
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.ended || self.body.is_end_stream()
+    }
+}
+
+#[cfg(test)]
+#[path = "admission_tests.rs"]
+mod tests;

@@ -1,0 +1,209 @@
+//! The door, tried without TLS or network.
+
+use std::convert::Infallible;
+
+use http_body::Body as _;
+use tonic::{codegen::Service, server::NamedService};
+use tonic_types::StatusExt as _;
+
+use super::*;
+use crate::{
+    identity::{Role, RoleSet},
+    router::Answer,
+};
+
+const GET: &str = "/custodia.v1.ProfileService/GetProfile";
+const INGEST: &str = "/custodia.v1.ProfileService/IngestProfile";
+const STREAM: &str = "/custodia.v1.ProfileService/IngestProfiles";
+
+/// Answers at once, with what the door has put into the request; or never, where the path is INGEST.
+#[derive(Clone)]
+struct Probe;
+
+impl NamedService for Probe {
+    const NAME: &'static str = "custodia.v1.ProfileService";
+}
+
+impl Service<Request<Body>> for Probe {
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = Answer;
+
+    fn poll_ready(&mut self, _cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Answer {
+        Box::pin(async move {
+            if request.uri().path() == INGEST {
+                std::future::pending::<()>().await;
+            }
+            let mut response = Response::new(if request.uri().path() == STREAM {
+                Body::new(Endless)
+            } else {
+                Body::empty()
+            });
+            let caller = request.extensions().get::<Caller>().cloned();
+            let deadline = request.extensions().get::<Deadline>().copied();
+            response.extensions_mut().insert((caller, deadline));
+            Ok(response)
+        })
+    }
+}
+
+struct Endless;
+
+impl http_body::Body for Endless {
+    type Data = Bytes;
+    type Error = Status;
+
+    fn poll_frame(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+        Poll::Pending
+    }
+}
+
+fn door(limits: Limits) -> Admission {
+    let metrics = Metrics::new().expect("metrics");
+    Admission::new(Router::default().with(ServiceId::Profile, Probe), limits, None, metrics)
+}
+
+fn caller(role: Role) -> Identity {
+    Identity { caller: Some(Caller { name: "probe".into(), roles: RoleSet::of(&[role]) }), node: None }
+}
+
+fn request(path: &str) -> Request<Body> {
+    Request::builder().uri(path).body(Body::empty()).expect("a request")
+}
+
+fn request_within(path: &str, timeout: &str) -> Request<Body> {
+    Request::builder().uri(path).header("grpc-timeout", timeout).body(Body::empty()).expect("a request")
+}
+
+fn refused(response: &Response<Body>) -> (Code, String) {
+    let status = Status::from_header_map(response.headers()).expect("a status");
+    (status.code(), status.get_error_details().error_info().expect("an ErrorInfo").reason.clone())
+}
+
+#[tokio::test]
+async fn an_allowed_call_reaches_its_handler_with_caller_and_deadline() {
+    let door = door(Limits::default());
+    let connection = door.connection(caller(Role::Agent));
+    let before = Instant::now();
+    let response = door.serve(&connection, request_within(GET, "5S")).await;
+    let (caller, deadline) = response
+        .extensions()
+        .get::<(Option<Caller>, Option<Deadline>)>()
+        .expect("the probe's answer")
+        .clone();
+    assert_eq!(&*caller.expect("a caller").name, "probe");
+    let left = deadline.expect("a deadline").0 - before;
+    assert!(left >= Duration::from_secs(5) && left < Duration::from_secs(6), "{left:?}");
+}
+
+#[tokio::test]
+async fn a_deadline_over_the_limit_is_cut_to_it() {
+    let door = door(Limits { deadline_max_ms: 20_000, ..Limits::default() });
+    let connection = door.connection(caller(Role::Agent));
+    let before = Instant::now();
+    let response = door.serve(&connection, request_within(GET, "9H")).await;
+    let (_, deadline) = response
+        .extensions()
+        .get::<(Option<Caller>, Option<Deadline>)>()
+        .expect("the probe's answer")
+        .clone();
+    assert!(deadline.expect("a deadline").0 - before < Duration::from_secs(21));
+}
+
+#[tokio::test]
+async fn callers_without_the_role_are_turned_away() {
+    let door = door(Limits::default());
+    let nobody = door.connection(Identity::default());
+    assert_eq!(
+        refused(&door.serve(&nobody, request(GET)).await),
+        (Code::Unauthenticated, "UNAUTHENTICATED".into())
+    );
+    let operator = door.connection(caller(Role::Operator));
+    assert_eq!(
+        refused(&door.serve(&operator, request(GET)).await),
+        (Code::PermissionDenied, "ROLE_NOT_ALLOWED".into())
+    );
+    // a node whose certificate carries no number
+    let nameless = door.connection(caller(Role::Node));
+    let peer = "/custodia.internal.v1.PeerService/Call";
+    assert_eq!(
+        refused(&door.serve(&nameless, request(peer)).await),
+        (Code::PermissionDenied, "NODE_UNNAMED".into())
+    );
+    assert_eq!(refused(&door.serve(&operator, request("/x/y")).await).0, Code::Unimplemented);
+}
+
+#[tokio::test]
+async fn expired_and_malformed_timeouts_are_refused_before_any_work() {
+    let door = door(Limits::default());
+    let connection = door.connection(caller(Role::Agent));
+    assert_eq!(
+        refused(&door.serve(&connection, request_within(GET, "0n")).await),
+        (Code::DeadlineExceeded, "DEADLINE_PASSED".into())
+    );
+    for malformed in ["", "S", "5", "5s", "123456789S", "-1S", "1.5S"] {
+        assert_eq!(
+            refused(&door.serve(&connection, request_within(GET, malformed)).await),
+            (Code::InvalidArgument, "TIMEOUT_MALFORMED".into()),
+            "{malformed}"
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_handler_that_outlives_its_deadline_is_ended() {
+    let door = door(Limits::default());
+    let connection = door.connection(caller(Role::Ingest));
+    let response = door.serve(&connection, request_within(INGEST, "100m")).await;
+    assert_eq!(refused(&response), (Code::DeadlineExceeded, "OUTCOME_UNKNOWN".into()));
+    assert_eq!(door.in_flight(), (0, 0), "its permits are given back");
+}
+
+#[tokio::test]
+async fn a_call_over_the_limit_in_flight_is_told_which() {
+    let door = door(Limits { node_calls_max: 2, connection_calls_max: 1, ..Limits::default() });
+    let first = door.connection(caller(Role::Ingest));
+    let stream = door.serve(&first, request(STREAM)).await;
+    assert_eq!(door.in_flight(), (1, 0), "a stream holds its permits while it lasts");
+    let over = Status::from_header_map(door.serve(&first, request(GET)).await.headers()).expect("a status");
+    assert_eq!(over.code(), Code::ResourceExhausted);
+    assert!(over.message().contains("connection_calls_max"), "{}", over.message());
+    let second = door.connection(caller(Role::Ingest));
+    let other = door.serve(&second, request(STREAM)).await;
+    let third = door.connection(caller(Role::Ingest));
+    let over = Status::from_header_map(door.serve(&third, request(GET)).await.headers()).expect("a status");
+    assert!(over.message().contains("node_calls_max"), "{}", over.message());
+    drop((stream, other));
+    assert_eq!(door.in_flight(), (0, 0));
+    assert_eq!(door.serve(&first, request(GET)).await.headers().get("grpc-status"), None);
+}
+
+#[tokio::test]
+async fn a_draining_node_takes_no_new_call_and_waits_for_those_in_flight() {
+    let door = door(Limits::default());
+    let connection = door.connection(caller(Role::Ingest));
+    let stream = door.serve(&connection, request(STREAM)).await;
+    door.drain();
+    assert_eq!(refused(&door.serve(&connection, request(GET)).await), (Code::Unavailable, "DRAINING".into()));
+    assert!(!door.idle(Duration::from_millis(1)).await);
+    drop(stream);
+    assert!(door.idle(Duration::from_secs(60)).await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_ends_with_its_deadline() {
+    let door = door(Limits::default());
+    let connection = door.connection(caller(Role::Ingest));
+    let mut body = door.serve(&connection, request_within(STREAM, "1S")).await.into_body();
+    let frame = std::future::poll_fn(|cx| Pin::new(&mut body).poll_frame(cx))
+        .await
+        .expect("a frame")
+        .expect("no error");
+    let trailers = frame.into_trailers().expect("trailers");
+    assert_eq!(Status::from_header_map(&trailers).expect("a status").code(), Code::DeadlineExceeded);
+    assert!(std::future::poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await.is_none());
+}

@@ -1,0 +1,227 @@
+//! What a node counts and measures. Each metric is documented in the table below, and nowhere else.
+//!
+//! Must always hold: a label is a method, a gRPC code, or another word from a closed list: never a caller, a
+//! customer, an address or a value. Every handle is made once, so that counting is one atomic addition.
+
+use std::{
+    fmt,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
+
+use metrics::{Counter, Gauge, Histogram, Key, KeyName, Label, Level, Metadata, Recorder as _, Unit};
+use metrics_exporter_prometheus::{BuildError, PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
+use tonic::Code;
+
+use crate::authorisation::METHODS;
+
+/// Counter by `method` and `code`: calls answered. For a stream, the code with which it began.
+const REQUESTS: &str = "custodia_requests_total";
+/// Histogram by `method`, in seconds: from a call's arrival to its answer; for a stream, to its first answer.
+const DURATION: &str = "custodia_request_duration_seconds";
+/// Gauge by `from` (`client`, `node`): calls being worked on.
+const IN_FLIGHT: &str = "custodia_requests_in_flight";
+/// Gauge: open connections after their TLS handshake.
+const CONNECTIONS: &str = "custodia_connections";
+/// Counter by `reason` (`timeout`, `tls`, `full`): connections that were refused.
+const CONNECTIONS_REFUSED: &str = "custodia_connections_refused_total";
+/// Counter: failed attempts to connect to another node.
+const PEER_CONNECT_FAILED: &str = "custodia_peer_connect_failed_total";
+/// Gauge: Raft groups that have a replica on this node.
+const RAFT_GROUPS: &str = "custodia_raft_groups";
+/// Gauge: Raft groups that this node leads.
+const RAFT_GROUPS_LED: &str = "custodia_raft_groups_led";
+/// Gauge: bytes that the state engine takes on disk.
+const STATE_DISK_BYTES: &str = "custodia_state_disk_bytes";
+
+/// Upper bounds of the histogram's buckets, in seconds.
+const DURATION_BUCKETS: &[f64] = &[
+    0.0001, 0.000_25, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
+    60.0,
+];
+
+/// How often recorded durations are folded into their buckets, where nobody scrapes.
+pub(crate) const UPKEEP_EVERY: Duration = Duration::from_secs(5);
+
+static METADATA: Metadata<'static> = Metadata::new("custodia", Level::INFO, None);
+
+/// The codes of gRPC, in the order of their numbers.
+const CODES: [&str; 17] = [
+    "OK",
+    "CANCELLED",
+    "UNKNOWN",
+    "INVALID_ARGUMENT",
+    "DEADLINE_EXCEEDED",
+    "NOT_FOUND",
+    "ALREADY_EXISTS",
+    "PERMISSION_DENIED",
+    "RESOURCE_EXHAUSTED",
+    "FAILED_PRECONDITION",
+    "ABORTED",
+    "OUT_OF_RANGE",
+    "UNIMPLEMENTED",
+    "INTERNAL",
+    "UNAVAILABLE",
+    "DATA_LOSS",
+    "UNAUTHENTICATED",
+];
+
+/// The name of a code, as in the gRPC specification.
+pub(crate) fn code_name(code: Code) -> &'static str {
+    CODES.get(code_index(code)).copied().unwrap_or("UNKNOWN")
+}
+
+fn code_index(code: Code) -> usize {
+    usize::try_from(i32::from(code)).unwrap_or_default()
+}
+
+struct MethodMetrics {
+    path: &'static str,
+    // a counter appears with its first call, so that the page does not list every code of every method
+    answered: [OnceLock<Counter>; CODES.len()],
+    duration: Histogram,
+}
+
+/// The metrics of one node. Not the process's global recorder, so that several nodes can live in one process.
+pub(crate) struct Metrics {
+    recorder: PrometheusRecorder,
+    methods: Box<[MethodMetrics]>,
+    /// Calls of clients being worked on.
+    pub(crate) client_calls: Gauge,
+    /// Calls of other nodes being worked on.
+    pub(crate) peer_calls: Gauge,
+    /// Open connections.
+    pub(crate) connections: Gauge,
+    /// Handshakes that took too long.
+    pub(crate) refused_timeout: Counter,
+    /// Handshakes that failed.
+    pub(crate) refused_tls: Counter,
+    /// Connections over the limit.
+    pub(crate) refused_full: Counter,
+    /// Failed attempts to connect to another node.
+    pub(crate) peer_connect_failed: Counter,
+    /// Groups with a replica here.
+    pub(crate) raft_groups: Gauge,
+    /// Groups led from here.
+    pub(crate) raft_groups_led: Gauge,
+    /// Bytes of the state engine.
+    pub(crate) state_disk_bytes: Gauge,
+}
+
+impl fmt::Debug for Metrics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Metrics")
+    }
+}
+
+impl Metrics {
+    /// Registers everything.
+    pub(crate) fn new() -> Result<Arc<Self>, BuildError> {
+        let recorder = PrometheusBuilder::new().set_buckets(DURATION_BUCKETS)?.build_recorder();
+        describe(&recorder);
+        let methods = METHODS
+            .iter()
+            .map(|method| MethodMetrics {
+                path: method.path,
+                answered: [const { OnceLock::new() }; CODES.len()],
+                duration: recorder.register_histogram(&key(DURATION, &[("method", method.path)]), &METADATA),
+            })
+            .collect();
+        let gauge = |name, labels: &[_]| recorder.register_gauge(&key(name, labels), &METADATA);
+        let counter = |name, labels: &[_]| recorder.register_counter(&key(name, labels), &METADATA);
+        Ok(Arc::new(Self {
+            client_calls: gauge(IN_FLIGHT, &[("from", "client")]),
+            peer_calls: gauge(IN_FLIGHT, &[("from", "node")]),
+            connections: gauge(CONNECTIONS, &[]),
+            refused_timeout: counter(CONNECTIONS_REFUSED, &[("reason", "timeout")]),
+            refused_tls: counter(CONNECTIONS_REFUSED, &[("reason", "tls")]),
+            refused_full: counter(CONNECTIONS_REFUSED, &[("reason", "full")]),
+            peer_connect_failed: counter(PEER_CONNECT_FAILED, &[]),
+            raft_groups: gauge(RAFT_GROUPS, &[]),
+            raft_groups_led: gauge(RAFT_GROUPS_LED, &[]),
+            state_disk_bytes: gauge(STATE_DISK_BYTES, &[]),
+            methods,
+            recorder,
+        }))
+    }
+
+    /// Counts an answer to the method at this place of the authorisation table.
+    pub(crate) fn answered(&self, method: usize, code: Code, took: Duration) {
+        let Some(metrics) = self.methods.get(method) else { return };
+        metrics.duration.record(took.as_secs_f64());
+        let Some(counter) = metrics.answered.get(code_index(code)) else { return };
+        counter
+            .get_or_init(|| {
+                let labels = [("method", metrics.path), ("code", code_name(code))];
+                self.recorder.register_counter(&key(REQUESTS, &labels), &METADATA)
+            })
+            .increment(1);
+    }
+
+    /// What renders the page.
+    pub(crate) fn handle(&self) -> PrometheusHandle {
+        self.recorder.handle()
+    }
+}
+
+fn key(name: &'static str, labels: &[(&'static str, &'static str)]) -> Key {
+    Key::from_parts(
+        name,
+        labels.iter().map(|(name, value)| Label::from_static_parts(name, value)).collect::<Vec<_>>(),
+    )
+}
+
+fn describe(recorder: &PrometheusRecorder) {
+    let counters = [
+        (REQUESTS, "calls answered"),
+        (CONNECTIONS_REFUSED, "connections refused before their first call"),
+        (PEER_CONNECT_FAILED, "failed attempts to connect to another node"),
+    ];
+    for (name, text) in counters {
+        recorder.describe_counter(KeyName::from_const_str(name), None, text.into());
+    }
+    let gauges = [
+        (IN_FLIGHT, None, "calls being worked on"),
+        (CONNECTIONS, None, "open connections"),
+        (RAFT_GROUPS, None, "Raft groups with a replica on this node"),
+        (RAFT_GROUPS_LED, None, "Raft groups that this node leads"),
+        (STATE_DISK_BYTES, Some(Unit::Bytes), "bytes that the state engine takes on disk"),
+    ];
+    for (name, unit, text) in gauges {
+        recorder.describe_gauge(KeyName::from_const_str(name), unit, text.into());
+    }
+    let text = "from a call's arrival to its answer";
+    recorder.describe_histogram(KeyName::from_const_str(DURATION), Some(Unit::Seconds), text.into());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn calls_are_counted_by_method_and_code() {
+        let metrics = Metrics::new().expect("metrics");
+        metrics.answered(0, Code::Ok, Duration::from_micros(200));
+        metrics.answered(0, Code::Ok, Duration::from_micros(200));
+        metrics.answered(0, Code::PermissionDenied, Duration::from_micros(10));
+        metrics.answered(usize::MAX, Code::Ok, Duration::ZERO);
+        let page = metrics.handle().render();
+        let path = METHODS[0].path;
+        assert!(
+            page.contains(&format!("custodia_requests_total{{method=\"{path}\",code=\"OK\"}} 2")),
+            "{page}"
+        );
+        assert!(page.contains("code=\"PERMISSION_DENIED\"} 1"), "{page}");
+        let count = format!("custodia_request_duration_seconds_count{{method=\"{path}\"}} 3");
+        assert!(page.contains(&count), "{page}");
+    }
+
+    #[test]
+    fn every_code_has_its_own_name() {
+        for number in 0..17 {
+            let code = Code::from_i32(number);
+            assert_eq!(code_index(code), usize::try_from(number).expect("small"));
+        }
+        assert_eq!((code_name(Code::Ok), code_name(Code::Unauthenticated)), ("OK", "UNAUTHENTICATED"));
+    }
+}

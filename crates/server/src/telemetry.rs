@@ -1,0 +1,40 @@
+//! The log: structured records on standard error, as text or JSON. Our own crates at the configured level; what
+//! others write, from warnings on, since their info records are about their insides.
+
+use std::io::stderr;
+
+use tracing::level_filters::LevelFilter;
+use tracing_subscriber::{
+    Layer as _, filter::Targets, fmt, layer::SubscriberExt as _, registry, util::SubscriberInitExt as _,
+};
+
+use crate::config::{LogConfig, LogFormat, LogLevel};
+
+/// Every crate of ours begins so.
+const OWN: &str = "custodia";
+
+impl From<LogLevel> for LevelFilter {
+    fn from(level: LogLevel) -> Self {
+        match level {
+            LogLevel::Error => Self::ERROR,
+            LogLevel::Warn => Self::WARN,
+            LogLevel::Info => Self::INFO,
+            LogLevel::Debug => Self::DEBUG,
+            LogLevel::Trace => Self::TRACE,
+        }
+    }
+}
+
+/// Starts the log of this process. Where one has been started already, that one stays.
+pub fn init_log(config: &LogConfig) {
+    let level = LevelFilter::from(config.level);
+    let filter = Targets::new().with_default(level.min(LevelFilter::WARN)).with_target(OWN, level);
+    let layer = fmt::layer().with_writer(stderr);
+    let layer = match config.format {
+        LogFormat::Text => layer.with_ansi(false).boxed(),
+        LogFormat::Json => layer.json().flatten_event(true).boxed(),
+    };
+    if registry().with(layer.with_filter(filter)).try_init().is_err() {
+        tracing::debug!("the log was started before");
+    }
+}
