@@ -1,4 +1,5 @@
 //! Each kind of bad input gets its own clear error that names the field, and changes nothing.
+#![expect(clippy::indexing_slicing, reason = "a test that cannot go on says why and stops")]
 
 use custodia_proto::v1::value::Kind;
 use custodia_proto::v1::{
@@ -19,17 +20,14 @@ fn field(status: &Status) -> String {
     details.bad_request().map(|bad| bad.field_violations[0].field.clone()).unwrap_or_default()
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_malformed_request_is_told_its_field() {
-    let sandbox = Sandbox::start().await;
-    let mut profiles = sandbox.profiles(0).await;
-    let valid = || ingest("", vec![observation("given_name", SECRET)]);
+/// What is wrong, the field to blame, the request.
+fn malformed() -> Vec<(&'static str, &'static str, IngestProfileRequest)> {
     let change = |edit: &dyn Fn(&mut IngestProfileRequest)| {
-        let mut request = valid();
+        let mut request = ingest("", vec![observation("given_name", SECRET)]);
         edit(&mut request);
         request
     };
-    let table: Vec<(&str, &str, IngestProfileRequest)> = vec![
+    vec![
         ("missing purpose", "purpose", change(&|r| r.purpose.clear())),
         ("unknown purpose", "purpose", change(&|r| r.purpose = "no-such-purpose".into())),
         ("malformed purpose", "purpose", change(&|r| r.purpose = "No Such Purpose!".into())),
@@ -83,8 +81,14 @@ async fn every_malformed_request_is_told_its_field() {
                 r.events = vec![one];
             }),
         ),
-    ];
-    for (what, expected, request) in table {
+    ]
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_malformed_request_is_told_its_field() {
+    let sandbox = Sandbox::start().await;
+    let mut profiles = sandbox.profiles(0).await;
+    for (what, expected, request) in malformed() {
         let status = profiles.ingest_profile(request).await.expect_err(what);
         assert_eq!(status.code(), Code::InvalidArgument, "{what}: {status:?}");
         assert_eq!(field(&status), expected, "{what}: {}", status.message());

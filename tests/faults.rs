@@ -1,4 +1,9 @@
 //! Processes die, stand still and come back; nothing acknowledged is lost (OP-2, OP-3).
+#![expect(
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "a test that cannot go on says why and stops"
+)]
 
 use std::fs;
 use std::time::{Duration, Instant};

@@ -1,4 +1,5 @@
 //! Keys of every level turn while the cluster serves (SE-1).
+#![expect(clippy::panic, reason = "a test that cannot go on says why and stops")]
 
 use custodia_proto::v1::{KeyLevel, TurnKeysRequest, TurnKeysResponse};
 use custodia_tests::sample::{event, get, ingest, observation, text_of};

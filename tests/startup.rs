@@ -1,4 +1,5 @@
 //! A node that cannot start well does not start, and says why in words that help.
+#![expect(clippy::indexing_slicing, reason = "a test that cannot go on says why and stops")]
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;

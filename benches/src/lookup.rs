@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use custodia_client::Client;
 use custodia_proto::internal::v1::PeerFrame;
 use custodia_proto::v1::IngestProfileRequest;
 use custodia_tests::sample::{get, ingest, observation};
@@ -77,6 +78,10 @@ pub(crate) async fn measure(time: Duration, pairs: usize, engine: &'static str) 
             median(&mut tails)
         );
     }
+    ingests(&client, time).await;
+}
+
+async fn ingests(client: &Client, time: Duration) {
     for callers in [1, 64] {
         let client = client.clone();
         let figures = run(callers, time, move |_, _| {

@@ -7,7 +7,6 @@
     clippy::panic,
     clippy::indexing_slicing,
     clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
     reason = "a measurement prints its result, and stops where it cannot go on"
 )]
 
