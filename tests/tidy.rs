@@ -110,7 +110,7 @@ fn code_of(text: &str) -> String {
 }
 
 fn is_test_code(name: &str) -> bool {
-    name.contains("/tests/") || name.ends_with("/tests.rs") || name.starts_with("tests/")
+    name.contains("/tests/") || name.ends_with("tests.rs") || name.starts_with("tests/")
 }
 
 #[test]
