@@ -58,7 +58,11 @@ pub(crate) fn check_text(field: &'static str, text: &str, bytes_max: usize) -> R
     if text.len() > bytes_max {
         return Err(ProfileError::TooLong { field, bytes_max });
     }
-    if text.chars().any(char::is_control) {
+    // A look at all bytes at once, without a branch, is enough for most texts: control characters are below 0x20, 0x7f,
+    // or begin with 0xc2. Every text of a record comes through here at every read.
+    let suspect =
+        text.bytes().fold(false, |found, byte| found | (byte < 0x20) | (byte == 0x7f) | (byte == 0xc2));
+    if suspect && text.chars().any(char::is_control) {
         return Err(ProfileError::Malformed { field, expected: "text without control characters" });
     }
     Ok(())

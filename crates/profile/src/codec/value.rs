@@ -7,7 +7,7 @@ use prost::{Message, Oneof};
 use super::{Intact, Stored, byte, frame, unframe};
 use crate::{
     Date, Event, Label, LawfulBasis, Party, ProfileError, Properties, Provenance, PurposeNumber, SourceId,
-    StoredEvent, TimestampMs, Value,
+    StoredEvent, Text, TimestampMs, Value,
 };
 
 #[derive(Clone, PartialEq, Oneof)]
@@ -40,7 +40,7 @@ impl WireValue {
 
     pub(super) fn into_value(self, kind: &'static str) -> Result<Value, ProfileError> {
         let value = match self {
-            Self::Text(text) => Value::text(&text),
+            Self::Text(text) => Text::from_string(text).map(Value::Text),
             Self::Integer(number) => Ok(Value::Integer(number)),
             Self::Decimal(number) => Value::decimal(number),
             Self::Boolean(truth) => Ok(Value::Boolean(truth)),

@@ -1,6 +1,5 @@
 //! Owns the revision of a stored value: the API's etag. Always: grows by one with every change; 0 is never stored.
 
-use super::number_text;
 use crate::ProfileError;
 
 /// The revision of a stored value.
@@ -10,14 +9,6 @@ pub struct Revision(u64);
 impl Revision {
     /// The revision of what does not exist yet.
     pub const NONE: Self = Self(0);
-
-    /// Takes a number.
-    ///
-    /// # Errors
-    /// Never; every number is a revision.
-    pub const fn new(number: u64) -> Result<Self, ProfileError> {
-        Ok(Self(number))
-    }
 
     /// The revision of a number.
     #[must_use]
@@ -38,4 +29,17 @@ impl Revision {
     }
 }
 
-number_text!(Revision, u64, "etag");
+impl std::fmt::Display for Revision {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        std::fmt::Display::fmt(&self.0, f)
+    }
+}
+
+impl std::str::FromStr for Revision {
+    type Err = ProfileError;
+
+    fn from_str(text: &str) -> Result<Self, ProfileError> {
+        let malformed = ProfileError::Malformed { field: "etag", expected: "a decimal number" };
+        text.parse().map_or(Err(malformed), |number| Ok(Self(number)))
+    }
+}

@@ -16,6 +16,15 @@ impl Text {
         Ok(Self(text.into()))
     }
 
+    /// The same without a copy.
+    ///
+    /// # Errors
+    /// As [`Text::new`].
+    pub fn from_string(text: String) -> Result<Self, ProfileError> {
+        check_text("value", &text, TEXT_BYTES_MAX)?;
+        Ok(Self(text.into_boxed_str()))
+    }
+
     /// The text.
     #[must_use]
     pub fn as_str(&self) -> &str {

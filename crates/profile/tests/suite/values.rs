@@ -12,6 +12,10 @@ fn a_value_that_may_not_be_is_refused() {
     for text in ["a\nb", "a\u{0}", "\u{85}"] {
         assert!(Value::text(text).is_err());
     }
+    assert!(
+        Value::text("ñandú, ÿ and £5").is_ok(),
+        "what shares a first byte with control characters is none"
+    );
     for number in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
         assert!(Value::decimal(number).is_err());
     }

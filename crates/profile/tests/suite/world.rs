@@ -1,6 +1,6 @@
 //! A small catalogue, and generators of records for it.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::LazyLock};
 
 use custodia_profile::{
     AttributeDefinition, AttributeFields, AttributeNumber, AttributeValue, Catalogue, Classification,
@@ -82,6 +82,11 @@ pub(crate) fn attribute_fields(
 }
 
 pub(crate) fn catalogue() -> Catalogue {
+    static BUILT: LazyLock<Catalogue> = LazyLock::new(build_catalogue);
+    BUILT.clone()
+}
+
+fn build_catalogue() -> Catalogue {
     use LawfulBasis::{Consent, Contract, LegalObligation, LegitimateInterests, PublicTask};
     let mut catalogue = Catalogue::new();
     let mut put = |fields| catalogue.put_purpose(Purpose::new(fields).unwrap()).unwrap();
