@@ -6,9 +6,12 @@
 pub mod engine;
 mod error;
 mod files;
+pub mod folder;
+pub mod install;
 pub mod key;
 pub mod log;
 mod poison;
+pub mod spool;
 pub mod value;
 
 pub use engine::{
@@ -16,6 +19,9 @@ pub use engine::{
     open_engine,
 };
 pub use error::StoreError;
+pub use folder::DataFolder;
+pub use install::{Resumed, delete_group, install_spool, resume_install, spool_snapshot};
 pub use key::{EventPlace, Key, KeyKind, KeyParts, KeyPrefix, ReplicaEntry};
 pub use log::{Done, LogBounds, LogOptions, LogRecord, Purged, SharedLog};
+pub use spool::{SpoolReader, SpoolWriter, list_spools, remove_spool, verify_spool};
 pub use value::{VALUE_HEADER_BYTES, ValueHeader};

@@ -128,12 +128,13 @@ impl ReplicaLog {
             Some(bytes) => LogRecord { index: kept, bytes },
             None => reload(kept)?.pop().ok_or(StoreError::Corrupt { what: "the log" })?,
         };
-        while self.tail_start().is_some_and(|start| start <= kept + 1) && self.next > Some(kept + 1) {
+        for _ in kept + 1..next {
+            if self.tail.is_empty() {
+                break;
+            }
             self.pop_tail_back();
-            self.next = self.next.map(|next| next - 1);
         }
         self.next = Some(kept + 1);
-        self.tail_bytes = self.tail.iter().map(|record| record.bytes.len()).sum();
         Ok(Operation::CutAfter(last))
     }
 
