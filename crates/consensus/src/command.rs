@@ -1,0 +1,293 @@
+//! What is proposed to a group, and what comes of it.
+//!
+//! A command compares revisions and puts bytes, nothing else: it is applied with the same result on every replica.
+//! Commands that are proposed at the same time share one log entry, in the order of the entry:
+//!
+//! ```text
+//! entry data v1 = 0x01 ‖ prost { 1: repeated command }
+//! command       = prost { 1: repeated condition { key, kind, revision, consent }, 2: repeated write { key, value? } }
+//! ```
+
+use std::fmt;
+
+use bytes::Bytes;
+use prost::Message;
+
+use crate::error::ConsensusError;
+use crate::record::{decode_v1, encode_v1};
+
+/// Largest encoded command.
+pub const COMMAND_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// What a key must hold for a command to be applied.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Expected {
+    /// Nothing.
+    Absent,
+    /// A value of this revision.
+    Revision(u64),
+    /// A value of this consent revision.
+    ConsentRevision(u64),
+    /// A value of both.
+    Both {
+        /// The revision.
+        revision: u64,
+        /// The consent revision.
+        consent_revision: u64,
+    },
+}
+
+/// A key and what it must hold.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct Condition {
+    /// The key.
+    pub key: Bytes,
+    /// What it must hold.
+    pub expected: Expected,
+}
+
+/// A key and its new value, or none to remove it.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct Write {
+    /// The key.
+    pub key: Bytes,
+    /// Its new value, header included.
+    pub value: Option<Bytes>,
+}
+
+/// Writes that happen together if all conditions hold, and not at all if one does not.
+#[derive(Clone, Default, PartialEq, Eq, Hash)]
+pub struct Command {
+    /// What must hold before.
+    pub conditions: Vec<Condition>,
+    /// What is written.
+    pub writes: Vec<Write>,
+}
+
+/// What came of a command.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub enum Outcome {
+    /// All was written, by the log entry of this index.
+    Applied {
+        /// The index.
+        index: u64,
+    },
+    /// Nothing was written: this key does not hold what was expected.
+    Conflict {
+        /// The key.
+        key: Bytes,
+    },
+}
+
+impl fmt::Debug for Condition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Condition").field("expected", &self.expected).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Write {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Write").field("bytes", &self.value.as_ref().map(Bytes::len)).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Command {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Command")
+            .field("conditions", &self.conditions.len())
+            .field("writes", &self.writes.len())
+            .finish()
+    }
+}
+
+impl fmt::Debug for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Applied { index } => f.debug_struct("Applied").field("index", index).finish(),
+            Self::Conflict { .. } => f.debug_struct("Conflict").finish_non_exhaustive(),
+        }
+    }
+}
+
+/// The encoded commands of one log entry. Followers keep and forward it as it is; only apply decodes it.
+#[derive(Clone, PartialEq, Eq, Default)]
+pub struct CommandBatch(Bytes);
+
+impl CommandBatch {
+    /// Joins commands that were encoded with [`Command::encode`].
+    pub(crate) fn join(commands: Vec<Bytes>) -> Self {
+        Self(encode_v1(&BatchRecord { commands }))
+    }
+
+    pub(crate) fn from_bytes(bytes: Bytes) -> Self {
+        Self(bytes)
+    }
+
+    pub(crate) fn bytes(&self) -> &Bytes {
+        &self.0
+    }
+
+    /// The commands, sharing the batch's memory.
+    pub(crate) fn commands(&self) -> Result<Vec<Command>, ConsensusError> {
+        let record: BatchRecord = decode_v1("a command batch", &self.0)?;
+        record.commands.into_iter().map(Command::decode).collect()
+    }
+}
+
+impl fmt::Debug for CommandBatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "CommandBatch({} bytes)", self.0.len())
+    }
+}
+
+impl fmt::Display for CommandBatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self, f)
+    }
+}
+
+impl Command {
+    /// The encoded form, to be joined into a batch.
+    pub(crate) fn encode(self) -> Bytes {
+        let conditions = self.conditions.into_iter().map(ConditionRecord::from).collect();
+        let writes =
+            self.writes.into_iter().map(|write| WriteRecord { key: write.key, value: write.value }).collect();
+        CommandRecord { conditions, writes }.encode_to_vec().into()
+    }
+
+    fn decode(bytes: Bytes) -> Result<Self, ConsensusError> {
+        let malformed = |_error| ConsensusError::Malformed { what: "a command" };
+        let record = CommandRecord::decode(bytes).map_err(malformed)?;
+        let conditions = record.conditions.into_iter().map(Condition::try_from).collect::<Result<_, _>>()?;
+        let writes =
+            record.writes.into_iter().map(|write| Write { key: write.key, value: write.value }).collect();
+        Ok(Self { conditions, writes })
+    }
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct BatchRecord {
+    #[prost(bytes = "bytes", repeated, tag = "1")]
+    commands: Vec<Bytes>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct CommandRecord {
+    #[prost(message, repeated, tag = "1")]
+    conditions: Vec<ConditionRecord>,
+    #[prost(message, repeated, tag = "2")]
+    writes: Vec<WriteRecord>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct ConditionRecord {
+    #[prost(bytes = "bytes", tag = "1")]
+    key: Bytes,
+    /// 1 absent, 2 revision, 3 consent revision, 4 both.
+    #[prost(uint32, tag = "2")]
+    kind: u32,
+    #[prost(uint64, tag = "3")]
+    revision: u64,
+    #[prost(uint64, tag = "4")]
+    consent_revision: u64,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct WriteRecord {
+    #[prost(bytes = "bytes", tag = "1")]
+    key: Bytes,
+    #[prost(bytes = "bytes", optional, tag = "2")]
+    value: Option<Bytes>,
+}
+
+impl From<Condition> for ConditionRecord {
+    fn from(condition: Condition) -> Self {
+        let (kind, revision, consent_revision) = match condition.expected {
+            Expected::Absent => (1, 0, 0),
+            Expected::Revision(revision) => (2, revision, 0),
+            Expected::ConsentRevision(consent_revision) => (3, 0, consent_revision),
+            Expected::Both { revision, consent_revision } => (4, revision, consent_revision),
+        };
+        Self { key: condition.key, kind, revision, consent_revision }
+    }
+}
+
+impl TryFrom<ConditionRecord> for Condition {
+    type Error = ConsensusError;
+
+    fn try_from(record: ConditionRecord) -> Result<Self, ConsensusError> {
+        let expected = match record.kind {
+            1 => Expected::Absent,
+            2 => Expected::Revision(record.revision),
+            3 => Expected::ConsentRevision(record.consent_revision),
+            4 => Expected::Both { revision: record.revision, consent_revision: record.consent_revision },
+            _ => return Err(ConsensusError::Malformed { what: "a command" }),
+        };
+        Ok(Self { key: record.key, expected })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn command() -> impl Strategy<Value = Command> {
+        let bytes = || proptest::collection::vec(any::<u8>(), 0..20).prop_map(Bytes::from);
+        let expected = prop_oneof![
+            Just(Expected::Absent),
+            any::<u64>().prop_map(Expected::Revision),
+            any::<u64>().prop_map(Expected::ConsentRevision),
+            any::<(u64, u64)>()
+                .prop_map(|(revision, consent_revision)| Expected::Both { revision, consent_revision }),
+        ];
+        let condition = (bytes(), expected).prop_map(|(key, expected)| Condition { key, expected });
+        let write = (bytes(), proptest::option::of(bytes())).prop_map(|(key, value)| Write { key, value });
+        let conditions = proptest::collection::vec(condition, 0..4);
+        (conditions, proptest::collection::vec(write, 0..4))
+            .prop_map(|(conditions, writes)| Command { conditions, writes })
+    }
+
+    proptest! {
+        #[test]
+        fn batch_survives_the_round_trip(commands in proptest::collection::vec(command(), 0..6)) {
+            let batch = CommandBatch::join(commands.iter().cloned().map(Command::encode).collect());
+            prop_assert_eq!(CommandBatch::from_bytes(batch.bytes().clone()).commands().unwrap(), commands);
+        }
+
+        #[test]
+        fn garbage_is_an_error_and_never_a_panic(garbage: Vec<u8>) {
+            let _outcome = CommandBatch::from_bytes(garbage.into()).commands();
+        }
+    }
+
+    #[test]
+    fn format_1_is_pinned() {
+        let command = Command {
+            conditions: vec![Condition { key: Bytes::from_static(b"k"), expected: Expected::Revision(7) }],
+            writes: vec![Write { key: Bytes::from_static(b"k"), value: Some(Bytes::from_static(b"v")) }],
+        };
+        let batch = CommandBatch::join(vec![command.encode()]);
+        let hex: String = batch.bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(hex, "010a110a070a016b1002180712060a016b120176");
+    }
+
+    #[test]
+    fn debug_shows_no_keys_and_no_values() {
+        let command = Command {
+            conditions: vec![Condition { key: Bytes::from_static(b"secret"), expected: Expected::Absent }],
+            writes: vec![Write {
+                key: Bytes::from_static(b"secret"),
+                value: Some(Bytes::from_static(b"secret")),
+            }],
+        };
+        let text = format!(
+            "{command:?} {:?} {:?} {:?}",
+            command.conditions[0],
+            command.writes[0],
+            Outcome::Conflict { key: Bytes::from_static(b"secret") }
+        );
+        assert!(!text.contains("secret") && !text.contains("115"), "{text}");
+    }
+}

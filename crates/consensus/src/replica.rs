@@ -1,0 +1,271 @@
+//! One replica of one group on this node, from its start to its end.
+//!
+//! ```text
+//! open log ─► state below the log's purge point? ─► rebuild from another node ─┐
+//!    │                                                                         ▼
+//!    └─────────────────────────────────────────────────────────► restart guard ─► Raft ─► serves
+//! ```
+//! **Restart guard.** A voter that has restarted has forgotten the lease that it granted. If it voted at once, a new
+//! leader could come while the old one still reads under its lease: a stale read, seen in measurements. So a replica with
+//! a vote on disk waits for one whole lease, counted from the start of the process, before its Raft exists. The regression
+//! test is `restarted_voter_does_not_break_the_lease`.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use custodia_profile::{GroupId, NodeId, ReplicaId};
+use custodia_store::{KeyKind, KeyParts};
+use openraft::async_runtime::WatchReceiver;
+use openraft::errors::{LinearizableReadError, RaftError};
+use openraft::{Instant as _, LinearizerOption};
+use tokio::sync::{mpsc, oneshot, watch};
+
+use crate::command::{COMMAND_BYTES_MAX, Command, Outcome};
+use crate::error::ConsensusError;
+use crate::log::ReplicaLog;
+use crate::machine::StateMachine;
+use crate::network::Network;
+use crate::node::Node;
+use crate::proposer::{self, PROPOSALS_QUEUED_MAX, Proposal, fate_of};
+use crate::rebuild;
+use crate::types::{Raft, ReplicaNode};
+
+/// Who leads a group, as one replica sees it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Leadership {
+    /// The term that this is about.
+    pub term: u64,
+    /// Who leads, if known.
+    pub leader: Option<NodeId>,
+    /// Whether it is this node. A leader that is new may still refuse for a moment, until a majority has answered it.
+    pub leading: bool,
+}
+
+/// How a group fares on this node.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GroupStatus {
+    /// The group.
+    pub group: GroupId,
+    /// This node's replica of it.
+    pub replica: ReplicaId,
+    /// Who leads, if known.
+    pub leader: Option<NodeId>,
+    /// Whether this node does.
+    pub leading: bool,
+    /// The term.
+    pub term: u64,
+    /// Index of the last log entry.
+    pub last_log: Option<u64>,
+    /// Index of the last applied entry.
+    pub applied: Option<u64>,
+    /// Index that the last snapshot reaches.
+    pub snapshot: Option<u64>,
+    /// Index through which the log is purged.
+    pub purged: Option<u64>,
+    /// The nodes that vote.
+    pub voters: Vec<NodeId>,
+    /// The nodes that only listen.
+    pub learners: Vec<NodeId>,
+    /// Whether the replica still runs: it stops when its storage fails.
+    pub running: bool,
+}
+
+/// A running replica.
+pub(crate) struct Replica {
+    pub(crate) group: GroupId,
+    pub(crate) id: ReplicaId,
+    /// The map version that placed it.
+    pub(crate) since: u64,
+    pub(crate) raft: Raft,
+    read_lease: Duration,
+    election_max: Duration,
+    queue: mpsc::Sender<Proposal>,
+    leadership: watch::Sender<Leadership>,
+}
+
+impl std::fmt::Debug for Replica {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Replica").field("group", &self.group).field("id", &self.id).finish_non_exhaustive()
+    }
+}
+
+impl Replica {
+    /// Starts a replica. Returns when it serves, which for a lost one is after it was rebuilt.
+    pub(crate) async fn start(
+        node: &Arc<Node>,
+        group: GroupId,
+        id: ReplicaId,
+        since: u64,
+    ) -> Result<Arc<Self>, ConsensusError> {
+        let context = node.machine_context();
+        let resuming = context.clone();
+        let resumed = tokio::task::spawn_blocking(move || resuming.spool.resume(&resuming, group)).await;
+        resumed.map_err(|_gone| ConsensusError::Stopped)??;
+        let log = ReplicaLog::open(node.log.clone(), group, id).await?;
+        rebuild::rebuild_if_lost(node, group, id, &log).await?;
+        if log.has_voted() {
+            tokio::time::sleep_until((node.started + node.restart_guard).into()).await;
+        }
+        let machine = StateMachine::open(group, context, log.clone())?;
+        let config = Arc::new(node.timing.raft_config(&group.to_string())?);
+        let network = Network { node: Arc::clone(node), group, replica: id.as_u64() };
+        let refused =
+            |error: openraft::errors::Fatal<_>| ConsensusError::Replica { reason: error.to_string() };
+        let raft = Raft::new(id.as_u64(), config, network, log, machine).await.map_err(refused)?;
+        let (queue, queued) = mpsc::channel(PROPOSALS_QUEUED_MAX);
+        node.tasks.spawn(proposer::run(raft.clone(), queued, node.stop.clone()));
+        let replica = Arc::new(Self {
+            group,
+            id,
+            since,
+            raft,
+            read_lease: node.timing.read_lease(),
+            election_max: node.timing.election_max,
+            queue,
+            leadership: watch::Sender::new(Leadership::default()),
+        });
+        node.tasks.spawn(watch_leadership(Arc::clone(node), Arc::clone(&replica)));
+        Ok(replica)
+    }
+
+    pub(crate) fn leadership(&self) -> Leadership {
+        *self.leadership.borrow()
+    }
+
+    pub(crate) fn leadership_watch(&self) -> watch::Receiver<Leadership> {
+        self.leadership.subscribe()
+    }
+
+    pub(crate) async fn propose(
+        &self,
+        command: Command,
+        deadline: Instant,
+    ) -> Result<Outcome, ConsensusError> {
+        self.check_keys(&command)?;
+        let command = command.encode();
+        if command.len() > COMMAND_BYTES_MAX {
+            return Err(ConsensusError::TooLarge { bytes: command.len(), limit: COMMAND_BYTES_MAX });
+        }
+        let (answer, answered) = oneshot::channel();
+        self.queue.try_send(Proposal { command, answer }).map_err(|error| match error {
+            mpsc::error::TrySendError::Full(_) => ConsensusError::Overloaded { limit: PROPOSALS_QUEUED_MAX },
+            mpsc::error::TrySendError::Closed(_) => ConsensusError::Stopped,
+        })?;
+        match tokio::time::timeout_at(deadline.into(), answered).await {
+            Ok(Ok(outcome)) => Ok(outcome?),
+            Ok(Err(_dropped)) => Err(ConsensusError::Timeout),
+            Err(_elapsed) => Err(ConsensusError::Timeout),
+        }
+    }
+
+    /// A command may touch its group's keys only, and not what replicas keep about themselves.
+    fn check_keys(&self, command: &Command) -> Result<(), ConsensusError> {
+        let conditions = command.conditions.iter().map(|condition| &condition.key);
+        for key in conditions.chain(command.writes.iter().map(|write| &write.key)) {
+            let own = KeyParts::parse(key)
+                .is_ok_and(|parts| parts.group == self.group && parts.kind != KeyKind::Replica);
+            if !own {
+                return Err(ConsensusError::ForeignKey { group: self.group });
+            }
+        }
+        Ok(())
+    }
+
+    /// A lease that is at most half used, or else a round to a majority; then all of it applied here.
+    pub(crate) async fn read_barrier(&self, deadline: Instant) -> Result<(), ConsensusError> {
+        let patience = deadline.saturating_duration_since(Instant::now());
+        if patience.is_zero() {
+            return Err(ConsensusError::Timeout);
+        }
+        let option = LinearizerOption::new(Some(self.read_lease), true)
+            .with_wait_timeout(patience.min(self.election_max));
+        let linearizer = self.raft.get_read_linearizer(option).await.map_err(|error| match error {
+            RaftError::APIError(LinearizableReadError::ForwardToLeader(forward)) => fate_of(&forward).into(),
+            RaftError::APIError(LinearizableReadError::QuorumNotEnough(_)) => ConsensusError::NoQuorum,
+            RaftError::Fatal(_) => ConsensusError::Stopped,
+        })?;
+        match linearizer.try_await_ready(&self.raft, Some(patience)).await {
+            Ok(Ok(_ready)) => Ok(()),
+            Ok(Err(_not_applied)) => Err(ConsensusError::Timeout),
+            Err(_fatal) => Err(ConsensusError::Stopped),
+        }
+    }
+
+    pub(crate) fn status(&self) -> GroupStatus {
+        let metrics = self.raft.metrics().borrow_watched().clone();
+        let membership = metrics.membership_config.membership();
+        let nodes = |ids: &mut dyn Iterator<Item = u64>| -> Vec<NodeId> {
+            let mut nodes: Vec<_> =
+                ids.filter_map(|id| membership.get_node(&id)).filter_map(node_id).collect();
+            nodes.sort_unstable();
+            nodes
+        };
+        let leadership = self.leadership();
+        GroupStatus {
+            group: self.group,
+            replica: self.id,
+            leader: leadership.leader,
+            leading: leadership.leading,
+            term: metrics.current_term,
+            last_log: metrics.last_log_index,
+            applied: metrics.last_applied.map(|id| id.index),
+            snapshot: metrics.snapshot.map(|id| id.index),
+            purged: metrics.purged.map(|id| id.index),
+            voters: nodes(&mut membership.voter_ids()),
+            learners: nodes(&mut membership.learner_ids()),
+            running: metrics.running_state.is_ok(),
+        }
+    }
+
+    /// The replica that a leadership of this node could go to: `wanted` if it is given, otherwise the one that is
+    /// furthest. It must have answered lately and hold nearly everything.
+    pub(crate) fn successor(&self, wanted: Option<ReplicaId>, fresh: Duration, lag_max: u64) -> Option<u64> {
+        let metrics = self.raft.metrics().borrow_watched().clone();
+        let last = metrics.last_log_index?;
+        let heartbeat = metrics.heartbeat?;
+        let voters: Vec<u64> = metrics.membership_config.membership().voter_ids().collect();
+        let candidates = metrics.replication?.into_iter().filter(|(replica, matched)| {
+            let answered = heartbeat.get(replica).copied().flatten();
+            *replica != self.id.as_u64()
+                && voters.contains(replica)
+                && wanted.is_none_or(|wanted| wanted.as_u64() == *replica)
+                && answered.is_some_and(|at| at.elapsed() <= fresh)
+                && matched.is_some_and(|matched| last.saturating_sub(matched.index) <= lag_max)
+        });
+        candidates.max_by_key(|(_, matched)| matched.map(|id| id.index)).map(|(replica, _)| replica)
+    }
+}
+
+pub(crate) fn node_id(node: &ReplicaNode) -> Option<NodeId> {
+    NodeId::new(node.node).ok()
+}
+
+/// Follows the library's view of the group until the node stops.
+async fn watch_leadership(node: Arc<Node>, replica: Arc<Replica>) {
+    let mut metrics = replica.raft.server_metrics();
+    loop {
+        let now = {
+            let metrics = metrics.borrow_watched();
+            let membership = metrics.membership_config.membership();
+            let leader =
+                metrics.current_leader.and_then(|leader| membership.get_node(&leader)).and_then(node_id);
+            Leadership {
+                term: metrics.vote.leader_id.term,
+                leader,
+                leading: metrics.current_leader == Some(replica.id.as_u64()),
+            }
+        };
+        let changed = replica.leadership.send_if_modified(|last| {
+            let changed = *last != now;
+            *last = now;
+            changed
+        });
+        if changed {
+            node.leadership.send_modify(|version| *version += 1);
+        }
+        tokio::select! {
+            () = node.stop.cancelled() => return,
+            changed = metrics.changed() => if changed.is_err() { return },
+        }
+    }
+}

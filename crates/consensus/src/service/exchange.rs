@@ -1,0 +1,106 @@
+//! Exchanges: entries to append, a snapshot that a leader pushes, a snapshot that a lost replica fetches.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use custodia_profile::NodeId;
+use futures::StreamExt;
+use futures::future::ready;
+use futures::stream::{self, BoxStream};
+use prost::Message;
+
+use crate::error::Refusal;
+use crate::message::{Answer, Append, Body, Empty, Envelope, Fetch, Push, Reply};
+use crate::node::Node;
+use crate::replica::Replica;
+use crate::snapshot;
+use crate::transport::TransportError;
+use crate::types::{AppendRequest, Snapshot, Vote};
+
+type Input = BoxStream<'static, Result<Bytes, TransportError>>;
+type Output = BoxStream<'static, Bytes>;
+
+/// Answers an exchange.
+pub(crate) async fn handle(node: &Arc<Node>, from: NodeId, input: Input) -> Output {
+    match answer(node, from, input).await {
+        Ok(output) => output,
+        Err(refusal) => {
+            tracing::debug!(%from, %refusal, "an exchange of another node is refused");
+            stream::iter([Answer::from(refusal).to_bytes()]).boxed()
+        }
+    }
+}
+
+async fn answer(node: &Arc<Node>, from: NodeId, mut input: Input) -> Result<Output, Refusal> {
+    let Some(Ok(head)) = input.next().await else { return Err(Refusal::Malformed) };
+    let mut envelope = Envelope::decode(head).or(Err(Refusal::Malformed))?;
+    node.check_sender(from, &envelope)?;
+    let replica = node.check_target(envelope.target.ok_or(Refusal::Malformed)?, envelope.map_version)?;
+    match envelope.body.take().ok_or(Refusal::Malformed)? {
+        Body::Append(Empty {}) => Ok(append(&replica, input)),
+        Body::Push(push) => {
+            let vote = receive(node, &replica, push, input).await?;
+            Ok(stream::iter([Answer::from(Reply::Installed(vote.into())).to_bytes()]).boxed())
+        }
+        Body::Fetch(fetch) => send(node, &replica, fetch).await,
+        Body::Vote(_)
+        | Body::PreVote(_)
+        | Body::Transfer(_)
+        | Body::Heartbeats(_)
+        | Body::Probe(_)
+        | Body::Join(_) => Err(Refusal::Malformed),
+    }
+}
+
+/// Ends when the input ends or cannot be read, when the library refuses, or when the caller drops the answers.
+fn append(replica: &Replica, input: Input) -> Output {
+    let requests = input.map(|message| {
+        let append = Append::decode(message.ok()?).ok()?;
+        AppendRequest::try_from(append).ok()
+    });
+    let requests = requests.take_while(|request| ready(request.is_some())).filter_map(ready);
+    let results = replica.raft.stream_append(requests);
+    let answers = results.map(|result| match result {
+        Ok(result) => Answer::from(Reply::Appended(result.into())).to_bytes(),
+        Err(_fatal) => Answer::from(Refusal::Stopped).to_bytes(),
+    });
+    answers.boxed()
+}
+
+/// Spools a snapshot, and has the library install it.
+async fn receive(node: &Arc<Node>, replica: &Replica, push: Push, input: Input) -> Result<Vote, Refusal> {
+    let vote: Vote = push.vote.into();
+    let meta = push.meta.meta().or(Err(Refusal::Malformed))?;
+    // The library would panic on these.
+    let Some(last) = meta.last_log_id else { return Err(Refusal::Malformed) };
+    if last.leader_id > vote.leader_id || !vote.committed {
+        return Err(Refusal::Malformed);
+    }
+    let _permit = node.snapshots_in.acquire().await.or(Err(Refusal::Stopped))?;
+    let spool = node.machine_context().spool;
+    let data = spool.receive(replica.group, &meta, input).await.map_err(|error| {
+        tracing::warn!(group = %replica.group, %error, "a snapshot was not received");
+        Refusal::NoSnapshot
+    })?;
+    let installed = replica.raft.install_full_snapshot(vote, Snapshot { meta, snapshot: data }).await;
+    Ok(installed.or(Err(Refusal::Stopped))?.vote)
+}
+
+/// Sends a view of the state to a replica that has lost its own.
+async fn send(node: &Arc<Node>, replica: &Replica, fetch: Fetch) -> Result<Output, Refusal> {
+    if fetch.leader_only && !replica.leadership().leading {
+        return Err(Refusal::NoSnapshot);
+    }
+    let permit = Arc::clone(&node.snapshots_out).try_acquire_owned().or(Err(Refusal::NoSnapshot))?;
+    let found = replica.raft.get_snapshot().await.or(Err(Refusal::Stopped))?;
+    let Snapshot { meta, snapshot } = found.ok_or(Refusal::NoSnapshot)?;
+    if meta.last_log_id.is_none_or(|last| last.index < fetch.index_min) {
+        return Err(Refusal::NoSnapshot);
+    }
+    let head = Answer::from(Reply::Found((&meta).into())).to_bytes();
+    let chunks = snapshot::chunks(snapshot).inspect(move |_| {
+        // Held for as long as there are chunks to send.
+        let _held = &permit;
+    });
+    Ok(stream::iter([head]).chain(chunks).boxed())
+}

@@ -1,0 +1,111 @@
+//! The clocks of consensus, and what follows from them.
+//!
+//! ```text
+//! heartbeat ─┬─ 250 ms ─┬─ …            a leader shows that it lives
+//! lease      └────────── 1,500 ms ───┘  = the longest election timeout: no vote is given to another in this time
+//! lease read └── 750 ms ──┘             half of it, the other half is the margin for clocks that run apart
+//! ```
+
+use std::time::Duration;
+
+use openraft::{Config, SnapshotPolicy};
+
+use crate::error::ConsensusError;
+
+/// The clocks of consensus. All nodes of a cluster must use the same.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Timing {
+    /// Between two heartbeats of a leader.
+    pub heartbeat: Duration,
+    /// The shortest time without a leader before an election.
+    pub election_min: Duration,
+    /// The longest; also the leader's lease, and what a restarted voter waits before it votes again.
+    pub election_max: Duration,
+    /// How long heartbeats of different groups to one node are collected before they are sent together.
+    pub heartbeat_linger: Duration,
+    /// Between two looks at whether leadership should go back to the preferred nodes.
+    pub balance: Duration,
+    /// Entries between two snapshots of a group.
+    pub snapshot_entries: u64,
+    /// Entries kept in the log behind a snapshot, for followers that are a little late.
+    pub kept_entries: u64,
+}
+
+impl Default for Timing {
+    fn default() -> Self {
+        Self {
+            heartbeat: Duration::from_millis(250),
+            election_min: Duration::from_millis(750),
+            election_max: Duration::from_millis(1_500),
+            heartbeat_linger: Duration::from_millis(10),
+            balance: Duration::from_secs(3),
+            snapshot_entries: 20_000,
+            kept_entries: 5_000,
+        }
+    }
+}
+
+impl Timing {
+    /// Clocks for tests on one machine: failover within half a second.
+    #[must_use]
+    pub fn fast() -> Self {
+        Self {
+            heartbeat: Duration::from_millis(40),
+            election_min: Duration::from_millis(150),
+            election_max: Duration::from_millis(300),
+            heartbeat_linger: Duration::from_millis(2),
+            balance: Duration::from_millis(300),
+            ..Self::default()
+        }
+    }
+
+    /// How old a quorum's acknowledgement may be for a read without a round trip: half the lease.
+    pub(crate) fn read_lease(&self) -> Duration {
+        self.election_max / 2
+    }
+
+    /// The Raft library's configuration.
+    pub(crate) fn raft_config(&self, cluster: &str) -> Result<Config, ConsensusError> {
+        let config = Config {
+            cluster_name: cluster.to_owned(),
+            heartbeat_interval: millis(self.heartbeat),
+            election_timeout_min: millis(self.election_min),
+            election_timeout_max: millis(self.election_max),
+            install_snapshot_timeout: millis(SNAPSHOT_TIMEOUT),
+            max_payload_entries: 256,
+            max_append_entries: Some(1_024),
+            replication_lag_threshold: self.snapshot_entries.saturating_add(self.kept_entries),
+            snapshot_policy: SnapshotPolicy::LogsSinceLast(self.snapshot_entries),
+            max_in_snapshot_log_to_keep: self.kept_entries,
+            purge_batch_size: 256,
+            api_channel_size: Some(4_096),
+            notification_channel_size: Some(8_192),
+            enable_pre_vote: Some(true),
+            // A restored leader may have lost what it had committed but not yet made durable, and would read stale.
+            enable_leader_restore: Some(false),
+            backoff: String::from("50ms 100ms 200ms ...1s"),
+            ..Config::default()
+        };
+        config.validate().map_err(|error| ConsensusError::Replica { reason: error.to_string() })
+    }
+}
+
+/// Bound on sending and installing one snapshot.
+pub(crate) const SNAPSHOT_TIMEOUT: Duration = Duration::from_secs(600);
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn default_and_fast_clocks_are_accepted_by_the_library() {
+        for timing in [Timing::default(), Timing::fast()] {
+            timing.raft_config("test").unwrap();
+            assert!(timing.read_lease() > timing.heartbeat);
+        }
+    }
+}
