@@ -119,6 +119,7 @@ impl Port {
         let Self { listener, shared, .. } = self;
         drop(listener);
         finish.cancelled().await;
+        shared.admission.finish();
         shared.finish.cancel();
         let all_ended = async { while connections.join_next().await.is_some() {} };
         if timeout(grace, all_ended).await.is_err() {
@@ -169,6 +170,12 @@ impl Shared {
         }
         match timeout(self.handshake_timeout, self.tls.accept(stream)).await {
             Ok(Ok(stream)) => Some(stream),
+            // somebody who only looks whether the port is open
+            Ok(Err(error)) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                self.metrics.refused_tls.increment(1);
+                tracing::debug!(%from, %error, "TLS handshake broken off");
+                None
+            }
             Ok(Err(error)) => {
                 self.metrics.refused_tls.increment(1);
                 tracing::info!(%from, %error, "TLS handshake failed");

@@ -231,6 +231,7 @@ async fn a_drain_leaves_no_connection_behind() {
     HealthClient::new(channel).check(HealthCheckRequest::default()).await.expect("open connections go on");
     sandbox.finish.cancel();
     timeout(Duration::from_secs(10), sandbox.serving).await.expect("ends in time").expect("no panic");
-    assert!(watch.message().await.is_err() || watch.message().await.is_ok_and(|message| message.is_none()));
+    let ended = watch.message().await.expect_err("the stream ends with the node");
+    assert_eq!(ended.code(), Code::Unavailable, "{ended:?}");
     assert!(TcpStream::connect(sandbox.address).await.is_err(), "nobody listens any more");
 }

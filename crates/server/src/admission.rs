@@ -26,6 +26,7 @@ use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
     time::{Instant, Sleep, sleep_until, timeout, timeout_at},
 };
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use tonic::{Code, Status, body::Body};
 
 use crate::{
@@ -62,6 +63,10 @@ pub(crate) struct Admission {
     client_calls: Arc<Semaphore>,
     peer_calls: Arc<Semaphore>,
     draining: AtomicBool,
+    /// Ends what clients are still sending on streams.
+    interrupt: CancellationToken,
+    /// Ends all streams.
+    finish: CancellationToken,
 }
 
 /// A call that may go on.
@@ -83,7 +88,17 @@ impl Admission {
     pub(crate) fn new(router: Router, limits: Limits, tokens: Option<Tokens>, metrics: Arc<Metrics>) -> Self {
         let client_calls = Arc::new(Semaphore::new(limits.node_calls_max));
         let peer_calls = Arc::new(Semaphore::new(limits.peer_calls_max));
-        Self { router, limits, tokens, metrics, client_calls, peer_calls, draining: AtomicBool::new(false) }
+        Self {
+            router,
+            limits,
+            tokens,
+            metrics,
+            client_calls,
+            peer_calls,
+            draining: AtomicBool::new(false),
+            interrupt: CancellationToken::new(),
+            finish: CancellationToken::new(),
+        }
     }
 
     /// A new connection whose other end the TLS layer has verified.
@@ -91,9 +106,16 @@ impl Admission {
         Connection { identity, calls: Arc::new(Semaphore::new(self.limits.connection_calls_max)) }
     }
 
-    /// From now on no call of a client is let in.
+    /// From now on no call of a client is let in, and their streams are read no further: what has been read is
+    /// answered, then the stream ends with UNAVAILABLE.
     pub(crate) fn drain(&self) {
         self.draining.store(true, Ordering::Release);
+        self.interrupt.cancel();
+    }
+
+    /// Ends every stream, whoever has it: health watchers, other nodes.
+    pub(crate) fn finish(&self) {
+        self.finish.cancel();
     }
 
     /// Waits until no call of a client is in flight, for so long at most.
@@ -223,6 +245,10 @@ impl Admission {
         if let Some(peer) = peer {
             extensions.insert(peer);
         }
+        if method.shape == Shape::Streaming && method.service != ServiceId::Peer {
+            let interrupt = self.interrupt.clone();
+            request = request.map(|body| Body::new(SentBody { body, interrupt: wait_for(interrupt) }));
+        }
         let Some(answer) = self.router.route(method.service, request) else {
             return Refusal::MethodUnknown.response();
         };
@@ -234,7 +260,10 @@ impl Admission {
         };
         match method.shape {
             Shape::Unary => response,
-            Shape::Streaming => response.map(|body| Body::new(HeldBody::new(body, permits, last))),
+            Shape::Streaming => {
+                let finish = wait_for(self.finish.clone());
+                response.map(|body| Body::new(HeldBody::new(body, permits, last, finish)))
+            }
         }
     }
 }
@@ -267,17 +296,45 @@ fn parse_timeout(value: &HeaderValue) -> Option<Duration> {
     }
 }
 
-/// The answers of a stream, which hold the call's permits and end with its deadline.
+type Cancelled = Pin<Box<WaitForCancellationFutureOwned>>;
+
+fn wait_for(token: CancellationToken) -> Cancelled {
+    Box::pin(token.cancelled_owned())
+}
+
+/// What a client sends on a stream, until the node drains.
+struct SentBody {
+    body: Body,
+    interrupt: Cancelled,
+}
+
+impl http_body::Body for SentBody {
+    type Data = Bytes;
+    type Error = Status;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+        if self.interrupt.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(Some(Err(Refusal::Draining.status())));
+        }
+        Pin::new(&mut self.body).poll_frame(cx)
+    }
+}
+
+/// The answers of a stream, which hold the call's permits and end with its deadline or with the node.
 struct HeldBody {
     body: Body,
     deadline: Pin<Box<Sleep>>,
+    finish: Cancelled,
     ended: bool,
     _permits: Permits,
 }
 
 impl HeldBody {
-    fn new(body: Body, permits: Permits, deadline: Instant) -> Self {
-        Self { body, deadline: Box::pin(sleep_until(deadline)), ended: false, _permits: permits }
+    fn new(body: Body, permits: Permits, deadline: Instant, finish: Cancelled) -> Self {
+        Self { body, deadline: Box::pin(sleep_until(deadline)), finish, ended: false, _permits: permits }
     }
 }
 
@@ -295,15 +352,17 @@ impl http_body::Body for HeldBody {
         if let ready @ Poll::Ready(_) = Pin::new(&mut self.body).poll_frame(cx) {
             return ready;
         }
-        match self.deadline.as_mut().poll(cx) {
-            Poll::Pending => Poll::Pending,
-            Poll::Ready(()) => {
-                self.ended = true;
-                let mut trailers = HeaderMap::new();
-                Refusal::OutcomeUnknown.status().add_header(&mut trailers)?;
-                Poll::Ready(Some(Ok(Frame::trailers(trailers))))
-            }
-        }
+        let refusal = if self.finish.as_mut().poll(cx).is_ready() {
+            Refusal::Draining
+        } else if self.deadline.as_mut().poll(cx).is_ready() {
+            Refusal::OutcomeUnknown
+        } else {
+            return Poll::Pending;
+        };
+        self.ended = true;
+        let mut trailers = HeaderMap::new();
+        refusal.status().add_header(&mut trailers)?;
+        Poll::Ready(Some(Ok(Frame::trailers(trailers))))
     }
 
     fn is_end_stream(&self) -> bool {

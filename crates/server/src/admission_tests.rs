@@ -38,13 +38,14 @@ impl Service<Request<Body>> for Probe {
             if request.uri().path() == INGEST {
                 std::future::pending::<()>().await;
             }
+            let caller = request.extensions().get::<Caller>().cloned();
+            let deadline = request.extensions().get::<Deadline>().copied();
             let mut response = Response::new(if request.uri().path() == STREAM {
-                Body::new(Endless)
+                // says what it is sent
+                request.into_body()
             } else {
                 Body::empty()
             });
-            let caller = request.extensions().get::<Caller>().cloned();
-            let deadline = request.extensions().get::<Deadline>().copied();
             response.extensions_mut().insert((caller, deadline));
             Ok(response)
         })
@@ -72,11 +73,15 @@ fn caller(role: Role) -> Identity {
 }
 
 fn request(path: &str) -> Request<Body> {
-    Request::builder().uri(path).body(Body::empty()).expect("a request")
+    Request::builder().uri(path).body(Body::new(Endless)).expect("a request")
 }
 
 fn request_within(path: &str, timeout: &str) -> Request<Body> {
-    Request::builder().uri(path).header("grpc-timeout", timeout).body(Body::empty()).expect("a request")
+    Request::builder().uri(path).header("grpc-timeout", timeout).body(Body::new(Endless)).expect("a request")
+}
+
+async fn next(body: &mut Body) -> Option<Result<Frame<Bytes>, Status>> {
+    std::future::poll_fn(|cx| Pin::new(&mut *body).poll_frame(cx)).await
 }
 
 fn refused(response: &Response<Body>) -> (Code, String) {
@@ -199,11 +204,18 @@ async fn a_stream_ends_with_its_deadline() {
     let door = door(Limits::default());
     let connection = door.connection(caller(Role::Ingest));
     let mut body = door.serve(&connection, request_within(STREAM, "1S")).await.into_body();
-    let frame = std::future::poll_fn(|cx| Pin::new(&mut body).poll_frame(cx))
-        .await
-        .expect("a frame")
-        .expect("no error");
-    let trailers = frame.into_trailers().expect("trailers");
+    let trailers =
+        next(&mut body).await.expect("a frame").expect("no error").into_trailers().expect("trailers");
     assert_eq!(Status::from_header_map(&trailers).expect("a status").code(), Code::DeadlineExceeded);
-    assert!(std::future::poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await.is_none());
+    assert!(next(&mut body).await.is_none());
+}
+
+#[tokio::test]
+async fn a_drain_ends_what_a_client_sends_and_the_finish_ends_the_stream() {
+    let door = door(Limits::default());
+    let connection = door.connection(caller(Role::Ingest));
+    let mut echo = door.serve(&connection, request(STREAM)).await.into_body();
+    door.drain();
+    let error = next(&mut echo).await.expect("a frame").expect_err("what the client sends has ended");
+    assert_eq!(error.code(), Code::Unavailable);
 }

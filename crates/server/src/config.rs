@@ -6,14 +6,14 @@
 
 use std::{
     net::SocketAddr,
-    num::NonZeroU32,
     path::{Path, PathBuf},
     time::Duration,
 };
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer, de};
 
 use crate::{
+    NodeId,
     error::ConfigError,
     limits::{Limits, within},
 };
@@ -23,7 +23,8 @@ use crate::{
 #[serde(deny_unknown_fields)]
 pub struct Config {
     /// The node's number in the cluster, from 1. Never reused for another data folder. Required.
-    pub node_id: NonZeroU32,
+    #[serde(deserialize_with = "node_id")]
+    pub node_id: NodeId,
     /// Address and port on which the node serves clients and other nodes. Port 0 picks a free one. Required.
     pub listen: SocketAddr,
     /// `host:port` under which the other nodes and clients reach this one; port 0 stands for the bound port.
@@ -169,6 +170,10 @@ impl TimingConfig {
         )?;
         within("timing.drain_ms", self.drain_ms, 0, 300_000)
     }
+}
+
+fn node_id<'de, D: Deserializer<'de>>(number: D) -> Result<NodeId, D::Error> {
+    NodeId::new(u32::deserialize(number)?).map_err(de::Error::custom)
 }
 
 const fn default_cache_bytes() -> u64 {

@@ -3,6 +3,10 @@
 
 use std::{io, net::SocketAddr, path::PathBuf};
 
+use custodia_consensus::ConsensusError;
+use custodia_seal::SealError;
+use custodia_store::StoreError;
+
 use crate::NodeId;
 
 /// A configuration that is refused before anything is opened or bound.
@@ -118,4 +122,88 @@ pub enum ServerError {
     /// Metrics cannot be collected.
     #[error("metrics cannot be set up")]
     Metrics(#[source] metrics_exporter_prometheus::BuildError),
+    /// The data folder, the state engine or the log cannot be opened.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The root keys cannot be used, or they are not those that the data was sealed under.
+    #[error(transparent)]
+    Seal(#[from] SealError),
+    /// The Raft groups cannot be started.
+    #[error("consensus cannot start")]
+    Consensus(#[from] ConsensusError),
+    /// A task of the node broke off.
+    #[error("the node's {task} broke off")]
+    BrokenOff {
+        /// Which part of the node.
+        task: &'static str,
+        /// How.
+        #[source]
+        source: tokio::task::JoinError,
+    },
+}
+
+impl ServerError {
+    /// What to do about it.
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::Config(_) => {
+                Some("every key and its default stand in the documentation of the configuration")
+            }
+            Self::Tls(error) => error.hint(),
+            Self::AddressInUse { .. } => {
+                Some("stop the other process, or change `listen` or `metrics_listen`")
+            }
+            Self::Bind { .. } => Some("`listen` must be an address of this machine"),
+            Self::Tokens { .. } => {
+                Some("each [[token]] has `name`, `roles` and `sha256` (hex, of the token)")
+            }
+            Self::Store(error) => store_hint(error),
+            Self::Seal(error) => seal_hint(error),
+            Self::Consensus(ConsensusError::Store(error)) => store_hint(error),
+            Self::Metrics(_) | Self::Consensus(_) | Self::BrokenOff { .. } => None,
+        }
+    }
+}
+
+impl TlsError {
+    const fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::Unreadable { .. } | Self::NoPem { .. } => {
+                Some("the files under [tls] are PEM, readable by the node")
+            }
+            Self::KeyMismatch => Some("the certificate and the key must have been made together"),
+            Self::Expired { .. } | Self::NotYetValid { .. } => {
+                Some("have a new certificate issued, and look at the machine's clock")
+            }
+            Self::NotThisNode { .. } => Some("every node has a certificate of its own, see `node_id`"),
+            Self::Refused(_) | Self::Verifier(_) => None,
+        }
+    }
+}
+
+fn store_hint(error: &StoreError) -> Option<&'static str> {
+    // the enum is open, so that a new way to fail needs no change here
+    if matches!(error, StoreError::Locked { .. }) {
+        Some("another node runs on this data folder")
+    } else if matches!(error, StoreError::OtherNode { .. } | StoreError::OtherCluster { .. }) {
+        Some("`node_id` and `data_dir` must belong together; a data folder is never given to another node")
+    } else if matches!(error, StoreError::OtherEngine { .. }) {
+        Some(
+            "a data folder stays with its `state_engine`; a node with an empty folder gets its data from the others",
+        )
+    } else if matches!(error, StoreError::DiskFull) {
+        Some("make room on the disk of `data_dir`, then start the node again")
+    } else {
+        None
+    }
+}
+
+fn seal_hint(error: &SealError) -> Option<&'static str> {
+    if matches!(error, SealError::WrongRootKey { .. } | SealError::UnknownRootKey { .. }) {
+        Some("`root_key_file` must hold the root keys of this cluster, the same on every node")
+    } else if matches!(error, SealError::RootKeyFileMode { .. }) {
+        Some("chmod 600 the root key file")
+    } else {
+        None
+    }
 }

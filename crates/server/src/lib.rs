@@ -16,13 +16,17 @@ mod accept;
 mod admission;
 mod authorisation;
 mod config;
+mod data;
 mod error;
 mod identity;
 mod keys;
 mod limits;
 mod metrics;
+mod metrics_endpoint;
+mod peer;
 mod refusal;
 mod router;
+mod run;
 mod service;
 mod telemetry;
 #[cfg(test)]
@@ -34,6 +38,7 @@ pub use config::{Config, LogConfig, LogFormat, LogLevel, StateEngineName, Timing
 pub use error::{ConfigError, ServerError, TlsError};
 pub use identity::{Caller, Identity, PeerNode, Role, RoleSet, UnknownRole};
 pub use limits::Limits;
+pub use run::{Started, run};
 pub use telemetry::init_log;
 
 /// When the caller stops waiting. In the extensions of every request that reaches a handler.

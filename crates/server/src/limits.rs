@@ -34,6 +34,8 @@ pub struct Limits {
     pub handshakes_max: usize,
     /// A TLS handshake that has not ended after so many milliseconds is given up. Default 5,000; 100 to 60,000.
     pub handshake_timeout_ms: u64,
+    /// Customers whose unwrapped keys are kept in memory, about 200 bytes each. Default 200,000; 1,024 to 100,000,000.
+    pub customer_keys_cached_max: usize,
     /// The deadline of a call that states none, in milliseconds. Default 10,000; 1 to `deadline_max_ms`.
     pub deadline_default_ms: u64,
     /// The longest deadline of a call, in milliseconds; a longer one is cut to it. Streams have no deadline but
@@ -54,6 +56,7 @@ impl Default for Limits {
             connections_max: 4_096,
             handshakes_max: 256,
             handshake_timeout_ms: 5_000,
+            customer_keys_cached_max: 200_000,
             deadline_default_ms: 10_000,
             deadline_max_ms: 60_000,
         }
@@ -79,6 +82,7 @@ impl Limits {
         within("limits.connections_max", self.connections_max, 8, 1 << 20)?;
         within("limits.handshakes_max", self.handshakes_max, 1, 1 << 16)?;
         within("limits.handshake_timeout_ms", self.handshake_timeout_ms, 100, 60_000)?;
+        within("limits.customer_keys_cached_max", self.customer_keys_cached_max, 1_024, 100_000_000)?;
         within("limits.deadline_max_ms", self.deadline_max_ms, 100, 3_600_000)?;
         within("limits.deadline_default_ms", self.deadline_default_ms, 1, self.deadline_max_ms)
     }

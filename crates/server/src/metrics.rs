@@ -82,9 +82,10 @@ struct MethodMetrics {
     duration: Histogram,
 }
 
-/// The metrics of one node. Not the process's global recorder, so that several nodes can live in one process.
+/// The metrics of one node. Its own are not kept by the process's global recorder, so that several nodes can live in
+/// one process.
 pub(crate) struct Metrics {
-    recorder: PrometheusRecorder,
+    recorder: Arc<PrometheusRecorder>,
     methods: Box<[MethodMetrics]>,
     /// Calls of clients being worked on.
     pub(crate) client_calls: Gauge,
@@ -105,7 +106,7 @@ pub(crate) struct Metrics {
     /// Groups led from here.
     pub(crate) raft_groups_led: Gauge,
     /// Bytes of the state engine.
-    pub(crate) state_disk_bytes: Gauge,
+    state_disk_bytes: Gauge,
 }
 
 impl fmt::Debug for Metrics {
@@ -141,7 +142,7 @@ impl Metrics {
             raft_groups_led: gauge(RAFT_GROUPS_LED, &[]),
             state_disk_bytes: gauge(STATE_DISK_BYTES, &[]),
             methods,
-            recorder,
+            recorder: Arc::new(recorder),
         }))
     }
 
@@ -156,6 +157,20 @@ impl Metrics {
                 self.recorder.register_counter(&key(REQUESTS, &labels), &METADATA)
             })
             .increment(1);
+    }
+
+    /// Bytes of the state engine on disk. A gauge is a float: beyond 2^53 bytes the last digits are lost.
+    #[expect(clippy::cast_precision_loss, reason = "no disk is that large, and nobody reads the digits")]
+    pub(crate) fn set_disk_bytes(&self, bytes: u64) {
+        self.state_disk_bytes.set(bytes as f64);
+    }
+
+    /// Takes in what the services count by the macros of the crate `metrics`. Where several nodes live in one process,
+    /// in tests, the first one has these.
+    pub(crate) fn make_global(&self) {
+        if metrics::set_global_recorder(Arc::clone(&self.recorder)).is_err() {
+            tracing::debug!("another node of this process has the global metrics");
+        }
     }
 
     /// What renders the page.

@@ -1,0 +1,80 @@
+//! What a node finds on its disk: the data folder, locked; the state engine; the shared log; and proof that the
+//! configured root key is the one that the state was sealed under.
+//!
+//! Must always hold: nothing is served before that proof. With a wrong root key every read would fail as if the
+//! data were damaged, and new keys would be made that the other nodes cannot unwrap.
+
+use std::{fmt, sync::Arc};
+
+use custodia_profile::{GroupId, ShardId, limits::SHARDS_MAX};
+use custodia_seal::{ClusterId, FileRootKey, RootKey, ShardKey, ShardPlace, WrappedKeys};
+use custodia_store::{
+    DataFolder, EngineKind, KeyKind, KeyPrefix, SharedLog, StateEngine, ValueHeader, open_engine,
+};
+
+use crate::{
+    NodeId,
+    config::{Config, StateEngineName},
+    error::ServerError,
+};
+
+/// Most epochs of a shard's key that are looked at.
+const EPOCHS_MAX: usize = 64;
+
+impl From<StateEngineName> for EngineKind {
+    fn from(name: StateEngineName) -> Self {
+        match name {
+            StateEngineName::Fjall => Self::Fjall,
+            StateEngineName::Sled => Self::Sled,
+        }
+    }
+}
+
+/// Everything that is on disk, open.
+pub(crate) struct Data {
+    pub(crate) folder: Arc<DataFolder>,
+    pub(crate) engine: Arc<dyn StateEngine>,
+    pub(crate) log: SharedLog,
+}
+
+impl fmt::Debug for Data {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Data({})", self.folder.path().display())
+    }
+}
+
+impl Data {
+    /// Opens it. Blocks: there may be a log to replay.
+    pub(crate) fn open(config: &Config, node: NodeId, root: &FileRootKey) -> Result<Self, ServerError> {
+        let kind = EngineKind::from(config.state_engine);
+        let folder = DataFolder::open(&config.data_dir, node, kind)?;
+        let opened = open_engine(&folder.state_path(), kind, config.cache_bytes)?;
+        if let Some(aside) = opened.set_aside {
+            tracing::error!(aside = %aside.display(), "the state engine was set aside; this node's replicas are rebuilt from the others");
+        }
+        let log = SharedLog::open(&folder.log_path())?;
+        if let Some(cluster) = folder.cluster() {
+            check_root_key(&*opened.engine, ClusterId::new(cluster), root)?;
+        }
+        Ok(Self { folder: Arc::new(folder), engine: opened.engine, log })
+    }
+}
+
+/// Unwraps every shard key on this node. At most one small scan per shard that there can be.
+fn check_root_key(
+    engine: &dyn StateEngine,
+    cluster: ClusterId,
+    root: &dyn RootKey,
+) -> Result<(), ServerError> {
+    for number in 0..SHARDS_MAX {
+        let Ok(shard) = ShardId::new(number) else { continue };
+        let prefix = KeyPrefix::kind(GroupId::Shard(shard), KeyKind::ShardKey);
+        for (_key, value) in engine.scan(prefix.as_bytes(), None, EPOCHS_MAX)? {
+            let (_header, payload) = ValueHeader::decode(&value)?;
+            for wrapped in WrappedKeys::parse(&payload)?.keys() {
+                ShardKey::unwrap(wrapped, root, &ShardPlace { cluster, shard })?;
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,211 @@
+//! To other nodes: the transport of consensus and the forwarding of calls, over two connections per node.
+//!
+//! Two, because a snapshot may fill one: `Call` (votes, heartbeats) and `Forward` have the first, `Exchange` (log
+//! entries, snapshots) the second.
+//!
+//! Must always hold: an exchange pulls its first message before it connects, so that a dead peer cannot be asked
+//! again and again for nothing (measured.md §1, trap 2).
+
+use std::{
+    collections::HashMap,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use custodia_consensus::{Peer, PeerTransport, TransportError};
+use custodia_proto::internal::v1::{
+    ForwardRequest, ForwardResponse, PeerFrame, peer_service_client::PeerServiceClient,
+};
+use futures::{Stream, StreamExt as _, stream, stream::BoxStream};
+use metrics::Counter;
+use parking_lot::Mutex;
+use rustls::ClientConfig;
+use tokio::time::{Instant, timeout};
+use tonic::{
+    Code, Request, Status,
+    transport::{Channel, Endpoint},
+};
+
+use super::connector::Connector;
+use crate::{
+    NodeId,
+    limits::PEER_MESSAGE_BYTES_MAX,
+    service::{Forwarder, LeaderHint},
+};
+
+/// Unacknowledged bytes on one exchange, and on a connection.
+const WINDOWS_BYTES: (u32, u32) = (4 << 20, 32 << 20);
+/// A connection is asked so often whether it lives, also when idle …
+const KEEPALIVE_EVERY: Duration = Duration::from_secs(2);
+/// … and is given up when it has not answered after so long: a node that is cut off is noticed before its TCP.
+const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// The connections to all other nodes.
+pub(crate) struct Peers {
+    tls: Arc<ClientConfig>,
+    connect_failed: Counter,
+    peers: Mutex<HashMap<NodeId, Arc<Channels>>>,
+}
+
+impl std::fmt::Debug for Peers {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Peers({})", self.peers.lock().len())
+    }
+}
+
+#[derive(Debug)]
+struct Channels {
+    address: String,
+    calls: Channel,
+    exchanges: Channel,
+}
+
+impl Peers {
+    pub(crate) fn new(tls: Arc<ClientConfig>, connect_failed: Counter) -> Self {
+        Self { tls, connect_failed, peers: Mutex::default() }
+    }
+
+    /// The connections to a node, made when first used; made anew when its address has changed.
+    fn channels(&self, node: NodeId, address: &str) -> Arc<Channels> {
+        let mut peers = self.peers.lock();
+        if let Some(channels) = peers.get(&node).filter(|channels| channels.address == address) {
+            return Arc::clone(channels);
+        }
+        let channels = Arc::new(Channels {
+            address: address.to_owned(),
+            calls: self.channel(node, address),
+            exchanges: self.channel(node, address),
+        });
+        peers.insert(node, Arc::clone(&channels));
+        channels
+    }
+
+    fn channel(&self, node: NodeId, address: &str) -> Channel {
+        let connector = Connector::new(Arc::clone(&self.tls), node, address, self.connect_failed.clone());
+        // the connector knows where to, and speaks TLS itself; this name is only what the requests carry
+        Endpoint::from_static("http://node.custodia")
+            .initial_stream_window_size(WINDOWS_BYTES.0)
+            .initial_connection_window_size(WINDOWS_BYTES.1)
+            .http2_keep_alive_interval(KEEPALIVE_EVERY)
+            .keep_alive_timeout(KEEPALIVE_TIMEOUT)
+            .keep_alive_while_idle(true)
+            .connect_with_connector_lazy(connector)
+    }
+}
+
+fn client(channel: &Channel) -> PeerServiceClient<Channel> {
+    PeerServiceClient::new(channel.clone())
+        .max_decoding_message_size(PEER_MESSAGE_BYTES_MAX)
+        .max_encoding_message_size(PEER_MESSAGE_BYTES_MAX)
+}
+
+/// A request that tells the other end, too, how long it is waited for.
+fn request<T>(message: T, patience: Duration) -> Request<T> {
+    let mut request = Request::new(message);
+    request.set_timeout(patience);
+    request
+}
+
+#[async_trait]
+impl PeerTransport for Peers {
+    async fn call(&self, to: &Peer, body: Bytes, patience: Duration) -> Result<Bytes, TransportError> {
+        let mut client = client(&self.channels(to.node, &to.address).calls);
+        match timeout(patience, client.call(request(PeerFrame { body }, patience))).await {
+            Ok(Ok(answer)) => Ok(answer.into_inner().body),
+            Ok(Err(status)) => Err(transport_error(&status)),
+            Err(_elapsed) => Err(TransportError::Timeout),
+        }
+    }
+
+    async fn exchange(
+        &self,
+        to: &Peer,
+        mut input: BoxStream<'static, Bytes>,
+        patience: Duration,
+    ) -> Result<BoxStream<'static, Result<Bytes, TransportError>>, TransportError> {
+        let Some(first) = input.next().await else {
+            return Ok(stream::empty().boxed());
+        };
+        let outgoing = Outgoing(stream::iter([first]).chain(input).map(framed).boxed());
+        let mut client = client(&self.channels(to.node, &to.address).exchanges);
+        match timeout(patience, client.exchange(outgoing)).await {
+            Ok(Ok(answers)) => Ok(answers.into_inner().map(unframed).boxed()),
+            Ok(Err(status)) => Err(transport_error(&status)),
+            Err(_elapsed) => Err(TransportError::Timeout),
+        }
+    }
+}
+
+#[async_trait]
+impl Forwarder for Peers {
+    async fn forward(
+        &self,
+        to: &LeaderHint,
+        message: ForwardRequest,
+        deadline: Instant,
+    ) -> Result<ForwardResponse, Status> {
+        let patience = deadline.saturating_duration_since(Instant::now());
+        let mut client = client(&self.channels(to.node, &to.address).calls);
+        match timeout(patience, client.forward(request(message, patience))).await {
+            Ok(answer) => answer.map(tonic::Response::into_inner),
+            Err(_elapsed) => Err(Status::deadline_exceeded("the leader did not answer in time")),
+        }
+    }
+}
+
+/// What goes out on an exchange. A type without a lifetime: of a boxed stream inside of a future, the compiler forgets
+/// that it is `'static`, and the future is not `Send` then.
+struct Outgoing(BoxStream<'static, PeerFrame>);
+
+impl Stream for Outgoing {
+    type Item = PeerFrame;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<PeerFrame>> {
+        self.0.as_mut().poll_next(cx)
+    }
+}
+
+const fn framed(body: Bytes) -> PeerFrame {
+    PeerFrame { body }
+}
+
+fn unframed(frame: Result<PeerFrame, Status>) -> Result<Bytes, TransportError> {
+    match frame {
+        Ok(frame) => Ok(frame.body),
+        Err(status) => Err(transport_error(&status)),
+    }
+}
+
+/// What a failed call means. A node that answers with a refusal is there, and is told apart from one that is not.
+fn transport_error(status: &Status) -> TransportError {
+    let reason = || std::error::Error::source(status).map_or_else(|| status.message().to_owned(), innermost);
+    match status.code() {
+        Code::DeadlineExceeded | Code::Cancelled => TransportError::Timeout,
+        Code::PermissionDenied | Code::Unauthenticated | Code::Unimplemented | Code::InvalidArgument => {
+            TransportError::Refused { reason: reason() }
+        }
+        Code::Ok
+        | Code::Unknown
+        | Code::NotFound
+        | Code::AlreadyExists
+        | Code::ResourceExhausted
+        | Code::FailedPrecondition
+        | Code::Aborted
+        | Code::OutOfRange
+        | Code::Internal
+        | Code::Unavailable
+        | Code::DataLoss => TransportError::Unreachable { reason: reason() },
+    }
+}
+
+fn innermost(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut innermost = error;
+    while let Some(source) = innermost.source() {
+        innermost = source;
+    }
+    innermost.to_string()
+}

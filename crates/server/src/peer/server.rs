@@ -1,0 +1,76 @@
+//! From other nodes: the server side of `custodia.internal.v1.PeerService`. Only a connection whose certificate
+//! names a node comes here (`admission.rs`), so what is done in a node's name is done by that node.
+
+use std::sync::Arc;
+
+use custodia_consensus::{Consensus, TransportError};
+use custodia_proto::internal::v1::{
+    ForwardRequest, ForwardResponse, PeerFrame,
+    peer_service_server::{PeerService, PeerServiceServer},
+};
+use futures::{StreamExt as _, stream::BoxStream};
+use tonic::{Request, Response, Status, Streaming};
+
+use crate::{
+    authorisation,
+    identity::{PeerNode, RoleSet},
+    limits::PEER_MESSAGE_BYTES_MAX,
+    refusal::Refusal,
+    service::Room,
+};
+
+/// Serves other nodes.
+#[derive(Debug, Clone)]
+pub(crate) struct PeerEndpoint {
+    consensus: Arc<Consensus>,
+    room: Arc<Room>,
+}
+
+impl PeerEndpoint {
+    pub(crate) fn server(consensus: Arc<Consensus>, room: Arc<Room>) -> PeerServiceServer<Self> {
+        PeerServiceServer::new(Self { consensus, room })
+            .max_decoding_message_size(PEER_MESSAGE_BYTES_MAX)
+            .max_encoding_message_size(PEER_MESSAGE_BYTES_MAX)
+    }
+}
+
+/// The node that the connection's certificate names.
+fn sender<T>(request: &Request<T>) -> Result<PeerNode, Status> {
+    request.extensions().get::<PeerNode>().copied().ok_or_else(|| Refusal::Unauthenticated.status())
+}
+
+#[tonic::async_trait]
+impl PeerService for PeerEndpoint {
+    async fn call(&self, request: Request<PeerFrame>) -> Result<Response<PeerFrame>, Status> {
+        let PeerNode(from) = sender(&request)?;
+        let body = self.consensus.handle_call(from, request.into_inner().body).await;
+        Ok(Response::new(PeerFrame { body }))
+    }
+
+    type ExchangeStream = BoxStream<'static, Result<PeerFrame, Status>>;
+
+    async fn exchange(
+        &self,
+        request: Request<Streaming<PeerFrame>>,
+    ) -> Result<Response<Self::ExchangeStream>, Status> {
+        let PeerNode(from) = sender(&request)?;
+        let input = request.into_inner().map(|frame| match frame {
+            Ok(frame) => Ok(frame.body),
+            Err(status) => Err(TransportError::Unreachable { reason: status.message().to_owned() }),
+        });
+        let answers = self.consensus.handle_exchange(from, input.boxed()).await;
+        Ok(Response::new(answers.map(|body| Ok(PeerFrame { body })).boxed()))
+    }
+
+    async fn forward(&self, request: Request<ForwardRequest>) -> Result<Response<ForwardResponse>, Status> {
+        let PeerNode(from) = sender(&request)?;
+        let request = request.into_inner();
+        // the forwarding node has checked the same; a node that does not is not let through
+        let roles: RoleSet = request.roles.iter().filter_map(|role| role.parse().ok()).collect();
+        if !authorisation::may_forward(&request.method, roles) {
+            tracing::warn!(%from, "a forwarded call was refused: its caller may not make it");
+            return Err(Refusal::NotAllowed { allowed: RoleSet::NONE }.status());
+        }
+        Ok(Response::new(self.room.forwarded(request).await))
+    }
+}

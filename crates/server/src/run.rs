@@ -1,0 +1,312 @@
+//! A node from its start to its end.
+//!
+//! ```text
+//! certificates, tokens, root key ─► ports bound ─► data folder, engine, log ─► root key proven ─► consensus
+//!    ─► services ─► serving ─► (shutdown) ─► drain
+//! ```
+//!
+//! The drain, each step bounded in time:
+//!
+//! 1. no new connection; health says NOT_SERVING; new calls of clients get UNAVAILABLE, other nodes are still served;
+//! 2. the calls of clients in flight end;
+//! 3. consensus gives its leaderships away, then stops and makes everything durable;
+//! 4. the connections end; what is left after the grace period is cut off.
+//!
+//! In this order nobody waits for a leader that is gone: until 3 this node answers what it has taken in, and after it
+//! the others lead.
+
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+
+use custodia_consensus::{Consensus, ConsensusOptions, PeerTransport, Timing};
+use custodia_proto::FILE_DESCRIPTOR_SET;
+use custodia_seal::FileRootKey;
+use tokio::{
+    net::TcpListener,
+    sync::oneshot,
+    task::{JoinHandle, spawn_blocking},
+};
+use tokio_util::sync::CancellationToken;
+use tonic_health::{
+    ServingStatus,
+    server::{HealthReporter, health_reporter},
+};
+
+use crate::{
+    NodeId,
+    accept::Port,
+    admission::Admission,
+    authorisation::ServiceId,
+    config::{Config, TimingConfig},
+    data::Data,
+    error::ServerError,
+    metrics::Metrics,
+    metrics_endpoint::{self, Refresh},
+    peer::{PeerEndpoint, Peers},
+    router::Router,
+    service::{Forwarder, NodeKeys, Room, routes},
+    tls::{ClientCertificates, TlsConfigs},
+    tokens::Tokens,
+};
+
+/// The connections' last moments, once every call has ended.
+const CLOSE_GRACE: Duration = Duration::from_secs(1);
+
+/// Where a node listens, once it does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Started {
+    /// The port for clients and other nodes.
+    pub address: SocketAddr,
+    /// The port of the metrics, where it is on.
+    pub metrics_address: Option<SocketAddr>,
+}
+
+/// Runs a node until `shutdown`, then drains it. `started` is told where the node listens, as soon as it serves.
+///
+/// # Errors
+/// Why the node could not start; see [`ServerError`].
+pub async fn run(
+    config: Config,
+    shutdown: impl Future<Output = ()>,
+    started: impl Into<Option<oneshot::Sender<Started>>>,
+) -> Result<(), ServerError> {
+    let node = Box::pin(Node::start(&config)).await?;
+    if let Some(started) = started.into()
+        && started.send(node.started).is_err()
+    {
+        tracing::debug!("nobody waits for the start");
+    }
+    shutdown.await;
+    node.drain(&config.timing).await
+}
+
+/// What the files of the configuration hold, read before anything is bound or opened.
+struct Credentials {
+    tls: TlsConfigs,
+    tokens: Option<Tokens>,
+    root: FileRootKey,
+}
+
+impl Credentials {
+    fn load(config: &Config, node: NodeId) -> Result<Self, ServerError> {
+        let tokens = config.tokens.as_ref().map(|tokens| Tokens::load(&tokens.file)).transpose()?;
+        let clients =
+            if tokens.is_some() { ClientCertificates::Optional } else { ClientCertificates::Required };
+        let tls = TlsConfigs::load(&config.tls, node, clients)?;
+        let root = FileRootKey::open(&config.root_key_file)?;
+        Ok(Self { tls, tokens, root })
+    }
+}
+
+/// A node that serves.
+struct Node {
+    started: Started,
+    consensus: Arc<Consensus>,
+    admission: Arc<Admission>,
+    health: HealthReporter,
+    /// Ends accepting, and the tasks in the background.
+    stop: CancellationToken,
+    /// Ends the connections.
+    finish: CancellationToken,
+    port: JoinHandle<()>,
+    background: Vec<JoinHandle<()>>,
+}
+
+impl Node {
+    async fn start(config: &Config) -> Result<Self, ServerError> {
+        let id = config.node_id;
+        let credentials = Credentials::load(config, id)?;
+        let listener = bind(config.listen).await?;
+        let metrics_listener = match config.metrics_listen {
+            Some(address) => Some(bind(address).await?),
+            None => None,
+        };
+        let started = Started {
+            address: local_address(&listener, config.listen)?,
+            metrics_address: metrics_listener.as_ref().and_then(|listener| listener.local_addr().ok()),
+        };
+        let metrics = Metrics::new().map_err(ServerError::Metrics)?;
+        metrics.make_global();
+
+        let Credentials { tls, tokens, root } = credentials;
+        let (root, data) = open_data(config, id, root).await?;
+        let peers = Arc::new(Peers::new(tls.client, metrics.peer_connect_failed.clone()));
+        let transport: Arc<dyn PeerTransport> = Arc::clone(&peers) as _;
+        let consensus = Consensus::start(ConsensusOptions {
+            node: id,
+            address: config.advertised(started.address),
+            engine: data.engine,
+            log: data.log,
+            folder: data.folder,
+            transport,
+            timing: timing(&config.timing),
+        })
+        .await?;
+
+        let keys = Arc::new(NodeKeys::new(
+            Arc::clone(&consensus),
+            Arc::new(root),
+            config.limits.customer_keys_cached_max,
+        ));
+        let forwarder: Arc<dyn Forwarder> = peers;
+        let room = Arc::new(Room::new(
+            id,
+            Arc::clone(&consensus),
+            Arc::clone(&keys),
+            forwarder,
+            config.limits.clone(),
+        ));
+        let (health, router) = assemble(&consensus, &room, config.reflection);
+        say_health(&health, ServingStatus::NotServing).await;
+        let admission = Arc::new(Admission::new(router, config.limits.clone(), tokens, Arc::clone(&metrics)));
+        let (stop, finish) = (CancellationToken::new(), CancellationToken::new());
+        let port =
+            Port::new(listener, tls.server, Arc::clone(&admission), Arc::clone(&metrics), &config.limits);
+        let port = tokio::spawn(port.serve(stop.clone(), finish.clone(), CLOSE_GRACE));
+
+        let mut background = vec![
+            tokio::spawn(metrics_endpoint::keep_up(Arc::clone(&metrics), stop.clone())),
+            tokio::spawn(follow_health(Arc::clone(&consensus), health.clone(), stop.clone())),
+            spawn_until(&stop, keys.follow_leadership()),
+        ];
+        if let Some(listener) = metrics_listener {
+            let refresh = refresh(&metrics, &consensus, &admission);
+            background.push(tokio::spawn(metrics_endpoint::serve(listener, metrics, refresh, stop.clone())));
+        }
+        Ok(Self { started, consensus, admission, health, stop, finish, port, background })
+    }
+
+    /// See the drawing at the top.
+    async fn drain(self, timing: &TimingConfig) -> Result<(), ServerError> {
+        tracing::info!("draining");
+        self.stop.cancel();
+        for task in self.background {
+            if let Err(error) = task.await {
+                tracing::error!(%error, "a task in the background broke off");
+            }
+        }
+        say_health(&self.health, ServingStatus::NotServing).await;
+        self.admission.drain();
+        if !self.admission.idle(timing.drain()).await {
+            let (calls, _) = self.admission.in_flight();
+            tracing::warn!(calls, limit = "timing.drain_ms", "calls are cut off by the drain");
+        }
+        self.consensus.shutdown().await;
+        self.finish.cancel();
+        self.port.await.map_err(|source| ServerError::BrokenOff { task: "port", source })?;
+        tracing::info!("stopped");
+        Ok(())
+    }
+}
+
+async fn bind(address: SocketAddr) -> Result<TcpListener, ServerError> {
+    TcpListener::bind(address).await.map_err(|source| {
+        if source.kind() == io::ErrorKind::AddrInUse {
+            ServerError::AddressInUse { address }
+        } else {
+            ServerError::Bind { address, source }
+        }
+    })
+}
+
+fn local_address(listener: &TcpListener, asked: SocketAddr) -> Result<SocketAddr, ServerError> {
+    listener.local_addr().map_err(|source| ServerError::Bind { address: asked, source })
+}
+
+async fn open_data(
+    config: &Config,
+    node: NodeId,
+    root: FileRootKey,
+) -> Result<(FileRootKey, Data), ServerError> {
+    let config = config.clone();
+    let opening = spawn_blocking(move || Data::open(&config, node, &root).map(|data| (root, data)));
+    opening.await.map_err(|source| ServerError::BrokenOff { task: "opening of its data", source })?
+}
+
+fn timing(config: &TimingConfig) -> Timing {
+    Timing {
+        heartbeat: Duration::from_millis(config.heartbeat_ms),
+        election_min: Duration::from_millis(config.election_min_ms),
+        election_max: Duration::from_millis(config.election_max_ms),
+        ..Timing::default()
+    }
+}
+
+/// All services behind the door.
+fn assemble(consensus: &Arc<Consensus>, room: &Arc<Room>, reflection: bool) -> (HealthReporter, Router) {
+    let (reporter, health) = health_reporter();
+    let peer = PeerEndpoint::server(Arc::clone(consensus), Arc::clone(room));
+    let mut router =
+        routes(Router::default(), room).with(ServiceId::Peer, peer).with(ServiceId::Health, health);
+    if reflection {
+        let builder = || {
+            tonic_reflection::server::Builder::configure()
+                .register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET)
+                .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+        };
+        match (builder().build_v1(), builder().build_v1alpha()) {
+            (Ok(newer), Ok(older)) => {
+                router = router.with(ServiceId::Reflection, newer).with(ServiceId::ReflectionAlpha, older);
+            }
+            (Err(error), _) | (_, Err(error)) => {
+                tracing::warn!(%error, "no reflection: the descriptors do not fit")
+            }
+        }
+    }
+    (reporter, router)
+}
+
+/// The services whose health is told, besides the node's as a whole.
+const TOLD: [ServiceId; 4] = [ServiceId::Profile, ServiceId::Consent, ServiceId::Catalog, ServiceId::Cluster];
+
+async fn say_health(health: &HealthReporter, status: ServingStatus) {
+    health.set_service_status("", status).await;
+    for service in TOLD {
+        health.set_service_status(service.name(), status).await;
+    }
+}
+
+/// SERVING from the moment at which the node is in a cluster and knows its shards.
+async fn follow_health(consensus: Arc<Consensus>, health: HealthReporter, stop: CancellationToken) {
+    let mut changed = consensus.directory_changed();
+    loop {
+        changed.mark_unchanged();
+        if consensus.directory().shape().is_some() {
+            say_health(&health, ServingStatus::Serving).await;
+            return;
+        }
+        match stop.run_until_cancelled(changed.changed()).await {
+            Some(Ok(())) => {}
+            Some(Err(_)) | None => return,
+        }
+    }
+}
+
+fn spawn_until(stop: &CancellationToken, work: impl Future<Output = ()> + Send + 'static) -> JoinHandle<()> {
+    let stop = stop.clone();
+    tokio::spawn(async move {
+        let _ended: Option<()> = stop.run_until_cancelled(work).await;
+    })
+}
+
+/// Brings the gauges up to date when the page is read.
+fn refresh(metrics: &Arc<Metrics>, consensus: &Arc<Consensus>, admission: &Arc<Admission>) -> Refresh {
+    let (metrics, consensus, admission) = (Arc::clone(metrics), Arc::clone(consensus), Arc::clone(admission));
+    Arc::new(move || {
+        let (clients, peers) = admission.in_flight();
+        metrics.client_calls.set(gauge_value(clients));
+        metrics.peer_calls.set(gauge_value(peers));
+        let groups = consensus.group_statuses();
+        let led = groups.iter().filter(|status| consensus.is_leader(status.group)).count();
+        metrics.raft_groups.set(gauge_value(groups.len()));
+        metrics.raft_groups_led.set(gauge_value(led));
+        metrics.set_disk_bytes(consensus.engine().disk_bytes());
+    })
+}
+
+fn gauge_value(number: usize) -> f64 {
+    f64::from(u32::try_from(number).unwrap_or(u32::MAX))
+}
+
+#[cfg(test)]
+#[path = "run_tests.rs"]
+mod tests;
