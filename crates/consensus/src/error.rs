@@ -10,7 +10,6 @@ use crate::transport::TransportError;
 
 /// What went wrong in consensus.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
 pub enum ConsensusError {
     /// Another node leads the group, or nobody is known to.
     #[error("this node does not lead the group")]

@@ -1,0 +1,159 @@
+//! BatchGetProfiles: the ids go to the leaders of their shards at the same time, one call per node, and the answers
+//! stand in the order of the ids. What fails for one id is said for that id.
+
+use std::collections::BTreeMap;
+
+use custodia_profile::{CustomerId, GroupId, NodeId, ShardId};
+use custodia_proto::v1::{self, batch_profile::Result as Item};
+use futures::future::join_all;
+use tokio::time::Instant;
+
+use super::{
+    catalogue_view::CatalogueView,
+    error::{LeaderHint, ServiceError},
+    forward::forward_message,
+    parse::{self, within_limit},
+    read::Question,
+    room::Room,
+    status::row_error,
+};
+use crate::identity::Caller;
+
+pub(super) const METHOD: &str = "/custodia.v1.ProfileService/BatchGetProfiles";
+
+/// A customer and its place among the ids.
+type Asked = (usize, ShardId, CustomerId);
+type Answered = Vec<(usize, Item)>;
+
+/// Answers a caller's batch.
+pub(super) async fn batch_get(
+    room: &Room,
+    caller: &Caller,
+    request: v1::BatchGetProfilesRequest,
+    deadline: Instant,
+) -> Result<v1::BatchGetProfilesResponse, ServiceError> {
+    within_limit("customer_ids", request.customer_ids.len(), room.limits().batch_ids_max)?;
+    let question = Question::parse(&request.purpose, request.read_mask.as_ref(), request.verdicts)?;
+    let view = room.view_for(&question, deadline).await?;
+    let (asked, mut answered) = sorted_out(room, &request)?;
+    let mut here = Vec::new();
+    let mut elsewhere: BTreeMap<NodeId, (LeaderHint, Vec<Asked>)> = BTreeMap::new();
+    for one in asked {
+        let group = GroupId::Shard(one.1);
+        if room.leads(group) {
+            here.push(one);
+        } else if let Some(leader) = room.leader_hint(group) {
+            elsewhere.entry(leader.node).or_insert_with(|| (leader, Vec::new())).1.push(one);
+        } else {
+            answered.push((one.0, failed(ServiceError::NotLeader { leader: None })));
+        }
+    }
+    let forwarded =
+        elsewhere.into_values().map(|(leader, asked)| ask(room, caller, &request, leader, asked, deadline));
+    let (local, remote) = futures::join!(local(room, here, &question, &view, deadline), join_all(forwarded));
+    answered.extend(local);
+    answered.extend(remote.into_iter().flatten());
+    Ok(in_order(&request, answered))
+}
+
+/// Answers the part of a batch that another node sent here; what this node does not lead is not passed on.
+pub(super) async fn batch_get_here(
+    room: &Room,
+    request: v1::BatchGetProfilesRequest,
+    deadline: Instant,
+) -> Result<v1::BatchGetProfilesResponse, ServiceError> {
+    within_limit("customer_ids", request.customer_ids.len(), room.limits().batch_ids_max)?;
+    let question = Question::parse(&request.purpose, request.read_mask.as_ref(), request.verdicts)?;
+    let view = room.view_for(&question, deadline).await?;
+    let (asked, mut answered) = sorted_out(room, &request)?;
+    answered.extend(local(room, asked, &question, &view, deadline).await);
+    Ok(in_order(&request, answered))
+}
+
+/// The ids that can be asked for, and what is said about the others.
+fn sorted_out(
+    room: &Room,
+    request: &v1::BatchGetProfilesRequest,
+) -> Result<(Vec<Asked>, Answered), ServiceError> {
+    let mut asked = Vec::with_capacity(request.customer_ids.len());
+    let mut answered = Vec::new();
+    for (at, text) in request.customer_ids.iter().enumerate() {
+        match parse::customer_id(text) {
+            Ok(customer) => asked.push((at, room.shard_of(customer)?, customer)),
+            Err(error) => answered.push((at, failed(error.named(&format!("customer_ids[{at}]"))))),
+        }
+    }
+    Ok((asked, answered))
+}
+
+fn failed(error: ServiceError) -> Item {
+    Item::Error(row_error(error))
+}
+
+/// Reads on this node: one barrier per shard, then all its customers.
+async fn local(
+    room: &Room,
+    asked: Vec<Asked>,
+    question: &Question,
+    view: &CatalogueView,
+    deadline: Instant,
+) -> Answered {
+    let mut by_shard: BTreeMap<ShardId, Vec<Asked>> = BTreeMap::new();
+    for one in asked {
+        by_shard.entry(one.1).or_default().push(one);
+    }
+    let shards = by_shard.into_iter().map(|(shard, asked)| async move {
+        // One barrier serves the whole shard: every id of the call was asked for before it.
+        if let Err(error) = room.read_barrier(GroupId::Shard(shard), deadline).await {
+            let row = row_error(error);
+            return asked.into_iter().map(|(at, _, _)| (at, Item::Error(row.clone()))).collect();
+        }
+        let mut answered = Vec::with_capacity(asked.len());
+        for (at, _, customer) in asked {
+            let profile = room.profile(shard, customer, question, view, deadline).await;
+            answered.push((at, profile.map_or_else(failed, Item::Profile)));
+        }
+        answered
+    });
+    let answered: Vec<Answered> = join_all(shards).await;
+    answered.into_iter().flatten().collect()
+}
+
+/// Asks the node that leads the shards of these customers.
+async fn ask(
+    room: &Room,
+    caller: &Caller,
+    request: &v1::BatchGetProfilesRequest,
+    leader: LeaderHint,
+    asked: Vec<Asked>,
+    deadline: Instant,
+) -> Answered {
+    let part = v1::BatchGetProfilesRequest {
+        customer_ids: asked.iter().map(|(_, _, customer)| customer.to_string()).collect(),
+        purpose: request.purpose.clone(),
+        read_mask: request.read_mask.clone(),
+        verdicts: request.verdicts,
+    };
+    let answer: Result<v1::BatchGetProfilesResponse, _> =
+        forward_message(room, &leader, caller, METHOD, &part, deadline).await;
+    match answer {
+        Ok(answer) => {
+            let missing = || failed(ServiceError::Internal { context: "a batch came back short" });
+            let mut items = answer.profiles.into_iter().map(|profile| profile.result);
+            asked.into_iter().map(|(at, _, _)| (at, items.next().flatten().unwrap_or_else(missing))).collect()
+        }
+        Err(error) => {
+            let row = row_error(error);
+            asked.into_iter().map(|(at, _, _)| (at, Item::Error(row.clone()))).collect()
+        }
+    }
+}
+
+fn in_order(request: &v1::BatchGetProfilesRequest, mut answered: Answered) -> v1::BatchGetProfilesResponse {
+    answered.sort_by_key(|(at, _)| *at);
+    let items = request.customer_ids.iter().zip(answered);
+    let profiles = items
+        .map(|(id, (_, item))| v1::BatchProfile { customer_id: id.clone(), result: Some(item) })
+        .collect();
+    v1::BatchGetProfilesResponse { profiles }
+}

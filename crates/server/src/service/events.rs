@@ -1,0 +1,157 @@
+//! AppendEvents and ListEvents on the leader.
+
+use std::collections::BTreeMap;
+
+use custodia_profile::{Catalogue, Observations, Permission, RefusalReason, StoredEvent, Verdict};
+use custodia_proto::v1;
+use custodia_store::{EventPlace, Key, KeyKind, KeyParts, KeyPrefix};
+use tokio::time::Instant;
+
+use super::{
+    catalogue_view::CatalogueView,
+    convert,
+    error::{FieldFault, ServiceError},
+    forward::{Call, Target},
+    opaque::{Listing, page_token, parse_page_token},
+    parse,
+    profiles::{count, knows, names_of, observations, remembered},
+    record::{Home, Loaded},
+    room::Room,
+    time::now,
+    write::{Change, Commit, State, Terms},
+};
+use crate::identity::Caller;
+
+/// Events of a page where the caller does not say.
+const PAGE_DEFAULT: usize = 50;
+/// The most events of a page.
+const PAGE_MAX: usize = 500;
+
+impl Call for v1::AppendEventsRequest {
+    type Answer = v1::AppendEventsResponse;
+    const METHOD: &'static str = "/custodia.v1.ProfileService/AppendEvents";
+
+    fn prepare(&mut self, room: &Room, _caller: &Caller) -> Result<Target, ServiceError> {
+        room.target_of(parse::customer_id(&self.customer_id)?)
+    }
+
+    async fn execute(
+        mut self,
+        room: &Room,
+        target: Target,
+        deadline: Instant,
+    ) -> Result<Self::Answer, ServiceError> {
+        let remembered = remembered(Self::METHOD, parse::request_id(&self.request_id)?, &mut self);
+        let append = parse::append_events(self)?;
+        let (shard, customer) = target.place()?;
+        let view = room.view_with(deadline, |view| knows(view, &append.collected)).await?;
+        let names = names_of(&append.collected);
+        let input = observations(append.collected, &view)?;
+        let terms = Terms { remembered, etag: None, commit: Commit::Yes };
+        let evaluate = |state: &State| appended(room, state, &input, &view.catalogue, &names.events);
+        Box::pin(room.change(Home { shard, customer }, terms, deadline, evaluate)).await
+    }
+}
+
+fn appended(
+    room: &Room,
+    state: &State,
+    input: &Observations,
+    catalogue: &Catalogue,
+    ids: &[String],
+) -> Result<Change<v1::AppendEventsResponse>, ServiceError> {
+    let record = state.record().ok_or(ServiceError::CustomerNotFound)?;
+    let ingested = custodia_profile::ingest(record, input, catalogue, state.now)?;
+    let events = room.unseen(state.home, ingested.events)?;
+    count(&[], &ingested.event_outcomes);
+    let outcomes = ids.iter().zip(&ingested.event_outcomes);
+    let answer = v1::AppendEventsResponse {
+        customer_id: state.home.customer.to_string(),
+        events: outcomes.map(|(id, outcome)| convert::event_outcome(id, *outcome)).collect(),
+    };
+    Ok(Change { record: None, ledger: Vec::new(), events, answer })
+}
+
+impl Call for v1::ListEventsRequest {
+    type Answer = v1::ListEventsResponse;
+    const METHOD: &'static str = "/custodia.v1.ProfileService/ListEvents";
+
+    fn prepare(&mut self, room: &Room, _caller: &Caller) -> Result<Target, ServiceError> {
+        room.target_of(parse::customer_id(&self.customer_id)?)
+    }
+
+    async fn execute(
+        self,
+        room: &Room,
+        target: Target,
+        deadline: Instant,
+    ) -> Result<Self::Answer, ServiceError> {
+        let purpose = parse::purpose(&self.purpose, "purpose")?;
+        let limit = page_size(self.page_size, PAGE_DEFAULT, PAGE_MAX)?;
+        let after = page_start(&self.page_token)?;
+        let (shard, customer) = target.place()?;
+        let home = Home { shard, customer };
+        let knows = |view: &CatalogueView| view.catalogue.purpose_by_id(purpose.as_str()).is_some();
+        let view = room.view_with(deadline, knows).await?;
+        let purpose = view.purpose(&purpose, "purpose")?;
+        room.read_barrier(target.group, deadline).await?;
+        let core = room.core(home)?.ok_or(ServiceError::CustomerNotFound)?;
+        let permission = Permission::for_purpose(purpose, &core.value, now());
+        page(room, home, &permission, &view.catalogue, (after, limit))
+    }
+}
+
+fn page_start(token: &str) -> Result<Option<EventPlace>, ServiceError> {
+    let Some(place) = parse_page_token(Listing::Events, token)? else { return Ok(None) };
+    let malformed = |_length| ServiceError::invalid("page_token", "is not a token of this list");
+    EventPlace::from_bytes(&place).map(Some).map_err(malformed)
+}
+
+/// The size of a page that the field `page_size` asks for.
+pub(super) fn page_size(asked: i32, default: usize, most: usize) -> Result<usize, ServiceError> {
+    match usize::try_from(asked) {
+        Ok(0) => Ok(default),
+        Ok(size) if size <= most => Ok(size),
+        Ok(_) => Err(ServiceError::field("page_size", FieldFault::TooMany(most))),
+        Err(_negative) => Err(ServiceError::invalid("page_size", "is negative")),
+    }
+}
+
+fn page(
+    room: &Room,
+    home: Home,
+    permission: &Permission,
+    catalogue: &Catalogue,
+    (after, limit): (Option<EventPlace>, usize),
+) -> Result<v1::ListEventsResponse, ServiceError> {
+    let prefix = KeyPrefix::customer(home.group(), KeyKind::Event, &home.customer);
+    let after = after.map(|place| Key::event(home.group(), &home.customer, &place));
+    let start = after.as_ref().map(AsRef::as_ref);
+    let mut found = room.consensus().engine().scan(prefix.as_bytes(), start, limit.saturating_add(1))?;
+    let more = found.len() > limit;
+    found.truncate(limit);
+    let next_page_token = match found.last() {
+        Some((key, _)) if more => page_token(Listing::Events, KeyParts::parse(key)?.suffix),
+        Some(_) | None => String::new(),
+    };
+    let mut events = Vec::with_capacity(found.len());
+    let mut withheld = BTreeMap::new();
+    for (key, value) in found {
+        let stored: Loaded<StoredEvent> = match room.open(home, &Key::parse(key)?, value) {
+            Ok(Some(stored)) => stored,
+            Ok(None) => continue,
+            Err(ServiceError::Unreadable) => {
+                *withheld.entry(RefusalReason::Unreadable).or_insert(0) += 1;
+                continue;
+            }
+            Err(error) => return Err(error),
+        };
+        match permission.for_event(&stored.value) {
+            Verdict::Permit { ground, .. } => {
+                events.push(convert::stored_event(&stored.value, ground, catalogue))
+            }
+            Verdict::Refuse(reason) => *withheld.entry(reason).or_insert(0) += 1,
+        }
+    }
+    Ok(v1::ListEventsResponse { events, next_page_token, withheld: convert::withheld_events(withheld) })
+}

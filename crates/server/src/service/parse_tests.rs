@@ -1,0 +1,177 @@
+//! What comes through the door, and what is said about what does not.
+
+use custodia_profile::limits::{EVENTS_MAX, OBSERVATIONS_MAX, PROPERTIES_MAX, TEXT_BYTES_MAX};
+use custodia_proto::v1::{self, value::Kind};
+use prost_types::Timestamp;
+
+use super::{
+    error::{FieldFault, ServiceError},
+    parse,
+};
+
+fn text(text: &str) -> Option<v1::Value> {
+    Some(v1::Value { kind: Some(Kind::Text(text.to_owned())) })
+}
+
+fn observation(attribute: &str, value: Option<v1::Value>) -> v1::Observation {
+    v1::Observation { attribute: attribute.to_owned(), value, observed_at: None }
+}
+
+fn event() -> v1::Event {
+    v1::Event {
+        event_id: "e-1".to_owned(),
+        name: "Order Completed".to_owned(),
+        occurred_at: Some(Timestamp { seconds: 1, nanos: 0 }),
+        ..v1::Event::default()
+    }
+}
+
+fn ingest() -> v1::IngestProfileRequest {
+    v1::IngestProfileRequest {
+        customer_id: "ignored here".to_owned(),
+        purpose: "service".to_owned(),
+        source: "crm".to_owned(),
+        observations: vec![observation("email", text("a@example.org"))],
+        events: vec![event()],
+        consents: vec![v1::ConsentGrant {
+            purpose: "marketing".to_owned(),
+            notice_version: "1".to_owned(),
+            method: v1::ConsentMethod::Explicit.into(),
+            ..v1::ConsentGrant::default()
+        }],
+        request_id: "0190163d-8694-739b-aea5-966c26f8ad91".to_owned(),
+        etag: "0000000000000007".to_owned(),
+        ..v1::IngestProfileRequest::default()
+    }
+}
+
+/// The path of the field at fault, and what is wrong with it.
+fn fault<T: std::fmt::Debug>(result: Result<T, ServiceError>) -> (String, FieldFault) {
+    match result {
+        Err(ServiceError::Field { field, fault }) => (field, fault),
+        other => panic!("expected a field at fault, got {other:?}"),
+    }
+}
+
+fn changed(change: impl FnOnce(&mut v1::IngestProfileRequest)) -> (String, FieldFault) {
+    let mut request = ingest();
+    change(&mut request);
+    fault(parse::ingest(request))
+}
+
+#[test]
+fn a_whole_ingest_comes_through() {
+    let parsed = parse::ingest(ingest()).expect("valid");
+    assert_eq!(parsed.etag.map(|etag| etag.as_u64()), Some(7));
+    assert_eq!(parsed.collected.purpose.as_str(), "service");
+    assert_eq!((parsed.collected.observations.len(), parsed.collected.grants.len()), (1, 1));
+    assert_eq!(parsed.collected.events[0].id.as_str(), "e-1");
+}
+
+#[test]
+fn a_missing_field_is_named() {
+    assert_eq!(changed(|request| request.purpose.clear()), ("purpose".to_owned(), FieldFault::Missing));
+    assert_eq!(changed(|request| request.source.clear()), ("source".to_owned(), FieldFault::Missing));
+    let (field, fault) = changed(|request| request.observations.push(observation("name", None)));
+    assert_eq!((field.as_str(), fault), ("observations[1].value", FieldFault::Missing));
+    let (field, fault) = changed(|request| request.events[0].occurred_at = None);
+    assert_eq!((field.as_str(), fault), ("events[0].occurred_at", FieldFault::Missing));
+    let (field, fault) = changed(|request| request.consents[0].method = 0);
+    assert_eq!((field.as_str(), fault), ("consents[0].method", FieldFault::Missing));
+    let (field, _) = changed(|request| request.consents[0].notice_version.clear());
+    assert_eq!(field, "consents[0].notice_version");
+}
+
+#[test]
+fn a_malformed_field_is_named_and_its_value_is_not_repeated() {
+    let secret = "Grüße von Ana";
+    type Change = fn(&mut v1::IngestProfileRequest, String);
+    let cases: [(&str, Change); 5] = [
+        ("purpose", |request, text| request.purpose = text),
+        ("source", |request, text| request.source = text),
+        ("etag", |request, text| request.etag = text),
+        ("observations[0].attribute", |request, text| request.observations[0].attribute = text),
+        ("observations[0].value", |request, text| {
+            request.observations[0].value = Some(v1::Value { kind: Some(Kind::Date(text)) });
+        }),
+    ];
+    for (field, change) in cases {
+        let mut request = ingest();
+        change(&mut request, secret.to_owned());
+        let error = parse::ingest(request).expect_err(field);
+        let status = tonic::Status::from(error);
+        assert_eq!(status.code(), tonic::Code::InvalidArgument, "{field}");
+        assert!(status.message().starts_with(field), "{}", status.message());
+        assert!(!status.message().contains("Ana"), "{}", status.message());
+    }
+}
+
+#[test]
+fn what_is_over_a_limit_is_refused_with_the_limit() {
+    let (field, fault) = changed(|request| {
+        request.observations = vec![observation("email", text("x")); OBSERVATIONS_MAX + 1];
+    });
+    assert_eq!((field.as_str(), fault), ("observations", FieldFault::TooMany(OBSERVATIONS_MAX)));
+    let (field, fault) = changed(|request| request.events = vec![event(); EVENTS_MAX + 1]);
+    assert_eq!((field.as_str(), fault), ("events", FieldFault::TooMany(EVENTS_MAX)));
+    let (field, fault) =
+        changed(|request| request.observations[0].value = text(&"x".repeat(TEXT_BYTES_MAX + 1)));
+    assert_eq!((field.as_str(), fault), ("observations[0].value", FieldFault::TooLong(TEXT_BYTES_MAX)));
+    let (field, fault) = changed(|request| {
+        let value = text("x").expect("a value");
+        request.events[0].properties =
+            (0..=PROPERTIES_MAX).map(|at| (at.to_string(), value.clone())).collect();
+    });
+    assert_eq!((field.as_str(), fault), ("events[0].properties", FieldFault::TooMany(PROPERTIES_MAX)));
+}
+
+#[test]
+fn a_member_that_no_enum_has_is_refused() {
+    for number in [-1, 4, 255, 256, i32::MAX] {
+        assert_eq!(changed(|request| request.party = number).0, "party", "{number}");
+    }
+    assert_eq!(changed(|request| request.lawful_basis = 7).0, "lawful_basis");
+}
+
+#[test]
+fn numbers_that_are_not_finite_and_control_characters_are_refused() {
+    for kind in [Kind::Decimal(f64::NAN), Kind::Decimal(f64::INFINITY), Kind::Text("a\u{0}b".to_owned())] {
+        let (field, _) =
+            changed(|request| request.observations[0].value = Some(v1::Value { kind: Some(kind) }));
+        assert_eq!(field, "observations[0].value");
+    }
+}
+
+#[test]
+fn a_property_is_not_named_because_its_name_is_the_callers_text() {
+    let (field, _) = changed(|request| {
+        request.events[0].properties.insert("Ana Popescu".to_owned(), v1::Value { kind: None });
+    });
+    assert_eq!(field, "events[0].properties");
+}
+
+#[test]
+fn a_malformed_customer_id_is_refused() {
+    assert_eq!(fault(parse::request_id("7")).0, "request_id");
+    assert_eq!(fault(parse::customer_id("")), ("customer_id".to_owned(), FieldFault::Missing));
+    for wrong in [
+        "cust_",
+        "cust_01h455vb4pex5vsknk084sn02",
+        "user_01h455vb4pex5vsknk084sn02q",
+        "cust_ü1h455vb4pex5vsknk084sn0q",
+    ] {
+        assert_eq!(fault(parse::customer_id(wrong)).0, "customer_id", "{wrong}");
+    }
+}
+
+#[test]
+fn a_decision_is_given_or_refused() {
+    let mut request = v1::RecordConsentRequest { purpose: "marketing".to_owned(), ..Default::default() };
+    assert_eq!(fault(parse::record_consent(&request)), ("status".to_owned(), FieldFault::Missing));
+    for status in [v1::ConsentStatus::Withdrawn, v1::ConsentStatus::Expired] {
+        request.status = status.into();
+        assert_eq!(fault(parse::record_consent(&request)).0, "status");
+    }
+    request.status = v1::ConsentStatus::Refused.into();
+    parse::record_consent(&request).expect("a refusal needs nothing else");
+}

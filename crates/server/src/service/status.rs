@@ -1,0 +1,325 @@
+//! The one place that says how a [`ServiceError`] looks on the wire: gRPC code, `google.rpc.ErrorInfo` with a
+//! reason that programs can rely on, `BadRequest` naming the field, `RetryInfo` where trying again helps, and the
+//! metadata `custodia-leader: <node id>@<address>` where another node should be asked.
+//!
+//! Must always hold: the mapping is total without a wildcard arm, so a new variant does not compile before its
+//! code is chosen.
+
+use std::{collections::HashMap, time::Duration};
+
+use custodia_consensus::ConsensusError;
+use custodia_proto::v1;
+use custodia_store::StoreError;
+use tonic::{Code, Status, metadata::MetadataMap};
+use tonic_types::{ErrorDetails, StatusExt as _};
+
+use super::error::{FieldFault, LeaderHint, ServiceError};
+use crate::keys::KeysError;
+
+/// `google.rpc.ErrorInfo.domain` of every error.
+pub(super) const ERROR_DOMAIN: &str = "custodia";
+
+/// The response metadata that names the leader of the shard that a call was about.
+pub(super) const LEADER_METADATA: &str = "custodia-leader";
+
+/// The key in `google.rpc.ErrorInfo.metadata` that says the same, so that it survives the hop between nodes.
+pub(super) const LEADER_DETAIL: &str = "leader";
+
+/// How long a caller should wait before it asks again, where no leader is known: half of an election.
+const RETRY_AFTER_NO_LEADER: Duration = Duration::from_millis(300);
+/// Where the leader is known: it can be asked at once.
+const RETRY_AFTER_OTHER_LEADER: Duration = Duration::from_millis(1);
+/// Where a queue was full.
+const RETRY_AFTER_BUSY: Duration = Duration::from_millis(100);
+
+/// The wire form of one condition.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Class {
+    code: Code,
+    reason: &'static str,
+    retry_after: Option<Duration>,
+}
+
+const fn final_of(code: Code, reason: &'static str) -> Class {
+    Class { code, reason, retry_after: None }
+}
+
+const fn passing(code: Code, reason: &'static str, retry_after: Duration) -> Class {
+    Class { code, reason, retry_after: Some(retry_after) }
+}
+
+const fn class_of_fault(fault: &FieldFault) -> Class {
+    let reason = match fault {
+        FieldFault::Missing => "FIELD_REQUIRED",
+        FieldFault::Invalid(_) => "FIELD_INVALID",
+        FieldFault::TooMany(_) | FieldFault::TooLong(_) => "LIMIT_EXCEEDED",
+        FieldFault::PurposeUnknown => "PURPOSE_UNKNOWN",
+        FieldFault::PurposeDeprecated => "PURPOSE_DEPRECATED",
+        FieldFault::AttributeUnknown => "ATTRIBUTE_UNKNOWN",
+        FieldFault::NoticeUnknown => "NOTICE_UNKNOWN",
+        FieldFault::BasisNotAllowed => "BASIS_NOT_ALLOWED",
+        FieldFault::RequestIdReused => "REQUEST_ID_REUSED",
+    };
+    final_of(Code::InvalidArgument, reason)
+}
+
+fn class_of(error: &ServiceError) -> Class {
+    match error {
+        ServiceError::Field { fault, .. } => class_of_fault(fault),
+        ServiceError::ObjectionStands => final_of(Code::FailedPrecondition, "OBJECTION_STANDS"),
+        ServiceError::CustomerNotFound => final_of(Code::NotFound, "CUSTOMER_NOT_FOUND"),
+        ServiceError::EntryNotFound { .. } => final_of(Code::NotFound, "ENTRY_NOT_FOUND"),
+        ServiceError::EntryExists { .. } => final_of(Code::AlreadyExists, "ENTRY_EXISTS"),
+        ServiceError::CatalogueFull { .. } => final_of(Code::ResourceExhausted, "CATALOGUE_FULL"),
+        ServiceError::EtagStale => final_of(Code::Aborted, "ETAG_STALE"),
+        ServiceError::MethodUnknown => final_of(Code::Unimplemented, "METHOD_UNKNOWN"),
+        ServiceError::NotLeader { leader: Some(_) } => {
+            passing(Code::Unavailable, "NOT_LEADER", RETRY_AFTER_OTHER_LEADER)
+        }
+        ServiceError::NotLeader { leader: None } => {
+            passing(Code::Unavailable, "NO_LEADER", RETRY_AFTER_NO_LEADER)
+        }
+        ServiceError::LeaderUnreachable { .. } => {
+            passing(Code::Unavailable, "LEADER_UNREACHABLE", RETRY_AFTER_NO_LEADER)
+        }
+        ServiceError::CustomerBusy => passing(Code::ResourceExhausted, "CUSTOMER_BUSY", RETRY_AFTER_BUSY),
+        ServiceError::Contended { .. } => passing(Code::Aborted, "CONTENDED", RETRY_AFTER_BUSY),
+        ServiceError::DeadlinePassed => final_of(Code::DeadlineExceeded, "DEADLINE_PASSED"),
+        ServiceError::OutcomeUnknown => final_of(Code::DeadlineExceeded, "OUTCOME_UNKNOWN"),
+        ServiceError::LeadershipLost => passing(Code::Unavailable, "OUTCOME_UNKNOWN", RETRY_AFTER_NO_LEADER),
+        ServiceError::Unreadable => final_of(Code::DataLoss, "RECORD_UNREADABLE"),
+        ServiceError::Internal { .. } => final_of(Code::Internal, "INTERNAL"),
+        ServiceError::Consensus(error) => class_of_consensus(error),
+        ServiceError::Keys(error) => class_of_keys(error),
+        ServiceError::Forwarded(status) => final_of(status.code(), "FORWARDED"),
+    }
+}
+
+/// The wire form of a consensus failure. The shard is not named: the caller cannot act on it.
+fn class_of_consensus(error: &ConsensusError) -> Class {
+    match error {
+        ConsensusError::NotLeader { .. } | ConsensusError::NoReplica { .. } => {
+            passing(Code::Unavailable, "NOT_LEADER", RETRY_AFTER_NO_LEADER)
+        }
+        ConsensusError::NoQuorum => passing(Code::Unavailable, "NO_QUORUM", RETRY_AFTER_NO_LEADER),
+        ConsensusError::Timeout => final_of(Code::DeadlineExceeded, "OUTCOME_UNKNOWN"),
+        ConsensusError::Overloaded { .. } => passing(Code::ResourceExhausted, "OVERLOADED", RETRY_AFTER_BUSY),
+        ConsensusError::TooLarge { .. } => final_of(Code::ResourceExhausted, "LIMIT_EXCEEDED"),
+        ConsensusError::NotInitialised => final_of(Code::FailedPrecondition, "NOT_INITIALISED"),
+        ConsensusError::AlreadyInitialised { .. } => final_of(Code::AlreadyExists, "ALREADY_INITIALISED"),
+        ConsensusError::OtherShape => final_of(Code::AlreadyExists, "OTHER_SHAPE"),
+        ConsensusError::InvalidShape { .. } => final_of(Code::InvalidArgument, "INVALID_SHAPE"),
+        ConsensusError::Stopped => passing(Code::Unavailable, "NODE_STOPPING", RETRY_AFTER_NO_LEADER),
+        ConsensusError::Store(StoreError::DiskFull) => final_of(Code::ResourceExhausted, "DISK_FULL"),
+        ConsensusError::Store(_) => final_of(Code::Internal, "STORAGE_FAILED"),
+        ConsensusError::Peer { .. } => passing(Code::Unavailable, "NODE_UNREACHABLE", RETRY_AFTER_NO_LEADER),
+        ConsensusError::Refused { .. } => final_of(Code::FailedPrecondition, "NODE_REFUSED"),
+        ConsensusError::ForeignKey { .. }
+        | ConsensusError::Replica { .. }
+        | ConsensusError::Malformed { .. } => final_of(Code::Internal, "INTERNAL"),
+    }
+}
+
+/// The wire form of a failure of the keys. What is wrong with one customer's keys has become another error before.
+const fn class_of_keys(error: &KeysError) -> Class {
+    match error {
+        KeysError::Seal(_) => final_of(Code::FailedPrecondition, "ROOT_KEY_UNUSABLE"),
+        KeysError::Store(_) => final_of(Code::Internal, "STORAGE_FAILED"),
+        KeysError::Consensus(_) => passing(Code::Unavailable, "NO_QUORUM", RETRY_AFTER_NO_LEADER),
+        KeysError::ShardKeyMissing { .. }
+        | KeysError::BucketKeyMissing { .. }
+        | KeysError::CustomerKeyMissing { .. }
+        | KeysError::EpochGone { .. }
+        | KeysError::Malformed { .. } => final_of(Code::DataLoss, "KEY_UNREADABLE"),
+        KeysError::Destroyed | KeysError::NoCustomer => final_of(Code::NotFound, "CUSTOMER_NOT_FOUND"),
+        KeysError::Contended { .. } => passing(Code::Aborted, "CONTENDED", RETRY_AFTER_BUSY),
+        KeysError::Exhausted { .. } => final_of(Code::Internal, "INTERNAL"),
+    }
+}
+
+impl From<ServiceError> for Status {
+    fn from(error: ServiceError) -> Self {
+        if let ServiceError::Forwarded(status) = error {
+            return *status;
+        }
+        let class = class_of(&error);
+        log(&error, class);
+        let mut details = ErrorDetails::new();
+        let leader = leader_of(&error);
+        let facts = leader.map(|leader| (LEADER_DETAIL.to_owned(), leader_text(leader)));
+        details.set_error_info(class.reason, ERROR_DOMAIN, facts.into_iter().collect::<HashMap<_, _>>());
+        if let Some(field) = field_of(&error) {
+            details.add_bad_request_violation(field, problem_of(&error));
+        }
+        if let Some(delay) = class.retry_after {
+            details.set_retry_info(Some(delay));
+        }
+        let mut metadata = MetadataMap::new();
+        if let Some(leader) = leader {
+            name_leader(&mut metadata, leader);
+        }
+        Self::with_error_details_and_metadata(class.code, error.to_string(), details, metadata)
+    }
+}
+
+/// The same in small, for one item of a stream or a batch.
+pub(super) fn row_error(error: ServiceError) -> v1::RowError {
+    if let ServiceError::Forwarded(status) = error {
+        return row_of_status(&status);
+    }
+    let class = class_of(&error);
+    log(&error, class);
+    v1::RowError {
+        code: class.code.into(),
+        reason: class.reason.to_owned(),
+        message: error.to_string(),
+        field: field_of(&error).unwrap_or_default().to_owned(),
+    }
+}
+
+fn row_of_status(status: &Status) -> v1::RowError {
+    let details = status.get_error_details();
+    let field = details.bad_request().and_then(|bad| bad.field_violations.first());
+    v1::RowError {
+        code: status.code().into(),
+        reason: details.error_info().map(|info| info.reason.clone()).unwrap_or_default(),
+        message: status.message().to_owned(),
+        field: field.map(|violation| violation.field.clone()).unwrap_or_default(),
+    }
+}
+
+/// Names the leader of a call's shard in the metadata of its answer.
+pub(super) fn name_leader(metadata: &mut MetadataMap, leader: &LeaderHint) {
+    if let Ok(value) = leader_text(leader).parse() {
+        metadata.insert(LEADER_METADATA, value);
+    }
+}
+
+fn leader_text(leader: &LeaderHint) -> String {
+    format!("{}@{}", leader.node, leader.address)
+}
+
+/// Reads what [`name_leader`] wrote.
+pub(super) fn parse_leader(text: &str) -> Option<LeaderHint> {
+    let (node, address) = text.split_once('@')?;
+    Some(LeaderHint { node: node.parse().ok()?, address: address.to_owned() })
+}
+
+fn leader_of(error: &ServiceError) -> Option<&LeaderHint> {
+    if let ServiceError::NotLeader { leader } = error { leader.as_ref() } else { None }
+}
+
+fn field_of(error: &ServiceError) -> Option<&str> {
+    match error {
+        ServiceError::Field { field, .. } => Some(field),
+        ServiceError::EtagStale => Some("etag"),
+        ServiceError::ObjectionStands
+        | ServiceError::CustomerNotFound
+        | ServiceError::EntryNotFound { .. }
+        | ServiceError::EntryExists { .. }
+        | ServiceError::CatalogueFull { .. }
+        | ServiceError::MethodUnknown
+        | ServiceError::NotLeader { .. }
+        | ServiceError::LeaderUnreachable { .. }
+        | ServiceError::CustomerBusy
+        | ServiceError::Contended { .. }
+        | ServiceError::DeadlinePassed
+        | ServiceError::OutcomeUnknown
+        | ServiceError::LeadershipLost
+        | ServiceError::Unreadable
+        | ServiceError::Internal { .. }
+        | ServiceError::Consensus(_)
+        | ServiceError::Keys(_)
+        | ServiceError::Forwarded(_) => None,
+    }
+}
+
+fn problem_of(error: &ServiceError) -> String {
+    if let ServiceError::Field { fault, .. } = error { fault.to_string() } else { error.to_string() }
+}
+
+/// An error is logged where it is handled: here it leaves the node. What a caller did wrong is counted, not logged.
+fn log(error: &ServiceError, class: Class) {
+    metrics::counter!("custodia_call_errors_total", "reason" => class.reason).increment(1);
+    if let ServiceError::Internal { context } = error {
+        tracing::error!(context, "a call met a broken invariant");
+    } else if let ServiceError::Keys(cause) = error {
+        tracing::error!(error = %Chain(cause), reason = class.reason, "a call failed for want of a key");
+    } else if let ServiceError::Consensus(cause) = error
+        && class.code == Code::Internal
+    {
+        tracing::error!(error = %Chain(cause), "a call failed in consensus");
+    }
+}
+
+/// An error and its causes in one line.
+struct Chain<'a>(&'a dyn std::error::Error);
+
+impl std::fmt::Display for Chain<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}", self.0)?;
+        let mut cause = self.0.source();
+        while let Some(error) = cause {
+            write!(f, ": {error}")?;
+            cause = error.source();
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use custodia_profile::NodeId;
+
+    use super::*;
+
+    fn hint() -> LeaderHint {
+        LeaderHint { node: NodeId::new(3).expect("a node"), address: "h3:7".to_owned() }
+    }
+
+    fn reason(status: &Status) -> String {
+        status.get_details_error_info().expect("every error has its reason").reason
+    }
+
+    #[test]
+    fn a_field_at_fault_is_named_with_its_path() {
+        let error = ServiceError::missing("value").within("observations[2]");
+        let status = Status::from(error);
+        assert_eq!((status.code(), reason(&status).as_str()), (Code::InvalidArgument, "FIELD_REQUIRED"));
+        let bad = status.get_details_bad_request().expect("a field");
+        assert_eq!(bad.field_violations[0].field, "observations[2].value");
+        assert_eq!(status.message(), "observations[2].value: is required");
+    }
+
+    #[test]
+    fn a_node_that_does_not_lead_names_the_one_that_does() {
+        let status = Status::from(ServiceError::NotLeader { leader: Some(hint()) });
+        assert_eq!(status.code(), Code::Unavailable);
+        assert_eq!(status.metadata().get(LEADER_METADATA).expect("a hint"), "3@h3:7");
+        assert!(status.get_details_retry_info().expect("when to retry").retry_delay.is_some());
+        assert_eq!(parse_leader("3@h3:7"), Some(hint()));
+    }
+
+    #[test]
+    fn an_unknown_outcome_names_no_leader_so_that_nobody_takes_it_for_unsent() {
+        for error in [ServiceError::OutcomeUnknown, ServiceError::LeaderUnreachable { leader: hint() }] {
+            assert!(Status::from(error).metadata().get(LEADER_METADATA).is_none());
+        }
+    }
+
+    #[test]
+    fn a_row_carries_the_same_facts_as_a_call() {
+        let row = row_error(ServiceError::field("purpose", FieldFault::PurposeUnknown));
+        let status = Status::from(ServiceError::field("purpose", FieldFault::PurposeUnknown));
+        let forwarded = row_error(ServiceError::Forwarded(Box::new(status)));
+        assert_eq!(row, forwarded);
+        assert_eq!((row.code, row.reason.as_str(), row.field.as_str()), (3, "PURPOSE_UNKNOWN", "purpose"));
+    }
+
+    #[test]
+    fn a_stale_etag_is_aborted_and_an_unreadable_record_is_data_loss() {
+        assert_eq!(Status::from(ServiceError::EtagStale).code(), Code::Aborted);
+        assert_eq!(Status::from(ServiceError::Unreadable).code(), Code::DataLoss);
+        assert_eq!(Status::from(ServiceError::CustomerNotFound).code(), Code::NotFound);
+    }
+}
