@@ -5,6 +5,7 @@ use std::{fs, os::unix::fs::PermissionsExt as _, path::Path};
 use bytes::Bytes;
 use custodia_consensus::{Peer, TransportError};
 use custodia_profile::{GroupId, KeyEpoch, ShardId};
+use custodia_proto::v1::{InitClusterRequest, NodeEndpoint, cluster_service_client::ClusterServiceClient};
 use custodia_seal::{ClusterId, RootKeyId, ShardKey, ShardPlace, SystemRandom, WrappedKeys};
 use custodia_store::{Batch, DataFolder, EngineKind, Key, ValueHeader, open_engine};
 use futures::{StreamExt as _, stream};
@@ -14,7 +15,9 @@ use tokio::{
     time::{Instant, timeout},
 };
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity as PemIdentity};
-use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
+use tonic_health::pb::{
+    HealthCheckRequest, health_check_response::ServingStatus as HealthStatus, health_client::HealthClient,
+};
 
 use super::*;
 use crate::test_authority::Authority;
@@ -106,6 +109,21 @@ impl Sandbox {
     }
 }
 
+const MINIMAL: &str = "node_id = 1\nlisten = \"127.0.0.1:0\"\ndata_dir = \"d\"\nroot_key_file = \"r\"\n\
+                       [tls]\nca = \"a\"\ncertificate = \"c\"\nkey = \"k\"";
+
+async fn wait_until_serving(channel: &Channel) {
+    let mut health = HealthClient::new(channel.clone());
+    let serving = timeout(PATIENCE, async {
+        while health.check(HealthCheckRequest::default()).await.expect("an answer").into_inner().status()
+            != HealthStatus::Serving
+        {
+            tokio::task::yield_now().await;
+        }
+    });
+    serving.await.expect("serves in time");
+}
+
 fn peer(node: u32, running: &Running) -> Peer {
     Peer { node: NodeId::new(node).expect("a node"), address: running.started.address.to_string() }
 }
@@ -117,10 +135,7 @@ async fn a_fresh_node_answers_health_and_metrics_and_drains() {
     let channel = sandbox.channel(&node, "spiffe://custodia/operator/admin").await;
     let health =
         HealthClient::new(channel.clone()).check(HealthCheckRequest::default()).await.expect("an answer");
-    assert_eq!(
-        health.into_inner().status(),
-        tonic_health::pb::health_check_response::ServingStatus::NotServing
-    );
+    assert_eq!(health.into_inner().status(), HealthStatus::NotServing);
 
     let mut page = TcpStream::connect(node.started.metrics_address.expect("a port")).await.expect("connects");
     page.write_all(b"GET /metrics HTTP/1.1\r\nhost: x\r\n\r\n").await.expect("sent");
@@ -141,6 +156,36 @@ async fn a_node_comes_back_on_its_own_folder() {
     for _ in 0..2 {
         sandbox.start(sandbox.config(1, "")).await.stop().await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_serves_once_it_is_in_a_cluster_and_again_after_a_restart() {
+    let sandbox = Sandbox::new();
+    let fast = "\n[timing]\nheartbeat_ms = 40\nelection_min_ms = 150\nelection_max_ms = 300";
+    let mut config = sandbox.config(1, "");
+    config.timing = Config::parse(&format!("{MINIMAL}{fast}"), Path::new("")).expect("valid").timing;
+    let node = sandbox.start(config.clone()).await;
+    let channel = sandbox.channel(&node, "spiffe://custodia/operator/admin").await;
+    let address = node.started.address;
+    let request = InitClusterRequest {
+        nodes: vec![NodeEndpoint { node_id: 1, address: address.to_string() }],
+        shards: 4,
+        replicas: 1,
+    };
+    let status =
+        ClusterServiceClient::new(channel.clone()).init_cluster(request).await.expect("made").into_inner();
+    assert!(!status.cluster_id.is_empty());
+    wait_until_serving(&channel).await;
+    let mut watch =
+        HealthClient::new(channel).watch(HealthCheckRequest::default()).await.expect("a stream").into_inner();
+    assert_eq!(watch.message().await.expect("an answer").expect("one").status(), HealthStatus::Serving);
+    node.stop().await;
+    assert_eq!(watch.message().await.expect("an answer").expect("one").status(), HealthStatus::NotServing);
+
+    config.listen = address;
+    let node = sandbox.start(config).await;
+    wait_until_serving(&sandbox.channel(&node, "spiffe://custodia/agent/desk").await).await;
+    node.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
