@@ -42,9 +42,15 @@ impl Keyring {
         wrapped: &WrappedKey,
         root: &dyn RootKey,
     ) -> Result<Arc<ShardKey>, SealError> {
-        let key = Arc::new(ShardKey::unwrap(wrapped, root, &self.place)?);
+        Ok(self.keep_shard_key(ShardKey::unwrap(wrapped, root, &self.place)?))
+    }
+
+    /// Keeps a shard key that the caller unwrapped at this ring's place. For callers that must not hold the ring
+    /// while a key service is asked.
+    pub fn keep_shard_key(&mut self, key: ShardKey) -> Arc<ShardKey> {
+        let key = Arc::new(key);
         self.shard_keys.insert(key.epoch().as_u32(), Arc::clone(&key));
-        Ok(key)
+        key
     }
 
     /// Unwraps a bucket key with the shard key of the epoch that its header names, and keeps it.

@@ -43,11 +43,18 @@ impl FromStr for RootKeyId {
 /// A provider of root keys. It may hold several, so that shard keys wrapped under an older one stay readable
 /// until they are wrapped anew.
 ///
-/// The calls may block (a key service is asked over the network): keep them off the threads of a runtime. They
-/// are rare, one per shard key when a node starts to lead a shard and one per turn.
+/// The calls are rare, one per shard key when a node begins to lead a shard and one per turn, and made on the
+/// threads of the runtime: a provider that asks over the network must bound its time.
 pub trait RootKey: Send + Sync + fmt::Debug {
     /// The root key that new shard keys are wrapped with.
     fn current(&self) -> RootKeyId;
+
+    /// Takes up what the operator changed: keys added, another one made current. When that fails, the keys known
+    /// before stay in use.
+    ///
+    /// # Errors
+    /// Why the keys could not be read.
+    fn reload(&self) -> Result<(), SealError>;
 
     /// Seals `key` with root key `id`, bound to `aad`.
     ///

@@ -110,16 +110,6 @@ impl FileRootKey {
         Ok(Self { path: path.to_owned(), keys: RwLock::new(Arc::new(keys)) })
     }
 
-    /// Reads the file again. When it is not usable, the keys read before stay in use.
-    ///
-    /// # Errors
-    /// As [`Self::open`].
-    pub fn reload(&self) -> Result<(), SealError> {
-        let keys = Keys::read(&self.path)?;
-        *self.keys.write() = Arc::new(keys);
-        Ok(())
-    }
-
     /// The ids of all keys in the file, in its order.
     #[must_use]
     pub fn ids(&self) -> Vec<RootKeyId> {
@@ -171,6 +161,12 @@ impl FileRootKey {
 impl RootKey for FileRootKey {
     fn current(&self) -> RootKeyId {
         self.keys().current.clone()
+    }
+
+    fn reload(&self) -> Result<(), SealError> {
+        let keys = Keys::read(&self.path)?;
+        *self.keys.write() = Arc::new(keys);
+        Ok(())
     }
 
     fn wrap(

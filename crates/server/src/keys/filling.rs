@@ -1,0 +1,138 @@
+//! The bucket that takes new customers, and how it and the shard's first key come to be.
+//!
+//! ```text
+//! nothing known ── scan ──▶ newest bucket, its customers counted ── 4,096 ──▶ next bucket: propose, take the first place
+//!                      └──▶ no bucket: propose shard key epoch 1 (if absent), then bucket 0
+//! ```
+//!
+//! Two leaders, an old one that does not know it yet and a new one, can't both make a key: the entry must be absent.
+//! The loser reads what the winner made.
+
+use std::time::Instant;
+
+use bytes::Bytes;
+use custodia_consensus::{Command, Outcome};
+use custodia_profile::KeyEpoch;
+use custodia_seal::{BucketId, BucketKey, ShardKey, WrappedKeys};
+use custodia_store::{Key, KeyKind, KeyPrefix};
+
+use super::entry::{self, KeyEntry};
+use super::shard_keys::{SCAN_PAGE, TRIES_MAX};
+use super::{KeysError, ShardKeys};
+
+/// How many customers' keys go into a bucket before the next one is begun. About: what was proposed in vain counts.
+pub(super) const BUCKET_CUSTOMERS: usize = 4_096;
+
+/// The bucket that takes new customers.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Filling {
+    bucket: BucketId,
+    customers: usize,
+}
+
+impl ShardKeys {
+    /// A bucket with room for one more customer.
+    pub(super) async fn take_place(&self, deadline: Instant) -> Result<BucketId, KeysError> {
+        // Held over the proposal of a new bucket: those who come meanwhile need that bucket as well.
+        let mut filling = self.filling.lock().await;
+        let current = match *filling {
+            Some(current) => Some(current),
+            None => self.newest_bucket()?,
+        };
+        let mut taken = match current {
+            Some(current) if current.customers < BUCKET_CUSTOMERS => current,
+            Some(full) => {
+                let next = full.bucket.next().ok_or(KeysError::Exhausted { what: "buckets" })?;
+                self.make_bucket(next, deadline).await?
+            }
+            None => self.make_bucket(BucketId::FIRST, deadline).await?,
+        };
+        taken.customers += 1;
+        *filling = Some(taken);
+        Ok(taken.bucket)
+    }
+
+    /// The newest bucket, its customers counted.
+    pub(super) fn newest_bucket(&self) -> Result<Option<Filling>, KeysError> {
+        let Some(bucket) = self.buckets()?.pop() else { return Ok(None) };
+        let prefix = KeyPrefix::bucket_customers(self.group(), bucket.get());
+        let mut customers = 0;
+        let mut after: Option<Bytes> = None;
+        loop {
+            let page = self.engine().scan(prefix.as_bytes(), after.as_deref(), SCAN_PAGE)?;
+            customers += page.len();
+            match page.into_iter().next_back() {
+                Some((last, _)) => after = Some(last),
+                None => return Ok(Some(Filling { bucket, customers })),
+            }
+        }
+    }
+
+    /// All buckets, oldest first.
+    pub(super) fn buckets(&self) -> Result<Vec<BucketId>, KeysError> {
+        let mut buckets = Vec::new();
+        let mut after: Option<Bytes> = None;
+        loop {
+            let page = self.bucket_page(after.as_ref())?;
+            let Some(last) = page.last() else { return Ok(buckets) };
+            after = Some(last.key().as_bytes().clone());
+            for entry in &page {
+                buckets.push(bucket_of(entry)?);
+            }
+        }
+    }
+
+    pub(super) fn bucket_page(&self, after: Option<&Bytes>) -> Result<Vec<KeyEntry>, KeysError> {
+        let prefix = KeyPrefix::kind(self.group(), KeyKind::BucketKey);
+        let page = self.engine().scan(prefix.as_bytes(), after.map(AsRef::as_ref), SCAN_PAGE)?;
+        page.into_iter().map(|(key, value)| KeyEntry::decode(Key::parse(key)?, &value)).collect()
+    }
+
+    async fn make_bucket(&self, bucket: BucketId, deadline: Instant) -> Result<Filling, KeysError> {
+        let random = &*self.parts.random;
+        let entry_key = Key::bucket_key(self.group(), bucket.get());
+        for _ in 0..TRIES_MAX {
+            if KeyEntry::read(self.engine(), entry_key.clone())?.is_some() {
+                return self.newest_bucket()?.ok_or(KeysError::BucketKeyMissing { bucket });
+            }
+            if self.shard_entries()?.is_empty() {
+                self.make_first_shard_key(deadline).await?;
+                continue;
+            }
+            let (shard_key, mut conditions) = self.newest_shard_key()?;
+            conditions.push(entry::absent(&entry_key));
+            let key = BucketKey::generate(KeyEpoch::FIRST, random)?;
+            let wrapped = shard_key.wrap_child(&key, &self.parts.place.bucket(bucket), random)?;
+            let write = entry::create(&entry_key, bucket.get(), &WrappedKeys::new(vec![wrapped])?)?;
+            let command = Command { conditions, writes: vec![write] };
+            match self.parts.proposer.propose(self.group(), command, deadline).await? {
+                Outcome::Applied { .. } => return Ok(Filling { bucket, customers: 0 }),
+                Outcome::Conflict { .. } => {}
+            }
+        }
+        Err(KeysError::Contended { tries: TRIES_MAX })
+    }
+
+    /// Makes the shard's first key, unless another leader was first.
+    async fn make_first_shard_key(&self, deadline: Instant) -> Result<(), KeysError> {
+        let random = &*self.parts.random;
+        let key = ShardKey::generate(KeyEpoch::FIRST, random)?;
+        let wrapped = key.wrap(&*self.parts.root, &self.parts.place, random)?;
+        let entry_key = Key::shard_key(self.group(), KeyEpoch::FIRST);
+        let write = entry::create(&entry_key, 0, &WrappedKeys::new(vec![wrapped])?)?;
+        let command = Command { conditions: vec![entry::absent(&entry_key)], writes: vec![write] };
+        match self.parts.proposer.propose(self.group(), command, deadline).await? {
+            Outcome::Applied { .. } | Outcome::Conflict { .. } => Ok(()),
+        }
+    }
+}
+
+/// The bucket that an entry holds the keys of.
+pub(super) fn bucket_of(entry: &KeyEntry) -> Result<BucketId, KeysError> {
+    let malformed = KeysError::Malformed { what: "the key of a bucket" };
+    let suffix = custodia_store::KeyParts::parse(entry.key().as_ref())?.suffix;
+    match suffix.try_into() {
+        Ok(number) => Ok(BucketId::new(u32::from_be_bytes(number))),
+        Err(_) => Err(malformed),
+    }
+}

@@ -1,0 +1,163 @@
+//! A turn that is cut off after any of its commands: everything stays readable and writable, and whoever leads next
+//! ends it.
+
+use custodia_store::KeyKind;
+
+use super::group::{BUCKET, Cluster, Fate, Node, applied, core, customer, everything};
+use crate::keys::{KeysError, Turned};
+
+/// What is turned.
+#[derive(Debug, Clone, Copy)]
+enum Level {
+    Root,
+    Shard,
+    Bucket,
+    Customer,
+}
+
+impl Level {
+    async fn turn(self, node: &Node) -> Result<Turned, KeysError> {
+        match self {
+            Self::Root => node.keys.turn_root().await,
+            Self::Shard => node.keys.turn_shard().await,
+            Self::Bucket => node.keys.turn_bucket(BUCKET).await,
+            Self::Customer => node.keys.turn_customer(customer(0)).await,
+        }
+    }
+}
+
+const EVENTS: u16 = 200;
+const CUSTOMERS: u16 = 300;
+
+async fn filled() -> Cluster {
+    let cluster = Cluster::new();
+    let node = cluster.node();
+    node.put_everything(customer(0), EVENTS).await;
+    for number in 1..CUSTOMERS {
+        node.put(customer(number), &number.to_string()).await;
+    }
+    cluster.write_root("new", &["old", "new"]);
+    cluster
+}
+
+fn check_all_readable(node: &Node) {
+    for key in everything(customer(0), EVENTS) {
+        node.keys.read(&key).unwrap().unwrap();
+    }
+    for number in (1..CUSTOMERS).step_by(7) {
+        assert_eq!(node.core_text(customer(number)), number.to_string());
+    }
+}
+
+/// Cuts the turn off at its first, second, … command, until it runs through.
+async fn cut_off_everywhere(level: Level, cut: fn() -> Fate) {
+    for commands in 0.. {
+        let cluster = filled().await;
+        let (deposed, next) = (cluster.node(), cluster.node());
+        check_all_readable(&deposed);
+        let passing = (0..commands).map(|_| Fate::Pass);
+        cluster.group.plan(passing.chain([cut()]));
+        let outcome = level.turn(&deposed).await;
+        cluster.group.plan([]);
+        let cut_off = outcome.is_err();
+
+        check_all_readable(&cluster.node());
+        check_all_readable(&next);
+        assert!(applied(&next.put(customer(0), "after the cut").await));
+        assert!(applied(&next.put(customer(CUSTOMERS), "a new customer").await));
+
+        next.keys.prepare().await.unwrap();
+        next.keys.resume_turns().await.unwrap();
+        level.turn(&next).await.unwrap();
+        for kind in [KeyKind::ShardKey, KeyKind::BucketKey, KeyKind::CustomerKey] {
+            assert!(
+                cluster.group.epochs(kind).iter().all(|epochs| epochs.len() == 1),
+                "{level:?} {commands}"
+            );
+        }
+        assert_eq!(cluster.group.entries(KeyKind::ShardKey).len(), 1);
+        check_all_readable(&cluster.node());
+        check_all_readable(&deposed);
+        assert_eq!(deposed.core_text(customer(0)), "after the cut");
+        assert_eq!(deposed.core_text(customer(CUSTOMERS)), "a new customer");
+        if !cut_off {
+            assert!(commands > 0);
+            return;
+        }
+    }
+}
+
+#[tokio::test]
+async fn root_turn_cut_off_anywhere_loses_nothing() {
+    cut_off_everywhere(Level::Root, || Fate::Lost).await;
+    cut_off_everywhere(Level::Root, || Fate::Unknown).await;
+}
+
+#[tokio::test]
+async fn shard_turn_cut_off_anywhere_loses_nothing() {
+    cut_off_everywhere(Level::Shard, || Fate::Lost).await;
+    cut_off_everywhere(Level::Shard, || Fate::Unknown).await;
+}
+
+#[tokio::test]
+async fn bucket_turn_cut_off_anywhere_loses_nothing() {
+    cut_off_everywhere(Level::Bucket, || Fate::Lost).await;
+    cut_off_everywhere(Level::Bucket, || Fate::Unknown).await;
+}
+
+#[tokio::test]
+async fn customer_turn_cut_off_anywhere_loses_nothing() {
+    cut_off_everywhere(Level::Customer, || Fate::Lost).await;
+    cut_off_everywhere(Level::Customer, || Fate::Unknown).await;
+}
+
+#[tokio::test]
+async fn any_command_of_a_deposed_leader_that_comes_after_its_successors_turn_conflicts() {
+    for level in [Level::Root, Level::Shard, Level::Bucket, Level::Customer] {
+        for commands in 0.. {
+            let cluster = filled().await;
+            let (deposed, next) = (cluster.node(), cluster.node());
+            cluster.group.plan((0..commands).map(|_| Fate::Pass).chain([Fate::Lost]));
+            if level.turn(&deposed).await.is_ok() {
+                break;
+            }
+            cluster.group.plan([]);
+            level.turn(&next).await.unwrap();
+            assert!(!applied(&cluster.group.late()), "{level:?} {commands}");
+            check_all_readable(&cluster.node());
+        }
+    }
+}
+
+#[tokio::test]
+async fn turn_by_a_deposed_leader_and_one_by_its_successor_do_not_mix() {
+    let cluster = filled().await;
+    let (deposed, next) = (cluster.node(), cluster.node());
+    // The deposed leader has begun; the successor ends that turn and makes another one.
+    cluster.group.plan([Fate::Pass, Fate::Lost]);
+    deposed.keys.turn_bucket(BUCKET).await.unwrap_err();
+    next.keys.turn_bucket(BUCKET).await.unwrap();
+    assert_eq!(cluster.group.epochs(KeyKind::BucketKey), [[3]]);
+    // What the deposed one does now starts from the state.
+    deposed.keys.turn_bucket(BUCKET).await.unwrap();
+    assert_eq!(cluster.group.epochs(KeyKind::BucketKey), [[4]]);
+    check_all_readable(&cluster.node());
+    check_all_readable(&next);
+}
+
+#[tokio::test]
+async fn turn_that_failed_is_ended_before_the_next_one() {
+    let cluster = filled().await;
+    let node = cluster.node();
+    for fates in [vec![Fate::Pass, Fate::Lost], vec![Fate::Lost], vec![Fate::Unknown, Fate::Lost]] {
+        cluster.group.plan(fates);
+        let error = Level::Customer.turn(&node).await.unwrap_err();
+        assert!(matches!(error, KeysError::Consensus(_)), "{error}");
+        cluster.group.plan([]);
+        assert_eq!(node.core_text(customer(0)), "core");
+        assert_eq!(cluster.group.epochs(KeyKind::CustomerKey)[0], [2, 1]);
+    }
+    let turned = node.keys.turn_customer(customer(0)).await.unwrap();
+    assert_eq!(turned.keys, 1);
+    assert_eq!(cluster.group.sealed_epoch(&core(customer(0))).as_u32(), 3);
+}
