@@ -187,10 +187,7 @@ async fn add_learner(
     deadline: Instant,
 ) -> Result<(), ConsensusError> {
     loop {
-        let error = match replica.raft.add_learner(id, at.clone(), false).await {
-            Ok(_) => return Ok(()),
-            Err(error) => error,
-        };
+        let Err(error) = replica.raft.add_learner(id, at.clone(), false).await else { return Ok(()) };
         if Instant::now() >= deadline {
             return Err(ConsensusError::Replica { reason: error.to_string() });
         }

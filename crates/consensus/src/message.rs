@@ -185,12 +185,9 @@ impl TryFrom<Append> for AppendRequest {
     fn try_from(append: Append) -> Result<Self, ConsensusError> {
         let prev_log_id: Option<LogId> = append.prev_log_id.map(Into::into);
         let entries = append.entries.iter().map(decode_entry).collect::<Result<Vec<_>, _>>()?;
-        let mut next = prev_log_id.map_or(0, |id| id.index + 1);
-        for entry in &entries {
-            if entry.log_id.index != next {
-                return Err(ConsensusError::Malformed { what: "an append request" });
-            }
-            next += 1;
+        let first = prev_log_id.map_or(0, |id| id.index.saturating_add(1));
+        if !entries.iter().map(|entry| entry.log_id.index).eq((first..).take(entries.len())) {
+            return Err(ConsensusError::Malformed { what: "an append request" });
         }
         let leader_commit = append.leader_commit.map(Into::into);
         Ok(AppendEntriesRequest { vote: append.vote.into(), prev_log_id, entries, leader_commit })

@@ -98,17 +98,22 @@ impl Client {
 
     /// The peer may be someone else by now, or may not know the replica yet: all of it is waited out.
     fn rpc_error(&self, error: &ConsensusError, action: RPCTypes, timeout: Duration) -> RpcError {
-        match error {
-            ConsensusError::Peer { source: TransportError::Timeout, .. } => {
-                Timeout { action, id: self.replica, target: self.target.replica, timeout }.into()
-            }
-            other => unreachable(other).into(),
+        if let ConsensusError::Peer { source: TransportError::Timeout, .. } = error {
+            return Timeout { action, id: self.replica, target: self.target.replica, timeout }.into();
         }
+        unreachable(error).into()
     }
 
     async fn call(&self, body: Body, action: RPCTypes, timeout: Duration) -> Result<Reply, RpcError> {
         let called = self.node.call(self.peer()?, Some(self.target), body, timeout).await;
         called.map_err(|error| self.rpc_error(&error, action, timeout))
+    }
+
+    async fn ask_vote(&self, body: Body, timeout: Duration) -> Result<VoteResponse<TypeConfig>, RpcError> {
+        let Reply::Voted(voted) = self.call(body, RPCTypes::Vote, timeout).await? else {
+            return Err(Unreachable::from_string("not an answer to a vote").into());
+        };
+        Ok(voted.into())
     }
 
     async fn heartbeat(&self, request: AppendRequest) -> Result<AppendResult, RpcError> {
@@ -224,10 +229,7 @@ impl RaftNetworkV2<TypeConfig> for Client {
         rpc: VoteRequest<TypeConfig>,
         option: RPCOption,
     ) -> Result<VoteResponse<TypeConfig>, RpcError> {
-        match self.call(Body::Vote(rpc.into()), RPCTypes::Vote, option.soft_ttl()).await? {
-            Reply::Voted(voted) => Ok(voted.into()),
-            _ => Err(Unreachable::from_string("not an answer to a vote").into()),
-        }
+        self.ask_vote(Body::Vote(rpc.into()), option.soft_ttl()).await
     }
 
     async fn pre_vote(
@@ -235,10 +237,7 @@ impl RaftNetworkV2<TypeConfig> for Client {
         rpc: VoteRequest<TypeConfig>,
         option: RPCOption,
     ) -> Result<VoteResponse<TypeConfig>, RpcError> {
-        match self.call(Body::PreVote(rpc.into()), RPCTypes::Vote, option.soft_ttl()).await? {
-            Reply::Voted(voted) => Ok(voted.into()),
-            _ => Err(Unreachable::from_string("not an answer to a vote").into()),
-        }
+        self.ask_vote(Body::PreVote(rpc.into()), option.soft_ttl()).await
     }
 
     async fn full_snapshot(
@@ -275,11 +274,12 @@ impl RaftNetworkV2<TypeConfig> for Client {
         option: RPCOption,
     ) -> Result<TransferLeaderResponse<TypeConfig>, RpcError> {
         let (expected, actual) = (req.last_log_id().copied(), None);
-        match self.call(Body::Transfer(req.into()), RPCTypes::TransferLeader, option.soft_ttl()).await? {
-            Reply::Transferred(true) => Ok(Ok(())),
-            Reply::Transferred(false) => Ok(Err(TransferLeaderError::LogNotFlushed { expected, actual })),
-            _ => Err(Unreachable::from_string("not an answer to a transfer").into()),
-        }
+        let asked =
+            self.call(Body::Transfer(req.into()), RPCTypes::TransferLeader, option.soft_ttl()).await?;
+        let Reply::Transferred(taken) = asked else {
+            return Err(Unreachable::from_string("not an answer to a transfer").into());
+        };
+        Ok(if taken { Ok(()) } else { Err(TransferLeaderError::LogNotFlushed { expected, actual }) })
     }
 }
 

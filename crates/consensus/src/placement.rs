@@ -24,7 +24,7 @@ const INVALID: fn(&'static str) -> ConsensusError = |reason| ConsensusError::Inv
 /// The nodes whose directory replicas vote: the largest odd number of them, at most five.
 pub(crate) fn directory_voters(nodes: &[Peer]) -> &[Peer] {
     let voters = nodes.len().min(DIRECTORY_VOTERS_MAX);
-    let odd = if voters % 2 == 0 { voters.saturating_sub(1) } else { voters };
+    let odd = if voters.is_multiple_of(2) { voters.saturating_sub(1) } else { voters };
     nodes.get(..odd).unwrap_or(nodes)
 }
 

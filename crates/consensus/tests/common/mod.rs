@@ -1,0 +1,434 @@
+//! A cluster in one process: real log and real engine in temporary folders, and a transport over channels that can be cut,
+//! delayed and counted.
+
+#![expect(dead_code, reason = "every test file uses a part of it")]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use custodia_consensus::{
+    Command, Condition, Consensus, ConsensusError, ConsensusOptions, Expected, Outcome, Peer, PeerTransport,
+    Timing, TransportError, Write,
+};
+use custodia_profile::{CustomerId, GroupId, NodeId, PoolId, ShardId};
+use custodia_store::{
+    DataFolder, EngineKind, Key, KeyKind, KeyParts, KeyPrefix, MemoryEngine, Pair, SharedLog, StateEngine,
+    ValueHeader, open_engine,
+};
+use futures::StreamExt;
+use futures::stream::{self, BoxStream};
+use parking_lot::Mutex;
+use tokio::sync::{mpsc, watch};
+
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+
+pub(crate) fn node(number: u32) -> NodeId {
+    NodeId::new(number).unwrap()
+}
+
+pub(crate) fn shard(number: u16) -> GroupId {
+    GroupId::Shard(ShardId::new(number).unwrap())
+}
+
+pub(crate) fn soon() -> Instant {
+    Instant::now() + Duration::from_secs(5)
+}
+
+/// Waits for a condition, and panics with its name when it does not come.
+pub(crate) async fn eventually(what: &str, mut condition: impl AsyncFnMut() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !condition().await {
+        assert!(Instant::now() < deadline, "never happened: {what}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+/// The wires between the nodes.
+#[derive(Default)]
+pub(crate) struct Hub {
+    nodes: Mutex<BTreeMap<NodeId, Arc<Consensus>>>,
+    cut: Mutex<BTreeSet<(NodeId, NodeId)>>,
+    changed: watch::Sender<u64>,
+    counts: Mutex<BTreeMap<(NodeId, NodeId), u64>>,
+}
+
+impl Hub {
+    fn is_cut(&self, from: NodeId, to: NodeId) -> bool {
+        self.cut.lock().contains(&(from, to))
+    }
+
+    fn target(&self, to: NodeId) -> Result<Arc<Consensus>, TransportError> {
+        let refused = || TransportError::Unreachable { reason: "nobody listens".into() };
+        self.nodes.lock().get(&to).map(Arc::clone).ok_or_else(refused)
+    }
+
+    /// Messages do not pass until it is mended; what is under way waits.
+    pub(crate) fn cut(&self, from: u32, to: u32) {
+        self.cut.lock().insert((node(from), node(to)));
+        self.changed.send_modify(|version| *version += 1);
+    }
+
+    pub(crate) fn cut_both(&self, one: u32, other: u32) {
+        self.cut(one, other);
+        self.cut(other, one);
+    }
+
+    pub(crate) fn mend(&self) {
+        self.cut.lock().clear();
+        self.changed.send_modify(|version| *version += 1);
+    }
+
+    pub(crate) fn isolate(&self, one: NodeId, others: &[NodeId]) {
+        for other in others.iter().filter(|other| **other != one) {
+            self.cut_both(one.as_u32(), other.as_u32());
+        }
+    }
+
+    fn mend_node(&self, one: NodeId) {
+        self.cut.lock().retain(|(from, to)| *from != one && *to != one);
+        self.changed.send_modify(|version| *version += 1);
+    }
+
+    /// Calls and exchanges begun.
+    pub(crate) fn count(&self, from: u32, to: u32) -> u64 {
+        self.counts.lock().get(&(node(from), node(to))).copied().unwrap_or(0)
+    }
+
+    async fn passable(&self, from: NodeId, to: NodeId) {
+        let mut changed = self.changed.subscribe();
+        while self.is_cut(from, to) {
+            if changed.changed().await.is_err() {
+                return;
+            }
+        }
+    }
+}
+
+struct Wire {
+    from: NodeId,
+    hub: Arc<Hub>,
+}
+
+#[async_trait]
+impl PeerTransport for Wire {
+    async fn call(&self, to: &Peer, body: Bytes, timeout: Duration) -> Result<Bytes, TransportError> {
+        *self.hub.counts.lock().entry((self.from, to.node)).or_default() += 1;
+        let call = async {
+            self.hub.passable(self.from, to.node).await;
+            let answer = self.hub.target(to.node)?.handle_call(self.from, body).await;
+            self.hub.passable(to.node, self.from).await;
+            self.hub.target(to.node)?;
+            Ok(answer)
+        };
+        tokio::time::timeout(timeout, call).await.unwrap_or(Err(TransportError::Timeout))
+    }
+
+    async fn exchange(
+        &self,
+        to: &Peer,
+        input: BoxStream<'static, Bytes>,
+        timeout: Duration,
+    ) -> Result<BoxStream<'static, Result<Bytes, TransportError>>, TransportError> {
+        *self.hub.counts.lock().entry((self.from, to.node)).or_default() += 1;
+        let (from, to) = (self.from, to.node);
+        let opening = self.hub.passable(from, to);
+        tokio::time::timeout(timeout, opening).await.map_err(|_elapsed| TransportError::Timeout)?;
+        let target = self.hub.target(to)?;
+        let there = pipe(Arc::clone(&self.hub), (from, to), to, input.map(Ok).boxed());
+        let (sender, receiver) = mpsc::channel::<Result<Bytes, TransportError>>(16);
+        let hub = Arc::clone(&self.hub);
+        tokio::spawn(async move {
+            let answers = target.handle_exchange(from, there).await;
+            drop(target);
+            let mut answers = pipe(hub, (to, from), to, answers.map(Ok).boxed());
+            while let Some(answer) = answers.next().await {
+                if sender.send(answer).await.is_err() {
+                    return;
+                }
+            }
+        });
+        Ok(stream::unfold(receiver, |mut receiver| async { Some((receiver.recv().await?, receiver)) })
+            .boxed())
+    }
+}
+
+/// Lets messages through while the wire holds and the server is there.
+fn pipe(
+    hub: Arc<Hub>,
+    (from, to): (NodeId, NodeId),
+    server: NodeId,
+    input: BoxStream<'static, Result<Bytes, TransportError>>,
+) -> BoxStream<'static, Result<Bytes, TransportError>> {
+    stream::unfold(Some((hub, input)), move |state| async move {
+        let (hub, mut input) = state?;
+        let message = input.next().await?;
+        hub.passable(from, to).await;
+        match hub.target(server) {
+            Ok(_) => Some((message, Some((hub, input)))),
+            Err(error) => Some((Err(error), None)),
+        }
+    })
+    .boxed()
+}
+
+/// Where a node keeps its state between two lives.
+pub(crate) enum Keep {
+    Memory(Arc<MemoryEngine>),
+    Fjall,
+}
+
+pub(crate) struct TestNode {
+    pub(crate) id: NodeId,
+    folder: tempfile::TempDir,
+    keep: Keep,
+    consensus: Option<Arc<Consensus>>,
+}
+
+pub(crate) struct TestCluster {
+    pub(crate) hub: Arc<Hub>,
+    pub(crate) timing: Timing,
+    pub(crate) nodes: Vec<TestNode>,
+}
+
+impl TestCluster {
+    /// Nodes that run and are not yet a cluster.
+    pub(crate) async fn empty(count: u32, timing: Timing) -> Self {
+        Self::with(count, timing, || Keep::Memory(Arc::new(MemoryEngine::new()))).await
+    }
+
+    pub(crate) async fn with(count: u32, timing: Timing, keep: impl Fn() -> Keep) -> Self {
+        let hub = Arc::new(Hub::default());
+        let nodes = (1..=count).map(|number| TestNode {
+            id: node(number),
+            folder: tempfile::tempdir().unwrap(),
+            keep: keep(),
+            consensus: None,
+        });
+        let mut cluster = Self { hub, timing, nodes: nodes.collect() };
+        for number in 1..=count {
+            cluster.start(number).await;
+        }
+        cluster
+    }
+
+    /// A cluster whose groups all have their leaders.
+    pub(crate) async fn new(count: u32, shards: u16, timing: Timing) -> Self {
+        let cluster = Self::empty(count, timing).await;
+        cluster.init(shards).await;
+        cluster
+    }
+
+    pub(crate) async fn init(&self, shards: u16) {
+        let replicas = u8::try_from(self.nodes.len().min(3)).unwrap();
+        self.at(1).init_cluster(self.peers(), shards, replicas).await.unwrap();
+        self.all_led(shards).await;
+    }
+
+    pub(crate) fn peers(&self) -> Vec<Peer> {
+        self.nodes.iter().map(|one| peer(one.id)).collect()
+    }
+
+    pub(crate) fn ids(&self) -> Vec<NodeId> {
+        self.nodes.iter().map(|one| one.id).collect()
+    }
+
+    fn slot(&self, number: u32) -> &TestNode {
+        self.nodes.iter().find(|one| one.id.as_u32() == number).unwrap()
+    }
+
+    fn slot_mut(&mut self, number: u32) -> &mut TestNode {
+        self.nodes.iter_mut().find(|one| one.id.as_u32() == number).unwrap()
+    }
+
+    pub(crate) fn at(&self, number: u32) -> &Arc<Consensus> {
+        self.slot(number).consensus.as_ref().unwrap()
+    }
+
+    pub(crate) fn running(&self) -> impl Iterator<Item = &Arc<Consensus>> {
+        self.nodes.iter().filter_map(|one| one.consensus.as_ref())
+    }
+
+    pub(crate) fn data(&self, number: u32) -> &Path {
+        self.slot(number).folder.path()
+    }
+
+    /// What a node opens before it starts; waits for its former life to let go of the files.
+    pub(crate) async fn options(&self, number: u32) -> ConsensusOptions {
+        let one = self.slot(number);
+        let path = one.folder.path();
+        let kind = if matches!(one.keep, Keep::Fjall) { EngineKind::Fjall } else { EngineKind::Memory };
+        let mut opened = None;
+        eventually("the data folder is free", async || {
+            opened = DataFolder::open(path, one.id, kind).ok();
+            opened.is_some()
+        })
+        .await;
+        let folder = opened.unwrap();
+        let mut log = None;
+        eventually("the log is free", async || {
+            log = SharedLog::open(&folder.log_path()).ok();
+            log.is_some()
+        })
+        .await;
+        let engine: Arc<dyn StateEngine> = match &one.keep {
+            Keep::Memory(engine) => Arc::<MemoryEngine>::clone(engine),
+            Keep::Fjall => open_engine(&folder.state_path(), EngineKind::Fjall, 8 << 20).unwrap().engine,
+        };
+        ConsensusOptions {
+            node: one.id,
+            address: peer(one.id).address,
+            engine,
+            log: log.unwrap(),
+            folder: Arc::new(folder),
+            transport: Arc::new(Wire { from: one.id, hub: Arc::clone(&self.hub) }),
+            timing: self.timing.clone(),
+        }
+    }
+
+    pub(crate) async fn start(&mut self, number: u32) {
+        let options = self.options(number).await;
+        let consensus = Consensus::start(options).await.unwrap();
+        self.attach(number, consensus);
+    }
+
+    pub(crate) fn attach(&mut self, number: u32, consensus: Arc<Consensus>) {
+        self.hub.mend_node(node(number));
+        self.hub.nodes.lock().insert(node(number), Arc::clone(&consensus));
+        self.slot_mut(number).consensus = Some(consensus);
+    }
+
+    /// As SIGKILL looks to the others: from one moment to the next it says nothing.
+    pub(crate) async fn kill(&mut self, number: u32) {
+        self.hub.isolate(node(number), &self.ids());
+        self.hub.nodes.lock().remove(&node(number));
+        self.hub.mend_node(node(number));
+        let consensus = self.slot_mut(number).consensus.take().unwrap();
+        consensus.shutdown().await;
+    }
+
+    /// As SIGTERM.
+    pub(crate) async fn stop(&mut self, number: u32) {
+        let consensus = self.slot_mut(number).consensus.take().unwrap();
+        consensus.shutdown().await;
+        self.hub.nodes.lock().remove(&node(number));
+    }
+
+    /// The state of a stopped node is gone, its log is not.
+    pub(crate) fn lose_state(&mut self, number: u32) {
+        let one = self.slot_mut(number);
+        assert!(one.consensus.is_none());
+        match &mut one.keep {
+            Keep::Memory(engine) => *engine = Arc::new(MemoryEngine::new()),
+            Keep::Fjall => std::fs::remove_dir_all(one.folder.path().join("state")).unwrap(),
+        }
+    }
+
+    pub(crate) fn leader_of(&self, group: GroupId) -> Option<NodeId> {
+        self.running()
+            .zip(self.nodes.iter().filter(|one| one.consensus.is_some()))
+            .find_map(|(at, one)| at.is_leader(group).then_some(one.id))
+    }
+
+    pub(crate) async fn all_led(&self, shards: u16) {
+        for number in 0..shards {
+            self.led(shard(number)).await;
+        }
+    }
+
+    /// Waits until a group has a leader that serves.
+    pub(crate) async fn led(&self, group: GroupId) -> NodeId {
+        let mut leader = None;
+        eventually(&format!("{group} has a leader"), async || {
+            for one in self.nodes.iter() {
+                let Some(at) = &one.consensus else { continue };
+                if at.is_leader(group) && at.read_barrier(group, soon()).await.is_ok() {
+                    leader = Some(one.id);
+                    return true;
+                }
+            }
+            false
+        })
+        .await;
+        leader.unwrap()
+    }
+
+    /// Proposes to whoever leads, until the outcome is known to be something. An unknown one is an error.
+    pub(crate) async fn propose(&self, group: GroupId, command: Command) -> Result<Outcome, ConsensusError> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let leader = self.led(group).await;
+            match self.at(leader.as_u32()).propose(group, command.clone(), soon()).await {
+                Err(ConsensusError::NotLeader { .. } | ConsensusError::NoQuorum) => {
+                    assert!(Instant::now() < deadline, "nobody takes the proposal");
+                }
+                outcome => return outcome,
+            }
+        }
+    }
+
+    pub(crate) async fn put(&self, group: GroupId, number: u64, revision: u64, payload: &[u8]) {
+        let outcome = self.propose(group, put(group, number, revision, payload)).await.unwrap();
+        assert!(matches!(outcome, Outcome::Applied { .. }), "{outcome:?}");
+    }
+
+    /// Waits until all nodes that run have applied the same, and compares their state byte by byte.
+    pub(crate) async fn agree(&self, group: GroupId) {
+        eventually(&format!("{group} is equal everywhere"), async || {
+            let applied: BTreeSet<Option<u64>> = self.running().map(|at| applied(at, group)).collect();
+            let states: Vec<_> = self.running().map(|at| state(at.engine().as_ref(), group)).collect();
+            applied.len() == 1 && !applied.contains(&None) && states.windows(2).all(|two| two[0] == two[1])
+        })
+        .await;
+    }
+
+    pub(crate) async fn shutdown(mut self) {
+        for number in 1..=u32::try_from(self.nodes.len()).unwrap() {
+            if self.slot(number).consensus.is_some() {
+                self.stop(number).await;
+            }
+        }
+    }
+}
+
+pub(crate) fn peer(id: NodeId) -> Peer {
+    Peer { node: id, address: format!("node-{id}") }
+}
+
+pub(crate) fn applied(at: &Consensus, group: GroupId) -> Option<u64> {
+    at.group_statuses().into_iter().find(|status| status.group == group)?.applied
+}
+
+/// Everything of a group but what a replica knows about itself.
+pub(crate) fn state(engine: &dyn StateEngine, group: GroupId) -> Vec<Pair> {
+    let all = engine.scan(KeyPrefix::group(group).as_bytes(), None, 1_000_000).unwrap();
+    all.into_iter().filter(|(key, _)| KeyParts::parse(key).unwrap().kind != KeyKind::Replica).collect()
+}
+
+pub(crate) fn key(group: GroupId, number: u64) -> Bytes {
+    let customer = CustomerId::from_parts(number, [7; 10], PoolId::DEFAULT);
+    Key::core(group, &customer).into_bytes()
+}
+
+pub(crate) fn value(revision: u64, payload: &[u8]) -> Bytes {
+    ValueHeader { revision, consent_revision: 0, bucket: 0 }.encode(payload)
+}
+
+/// Sets a record to a revision, if it is at the one before.
+pub(crate) fn put(group: GroupId, number: u64, revision: u64, payload: &[u8]) -> Command {
+    let expected = if revision == 1 { Expected::Absent } else { Expected::Revision(revision - 1) };
+    Command {
+        conditions: vec![Condition { key: key(group, number), expected }],
+        writes: vec![Write { key: key(group, number), value: Some(value(revision, payload)) }],
+    }
+}
+
+/// The revision and the payload of a record.
+pub(crate) fn get(at: &Consensus, group: GroupId, number: u64) -> Option<(u64, Bytes)> {
+    let value = at.engine().get(&key(group, number)).unwrap()?;
+    let (header, payload) = ValueHeader::decode(&value).unwrap();
+    Some((header.revision, payload))
+}
