@@ -9,7 +9,6 @@ use custodia_seal::{BucketId, CustomerKey, sealed_epoch};
 use custodia_store::{Key, KeyKind, KeyPrefix};
 
 use super::carry::Carried;
-use super::entry::KeyEntry;
 use super::shard_keys::TRIES_MAX;
 use super::turn::next_epoch;
 use super::{KeysError, ShardKeys, Turned, writer};
