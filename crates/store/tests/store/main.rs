@@ -1,0 +1,19 @@
+//! The behaviour of the store as its users see it, crashes and damage included.
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "a test fails by panic, and a child process reports on its standard output"
+)]
+
+mod engine_conformance;
+mod engine_corruption;
+mod engine_crash;
+mod engine_open;
+mod image;
+mod install;
+mod log_behaviour;
+mod log_crash;
+mod model;
+mod random;
