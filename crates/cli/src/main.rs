@@ -1,2 +1,90 @@
-//! The custodia command.
-fn main() {}
+//! The `custodia` command: runs nodes, operates clusters, reads and loads profiles.
+//!
+//! Owns the way from the command line to the cluster and back; it decides nothing about data. Exit codes are
+//! in [`error`].
+#![expect(
+    clippy::print_stderr,
+    reason = "a command talks to people on standard error; results go through `output`"
+)]
+
+mod arguments;
+mod catalog;
+mod certificates;
+mod cluster;
+mod connection;
+mod consent;
+mod dev;
+mod error;
+mod events;
+mod files;
+mod import;
+mod keys;
+mod node;
+mod output;
+mod pages;
+mod profile;
+mod values;
+mod words;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use arguments::{Arguments, Command};
+use error::CliError;
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("error: cannot start the runtime: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    match runtime.block_on(run(arguments)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {}", with_causes(&error));
+            if let Some(hint) = error.hint() {
+                eprintln!("hint: {hint}");
+            }
+            error.exit_code()
+        }
+    }
+}
+
+/// An error and its causes in one line.
+fn with_causes(error: &CliError) -> String {
+    let mut text = error.to_string();
+    let mut cause = std::error::Error::source(error);
+    while let Some(error) = cause {
+        let more = error.to_string();
+        // Some errors print their cause already.
+        if !text.contains(&more) {
+            text.push_str(": ");
+            text.push_str(&more);
+        }
+        cause = error.source();
+    }
+    text
+}
+
+async fn run(arguments: Arguments) -> Result<(), CliError> {
+    let Arguments { connection, command } = arguments;
+    match command {
+        Command::Node(node) => node.run().await,
+        Command::Dev(dev) => dev.run().await,
+        Command::Cluster { command } => command.run(&connection).await,
+        Command::Shard { command } => command.run(&connection).await,
+        Command::Keys { command } => command.run(&connection).await,
+        Command::Purpose { command } => command.run(&connection).await,
+        Command::Attribute { command } => command.run(&connection).await,
+        Command::Profile { command } => command.run(&connection).await,
+        Command::Consent { command } => command.run(&connection).await,
+        Command::Events { command } => command.run(&connection).await,
+        Command::Import(import) => import.run(&connection).await,
+        Command::Certificates { command } => command.run(),
+        Command::Completions { shell } => arguments::print_completions(shell),
+    }
+}

@@ -29,7 +29,7 @@ impl Client {
         if plan.customer.is_some() {
             self.shared.ensure_map(deadline).await;
         }
-        let mut address = self.shared.target(plan.customer, None);
+        let mut address = self.first_address(plan.customer);
         let mut attempts = 0_u32;
         let mut last = None;
         loop {
@@ -69,6 +69,13 @@ impl Client {
         }
     }
 
+    fn first_address(&self, customer: Option<CustomerId>) -> String {
+        match (customer, &self.only_at) {
+            (None, Some(only)) => only.to_string(),
+            (Some(_), _) | (None, None) => self.shared.target(customer, None),
+        }
+    }
+
     /// A node that forwarded the call names the leader in its answer: the next call goes straight there.
     fn learn(&self, customer: Option<CustomerId>, metadata: &tonic::metadata::MetadataMap) {
         if let Some(hint) = metadata.get(LEADER_KEY).and_then(|hint| hint.to_str().ok()) {
@@ -99,6 +106,9 @@ impl Client {
             return None;
         }
         tokio::time::sleep(wait).await;
+        if let (None, Some(only)) = (customer, &self.only_at) {
+            return Some(only.to_string());
+        }
         if customer.is_some() {
             self.shared.refresh_map(Some(failed), deadline).await;
         }

@@ -22,6 +22,8 @@ use crate::timing::{MAP_AGE_MIN, MAP_FETCH_MAX, MAP_REFUSED_PAUSE};
 pub struct Client {
     pub(crate) shared: Arc<Shared>,
     pub(crate) deadline: Duration,
+    /// Where calls go that any node can answer; `None`: to the nodes in turn.
+    pub(crate) only_at: Option<Arc<str>>,
 }
 
 #[derive(Debug)]
@@ -67,13 +69,20 @@ impl Client {
             fetch: tokio::sync::Mutex::new(None),
             turn: AtomicUsize::new(0),
         };
-        Ok(Self { shared: Arc::new(shared), deadline: options.deadline })
+        Ok(Self { shared: Arc::new(shared), deadline: options.deadline, only_at: None })
     }
 
     /// The same client with another deadline for each of its calls.
     #[must_use]
     pub fn with_deadline(&self, deadline: Duration) -> Self {
-        Self { shared: Arc::clone(&self.shared), deadline }
+        Self { deadline, ..self.clone() }
+    }
+
+    /// The same client, sending the calls that any node can answer (catalogue, cluster) to this node alone: to
+    /// see what one node sees.
+    #[must_use]
+    pub fn only_at(&self, address: &str) -> Self {
+        Self { only_at: Some(address.into()), ..self.clone() }
     }
 }
 

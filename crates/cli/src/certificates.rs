@@ -1,0 +1,199 @@
+//! `custodia certificates`: a development authority and what it signs. Real clusters take their certificates from
+//! any authority; a node or client is known by the URIs in its certificate:
+//!
+//! ```text
+//! subjectAltName  URI:spiffe://custodia/<role>/<name>   (one for each role)
+//!                 DNS:localhost, IP:127.0.0.1           (nodes: the hosts under which they are reached)
+//! ```
+
+use std::path::{Path, PathBuf};
+
+use custodia_server::Role;
+use rcgen::{
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
+    KeyUsagePurpose, SanType,
+};
+
+use crate::error::CliError;
+use crate::files::{self, Readers};
+use crate::output;
+
+const AUTHORITY_NAME: &str = "Custodia development authority";
+const AUTHORITY_DAYS: i32 = 3_650;
+const CERTIFICATE_DAYS: i32 = 825;
+
+/// `custodia certificates …`
+#[derive(Debug, clap::Subcommand)]
+pub(crate) enum CertificatesCommand {
+    /// Make a certificate for development, and its authority if the folder has none
+    Create(CreateCertificate),
+}
+
+/// What `certificates create` takes.
+#[derive(Debug, clap::Args)]
+pub(crate) struct CreateCertificate {
+    /// Name of the node (its number) or of the client
+    name: String,
+    /// node, agent, ingest, privacy or operator; repeat it, or separate several by commas
+    #[arg(long = "role", required = true, value_delimiter = ',')]
+    roles: Vec<Role>,
+    /// Host name or IP address of a node; repeat it, or separate several by commas
+    #[arg(long = "host", value_delimiter = ',')]
+    hosts: Vec<String>,
+    /// Folder of the authority (ca.pem, ca-key.pem) and of what it signs
+    #[arg(long, default_value = "certificates")]
+    dir: PathBuf,
+}
+
+impl CertificatesCommand {
+    pub(crate) fn run(self) -> Result<(), CliError> {
+        let Self::Create(create) = self;
+        if create.roles.contains(&Role::Node) && create.hosts.is_empty() {
+            return Err(CliError::Argument {
+                argument: "--host",
+                reason: "is missing: a node's certificate names the hosts under which it is reached".into(),
+            });
+        }
+        let authority = Authority::open_or_create(&create.dir)?;
+        let subject = Subject { name: &create.name, roles: &create.roles, hosts: &create.hosts };
+        let paths = authority.issue(&subject, &file_stem(&subject))?;
+        output::line(&format!(
+            "authority    {}\ncertificate  {}\nkey          {}",
+            paths.ca.display(),
+            paths.certificate.display(),
+            paths.key.display()
+        ))
+    }
+}
+
+/// Whom a certificate is for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Subject<'s> {
+    pub(crate) name: &'s str,
+    pub(crate) roles: &'s [Role],
+    pub(crate) hosts: &'s [String],
+}
+
+/// Where the PEM files are.
+#[derive(Debug, Clone)]
+pub(crate) struct CertificatePaths {
+    pub(crate) ca: PathBuf,
+    pub(crate) certificate: PathBuf,
+    pub(crate) key: PathBuf,
+}
+
+/// `node1`, `agent`: short, and no two roles' files fall together.
+fn file_stem(subject: &Subject<'_>) -> String {
+    if subject.roles.contains(&Role::Node) {
+        format!("node{}", subject.name)
+    } else {
+        subject.name.to_owned()
+    }
+}
+
+/// The authority that signs: its files are `ca.pem` and `ca-key.pem` in one folder.
+pub(crate) struct Authority {
+    folder: PathBuf,
+    key: KeyPair,
+}
+
+impl Authority {
+    /// Takes the folder's authority, or makes one.
+    ///
+    /// # Errors
+    /// When a file cannot be read or written.
+    pub(crate) fn open_or_create(folder: &Path) -> Result<Self, CliError> {
+        let (ca_path, key_path) = (folder.join("ca.pem"), folder.join("ca-key.pem"));
+        if ca_path.exists() {
+            let text = std::fs::read_to_string(&key_path).map_err(CliError::file(&key_path))?;
+            return Ok(Self { folder: folder.to_owned(), key: KeyPair::from_pem(&text)? });
+        }
+        files::make_folder(folder)?;
+        let key = KeyPair::generate()?;
+        let certificate = authority_params().self_signed(&key)?;
+        files::replace(&key_path, key.serialize_pem().as_bytes(), Readers::Owner)?;
+        files::replace(&ca_path, certificate.pem().as_bytes(), Readers::Everyone)?;
+        Ok(Self { folder: folder.to_owned(), key })
+    }
+
+    /// Makes `<stem>.pem` and `<stem>-key.pem`.
+    ///
+    /// # Errors
+    /// When a name does not fit into a certificate, or a file cannot be written.
+    pub(crate) fn issue(&self, subject: &Subject<'_>, stem: &str) -> Result<CertificatePaths, CliError> {
+        let key = KeyPair::generate()?;
+        // The issuer's name and key are all that a signature takes from the authority's certificate.
+        let params = authority_params();
+        let issuer = Issuer::from_params(&params, &self.key);
+        let certificate = subject_params(subject)?.signed_by(&key, &issuer)?;
+        let paths = CertificatePaths {
+            ca: self.folder.join("ca.pem"),
+            certificate: self.folder.join(format!("{stem}.pem")),
+            key: self.folder.join(format!("{stem}-key.pem")),
+        };
+        files::replace(&paths.key, key.serialize_pem().as_bytes(), Readers::Owner)?;
+        files::replace(&paths.certificate, certificate.pem().as_bytes(), Readers::Everyone)?;
+        Ok(paths)
+    }
+}
+
+fn authority_params() -> CertificateParams {
+    let mut params = CertificateParams::default();
+    params.distinguished_name.push(DnType::CommonName, AUTHORITY_NAME);
+    params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+    valid_for(&mut params, AUTHORITY_DAYS);
+    params
+}
+
+fn subject_params(subject: &Subject<'_>) -> Result<CertificateParams, CliError> {
+    let mut params = CertificateParams::new(subject.hosts)?;
+    for role in subject.roles {
+        let uri = format!("spiffe://custodia/{role}/{}", subject.name);
+        params.subject_alt_names.push(SanType::URI(uri.try_into()?));
+    }
+    params.distinguished_name.push(DnType::CommonName, subject.name);
+    params.use_authority_key_identifier_extension = true;
+    params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+    if !subject.hosts.is_empty() {
+        params.extended_key_usages.push(ExtendedKeyUsagePurpose::ServerAuth);
+    }
+    valid_for(&mut params, CERTIFICATE_DAYS);
+    Ok(params)
+}
+
+/// From yesterday, so that a clock a little behind does not refuse a new certificate.
+fn valid_for(params: &mut CertificateParams, days: i32) {
+    let today = jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).date();
+    let day = |offset: i32| {
+        let date = today.saturating_add(jiff::Span::new().days(offset));
+        let (month, day) = (date.month().unsigned_abs(), date.day().unsigned_abs());
+        rcgen::date_time_ymd(i32::from(date.year()), month, day)
+    };
+    params.not_before = day(-1);
+    params.not_after = day(days);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_second_certificate_is_signed_by_the_same_authority() {
+        let folder = tempfile::tempdir().unwrap();
+        let subject = Subject { name: "ada", roles: &[Role::Agent, Role::Privacy], hosts: &[] };
+        let first = Authority::open_or_create(folder.path()).unwrap().issue(&subject, "ada").unwrap();
+        let ca = std::fs::read(&first.ca).unwrap();
+        let second = Authority::open_or_create(folder.path()).unwrap().issue(&subject, "eve").unwrap();
+        assert_eq!(std::fs::read(&second.ca).unwrap(), ca);
+        assert_ne!(std::fs::read(&second.certificate).unwrap(), std::fs::read(&first.certificate).unwrap());
+    }
+
+    #[test]
+    fn a_name_that_no_certificate_can_carry_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let subject = Subject { name: "ådå", roles: &[Role::Agent], hosts: &[] };
+        assert!(Authority::open_or_create(folder.path()).unwrap().issue(&subject, "x").is_err());
+    }
+}

@@ -1,0 +1,176 @@
+//! `custodia cluster` and `custodia shard`: making a cluster and looking at it.
+
+use std::time::Duration;
+
+use custodia_proto::v1;
+
+use crate::connection::Connection;
+use crate::error::CliError;
+use crate::output::{print, table};
+use crate::pages;
+use crate::words::word_of;
+
+/// Making a cluster creates every shard's group.
+const INIT_DEADLINE: Duration = Duration::from_secs(60);
+
+/// `custodia cluster …`
+#[derive(Debug, clap::Subcommand)]
+pub(crate) enum ClusterCommand {
+    /// Make a cluster of empty nodes
+    Init {
+        /// A node as NUMBER=HOST:PORT; repeat it, or separate several by commas
+        #[arg(long = "node", required = true, value_delimiter = ',', value_parser = parse_endpoint)]
+        nodes: Vec<v1::NodeEndpoint>,
+        /// Number of shards, for ever: a power of two of at most 4096
+        #[arg(long, default_value_t = 256)]
+        shards: u32,
+        /// Replicas of each shard, odd [default: 3, or the number of nodes if fewer]
+        #[arg(long, default_value_t = 0, hide_default_value = true)]
+        replicas: u32,
+    },
+    /// Show nodes, shards and health as one node sees them
+    Status,
+}
+
+/// `custodia shard …`
+#[derive(Debug, clap::Subcommand)]
+pub(crate) enum ShardCommand {
+    /// List shards with their slots, replicas and leaders
+    List,
+}
+
+impl ClusterCommand {
+    pub(crate) async fn run(self, connection: &Connection) -> Result<(), CliError> {
+        let status = match self {
+            Self::Init { nodes, shards, replicas } => {
+                let client = connection.patient_client(INIT_DEADLINE)?;
+                client.init_cluster(v1::InitClusterRequest { nodes, shards, replicas }).await?
+            }
+            Self::Status => connection.client()?.get_cluster_status(v1::GetClusterStatusRequest {}).await?,
+        };
+        print(connection.output, "ClusterStatus", &status, || status_text(&status))
+    }
+}
+
+impl ShardCommand {
+    pub(crate) async fn run(self, connection: &Connection) -> Result<(), CliError> {
+        let Self::List = self;
+        let client = connection.client()?;
+        let shards = pages::all(async |page_token| {
+            let page = client.list_shards(v1::ListShardsRequest { page_size: 0, page_token }).await?;
+            Ok((page.shards, page.next_page_token))
+        })
+        .await?;
+        let answer = v1::ListShardsResponse { shards, ..v1::ListShardsResponse::default() };
+        print(connection.output, "ListShardsResponse", &answer, || shards_text(&answer.shards))
+    }
+}
+
+fn parse_endpoint(text: &str) -> Result<v1::NodeEndpoint, String> {
+    let form = || "a node is written NUMBER=HOST:PORT, e.g. 1=10.0.0.1:7443".to_owned();
+    let (number, address) = text.split_once('=').ok_or_else(form)?;
+    let node_id = number.parse().ok().filter(|number| *number > 0).ok_or_else(form)?;
+    if !address.contains(':') {
+        return Err(form());
+    }
+    Ok(v1::NodeEndpoint { node_id, address: address.to_owned() })
+}
+
+/// The status as people read it; `dev` prints it too.
+pub(crate) fn status_text(status: &v1::ClusterStatus) -> String {
+    if status.cluster_id.is_empty() {
+        return "not initialised: `custodia cluster init` makes a cluster".into();
+    }
+    let mut nodes = table(["NODE", "ADDRESS", "STATE", "REPLICAS", "LEADS", "ENGINE", "VERSION"]);
+    for node in &status.nodes {
+        nodes.add_row([
+            node.node_id.to_string(),
+            node.address.clone(),
+            word_of::<v1::NodeState>(node.state),
+            node.replicas.to_string(),
+            node.leaders.to_string(),
+            node.state_engine.clone(),
+            node.version.clone(),
+        ]);
+    }
+    format!(
+        "cluster {}, map version {}, seen by node {}\n{} shards: {} with a leader, {} with all replicas\n\n{nodes}",
+        status.cluster_id,
+        status.map_version,
+        status.answering_node,
+        status.shards,
+        status.shards_with_leader,
+        status.shards_with_full_replicas,
+    )
+}
+
+fn shards_text(shards: &[v1::Shard]) -> String {
+    let mut lines = table(["SHARD", "SLOTS", "LEADER", "TERM", "APPLIED", "REPLICAS (NODE)"]);
+    for shard in shards {
+        let replicas: Vec<_> = shard
+            .replicas
+            .iter()
+            .map(|replica| {
+                let mark = if replica.role == i32::from(v1::ReplicaRole::Learner) { "*" } else { "" };
+                format!("{}{mark} ({})", replica.replica_id, replica.node_id)
+            })
+            .collect();
+        let leader = if shard.leader_node_id == 0 { "-".into() } else { shard.leader_node_id.to_string() };
+        lines.add_row([
+            shard.shard_id.to_string(),
+            format!("{}-{}", shard.slot_first, shard.slot_last),
+            leader,
+            shard.term.to_string(),
+            shard.applied_index.to_string(),
+            replicas.join(", "),
+        ]);
+    }
+    lines.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_node_is_number_and_address() {
+        let endpoint = parse_endpoint("2=[::1]:7443").unwrap();
+        assert_eq!((endpoint.node_id, endpoint.address.as_str()), (2, "[::1]:7443"));
+        for wrong in ["", "1", "0=a:1", "x=a:1", "1=a"] {
+            assert!(parse_endpoint(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn the_status_is_short() {
+        let node = v1::Node {
+            node_id: 1,
+            address: "localhost:7443".into(),
+            state: v1::NodeState::Up.into(),
+            replicas: 17,
+            leaders: 6,
+            state_engine: "fjall".into(),
+            version: "0.1.0".into(),
+        };
+        let status = v1::ClusterStatus {
+            cluster_id: "c".into(),
+            map_version: 3,
+            nodes: vec![node],
+            shards: 16,
+            shards_with_leader: 16,
+            shards_with_full_replicas: 15,
+            answering_node: 1,
+        };
+        let text: Vec<String> = status_text(&status).lines().map(|line| line.trim_end().to_owned()).collect();
+        assert_eq!(
+            text,
+            [
+                "cluster c, map version 3, seen by node 1",
+                "16 shards: 16 with a leader, 15 with all replicas",
+                "",
+                "NODE  ADDRESS         STATE  REPLICAS  LEADS  ENGINE  VERSION",
+                "1     localhost:7443  up     17        6      fjall   0.1.0",
+            ]
+        );
+    }
+}

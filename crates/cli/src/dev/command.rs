@@ -1,0 +1,103 @@
+//! The command: brings the cluster up, says what to type next, and stays until it is told to stop.
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use custodia_proto::v1;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::cluster::status_text;
+use crate::dev::folder::DevFolder;
+use crate::dev::nodes::Nodes;
+use crate::dev::start::{self, Started};
+use crate::error::CliError;
+use crate::output::line;
+use crate::profile::profile_text;
+
+/// What `dev` takes.
+#[derive(Debug, clap::Args)]
+pub(crate) struct DevCommand {
+    /// Folder for everything the cluster keeps
+    #[arg(long, default_value = "dev-cluster")]
+    dir: PathBuf,
+    /// Nodes of a new cluster
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=9))]
+    nodes: u32,
+    /// Customers of the sample
+    #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    customers: u32,
+}
+
+impl DevCommand {
+    pub(crate) async fn run(self) -> Result<(), CliError> {
+        let began = Instant::now();
+        let folder = DevFolder::open_or_create(&self.dir, self.nodes)?;
+        let mut nodes = Nodes::start(&folder)?;
+        // The nodes are drained however the rest ends.
+        let ended = self.stay(&folder, &mut nodes, began).await;
+        nodes.drain().await;
+        ended
+    }
+
+    async fn stay(&self, folder: &DevFolder, nodes: &mut Nodes, began: Instant) -> Result<(), CliError> {
+        let failed = |error| CliError::Argument { argument: "signals", reason: format!("{error}") };
+        let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
+        let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
+        let stay = async {
+            let started = start::bring_up(folder, self.customers, began).await?;
+            announce(folder, &started)?;
+            std::future::pending::<Result<(), CliError>>().await
+        };
+        tokio::select! {
+            ended = stay => ended,
+            error = nodes.first_end() => Err(error),
+            _ = interrupt.recv() => Ok(()),
+            _ = terminate.recv() => Ok(()),
+        }
+    }
+}
+
+fn announce(folder: &DevFolder, started: &Started) -> Result<(), CliError> {
+    line(&format!(
+        "\nThe first lookup was answered {:.1} s after the start.\n\n{}\n",
+        started.first_answer.as_secs_f64(),
+        status_text(&started.status),
+    ))?;
+    line(&format!(
+        "\nWhat an agent sees of one customer for the purpose `service`:\n\n{}\n",
+        profile_text(&started.profile)
+    ))?;
+    line(&format!("\n{}", next_steps(folder, &started.profile)))
+}
+
+/// Commands that can be pasted as they are.
+fn next_steps(folder: &DevFolder, profile: &v1::Profile) -> String {
+    let custodia = std::env::args().next().unwrap_or_else(|| "custodia".into());
+    let customer = &profile.customer_id;
+    let client = folder.client_file("admin");
+    let (ca, certificate, key) = folder.pem_files("agent");
+    let address = folder.addresses().into_iter().next().unwrap_or_default();
+    let client = client.display();
+    format!(
+        "Try in another terminal:
+
+  export CUSTODIA_CLIENT={client}
+  {custodia} profile get {customer} --purpose marketing
+  {custodia} consent list {customer} --purpose privacy-requests
+  {custodia} consent withdraw {customer} --purpose marketing
+  {custodia} events list {customer} --purpose service
+  {custodia} cluster status
+
+  grpcurl -cacert {} -cert {} -key {} \\
+    -d '{{\"customer_id\": \"{customer}\", \"purpose\": \"service\"}}' \\
+    {address} custodia.v1.ProfileService/GetProfile
+
+Certificates of single roles: {}/{{agent,ingest,privacy,operator}}.toml. Logs: {}/node*/node.log.
+Ctrl-C stops the cluster; the same command brings it back with its data.",
+        ca.display(),
+        certificate.display(),
+        key.display(),
+        folder.root().display(),
+        folder.root().display(),
+    )
+}

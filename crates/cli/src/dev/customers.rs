@@ -1,0 +1,303 @@
+//! The sample's customers: made up, the same in every run, and nobody's real data.
+//!
+//! Mail addresses end in `example.com`, telephone numbers lie in a range that is kept free for films, bank
+//! accounts have no valid check digits.
+
+use custodia_profile::CustomerId;
+use custodia_proto::v1::{self, value::Kind};
+
+use crate::dev::catalogue::NOTICE;
+use crate::import::Identities;
+use crate::values::{parse_time, time_of};
+
+const GIVEN_NAMES: [&str; 16] = [
+    "Ada", "Bela", "Chiara", "Dario", "Elif", "Farid", "Greta", "Hugo", "Ines", "Jonas", "Kaya", "Liam",
+    "Mina", "Nuno", "Olga", "Pavel",
+];
+const FAMILY_NAMES: [&str; 16] = [
+    "Adler", "Bianchi", "Costa", "Dupont", "Eriksen", "Fischer", "Garcia", "Horvat", "Ivanov", "Jansen",
+    "Kovacs", "Lindberg", "Moreau", "Novak", "Oliveira", "Popescu",
+];
+const STREETS: [&str; 8] = ["Lime", "Station", "Mill", "Harbour", "Church", "Orchard", "Market", "Bridge"];
+const CITIES: [(&str, &str, &str); 6] = [
+    ("Lisbon", "PT", "pt"),
+    ("Vienna", "AT", "de"),
+    ("Turin", "IT", "it"),
+    ("Lyon", "FR", "fr"),
+    ("Cluj", "RO", "ro"),
+    ("Ghent", "BE", "nl"),
+];
+const CHANNELS: [&str; 4] = ["phone", "email", "app", "store"];
+const TIERS: [&str; 4] = ["basic", "silver", "gold", "platinum"];
+const TOPICS: [&str; 4] = ["garden", "books", "travel", "music"];
+const NEEDS: [&str; 3] = ["large print", "text only, no calls", "step-free access"];
+
+/// The day on which the sample's first customer was met.
+const FIRST_DAY: &str = "2025-06-02T08:00:00Z";
+
+const MINUTES_BETWEEN_CUSTOMERS: i64 = 7;
+
+/// What a customer says to a question for consent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Answer {
+    Given,
+    Refused,
+    Unasked,
+}
+
+/// One customer of the sample, by number.
+#[derive(Debug)]
+pub(crate) struct SampleCustomer {
+    number: u32,
+    id: CustomerId,
+}
+
+impl SampleCustomer {
+    pub(crate) fn new(number: u32) -> Self {
+        Self { number, id: identities().customer(&number.to_string()) }
+    }
+
+    pub(crate) fn id(&self) -> CustomerId {
+        self.id
+    }
+
+    /// What the sources tell about the customer: service data with its contacts, then what hangs on consent.
+    pub(crate) fn ingests(&self) -> Vec<v1::IngestProfileRequest> {
+        let mut ingests = vec![
+            self.request(0, "service", "crm", self.service_values()),
+            self.request(1, "billing", "billing", vec![text("iban", &format!("XX00{:016}", self.number))]),
+        ];
+        if let Some(first) = ingests.first_mut() {
+            first.events = self.events();
+        }
+        if self.answer(MARKETING) == Answer::Given {
+            let mut request = self.request(2, "marketing", "shop", self.marketing_values());
+            request.consents = vec![self.grant("marketing")];
+            ingests.push(request);
+        }
+        if self.answer(ANALYTICS) == Answer::Given {
+            let value = Kind::Decimal(f64::from(self.pick(40, 500_000)) / 100.0);
+            let mut request =
+                self.request(3, "analytics", "shop", vec![observation("lifetime_value", value)]);
+            request.consents = vec![self.grant("analytics")];
+            ingests.push(request);
+        }
+        ingests
+    }
+
+    /// Where the customer said no.
+    pub(crate) fn refusals(&self) -> Vec<v1::RecordConsentRequest> {
+        let asked = [(MARKETING, "marketing"), (ANALYTICS, "analytics")];
+        let refused = asked.into_iter().filter(|(question, _)| self.answer(*question) == Answer::Refused);
+        refused
+            .map(|(question, purpose)| v1::RecordConsentRequest {
+                customer_id: self.id.to_string(),
+                purpose: purpose.into(),
+                status: v1::ConsentStatus::Refused.into(),
+                lawful_basis: v1::LawfulBasis::Consent.into(),
+                notice_version: NOTICE.into(),
+                method: v1::ConsentMethod::Explicit.into(),
+                collector: "web-shop".into(),
+                decided_at: self.time(30),
+                request_id: identities().request(u64::from(self.number) * 16 + 8 + u64::from(question)),
+                ..v1::RecordConsentRequest::default()
+            })
+            .collect()
+    }
+
+    fn request(
+        &self,
+        part: u64,
+        purpose: &str,
+        source: &str,
+        observations: Vec<v1::Observation>,
+    ) -> v1::IngestProfileRequest {
+        let observed_at = self.time(0);
+        let at = |observation| v1::Observation { observed_at, ..observation };
+        v1::IngestProfileRequest {
+            customer_id: self.id.to_string(),
+            purpose: purpose.into(),
+            source: source.into(),
+            party: v1::Party::First.into(),
+            observations: observations.into_iter().map(at).collect(),
+            request_id: identities().request(u64::from(self.number) * 16 + part),
+            ..v1::IngestProfileRequest::default()
+        }
+    }
+
+    fn service_values(&self) -> Vec<v1::Observation> {
+        let given = self.one_of(1, &GIVEN_NAMES);
+        let family = self.one_of(2, &FAMILY_NAMES);
+        let (city, country, language) = self.one_of(3, &CITIES);
+        let mail = format!("{}.{}.{}@example.com", given, family, self.number).to_lowercase();
+        let birth =
+            format!("{}-{:02}-{:02}", 1940 + self.pick(4, 65), 1 + self.pick(5, 12), 1 + self.pick(6, 28));
+        let mut values = vec![
+            text("given_name", given),
+            text("family_name", family),
+            text("email", &mail),
+            text("phone", &format!("+447700900{:03}", self.number % 1_000)),
+            text("street", &format!("{} {} Street", 1 + self.pick(7, 120), self.one_of(8, &STREETS))),
+            text("city", city),
+            text("postcode", &format!("{:04}", 1_000 + self.pick(9, 9_000))),
+            text("country", country),
+            observation("date_of_birth", Kind::Date(birth)),
+            text("preferred_language", language),
+            text("preferred_channel", self.one_of(10, &CHANNELS)),
+            text("loyalty_tier", self.one_of(11, &TIERS)),
+            observation("open_orders", Kind::Integer(i64::from(self.pick(12, 4)))),
+        ];
+        // The first customer is the one that is shown; it has everything.
+        if self.number == 0 || self.pick(13, 10) == 0 {
+            values.push(text("accessibility_needs", self.one_of(14, &NEEDS)));
+        }
+        values
+    }
+
+    fn marketing_values(&self) -> Vec<v1::Observation> {
+        vec![text("newsletter_topics", self.one_of(15, &TOPICS))]
+    }
+
+    fn events(&self) -> Vec<v1::Event> {
+        let count = 1 + self.pick(16, 3);
+        (0..count).map(|place| self.event(place)).collect()
+    }
+
+    fn event(&self, place: u32) -> v1::Event {
+        let is_call = self.pick(20 + place, 2) == 0;
+        let (name, channel) = if is_call { ("Call Ended", "phone") } else { ("Order Completed", "web") };
+        let property = if is_call {
+            (
+                "seconds".to_owned(),
+                v1::Value { kind: Some(Kind::Integer(i64::from(30 + self.pick(17, 900)))) },
+            )
+        } else {
+            let total = f64::from(500 + self.pick(18, 20_000)) / 100.0;
+            ("total".to_owned(), v1::Value { kind: Some(Kind::Decimal(total)) })
+        };
+        v1::Event {
+            event_id: format!("sample-{}-{place}", self.number),
+            name: name.into(),
+            occurred_at: self.time(60 + i64::from(place) * 1_440),
+            channel: channel.into(),
+            properties: [property].into(),
+        }
+    }
+
+    fn grant(&self, purpose: &str) -> v1::ConsentGrant {
+        v1::ConsentGrant {
+            purpose: purpose.into(),
+            notice_version: NOTICE.into(),
+            method: v1::ConsentMethod::Explicit.into(),
+            collector: "web-shop".into(),
+            given_at: self.time(30),
+            expires_at: None,
+        }
+    }
+
+    /// The first customer says yes to marketing and no to analytics, so that both can be seen.
+    fn answer(&self, question: u32) -> Answer {
+        if self.number == 0 {
+            return if question == MARKETING { Answer::Given } else { Answer::Refused };
+        }
+        match self.pick(30 + question, 10) {
+            0..6 => Answer::Given,
+            6..9 => Answer::Refused,
+            _ => Answer::Unasked,
+        }
+    }
+
+    /// So many minutes after the customer was first met.
+    fn time(&self, minutes: i64) -> Option<custodia_proto::Timestamp> {
+        let first = parse_time(FIRST_DAY).ok()?.seconds;
+        let minutes = i64::from(self.number) * MINUTES_BETWEEN_CUSTOMERS + minutes;
+        // A large sample would reach into the future; its customers then share the last moments of a year.
+        let within_a_year = minutes % (360 * 24 * 60);
+        Some(time_of(jiff::Timestamp::from_second(first + within_a_year * 60).ok()?))
+    }
+
+    fn one_of<Item: Copy + Default>(&self, question: u32, items: &[Item]) -> Item {
+        let count = u32::try_from(items.len()).unwrap_or(u32::MAX);
+        let place = usize::try_from(self.pick(question, count)).unwrap_or_default();
+        items.get(place).copied().unwrap_or_default()
+    }
+
+    /// A number below `count` that depends on the customer and the question alone.
+    fn pick(&self, question: u32, count: u32) -> u32 {
+        let mixed = split_mix((u64::from(self.number) << 32) | u64::from(question));
+        u32::try_from(mixed % u64::from(count.max(1))).unwrap_or_default()
+    }
+}
+
+const MARKETING: u32 = 0;
+const ANALYTICS: u32 = 1;
+
+fn identities() -> Identities {
+    Identities::new("sample", &["custodia dev"])
+}
+
+fn text(attribute: &str, text: &str) -> v1::Observation {
+    observation(attribute, Kind::Text(text.to_owned()))
+}
+
+fn observation(attribute: &str, kind: Kind) -> v1::Observation {
+    v1::Observation {
+        attribute: attribute.into(),
+        value: Some(v1::Value { kind: Some(kind) }),
+        observed_at: None,
+    }
+}
+
+/// Steele, Lea and Flood's SplitMix64: one step from one state, well mixed.
+fn split_mix(seed: u64) -> u64 {
+    let mut mixed = seed.wrapping_add(0x9E37_79B9_7F4A_7C15);
+    mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    mixed ^ (mixed >> 31)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_same_number_is_the_same_customer_in_every_run() {
+        for number in [0, 1, 999] {
+            let (one, two) = (SampleCustomer::new(number), SampleCustomer::new(number));
+            assert_eq!(one.ingests(), two.ingests());
+            assert_eq!(one.refusals(), two.refusals());
+        }
+        assert_ne!(SampleCustomer::new(1).id(), SampleCustomer::new(2).id());
+    }
+
+    #[test]
+    fn no_two_requests_of_the_sample_share_an_id() {
+        let mut ids = std::collections::BTreeSet::new();
+        for customer in (0..200).map(SampleCustomer::new) {
+            let requests = customer.ingests().into_iter().map(|request| request.request_id);
+            for id in requests.chain(customer.refusals().into_iter().map(|request| request.request_id)) {
+                assert!(ids.insert(id));
+            }
+        }
+    }
+
+    #[test]
+    fn every_value_has_a_place_in_the_sample_catalogue() {
+        let catalogue = crate::dev::catalogue::attributes();
+        for request in (0..200).map(SampleCustomer::new).flat_map(|customer| customer.ingests()) {
+            for observation in &request.observations {
+                let known = catalogue.iter().find(|one| one.name == observation.attribute).unwrap();
+                assert!(known.purposes.contains(&request.purpose), "{}", known.name);
+            }
+        }
+    }
+
+    #[test]
+    fn some_say_yes_and_some_say_no() {
+        let answers: Vec<_> =
+            (0..1_000).map(|number| SampleCustomer::new(number).answer(MARKETING)).collect();
+        for answer in [Answer::Given, Answer::Refused, Answer::Unasked] {
+            assert!(answers.iter().filter(|one| **one == answer).count() > 50, "{answer:?}");
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! From running processes to a cluster that answers.
+
+use std::time::{Duration, Instant};
+
+use custodia_client::{Client, ClientError, ClientIdentity, ClientOptions};
+use custodia_proto::v1;
+
+use crate::catalog;
+use crate::dev::catalogue::{attributes, purposes};
+use crate::dev::customers::SampleCustomer;
+use crate::dev::folder::DevFolder;
+use crate::dev::sample;
+use crate::error::CliError;
+use crate::output::line;
+
+/// So long may it take until the cluster answers.
+const READY_MAX: Duration = Duration::from_secs(60);
+
+/// Between two looks at a node that does not answer yet.
+const LOOK_INTERVAL: Duration = Duration::from_millis(20);
+
+/// One look.
+const LOOK_DEADLINE: Duration = Duration::from_millis(500);
+
+/// A call while leaders are being elected.
+const CALL_DEADLINE: Duration = Duration::from_secs(30);
+
+/// Shards of a development cluster.
+const SHARDS: u32 = 16;
+
+/// Replicas of each shard, where there are nodes enough.
+const REPLICAS: u32 = 3;
+
+/// A cluster that answers.
+#[derive(Debug)]
+pub(crate) struct Started {
+    pub(crate) status: v1::ClusterStatus,
+    pub(crate) profile: v1::Profile,
+    pub(crate) first_answer: Duration,
+}
+
+/// Brings the cluster up and loads what is not loaded yet.
+///
+/// # Errors
+/// When the cluster does not answer, or refuses something.
+pub(crate) async fn bring_up(
+    folder: &DevFolder,
+    customers: u32,
+    began: Instant,
+) -> Result<Started, CliError> {
+    let client = client(folder, "admin")?.with_deadline(CALL_DEADLINE);
+    let nodes: Vec<_> = folder.addresses().iter().map(|address| client.only_at(address)).collect();
+    for node in &nodes {
+        wait_for(node).await?;
+    }
+    init(folder, &nodes).await?;
+    catalog::define(&client, &purposes(), &attributes()).await?;
+    let first = SampleCustomer::new(0);
+    if folder.customers_loaded() == 0 {
+        sample::load(&client, std::iter::once(&first)).await?;
+    }
+    let profile = as_agent(folder, &first).await?;
+    let first_answer = began.elapsed();
+    if folder.customers_loaded() < customers {
+        let started = Instant::now();
+        let all: Vec<_> = (folder.customers_loaded()..customers).map(SampleCustomer::new).collect();
+        let loaded = sample::load(&client, &all).await?;
+        folder.set_customers_loaded(customers)?;
+        line(&format!(
+            "loaded {} sample customers in {:.1} s: {} values merged, {} events, {} consent decisions",
+            all.len(),
+            started.elapsed().as_secs_f64(),
+            loaded.values,
+            loaded.events,
+            loaded.decisions,
+        ))?;
+    }
+    let status = client.get_cluster_status(v1::GetClusterStatusRequest {}).await?;
+    Ok(Started { status, profile, first_answer })
+}
+
+/// A client with one of the folder's certificates.
+fn client(folder: &DevFolder, name: &str) -> Result<Client, CliError> {
+    let (ca, certificate, key) = folder.pem_files(name);
+    let read = |path| std::fs::read(&path).map_err(CliError::file(path));
+    let mut options = ClientOptions::new(folder.addresses(), read(ca)?);
+    options.identity = Some(ClientIdentity::from_pem(read(certificate)?, read(key)?));
+    Ok(Client::new(&options)?)
+}
+
+/// Waits until a node answers at all.
+async fn wait_for(node: &Client) -> Result<v1::ClusterStatus, CliError> {
+    let node = node.with_deadline(LOOK_DEADLINE);
+    let until = Instant::now() + READY_MAX;
+    loop {
+        match node.get_cluster_status(v1::GetClusterStatusRequest {}).await {
+            Ok(status) => return Ok(status),
+            Err(error) if Instant::now() >= until => {
+                return Err(CliError::NotReady { seconds: READY_MAX.as_secs(), last: error.to_string() });
+            }
+            Err(error) if is_not_up(&error) => tokio::time::sleep(LOOK_INTERVAL).await,
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+fn is_not_up(error: &ClientError) -> bool {
+    matches!(error.code(), tonic::Code::Unavailable | tonic::Code::DeadlineExceeded)
+}
+
+/// Makes the cluster, unless a node is in one already.
+async fn init(folder: &DevFolder, nodes: &[Client]) -> Result<(), CliError> {
+    let mut is_new = true;
+    for node in nodes {
+        is_new &= wait_for(node).await?.cluster_id.is_empty();
+    }
+    let (true, Some(first)) = (is_new, nodes.first()) else { return Ok(()) };
+    let endpoints: Vec<_> = folder
+        .nodes()
+        .zip(folder.addresses())
+        .map(|(node_id, address)| v1::NodeEndpoint { node_id, address })
+        .collect();
+    let replicas = if endpoints.len() < 3 { 1 } else { REPLICAS };
+    first.init_cluster(v1::InitClusterRequest { nodes: endpoints, shards: SHARDS, replicas }).await?;
+    Ok(())
+}
+
+async fn as_agent(folder: &DevFolder, customer: &SampleCustomer) -> Result<v1::Profile, CliError> {
+    let agent = client(folder, "agent")?.with_deadline(CALL_DEADLINE);
+    let request = v1::GetProfileRequest {
+        customer_id: customer.id().to_string(),
+        purpose: "service".into(),
+        read_mask: None,
+        verdicts: v1::VerdictDetail::Full.into(),
+    };
+    Ok(agent.get_profile(request).await?)
+}

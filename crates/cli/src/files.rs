@@ -1,0 +1,94 @@
+//! How the command writes files: whole or not at all, on disk before it goes on, and for the owner's eyes alone
+//! where they hold keys or personal data.
+
+use std::fs::{File, OpenOptions};
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
+
+use crate::error::CliError;
+
+/// Who may read a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Readers {
+    /// Whoever the folder lets in.
+    Everyone,
+    /// The owner alone.
+    Owner,
+}
+
+/// Replaces a file: the new text under another name, on disk, then renamed into place. After a crash the file is
+/// the old one or the new one.
+///
+/// # Errors
+/// When it cannot be written.
+pub(crate) fn replace(path: &Path, text: &[u8], readers: Readers) -> Result<(), CliError> {
+    let mut new = path.as_os_str().to_owned();
+    new.push(".new");
+    let new = Path::new(&new);
+    let mut file = open(new, readers, OpenOptions::new().write(true).create(true).truncate(true))?;
+    file.write_all(text).and_then(|()| file.sync_all()).map_err(CliError::file(new))?;
+    std::fs::rename(new, path).map_err(CliError::file(path))?;
+    sync_folder(path)
+}
+
+/// Makes a file that must not exist yet.
+///
+/// # Errors
+/// When it exists, or cannot be written.
+pub(crate) fn create(path: &Path, text: &[u8], readers: Readers) -> Result<(), CliError> {
+    let mut file = open(path, readers, OpenOptions::new().write(true).create_new(true))?;
+    file.write_all(text).and_then(|()| file.sync_all()).map_err(CliError::file(path))?;
+    sync_folder(path)
+}
+
+/// Opens a file to append to, and cuts it to `length` first: what lies behind was never accounted for.
+///
+/// # Errors
+/// When it cannot be opened.
+pub(crate) fn append_from(path: &Path, length: u64, readers: Readers) -> Result<File, CliError> {
+    let file = open(path, readers, OpenOptions::new().append(true).create(true))?;
+    file.set_len(length).map_err(CliError::file(path))?;
+    Ok(file)
+}
+
+/// Makes a folder and those above it.
+///
+/// # Errors
+/// When that is not possible.
+pub(crate) fn make_folder(path: &Path) -> Result<(), CliError> {
+    std::fs::create_dir_all(path).map_err(CliError::file(path))
+}
+
+fn open(path: &Path, readers: Readers, options: &mut OpenOptions) -> Result<File, CliError> {
+    if readers == Readers::Owner {
+        options.mode(0o600);
+    }
+    options.open(path).map_err(CliError::file(path))
+}
+
+/// A renamed file is there after a power cut only when its folder is on disk too.
+fn sync_folder(path: &Path) -> Result<(), CliError> {
+    let folder = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    let folder = folder.unwrap_or_else(|| Path::new("."));
+    File::open(folder).and_then(|folder| folder.sync_all()).map_err(CliError::file(folder))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    #[test]
+    fn a_private_file_is_for_the_owner_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("key");
+        replace(&path, b"one", Readers::Owner).unwrap();
+        replace(&path, b"two", Readers::Owner).unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), b"two");
+        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+        assert!(create(&path, b"three", Readers::Owner).is_err(), "an existing file stays");
+    }
+}

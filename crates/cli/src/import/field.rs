@@ -1,0 +1,184 @@
+//! One mapped value: where it comes from in a row and how its text is read.
+
+use custodia_proto::{Timestamp, v1};
+use serde::de::value::MapAccessDeserializer;
+use serde::{Deserialize, Deserializer};
+
+use crate::import::row::Row;
+use crate::values;
+use crate::words::Word as _;
+
+/// A column's name, or a table with these keys.
+#[derive(Debug, Clone)]
+pub(crate) struct Field {
+    origin: Origin,
+    kind: Option<v1::ValueType>,
+    format: Option<String>,
+    lower: bool,
+}
+
+#[derive(Debug, Clone)]
+enum Origin {
+    Column(String),
+    Constant(String),
+}
+
+/// The table form.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FieldTable {
+    /// The column that holds the value (of jsonl also `outer.inner`). This or `constant`.
+    column: Option<String>,
+    /// The same value for every row.
+    constant: Option<String>,
+    /// text, integer, decimal, boolean, date or timestamp. Default: the catalogue's for attributes, else text.
+    r#type: Option<String>,
+    /// How dates and timestamps are written (strptime), e.g. `%Y%m%d`. Default: ISO 8601. Without an offset, UTC.
+    format: Option<String>,
+    /// Turn into lower case. Default false.
+    #[serde(default)]
+    lower: bool,
+}
+
+impl<'de> Deserialize<'de> for Field {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(FieldVisitor)
+    }
+}
+
+struct FieldVisitor;
+
+impl<'de> serde::de::Visitor<'de> for FieldVisitor {
+    type Value = Field;
+
+    fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("a column's name, or a table with `column` or `constant`")
+    }
+
+    fn visit_str<E: serde::de::Error>(self, column: &str) -> Result<Field, E> {
+        Ok(Field { origin: Origin::Column(column.to_owned()), kind: None, format: None, lower: false })
+    }
+
+    fn visit_map<A: serde::de::MapAccess<'de>>(self, map: A) -> Result<Field, A::Error> {
+        let table = FieldTable::deserialize(MapAccessDeserializer::new(map))?;
+        let origin = match (table.column, table.constant) {
+            (Some(column), None) => Origin::Column(column),
+            (None, Some(constant)) => Origin::Constant(constant),
+            (Some(_), Some(_)) | (None, None) => {
+                return Err(serde::de::Error::custom("needs either `column` or `constant`"));
+            }
+        };
+        let kind = table.r#type.as_deref().map(v1::ValueType::parse).transpose();
+        let kind = kind.map_err(|reason| serde::de::Error::custom(format!("type: {reason}")))?;
+        Ok(Field { origin, kind, format: table.format, lower: table.lower })
+    }
+}
+
+impl Field {
+    /// The column, unless the value is a constant.
+    pub(crate) fn column(&self) -> Option<&str> {
+        match &self.origin {
+            Origin::Column(column) => Some(column),
+            Origin::Constant(_) => None,
+        }
+    }
+
+    /// The row's value, read as the field's own type or else as `catalogued`; `None` where the cell is empty.
+    ///
+    /// # Errors
+    /// What was expected; never the value.
+    pub(crate) fn value(&self, row: &Row, catalogued: v1::ValueType) -> Result<Option<v1::Value>, String> {
+        let Some(text) = self.text(row) else { return Ok(None) };
+        let kind = self.kind.unwrap_or(catalogued);
+        let value = match (&self.format, kind) {
+            (Some(format), v1::ValueType::Date) => {
+                let date = jiff::civil::Date::strptime(format, &text)
+                    .map_err(|_error| format!("not a date written {format}"))?;
+                v1::Value { kind: Some(v1::value::Kind::Date(date.to_string())) }
+            }
+            (Some(format), v1::ValueType::Timestamp) => {
+                v1::Value { kind: Some(v1::value::Kind::Timestamp(formatted_time(format, &text)?)) }
+            }
+            _ => values::parse(kind, &text)?,
+        };
+        Ok(Some(value))
+    }
+
+    /// The row's value, read as an instant.
+    ///
+    /// # Errors
+    /// What was expected; never the value.
+    pub(crate) fn time(&self, row: &Row) -> Result<Option<Timestamp>, String> {
+        let Some(text) = self.text(row) else { return Ok(None) };
+        let time = match &self.format {
+            Some(format) => formatted_time(format, &text)?,
+            None => values::parse_time(&text)?,
+        };
+        Ok(Some(time))
+    }
+
+    fn text(&self, row: &Row) -> Option<String> {
+        let text = match &self.origin {
+            Origin::Column(column) => row.cell(column)?,
+            Origin::Constant(constant) => constant.clone(),
+        };
+        Some(if self.lower { text.to_lowercase() } else { text })
+    }
+}
+
+/// An instant in the given format: with an offset, else a date and time or a date alone in UTC.
+fn formatted_time(format: &str, text: &str) -> Result<Timestamp, String> {
+    let utc =
+        |time: jiff::civil::DateTime| time.to_zoned(jiff::tz::TimeZone::UTC).map(|zoned| zoned.timestamp());
+    jiff::Timestamp::strptime(format, text)
+        .or_else(|_error| jiff::civil::DateTime::strptime(format, text).and_then(utc))
+        .or_else(|_error| jiff::civil::Date::strptime(format, text).and_then(|date| utc(date.at(0, 0, 0, 0))))
+        .map(values::time_of)
+        .map_err(|_error| format!("not a time written {format}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Deserialize)]
+    struct Document {
+        field: Field,
+    }
+
+    fn field(text: &str) -> Field {
+        toml::from_str::<Document>(&format!("field = {text}")).unwrap().field
+    }
+
+    fn row() -> Row {
+        Row::of_pairs(
+            1,
+            &[("born", "19560409"), ("bad", "19561309"), ("empty", ""), ("at", "19970112 17:30")],
+        )
+    }
+
+    #[test]
+    fn a_date_is_read_as_the_format_says() {
+        let born = field(r#"{ column = "born", type = "date", format = "%Y%m%d" }"#);
+        let value = born.value(&row(), v1::ValueType::Text).unwrap();
+        assert_eq!(values::text_of(value.as_ref()), "1956-04-09");
+        let bad = field(r#"{ column = "bad", type = "date", format = "%Y%m%d" }"#);
+        assert_eq!(bad.value(&row(), v1::ValueType::Text), Err("not a date written %Y%m%d".into()));
+    }
+
+    #[test]
+    fn a_time_is_a_date_with_or_without_the_hour() {
+        let day = field(r#"{ column = "born", format = "%Y%m%d" }"#).time(&row()).unwrap().unwrap();
+        assert_eq!(day.to_string(), "1956-04-09T00:00:00Z");
+        let hour = field(r#"{ column = "at", format = "%Y%m%d %H:%M" }"#).time(&row()).unwrap().unwrap();
+        assert_eq!(hour.to_string(), "1997-01-12T17:30:00Z");
+    }
+
+    #[test]
+    fn an_empty_cell_is_no_value_and_a_constant_always_is() {
+        assert_eq!(field("\"empty\"").value(&row(), v1::ValueType::Text), Ok(None));
+        let country =
+            field(r#"{ constant = "AU", lower = true }"#).value(&row(), v1::ValueType::Text).unwrap();
+        assert_eq!(values::text_of(country.as_ref()), "au");
+    }
+}

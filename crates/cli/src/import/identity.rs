@@ -1,0 +1,117 @@
+//! Names that a repeated import finds again: of the file, of each request, of each customer.
+//!
+//! A request id is derived from everything that decides the request's content, so that sending a row again is the
+//! same request, and changing the mapping makes it another one. A customer's id is derived from its source and
+//! key alone, so that even without the remembered map a later import reaches the same customer.
+
+use std::fs::File;
+use std::io::{Read as _, Seek as _, SeekFrom};
+use std::path::Path;
+
+use custodia_profile::{CustomerId, PoolId, RequestId};
+use uuid::Uuid;
+use xxhash_rust::xxh3::xxh3_128;
+
+use crate::error::CliError;
+
+/// So much of both ends of a file goes into its fingerprint.
+const FINGERPRINT_BYTES: u64 = 1024 * 1024;
+
+/// What a file is known by: its length and both its ends.
+///
+/// # Errors
+/// When it cannot be read.
+pub(crate) fn fingerprint(path: &Path) -> Result<String, CliError> {
+    let read = || {
+        let mut file = File::open(path)?;
+        let length = file.metadata()?.len();
+        let mut bytes = length.to_le_bytes().to_vec();
+        file.by_ref().take(FINGERPRINT_BYTES).read_to_end(&mut bytes)?;
+        file.seek(SeekFrom::Start(length.saturating_sub(FINGERPRINT_BYTES)))?;
+        file.take(FINGERPRINT_BYTES).read_to_end(&mut bytes)?;
+        Ok(format!("{:032x}", xxh3_128(&bytes)))
+    };
+    read().map_err(CliError::file(path))
+}
+
+/// Derives the ids of one import.
+#[derive(Debug, Clone)]
+pub(crate) struct Identities {
+    source: String,
+    run: u128,
+}
+
+impl Identities {
+    /// `content` is whatever decides what the requests hold: file, mapping, options.
+    pub(crate) fn new(source: &str, content: &[&str]) -> Self {
+        Self { source: source.to_owned(), run: digest(content) }
+    }
+
+    /// What distinguishes this import from another one of the same file.
+    pub(crate) fn run(&self) -> String {
+        format!("{:032x}", self.run)
+    }
+
+    /// The id of the request that begins with this row.
+    pub(crate) fn request(&self, first_row: u64) -> String {
+        uuid_of(digest(&["request", &self.run(), &first_row.to_string()])).to_string()
+    }
+
+    /// The customer of a key of this source.
+    pub(crate) fn customer(&self, key: &str) -> CustomerId {
+        let id = uuid_of(digest(&["customer", &self.source, key]));
+        // A version-4 UUID is never nil, so this always is a request id.
+        let request = RequestId::new(id).ok();
+        request.map_or_else(
+            || CustomerId::from_parts(0, [0; 10], PoolId::DEFAULT),
+            |request| CustomerId::derive(&format!("import/{}", self.source), request, PoolId::DEFAULT),
+        )
+    }
+}
+
+/// Hashes texts with their lengths, so that no two lists fall together.
+fn digest(texts: &[&str]) -> u128 {
+    let mut bytes = Vec::new();
+    for text in texts {
+        bytes.extend_from_slice(&(text.len() as u64).to_le_bytes());
+        bytes.extend_from_slice(text.as_bytes());
+    }
+    xxh3_128(&bytes)
+}
+
+fn uuid_of(digest: u128) -> Uuid {
+    uuid::Builder::from_random_bytes(digest.to_be_bytes()).into_uuid()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_are_the_same_in_every_run() {
+        let one = Identities::new("crm", &["file", "mapping"]);
+        let two = Identities::new("crm", &["file", "mapping"]);
+        assert_eq!(one.request(7), two.request(7));
+        assert_eq!(one.customer("k"), two.customer("k"));
+        assert_ne!(one.request(7), one.request(8));
+        assert_ne!(one.customer("k"), one.customer("l"));
+    }
+
+    #[test]
+    fn another_mapping_gives_other_requests_of_the_same_customers() {
+        let one = Identities::new("crm", &["file", "mapping"]);
+        let other = Identities::new("crm", &["file", "mapping changed"]);
+        assert_ne!(one.request(7), other.request(7));
+        assert_eq!(one.customer("k"), other.customer("k"));
+        assert_ne!(one.customer("k"), Identities::new("shop", &["file", "mapping"]).customer("k"));
+    }
+
+    #[test]
+    fn the_customer_of_a_key_is_pinned() {
+        // A change here would split every customer whose import is repeated.
+        let id = Identities::new("febrl", &[]).customer("rec-1-org").to_string();
+        assert_eq!(id, PINNED);
+    }
+
+    const PINNED: &str = "cust_1ng1sa6gdhek981ye86gh4fprn";
+}

@@ -1,0 +1,125 @@
+//! What the user sees: a bar while it runs, and the counts at the end.
+
+use std::path::Path;
+use std::time::Instant;
+
+use indicatif::{HumanCount, ProgressBar, ProgressStyle};
+
+use crate::error::CliError;
+use crate::import::reader::Position;
+use crate::import::state::ImportState;
+use crate::import::tally::Tally;
+use crate::output::{self, Format, table};
+
+/// The bar; drawn on standard error, and only where that is a terminal.
+#[derive(Debug)]
+pub(crate) struct Progress {
+    bar: ProgressBar,
+    began: Instant,
+    rows_before: u64,
+}
+
+impl Progress {
+    pub(crate) fn new(bytes: u64, bytes_done: u64, rows_before: u64) -> Self {
+        let bar = ProgressBar::new(bytes);
+        if let Ok(style) =
+            ProgressStyle::with_template("{bar:30} {percent:>3} %  {msg}  {elapsed}, {eta} left")
+        {
+            bar.set_style(style);
+        }
+        bar.set_position(bytes_done);
+        bar.reset_eta();
+        Self { bar, began: Instant::now(), rows_before }
+    }
+
+    pub(crate) fn show(&self, done: Position, tally: &Tally) {
+        self.bar.set_position(done.bytes);
+        let rate = rate(tally.rows.saturating_sub(self.rows_before), self.began);
+        self.bar.set_message(format!(
+            "{} rows, {}/s, {} merged, {} refused",
+            HumanCount(tally.rows),
+            HumanCount(rate),
+            HumanCount(tally.values_merged + tally.events_appended),
+            HumanCount(tally.refused_total()),
+        ));
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        self.bar.finish_and_clear();
+    }
+}
+
+/// Prints the counts of all runs, and the rate of this one.
+///
+/// # Errors
+/// When the output cannot be written. [`CliError::PartlyRefused`] where something was refused.
+pub(crate) fn report(
+    format: Format,
+    folder: &Path,
+    state: &ImportState,
+    began: Option<(Instant, u64)>,
+) -> Result<(), CliError> {
+    let tally = state.tally();
+    let rate = began.map(|(began, rows_before)| rate(tally.rows.saturating_sub(rows_before), began));
+    let seconds = began.map(|(began, _)| began.elapsed().as_secs_f64());
+    match format {
+        Format::Json => output::print_json(&serde_json::json!({
+            "rows": tally.rows,
+            "requests": tally.requests,
+            "customers_created": tally.customers_created,
+            "values_merged": tally.values_merged,
+            "events_appended": tally.events_appended,
+            "refused": tally.refused,
+            "seconds": seconds,
+            "rows_per_second": rate,
+            "state": folder.display().to_string(),
+            "refused_rows": state.refused_path().display().to_string(),
+        }))?,
+        Format::Table => output::line(&text(tally, folder, seconds, rate))?,
+    }
+    if tally.refused.is_empty() { Ok(()) } else { Err(CliError::PartlyRefused) }
+}
+
+fn text(tally: &Tally, folder: &Path, seconds: Option<f64>, rate: Option<u64>) -> String {
+    let mut lines = table(["IMPORTED", "COUNT"]);
+    lines.add_row(["rows".to_owned(), HumanCount(tally.rows).to_string()]);
+    lines.add_row(["customers created".to_owned(), HumanCount(tally.customers_created).to_string()]);
+    lines.add_row(["values merged".to_owned(), HumanCount(tally.values_merged).to_string()]);
+    lines.add_row(["events appended".to_owned(), HumanCount(tally.events_appended).to_string()]);
+    for (reason, count) in &tally.refused {
+        lines.add_row([format!("refused: {reason}"), HumanCount(*count).to_string()]);
+    }
+    let mut text = lines.to_string();
+    if let (Some(seconds), Some(rate)) = (seconds, rate) {
+        text.push_str(&format!("\n\n{seconds:.1} s, {} rows/s", HumanCount(rate)));
+    }
+    text.push_str(&format!("\nremembered in {}", folder.display()));
+    if !tally.refused.is_empty() {
+        text.push_str("\nrefused rows with reasons: refused.jsonl there");
+    }
+    text
+}
+
+/// Rows a second.
+fn rate(rows: u64, began: Instant) -> u64 {
+    let millis = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX).max(1);
+    rows.saturating_mul(1_000) / millis
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_report_counts_by_reason() {
+        let mut tally = Tally { rows: 69_659, events_appended: 69_659, ..Tally::default() };
+        tally.refused.insert("not-parsed".into(), 12);
+        let text = text(&tally, Path::new("state"), Some(2.0), Some(34_829));
+        let lines: Vec<_> = text.lines().map(str::trim_end).collect();
+        assert_eq!(lines[1], "rows                 69,659");
+        assert_eq!(lines[5], "refused: not-parsed  12");
+        assert!(text.contains("34,829 rows/s"), "{text}");
+    }
+}

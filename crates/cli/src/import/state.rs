@@ -1,0 +1,364 @@
+//! What an import remembers, so that an interruption doubles nothing and loses nothing.
+//!
+//! ```text
+//! FILE.custodia-import/          (or --state DIR)
+//!   checkpoint.toml              replaced whole: how far, how many, and how long the two files below are
+//!   customers.tsv                appended: "source key" as JSON, tab, cust_…
+//!   refused.jsonl                appended: the refused rows with their reasons
+//! ```
+//!
+//! Saving appends to the two files and syncs them, then replaces the checkpoint. A crash in between leaves longer
+//! files than the checkpoint says; opening cuts them back, and the rows behind the checkpoint are sent again: the
+//! same requests with the same ids, which change nothing.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::path::{Path, PathBuf};
+
+use custodia_profile::CustomerId;
+use serde::{Deserialize, Serialize};
+
+use crate::error::CliError;
+use crate::files::{self, Readers};
+use crate::import::reader::Position;
+use crate::import::request::{Batch, Refusal};
+use crate::import::tally::Tally;
+
+const FORMAT: u32 = 1;
+
+/// The checkpoint file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Checkpoint {
+    format: u32,
+    /// Of file, mapping and options: another import must not go on here.
+    run: String,
+    finished: bool,
+    customers_bytes: u64,
+    refused_bytes: u64,
+    done: Position,
+    tally: Tally,
+}
+
+/// The state of one import.
+#[derive(Debug)]
+pub(crate) struct ImportState {
+    folder: PathBuf,
+    checkpoint: Checkpoint,
+    customers: std::fs::File,
+    refused: std::fs::File,
+    customers_new: Vec<u8>,
+    refused_new: Vec<u8>,
+    dirty: bool,
+}
+
+/// Whether an earlier run's state is used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Start {
+    Resume,
+    Afresh,
+}
+
+impl ImportState {
+    /// Opens the folder's state, or begins one.
+    ///
+    /// # Errors
+    /// When the folder cannot be used, or holds the state of another import.
+    pub(crate) fn open(folder: &Path, run: &str, start: Start) -> Result<Self, CliError> {
+        files::make_folder(folder)?;
+        let path = folder.join(CHECKPOINT);
+        let checkpoint = match (start, path.exists()) {
+            (Start::Resume, true) => Checkpoint::read(&path, run)?,
+            (Start::Resume, false) | (Start::Afresh, _) => Checkpoint::new(run),
+        };
+        let customers =
+            files::append_from(&folder.join(CUSTOMERS), checkpoint.customers_bytes, Readers::Owner)?;
+        let refused = files::append_from(&folder.join(REFUSED), checkpoint.refused_bytes, Readers::Owner)?;
+        Ok(Self {
+            folder: folder.to_owned(),
+            checkpoint,
+            customers,
+            refused,
+            customers_new: Vec::new(),
+            refused_new: Vec::new(),
+            dirty: true,
+        })
+    }
+
+    /// How far the import is.
+    pub(crate) fn done(&self) -> Position {
+        self.checkpoint.done
+    }
+
+    /// The counts of all runs so far.
+    pub(crate) fn tally(&self) -> &Tally {
+        &self.checkpoint.tally
+    }
+
+    /// Whether an earlier run came to the end.
+    pub(crate) fn is_finished(&self) -> bool {
+        self.checkpoint.finished
+    }
+
+    /// The file of refused rows.
+    pub(crate) fn refused_path(&self) -> PathBuf {
+        self.folder.join(REFUSED)
+    }
+
+    /// Takes what is done up to a position: all rows before it are accounted for.
+    pub(crate) fn advance(&mut self, done: Done) {
+        self.checkpoint.tally.add(&done.tally);
+        for (key, customer) in &done.customers {
+            self.customers_new
+                .extend(format!("{}\t{customer}\n", serde_json::Value::from(key.as_str())).bytes());
+        }
+        self.refused_new.extend_from_slice(&done.refused);
+        if let Some(position) = done.position {
+            self.checkpoint.done = position;
+        }
+        self.dirty = true;
+    }
+
+    /// Puts the state on disk.
+    ///
+    /// # Errors
+    /// When a file cannot be written.
+    pub(crate) fn save(&mut self) -> Result<(), CliError> {
+        if !std::mem::take(&mut self.dirty) {
+            return Ok(());
+        }
+        let appended = [
+            (&mut self.customers, &mut self.customers_new, &mut self.checkpoint.customers_bytes, CUSTOMERS),
+            (&mut self.refused, &mut self.refused_new, &mut self.checkpoint.refused_bytes, REFUSED),
+        ];
+        for (file, new, length, name) in appended {
+            if !new.is_empty() {
+                let written = file.write_all(new).and_then(|()| file.sync_data());
+                written.map_err(CliError::file(self.folder.join(name)))?;
+                *length += new.len() as u64;
+                new.clear();
+            }
+        }
+        self.checkpoint.write(&self.folder.join(CHECKPOINT))
+    }
+
+    /// Remembers that the import has come to the end of its file.
+    ///
+    /// # Errors
+    /// When a file cannot be written.
+    pub(crate) fn finish(&mut self) -> Result<(), CliError> {
+        self.checkpoint.finished = true;
+        self.dirty = true;
+        self.save()
+    }
+}
+
+const CHECKPOINT: &str = "checkpoint.toml";
+const CUSTOMERS: &str = "customers.tsv";
+const REFUSED: &str = "refused.jsonl";
+
+impl Checkpoint {
+    fn new(run: &str) -> Self {
+        Self {
+            format: FORMAT,
+            run: run.to_owned(),
+            finished: false,
+            customers_bytes: 0,
+            refused_bytes: 0,
+            done: Position::default(),
+            tally: Tally::default(),
+        }
+    }
+
+    fn read(path: &Path, run: &str) -> Result<Self, CliError> {
+        let content = |reason: String| CliError::Content { path: path.to_owned(), reason };
+        let text = std::fs::read_to_string(path).map_err(CliError::file(path))?;
+        let checkpoint: Self = toml::from_str(&text).map_err(|error| content(error.to_string()))?;
+        if checkpoint.format != FORMAT {
+            return Err(content(format!("has format {}, this version knows {FORMAT}", checkpoint.format)));
+        }
+        if checkpoint.run != run {
+            return Err(content(
+                "belongs to an import with another file, mapping, purpose or source; \
+                 --restart begins again, --state DIR keeps both"
+                    .into(),
+            ));
+        }
+        Ok(checkpoint)
+    }
+
+    fn write(&self, path: &Path) -> Result<(), CliError> {
+        let content =
+            |error: toml::ser::Error| CliError::Content { path: path.to_owned(), reason: error.to_string() };
+        let text = toml::to_string(self).map_err(content)?;
+        files::replace(path, text.as_bytes(), Readers::Owner)
+    }
+}
+
+/// What a part of the import has done.
+#[derive(Debug, Default)]
+pub(crate) struct Done {
+    tally: Tally,
+    customers: Vec<(String, String)>,
+    refused: Vec<u8>,
+    position: Option<Position>,
+}
+
+impl Done {
+    /// Accounts for one request: its counts, its customer if it has become one, its refused rows.
+    pub(crate) fn new(batch: Batch, customer: Option<String>, tally: Tally, refused: Vec<Refusal>) -> Self {
+        let mut by_row: BTreeMap<u64, Vec<Refusal>> = BTreeMap::new();
+        for refusal in refused {
+            by_row.entry(refusal.row).or_default().push(refusal);
+        }
+        let mut lines = Vec::new();
+        for (number, refused) in by_row {
+            let data =
+                batch.rows.iter().find(|row| row.number == number).map(crate::import::row::Row::to_json);
+            let line = serde_json::json!({ "row": number, "refused": refusals_json(&refused), "data": data });
+            lines.extend(format!("{line}\n").bytes());
+        }
+        let customers = customer.map(|customer| (batch.key, customer)).into_iter().collect();
+        Self { tally, customers, refused: lines, position: batch.position }
+    }
+
+    fn join(&mut self, later: Self) {
+        self.tally.add(&later.tally);
+        self.customers.extend(later.customers);
+        self.customers.dedup();
+        self.refused.extend(later.refused);
+        self.position = later.position.or(self.position);
+    }
+}
+
+fn refusals_json(refused: &[Refusal]) -> Vec<serde_json::Value> {
+    let one = |refusal: &Refusal| {
+        serde_json::json!({
+            "item": refusal.item, "reason": refusal.reason, "explanation": refusal.explanation
+        })
+    };
+    refused.iter().map(one).collect()
+}
+
+/// Puts answers that come in any order back into the order of the rows, and gives out what is done without a gap.
+#[derive(Debug, Default)]
+pub(crate) struct Ordered {
+    next: u64,
+    waiting: BTreeMap<u64, Done>,
+    /// Parts of a customer whose last part is not done yet.
+    partial: Done,
+}
+
+impl Ordered {
+    /// Takes what request number `sequence` has done.
+    pub(crate) fn put(&mut self, sequence: u64, done: Done) {
+        self.waiting.insert(sequence, done);
+    }
+
+    /// The next stretch that ends at a position, if all before it is done.
+    pub(crate) fn take(&mut self) -> Option<Done> {
+        while let Some(done) = self.waiting.remove(&self.next) {
+            self.next += 1;
+            self.partial.join(done);
+            if self.partial.position.is_some() {
+                return Some(std::mem::take(&mut self.partial));
+            }
+        }
+        None
+    }
+}
+
+/// The customer that a source key became, as the folder's map remembers it.
+///
+/// # Errors
+/// When the map cannot be read, or does not know the key.
+pub(crate) fn customer_of(folder: &Path, key: &str) -> Result<CustomerId, CliError> {
+    let path = folder.join(CUSTOMERS);
+    let file = std::fs::File::open(&path).map_err(CliError::file(&path))?;
+    for line in BufReader::new(file).lines() {
+        let line = line.map_err(CliError::file(&path))?;
+        if let Some((known, customer)) = line.split_once('\t')
+            && serde_json::from_str::<String>(known).is_ok_and(|known| known == key)
+            && let Ok(customer) = customer.parse()
+        {
+            return Ok(customer);
+        }
+    }
+    Err(CliError::UnknownSourceKey { path })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::import::row::Row;
+
+    fn done(row: u64, is_last: bool) -> Done {
+        let batch = Batch {
+            key: format!("key {row}"),
+            rows: vec![Row::of_pairs(row, &[("a", "b")])],
+            position: is_last.then_some(Position { bytes: row * 10, rows: row }),
+            ..Batch::default()
+        };
+        let customer = CustomerId::from_parts(row, [1; 10], custodia_profile::PoolId::DEFAULT).to_string();
+        let tally = Tally { rows: 1, ..Tally::default() };
+        let refusal =
+            Refusal { row, item: "a".into(), reason: "no-ground".into(), explanation: String::new() };
+        Done::new(batch, Some(customer), tally, vec![refusal])
+    }
+
+    #[test]
+    fn answers_in_any_order_advance_without_a_gap() {
+        let mut ordered = Ordered::default();
+        ordered.put(1, done(2, true));
+        assert!(ordered.take().is_none(), "row 1 is not done");
+        ordered.put(0, done(1, false));
+        let stretch = ordered.take().unwrap();
+        assert_eq!((stretch.tally.rows, stretch.position), (2, Some(Position { bytes: 20, rows: 2 })));
+        ordered.put(2, done(3, false));
+        assert!(ordered.take().is_none(), "the customer of row 3 has more parts");
+    }
+
+    #[test]
+    fn a_resumed_import_goes_on_at_the_checkpoint_and_forgets_what_lies_behind() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut state = ImportState::open(folder.path(), "run", Start::Resume).unwrap();
+        state.advance(done(1, true));
+        state.save().unwrap();
+        state.advance(done(2, true));
+        // The crash comes after the appends and before the checkpoint.
+        state.customers.write_all(&state.customers_new).unwrap();
+        state.refused.write_all(&state.refused_new).unwrap();
+        drop(state);
+
+        let mut state = ImportState::open(folder.path(), "run", Start::Resume).unwrap();
+        assert_eq!(state.done(), Position { bytes: 10, rows: 1 });
+        assert_eq!(state.tally().rows, 1);
+        state.advance(done(2, true));
+        state.finish().unwrap();
+        let refused = std::fs::read_to_string(state.refused_path()).unwrap();
+        assert_eq!(refused.lines().count(), 2, "{refused}");
+        assert!(customer_of(folder.path(), "key 2").is_ok());
+        assert!(ImportState::open(folder.path(), "run", Start::Resume).unwrap().is_finished());
+        assert_eq!(
+            ImportState::open(folder.path(), "run", Start::Afresh).unwrap().done(),
+            Position::default()
+        );
+    }
+
+    #[test]
+    fn the_state_of_another_import_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        ImportState::open(folder.path(), "run", Start::Resume).unwrap().save().unwrap();
+        let error = ImportState::open(folder.path(), "other", Start::Resume).unwrap_err().to_string();
+        assert!(error.contains("--restart"), "{error}");
+    }
+
+    #[test]
+    fn a_key_that_was_never_imported_is_not_found() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut state = ImportState::open(folder.path(), "run", Start::Resume).unwrap();
+        state.advance(done(1, true));
+        state.save().unwrap();
+        assert!(matches!(customer_of(folder.path(), "key 7"), Err(CliError::UnknownSourceKey { .. })));
+    }
+}

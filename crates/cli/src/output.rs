@@ -1,0 +1,142 @@
+//! What commands print: tables for people, JSON for programs.
+//!
+//! JSON is the protobuf mapping of the interface's own messages, with the field names of the `.proto` files and
+//! no field left out, so that a program can rely on every name.
+
+use std::io::Write as _;
+use std::sync::LazyLock;
+
+use comfy_table::{Table, presets};
+use prost_reflect::{DescriptorPool, DynamicMessage, SerializeOptions};
+
+use crate::error::CliError;
+
+/// How results are printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+pub(crate) enum Format {
+    /// For people.
+    #[default]
+    Table,
+    /// For programs: one JSON document.
+    Json,
+}
+
+static DESCRIPTORS: LazyLock<Option<DescriptorPool>> =
+    LazyLock::new(|| DescriptorPool::decode(custodia_proto::FILE_DESCRIPTOR_SET).ok());
+
+/// A message of `custodia.v1` as JSON.
+pub(crate) fn json_of<Message: prost::Message>(name: &str, message: &Message) -> serde_json::Value {
+    let options = SerializeOptions::new().use_proto_field_name(true).skip_default_fields(false);
+    let json = (|| {
+        let descriptor = DESCRIPTORS.as_ref()?.get_message_by_name(&format!("custodia.v1.{name}"))?;
+        let mut dynamic = DynamicMessage::new(descriptor);
+        dynamic.transcode_from(message).ok()?;
+        dynamic.serialize_with_options(serde_json::value::Serializer, &options).ok()
+    })();
+    json.unwrap_or_default()
+}
+
+/// A message of `custodia.v1` from JSON; unknown fields are refused.
+///
+/// # Errors
+/// What is wrong with the text.
+pub(crate) fn from_json<Message: prost::Message + Default>(
+    name: &str,
+    text: &str,
+) -> Result<Message, String> {
+    let descriptor = DESCRIPTORS
+        .as_ref()
+        .and_then(|pool| pool.get_message_by_name(&format!("custodia.v1.{name}")))
+        .ok_or_else(|| format!("no message {name}"))?;
+    let mut input = serde_json::Deserializer::from_str(text);
+    let dynamic = DynamicMessage::deserialize(descriptor, &mut input).map_err(|error| error.to_string())?;
+    input.end().map_err(|error| error.to_string())?;
+    dynamic.transcode_to().map_err(|error| error.to_string())
+}
+
+/// A table without frames: easy to read, easy to cut into columns.
+pub(crate) fn table<const COLUMNS: usize>(header: [&str; COLUMNS]) -> Table {
+    let mut table = Table::new();
+    table.load_preset(presets::NOTHING).set_header(header);
+    for column in table.column_iter_mut() {
+        column.set_padding((0, 2));
+    }
+    table
+}
+
+/// Prints a result in the chosen format. `table` is called only where it is needed.
+///
+/// # Errors
+/// When standard output cannot be written.
+pub(crate) fn print<Message: prost::Message>(
+    format: Format,
+    name: &str,
+    message: &Message,
+    table: impl FnOnce() -> String,
+) -> Result<(), CliError> {
+    match format {
+        Format::Table => line(&table()),
+        Format::Json => print_json(&json_of(name, message)),
+    }
+}
+
+/// Prints one JSON document.
+///
+/// # Errors
+/// When standard output cannot be written.
+pub(crate) fn print_json(value: &serde_json::Value) -> Result<(), CliError> {
+    line(&format!("{value:#}"))
+}
+
+/// Prints lines on standard output. A reader that has gone away (`| head`) is no error.
+///
+/// # Errors
+/// When standard output cannot be written.
+pub(crate) fn line(text: &str) -> Result<(), CliError> {
+    let mut output = std::io::stdout().lock();
+    let mut trimmed: String = text.lines().flat_map(|one| [one.trim_end(), "\n"]).collect();
+    if trimmed.is_empty() {
+        trimmed.push('\n');
+    }
+    match output.write_all(trimmed.as_bytes()).and_then(|()| output.flush()) {
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        written => written.map_err(CliError::Output),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use custodia_proto::v1;
+
+    use super::*;
+
+    #[test]
+    fn json_has_the_names_of_the_interface_and_leaves_nothing_out() {
+        let outcome = v1::AttributeOutcome {
+            attribute: "email".into(),
+            merged: false,
+            refusal: v1::RefusalReason::NoGround.into(),
+            explanation: String::new(),
+        };
+        let json = json_of("AttributeOutcome", &outcome);
+        assert_eq!(
+            json,
+            serde_json::json!({
+                "attribute": "email", "merged": false, "refusal": "REFUSAL_REASON_NO_GROUND", "explanation": ""
+            })
+        );
+    }
+
+    #[test]
+    fn a_request_file_comes_back_as_it_was_and_an_unknown_field_is_refused() {
+        let text =
+            r#"{"purpose": "service", "observations": [{"attribute": "age", "value": {"integer": "7"}}]}"#;
+        let request: v1::IngestProfileRequest = from_json("IngestProfileRequest", text).unwrap();
+        assert_eq!(request.purpose, "service");
+        let kind = request.observations[0].value.as_ref().unwrap().kind.clone();
+        assert_eq!(kind, Some(v1::value::Kind::Integer(7)));
+        let error =
+            from_json::<v1::IngestProfileRequest>("IngestProfileRequest", r#"{"porpoise": 1}"#).unwrap_err();
+        assert!(error.contains("porpoise"), "{error}");
+    }
+}
