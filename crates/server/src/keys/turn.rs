@@ -183,10 +183,10 @@ impl ShardKeys {
 
     /// Carries customer keys over to the bucket's newest key and drops the older ones.
     async fn end_bucket_turn(&self, bucket: BucketId) -> Result<Turned, KeysError> {
-        let (entry, bucket_key) = self.current_bucket_key(bucket)?;
-        if !entry.is_turning() {
+        if !self.bucket_entry(bucket)?.is_turning() {
             return Ok(Turned::default());
         }
+        let (entry, bucket_key) = self.current_bucket_key(bucket)?;
         let prefix = KeyPrefix::bucket_customers(self.group(), bucket.get());
         let carry = |key: Bytes, value: Bytes| {
             let child = KeyEntry::decode(Key::parse(key)?, &value)?;
