@@ -2,9 +2,12 @@
 //!
 //! ```text
 //! listener ── TLS handshake ── connection (identity parsed once) ── admission ── router ── service ── consensus
-//!  run.rs       accept.rs        identity.rs, tokens.rs             admission.rs  router.rs  service/
-//!                                                                   authorisation.rs, limits.rs, metrics.rs
-//! other nodes:  peer.rs, both sides of custodia.internal.v1.PeerService
+//!  run.rs       accept.rs, tls.rs  identity.rs                       admission.rs  router.rs  service/  keys/
+//!                                                                   authorisation.rs, tokens.rs, limits.rs,
+//!                                                                   refusal.rs, metrics.rs
+//! start:        config.rs, data.rs (data folder, engine, log, proof of the root key), error.rs with hints
+//! other nodes:  peer/, both sides of custodia.internal.v1.PeerService
+//! page:         metrics_endpoint.rs                                 log: telemetry.rs
 //! ```
 //!
 //! A handler finds in the extensions of its request: [`Caller`], [`Deadline`], and in the peer service [`PeerNode`].
@@ -25,6 +28,7 @@ mod metrics;
 mod metrics_endpoint;
 mod peer;
 mod refusal;
+mod root_key;
 mod router;
 mod run;
 mod service;
@@ -34,10 +38,13 @@ mod test_authority;
 mod tls;
 mod tokens;
 
-pub use config::{Config, LogConfig, LogFormat, LogLevel, StateEngineName, TimingConfig, TlsFiles, TokenFile};
+pub use config::{
+    Config, LogConfig, LogFormat, LogLevel, StateEngineName, TimingConfig, TlsFiles, TokenFile,
+};
 pub use error::{ConfigError, ServerError, TlsError};
 pub use identity::{Caller, Identity, PeerNode, Role, RoleSet, UnknownRole};
 pub use limits::Limits;
+pub use root_key::{add_root_key, generate_root_key_file};
 pub use run::{Started, run};
 pub use telemetry::init_log;
 
