@@ -18,6 +18,8 @@ mod api;
 mod batch;
 mod catalogue_view;
 mod cluster;
+#[cfg(test)]
+mod cluster_tests;
 mod consents;
 mod convert;
 mod definitions;
