@@ -27,6 +27,11 @@ mod timing;
 mod transport;
 mod types;
 
+#[cfg(test)]
+mod machine_tests;
+#[cfg(test)]
+mod suite_tests;
+
 pub use command::{COMMAND_BYTES_MAX, Command, CommandBatch, Condition, Expected, Outcome, Write};
 pub use consensus::{Consensus, ConsensusOptions};
 pub use directory::{ClusterShape, Directory, Placement, ShardPlacement};

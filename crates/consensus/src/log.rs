@@ -67,7 +67,8 @@ impl ReplicaLog {
         group: GroupId,
         replica: ReplicaId,
     ) -> Result<Self, ConsensusError> {
-        let mut state = State { vote: read_vote(&log, replica)?.1, ..State::default() };
+        let (registered, vote) = read_vote(&log, replica)?;
+        let mut state = State { vote, ..State::default() };
         let bounds = log.bounds(replica)?;
         if let Some(purged) = &bounds.purged {
             let marker = Applied::decode(&purged.marker)?;
@@ -85,10 +86,11 @@ impl ReplicaLog {
             // It is not synced with the log, so it may name what a power cut has taken away.
             state.committed = Some(record.into()).filter(|committed| Some(*committed) <= state.last);
         }
-        let vote = state.vote;
         let this = Self { group, replica, log, state: Arc::new(Mutex::new(state)) };
-        if vote.is_none() {
-            this.write_vote(Vote::new(0, replica.as_u64())).await?;
+        match registered {
+            Some(registered) if registered == group => {}
+            Some(_) => return Err(ConsensusError::Malformed { what: "a replica's group" }),
+            None => this.write_vote(None).await?,
         }
         Ok(this)
     }
@@ -125,18 +127,21 @@ impl ReplicaLog {
         self.truncate(purged).await
     }
 
-    async fn write_vote(&self, vote: Vote) -> Result<(), ConsensusError> {
-        let stored = StoredVote { group: u32::from(self.group.as_u16()), vote: Some(VoteRecord::from(vote)) };
+    async fn write_vote(&self, vote: Option<Vote>) -> Result<(), ConsensusError> {
+        let stored = StoredVote { group: u32::from(self.group.as_u16()), vote: vote.map(VoteRecord::from) };
         let (done, synced) = done_channel();
         self.log.save_vote(self.replica, encode_v1(&stored), done);
         wait(synced).await?;
-        self.state.lock().vote = Some(vote);
+        self.state.lock().vote = vote;
         Ok(())
     }
 
     async fn truncate(&self, after: Option<LogId>) -> Result<(), ConsensusError> {
         {
             let mut state = self.state.lock();
+            if state.last.map(|last| last.index) <= after.map(|id| id.index) {
+                return Ok(());
+            }
             state.recent.truncate_after(after.map(|id| id.index));
             state.last = after;
         }
@@ -324,7 +329,7 @@ impl RaftLogStorage<TypeConfig> for ReplicaLog {
     }
 
     async fn save_vote(&mut self, vote: &Vote) -> Result<(), io::Error> {
-        self.write_vote(*vote).await.map_err(as_io)
+        self.write_vote(Some(*vote)).await.map_err(as_io)
     }
 
     async fn save_committed(&mut self, committed: Option<LogId>) -> Result<(), io::Error> {

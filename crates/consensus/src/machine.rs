@@ -139,14 +139,14 @@ impl Chunk {
     }
 }
 
-struct AppliedChunk {
-    log_id: Option<LogId>,
-    membership: StoredMembership,
-    outcomes: Vec<Vec<Outcome>>,
+pub(crate) struct AppliedChunk {
+    pub(crate) log_id: Option<LogId>,
+    pub(crate) membership: StoredMembership,
+    pub(crate) outcomes: Vec<Vec<Outcome>>,
 }
 
 /// Applies entries in one atomic batch.
-fn apply(
+pub(crate) fn apply(
     engine: &dyn StateEngine,
     group: GroupId,
     (mut log_id, mut membership): (Option<LogId>, StoredMembership),

@@ -82,7 +82,7 @@ impl Node {
         let node = Arc::new(Self {
             id: node,
             address,
-            flusher: Arc::new(Flusher { engine: Arc::clone(&engine), turn: tokio::sync::Mutex::new(()) }),
+            flusher: Arc::new(Flusher::new(Arc::clone(&engine))),
             engine,
             log,
             folder,
@@ -295,6 +295,10 @@ pub(crate) struct Flusher {
 }
 
 impl Flusher {
+    pub(crate) fn new(engine: Arc<dyn StateEngine>) -> Self {
+        Self { engine, turn: tokio::sync::Mutex::new(()) }
+    }
+
     pub(crate) async fn flush(&self) -> Result<(), ConsensusError> {
         let _turn = self.turn.lock().await;
         let engine = Arc::clone(&self.engine);

@@ -77,7 +77,7 @@ impl Timing {
             replication_lag_threshold: self.snapshot_entries.saturating_add(self.kept_entries),
             snapshot_policy: SnapshotPolicy::LogsSinceLast(self.snapshot_entries),
             max_in_snapshot_log_to_keep: self.kept_entries,
-            purge_batch_size: 256,
+            purge_batch_size: (self.snapshot_entries / 16).max(1),
             api_channel_size: Some(4_096),
             notification_channel_size: Some(8_192),
             enable_pre_vote: Some(true),
