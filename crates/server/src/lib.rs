@@ -34,6 +34,7 @@ mod run;
 mod service;
 mod telemetry;
 #[cfg(test)]
+#[path = "authority_for_tests.rs"]
 mod test_authority;
 mod tls;
 mod tokens;
