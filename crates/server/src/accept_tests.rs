@@ -110,7 +110,8 @@ async fn no_foreign_expired_or_missing_certificate_is_let_in() {
         None,
     ] {
         let error = sandbox.health(&own, identity.as_ref()).await.expect_err("refused");
-        assert!(matches!(error.code(), Code::Unavailable | Code::Unknown), "{error:?}");
+        // the client has sent its call already when the alert comes, or not: it says one or the other
+        assert!(matches!(error.code(), Code::Unavailable | Code::Unknown | Code::Cancelled), "{error:?}");
     }
     assert!(sandbox.refused("tls"));
     // the client does not let the server in
