@@ -60,7 +60,7 @@ impl fmt::Debug for ConsensusOptions {
 
 /// All Raft groups of one node.
 pub struct Consensus {
-    node: Arc<Node>,
+    pub(crate) node: Arc<Node>,
 }
 
 impl fmt::Debug for Consensus {
@@ -77,7 +77,11 @@ impl Consensus {
     /// # Errors
     /// When the engine or the log cannot be read.
     pub async fn start(options: ConsensusOptions) -> Result<Arc<Self>, ConsensusError> {
-        let node = Node::open(options)?;
+        Self::start_node(Node::open(options)?).await
+    }
+
+    pub(crate) async fn start_node(node: Arc<Node>) -> Result<Arc<Self>, ConsensusError> {
+        // What is reported as applied from now on is durable.
         node.flush().await?;
         supervisor::start(&node)?;
         Ok(Arc::new(Self { node }))

@@ -28,6 +28,15 @@ mod transport;
 mod types;
 
 #[cfg(test)]
+extern crate self as custodia_consensus;
+#[cfg(test)]
+#[path = "../tests/common/mod.rs"]
+mod common;
+#[cfg(test)]
+mod dead_peer_tests;
+#[cfg(test)]
+mod lease_tests;
+#[cfg(test)]
 mod machine_tests;
 #[cfg(test)]
 mod suite_tests;

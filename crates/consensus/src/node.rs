@@ -72,8 +72,15 @@ impl fmt::Debug for Node {
 
 impl Node {
     pub(crate) fn open(options: ConsensusOptions) -> Result<Arc<Self>, ConsensusError> {
+        let restart_guard = options.timing.election_max;
+        Self::open_with_guard(options, restart_guard)
+    }
+
+    pub(crate) fn open_with_guard(
+        options: ConsensusOptions,
+        restart_guard: Duration,
+    ) -> Result<Arc<Self>, ConsensusError> {
         let ConsensusOptions { node, address, engine, log, folder, transport, timing } = options;
-        let restart_guard = timing.election_max;
         let cluster = OnceLock::new();
         if let Some(uuid) = folder.cluster() {
             cluster.get_or_init(|| ClusterId::new(uuid));

@@ -200,6 +200,12 @@ async fn balance(node: Arc<Node>) {
 pub(crate) async fn stop(node: &Arc<Node>) {
     node.draining.cancel();
     give_leadership_away(node).await;
+    halt(node).await;
+}
+
+/// Stops everything as it stands.
+pub(crate) async fn halt(node: &Arc<Node>) {
+    node.draining.cancel();
     node.stop.cancel();
     let replicas = node.take_running();
     let stopped = join_all(replicas.iter().map(|replica| replica.raft.shutdown())).await;

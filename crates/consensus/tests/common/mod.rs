@@ -306,8 +306,13 @@ impl TestCluster {
         self.hub.isolate(node(number), &self.ids());
         self.hub.nodes.lock().remove(&node(number));
         self.hub.mend_node(node(number));
-        let consensus = self.slot_mut(number).consensus.take().unwrap();
-        consensus.shutdown().await;
+        self.detach(number).shutdown().await;
+    }
+
+    /// Takes a node out of the harness; from now on nobody reaches it.
+    pub(crate) fn detach(&mut self, number: u32) -> Arc<Consensus> {
+        self.hub.nodes.lock().remove(&node(number));
+        self.slot_mut(number).consensus.take().unwrap()
     }
 
     /// As SIGTERM.
