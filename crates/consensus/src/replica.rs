@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use custodia_profile::{GroupId, NodeId, ReplicaId};
-use custodia_store::{KeyKind, KeyParts};
+use custodia_store::{KeyKind, KeyParts, SharedLog};
 use openraft::async_runtime::WatchReceiver;
 use openraft::errors::{LinearizableReadError, RaftError};
 use openraft::{Instant as _, LinearizerOption};
@@ -26,7 +26,7 @@ use crate::log::ReplicaLog;
 use crate::machine::StateMachine;
 use crate::network::Network;
 use crate::node::Node;
-use crate::proposer::{self, PROPOSALS_QUEUED_MAX, Proposal, fate_of};
+use crate::proposer::{self, Fate, PROPOSALS_QUEUED_MAX, Proposal, fate_of};
 use crate::rebuild;
 use crate::types::{Raft, ReplicaNode};
 
@@ -77,6 +77,7 @@ pub(crate) struct Replica {
     /// The map version that placed it.
     pub(crate) since: u64,
     pub(crate) raft: Raft,
+    log: SharedLog,
     read_lease: Duration,
     election_max: Duration,
     queue: mpsc::Sender<Proposal>,
@@ -119,6 +120,7 @@ impl Replica {
             id,
             since,
             raft,
+            log: node.log.clone(),
             read_lease: node.timing.read_lease(),
             election_max: node.timing.election_max,
             queue,
@@ -149,9 +151,10 @@ impl Replica {
         let (answer, answered) = oneshot::channel();
         self.queue.try_send(Proposal { command, answer }).map_err(|error| match error {
             mpsc::error::TrySendError::Full(_) => ConsensusError::Overloaded { limit: PROPOSALS_QUEUED_MAX },
-            mpsc::error::TrySendError::Closed(_) => ConsensusError::Stopped,
+            mpsc::error::TrySendError::Closed(_) => self.why_stopped(),
         })?;
         match tokio::time::timeout_at(deadline.into(), answered).await {
+            Ok(Ok(Err(Fate::Stopped))) => Err(self.why_stopped()),
             Ok(Ok(outcome)) => Ok(outcome?),
             Ok(Err(_dropped)) => Err(ConsensusError::Timeout),
             Err(_elapsed) => Err(ConsensusError::Timeout),
@@ -182,12 +185,20 @@ impl Replica {
         let linearizer = self.raft.get_read_linearizer(option).await.map_err(|error| match error {
             RaftError::APIError(LinearizableReadError::ForwardToLeader(forward)) => fate_of(&forward).into(),
             RaftError::APIError(LinearizableReadError::QuorumNotEnough(_)) => ConsensusError::NoQuorum,
-            RaftError::Fatal(_) => ConsensusError::Stopped,
+            RaftError::Fatal(_) => self.why_stopped(),
         })?;
         match linearizer.try_await_ready(&self.raft, Some(patience)).await {
             Ok(Ok(_ready)) => Ok(()),
             Ok(Err(_not_applied)) => Err(ConsensusError::Timeout),
-            Err(_fatal) => Err(ConsensusError::Stopped),
+            Err(_fatal) => Err(self.why_stopped()),
+        }
+    }
+
+    /// The failure of storage that stopped the replica, if that was it.
+    fn why_stopped(&self) -> ConsensusError {
+        match self.log.bounds(self.id) {
+            Ok(_) => ConsensusError::Stopped,
+            Err(error) => ConsensusError::Store(error),
         }
     }
 
@@ -242,6 +253,13 @@ pub(crate) fn node_id(node: &ReplicaNode) -> Option<NodeId> {
 
 /// Follows the library's view of the group until the node stops.
 async fn watch_leadership(node: Arc<Node>, replica: Arc<Replica>) {
+    follow_leadership(&node, &replica).await;
+    // A replica that has stopped leads nothing, whatever it said last.
+    replica.leadership.send_modify(|last| *last = Leadership { leader: None, leading: false, ..*last });
+    node.leadership.send_modify(|version| *version += 1);
+}
+
+async fn follow_leadership(node: &Node, replica: &Replica) {
     let mut metrics = replica.raft.server_metrics();
     loop {
         let now = {

@@ -98,6 +98,11 @@ impl Hub {
         self.counts.lock().get(&(node(from), node(to))).copied().unwrap_or(0)
     }
 
+    /// The nodes that can be reached.
+    pub(crate) fn live(&self) -> Vec<Arc<Consensus>> {
+        self.nodes.lock().values().map(Arc::clone).collect()
+    }
+
     async fn passable(&self, from: NodeId, to: NodeId) {
         let mut changed = self.changed.subscribe();
         while self.is_cut(from, to) {
