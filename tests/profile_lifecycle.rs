@@ -215,7 +215,7 @@ async fn events_come_back_newest_first_and_once() {
         ListEventsRequest { customer_id: customer, purpose: "marketing".into(), ..Default::default() };
     let page = profiles.list_events(request).await.unwrap().into_inner();
     assert!(page.events.is_empty());
-    assert_eq!(page.withheld[0].reason(), RefusalReason::NoGround);
+    assert_eq!(page.withheld[0].reason(), RefusalReason::PurposeNotAllowed);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -44,12 +44,16 @@ pub async fn define_catalogue(sandbox: &Sandbox) {
             classification: Classification::Personal.into(),
             purposes: purposes.iter().map(ToString::to_string).collect(),
             owner: "tests".into(),
+            bytes_max: if name == "phone" { PHONE_BYTES_MAX } else { 0 },
             ..Default::default()
         };
         let request = CreateAttributeRequest { attribute: Some(attribute), validate_only: false };
         catalog.create_attribute(request).await.expect("an attribute is created");
     }
 }
+
+/// Bytes that the sample attribute `phone` may have.
+pub const PHONE_BYTES_MAX: u32 = 32;
 
 /// Name, type and purposes of the sample attributes.
 pub fn attributes() -> Vec<(&'static str, ValueType, &'static [&'static str])> {
