@@ -17,6 +17,7 @@
 //! - after a failed write or fsync every later call fails, until the process starts again;
 //! - a destroyed replica leaves a tombstone and its id is refused for ever.
 
+mod check;
 mod open;
 mod queue;
 mod record;

@@ -1,4 +1,4 @@
-//! Opens raft-engine and puts right what its own recovery may leave behind.
+//! Opens raft-engine (after [`super::check`] has seen its newest file) and puts right what its own recovery may leave behind.
 //!
 //! - Records below the purge mark may come back (raft-engine can lose a compaction in a rewrite): they are removed again,
 //!   so that the next append cannot meet a hole, at which raft-engine panics.
@@ -14,7 +14,7 @@ use parking_lot::Mutex;
 use raft_engine::{Command, Config, Engine, LogBatch, ReadableSize, RecoveryMode};
 
 use super::replica::ReplicaLog;
-use super::{LogOptions, Replicas, record};
+use super::{LogOptions, Replicas, check, record};
 use crate::error::StoreError;
 use crate::files;
 
@@ -23,6 +23,7 @@ const RECOVERY_THREADS: usize = 2;
 
 pub(super) fn open(folder: &Path, options: LogOptions) -> Result<(Arc<Engine>, Replicas), StoreError> {
     files::create_folder(folder)?;
+    check::cut_torn_end(folder)?;
     let config = config(folder, options)?;
     let engine = catch_unwind(AssertUnwindSafe(|| Engine::open(config).map_err(StoreError::log)))
         .unwrap_or(Err(StoreError::LogPanicked))?;

@@ -9,11 +9,11 @@
 
 mod engine_conformance;
 mod engine_corruption;
-mod engine_crash;
 mod engine_open;
+mod engine_power_cut;
 mod image;
 mod install;
 mod log_behaviour;
-mod log_crash;
+mod log_damage;
 mod model;
 mod random;

@@ -1,0 +1,85 @@
+//! The engines on disk, killed in the middle of batches: every batch whole, none missing before the applied number, and none
+//! lost that `write` had accepted.
+
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use custodia_store::{EngineKind, Opened, open_engine};
+
+use crate::model::{self, CACHE_BYTES, Found, KINDS_ON_DISK};
+use crate::random::Random;
+use crate::{SPAWN, spawn};
+
+const CHILD_FOLDER: &str = "CUSTODIA_CRASH_FOLDER";
+const CHILD_ENGINE: &str = "CUSTODIA_CRASH_ENGINE";
+const KILLS: usize = 12;
+
+fn open(folder: &Path, kind: EngineKind) -> Opened {
+    open_engine(&folder.join("state"), kind, CACHE_BYTES).unwrap()
+}
+
+/// Not a test of its own: the process that is killed. It says every batch that `write` has accepted.
+#[test]
+fn child_writes_until_it_is_killed() {
+    let (Ok(folder), Ok(kind)) = (std::env::var(CHILD_FOLDER), std::env::var(CHILD_ENGINE)) else { return };
+    let engine = open(Path::new(&folder), kind.parse().unwrap()).engine;
+    for number in model::applied(&*engine).unwrap() + 1.. {
+        engine.write(model::batch(number)).unwrap();
+        println!("written {number}");
+        if number % 16 == 0 {
+            engine.flush().unwrap();
+        }
+    }
+}
+
+/// Starts the child, kills it after a while, and gives the last batch that it said was written.
+fn write_and_kill(folder: &Path, kind: EngineKind, life: Duration) -> u64 {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command
+        .args(["--exact", "engine::child_writes_until_it_is_killed", "--nocapture"])
+        .env(CHILD_FOLDER, folder)
+        .env(CHILD_ENGINE, kind.name())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null());
+    let mut child = spawn(&mut command);
+    let mut written = 0;
+    let mut first = None;
+    for line in BufReader::new(child.stdout.take().unwrap()).lines() {
+        let line = line.unwrap();
+        let Some(number) = line.strip_prefix("written ") else { continue };
+        written = number.parse().unwrap();
+        if first.get_or_insert_with(Instant::now).elapsed() > life {
+            // SIGKILL; what is still in the pipe is read on.
+            child.kill().unwrap();
+        }
+    }
+    assert!(!child.wait().unwrap().success());
+    written
+}
+
+fn survives_kill(kind: EngineKind) {
+    let mut random = Random::seeded();
+    let folder = tempfile::tempdir().unwrap();
+    let mut batches = 0;
+    for round in 0..KILLS {
+        let life = Duration::from_millis(random.below(40));
+        let written = write_and_kill(folder.path(), kind, life);
+        let _no_spawn = SPAWN.read();
+        let opened = open(folder.path(), kind);
+        assert_eq!(opened.set_aside, None, "round {round}");
+        let Found::Whole(applied) = model::verify(&*opened.engine) else { panic!("round {round}: refused") };
+        assert!(applied >= written, "round {round}: {written} was written, {applied} is there");
+        assert!(applied > batches, "round {round}: nothing was written");
+        batches = applied;
+    }
+    println!("{kind}: {batches} batches over {KILLS} kills");
+}
+
+#[test]
+fn engine_survives_kill_in_the_middle_of_batches() {
+    for kind in KINDS_ON_DISK {
+        survives_kill(kind);
+    }
+}

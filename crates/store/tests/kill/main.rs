@@ -1,0 +1,28 @@
+//! Kill -9: this binary starts itself as the process that is killed. Apart from `tests/store`, because a process that is being
+//! started holds copies of every open file, lock files too, until it has become the new program.
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "a test fails by panic, and a child process reports on its standard output"
+)]
+
+use std::process::{Child, Command};
+
+use parking_lot::RwLock;
+
+mod engine;
+mod log;
+#[path = "../store/model.rs"]
+mod model;
+#[path = "../store/random.rs"]
+mod random;
+
+/// Held for reading while lock files are open in this process.
+static SPAWN: RwLock<()> = RwLock::new(());
+
+fn spawn(command: &mut Command) -> Child {
+    let _no_open_locks = SPAWN.write();
+    command.spawn().unwrap()
+}

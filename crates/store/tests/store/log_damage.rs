@@ -1,0 +1,129 @@
+//! Damage to the log: a torn end, which is dropped, and any other, which is refused. (Kill -9 is in `tests/kill`.)
+
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use bytes::Bytes;
+use custodia_store::{LogRecord, SharedLog, StoreError};
+
+use crate::image::Image;
+use crate::log_behaviour::{record, replica, wait};
+use crate::random::Random;
+
+fn text(number: u64, index: u64) -> String {
+    let length = usize::try_from(Random::of(number, index).below(600)).unwrap();
+    format!("{number}/{index}/{}", "v".repeat(length))
+}
+
+/// Everything that a log holds is what was appended at its index.
+fn check_contents(log: &SharedLog, number: u64) -> Option<u64> {
+    let bounds = log.bounds(replica(number)).unwrap();
+    let (Some(first), Some(last)) = (bounds.first, bounds.last) else { return None };
+    let mut next = first;
+    while next <= last {
+        for LogRecord { index, bytes } in log.read(replica(number), next, last + 1, 100_000).unwrap() {
+            assert_eq!(index, next);
+            assert!(bytes == text(number, index), "replica {number} index {index}");
+            next += 1;
+        }
+    }
+    Some(last)
+}
+
+/// A log with a hundred appends to one replica, each in a batch of its own, and the file that holds them.
+fn written_log(folder: &Path) -> PathBuf {
+    let log = SharedLog::open(folder).unwrap();
+    for index in 0..100 {
+        wait(|done| log.append(replica(1), vec![record(index, &text(1, index))], done)).unwrap();
+    }
+    drop(log);
+    let mut files: Vec<_> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.retain(|path| path.extension().is_some_and(|extension| extension == "raftlog"));
+    assert_eq!(files.len(), 1);
+    files.remove(0)
+}
+
+#[test]
+fn torn_end_is_dropped_and_the_log_goes_on() {
+    let mut random = Random::seeded();
+    let source = tempfile::tempdir().unwrap();
+    let path = written_log(source.path());
+    let bytes = fs::read(&path).unwrap();
+    let image = Image::take(source.path());
+    for round in 0..20 {
+        let folder = tempfile::tempdir().unwrap();
+        image.write(folder.path());
+        let file = folder.path().join(path.file_name().unwrap());
+        // Cut inside the last record (they are 50 to 700 bytes), or leave a piece of one that was never finished.
+        let torn = if round % 2 == 0 {
+            bytes[..bytes.len() - 1 - random.index(40)].to_vec()
+        } else {
+            let piece = 30 + random.index(20);
+            [&bytes[..], &bytes[bytes.len() - 60..bytes.len() - 60 + piece]].concat()
+        };
+        fs::write(&file, torn).unwrap();
+        let log = SharedLog::open(folder.path()).unwrap();
+        let last = check_contents(&log, 1).unwrap();
+        assert_eq!(last, if round % 2 == 0 { 98 } else { 99 }, "round {round}");
+        wait(|done| log.append(replica(1), vec![record(last + 1, &text(1, last + 1))], done)).unwrap();
+        drop(log);
+        let log = SharedLog::open(folder.path()).unwrap();
+        assert_eq!(check_contents(&log, 1), Some(last + 1));
+    }
+}
+
+#[test]
+fn zeros_behind_the_end_are_no_damage() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = written_log(folder.path());
+    let mut file = fs::File::options().append(true).open(path).unwrap();
+    file.write_all(&vec![0; 300_000]).unwrap();
+    let log = SharedLog::open(folder.path()).unwrap();
+    assert_eq!(check_contents(&log, 1), Some(99));
+}
+
+/// The failure: raft-engine takes any damage in its last file for a torn end and drops all that follows, synced or not.
+/// A node would then have forgotten entries, and votes, that it had promised.
+#[test]
+fn damage_before_the_end_is_refused() {
+    let mut random = Random::seeded();
+    let source = tempfile::tempdir().unwrap();
+    let path = written_log(source.path());
+    let bytes = fs::read(&path).unwrap();
+    let image = Image::take(source.path());
+    for _ in 0..40 {
+        let folder = tempfile::tempdir().unwrap();
+        image.write(folder.path());
+        let mut damaged = bytes.clone();
+        // The last record ends the file; before it, all was synced.
+        let at = random.index(damaged.len() - 800);
+        damaged[at] ^= 1 << random.below(8);
+        fs::write(folder.path().join(path.file_name().unwrap()), damaged).unwrap();
+        let opened = SharedLog::open(folder.path());
+        assert!(opened.is_err(), "byte {at} of {}", bytes.len());
+        let again = SharedLog::open(folder.path());
+        assert!(again.is_err(), "byte {at}: the refusal did not keep the evidence");
+    }
+}
+
+#[test]
+fn damage_found_while_reading_is_an_error() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = {
+        let log = SharedLog::open(folder.path()).unwrap();
+        let large = |index| LogRecord { index, bytes: Bytes::from(vec![7; 100_000]) };
+        for index in 0..20 {
+            wait(|done| log.append(replica(1), vec![large(index)], done)).unwrap();
+        }
+        drop(log);
+        let files = fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().path());
+        files.max_by_key(|path| path.metadata().unwrap().len()).unwrap()
+    };
+    let log = SharedLog::open(folder.path()).unwrap();
+    let mut bytes = fs::read(&path).unwrap();
+    bytes[150_000] ^= 1;
+    fs::write(&path, bytes).unwrap();
+    let read = log.read(replica(1), 0, 3, usize::MAX);
+    assert!(matches!(read, Err(StoreError::Corrupt { .. } | StoreError::Log(_))), "{read:?}");
+}
