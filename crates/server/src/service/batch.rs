@@ -1,11 +1,15 @@
 //! BatchGetProfiles: the ids go to the leaders of their shards at the same time, one call per node, and the answers
 //! stand in the order of the ids. What fails for one id is said for that id.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    sync::atomic::{AtomicUsize, Ordering},
+};
 
 use custodia_profile::{CustomerId, GroupId, NodeId, ShardId};
 use custodia_proto::v1::{self, batch_profile::Result as Item};
 use futures::future::join_all;
+use prost::Message as _;
 use tokio::time::Instant;
 
 use super::{
@@ -24,6 +28,26 @@ pub(super) const METHOD: &str = "/custodia.v1.ProfileService/BatchGetProfiles";
 /// A customer and its place among the ids.
 type Asked = (usize, ShardId, CustomerId);
 type Answered = Vec<(usize, Item)>;
+
+/// What a response may still hold: beyond it an id is answered with the limit instead of the profile.
+struct Budget(AtomicUsize);
+
+impl Budget {
+    fn of(room: &Room) -> Self {
+        // Some is left for ids, errors and framing.
+        Self(AtomicUsize::new(room.limits().response_bytes_max / 8 * 7))
+    }
+
+    fn spend(&self, item: Item) -> Item {
+        let Item::Profile(profile) = &item else { return item };
+        let bytes = profile.encoded_len();
+        let rest = |left: usize| left.checked_sub(bytes);
+        match self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, rest) {
+            Ok(_left) => item,
+            Err(_left) => failed(ServiceError::ResponseTooLarge { limit: "response_bytes_max" }),
+        }
+    }
+}
 
 /// Answers a caller's batch.
 pub(super) async fn batch_get(
@@ -50,9 +74,11 @@ pub(super) async fn batch_get(
     }
     let forwarded =
         elsewhere.into_values().map(|(leader, asked)| ask(room, caller, &request, leader, asked, deadline));
-    let (local, remote) = futures::join!(local(room, here, &question, &view, deadline), join_all(forwarded));
+    let budget = Budget::of(room);
+    let (local, remote) =
+        futures::join!(local(room, here, &question, &view, &budget, deadline), join_all(forwarded));
     answered.extend(local);
-    answered.extend(remote.into_iter().flatten());
+    answered.extend(remote.into_iter().flatten().map(|(at, item)| (at, budget.spend(item))));
     Ok(in_order(&request, answered))
 }
 
@@ -66,7 +92,7 @@ pub(super) async fn batch_get_here(
     let question = Question::parse(&request.purpose, request.read_mask.as_ref(), request.verdicts)?;
     let view = room.view_for(&question, deadline).await?;
     let (asked, mut answered) = sorted_out(room, &request)?;
-    answered.extend(local(room, asked, &question, &view, deadline).await);
+    answered.extend(local(room, asked, &question, &view, &Budget::of(room), deadline).await);
     Ok(in_order(&request, answered))
 }
 
@@ -96,6 +122,7 @@ async fn local(
     asked: Vec<Asked>,
     question: &Question,
     view: &CatalogueView,
+    budget: &Budget,
     deadline: Instant,
 ) -> Answered {
     let mut by_shard: BTreeMap<ShardId, Vec<Asked>> = BTreeMap::new();
@@ -111,7 +138,7 @@ async fn local(
         let mut answered = Vec::with_capacity(asked.len());
         for (at, _, customer) in asked {
             let profile = room.profile(shard, customer, question, view, deadline).await;
-            answered.push((at, profile.map_or_else(failed, Item::Profile)));
+            answered.push((at, profile.map_or_else(failed, |profile| budget.spend(Item::Profile(profile)))));
         }
         answered
     });

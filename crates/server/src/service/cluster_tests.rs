@@ -1,203 +1,11 @@
 //! Three whole nodes in this process: every call of the API, taken by whichever node.
 
-use std::{fs, os::unix::fs::PermissionsExt as _, time::Duration};
-
-use custodia_proto::v1::{
-    self, catalog_service_client::CatalogServiceClient, cluster_service_client::ClusterServiceClient,
-    consent_service_client::ConsentServiceClient, profile_service_client::ProfileServiceClient,
-};
-use custodia_seal::{FileRootKey, RootKeyId, SystemRandom};
-use tokio::{
-    sync::oneshot,
-    task::JoinHandle,
-    time::{Instant, timeout},
-};
-use tonic::{
-    Code,
-    transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity},
-};
+use custodia_proto::v1;
+use tonic::Code;
 use tonic_types::StatusExt as _;
 use uuid::Uuid;
 
-use crate::{Config, ServerError, run, test_authority::Authority};
-
-const PATIENCE: Duration = Duration::from_secs(30);
-const NODES: u32 = 3;
-
-/// A cluster of three nodes and a channel to each, for a caller with every role but `node`.
-struct Cluster {
-    channels: Vec<Channel>,
-    nodes: Vec<(oneshot::Sender<()>, JoinHandle<Result<(), ServerError>>)>,
-    _folder: tempfile::TempDir,
-}
-
-impl Cluster {
-    async fn start() -> Self {
-        let (folder, authority) = (tempfile::tempdir().expect("a folder"), Authority::new());
-        let root = folder.path().join("root.key");
-        let text = FileRootKey::generate(&"root-1".parse::<RootKeyId>().expect("an id"), &SystemRandom);
-        fs::write(&root, text.expect("a key").as_bytes()).expect("written");
-        fs::set_permissions(&root, fs::Permissions::from_mode(0o600)).expect("set");
-        let (mut nodes, mut channels, mut endpoints) = (Vec::new(), Vec::new(), Vec::new());
-        for node_id in 1..=NODES {
-            let (stop, stopped) = oneshot::channel::<()>();
-            let (started, has_started) = oneshot::channel();
-            let shutdown = async {
-                let _told: Result<(), oneshot::error::RecvError> = stopped.await;
-            };
-            let config = config(folder.path(), &authority, node_id);
-            nodes.push((stop, tokio::spawn(run(config, shutdown, started))));
-            let address =
-                timeout(PATIENCE, has_started).await.expect("in time").expect("starts").address.to_string();
-            channels.push(channel(&authority, &address).await);
-            endpoints.push(v1::NodeEndpoint { node_id, address });
-        }
-        let cluster = Self { channels, nodes, _folder: folder };
-        let request = v1::InitClusterRequest { nodes: endpoints, shards: 4, replicas: 0 };
-        cluster.cluster(1).init_cluster(request).await.expect("the cluster is made");
-        for node in 0..3 {
-            cluster.wait_for_leaders(node).await;
-        }
-        cluster
-    }
-
-    async fn wait_for_leaders(&self, node: usize) {
-        let deadline = Instant::now() + PATIENCE;
-        loop {
-            let request = v1::GetClusterStatusRequest {};
-            let status =
-                self.cluster(node).get_cluster_status(request).await.expect("an answer").into_inner();
-            if status.shards == 4 && status.shards_with_leader == 4 && status.shards_with_full_replicas == 4 {
-                return;
-            }
-            assert!(Instant::now() < deadline, "no leaders: {status:?}");
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-    }
-
-    async fn stop(self) {
-        let ended: Vec<_> = self
-            .nodes
-            .into_iter()
-            .map(|(stop, ended)| {
-                stop.send(()).expect("the node runs");
-                ended
-            })
-            .collect();
-        for ended in ended {
-            timeout(PATIENCE, ended).await.expect("in time").expect("no panic").expect("ends well");
-        }
-    }
-
-    fn profiles(&self, node: usize) -> ProfileServiceClient<Channel> {
-        ProfileServiceClient::new(self.channels[node].clone())
-    }
-
-    fn consents(&self, node: usize) -> ConsentServiceClient<Channel> {
-        ConsentServiceClient::new(self.channels[node].clone())
-    }
-
-    fn catalog(&self, node: usize) -> CatalogServiceClient<Channel> {
-        CatalogServiceClient::new(self.channels[node].clone())
-    }
-
-    fn cluster(&self, node: usize) -> ClusterServiceClient<Channel> {
-        ClusterServiceClient::new(self.channels[node].clone())
-    }
-
-    async fn define(&self) {
-        for (id, basis) in [("service", v1::LawfulBasis::Consent), ("marketing", v1::LawfulBasis::Consent)] {
-            let notice = v1::NoticeVersion {
-                version: "1".to_owned(),
-                language: "en".to_owned(),
-                ..Default::default()
-            };
-            let purpose = v1::Purpose {
-                id: id.to_owned(),
-                display_name: id.to_owned(),
-                lawful_bases: vec![basis.into()],
-                notices: vec![notice],
-                ..Default::default()
-            };
-            let request = v1::CreatePurposeRequest { purpose: Some(purpose), validate_only: false };
-            self.catalog(0).create_purpose(request).await.expect("defined");
-        }
-        for (node, name) in [(0, "email"), (1, "given_name"), (2, "city")] {
-            self.define_attribute(node, name).await.expect("defined");
-        }
-    }
-
-    async fn define_attribute(
-        &self,
-        node: usize,
-        name: &str,
-    ) -> Result<v1::AttributeDefinition, tonic::Status> {
-        let attribute = v1::AttributeDefinition {
-            name: name.to_owned(),
-            r#type: v1::ValueType::Text.into(),
-            classification: v1::Classification::Personal.into(),
-            purposes: vec!["service".to_owned()],
-            ..Default::default()
-        };
-        let request = v1::CreateAttributeRequest { attribute: Some(attribute), validate_only: false };
-        self.catalog(node).create_attribute(request).await.map(tonic::Response::into_inner)
-    }
-}
-
-fn config(folder: &std::path::Path, authority: &Authority, node: u32) -> Config {
-    let folder = folder.join(format!("node{node}"));
-    fs::create_dir_all(&folder).expect("a folder");
-    authority.files(&folder, &authority.current(&format!("spiffe://custodia/node/{node}")));
-    let text = format!(
-        "node_id = {node}\nlisten = \"127.0.0.1:0\"\ndata_dir = \"data\"\nroot_key_file = \"../root.key\"\n\
-         [tls]\nca = \"ca.crt\"\ncertificate = \"node.crt\"\nkey = \"node.key\"\n\
-         [timing]\nheartbeat_ms = 50\nelection_min_ms = 300\nelection_max_ms = 600\ndrain_ms = 2000\n"
-    );
-    Config::parse(&text, &folder).expect("valid")
-}
-
-async fn channel(authority: &Authority, address: &str) -> Channel {
-    let roles =
-        ["agent", "ingest", "privacy", "operator"].map(|role| format!("spiffe://custodia/{role}/desk"));
-    let issued = authority.issue(&roles.each_ref().map(String::as_str), (2020, 2060));
-    let tls = ClientTlsConfig::new()
-        .ca_certificate(Certificate::from_pem(&authority.certificate))
-        .identity(Identity::from_pem(issued.certificate, issued.key));
-    let endpoint = Endpoint::from_shared(format!("https://{address}")).expect("a URI");
-    endpoint.tls_config(tls).expect("valid").connect().await.expect("connects")
-}
-
-fn text(text: &str) -> Option<v1::Value> {
-    Some(v1::Value { kind: Some(v1::value::Kind::Text(text.to_owned())) })
-}
-
-fn observation(attribute: &str, value: &str) -> v1::Observation {
-    v1::Observation { attribute: attribute.to_owned(), value: text(value), observed_at: None }
-}
-
-fn ingest(observations: &[(&str, &str)]) -> v1::IngestProfileRequest {
-    v1::IngestProfileRequest {
-        purpose: "service".to_owned(),
-        source: "crm".to_owned(),
-        observations: observations.iter().map(|(name, value)| observation(name, value)).collect(),
-        consents: vec![v1::ConsentGrant {
-            purpose: "service".to_owned(),
-            notice_version: "1".to_owned(),
-            method: v1::ConsentMethod::Explicit.into(),
-            ..Default::default()
-        }],
-        request_id: Uuid::now_v7().to_string(),
-        ..Default::default()
-    }
-}
-
-fn get(customer_id: &str, purpose: &str) -> v1::GetProfileRequest {
-    v1::GetProfileRequest {
-        customer_id: customer_id.to_owned(),
-        purpose: purpose.to_owned(),
-        ..Default::default()
-    }
-}
+use super::test_cluster::{Cluster, get, ingest, observation, text};
 
 fn reason(status: &tonic::Status) -> String {
     status.get_details_error_info().map(|info| info.reason).unwrap_or_default()
@@ -215,7 +23,7 @@ fn event(id: &str, seconds: i64) -> v1::Event {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_node_takes_every_call() {
-    let cluster = Cluster::start().await;
+    let mut cluster = Cluster::start(3).await;
     cluster.define().await;
     reads_and_writes(&cluster).await;
     repeated_requests(&cluster).await;
@@ -224,7 +32,7 @@ async fn every_node_takes_every_call() {
     many_at_a_time(&cluster).await;
     catalogue(&cluster).await;
     turned_keys(&cluster).await;
-    cluster.stop().await;
+    cluster.halt().await;
 }
 
 /// PR-7, CO-3, GO-3.

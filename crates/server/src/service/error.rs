@@ -112,6 +112,12 @@ pub(crate) enum ServiceError {
         /// Who was asked.
         leader: LeaderHint,
     },
+    /// The answer would be over a limit.
+    #[error("the answer is over the limit {limit}: ask for fewer at a time")]
+    ResponseTooLarge {
+        /// The limit's key in the configuration.
+        limit: &'static str,
+    },
     /// The writes of one customer are queueing up.
     #[error("too many writes of one customer at once")]
     CustomerBusy,

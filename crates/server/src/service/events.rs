@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use bytes::Bytes;
 use custodia_profile::{Catalogue, Observations, Permission, RefusalReason, StoredEvent, Verdict};
 use custodia_proto::v1;
 use custodia_store::{EventPlace, Key, KeyKind, KeyParts, KeyPrefix};
@@ -97,7 +98,15 @@ impl Call for v1::ListEventsRequest {
         room.read_barrier(target.group, deadline).await?;
         let core = room.core(home)?.ok_or(ServiceError::CustomerNotFound)?;
         let permission = Permission::for_purpose(purpose, &core.value, now());
-        page(room, home, &permission, &view.catalogue, (after, limit))
+        let page = Page {
+            home,
+            permission: &permission,
+            catalogue: &view.catalogue,
+            events: Vec::new(),
+            withheld: BTreeMap::new(),
+            room_left: (limit, room.limits().response_bytes_max / 2),
+        };
+        filled(room, page, after)
     }
 }
 
@@ -117,41 +126,84 @@ pub(super) fn page_size(asked: i32, default: usize, most: usize) -> Result<usize
     }
 }
 
-fn page(
-    room: &Room,
+/// Events that are read from the engine at a time, so that a page is not in memory as a whole before its end is known.
+const CHUNK: usize = 64;
+
+/// A page in the making.
+struct Page<'a> {
     home: Home,
-    permission: &Permission,
-    catalogue: &Catalogue,
-    (after, limit): (Option<EventPlace>, usize),
-) -> Result<v1::ListEventsResponse, ServiceError> {
-    let prefix = KeyPrefix::customer(home.group(), KeyKind::Event, &home.customer);
-    let after = after.map(|place| Key::event(home.group(), &home.customer, &place));
-    let start = after.as_ref().map(AsRef::as_ref);
-    let mut found = room.consensus().engine().scan(prefix.as_bytes(), start, limit.saturating_add(1))?;
-    let more = found.len() > limit;
-    found.truncate(limit);
-    let next_page_token = match found.last() {
-        Some((key, _)) if more => page_token(Listing::Events, KeyParts::parse(key)?.suffix),
-        Some(_) | None => String::new(),
-    };
-    let mut events = Vec::with_capacity(found.len());
-    let mut withheld = BTreeMap::new();
-    for (key, value) in found {
-        let stored: Loaded<StoredEvent> = match room.open(home, &Key::parse(key)?, value) {
+    permission: &'a Permission,
+    catalogue: &'a Catalogue,
+    events: Vec<v1::StoredEvent>,
+    withheld: BTreeMap<RefusalReason, i32>,
+    /// Events that may still come onto it, and their bytes as they are stored.
+    room_left: (usize, usize),
+}
+
+impl Page<'_> {
+    /// Has it room for one more event of so many bytes? The first always has.
+    fn takes(&mut self, bytes: usize) -> bool {
+        let (events, bytes_left) = self.room_left;
+        let is_first = self.events.is_empty() && self.withheld.is_empty();
+        if events == 0 || (bytes > bytes_left && !is_first) {
+            return false;
+        }
+        self.room_left = (events.saturating_sub(1), bytes_left.saturating_sub(bytes));
+        true
+    }
+
+    fn add(&mut self, room: &Room, key: &Key, value: Bytes) -> Result<(), ServiceError> {
+        let stored: Loaded<StoredEvent> = match room.open(self.home, key, value) {
             Ok(Some(stored)) => stored,
-            Ok(None) => continue,
+            Ok(None) => return Ok(()),
             Err(ServiceError::Unreadable) => {
-                *withheld.entry(RefusalReason::Unreadable).or_insert(0) += 1;
-                continue;
+                *self.withheld.entry(RefusalReason::Unreadable).or_insert(0) += 1;
+                return Ok(());
             }
             Err(error) => return Err(error),
         };
-        match permission.for_event(&stored.value) {
+        match self.permission.for_event(&stored.value) {
             Verdict::Permit { ground, .. } => {
-                events.push(convert::stored_event(&stored.value, ground, catalogue))
+                self.events.push(convert::stored_event(&stored.value, ground, self.catalogue));
             }
-            Verdict::Refuse(reason) => *withheld.entry(reason).or_insert(0) += 1,
+            Verdict::Refuse(reason) => *self.withheld.entry(reason).or_insert(0) += 1,
+        }
+        Ok(())
+    }
+
+    fn answer(self, next_page_token: String) -> v1::ListEventsResponse {
+        let withheld = convert::withheld_events(self.withheld);
+        v1::ListEventsResponse { events: self.events, next_page_token, withheld }
+    }
+}
+
+/// Fills a page from behind `after`. It ends early where it would grow beyond half of a response.
+fn filled(
+    room: &Room,
+    mut page: Page<'_>,
+    after: Option<EventPlace>,
+) -> Result<v1::ListEventsResponse, ServiceError> {
+    let home = page.home;
+    let prefix = KeyPrefix::customer(home.group(), KeyKind::Event, &home.customer);
+    let mut last = after.map(|place| Key::event(home.group(), &home.customer, &place).into_bytes());
+    loop {
+        // One more than fits, to know whether there are more.
+        let limit = page.room_left.0.saturating_add(1).min(CHUNK);
+        let chunk = room.consensus().engine().scan(prefix.as_bytes(), last.as_deref(), limit)?;
+        let ended = chunk.len() < limit;
+        for (key, value) in chunk {
+            if !page.takes(value.len()) {
+                let token = match &last {
+                    Some(last) => page_token(Listing::Events, KeyParts::parse(last)?.suffix),
+                    None => String::new(),
+                };
+                return Ok(page.answer(token));
+            }
+            page.add(room, &Key::parse(key.clone())?, value)?;
+            last = Some(key);
+        }
+        if ended {
+            return Ok(page.answer(String::new()));
         }
     }
-    Ok(v1::ListEventsResponse { events, next_page_token, withheld: convert::withheld_events(withheld) })
 }

@@ -22,6 +22,8 @@ mod cluster;
 mod cluster_tests;
 mod consents;
 mod convert;
+#[cfg(test)]
+mod damage_tests;
 mod definitions;
 mod definitions_parse;
 mod error;
@@ -42,6 +44,8 @@ mod room;
 mod shards;
 mod status;
 mod stream;
+#[cfg(test)]
+mod test_cluster;
 mod time;
 mod turning;
 mod write;

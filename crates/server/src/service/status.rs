@@ -82,6 +82,7 @@ fn class_of(error: &ServiceError) -> Class {
         ServiceError::LeaderUnreachable { .. } => {
             passing(Code::Unavailable, "LEADER_UNREACHABLE", RETRY_AFTER_NO_LEADER)
         }
+        ServiceError::ResponseTooLarge { .. } => final_of(Code::ResourceExhausted, "LIMIT_EXCEEDED"),
         ServiceError::CustomerBusy => passing(Code::ResourceExhausted, "CUSTOMER_BUSY", RETRY_AFTER_BUSY),
         ServiceError::Contended { .. } => passing(Code::Aborted, "CONTENDED", RETRY_AFTER_BUSY),
         ServiceError::DeadlinePassed => final_of(Code::DeadlineExceeded, "DEADLINE_PASSED"),
@@ -221,6 +222,7 @@ fn field_of(error: &ServiceError) -> Option<&str> {
         | ServiceError::MethodUnknown
         | ServiceError::NotLeader { .. }
         | ServiceError::LeaderUnreachable { .. }
+        | ServiceError::ResponseTooLarge { .. }
         | ServiceError::CustomerBusy
         | ServiceError::Contended { .. }
         | ServiceError::DeadlinePassed
