@@ -45,7 +45,8 @@ fn main() -> ExitCode {
     match runtime.block_on(run(arguments)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {}", with_causes(&error));
+            let word = if matches!(error, CliError::PartlyRefused) { "note" } else { "error" };
+            eprintln!("{word}: {}", with_causes(&error));
             if let Some(hint) = error.hint() {
                 eprintln!("hint: {hint}");
             }

@@ -56,7 +56,7 @@ fn stop_signal(until_input_ends: bool) -> Result<impl Future<Output = ()>, CliEr
         tokio::select! {
             _ = terminate.recv() => tracing::info!("stopping: terminated"),
             _ = interrupt.recv() => tracing::info!("stopping: interrupted"),
-            _ = &mut ended, if until_input_ends => tracing::info!("stopping: the parent process is gone"),
+            _ = &mut ended, if until_input_ends => tracing::info!("stopping: standard input ended"),
         }
     })
 }

@@ -169,10 +169,10 @@ impl SampleCustomer {
         let property = if is_call {
             (
                 "seconds".to_owned(),
-                v1::Value { kind: Some(Kind::Integer(i64::from(30 + self.pick(17, 900)))) },
+                v1::Value { kind: Some(Kind::Integer(i64::from(30 + self.pick(40 + place, 900)))) },
             )
         } else {
-            let total = f64::from(500 + self.pick(18, 20_000)) / 100.0;
+            let total = f64::from(500 + self.pick(50 + place, 20_000)) / 100.0;
             ("total".to_owned(), v1::Value { kind: Some(Kind::Decimal(total)) })
         };
         v1::Event {

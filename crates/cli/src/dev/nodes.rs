@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
-use tokio::process::{Child, Command};
+use tokio::process::{Child, ChildStdin, Command};
 
 use crate::dev::folder::DevFolder;
 use crate::error::CliError;
@@ -26,6 +26,8 @@ pub(crate) struct Nodes {
 struct Node {
     number: u32,
     child: Child,
+    /// The pipe. Not left in the child, because waiting for a child closes what is left in it.
+    input: Option<ChildStdin>,
     log: PathBuf,
 }
 
@@ -42,7 +44,7 @@ impl Nodes {
             let file =
                 OpenOptions::new().append(true).create(true).open(&log).map_err(CliError::file(&log))?;
             let copy = file.try_clone().map_err(CliError::file(&log))?;
-            let child = Command::new(&program)
+            let mut child = Command::new(&program)
                 .args(["node", "--until-input-ends", "--config"])
                 .arg(folder.config_file(number))
                 .stdin(Stdio::piped())
@@ -53,7 +55,8 @@ impl Nodes {
                 .kill_on_drop(true)
                 .spawn()
                 .map_err(CliError::file(&program))?;
-            nodes.push(Node { number, child, log });
+            let input = child.stdin.take();
+            nodes.push(Node { number, child, input, log });
         }
         Ok(Self { nodes })
     }
@@ -73,7 +76,7 @@ impl Nodes {
     pub(crate) async fn drain(mut self) {
         eprintln!("\nstopping {} nodes", self.nodes.len());
         for node in &mut self.nodes {
-            drop(node.child.stdin.take());
+            drop(node.input.take());
         }
         for node in &mut self.nodes {
             match tokio::time::timeout(DRAIN_MAX, node.child.wait()).await {

@@ -44,7 +44,8 @@ pub(crate) struct Identities {
 impl Identities {
     /// `content` is whatever decides what the requests hold: file, mapping, options.
     pub(crate) fn new(source: &str, content: &[&str]) -> Self {
-        Self { source: source.to_owned(), run: digest(content) }
+        let run = digest(&[&[source], content].concat());
+        Self { source: source.to_owned(), run }
     }
 
     /// What distinguishes this import from another one of the same file.
@@ -103,7 +104,9 @@ mod tests {
         let other = Identities::new("crm", &["file", "mapping changed"]);
         assert_ne!(one.request(7), other.request(7));
         assert_eq!(one.customer("k"), other.customer("k"));
-        assert_ne!(one.customer("k"), Identities::new("shop", &["file", "mapping"]).customer("k"));
+        let other_source = Identities::new("shop", &["file", "mapping"]);
+        assert_ne!(one.customer("k"), other_source.customer("k"));
+        assert_ne!(one.run(), other_source.run());
     }
 
     #[test]
