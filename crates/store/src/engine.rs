@@ -8,6 +8,7 @@
 //! - after a failed write every later call fails, until the process starts again.
 
 mod fjall_engine;
+mod fjall_journal;
 mod memory_engine;
 mod open;
 mod shield;

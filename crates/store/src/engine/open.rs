@@ -3,7 +3,9 @@
 //! ```text
 //! open ──ok──────────────────────────────────────────────────► engine
 //!   ├─ in use, disk full, no permission: not the data's fault ─► error, nothing touched
-//!   └─ refuses or panics ─► rename to NAME.aside-N ─► open fresh ─► engine + where the old one went
+//!   └─ refuses or panics
+//!        ├─ fjall, torn journal: cut to its last whole batch ─ok─► engine, at an earlier state
+//!        └─ rename to NAME.aside-N ─► open fresh ──────────────► engine + where the old one went
 //! ```
 //!
 //! Why not stop: a power cut can leave an engine that never opens again (measured: sled, 10 of 15). The node's replicas are
@@ -15,7 +17,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::{EngineKind, FjallEngine, MemoryEngine, SledEngine, StateEngine};
+use super::{EngineKind, FjallEngine, MemoryEngine, SledEngine, StateEngine, fjall_journal};
 use crate::error::StoreError;
 use crate::files;
 
@@ -39,6 +41,9 @@ pub fn open_engine(path: &Path, kind: EngineKind, cache_bytes: u64) -> Result<Op
         Ok(engine) => Ok(Opened { engine, set_aside: None }),
         Err(error) if !is_damage(&error) => Err(error),
         Err(error) => {
+            if let Some(engine) = open_after_cut(path, kind, cache_bytes)? {
+                return Ok(Opened { engine, set_aside: None });
+            }
             let aside = files::aside_path(path);
             files::rename(path, &aside)?;
             tracing::error!(
@@ -49,6 +54,22 @@ pub fn open_engine(path: &Path, kind: EngineKind, cache_bytes: u64) -> Result<Op
             let engine = open_shielded(path, kind, cache_bytes)?;
             Ok(Opened { engine, set_aside: Some(aside) })
         }
+    }
+}
+
+/// Tries once more with a torn journal cut back; `None` when there is nothing to cut or it does not help.
+fn open_after_cut(
+    path: &Path,
+    kind: EngineKind,
+    cache_bytes: u64,
+) -> Result<Option<Arc<dyn StateEngine>>, StoreError> {
+    if kind != EngineKind::Fjall || !fjall_journal::cut_to_whole_batches(path)? {
+        return Ok(None);
+    }
+    match open_shielded(path, kind, cache_bytes) {
+        Ok(engine) => Ok(Some(engine)),
+        Err(error) if is_damage(&error) => Ok(None),
+        Err(error) => Err(error),
     }
 }
 

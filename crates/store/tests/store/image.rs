@@ -70,7 +70,7 @@ impl Image {
         let (path, number) = self.pick_block(random, wanted);
         let block = self.files.get_mut(&path).unwrap().blocks.get_mut(&number).unwrap();
         let used: Vec<usize> = (0..block.len()).filter(|&at| block[at] != 0).collect();
-        block[used[random.index(used.len())]] ^= 1 << random.below(8);
+        block[used[pick(random, used.len())]] ^= 1 << random.below(8);
         path
     }
 
@@ -90,7 +90,7 @@ impl Image {
             .filter(|(path, _)| wanted(path))
             .flat_map(|(path, contents)| contents.blocks.keys().map(move |number| (path.clone(), *number)))
             .collect();
-        blocks[random.index(blocks.len())].clone()
+        blocks[pick(random, blocks.len())].clone()
     }
 }
 
@@ -156,12 +156,12 @@ impl Contents {
 
     /// New bytes up to somewhere, old ones (or none) behind.
     fn cut_tail(&mut self, old: &Self, changed: &[u64], random: &mut Random) {
-        let at = random.index(changed.len());
+        let at = pick(random, changed.len());
         for number in &changed[at..] {
             let mut mixed = old.block(*number);
             if *number == changed[at] {
                 let new = self.block(*number);
-                let kept = random.index(new.len() + 1);
+                let kept = pick(random, new.len() + 1);
                 mixed[..kept].copy_from_slice(&new[..kept]);
             }
             self.set(*number, mixed);
@@ -194,4 +194,9 @@ impl Contents {
 
 fn as_u64(length: usize) -> u64 {
     u64::try_from(length).unwrap()
+}
+
+/// Any index below a limit.
+pub(crate) fn pick(random: &mut Random, limit: usize) -> usize {
+    usize::try_from(random.below(as_u64(limit))).unwrap()
 }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use bytes::Bytes;
 use custodia_store::{LogRecord, SharedLog, StoreError};
 
-use crate::image::Image;
+use crate::image::{Image, pick};
 use crate::log_behaviour::{record, replica, wait};
 use crate::random::Random;
 
@@ -57,9 +57,9 @@ fn torn_end_is_dropped_and_the_log_goes_on() {
         let file = folder.path().join(path.file_name().unwrap());
         // Cut inside the last record (they are 50 to 700 bytes), or leave a piece of one that was never finished.
         let torn = if round % 2 == 0 {
-            bytes[..bytes.len() - 1 - random.index(40)].to_vec()
+            bytes[..bytes.len() - 1 - pick(&mut random, 40)].to_vec()
         } else {
-            let piece = 30 + random.index(20);
+            let piece = 30 + pick(&mut random, 20);
             [&bytes[..], &bytes[bytes.len() - 60..bytes.len() - 60 + piece]].concat()
         };
         fs::write(&file, torn).unwrap();
@@ -97,7 +97,7 @@ fn damage_before_the_end_is_refused() {
         image.write(folder.path());
         let mut damaged = bytes.clone();
         // The last record ends the file; before it, all was synced.
-        let at = random.index(damaged.len() - 800);
+        let at = pick(&mut random, damaged.len() - 800);
         damaged[at] ^= 1 << random.below(8);
         fs::write(folder.path().join(path.file_name().unwrap()), damaged).unwrap();
         let opened = SharedLog::open(folder.path());

@@ -31,8 +31,4 @@ impl Random {
     pub(crate) fn below(&mut self, limit: u64) -> u64 {
         self.next() % limit
     }
-
-    pub(crate) fn index(&mut self, limit: usize) -> usize {
-        usize::try_from(self.below(u64::try_from(limit).unwrap())).unwrap()
-    }
 }
