@@ -21,6 +21,8 @@ const FILE_MAGIC: &[u8] = b"RAFT-LOG-FILE-HEADER-9986AB3E47F320B394C8E84916EB0ED
 const FILE_HEADER_BYTES: usize = FILE_MAGIC.len() + 16;
 const RECORD_HEADER_BYTES: usize = 16;
 const SUM_BYTES: usize = 4;
+/// `open.rs` has compression switched off, and no checksum covers this byte.
+const NOT_COMPRESSED: u64 = 0;
 const SUFFIX: &str = ".raftlog";
 
 /// Cuts a torn end off the newest file.
@@ -90,7 +92,11 @@ fn is_zero(bytes: &[u8]) -> bool {
 fn record_length(bytes: &[u8], number: u64) -> Option<usize> {
     let (length, rest) = bytes.split_first_chunk::<8>()?;
     let footer_at = usize::try_from(u64::from_be_bytes(*rest.first_chunk::<8>()?)).ok()?;
-    let length = usize::try_from(u64::from_be_bytes(*length) >> 8).ok()?;
+    let length = u64::from_be_bytes(*length);
+    if length & 0xff != NOT_COMPRESSED {
+        return None;
+    }
+    let length = usize::try_from(length >> 8).ok()?;
     let record = bytes.get(..length)?;
     let entries = record.get(RECORD_HEADER_BYTES..footer_at)?;
     let footer = record.get(footer_at..)?;

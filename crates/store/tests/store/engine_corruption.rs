@@ -1,6 +1,8 @@
 //! Damage at rest: flipped bits and cut files. The engine may refuse to open (set aside), refuse to read, or be back at an
 //! earlier whole state (its applied number says so); it may not hand out one wrong value.
 
+use std::path::Path;
+
 use custodia_store::{EngineKind, open_engine};
 
 use crate::image::Image;
@@ -58,7 +60,7 @@ impl Tally {
     }
 }
 
-fn is_data(path: &std::path::Path) -> bool {
+fn is_data(path: &Path) -> bool {
     !path.ends_with("lock")
 }
 
@@ -68,9 +70,12 @@ fn flipped_bit_is_never_served() {
     for kind in KINDS_ON_DISK {
         let clean = image(kind);
         let mut tally = Tally::default();
-        for _ in 0..FLIPS {
+        for round in 0..FLIPS {
             let mut damaged = clean.clone();
-            let path = damaged.flip_bit(&mut random, is_data);
+            // Every other one in fjall's tables, which are small beside the journal.
+            let in_tables = kind == EngineKind::Fjall && round % 2 == 0;
+            let wanted = |path: &Path| is_data(path) && (!in_tables || path.starts_with("keyspaces"));
+            let path = damaged.flip_bit(&mut random, wanted);
             println!("{kind}: a bit of {}", path.display());
             tally.count(kind, &damaged);
         }

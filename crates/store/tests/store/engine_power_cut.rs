@@ -9,7 +9,7 @@ use crate::image::{Cut, Image};
 use crate::model::{self, CACHE_BYTES, Found, KINDS_ON_DISK};
 use crate::random::Random;
 
-const POWER_CUTS: usize = 16;
+const POWER_CUTS: usize = 12;
 
 fn open(folder: &Path, kind: EngineKind) -> Opened {
     open_engine(&folder.join("state"), kind, CACHE_BYTES).unwrap()

@@ -292,13 +292,13 @@ fn destroyed_replica_is_never_opened_again() {
 /// Old files are rewritten and removed while idle replicas keep their records, also across reopening.
 #[test]
 fn files_of_purged_records_are_removed() {
-    let options = LogOptions { file_bytes: 512 * 1024, purge_above_bytes: 2 * 1024 * 1024 };
+    let options = LogOptions { file_bytes: 256 * 1024, purge_above_bytes: 1024 * 1024 };
     let folder = tempfile::tempdir().unwrap();
     let log = SharedLog::open_with(folder.path(), options).unwrap();
     append(&log, replica(2), records(0..20, "idle")).unwrap();
     wait(|done| log.save_vote(replica(2), &b"idle vote"[..], done)).unwrap();
     log.destroy(replica(3)).unwrap();
-    let megabytes = 40;
+    let megabytes = 20;
     let text = "z".repeat(32 * 1024);
     for index in 0..megabytes * 32 {
         append(&log, replica(1), vec![record(index, &text)]).unwrap();
@@ -309,7 +309,7 @@ fn files_of_purged_records_are_removed() {
     drop(log);
     for _ in 0..2 {
         let log = SharedLog::open_with(folder.path(), options).unwrap();
-        assert!(log.disk_bytes() < 20 * 1024 * 1024, "{} bytes are left", log.disk_bytes());
+        assert!(log.disk_bytes() < 15 * 1024 * 1024, "{} bytes are left", log.disk_bytes());
         assert_eq!(read_all(&log, replica(2)), records(0..20, "idle"));
         assert_eq!(log.read_vote(replica(2)).unwrap().unwrap(), "idle vote");
         assert!(log.is_destroyed(replica(3)));
