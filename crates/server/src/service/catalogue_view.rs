@@ -135,16 +135,24 @@ impl CatalogueCache {
 }
 
 async fn ask_version(room: &Room, deadline: Instant) -> Result<u64, ServiceError> {
-    if room.leads(GroupId::Directory) {
-        return current_version(room, deadline).await;
-    }
+    let asked = if room.leads(GroupId::Directory) {
+        current_version(room, deadline).await
+    } else {
+        ask_leader(room, deadline).await
+    };
+    // Whatever it is: an error about the directory's leader must not be taken for one about the customer's.
+    asked.map_err(|error| {
+        tracing::debug!(%error, "the catalogue's version is not to be had");
+        ServiceError::CatalogueUnavailable
+    })
+}
+
+async fn ask_leader(room: &Room, deadline: Instant) -> Result<u64, ServiceError> {
     let leader = room.leader_hint(GroupId::Directory).ok_or(ServiceError::NotLeader { leader: None })?;
     let nobody = Caller { name: "node".into(), roles: RoleSet::NONE };
     let body = forward_bytes(room, &leader, &nobody, VERSION_METHOD, Bytes::new(), deadline).await?;
-    let bytes = body.as_ref().try_into();
-    bytes
-        .map(u64::from_be_bytes)
-        .map_err(|_length| ServiceError::Internal { context: "a catalogue version of another length" })
+    let malformed = |_length| ServiceError::Internal { context: "a catalogue version of another length" };
+    body.as_ref().try_into().map(u64::from_be_bytes).map_err(malformed)
 }
 
 /// The catalogue's version, on the directory's leader.

@@ -112,6 +112,9 @@ pub(crate) enum ServiceError {
         /// Who was asked.
         leader: LeaderHint,
     },
+    /// A name is unknown on this node, and the directory's leader cannot be asked whether it is new.
+    #[error("a name is unknown here, and the catalogue's leader cannot be asked about it")]
+    CatalogueUnavailable,
     /// The answer would be over a limit.
     #[error("the answer is over the limit {limit}: ask for fewer at a time")]
     ResponseTooLarge {

@@ -13,9 +13,10 @@ use super::{
     convert,
     error::{FieldFault, ServiceError},
     forward::{Call, Target},
+    meters::count_outcomes,
     opaque::{Listing, page_token, parse_page_token},
     parse,
-    profiles::{count, knows, names_of, observations, remembered},
+    profiles::{knows, names_of, observations, remembered},
     record::{Home, Loaded},
     room::Room,
     time::now,
@@ -64,7 +65,7 @@ fn appended(
     let record = state.record().ok_or(ServiceError::CustomerNotFound)?;
     let ingested = custodia_profile::ingest(record, input, catalogue, state.now)?;
     let events = room.unseen(state.home, ingested.events)?;
-    count(&[], &ingested.event_outcomes);
+    count_outcomes(&[], &ingested.event_outcomes);
     let outcomes = ids.iter().zip(&ingested.event_outcomes);
     let answer = v1::AppendEventsResponse {
         customer_id: state.home.customer.to_string(),

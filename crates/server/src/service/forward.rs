@@ -22,6 +22,7 @@ use tonic_types::StatusExt as _;
 
 use super::{
     error::{LeaderHint, ServiceError},
+    meters::count_forwarded,
     room::Room,
     status::{LEADER_DETAIL, name_leader, parse_leader},
 };
@@ -130,7 +131,7 @@ pub(super) async fn forward_bytes(
         roles: caller.roles.iter().map(|role| role.name().to_owned()).collect(),
         timeout_ms: u32::try_from(left.as_millis()).unwrap_or(u32::MAX).max(1),
     };
-    metrics::counter!("custodia_forwarded_calls_total", "method" => method).increment(1);
+    count_forwarded(method);
     match tokio::time::timeout_at(deadline, room.forwarder().forward(leader, request, deadline)).await {
         Err(_elapsed) => Err(ServiceError::OutcomeUnknown),
         Ok(Err(status)) if status.code() == Code::DeadlineExceeded => Err(ServiceError::OutcomeUnknown),

@@ -32,6 +32,7 @@ mod fingerprint;
 mod forward;
 mod forwarded;
 mod locks;
+mod meters;
 mod node_facts;
 mod opaque;
 mod parse;

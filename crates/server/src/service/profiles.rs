@@ -14,6 +14,7 @@ use super::{
     error::ServiceError,
     fingerprint::{Fingerprinted, fingerprint},
     forward::{Call, Target},
+    meters::count_outcomes,
     opaque::etag,
     parse::{self, Collected, Grant},
     read::Question,
@@ -171,7 +172,7 @@ fn merged(
         attributes: attributes.map(|(name, outcome)| convert::attribute_outcome(name, *outcome)).collect(),
         events: event_outcomes.map(|(id, outcome)| convert::event_outcome(id, *outcome)).collect(),
     };
-    count(&ingested.attribute_outcomes, &ingested.event_outcomes);
+    count_outcomes(&ingested.attribute_outcomes, &ingested.event_outcomes);
     Ok(Change { record: changed.then_some(ingested.record), ledger: ingested.ledger, events, answer })
 }
 
@@ -194,17 +195,4 @@ fn grant_at_fault(
         }
     }
     error.into()
-}
-
-/// Nothing is refused in silence (CO-3): what was merged and what was not is counted by reason.
-pub(super) fn count(attributes: &[custodia_profile::Outcome], events: &[custodia_profile::Outcome]) {
-    for (kind, outcomes) in [("attribute", attributes), ("event", events)] {
-        for outcome in outcomes {
-            let label = match outcome {
-                custodia_profile::Outcome::Merged => "MERGED",
-                custodia_profile::Outcome::Refused(reason) => reason.name(),
-            };
-            metrics::counter!("custodia_ingested_total", "kind" => kind, "outcome" => label).increment(1);
-        }
-    }
 }

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use custodia_profile::{CustomerId, CustomerRecord, GroupId, RequestMemory, Revision, ShardId, Stored};
 use custodia_store::{Key, KeyParts, ValueHeader};
 
-use super::{error::ServiceError, room::Room};
+use super::{error::ServiceError, meters::count_unreadable, room::Room};
 use crate::keys::{KeysError, ShardKeys};
 
 /// Where a customer lives.
@@ -107,7 +107,7 @@ impl Room {
 
 /// Counts and logs a record that cannot be read. The customer is not named: shard and revision find it for a repair.
 fn unreadable(home: Home, key: &Key, revision: Option<u64>, error: &dyn std::error::Error) -> ServiceError {
-    metrics::counter!("custodia_unreadable_records_total", "shard" => home.shard.to_string()).increment(1);
+    count_unreadable();
     let kind = KeyParts::parse(key.as_ref()).map(|parts| parts.kind).ok();
     tracing::error!(shard = %home.shard, ?kind, revision, %error, "a stored value does not open or decode");
     ServiceError::Unreadable

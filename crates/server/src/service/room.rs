@@ -15,6 +15,7 @@ use super::{
     error::{LeaderHint, ServiceError},
     forward::{Forwarder, Target},
     locks::CustomerLocks,
+    meters,
     shards::NodeKeys,
 };
 use crate::limits::Limits;
@@ -44,6 +45,7 @@ impl Room {
         forwarder: Arc<dyn Forwarder>,
         limits: Limits,
     ) -> Self {
+        meters::describe();
         let catalogue = CatalogueCache::new(Arc::clone(&consensus));
         Self { node, consensus, keys, forwarder, limits, catalogue, locks: CustomerLocks::new() }
     }

@@ -13,7 +13,10 @@ use custodia_store::StoreError;
 use tonic::{Code, Status, metadata::MetadataMap};
 use tonic_types::{ErrorDetails, StatusExt as _};
 
-use super::error::{FieldFault, LeaderHint, ServiceError};
+use super::{
+    error::{FieldFault, LeaderHint, ServiceError},
+    meters::count_error,
+};
 use crate::keys::KeysError;
 
 /// `google.rpc.ErrorInfo.domain` of every error.
@@ -83,6 +86,9 @@ fn class_of(error: &ServiceError) -> Class {
             passing(Code::Unavailable, "LEADER_UNREACHABLE", RETRY_AFTER_NO_LEADER)
         }
         ServiceError::ResponseTooLarge { .. } => final_of(Code::ResourceExhausted, "LIMIT_EXCEEDED"),
+        ServiceError::CatalogueUnavailable => {
+            passing(Code::Unavailable, "CATALOGUE_UNAVAILABLE", RETRY_AFTER_NO_LEADER)
+        }
         ServiceError::CustomerBusy => passing(Code::ResourceExhausted, "CUSTOMER_BUSY", RETRY_AFTER_BUSY),
         ServiceError::Contended { .. } => passing(Code::Aborted, "CONTENDED", RETRY_AFTER_BUSY),
         ServiceError::DeadlinePassed => final_of(Code::DeadlineExceeded, "DEADLINE_PASSED"),
@@ -223,6 +229,7 @@ fn field_of(error: &ServiceError) -> Option<&str> {
         | ServiceError::NotLeader { .. }
         | ServiceError::LeaderUnreachable { .. }
         | ServiceError::ResponseTooLarge { .. }
+        | ServiceError::CatalogueUnavailable
         | ServiceError::CustomerBusy
         | ServiceError::Contended { .. }
         | ServiceError::DeadlinePassed
@@ -242,7 +249,7 @@ fn problem_of(error: &ServiceError) -> String {
 
 /// An error is logged where it is handled: here it leaves the node. What a caller did wrong is counted, not logged.
 fn log(error: &ServiceError, class: Class) {
-    metrics::counter!("custodia_call_errors_total", "reason" => class.reason).increment(1);
+    count_error(class.reason);
     if let ServiceError::Internal { context } = error {
         tracing::error!(context, "a call met a broken invariant");
     } else if let ServiceError::Keys(cause) = error {

@@ -31,6 +31,7 @@ use zeroize::Zeroizing;
 use super::{
     error::{FieldFault, ServiceError},
     fingerprint::Fingerprint,
+    meters::count_conflict,
     record::{Home, Loaded},
     room::Room,
     time::now,
@@ -149,7 +150,7 @@ impl Room {
             match self.consensus().propose(home.group(), command, deadline.into_std()).await {
                 Ok(Outcome::Applied { .. }) => return Ok(change.answer),
                 Ok(Outcome::Conflict { .. }) => {
-                    metrics::counter!("custodia_write_conflicts_total").increment(1);
+                    count_conflict();
                 }
                 Err(ConsensusError::Timeout) => return Err(unknown_outcome(deadline)),
                 Err(error) => return Err(self.explained(home.group(), error)),
