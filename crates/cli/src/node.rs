@@ -60,3 +60,18 @@ fn stop_signal(until_input_ends: bool) -> Result<impl Future<Output = ()>, CliEr
         }
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    #[test]
+    fn the_example_configurations_are_sound() {
+        for node in 1..=3 {
+            let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../../cluster/node{node}.toml"));
+            assert_eq!(Config::load(&path).unwrap().node_id.to_string(), node.to_string());
+        }
+    }
+}
