@@ -22,7 +22,7 @@ use custodia_profile::{
 use custodia_store::{Key, KeyKind, ValueHeader};
 use tokio::{
     sync::Mutex,
-    time::{Instant, timeout_at},
+    time::{Duration, Instant, timeout_at},
 };
 
 use super::{
@@ -37,6 +37,9 @@ pub(super) const VERSION_METHOD: &str = "/custodia.internal.v1/CatalogueVersion"
 
 /// The directory's entry for the version and the numbers.
 pub(super) const CATALOGUE_META: &str = "catalogue";
+
+/// How long a call waits for a catalogue that is behind: a node that is well is behind by milliseconds.
+const CATCH_UP_WAIT: Duration = Duration::from_secs(2);
 
 /// The catalogue at one version.
 #[derive(Debug)]
@@ -100,11 +103,12 @@ impl CatalogueCache {
     }
 
     /// Waits until this node's catalogue has everything that was acknowledged before the call, at most until the
-    /// deadline. One question to the leader serves all who began to wait before it was asked.
+    /// deadline and no longer than [`CATCH_UP_WAIT`]. One question to the leader serves all who began to wait before it was asked.
     pub(super) async fn catch_up(&self, room: &Room, deadline: Instant) -> Result<(), ServiceError> {
         let began = Instant::now();
+        let deadline = deadline.min(began + CATCH_UP_WAIT);
         let asking = timeout_at(deadline, self.asking.lock()).await;
-        let mut asked = asking.map_err(|_elapsed| ServiceError::DeadlinePassed)?;
+        let mut asked = asking.map_err(|_elapsed| ServiceError::CatalogueUnavailable)?;
         if asked.is_some_and(|asked| asked >= began) {
             return Ok(());
         }
@@ -128,7 +132,7 @@ impl CatalogueCache {
                 Ok(Err(_closed)) => {
                     return Err(ServiceError::Consensus(custodia_consensus::ConsensusError::Stopped));
                 }
-                Err(_elapsed) => return Err(ServiceError::DeadlinePassed),
+                Err(_elapsed) => return Err(ServiceError::CatalogueUnavailable),
             }
         }
     }

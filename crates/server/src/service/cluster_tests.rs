@@ -5,7 +5,7 @@ use tonic::Code;
 use tonic_types::StatusExt as _;
 use uuid::Uuid;
 
-use super::test_cluster::{Cluster, get, ingest, observation, text};
+use super::cluster_for_tests::{Cluster, get, ingest, observation, text};
 
 fn reason(status: &tonic::Status) -> String {
     status.get_details_error_info().map(|info| info.reason).unwrap_or_default()

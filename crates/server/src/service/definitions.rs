@@ -9,7 +9,7 @@ use custodia_consensus::{Command, Condition, ConsensusError, Expected, Outcome, 
 use custodia_profile::{AttributeDefinition, Catalogue, GroupId, ProfileError, Purpose, Revision, Stored};
 use custodia_proto::v1;
 use custodia_store::{Key, ValueHeader};
-use tokio::time::{Duration, Instant};
+use tokio::time::Instant;
 use tonic::Response;
 
 use super::{
@@ -29,8 +29,6 @@ use crate::identity::Caller;
 const TRIES_MAX: u32 = 8;
 /// Entries of a page where the caller does not say, and the most.
 const PAGE: (usize, usize) = (100, 1_000);
-/// How long the node that took a definition waits until it has it itself.
-const OWN_COPY_WAIT: Duration = Duration::from_secs(2);
 
 const DIRECTORY: Target = Target { group: GroupId::Directory, customer: None };
 
@@ -43,8 +41,7 @@ pub(super) async fn define<C: Call>(
 ) -> Result<Response<C::Answer>, ServiceError> {
     let response = answer(room, caller, call, deadline).await?;
     if !room.leads(GroupId::Directory) {
-        let patience = deadline.min(Instant::now() + OWN_COPY_WAIT);
-        if let Err(error) = Box::pin(room.catalogue_cache().catch_up(room, patience)).await {
+        if let Err(error) = Box::pin(room.catalogue_cache().catch_up(room, deadline)).await {
             // What is acknowledged stands; a call that needs it here catches up by itself.
             tracing::debug!(%error, "the definition is not on this node yet");
         }

@@ -19,6 +19,8 @@ mod batch;
 mod catalogue_view;
 mod cluster;
 #[cfg(test)]
+mod cluster_for_tests;
+#[cfg(test)]
 mod cluster_tests;
 mod consents;
 mod convert;
@@ -45,8 +47,6 @@ mod room;
 mod shards;
 mod status;
 mod stream;
-#[cfg(test)]
-mod test_cluster;
 mod time;
 mod turning;
 mod write;

@@ -88,10 +88,12 @@ impl Room {
         self.consensus.cluster().ok_or(ServiceError::Consensus(ConsensusError::NotInitialised))
     }
 
-    /// The shard of a customer.
+    /// The shard of a customer. A node that is in a cluster but has no map has lost its state and is fetching it
+    /// back: another node takes the call.
     pub(super) fn shard_of(&self, customer: CustomerId) -> Result<ShardId, ServiceError> {
+        self.cluster()?;
         let shard = self.consensus.directory().shard_of(customer.slot());
-        shard.ok_or(ServiceError::Consensus(ConsensusError::NotInitialised))
+        shard.ok_or(ServiceError::Consensus(ConsensusError::NoReplica { group: GroupId::Directory }))
     }
 
     /// Where a call about a customer goes.
