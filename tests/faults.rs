@@ -39,7 +39,7 @@ async fn caught_up(sandbox: &Sandbox, node: usize) {
     let mut goal: Vec<u64> = Vec::new();
     for other in sandbox.running() {
         let Ok(shards) = sandbox.shards(other).await else { continue };
-        goal.resize(shards.len(), 0);
+        goal.resize(goal.len().max(shards.len()), 0);
         for (goal, shard) in goal.iter_mut().zip(shards) {
             *goal = (*goal).max(shard.applied_index);
         }

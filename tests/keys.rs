@@ -1,9 +1,11 @@
 //! Keys of every level turn while the cluster serves (SE-1).
 #![expect(clippy::panic, reason = "a test that cannot go on says why and stops")]
 
+use std::fs;
+
 use custodia_proto::v1::{KeyLevel, TurnKeysRequest, TurnKeysResponse};
 use custodia_tests::sample::{event, get, ingest, observation, text_of};
-use custodia_tests::{Oracle, Sandbox};
+use custodia_tests::{Oracle, Sandbox, custodia};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_level_turns_under_load_and_everything_stays_readable() {
@@ -18,6 +20,7 @@ async fn every_level_turns_under_load_and_everything_stays_readable() {
     let oracle = Oracle::start(&client, 4).await;
     oracle.wait_for_progress().await;
     for round in 0..2 {
+        new_root_key(&sandbox, &format!("round-{round}"));
         for level in [KeyLevel::Root, KeyLevel::Shard, KeyLevel::Bucket] {
             let request = TurnKeysRequest { level: level.into(), every_shard: true, ..Default::default() };
             let turned = turn(&sandbox, round, request).await;
@@ -48,6 +51,18 @@ async fn every_level_turns_under_load_and_everything_stays_readable() {
         let profile = client.get_profile(get(customer, "service")).await.unwrap();
         assert_eq!(text_of(&profile, "given_name"), Some(format!("name {number}")));
     }
+}
+
+/// A new root key in the file that all nodes share, first added, then made current.
+fn new_root_key(sandbox: &Sandbox, id: &str) {
+    let path = sandbox.root_key_path();
+    let (code, _, errors) = custodia(&["keys", "add", "--file", &path.display().to_string(), "--id", id]);
+    assert_eq!(code, Some(0), "{errors}");
+    let text = fs::read_to_string(&path).unwrap();
+    let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
+    let current = lines.iter_mut().find(|line| line.starts_with("current")).unwrap();
+    *current = format!("current = \"{id}\"");
+    fs::write(&path, lines.join("\n")).unwrap();
 }
 
 async fn turn(sandbox: &Sandbox, node: usize, request: TurnKeysRequest) -> TurnKeysResponse {

@@ -64,7 +64,7 @@ async fn a_node_with_another_root_key_refuses_to_start() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_data_folder_knows_its_node_its_engine_and_its_cluster() {
-    let mut sandbox = Sandbox::start_with(Options { nodes: 2, ..Options::default() }).await;
+    let mut sandbox = Sandbox::start().await;
     for node in &mut sandbox.nodes {
         node.kill();
     }
@@ -101,8 +101,9 @@ async fn a_data_folder_knows_its_node_its_engine_and_its_cluster() {
         matches!(refused.code(), tonic::Code::AlreadyExists | tonic::Code::FailedPrecondition),
         "a cluster is made once: {refused:?}"
     );
-    sandbox.nodes[0].start();
-    sandbox.nodes[1].start();
+    for node in &mut sandbox.nodes {
+        node.start();
+    }
     sandbox.wait_until_healthy().await;
 }
 
@@ -115,10 +116,9 @@ async fn two_processes_share_neither_a_port_nor_a_data_folder() {
     fs::write(sandbox.nodes[1].config_path(), &taken).unwrap();
     let port = sandbox.nodes[0].address.rsplit_once(':').unwrap().1.to_owned();
     refuses(&mut sandbox, 1, &["in use", &port]);
-    let shared = config.replace("node_id = 2", "node_id = 1").replace(
-        &format!("{}/data", sandbox.nodes[1].folder.display()),
-        &sandbox.nodes[0].data_path().display().to_string(),
-    );
+    // node 1 once more, on another port
+    let own = fs::read_to_string(sandbox.nodes[0].config_path()).unwrap();
+    let shared = own.replace(&sandbox.nodes[0].address, &sandbox.nodes[1].address);
     fs::write(sandbox.nodes[1].config_path(), shared).unwrap();
     refuses(&mut sandbox, 1, &["data", "another process"]);
 }
