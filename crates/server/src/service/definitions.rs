@@ -40,11 +40,11 @@ pub(super) async fn define<C: Call>(
     deadline: Instant,
 ) -> Result<Response<C::Answer>, ServiceError> {
     let response = answer(room, caller, call, deadline).await?;
-    if !room.leads(GroupId::Directory) {
-        if let Err(error) = Box::pin(room.catalogue_cache().catch_up(room, deadline)).await {
-            // What is acknowledged stands; a call that needs it here catches up by itself.
-            tracing::debug!(%error, "the definition is not on this node yet");
-        }
+    if !room.leads(GroupId::Directory)
+        && let Err(error) = Box::pin(room.catalogue_cache().catch_up(room, deadline)).await
+    {
+        // What is acknowledged stands; a call that needs it here catches up by itself.
+        tracing::debug!(%error, "the definition is not on this node yet");
     }
     Ok(response)
 }
