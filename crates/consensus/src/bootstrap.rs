@@ -147,7 +147,7 @@ async fn lead_directory(
     }
     let mut leadership = replica.leadership_watch();
     while leadership.borrow_and_update().leader.is_none() {
-        replica.raft.trigger().elect(true).await.map_err(|_fatal| ConsensusError::Stopped)?;
+        supervisor::stand(&replica).await?;
         if Instant::now() >= deadline {
             return Err(ConsensusError::NoQuorum);
         }

@@ -3,7 +3,7 @@
 //! ```text
 //! start ─► directory replica ─┐
 //!          shard replicas  ◄──┴── whenever the directory changes
-//!          preferred leader: creates its group, and stands for election while nobody leads
+//!          preferred leader: creates its group; all stand for election while nobody leads, it first
 //!          balance: every few seconds a leader gives leadership back to a preferred node that is well and caught up
 //! stop  ─► leadership away (bounded) ─► groups stop ─► tasks end ─► flush
 //! ```
@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 
 use custodia_profile::{GroupId, NodeId, ReplicaId};
 use futures::future::join_all;
+use openraft::async_runtime::WatchReceiver;
 
 use crate::directory::{Directory, ShardPlacement};
 use crate::error::ConsensusError;
@@ -29,7 +30,7 @@ const TRANSFERS_MAX: usize = 8;
 /// A follower that misses no more than so many entries is caught up.
 const TRANSFER_LAG_MAX: u64 = 64;
 /// How often a preferred leader stands for election while nobody leads, after its start.
-const CAMPAIGNS_MAX: u32 = 40;
+const CAMPAIGNS_MAX: u32 = 12;
 
 /// Starts what this node has.
 pub(crate) fn start(node: &Arc<Node>) -> Result<(), ConsensusError> {
@@ -93,22 +94,29 @@ async fn start_until_it_runs(
     }
 }
 
-/// Who should lead a group.
-fn preferred(directory: &Directory, group: GroupId) -> Option<NodeId> {
-    match group {
-        GroupId::Directory => directory.nodes().next().map(|peer| peer.node),
-        GroupId::Shard(shard) => directory.shard(shard).map(|placement| placement.preferred),
-    }
+/// A node's place among those that may lead a group: 0 is who should.
+fn rank(directory: &Directory, group: GroupId, node: NodeId) -> Option<u32> {
+    let mut order: Vec<NodeId> = match group {
+        GroupId::Directory => directory.nodes().map(|peer| peer.node).collect(),
+        GroupId::Shard(shard) => {
+            let placement = directory.shard(shard)?;
+            let mut order: Vec<_> = placement.replicas.iter().map(|at| at.node).collect();
+            order.sort_by_key(|at| *at != placement.preferred);
+            order
+        }
+    };
+    order.dedup();
+    u32::try_from(order.iter().position(|at| *at == node)?).ok()
 }
 
-/// The preferred leader creates its group if it is new, and asks for votes while nobody leads. It asks by pre-vote, so a
-/// leader that others still hear is not disturbed.
+/// The preferred leader creates its group if it is new. Then everyone asks for votes while nobody leads: the preferred
+/// one first, the others a little later each, in case its log is not the longest. They ask by pre-vote, so a leader that
+/// others still hear is not disturbed.
 async fn bring_up(node: &Arc<Node>, replica: &Arc<Replica>) {
     let directory = node.directory.load();
-    if preferred(&directory, replica.group) != Some(node.id) {
-        return;
-    }
-    if let GroupId::Shard(shard) = replica.group
+    let Some(rank) = rank(&directory, replica.group, node.id) else { return };
+    if rank == 0
+        && let GroupId::Shard(shard) = replica.group
         && let Some(placement) = directory.shard(shard)
         && let Err(error) = create_group(replica, &directory, placement).await
     {
@@ -116,18 +124,36 @@ async fn bring_up(node: &Arc<Node>, replica: &Arc<Replica>) {
         return;
     }
     let mut leadership = replica.leadership_watch();
-    for _ in 0..CAMPAIGNS_MAX {
-        if leadership.borrow_and_update().leader.is_some() {
-            return;
-        }
-        if replica.raft.trigger().elect(true).await.is_err() {
-            return;
-        }
+    let mut patience = node.timing.heartbeat * (2 * rank);
+    for campaign in 0..CAMPAIGNS_MAX {
+        let led = leadership.wait_for(|now| now.leader.is_some());
         tokio::select! {
             () = node.stop.cancelled() => return,
-            _ = tokio::time::timeout(node.timing.heartbeat, leadership.changed()) => {}
+            led = tokio::time::timeout(patience, led) => if led.is_ok() { return },
+        }
+        patience = node.timing.heartbeat * (1 << campaign.min(3));
+        if stand(replica).await.is_err() {
+            return;
         }
     }
+}
+
+/// Asks for votes, if that can help.
+pub(crate) async fn stand(replica: &Replica) -> Result<(), ConsensusError> {
+    if !may_stand(replica) {
+        return Ok(());
+    }
+    replica.raft.trigger().elect(true).await.map_err(|_fatal| ConsensusError::Stopped)
+}
+
+/// Whether this replica votes and nobody, itself included, is being elected as far as it knows: a second campaign would
+/// undo the first. An election that came to nothing is left to the library's own timer.
+fn may_stand(replica: &Replica) -> bool {
+    let metrics = replica.raft.metrics();
+    let metrics = metrics.borrow_watched();
+    let vote = &metrics.vote;
+    let votes = metrics.membership_config.voter_ids().any(|voter| voter == replica.id.as_u64());
+    votes && (vote.committed || vote.leader_id.term == 0)
 }
 
 async fn create_group(

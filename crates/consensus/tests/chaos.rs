@@ -19,11 +19,11 @@ const WRITERS: u64 = 6;
 struct Dice(u64);
 
 impl Dice {
-    fn throw(&mut self, sides: u64) -> u64 {
+    fn throw(&mut self, sides: u32) -> u32 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
-        self.0 % sides
+        u32::try_from(self.0 % u64::from(sides)).unwrap_or(0)
     }
 }
 
@@ -80,12 +80,12 @@ async fn watch(hub: Arc<Hub>, records: Vec<Arc<Record>>, done: Arc<AtomicBool>) 
 
 async fn disturb(cluster: &mut TestCluster, dice: &mut Dice, rounds: u64) {
     for _ in 0..rounds {
-        let number = u32::try_from(dice.throw(3)).unwrap() + 1;
+        let number = dice.throw(3) + 1;
         let other = number % 3 + 1;
         match dice.throw(5) {
             0 | 1 => {
                 cluster.kill(number).await;
-                tokio::time::sleep(Duration::from_millis(dice.throw(900))).await;
+                tokio::time::sleep(Duration::from_millis(dice.throw(900).into())).await;
                 cluster.start(number).await;
             }
             2 => {
@@ -94,17 +94,17 @@ async fn disturb(cluster: &mut TestCluster, dice: &mut Dice, rounds: u64) {
             }
             3 => {
                 cluster.hub.cut_both(number, other);
-                tokio::time::sleep(Duration::from_millis(dice.throw(900))).await;
+                tokio::time::sleep(Duration::from_millis(dice.throw(900).into())).await;
                 cluster.hub.mend();
             }
             _ => {
                 cluster.hub.cut(number, other);
                 cluster.hub.cut(number, other % 3 + 1);
-                tokio::time::sleep(Duration::from_millis(dice.throw(900))).await;
+                tokio::time::sleep(Duration::from_millis(dice.throw(900).into())).await;
                 cluster.hub.mend();
             }
         }
-        tokio::time::sleep(Duration::from_millis(200 + dice.throw(500))).await;
+        tokio::time::sleep(Duration::from_millis((200 + dice.throw(500)).into())).await;
     }
 }
 

@@ -76,7 +76,7 @@ async fn answer(node: &Arc<Node>, from: NodeId, mut envelope: Envelope) -> Resul
 /// All heartbeats of a call at once. One group that is slow, because its disk is, does not hold up the others for longer
 /// than a heartbeat may take.
 async fn heartbeats_of(node: &Arc<Node>, map_version: u64, heartbeats: Heartbeats) -> Reply {
-    let patience = node.timing.heartbeat / 2;
+    let patience = node.timing.heartbeat * 3 / 4;
     let answers = heartbeats.items.into_iter().map(|Heartbeat { target, append }| async move {
         let replica = node.check_target(target, map_version).ok()?;
         let request = AppendRequest::try_from(append).ok()?;
