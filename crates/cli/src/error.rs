@@ -57,12 +57,14 @@ pub(crate) enum CliError {
     #[error("cannot make the certificate: {0}")]
     Certificate(#[from] rcgen::Error),
     /// A child process of `dev` ended by itself.
-    #[error("node {node} ended ({status}); its log is {}", log.display())]
+    #[error("node {node} ended ({status}){said}; its log is {}", log.display())]
     NodeEnded {
         /// Which node.
         node: u32,
         /// How it ended.
         status: String,
+        /// Its last error, after a colon, where it said one.
+        said: String,
         /// Where it says why.
         log: PathBuf,
     },
@@ -101,6 +103,7 @@ impl CliError {
     /// The exit code of the table above.
     pub(crate) fn exit_code(&self) -> ExitCode {
         ExitCode::from(match self {
+            Self::Client(ClientError::TlsRefused { .. }) => 4,
             Self::Client(error) => client_exit_code(error.code()),
             Self::Argument { .. } | Self::Content { .. } | Self::Config(_) => 2,
             Self::File { .. }
@@ -113,6 +116,18 @@ impl CliError {
             Self::PartlyRefused => 6,
             Self::Interrupted => 130,
         })
+    }
+
+    /// The error as programs read it, on standard error.
+    pub(crate) fn to_json(&self, message: &str) -> serde_json::Value {
+        let client = if let Self::Client(error) = self { Some(error) } else { None };
+        serde_json::json!({ "error": {
+            "message": message,
+            "code": client.map(|error| format!("{:?}", error.code())),
+            "reason": client.and_then(ClientError::reason),
+            "field": client.and_then(ClientError::field),
+            "hint": self.hint(),
+        }})
     }
 
     /// What the user can do, where that is known.
@@ -157,8 +172,10 @@ fn client_exit_code(code: Code) -> u8 {
 
 fn client_hint(error: &ClientError) -> Option<String> {
     let hint = match error {
-        ClientError::Unreachable { cause, .. } | ClientError::ConnectionLost { cause, .. } => {
-            tls_hint(cause).unwrap_or("is the node running, and is --address right?")
+        ClientError::Unreachable { .. } => "is the node running, and is --address right?",
+        ClientError::TlsRefused { cause, .. } => tls_hint(cause),
+        ClientError::ConnectionLost { .. } => {
+            "is the node running? If it is, it may have refused the client certificate: see its log"
         }
         ClientError::DeadlineExceeded { .. } => {
             "a majority of the nodes may be down: see `custodia cluster status`; --timeout allows more time"
@@ -193,14 +210,16 @@ fn client_hint(error: &ClientError) -> Option<String> {
 }
 
 /// The TLS library's words, in the user's terms.
-fn tls_hint(cause: &str) -> Option<&'static str> {
-    const WORDS: [(&str, &str); 6] = [
+fn tls_hint(cause: &str) -> &'static str {
+    const WORDS: [(&str, &str); 7] = [
         ("UnknownIssuer", "the node's certificate is not signed by the authority in --ca"),
+        ("BadSignature", "the node's certificate is not signed by the authority in --ca"),
         ("UnknownCA", "the node does not know the authority that signed --certificate"),
         ("CertificateRequired", "the node wants a client certificate: --certificate and --key"),
         ("Expired", "a certificate has expired"),
         ("NotValidForName", "the node's certificate does not name the host in --address"),
         ("DecryptError", "the node refused the certificate given with --certificate"),
     ];
-    WORDS.iter().find(|(word, _)| cause.contains(word)).map(|(_, hint)| *hint)
+    let found = WORDS.iter().find(|(word, _)| cause.contains(word));
+    found.map_or("check --ca, --certificate and --key", |(_, hint)| hint)
 }

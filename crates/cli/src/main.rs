@@ -32,6 +32,7 @@ use clap::Parser as _;
 
 use arguments::{Arguments, Command};
 use error::CliError;
+use output::Format;
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
@@ -42,16 +43,27 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
+    let format = arguments.connection.output;
     match runtime.block_on(run(arguments)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            let word = if matches!(error, CliError::PartlyRefused) { "note" } else { "error" };
-            eprintln!("{word}: {}", with_causes(&error));
-            if let Some(hint) = error.hint() {
-                eprintln!("hint: {hint}");
-            }
+            complain(&error, format);
             error.exit_code()
         }
+    }
+}
+
+/// Says on standard error what went wrong and what can be done.
+fn complain(error: &CliError, format: Format) {
+    let message = with_causes(error);
+    if format == Format::Json {
+        eprintln!("{}", error.to_json(&message));
+        return;
+    }
+    let word = if matches!(error, CliError::PartlyRefused) { "note" } else { "error" };
+    eprintln!("{word}: {message}");
+    if let Some(hint) = error.hint() {
+        eprintln!("hint: {hint}");
     }
 }
 

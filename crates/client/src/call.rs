@@ -31,6 +31,7 @@ impl Client {
         }
         let mut address = self.first_address(plan.customer);
         let mut attempts = 0_u32;
+        let mut tls_refusals = 0;
         let mut last = None;
         loop {
             attempts += 1;
@@ -46,13 +47,16 @@ impl Client {
                     self.learn(plan.customer, answer.metadata());
                     return Ok(answer.into_inner());
                 }
-                Ok(Err(status)) => ClientError::from_status(&status, &address),
+                Ok(Err(status)) => ClientError::from_status(&status, &address, limit),
                 Err(_elapsed) => ClientError::DeadlineExceeded { deadline: limit, attempts: 1, last: None },
             };
             let again = match plan.repetition {
                 Repetition::Safe => error.is_passing(),
                 Repetition::Unsafe => error.had_no_effect(),
             };
+            // One node may have a bad certificate; if all are refused, the fault is on this side and stays.
+            tls_refusals += usize::from(matches!(error, ClientError::TlsRefused { .. }));
+            let again = again && tls_refusals < self.shared.addresses_count().max(1);
             if !again {
                 return Err(if error.code() == tonic::Code::DeadlineExceeded {
                     self.out_of_time(attempts, last)

@@ -112,6 +112,11 @@ impl Shared {
         self.map.load().as_deref()?.leader_of(customer).map(str::to_owned)
     }
 
+    /// How many nodes are known by the options: so many are tried before a refused certificate is final.
+    pub(crate) fn addresses_count(&self) -> usize {
+        self.addresses.len()
+    }
+
     /// Where to send a call: the leader of the customer's shard if known, else the nodes in turn. `avoid` is an
     /// address that has just failed.
     pub(crate) fn target(&self, customer: Option<CustomerId>, avoid: Option<&str>) -> String {
@@ -186,7 +191,7 @@ impl Shared {
 
     async fn fetch_map(&self, address: &str) -> Result<Option<ShardMap>, ClientError> {
         let channel = self.channel(address)?;
-        let failed = |status: tonic::Status| ClientError::from_status(&status, address);
+        let failed = |status: tonic::Status| ClientError::from_status(&status, address, MAP_FETCH_MAX);
         let request = v1::ListShardsRequest { page_size: 4_096, page_token: String::new() };
         let mut cluster = services::cluster_of(channel);
         let shards = cluster.list_shards(self.dress(request, Some(MAP_FETCH_MAX))).await.map_err(failed)?;

@@ -39,6 +39,14 @@ pub enum ClientError {
         /// What the transport said.
         cause: String,
     },
+    /// The two sides do not accept each other's certificates; the call was not sent.
+    #[error("no TLS connection to {address}: {cause}")]
+    TlsRefused {
+        /// The node's `host:port`.
+        address: String,
+        /// What the TLS library said.
+        cause: String,
+    },
     /// No answer within the deadline; whether a write took effect is unknown.
     #[error("no answer within {} ms after {attempts} attempt(s){}", .deadline.as_millis(), said(.last.as_deref()))]
     DeadlineExceeded {
@@ -102,7 +110,9 @@ impl ClientError {
     pub fn code(&self) -> Code {
         match self {
             Self::Answered(answered) => answered.code,
-            Self::Unreachable { .. } | Self::ConnectionLost { .. } => Code::Unavailable,
+            Self::Unreachable { .. } | Self::ConnectionLost { .. } | Self::TlsRefused { .. } => {
+                Code::Unavailable
+            }
             Self::DeadlineExceeded { .. } => Code::DeadlineExceeded,
             Self::NoAddress | Self::BadAddress { .. } | Self::BadTls { .. } | Self::BadToken => {
                 Code::InvalidArgument
@@ -130,13 +140,18 @@ impl ClientError {
         if let Self::Answered(answered) = self { Some(answered) } else { None }
     }
 
-    pub(crate) fn from_status(status: &Status, address: &str) -> Self {
+    /// `limit` is the time that the attempt had.
+    pub(crate) fn from_status(status: &Status, address: &str, limit: Duration) -> Self {
         let Some(source) = std::error::Error::source(status) else {
             return Self::Answered(Box::new(Answered::from_status(status)));
         };
         let cause = innermost(source);
         let address = address.to_owned();
-        if never_sent(source) {
+        if chain(source).any(|error| error.is::<tonic::TimeoutExpired>()) {
+            Self::DeadlineExceeded { deadline: limit, attempts: 1, last: None }
+        } else if chain(source).any(is_tls_error) || cause.contains(ALERT) {
+            Self::TlsRefused { address, cause }
+        } else if chain(source).any(|error| error.is::<tonic::ConnectError>()) {
             Self::Unreachable { address, cause }
         } else {
             Self::ConnectionLost { address, cause }
@@ -146,7 +161,7 @@ impl ClientError {
     /// The call certainly had no effect, so that any call may be sent again.
     pub(crate) fn had_no_effect(&self) -> bool {
         match self {
-            Self::Unreachable { .. } => true,
+            Self::Unreachable { .. } | Self::TlsRefused { .. } => true,
             Self::Answered(answered) => NOT_BEGUN.contains(&answered.reason.as_str()),
             Self::ConnectionLost { .. }
             | Self::DeadlineExceeded { .. }
@@ -162,7 +177,10 @@ impl ClientError {
     /// Another attempt may succeed, if the call is one that may be repeated.
     pub(crate) fn is_passing(&self) -> bool {
         match self {
-            Self::Unreachable { .. } | Self::ConnectionLost { .. } | Self::DeadlineExceeded { .. } => true,
+            Self::Unreachable { .. }
+            | Self::ConnectionLost { .. }
+            | Self::TlsRefused { .. }
+            | Self::DeadlineExceeded { .. } => true,
             Self::Answered(answered) => {
                 answered.retry_after.is_some()
                     || matches!(answered.code, Code::Unavailable | Code::DeadlineExceeded | Code::Cancelled)
@@ -225,9 +243,14 @@ fn chain<'e>(
     std::iter::successors(Some(first), |error| error.source())
 }
 
-fn never_sent(source: &(dyn std::error::Error + 'static)) -> bool {
-    chain(source).any(|error| error.is::<tonic::ConnectError>())
+/// The TLS library's error travels inside an I/O error, which does not name it as its source.
+fn is_tls_error(error: &(dyn std::error::Error + 'static)) -> bool {
+    let inner = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+    inner.is_some_and(<dyn std::error::Error + Send + Sync>::is::<rustls::Error>)
 }
+
+/// In TLS 1.3 a node refuses a client's certificate after the handshake; HTTP/2 then keeps only the text.
+const ALERT: &str = "received fatal alert";
 
 /// The transport wraps its errors several times; the innermost is the one that says something.
 fn innermost(source: &(dyn std::error::Error + 'static)) -> String {
@@ -248,7 +271,7 @@ mod tests {
             .add_bad_request_violation("purpose", "is required")
             .set_retry_info(Some(Duration::from_millis(40)));
         let status = Status::with_error_details(Code::InvalidArgument, "no purpose", details);
-        let error = ClientError::from_status(&status, "localhost:1");
+        let error = ClientError::from_status(&status, "localhost:1", Duration::ZERO);
         assert_eq!(error.code(), Code::InvalidArgument);
         assert_eq!(error.reason(), Some("PURPOSE_MISSING"));
         assert_eq!(error.field(), Some("purpose"));
@@ -263,7 +286,7 @@ mod tests {
             details.set_error_info(reason, "custodia", std::collections::HashMap::new());
             let mut status = Status::with_error_details(Code::Unavailable, "not now", details);
             status.metadata_mut().insert(LEADER_KEY, "2@localhost:7444".parse().unwrap());
-            ClientError::from_status(&status, "localhost:7443")
+            ClientError::from_status(&status, "localhost:7443", Duration::ZERO)
         };
         let away = answered("NOT_LEADER");
         assert!(away.had_no_effect() && away.is_passing());

@@ -231,7 +231,7 @@ impl Lane {
             };
             while let Some(row) = self.waiting.pop_front() {
                 let error = match &end {
-                    End::Failed(status) => ClientError::from_status(status, &self.address),
+                    End::Failed(status) => ClientError::from_status(status, &self.address, STREAM_STALL_MAX),
                     End::Lost(cause) => self.lost(cause),
                     End::Input => self.lost("the stream ended early"),
                 };

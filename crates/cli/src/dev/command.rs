@@ -43,17 +43,33 @@ impl DevCommand {
         let failed = |error| CliError::Argument { argument: "signals", reason: format!("{error}") };
         let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
         let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
-        let stay = async {
-            let started = start::bring_up(folder, self.customers, began).await?;
-            announce(folder, &started)?;
-            std::future::pending::<Result<(), CliError>>().await
+        let stopped = async {
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+            }
         };
         tokio::select! {
-            ended = stay => ended,
-            error = nodes.first_end() => Err(error),
-            _ = interrupt.recv() => Ok(()),
-            _ = terminate.recv() => Ok(()),
+            () = stopped => Ok(()),
+            ended = run(folder, nodes, self.customers, began) => ended,
         }
+    }
+}
+
+/// Brings the cluster up, then watches its nodes. Until it is up, every node is needed; later, one that ends is
+/// reported and the others go on.
+async fn run(folder: &DevFolder, nodes: &mut Nodes, customers: u32, began: Instant) -> Result<(), CliError> {
+    let started = tokio::select! {
+        started = start::bring_up(folder, customers, began) => started?,
+        error = nodes.next_end() => return Err(error),
+    };
+    announce(folder, &started)?;
+    loop {
+        let error = nodes.next_end().await;
+        if nodes.count() == 0 {
+            return Err(error);
+        }
+        eprintln!("\n{error}\nthe other nodes go on; Ctrl-C and a new start bring it back");
     }
 }
 

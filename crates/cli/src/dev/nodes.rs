@@ -4,7 +4,7 @@
 //! close the pipes, and should this process be killed, the children stop as well instead of living on unseen.
 
 use std::fs::OpenOptions;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
@@ -61,15 +61,24 @@ impl Nodes {
         Ok(Self { nodes })
     }
 
-    /// Waits until one ends by itself, and says which.
-    pub(crate) async fn first_end(&mut self) -> CliError {
-        let ends = self.nodes.iter_mut().map(|node| {
-            Box::pin(async move {
-                let ended = node.child.wait().await;
-                CliError::NodeEnded { node: node.number, status: status_text(ended), log: node.log.clone() }
-            })
-        });
-        futures::future::select_all(ends).await.0
+    /// Waits until one ends by itself, and says which; it is then no longer among them. Never ends where none is
+    /// left.
+    pub(crate) async fn next_end(&mut self) -> CliError {
+        if self.nodes.is_empty() {
+            return std::future::pending().await;
+        }
+        let ends = self.nodes.iter_mut().map(|node| Box::pin(node.child.wait()));
+        let (ended, place, _) = futures::future::select_all(ends).await;
+        let node = self.nodes.remove(place);
+        // A node that was killed had no time to say anything.
+        let has_spoken = ended.as_ref().is_ok_and(|status| status.code().is_some());
+        let said = if has_spoken { last_error(&node.log) } else { String::new() };
+        CliError::NodeEnded { node: node.number, status: status_text(ended), said, log: node.log }
+    }
+
+    /// How many run.
+    pub(crate) fn count(&self) -> usize {
+        self.nodes.len()
     }
 
     /// Lets all finish what they do and end; reports each.
@@ -91,6 +100,17 @@ impl Nodes {
         }
     }
 }
+
+/// What a node that did not start said last, for the user to see at once.
+fn last_error(log: &Path) -> String {
+    let text = std::fs::read(log).unwrap_or_default();
+    let text = String::from_utf8_lossy(&text);
+    let last = text.lines().rev().take(LAST_LINES).find_map(|line| line.strip_prefix("error: "));
+    last.map(|error| format!(": {error}")).unwrap_or_default()
+}
+
+/// So far from its end a log is searched for an error.
+const LAST_LINES: usize = 3;
 
 fn status_text(ended: std::io::Result<ExitStatus>) -> String {
     match ended {
