@@ -14,6 +14,10 @@ const NOT_BEGUN: [&str; 2] = ["NOT_LEADER", "NO_LEADER"];
 /// Reasons that pass by themselves. A row's error carries no `RetryInfo`, so its reason must say it.
 const PASSING: [&str; 3] = ["CUSTOMER_BUSY", "CONTENDED", "OVERLOADED"];
 
+/// How the TLS library words a refusal, by either side. In TLS 1.3 a node refuses a client's certificate after the
+/// handshake, and of that HTTP/2 keeps only the text.
+const TLS_REFUSALS: [&str; 2] = ["invalid peer certificate", "received fatal alert"];
+
 /// When a row with such a reason is sent again.
 const ROW_RETRY_AFTER: Duration = Duration::from_millis(100);
 
@@ -149,7 +153,7 @@ impl ClientError {
         let address = address.to_owned();
         if chain(source).any(|error| error.is::<tonic::TimeoutExpired>()) {
             Self::DeadlineExceeded { deadline: limit, attempts: 1, last: None }
-        } else if chain(source).any(is_tls_error) || cause.contains(ALERT) {
+        } else if TLS_REFUSALS.iter().any(|words| cause.contains(words)) {
             Self::TlsRefused { address, cause }
         } else if chain(source).any(|error| error.is::<tonic::ConnectError>()) {
             Self::Unreachable { address, cause }
@@ -242,15 +246,6 @@ fn chain<'e>(
 ) -> impl Iterator<Item = &'e (dyn std::error::Error + 'static)> {
     std::iter::successors(Some(first), |error| error.source())
 }
-
-/// The TLS library's error travels inside an I/O error, which does not name it as its source.
-fn is_tls_error(error: &(dyn std::error::Error + 'static)) -> bool {
-    let inner = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
-    inner.is_some_and(<dyn std::error::Error + Send + Sync>::is::<rustls::Error>)
-}
-
-/// In TLS 1.3 a node refuses a client's certificate after the handshake; HTTP/2 then keeps only the text.
-const ALERT: &str = "received fatal alert";
 
 /// The transport wraps its errors several times; the innermost is the one that says something.
 fn innermost(source: &(dyn std::error::Error + 'static)) -> String {
