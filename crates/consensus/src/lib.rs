@@ -39,6 +39,8 @@ mod lease_tests;
 #[cfg(test)]
 mod machine_tests;
 #[cfg(test)]
+mod service_tests;
+#[cfg(test)]
 mod suite_tests;
 
 pub use command::{COMMAND_BYTES_MAX, Command, CommandBatch, Condition, Expected, Outcome, Write};
