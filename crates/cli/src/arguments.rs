@@ -8,7 +8,7 @@ use crate::error::CliError;
 
 /// A distributed store of customer profiles that keeps to what each customer allowed.
 #[derive(Debug, Parser)]
-#[command(name = "custodia", version, about, propagate_version = true, after_help = AFTER_HELP)]
+#[command(name = "custodia", version, propagate_version = true, after_help = AFTER_HELP)]
 pub(crate) struct Arguments {
     #[command(flatten)]
     pub(crate) connection: Connection,

@@ -56,7 +56,7 @@ impl Client {
             };
             // One node may have a bad certificate; if all are refused, the fault is on this side and stays.
             tls_refusals += usize::from(matches!(error, ClientError::TlsRefused { .. }));
-            let again = again && tls_refusals < self.shared.addresses_count().max(1);
+            let again = again && tls_refusals < self.shared.nodes_known();
             if !again {
                 return Err(if error.code() == tonic::Code::DeadlineExceeded {
                     self.out_of_time(attempts, last)

@@ -112,9 +112,10 @@ impl Shared {
         self.map.load().as_deref()?.leader_of(customer).map(str::to_owned)
     }
 
-    /// How many nodes are known by the options: so many are tried before a refused certificate is final.
-    pub(crate) fn addresses_count(&self) -> usize {
-        self.addresses.len()
+    /// How many nodes are known: so many are tried before a refused certificate is final.
+    pub(crate) fn nodes_known(&self) -> usize {
+        let of_map = self.map.load().as_deref().map_or(0, |map| map.addresses().count());
+        of_map.max(self.addresses.len())
     }
 
     /// Where to send a call: the leader of the customer's shard if known, else the nodes in turn. `avoid` is an

@@ -127,8 +127,10 @@ impl Reader {
                 if !csv.read_byte_record(record).map_err(std::io::Error::other)? {
                     return Ok(None);
                 }
-                let texts = texts_of(record.iter(), self.trim);
-                Ok(Some((column_cells(&self.columns, texts), csv.position().byte())))
+                let cells = column_cells(&self.columns, texts_of(record.iter(), self.trim), || {
+                    record.iter().map(String::from_utf8_lossy).collect::<Vec<_>>().join(",")
+                });
+                Ok(Some((cells, csv.position().byte())))
             }
             Source::Lines { lines, offset, format } => loop {
                 let Some(line) = next_line(lines, offset)? else { return Ok(None) };
@@ -139,7 +141,7 @@ impl Reader {
                     LineFormat::Jsonl => object_cells(&line),
                     LineFormat::Whitespace => {
                         let texts = line.split(u8::is_ascii_whitespace).filter(|text| !text.is_empty());
-                        column_cells(&self.columns, texts_of(texts, false))
+                        column_cells(&self.columns, texts_of(texts, false), || line_text(&line))
                     }
                 };
                 return Ok(Some((cells, *offset)));
@@ -175,21 +177,28 @@ fn texts_of<'b>(cells: impl Iterator<Item = &'b [u8]>, trim: bool) -> Option<Vec
     cells.map(text).collect()
 }
 
-fn column_cells(columns: &Arc<[String]>, texts: Option<Vec<String>>) -> Cells {
+fn column_cells(columns: &Arc<[String]>, texts: Option<Vec<String>>, raw: impl FnOnce() -> String) -> Cells {
     match texts {
-        None => Cells::Unreadable("the row is not UTF-8"),
+        None => Cells::Unreadable("the row is not UTF-8", raw()),
         Some(texts) if texts.len() > columns.len() => {
-            Cells::Unreadable("the row has more values than columns")
+            Cells::Unreadable("the row has more values than columns", raw())
         }
         Some(texts) if texts.len() < columns.len() => {
-            Cells::Unreadable("the row has fewer values than columns")
+            Cells::Unreadable("the row has fewer values than columns", raw())
         }
         Some(texts) => Cells::Columns(Arc::clone(columns), texts),
     }
 }
 
 fn object_cells(line: &[u8]) -> Cells {
-    serde_json::from_slice(line).map_or(Cells::Unreadable("the line is not a JSON object"), Cells::Object)
+    serde_json::from_slice(line).map_or_else(
+        |_error| Cells::Unreadable("the line is not a JSON object", line_text(line)),
+        Cells::Object,
+    )
+}
+
+fn line_text(line: &[u8]) -> String {
+    String::from_utf8_lossy(line.trim_ascii()).into_owned()
 }
 
 #[cfg(test)]
@@ -245,8 +254,8 @@ mod tests {
     #[test]
     fn a_bad_row_has_its_place_and_its_reason() {
         let rows = rows("a,b\n1\n1,2,3\n1,2\n", &input(InputFormat::Csv));
-        assert!(matches!(rows[0].cells, Cells::Unreadable("the row has fewer values than columns")));
-        assert!(matches!(rows[1].cells, Cells::Unreadable("the row has more values than columns")));
+        assert!(matches!(rows[0].cells, Cells::Unreadable("the row has fewer values than columns", _)));
+        assert!(matches!(rows[1].cells, Cells::Unreadable("the row has more values than columns", _)));
         assert_eq!(rows[2].cell("b").as_deref(), Some("2"));
     }
 
@@ -254,7 +263,7 @@ mod tests {
     fn each_json_line_is_a_row() {
         let rows = rows("{\"a\": 1}\nnonsense\n{\"a\": 2}\n", &input(InputFormat::Jsonl));
         assert_eq!(rows[0].cell("a").as_deref(), Some("1"));
-        assert!(matches!(rows[1].cells, Cells::Unreadable(_)));
+        assert_eq!(rows[1].to_json(), "nonsense");
         assert_eq!(rows[2].cell("a").as_deref(), Some("2"));
     }
 }

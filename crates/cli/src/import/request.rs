@@ -112,7 +112,7 @@ impl<'m> Batches<'m> {
     }
 
     fn key_of(&self, row: &Row) -> Result<String, Refusal> {
-        if let Cells::Unreadable(explanation) = &row.cells {
+        if let Cells::Unreadable(explanation, _) = &row.cells {
             return Err(refusal(row, "row", UNREADABLE_ROW, explanation));
         }
         let parts: Option<Vec<_>> = self.mapping.customer.key.iter().map(|column| row.cell(column)).collect();

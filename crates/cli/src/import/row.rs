@@ -21,8 +21,8 @@ pub(crate) enum Cells {
     Columns(Arc<[String]>, Vec<String>),
     /// A JSON object.
     Object(Map<String, Value>),
-    /// The row cannot be read; why.
-    Unreadable(&'static str),
+    /// The row cannot be read: why, and its text as far as it is text.
+    Unreadable(&'static str, String),
 }
 
 impl Row {
@@ -34,7 +34,7 @@ impl Row {
                 texts.get(place)?.clone()
             }
             Cells::Object(object) => json_text(object, column)?,
-            Cells::Unreadable(_) => return None,
+            Cells::Unreadable(..) => return None,
         };
         (!text.is_empty()).then_some(text)
     }
@@ -47,7 +47,7 @@ impl Row {
                 Value::Object(names.iter().zip(texts).map(cell).collect())
             }
             Cells::Object(object) => Value::Object(object.clone()),
-            Cells::Unreadable(_) => Value::Null,
+            Cells::Unreadable(_, text) => Value::from(text.as_str()),
         }
     }
 
