@@ -43,7 +43,6 @@ const SOLE_USERS: &[(&str, &str)] = &[
     ("sled", "custodia-store"),
     ("tonic-health", "custodia-server"),
     ("tonic-reflection", "custodia-server"),
-    ("rustls", "custodia-server"),
     ("tokio-rustls", "custodia-server"),
 ];
 

@@ -26,7 +26,7 @@ where
     for caller in 0..callers {
         let call = Arc::clone(&call);
         tasks.push(tokio::spawn(async move {
-            let mut times = Histogram::<u64>::new(3).expect("three digits");
+            let mut times = histogram();
             let mut number = 0;
             loop {
                 let start = Instant::now();
@@ -41,7 +41,7 @@ where
             }
         }));
     }
-    let mut all = Histogram::<u64>::new(3).expect("three digits");
+    let mut all = histogram();
     for task in tasks {
         all.add(task.await.expect("a caller ends well")).expect("the same digits");
     }
@@ -50,4 +50,9 @@ where
         p50_us: all.value_at_quantile(0.5),
         p99_us: all.value_at_quantile(0.99),
     }
+}
+
+/// From a microsecond to a minute, to three digits.
+fn histogram() -> Histogram<u64> {
+    Histogram::new_with_bounds(1, 60_000_000, 3).expect("sensible bounds")
 }
