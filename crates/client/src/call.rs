@@ -31,7 +31,7 @@ impl Client {
         }
         let mut address = self.first_address(plan.customer);
         let mut attempts = 0_u32;
-        let mut tls_refusals = 0;
+        let mut refused = Vec::new();
         let mut last = None;
         loop {
             attempts += 1;
@@ -55,8 +55,10 @@ impl Client {
                 Repetition::Unsafe => error.had_no_effect(),
             };
             // One node may have a bad certificate; if all are refused, the fault is on this side and stays.
-            tls_refusals += usize::from(matches!(error, ClientError::TlsRefused { .. }));
-            let again = again && tls_refusals < self.shared.nodes_known();
+            if matches!(error, ClientError::TlsRefused { .. }) {
+                refused.push(address.clone());
+            }
+            let again = again && refused.len() < self.shared.nodes_known();
             if !again {
                 return Err(if error.code() == tonic::Code::DeadlineExceeded {
                     self.out_of_time(attempts, last)
@@ -65,7 +67,7 @@ impl Client {
                 });
             }
             tracing::debug!(%error, address, attempts, "the call is sent again");
-            match self.next_address(plan.customer, &address, &error, attempts, deadline).await {
+            match self.next_address(plan.customer, &address, &refused, &error, attempts, deadline).await {
                 Some(next) => address = next,
                 None => return Err(self.final_error(attempts, error)),
             }
@@ -76,7 +78,7 @@ impl Client {
     fn first_address(&self, customer: Option<CustomerId>) -> String {
         match (customer, &self.only_at) {
             (None, Some(only)) => only.to_string(),
-            (Some(_), _) | (None, None) => self.shared.target(customer, None),
+            (Some(_), _) | (None, None) => self.shared.target(customer, &[]),
         }
     }
 
@@ -92,6 +94,7 @@ impl Client {
         &self,
         customer: Option<CustomerId>,
         failed: &str,
+        refused: &[String],
         error: &ClientError,
         attempts: u32,
         deadline: Instant,
@@ -113,12 +116,13 @@ impl Client {
         if let (None, Some(only)) = (customer, &self.only_at) {
             return Some(only.to_string());
         }
-        if customer.is_some() {
-            self.shared.refresh_map(Some(failed), deadline).await;
-        }
         // A node that answered is alive and may lead now; one that did not is avoided.
-        let avoid = answered.is_none().then_some(failed);
-        Some(self.shared.target(customer, avoid))
+        let silent = answered.is_none().then(|| failed.to_owned());
+        let avoid: Vec<_> = refused.iter().cloned().chain(silent).collect();
+        if customer.is_some() {
+            self.shared.refresh_map(&avoid, deadline).await;
+        }
+        Some(self.shared.target(customer, &avoid))
     }
 
     /// The deadline leaves no room for another attempt: the last failure says more than the deadline does.

@@ -118,13 +118,14 @@ impl Shared {
         of_map.max(self.addresses.len())
     }
 
-    /// Where to send a call: the leader of the customer's shard if known, else the nodes in turn. `avoid` is an
-    /// address that has just failed.
-    pub(crate) fn target(&self, customer: Option<CustomerId>, avoid: Option<&str>) -> String {
+    /// Where to send a call: the leader of the customer's shard if known, else the nodes in turn. `avoid` are
+    /// addresses that have just failed.
+    pub(crate) fn target(&self, customer: Option<CustomerId>, avoid: &[String]) -> String {
+        let is_avoided = |address: &str| avoid.iter().any(|avoided| avoided == address);
         let map = self.map.load();
         if let (Some(map), Some(customer)) = (map.as_deref(), customer)
             && let Some(leader) = map.leader_of(customer)
-            && avoid != Some(leader)
+            && !is_avoided(leader)
         {
             return leader.to_owned();
         }
@@ -134,8 +135,8 @@ impl Shared {
                 map.addresses().filter(|address| !self.addresses.iter().any(|known| known == address)),
             );
         }
-        if nodes.len() > 1 {
-            nodes.retain(|address| Some(*address) != avoid);
+        if nodes.iter().any(|address| !is_avoided(address)) {
+            nodes.retain(|address| !is_avoided(address));
         }
         let turn = self.turn.fetch_add(1, Ordering::Relaxed);
         nodes.get(turn % nodes.len().max(1)).copied().unwrap_or_default().to_owned()
@@ -156,13 +157,13 @@ impl Shared {
     /// Fetches the map if there is none yet.
     pub(crate) async fn ensure_map(&self, deadline: Instant) {
         if self.map.load().is_none() {
-            self.refresh_map(None, deadline).await;
+            self.refresh_map(&[], deadline).await;
         }
     }
 
-    /// Fetches the map again, from another node than `avoid`. One task fetches, the others wait for it and use
+    /// Fetches the map again, from other nodes than `avoid`. One task fetches, the others wait for it and use
     /// what it got. Failing is no error: calls then go through any node.
-    pub(crate) async fn refresh_map(&self, avoid: Option<&str>, deadline: Instant) {
+    pub(crate) async fn refresh_map(&self, avoid: &[String], deadline: Instant) {
         let Ok(mut not_before) = tokio::time::timeout_at(deadline, self.fetch.lock()).await else {
             return;
         };

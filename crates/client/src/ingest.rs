@@ -77,7 +77,7 @@ impl IngestSender {
         };
         let sequence = self.next;
         let deadline = Instant::now() + STREAM_ROW_DEADLINE;
-        let row = Row { sequence, request, plan, deadline, attempts: 0, avoid: None, _permit: permit };
+        let row = Row { sequence, request, plan, deadline, attempts: 0, avoid: Vec::new(), _permit: permit };
         if self.rows.send(row).is_err() {
             return Err(ClientError::StreamClosed);
         }
@@ -102,7 +102,7 @@ struct Row {
     plan: Plan,
     deadline: Instant,
     attempts: u32,
-    avoid: Option<String>,
+    avoid: Vec<String>,
     _permit: OwnedSemaphorePermit,
 }
 
@@ -156,7 +156,7 @@ impl Dispatcher {
     }
 
     fn dispatch(&mut self, row: Row) {
-        let address = self.shared.target(row.plan.customer, row.avoid.as_deref());
+        let address = self.shared.target(row.plan.customer, &row.avoid);
         let lane = self.lanes.entry(address.clone()).or_insert_with(|| {
             let (sender, rows) = mpsc::unbounded_channel();
             let lane = Lane {
@@ -195,9 +195,9 @@ async fn wait_for_leader(shared: Arc<Shared>, mut row: Row, error: ClientError) 
     row.attempts += 1;
     let asked = error.answered().and_then(|answered| answered.retry_after).unwrap_or_default();
     tokio::time::sleep(asked.max(backoff(row.attempts, jitter()))).await;
-    shared.refresh_map(row.avoid.as_deref(), row.deadline).await;
+    shared.refresh_map(&row.avoid, row.deadline).await;
     if error.answered().is_some() {
-        row.avoid = None;
+        row.avoid.clear();
     }
     row
 }
@@ -304,7 +304,7 @@ impl Lane {
     }
 
     fn give_back(&self, mut row: Row, result: Result<v1::IngestProfileResponse, ClientError>) {
-        row.avoid = result.is_err().then(|| self.address.clone());
+        row.avoid = result.is_err().then(|| self.address.clone()).into_iter().collect();
         // The dispatcher outlives its lanes; were it gone, nobody would be left to tell.
         drop(self.settled.send(Settled { row, result }));
     }
