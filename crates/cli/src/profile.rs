@@ -56,7 +56,7 @@ pub(crate) struct IngestProfile {
     /// A value as ATTRIBUTE=VALUE; its type is the catalogue's; repeatable
     #[arg(long = "set", value_name = "ATTRIBUTE=VALUE", value_parser = parse_pair)]
     values: Vec<(String, String)>,
-    /// A consent given with the data as PURPOSE=NOTICE-VERSION[:METHOD]; repeatable
+    /// A consent given with the data as `PURPOSE=NOTICE-VERSION[:METHOD]`; repeatable
     #[arg(long = "consent", value_name = "PURPOSE=NOTICE[:METHOD]", value_parser = parse_pair)]
     consents: Vec<(String, String)>,
     /// Lawful basis of the collection [default: the purpose's first that holds]

@@ -43,7 +43,7 @@ pub(crate) struct ImportCommand {
     /// first, second or third party
     #[arg(long, default_value = "first", value_parser = v1::Party::parse)]
     party: v1::Party,
-    /// Create the purposes and attributes under [catalogue] of the mapping that the cluster has not got
+    /// Create the purposes and attributes under `[catalogue]` of the mapping that the cluster has not got
     #[arg(long)]
     define: bool,
     /// Folder for the import's memory [default: FILE.custodia-import]
