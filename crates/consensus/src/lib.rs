@@ -15,6 +15,7 @@ mod machine;
 mod message;
 mod network;
 mod node;
+mod passed;
 mod placement;
 mod proposer;
 mod rebuild;

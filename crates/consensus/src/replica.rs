@@ -26,6 +26,7 @@ use crate::log::ReplicaLog;
 use crate::machine::StateMachine;
 use crate::network::Network;
 use crate::node::Node;
+use crate::passed::PassedBarrier;
 use crate::proposer::{self, Fate, PROPOSALS_QUEUED_MAX, Proposal, fate_of};
 use crate::rebuild;
 use crate::types::{Raft, ReplicaNode};
@@ -82,6 +83,7 @@ pub(crate) struct Replica {
     election_max: Duration,
     queue: mpsc::Sender<Proposal>,
     leadership: watch::Sender<Leadership>,
+    passed: PassedBarrier,
 }
 
 impl std::fmt::Debug for Replica {
@@ -125,6 +127,7 @@ impl Replica {
             election_max: node.timing.election_max,
             queue,
             leadership: watch::Sender::new(Leadership::default()),
+            passed: PassedBarrier::new(node.timing.read_lease()),
         });
         node.tasks.spawn(watch_leadership(Arc::clone(node), Arc::clone(&replica)));
         Ok(replica)
@@ -174,8 +177,18 @@ impl Replica {
         Ok(())
     }
 
-    /// A lease that is at most half used, or else a round to a majority; then all of it applied here.
+    /// A barrier that has just passed, or a lease of which little is used, or else a round to a majority; then all of it
+    /// applied here.
     pub(crate) async fn read_barrier(&self, deadline: Instant) -> Result<(), ConsensusError> {
+        let asked = Instant::now();
+        if self.passed.serves(asked) && asked < deadline {
+            return Ok(());
+        }
+        Box::pin(self.ask_for_barrier(asked, deadline)).await
+    }
+
+    async fn ask_for_barrier(&self, asked: Instant, deadline: Instant) -> Result<(), ConsensusError> {
+        let term = self.leadership().term;
         let patience = deadline.saturating_duration_since(Instant::now());
         if patience.is_zero() {
             return Err(ConsensusError::Timeout);
@@ -188,7 +201,10 @@ impl Replica {
             RaftError::Fatal(_) => self.why_stopped(),
         })?;
         match linearizer.try_await_ready(&self.raft, Some(patience)).await {
-            Ok(Ok(_ready)) => Ok(()),
+            Ok(Ok(_ready)) => {
+                self.passed.passed(term, asked);
+                Ok(())
+            }
             Ok(Err(_not_applied)) => Err(ConsensusError::Timeout),
             Err(_fatal) => Err(self.why_stopped()),
         }
@@ -226,6 +242,18 @@ impl Replica {
             learners: nodes(&mut membership.learner_ids()),
             running: metrics.running_state.is_ok(),
         }
+    }
+
+    /// Asks Raft to give this replica's leadership away. Whether it was taken shows in the leadership.
+    pub(crate) async fn give_leadership_to(&self, successor: u64) -> Result<(), ConsensusError> {
+        self.passed.giving_away();
+        let stopped = |_fatal| ConsensusError::Stopped;
+        self.raft.trigger().transfer_leader(successor).await.map_err(stopped)?;
+        // answered after the request, by the same queue: no older term can have taken it
+        let term =
+            self.raft.with_raft_state(|state| state.vote_ref().leader_id.term).await.map_err(stopped)?;
+        self.passed.given_away(term);
+        Ok(())
     }
 
     /// The replica that a leadership of this node could go to: `wanted` if it is given, otherwise the one that is

@@ -214,7 +214,7 @@ async fn balance(node: Arc<Node>) {
             if let Some(successor) = replica.successor(Some(wanted), fresh, TRANSFER_LAG_MAX) {
                 tracing::info!(group = %replica.group, to = %placement.preferred, "leadership goes to the preferred node");
                 given += 1;
-                if replica.raft.trigger().transfer_leader(successor).await.is_err() {
+                if replica.give_leadership_to(successor).await.is_err() {
                     tracing::warn!(group = %replica.group, "the replica is stopped");
                 }
             }
@@ -254,7 +254,7 @@ async fn give_leadership_away(node: &Arc<Node>) {
         }
         let successor = replica.successor(None, node.timing.heartbeat * 3, u64::MAX);
         let Some(successor) = successor else { continue };
-        if replica.raft.trigger().transfer_leader(successor).await.is_ok() {
+        if replica.give_leadership_to(successor).await.is_ok() {
             leaving.push(replica);
         }
     }

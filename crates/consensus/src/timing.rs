@@ -3,7 +3,9 @@
 //! ```text
 //! heartbeat ─┬─ 250 ms ─┬─ …            a leader shows that it lives
 //! lease      └────────── 1,500 ms ───┘  = the longest election timeout: no vote is given to another in this time
-//! lease read └── 750 ms ──┘             half of it, the other half is the margin for clocks that run apart
+//! read lease └ 375 ms ┘                 a quarter: how old a quorum's acknowledgement may be for a barrier to pass
+//! passed        └ 375 ms ┘              a quarter: how long a passed barrier serves further reads (passed.rs)
+//!                                       the other half is the margin for clocks that run apart
 //! ```
 
 use std::time::Duration;
@@ -59,9 +61,10 @@ impl Timing {
         }
     }
 
-    /// How old a quorum's acknowledgement may be for a read without a round trip: half the lease.
+    /// How old a quorum's acknowledgement may be for a barrier without a round trip, and then for how long that barrier
+    /// serves further reads: a quarter of the lease each.
     pub(crate) fn read_lease(&self) -> Duration {
-        self.election_max / 2
+        self.election_max / 4
     }
 
     /// The Raft library's configuration.
