@@ -15,7 +15,8 @@ use crate::error::ServerError;
 /// When the random source fails.
 pub fn generate_root_key_file() -> Result<Zeroizing<String>, ServerError> {
     let (first, ..) = Uuid::new_v4().as_fields();
-    let id: RootKeyId = format!("root-{first:08x}").parse().map_err(|error: SealError| ServerError::Seal(error))?;
+    let id: RootKeyId =
+        format!("root-{first:08x}").parse().map_err(|error: SealError| ServerError::Seal(error))?;
     Ok(FileRootKey::generate(&id, &SystemRandom)?)
 }
 
