@@ -1,5 +1,5 @@
 //! Keys of every level turn while the cluster serves (SE-1).
-#![expect(clippy::panic, reason = "a test that cannot go on says why and stops")]
+#![expect(clippy::panic, clippy::unwrap_used, reason = "a test that cannot go on says why and stops")]
 
 use std::fs;
 
