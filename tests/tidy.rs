@@ -20,7 +20,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("custodia-profile", &[]),
     ("custodia-proto", &[]),
     ("custodia-seal", &["custodia-profile"]),
-    ("custodia-store", &["custodia-profile", "custodia-seal"]),
+    ("custodia-store", &["custodia-profile"]),
     ("custodia-consensus", &["custodia-profile", "custodia-seal", "custodia-store"]),
     ("custodia-client", &["custodia-profile", "custodia-proto"]),
     (
