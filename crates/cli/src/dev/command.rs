@@ -1,6 +1,7 @@
 //! The command: brings the cluster up, says what to type next, and stays until it is told to stop.
 
-use std::path::PathBuf;
+use std::borrow::Cow;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use custodia_proto::v1;
@@ -89,11 +90,11 @@ fn announce(folder: &DevFolder, started: &Started) -> Result<(), CliError> {
 /// Commands that can be pasted as they are.
 fn next_steps(folder: &DevFolder, profile: &v1::Profile) -> String {
     let custodia = std::env::args().next().unwrap_or_else(|| "custodia".into());
+    let custodia = shell_word(&custodia);
     let customer = &profile.customer_id;
-    let client = folder.client_file("admin");
+    let client = shell_path(&folder.client_file("admin"));
     let (ca, certificate, key) = folder.pem_files("agent");
     let address = folder.addresses().into_iter().next().unwrap_or_default();
-    let client = client.display();
     format!(
         "Try in another terminal:
 
@@ -110,10 +111,36 @@ fn next_steps(folder: &DevFolder, profile: &v1::Profile) -> String {
 
 Certificates of single roles: {}/{{agent,ingest,privacy,operator}}.toml. Logs: {}/node*/node.log.
 Ctrl-C stops the cluster; the same command brings it back with its data.",
-        ca.display(),
-        certificate.display(),
-        key.display(),
+        shell_path(&ca),
+        shell_path(&certificate),
+        shell_path(&key),
         folder.root().display(),
         folder.root().display(),
     )
+}
+
+fn shell_path(path: &Path) -> String {
+    shell_word(&path.display().to_string()).into_owned()
+}
+
+/// A text as a POSIX shell reads it as one word: quoted, unless there is nothing to quote.
+fn shell_word(text: &str) -> Cow<'_, str> {
+    let is_plain = |character: char| character.is_ascii_alphanumeric() || "_-./:@%+,".contains(character);
+    if !text.is_empty() && text.chars().all(is_plain) {
+        return text.into();
+    }
+    format!("'{}'", text.replace('\'', r"'\''")).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_shell_would_take_apart_is_quoted() {
+        assert_eq!(shell_word("dev-cluster/admin.toml"), "dev-cluster/admin.toml");
+        assert_eq!(shell_word("/home/a b/admin.toml"), "'/home/a b/admin.toml'");
+        assert_eq!(shell_word("it's"), r"'it'\''s'");
+        assert_eq!(shell_word("$(x)"), "'$(x)'");
+    }
 }
