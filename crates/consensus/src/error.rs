@@ -3,7 +3,7 @@
 //! What a caller may conclude about a proposal: [`ConsensusError::Timeout`] means *unknown*, it may still be applied;
 //! every other variant means that it was not applied by this call.
 
-use custodia_profile::{GroupId, NodeId};
+use custodia_profile::{GroupId, NodeId, ReplicaId};
 use custodia_store::StoreError;
 
 use crate::transport::TransportError;
@@ -78,6 +78,16 @@ pub enum ConsensusError {
     Replica {
         /// What it said.
         reason: String,
+    },
+    /// The engine holds a replica's state, and the log knows nothing of the replica.
+    #[error(
+        "the log of {group} (replica {replica}) is gone: bring the folder `log` back, or replace the node"
+    )]
+    LogLost {
+        /// Its group.
+        group: GroupId,
+        /// The replica.
+        replica: ReplicaId,
     },
     /// Another node could not be reached.
     #[error("node {node} cannot be reached")]

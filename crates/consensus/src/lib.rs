@@ -38,6 +38,8 @@ mod dead_peer_tests;
 #[cfg(test)]
 mod lease_tests;
 #[cfg(test)]
+mod log_tests;
+#[cfg(test)]
 mod machine_tests;
 #[cfg(test)]
 mod service_tests;

@@ -61,11 +61,13 @@ struct State {
 }
 
 impl ReplicaLog {
-    /// Opens a replica's log; a new replica gets its first record, which names its group.
+    /// Opens a replica's log; a new replica gets its first record, which names its group. `has_state`: whether the engine
+    /// holds anything that the replica has applied, which a new one has not.
     pub(crate) async fn open(
         log: SharedLog,
         group: GroupId,
         replica: ReplicaId,
+        has_state: bool,
     ) -> Result<Self, ConsensusError> {
         let (registered, vote) = read_vote(&log, replica)?;
         let mut state = State { vote, ..State::default() };
@@ -90,6 +92,8 @@ impl ReplicaLog {
         match registered {
             Some(registered) if registered == group => {}
             Some(_) => return Err(ConsensusError::Malformed { what: "a replica's group" }),
+            // Its votes and the entries that it acknowledged are gone: it must not take part as if it had had none.
+            None if has_state => return Err(ConsensusError::LogLost { group, replica }),
             None => this.write_vote(None).await?,
         }
         Ok(this)
@@ -116,14 +120,14 @@ impl ReplicaLog {
     pub(crate) async fn reconcile(&self, snapshot: LogId) -> Result<(), ConsensusError> {
         let last = self.state.lock().last;
         let Some(last) = last else { return Ok(()) };
-        if last.index < snapshot.index {
+        let purged = self.state.lock().purged;
+        if last.index < snapshot.index || purged == Some(snapshot) {
             return Ok(());
         }
         let ours = self.read(snapshot.index, snapshot.index + 1, 1).await?.first().map(|entry| entry.log_id);
         if ours == Some(snapshot) {
             return Ok(());
         }
-        let purged = self.state.lock().purged;
         self.truncate(purged).await
     }
 

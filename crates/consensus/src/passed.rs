@@ -72,9 +72,15 @@ impl PassedBarrier {
         self.until_us.store(0, Ordering::Release);
     }
 
-    /// After Raft has taken the request, at the latest in `term`.
+    /// After Raft has taken the request, at the latest in `term`. No two requests may be between these two calls.
     pub(crate) fn given_away(&self, term: u64) {
         *self.giving.lock() = Giving::Through(term);
+    }
+
+    /// This replica has seen that it leads no more. The lease would still cover reads; it is no use to stretch it.
+    pub(crate) fn ended(&self) {
+        let _giving = self.giving.lock();
+        self.until_us.store(0, Ordering::Release);
     }
 
     fn micros(&self, at: Instant) -> u64 {

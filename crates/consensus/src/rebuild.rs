@@ -30,16 +30,20 @@ pub(crate) async fn rebuild_if_lost(
     replica: ReplicaId,
     log: &ReplicaLog,
 ) -> Result<(), ConsensusError> {
-    let (Some(purged), membership) = log.purged() else { return Ok(()) };
+    let (purged, membership) = log.purged();
     loop {
         let (applied, _) = read_applied(node.engine.as_ref(), group)?;
-        if applied.is_some_and(|applied| applied.index >= purged.index) {
-            return Ok(());
-        }
+        let Some(purged) = purged.filter(|purged| applied.is_none_or(|applied| applied.index < purged.index))
+        else {
+            // The process may have died between an install and this.
+            return match applied {
+                Some(applied) => log.reconcile(applied).await,
+                None => Ok(()),
+            };
+        };
         tracing::warn!(%group, %replica, purged = purged.index, applied = applied.map(|id| id.index),
             "the replica has lost its state and is rebuilt from another node");
         if let Some(snapshot) = fetch_from_any(node, group, replica, purged, &membership).await {
-            log.reconcile(snapshot).await?;
             tracing::info!(%group, %replica, applied = snapshot.index, "the replica is rebuilt");
             continue;
         }

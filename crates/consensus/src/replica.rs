@@ -23,7 +23,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use crate::command::{COMMAND_BYTES_MAX, Command, Outcome};
 use crate::error::ConsensusError;
 use crate::log::ReplicaLog;
-use crate::machine::StateMachine;
+use crate::machine::{StateMachine, read_applied};
 use crate::network::Network;
 use crate::node::Node;
 use crate::passed::PassedBarrier;
@@ -84,6 +84,8 @@ pub(crate) struct Replica {
     queue: mpsc::Sender<Proposal>,
     leadership: watch::Sender<Leadership>,
     passed: PassedBarrier,
+    /// One transfer is asked for at a time.
+    giving: tokio::sync::Mutex<()>,
 }
 
 impl std::fmt::Debug for Replica {
@@ -104,7 +106,8 @@ impl Replica {
         let resuming = context.clone();
         let resumed = tokio::task::spawn_blocking(move || resuming.spool.resume(&resuming, group)).await;
         resumed.map_err(|_gone| ConsensusError::Stopped)??;
-        let log = ReplicaLog::open(node.log.clone(), group, id).await?;
+        let has_state = read_applied(node.engine.as_ref(), group)?.0.is_some();
+        let log = ReplicaLog::open(node.log.clone(), group, id, has_state).await?;
         rebuild::rebuild_if_lost(node, group, id, &log).await?;
         if log.has_voted() {
             tokio::time::sleep_until((node.started + node.restart_guard).into()).await;
@@ -128,6 +131,7 @@ impl Replica {
             queue,
             leadership: watch::Sender::new(Leadership::default()),
             passed: PassedBarrier::new(node.timing.read_lease()),
+            giving: tokio::sync::Mutex::new(()),
         });
         node.tasks.spawn(watch_leadership(Arc::clone(node), Arc::clone(&replica)));
         Ok(replica)
@@ -246,6 +250,7 @@ impl Replica {
 
     /// Asks Raft to give this replica's leadership away. Whether it was taken shows in the leadership.
     pub(crate) async fn give_leadership_to(&self, successor: u64) -> Result<(), ConsensusError> {
+        let _turn = self.giving.lock().await;
         self.passed.giving_away();
         let stopped = |_fatal| ConsensusError::Stopped;
         self.raft.trigger().transfer_leader(successor).await.map_err(stopped)?;
@@ -306,6 +311,9 @@ async fn follow_leadership(node: &Node, replica: &Replica) {
             *last = now;
             changed
         });
+        if changed && !now.leading {
+            replica.passed.ended();
+        }
         if changed {
             node.leadership.send_modify(|version| *version += 1);
         }

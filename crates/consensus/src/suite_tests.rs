@@ -28,7 +28,7 @@ pub(crate) async fn open(folder: &TempDir) -> (ReplicaLog, StateMachine) {
     let group = GroupId::Shard(ShardId::new(0).unwrap());
     let folder = DataFolder::open(folder.path(), NodeId::new(1).unwrap(), EngineKind::Memory).unwrap();
     let log = SharedLog::open(&folder.log_path()).unwrap();
-    let log = ReplicaLog::open(log, group, ReplicaId::new(1).unwrap()).await.unwrap();
+    let log = ReplicaLog::open(log, group, ReplicaId::new(1).unwrap(), false).await.unwrap();
     let context = context(folder, Arc::new(MemoryEngine::new()));
     let machine = StateMachine::open(group, context, log.clone()).unwrap();
     (log, machine)

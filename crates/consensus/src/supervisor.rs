@@ -205,6 +205,9 @@ async fn balance(node: Arc<Node>) {
         for replica in node.running() {
             let GroupId::Shard(shard) = replica.group else { continue };
             let Some(placement) = directory.shard(shard) else { continue };
+            if node.draining.is_cancelled() {
+                return;
+            }
             if given == TRANSFERS_MAX || placement.preferred == node.id || !replica.leadership().leading {
                 continue;
             }
