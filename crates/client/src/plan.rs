@@ -43,6 +43,16 @@ fn identify(request_id: &mut String) {
     }
 }
 
+/// A decision without a date is dated before it is first sent: a repetition that arrives after a later withdrawal must
+/// not count as the later decision.
+fn date(time: &mut Option<custodia_proto::Timestamp>) {
+    if time.is_none() {
+        let since = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
+        let seconds = i64::try_from(since.as_secs()).unwrap_or(i64::MAX);
+        *time = Some(custodia_proto::Timestamp { seconds, nanos: since.subsec_nanos().cast_signed() });
+    }
+}
+
 macro_rules! customer_reads {
     ($($Request:ident)*) => { $( impl Planned for v1::$Request {
         fn plan(&mut self) -> Plan { Plan::customer(&self.customer_id) }
@@ -65,11 +75,22 @@ macro_rules! to_any_node {
 }
 
 customer_reads!(GetProfileRequest ListEventsRequest GetConsentsRequest);
-customer_writes!(IngestProfileRequest AppendEventsRequest RecordConsentRequest WithdrawConsentRequest);
+customer_writes!(IngestProfileRequest AppendEventsRequest WithdrawConsentRequest);
 to_any_node!(Safe: GetPurposeRequest ListPurposesRequest GetAttributeRequest ListAttributesRequest
     GetClusterStatusRequest ListShardsRequest ListNodesRequest);
 to_any_node!(Unsafe: CreatePurposeRequest UpdatePurposeRequest CreateAttributeRequest UpdateAttributeRequest
     InitClusterRequest TurnKeysRequest);
+
+impl Planned for v1::RecordConsentRequest {
+    fn plan(&mut self) -> Plan {
+        // who names the request repeats it whole; a date that differs would make it another request
+        if self.request_id.is_empty() {
+            date(&mut self.decided_at);
+        }
+        identify(&mut self.request_id);
+        Plan::customer(&self.customer_id)
+    }
+}
 
 impl Planned for v1::BatchGetProfilesRequest {
     /// To the leader of the first customer; the client has grouped the ids by leader before.

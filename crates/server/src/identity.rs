@@ -24,7 +24,7 @@ const PREFIX: &str = "spiffe://custodia/";
 /// The longest name of a caller, in bytes.
 pub(crate) const CALLER_NAME_BYTES_MAX: usize = 64;
 
-/// What a caller may be. The table in [`crate::authorisation`] says what each may call.
+/// What a caller may be. The table in `authorisation.rs` says what each may call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Role {
     /// Another node of the cluster. Only a certificate gives this role, never a token.

@@ -65,6 +65,11 @@ impl PeerService for PeerEndpoint {
     async fn forward(&self, request: Request<ForwardRequest>) -> Result<Response<ForwardResponse>, Status> {
         let PeerNode(from) = sender(&request)?;
         let request = request.into_inner();
+        // a certificate of the same authority alone does not make a node of this cluster
+        if self.consensus.directory().node(from).is_none() {
+            tracing::warn!(%from, "a forwarded call was refused: the node is not in this cluster");
+            return Err(Refusal::NotAllowed { allowed: RoleSet::NONE }.status());
+        }
         // the forwarding node has checked the same; a node that does not is not let through
         let roles: RoleSet = request.roles.iter().filter_map(|role| role.parse().ok()).collect();
         if !(is_internal(&request.method) || authorisation::may_forward(&request.method, roles)) {

@@ -6,6 +6,7 @@ use std::{
     sync::atomic::{AtomicUsize, Ordering},
 };
 
+use custodia_consensus::ConsensusError;
 use custodia_profile::{CustomerId, GroupId, NodeId, ShardId};
 use custodia_proto::v1::{self, batch_profile::Result as Item};
 use futures::future::join_all;
@@ -130,6 +131,10 @@ async fn local(
         by_shard.entry(one.1).or_default().push(one);
     }
     let shards = by_shard.into_iter().map(|(shard, asked)| async move {
+        if !room.leads(GroupId::Shard(shard)) {
+            let row = row_error(ConsensusError::NotLeader { leader: None }.into());
+            return asked.into_iter().map(|(at, _, _)| (at, Item::Error(row.clone()))).collect();
+        }
         // One barrier serves the whole shard: every id of the call was asked for before it.
         if let Err(error) = room.read_barrier(GroupId::Shard(shard), deadline).await {
             let row = row_error(error);
