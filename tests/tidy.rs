@@ -28,8 +28,8 @@ const EDGES: &[(&str, &[&str])] = &[
         &["custodia-profile", "custodia-seal", "custodia-store", "custodia-consensus", "custodia-proto"],
     ),
     ("custodia", &["custodia-profile", "custodia-proto", "custodia-client", "custodia-server"]),
-    ("custodia-tests", &["custodia-profile", "custodia-proto", "custodia-client"]),
-    ("custodia-benches", &["custodia-profile", "custodia-proto", "custodia-client", "custodia-tests"]),
+    ("custodia-tests", &["custodia-proto", "custodia-client"]),
+    ("custodia-benches", &["custodia-proto", "custodia-client", "custodia-tests"]),
 ];
 
 /// Third-party crates that one room alone may use directly.

@@ -41,10 +41,9 @@ async fn only_a_current_certificate_of_the_own_authority_opens_a_connection() {
         ("expired", expired),
         ("client trusts another authority", distrustful),
     ] {
-        assert!(
-            matches!(code, Code::Unavailable | Code::Unknown | Code::Unauthenticated),
-            "{what}: {code:?}"
-        );
+        // in TLS 1.3 a client may learn only with its first call that its certificate was refused
+        let refused = [Code::Unavailable, Code::Unknown, Code::Unauthenticated, Code::Cancelled];
+        assert!(refused.contains(&code), "{what}: {code:?}");
     }
     let no_role =
         outcome(&sandbox, &own, Some(&sandbox.authority.issue("nobody", &[], Validity::Current))).await;

@@ -57,29 +57,37 @@ pub(crate) async fn serve(folder: &Path, address: SocketAddr) {
         .expect("the echo serves");
 }
 
-/// An echo process and connections to it.
+/// Echo processes, and one connection for each node that the cluster has.
 #[derive(Debug)]
-pub(crate) struct EchoProcess {
-    pub(crate) process: Background,
+pub(crate) struct Echoes {
+    processes: Vec<Background>,
     channels: Vec<Channel>,
 }
 
-impl EchoProcess {
-    /// Starts it with a certificate of the sandbox's authority; as many connections as the cluster has nodes.
-    pub(crate) async fn start(sandbox: &Sandbox, connections: usize) -> Self {
+impl Echoes {
+    /// Starts them with a certificate of the sandbox's authority; the connections go to them in turn.
+    pub(crate) async fn start(sandbox: &Sandbox, processes: usize, connections: usize) -> Self {
         let identity = sandbox.authority.issue("echo", &["agent"], Validity::Current);
         identity.write(&sandbox.path(), "echo");
-        let address = format!("127.0.0.1:{}", free_port());
         let folder = sandbox.path().display().to_string();
-        let process = Background::start_self(&["echo-server", &folder, &address]);
+        let addresses: Vec<String> = (0..processes).map(|_| format!("127.0.0.1:{}", free_port())).collect();
+        let processes = addresses
+            .iter()
+            .map(|address| Background::start_self(&["echo-server", &folder, address]))
+            .collect();
         let mut channels = Vec::new();
         while channels.len() < connections {
-            match connect(&address, sandbox.authority.certificate(), Some(&sandbox.admin)).await {
+            let address = &addresses[channels.len() % addresses.len()];
+            match connect(address, sandbox.authority.certificate(), Some(&sandbox.admin)).await {
                 Ok(channel) => channels.push(channel),
                 Err(_) => tokio::time::sleep(std::time::Duration::from_millis(20)).await,
             }
         }
-        Self { process, channels }
+        Self { processes, channels }
+    }
+
+    pub(crate) fn pids(&self) -> Vec<u32> {
+        self.processes.iter().map(Background::pid).collect()
     }
 
     /// A client on one of the connections.

@@ -10,7 +10,7 @@ use custodia_tests::sample::{get, ingest, observation};
 use custodia_tests::{Options, Sandbox};
 use prost::Message as _;
 
-use crate::echo::{EchoProcess, REPLY_BYTES};
+use crate::echo::{Echoes, REPLY_BYTES};
 use crate::load::{Figures, run};
 use crate::process::cpu;
 
@@ -18,11 +18,11 @@ use crate::process::cpu;
 const CUSTOMERS: usize = 1_000;
 const CALLERS: [usize; 3] = [1, 16, 64];
 
-pub(crate) async fn measure(time: Duration, pairs: usize, engine: &'static str) {
+pub(crate) async fn measure(time: Duration, pairs: usize, engine: &'static str, echoes: usize) {
     let options = Options { shards: 16, engine, config: String::new(), ..Options::default() };
     let sandbox = Sandbox::start_with(options).await;
     let client = sandbox.client();
-    let echo = Arc::new(EchoProcess::start(&sandbox, sandbox.nodes.len()).await);
+    let echo = Arc::new(Echoes::start(&sandbox, echoes, sandbox.nodes.len()).await);
     let mut customers = Vec::new();
     for _ in 0..CUSTOMERS {
         customers.push(client.ingest_profile(one_kilobyte("")).await.expect("a customer").customer_id);
@@ -39,8 +39,7 @@ pub(crate) async fn measure(time: Duration, pairs: usize, engine: &'static str) 
     for callers in CALLERS {
         let mut ratios = Vec::new();
         for _ in 0..pairs {
-            let pids = [echo.process.pid()];
-            let (plain, plain_cpu) = timed(&pids, run_echo(&echo, callers, time)).await;
+            let (plain, plain_cpu) = timed(&echo.pids(), run_echo(&echo, callers, time)).await;
             let nodes: Vec<u32> = sandbox.nodes.iter().filter_map(custodia_tests::Node::pid).collect();
             let lookups = {
                 let (client, customers) = (client.clone(), Arc::clone(&customers));
@@ -98,7 +97,7 @@ async fn ingests(client: &Client, time: Duration) {
     }
 }
 
-async fn run_echo(echo: &Arc<EchoProcess>, callers: usize, time: Duration) -> Figures {
+async fn run_echo(echo: &Arc<Echoes>, callers: usize, time: Duration) -> Figures {
     let clients: Vec<_> = (0..callers).map(|caller| echo.client(caller)).collect();
     let clients = Arc::new(clients);
     run(callers, time, move |caller, _| {

@@ -40,6 +40,9 @@ enum What {
         /// `fjall` or `sled`.
         #[arg(long, default_value = "fjall")]
         engine: String,
+        /// Echo processes. 1 is the wire alone; 3 also costs what three processes cost on this machine.
+        #[arg(long, default_value_t = 1)]
+        echoes: usize,
     },
     /// Memory of each node and bytes on disk for each customer.
     Footprint {
@@ -72,8 +75,8 @@ enum What {
 #[tokio::main]
 async fn main() {
     match Arguments::parse().what {
-        What::Lookup { seconds, pairs, engine } => {
-            lookup::measure(Duration::from_secs(seconds), pairs, engine_name(&engine)).await;
+        What::Lookup { seconds, pairs, engine, echoes } => {
+            lookup::measure(Duration::from_secs(seconds), pairs, engine_name(&engine), echoes).await;
         }
         What::Footprint { customers, engine } => footprint::measure(customers, engine_name(&engine)).await,
         What::Idle { shards, seconds } => footprint::idle(shards, Duration::from_secs(seconds)).await,
