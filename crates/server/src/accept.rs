@@ -88,7 +88,8 @@ impl Port {
             metrics,
             handshake_timeout: limits.handshake_timeout(),
             client_streams_max: streams(limits.connection_calls_max),
-            peer_streams_max: streams(limits.peer_calls_max),
+            // consensus and forwarded calls come on connections of their own
+            peer_streams_max: streams(limits.peer_calls_max.max(limits.forwarded_calls_max)),
             finish: CancellationToken::new(),
         };
         Self {

@@ -7,7 +7,8 @@
 //! ```
 //!
 //! Must always hold: a call holds its permits until its answer is whole (a stream: until its body is dropped); other
-//! nodes' calls have permits of their own, so clients cannot starve consensus.
+//! nodes' calls have permits of their own, so clients cannot starve consensus; and so have the calls that other nodes
+//! pass on, so other nodes' clients cannot either.
 
 use std::{
     pin::Pin,
@@ -62,6 +63,7 @@ pub(crate) struct Admission {
     metrics: Arc<Metrics>,
     client_calls: Arc<Semaphore>,
     peer_calls: Arc<Semaphore>,
+    forwarded_calls: Arc<Semaphore>,
     draining: AtomicBool,
     /// Ends what clients are still sending on streams.
     interrupt: CancellationToken,
@@ -88,6 +90,7 @@ impl Admission {
     pub(crate) fn new(router: Router, limits: Limits, tokens: Option<Tokens>, metrics: Arc<Metrics>) -> Self {
         let client_calls = Arc::new(Semaphore::new(limits.node_calls_max));
         let peer_calls = Arc::new(Semaphore::new(limits.peer_calls_max));
+        let forwarded_calls = Arc::new(Semaphore::new(limits.forwarded_calls_max));
         Self {
             router,
             limits,
@@ -95,6 +98,7 @@ impl Admission {
             metrics,
             client_calls,
             peer_calls,
+            forwarded_calls,
             draining: AtomicBool::new(false),
             interrupt: CancellationToken::new(),
             finish: CancellationToken::new(),
@@ -126,9 +130,10 @@ impl Admission {
 
     /// Calls in flight of clients and of other nodes.
     pub(crate) fn in_flight(&self) -> (usize, usize) {
-        let clients = self.limits.node_calls_max.saturating_sub(self.client_calls.available_permits());
-        let peers = self.limits.peer_calls_max.saturating_sub(self.peer_calls.available_permits());
-        (clients, peers)
+        let taken = |most: usize, calls: &Semaphore| most.saturating_sub(calls.available_permits());
+        let consensus = taken(self.limits.peer_calls_max, &self.peer_calls);
+        let forwarded = taken(self.limits.forwarded_calls_max, &self.forwarded_calls);
+        (taken(self.limits.node_calls_max, &self.client_calls), consensus + forwarded)
     }
 
     /// Serves one call.
@@ -225,6 +230,11 @@ impl Admission {
                     return Err(Refusal::Draining);
                 }
                 Ok(Permits { _node: Some(of_node), _connection: Some(of_connection) })
+            }
+            ServiceId::Peer if method.is_forward() => {
+                let most = self.limits.forwarded_calls_max;
+                let of_node = take(&self.forwarded_calls, "forwarded_calls_max", most)?;
+                Ok(Permits { _node: Some(of_node), _connection: None })
             }
             ServiceId::Peer => {
                 let of_node = take(&self.peer_calls, "peer_calls_max", self.limits.peer_calls_max)?;

@@ -8,15 +8,18 @@ use tonic_types::StatusExt as _;
 
 use super::*;
 use crate::{
+    NodeId,
     identity::{Role, RoleSet},
     router::Answer,
 };
 
 const GET: &str = "/custodia.v1.ProfileService/GetProfile";
 const INGEST: &str = "/custodia.v1.ProfileService/IngestProfile";
+const FORWARD: &str = "/custodia.internal.v1.PeerService/Forward";
+const CALL: &str = "/custodia.internal.v1.PeerService/Call";
 const STREAM: &str = "/custodia.v1.ProfileService/IngestProfiles";
 
-/// Answers at once, with what the door has put into the request; or never, where the path is INGEST.
+/// Answers at once, with what the door has put into the request; or never, where the path is INGEST or FORWARD.
 #[derive(Clone)]
 struct Probe;
 
@@ -35,7 +38,7 @@ impl Service<Request<Body>> for Probe {
 
     fn call(&mut self, request: Request<Body>) -> Answer {
         Box::pin(async move {
-            if request.uri().path() == INGEST {
+            if matches!(request.uri().path(), INGEST | FORWARD) {
                 std::future::pending::<()>().await;
             }
             let caller = request.extensions().get::<Caller>().cloned();
@@ -134,9 +137,8 @@ async fn callers_without_the_role_are_turned_away() {
     );
     // a node whose certificate carries no number
     let nameless = door.connection(caller(Role::Node));
-    let peer = "/custodia.internal.v1.PeerService/Call";
     assert_eq!(
-        refused(&door.serve(&nameless, request(peer)).await),
+        refused(&door.serve(&nameless, request(CALL)).await),
         (Code::PermissionDenied, "NODE_UNNAMED".into())
     );
     assert_eq!(refused(&door.serve(&operator, request("/x/y")).await).0, Code::Unimplemented);
@@ -185,6 +187,47 @@ async fn a_call_over_the_limit_in_flight_is_told_which() {
     drop((stream, other));
     assert_eq!(door.in_flight(), (0, 0));
     assert_eq!(door.serve(&first, request(GET)).await.headers().get("grpc-status"), None);
+}
+
+/// Answers other nodes as [`Probe`] answers clients.
+#[derive(Clone)]
+struct PeerProbe;
+
+impl NamedService for PeerProbe {
+    const NAME: &'static str = "custodia.internal.v1.PeerService";
+}
+
+impl Service<Request<Body>> for PeerProbe {
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = Answer;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Probe.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Answer {
+        Probe.call(request)
+    }
+}
+
+#[tokio::test]
+async fn forwarded_calls_take_no_permit_of_consensus_messages() {
+    let limits = Limits { forwarded_calls_max: 1, peer_calls_max: 1, ..Limits::default() };
+    let metrics = Metrics::new().expect("metrics");
+    let door = Admission::new(Router::default().with(ServiceId::Peer, PeerProbe), limits, None, metrics);
+    let node = Identity { node: NodeId::new(2).ok(), ..caller(Role::Node) };
+    let connection = door.connection(node);
+    let mut forwarded = Box::pin(door.serve(&connection, request(FORWARD)));
+    assert!(std::future::poll_fn(|cx| Poll::Ready(forwarded.as_mut().poll(cx).is_pending())).await);
+    assert_eq!(door.in_flight(), (0, 1));
+    let over = door.serve(&connection, request(FORWARD)).await;
+    let over = Status::from_header_map(over.headers()).expect("a status");
+    assert!(over.message().contains("forwarded_calls_max"), "{}", over.message());
+    let heartbeat = door.serve(&connection, request(CALL)).await;
+    assert_eq!(heartbeat.headers().get("grpc-status"), None, "a heartbeat is let in beside it");
+    drop(forwarded);
+    assert_eq!(door.in_flight(), (0, 0));
 }
 
 #[tokio::test]

@@ -78,6 +78,15 @@ pub(crate) struct Method {
     pub(crate) shape: Shape,
 }
 
+impl Method {
+    /// Is it the one by which a node passes on a caller's call?
+    pub(crate) fn is_forward(&self) -> bool {
+        self.path == FORWARD
+    }
+}
+
+const FORWARD: &str = "/custodia.internal.v1.PeerService/Forward";
+
 const fn unary(service: ServiceId, path: &'static str, roles: RoleSet) -> Method {
     Method { path, service, access: Access::Roles(roles), shape: Shape::Unary }
 }
@@ -109,7 +118,7 @@ const ANY_ROLE: RoleSet = RoleSet::of(&[Node, Agent, Ingest, Privacy, Operator])
 pub(crate) const METHODS: &[Method] = &[
     unary(ServiceId::Profile, "/custodia.v1.ProfileService/GetProfile", READ),
     unary(ServiceId::Peer, "/custodia.internal.v1.PeerService/Call", PEER),
-    unary(ServiceId::Peer, "/custodia.internal.v1.PeerService/Forward", PEER),
+    unary(ServiceId::Peer, FORWARD, PEER),
     unary(ServiceId::Profile, "/custodia.v1.ProfileService/IngestProfile", WRITE),
     unary(ServiceId::Profile, "/custodia.v1.ProfileService/BatchGetProfiles", READ),
     unary(ServiceId::Profile, "/custodia.v1.ProfileService/AppendEvents", WRITE),
@@ -262,7 +271,7 @@ mod tests {
         assert!(!may_forward(get, RoleSet::of(&[Operator])));
         assert!(!may_forward(get, RoleSet::NONE));
         let all: RoleSet = Role::ALL.into_iter().collect();
-        assert!(!may_forward("/custodia.internal.v1.PeerService/Forward", all));
+        assert!(!may_forward(FORWARD, all));
         assert!(!may_forward("/custodia.v1.ProfileService/IngestProfiles", all));
         assert!(!may_forward("/grpc.health.v1.Health/Check", all));
         assert!(!may_forward("/custodia.v1.ProfileService/NoSuchMethod", all));

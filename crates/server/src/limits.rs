@@ -25,9 +25,12 @@ pub struct Limits {
     pub connection_calls_max: usize,
     /// Calls in flight on the node, all clients together. Default 4,096; 1 to 1,048,576.
     pub node_calls_max: usize,
-    /// Calls in flight from other nodes. Apart from `node_calls_max`, so that clients cannot starve the
+    /// Consensus messages in flight from other nodes. Apart from `node_calls_max`, so that clients cannot starve the
     /// cluster's own work. Default 16,384; 64 to 1,048,576.
     pub peer_calls_max: usize,
+    /// Callers' calls in flight that other nodes have passed on. Apart from `peer_calls_max`, so that they cannot
+    /// hold up votes and heartbeats. Default 8,192; 64 to 1,048,576.
+    pub forwarded_calls_max: usize,
     /// Open connections. Over it new ones are closed at once. Default 4,096; 8 to 1,048,576.
     pub connections_max: usize,
     /// TLS handshakes under way. Over it new connections wait in the kernel's queue. Default 256; 1 to 65,536.
@@ -53,6 +56,7 @@ impl Default for Limits {
             connection_calls_max: 512,
             node_calls_max: 4_096,
             peer_calls_max: 16_384,
+            forwarded_calls_max: 8_192,
             connections_max: 4_096,
             handshakes_max: 256,
             handshake_timeout_ms: 5_000,
@@ -70,6 +74,9 @@ pub(crate) const PEER_MESSAGE_BYTES_MAX: usize = 72 << 20;
 /// Most bytes of a request's headers.
 pub(crate) const HEADER_BYTES_MAX: u32 = 16 << 10;
 
+/// How far before its arrival the id of a request may date what the request leaves undated.
+pub(crate) const REQUEST_AGE_MAX: Duration = Duration::from_secs(24 * 3_600);
+
 impl Limits {
     pub(crate) fn validate(&self) -> Result<(), ConfigError> {
         within("limits.message_bytes_max", self.message_bytes_max, 64 << 10, 64 << 20)?;
@@ -79,6 +86,7 @@ impl Limits {
         within("limits.connection_calls_max", self.connection_calls_max, 1, 1 << 16)?;
         within("limits.node_calls_max", self.node_calls_max, 1, 1 << 20)?;
         within("limits.peer_calls_max", self.peer_calls_max, 64, 1 << 20)?;
+        within("limits.forwarded_calls_max", self.forwarded_calls_max, 64, 1 << 20)?;
         within("limits.connections_max", self.connections_max, 8, 1 << 20)?;
         within("limits.handshakes_max", self.handshakes_max, 1, 1 << 16)?;
         within("limits.handshake_timeout_ms", self.handshake_timeout_ms, 100, 60_000)?;

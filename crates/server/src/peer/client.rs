@@ -1,7 +1,7 @@
-//! To other nodes: the transport of consensus and the forwarding of calls, over two connections per node.
+//! To other nodes: the transport of consensus and the forwarding of calls, over three connections per node.
 //!
-//! Two, because a snapshot may fill one: `Call` (votes, heartbeats) and `Forward` have the first, `Exchange` (log
-//! entries, snapshots) the second.
+//! Three, so that votes and heartbeats (`Call`) wait for nothing: a snapshot may fill the connection of `Exchange`
+//! (log entries, snapshots), and many callers that of `Forward`.
 //!
 //! Must always hold: an exchange pulls its first message before it connects, so that a dead peer cannot be asked
 //! again and again for nothing (measured.md §1, trap 2).
@@ -62,6 +62,7 @@ struct Channels {
     address: String,
     calls: Channel,
     exchanges: Channel,
+    forwards: Channel,
 }
 
 impl Peers {
@@ -79,6 +80,7 @@ impl Peers {
             address: address.to_owned(),
             calls: self.channel(node, address),
             exchanges: self.channel(node, address),
+            forwards: self.channel(node, address),
         });
         peers.insert(node, Arc::clone(&channels));
         channels
@@ -149,7 +151,7 @@ impl Forwarder for Peers {
         deadline: Instant,
     ) -> Result<ForwardResponse, Status> {
         let patience = deadline.saturating_duration_since(Instant::now());
-        let mut client = client(&self.channels(to.node, &to.address).calls);
+        let mut client = client(&self.channels(to.node, &to.address).forwards);
         match timeout(patience, client.forward(request(message, patience))).await {
             Ok(answer) => answer.map(tonic::Response::into_inner),
             Err(_elapsed) => Err(Status::deadline_exceeded("the leader did not answer in time")),
@@ -208,4 +210,43 @@ fn innermost(error: &(dyn std::error::Error + 'static)) -> String {
         innermost = source;
     }
     innermost.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::TcpListener;
+
+    use super::*;
+    use crate::{
+        metrics::Metrics,
+        test_authority::Authority,
+        tls::{ClientCertificates, TlsConfigs},
+    };
+
+    #[tokio::test]
+    async fn forwarded_calls_have_a_connection_of_their_own() {
+        let (folder, authority) = (tempfile::tempdir().expect("a folder"), Authority::new());
+        let files = authority.files(folder.path(), &authority.current("spiffe://custodia/node/1"));
+        let (this, other) = (NodeId::new(1).expect("a node"), NodeId::new(2).expect("a node"));
+        let tls = TlsConfigs::load(&files, this, ClientCertificates::Required).expect("valid").client;
+        let metrics = Metrics::new().expect("metrics");
+        let peers = Peers::new(tls, metrics.peer_connect_failed.clone());
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a port");
+        let address = listener.local_addr().expect("an address").to_string();
+        let patience = Duration::from_secs(30);
+        let hint = LeaderHint { node: other, address: address.clone() };
+        let forward = peers.forward(&hint, ForwardRequest::default(), Instant::now() + patience);
+        let peer = Peer { node: other, address };
+        let call = peers.call(&peer, Bytes::new(), patience);
+        let mut calls = Box::pin(async { futures::join!(forward, call) });
+        let mut connections = Vec::new();
+        // nobody speaks TLS here, so the calls fail in the end, and by then have made all their connections
+        while connections.len() < 2 {
+            tokio::select! {
+                accepted = listener.accept() => connections.push(accepted.expect("a connection")),
+                _failed = &mut calls => break,
+            }
+        }
+        assert_eq!(connections.len(), 2);
+    }
 }
