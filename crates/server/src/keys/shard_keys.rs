@@ -149,7 +149,7 @@ impl ShardKeys {
     /// What a command for `customer` needs: of one who exists, `bucket` is in the headers of the core record and of the
     /// remembered requests; of one who has neither it is none, and the writer brings the key and the condition that
     /// there is neither yet. Then the command must put one of them, or nobody finds the key again. May propose a new
-    /// bucket, and the shard's first key, on the way.
+    /// bucket, and the shard's first key, on the way, and ends a turn of the customer's key that was cut off.
     ///
     /// On a conflict ask for another writer: it reads the state anew.
     ///
@@ -162,7 +162,13 @@ impl ShardKeys {
         deadline: Instant,
     ) -> Result<CustomerWriter, KeysError> {
         let parts = match bucket {
-            Some(bucket) => self.known_customer(customer, bucket)?,
+            Some(bucket) => {
+                let (entry, key) = self.known_customer(customer, bucket)?;
+                if entry.is_turning() {
+                    Box::pin(self.end_abandoned_turn(customer, bucket, deadline)).await;
+                }
+                key
+            }
             None => self.new_customer(customer, deadline).await?,
         };
         let NewKey { bucket, key, conditions, writes } = parts;
@@ -177,11 +183,16 @@ impl ShardKeys {
         })
     }
 
-    fn known_customer(&self, customer: CustomerId, bucket: BucketId) -> Result<NewKey, KeysError> {
+    fn known_customer(
+        &self,
+        customer: CustomerId,
+        bucket: BucketId,
+    ) -> Result<(KeyEntry, NewKey), KeysError> {
         reread(|| {
             let entry = self.customer_entry(bucket, customer)?;
             let key = self.customer_key(customer, bucket, entry.epoch()?)?;
-            Ok(NewKey { bucket, key, conditions: vec![entry.still_current()], writes: Vec::new() })
+            let conditions = vec![entry.still_current()];
+            Ok((entry, NewKey { bucket, key, conditions, writes: Vec::new() }))
         })
     }
 

@@ -222,7 +222,8 @@ impl ShardKeys {
     }
 
     /// Ends the turns of the shard key and of bucket keys that another leader left behind. Called after this node
-    /// began to lead. A customer's turn that was left behind hinders nobody; the next turn of the customer ends it.
+    /// began to lead. A customer's turn that was left behind hinders nobody; the next write or turn of the
+    /// customer ends it.
     ///
     /// # Errors
     /// As [`Self::turn_shard`].

@@ -1,12 +1,14 @@
 //! Turning a customer's key: every value of the customer is resealed, its revisions stay (why: mod.rs).
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use bytes::Bytes;
 use custodia_consensus::{Command, Condition, Expected, Outcome, Write};
 use custodia_profile::CustomerId;
 use custodia_seal::{BucketId, CustomerKey, sealed_epoch};
 use custodia_store::{Key, KeyKind, KeyPrefix};
+use tokio::time::timeout;
 
 use super::carry::Carried;
 use super::shard_keys::TRIES_MAX;
@@ -60,6 +62,20 @@ impl ShardKeys {
             }
         }
         Err(KeysError::Contended { tries: TRIES_MAX })
+    }
+
+    /// Ends a turn that a crash or a deadline cut off, before a write of the customer that leads here. A turn that is
+    /// under way ends by itself. What fails is no failure of the write, which needs the newest key alone; it may take
+    /// half of the time that the write has.
+    pub(super) async fn end_abandoned_turn(&self, customer: CustomerId, bucket: BucketId, deadline: Instant) {
+        let Ok(_turning) = self.turning.try_lock() else { return };
+        let patience = deadline.saturating_duration_since(Instant::now()) / 2;
+        let shard = self.parts.place.shard;
+        match timeout(patience, self.end_customer_turn(customer, bucket)).await {
+            Ok(Ok(turned)) => tracing::info!(%shard, values = turned.values, "a key turn was ended"),
+            Ok(Err(error)) => tracing::warn!(%shard, %error, "a key turn that was cut off is not ended"),
+            Err(_elapsed) => tracing::warn!(%shard, "a key turn that was cut off is not ended in time"),
+        }
     }
 
     async fn end_customer_turn(&self, customer: CustomerId, bucket: BucketId) -> Result<Turned, KeysError> {

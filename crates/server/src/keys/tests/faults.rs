@@ -112,6 +112,28 @@ async fn customer_turn_cut_off_anywhere_loses_nothing() {
 }
 
 #[tokio::test]
+async fn customer_turn_that_was_cut_off_is_ended_by_the_next_write_of_the_customer() {
+    let cluster = filled().await;
+    let (deposed, next) = (cluster.node(), cluster.node());
+    cluster.group.plan([Fate::Pass, Fate::Pass, Fate::Lost]);
+    deposed.keys.turn_customer(customer(0)).await.unwrap_err();
+    cluster.group.plan([]);
+    assert_eq!(cluster.group.epochs(KeyKind::CustomerKey)[0], [2, 1]);
+    assert!(applied(&next.put(customer(1), "another customer").await));
+    assert_eq!(cluster.group.epochs(KeyKind::CustomerKey)[0], [2, 1]);
+    // the write succeeds although the end of the turn fails, and the next one tries again
+    cluster.group.plan([Fate::Lost]);
+    assert!(applied(&next.put(customer(0), "first").await));
+    assert_eq!(cluster.group.epochs(KeyKind::CustomerKey)[0], [2, 1]);
+    assert!(applied(&next.put(customer(0), "second").await));
+    assert_eq!(cluster.group.epochs(KeyKind::CustomerKey)[0], [2]);
+    for key in everything(customer(0), EVENTS) {
+        assert_eq!(cluster.group.sealed_epoch(&key).as_u32(), 2);
+    }
+    assert_eq!(deposed.core_text(customer(0)), "second");
+}
+
+#[tokio::test]
 async fn any_command_of_a_deposed_leader_that_comes_after_its_successors_turn_conflicts() {
     for level in [Level::Root, Level::Shard, Level::Bucket, Level::Customer] {
         for commands in 0.. {
