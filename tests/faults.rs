@@ -76,6 +76,12 @@ async fn with_two_of_three_down_calls_fail_fast_and_all_comes_back_after() {
         assert_eq!(status.code(), Code::Unavailable, "{status:?}");
         assert!(started.elapsed() < Duration::from_secs(8), "it says so before the deadline");
     }
+    // and so does the client, however long the caller would wait
+    let (started, patience) = (Instant::now(), Duration::from_secs(240));
+    let client = sandbox.client().with_deadline(patience);
+    let error = client.get_profile(get(&customer, "service")).await.unwrap_err();
+    assert_eq!(error.code(), Code::Unavailable, "{error}");
+    assert!(started.elapsed() < patience / 2, "it does not wait for the deadline");
     sandbox.nodes[1].start();
     sandbox.nodes[2].start();
     sandbox.wait_until_healthy().await;

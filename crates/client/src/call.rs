@@ -1,4 +1,5 @@
-//! One call: attempts, each to the best known node, until an answer, a final error or the deadline.
+//! One call: attempts, each to the best known node, until an answer, a final error, the deadline, or nodes that are all
+//! unavailable for too long.
 
 use std::future::Future;
 use std::time::Duration;
@@ -9,6 +10,7 @@ use tonic::transport::Channel;
 
 use crate::client::Client;
 use crate::error::{ClientError, LEADER_KEY};
+use crate::outage::Outage;
 use crate::plan::{Planned, Repetition};
 use crate::timing::{ATTEMPT_MIN, backoff, jitter};
 
@@ -31,7 +33,7 @@ impl Client {
         }
         let mut address = self.first_address(plan.customer);
         let mut attempts = 0_u32;
-        let mut refused = Vec::new();
+        let mut outage = Outage::new(self.shared.unavailable_rounds_max);
         let mut last = None;
         loop {
             attempts += 1;
@@ -54,12 +56,9 @@ impl Client {
                 Repetition::Safe => error.is_passing(),
                 Repetition::Unsafe => error.had_no_effect(),
             };
-            // One node may have a bad certificate; if all are refused, the fault is on this side and stays.
-            if matches!(error, ClientError::TlsRefused { .. }) {
-                refused.push(address.clone());
-            }
-            let again = again && refused.len() < self.shared.nodes_known();
-            if !again {
+            let nodes = if self.stays_at(plan.customer).is_some() { 1 } else { self.shared.nodes_known() };
+            let is_final = outage.note(&address, &error, nodes, Instant::now());
+            if is_final || !again {
                 return Err(if error.code() == tonic::Code::DeadlineExceeded {
                     self.out_of_time(attempts, last)
                 } else {
@@ -67,7 +66,7 @@ impl Client {
                 });
             }
             tracing::debug!(%error, address, attempts, "the call is sent again");
-            match self.next_address(plan.customer, &address, &refused, &error, attempts, deadline).await {
+            match self.next_address(plan.customer, &address, &outage, &error, attempts, deadline).await {
                 Some(next) => address = next,
                 None => return Err(self.final_error(attempts, error)),
             }
@@ -76,10 +75,12 @@ impl Client {
     }
 
     fn first_address(&self, customer: Option<CustomerId>) -> String {
-        match (customer, &self.only_at) {
-            (None, Some(only)) => only.to_string(),
-            (Some(_), _) | (None, None) => self.shared.target(customer, &[]),
-        }
+        self.stays_at(customer).unwrap_or_else(|| self.shared.target(customer, &[]))
+    }
+
+    /// The one node that may be asked, where the call is not about a customer and the client has been told so.
+    fn stays_at(&self, customer: Option<CustomerId>) -> Option<String> {
+        self.only_at.as_deref().filter(|_| customer.is_none()).map(str::to_owned)
     }
 
     /// A node that forwarded the call names the leader in its answer: the next call goes straight there.
@@ -94,7 +95,7 @@ impl Client {
         &self,
         customer: Option<CustomerId>,
         failed: &str,
-        refused: &[String],
+        outage: &Outage,
         error: &ClientError,
         attempts: u32,
         deadline: Instant,
@@ -113,15 +114,16 @@ impl Client {
             return None;
         }
         tokio::time::sleep(wait).await;
-        if let (None, Some(only)) = (customer, &self.only_at) {
-            return Some(only.to_string());
+        if let Some(only) = self.stays_at(customer) {
+            return Some(only);
         }
         // A node that answered is alive and may lead now; one that did not is avoided.
         let silent = answered.is_none().then(|| failed.to_owned());
-        let avoid: Vec<_> = refused.iter().cloned().chain(silent).collect();
+        let mut avoid: Vec<_> = outage.refused().iter().cloned().chain(silent).collect();
         if customer.is_some() {
             self.shared.refresh_map(&avoid, deadline).await;
         }
+        avoid.extend(outage.asked(Instant::now()).cloned());
         Some(self.shared.target(customer, &avoid))
     }
 

@@ -32,6 +32,7 @@ pub(crate) struct Shared {
     bearer: Option<MetadataValue<Ascii>>,
     /// The addresses from the options; never empty.
     addresses: Vec<String>,
+    pub(crate) unavailable_rounds_max: u32,
     map: ArcSwapOption<ShardMap>,
     /// Held by the one task that fetches the map; the time before which nobody fetches it again.
     fetch: tokio::sync::Mutex<Option<Instant>>,
@@ -65,6 +66,7 @@ impl Client {
             channels,
             bearer,
             addresses: options.addresses.clone(),
+            unavailable_rounds_max: options.unavailable_rounds_max,
             map: ArcSwapOption::empty(),
             fetch: tokio::sync::Mutex::new(None),
             turn: AtomicUsize::new(0),

@@ -21,6 +21,7 @@ mod error;
 mod ingest;
 mod map;
 mod options;
+mod outage;
 mod plan;
 mod services;
 mod timing;

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use crate::timing::DEADLINE_DEFAULT;
+use crate::timing::{DEADLINE_DEFAULT, UNAVAILABLE_ROUNDS_DEFAULT};
 
 /// How to reach a cluster.
 #[derive(Debug, Clone)]
@@ -19,13 +19,24 @@ pub struct ClientOptions {
     pub token: Option<Token>,
     /// The deadline of a call that states no other.
     pub deadline: Duration,
+    /// A call is given up before its deadline, with what the last node said, when in so many rounds over all known
+    /// nodes each has answered UNAVAILABLE or could not be reached, for 5 s at least: longer than a failover. Default 3.
+    /// Rows of a streaming ingest are not given up in this way.
+    pub unavailable_rounds_max: u32,
 }
 
 impl ClientOptions {
-    /// Options with the default deadline and neither a certificate of its own nor a token.
+    /// Options with the defaults and neither a certificate of its own nor a token.
     #[must_use]
     pub fn new(addresses: Vec<String>, ca_pem: Vec<u8>) -> Self {
-        Self { addresses, ca_pem, identity: None, token: None, deadline: DEADLINE_DEFAULT }
+        Self {
+            addresses,
+            ca_pem,
+            identity: None,
+            token: None,
+            deadline: DEADLINE_DEFAULT,
+            unavailable_rounds_max: UNAVAILABLE_ROUNDS_DEFAULT,
+        }
     }
 }
 

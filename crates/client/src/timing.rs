@@ -18,6 +18,13 @@ pub(crate) const BACKOFF_FIRST: Duration = Duration::from_millis(20);
 /// Longest wait before a repetition: short against an election, which takes about a second.
 pub(crate) const BACKOFF_MAX: Duration = Duration::from_millis(250);
 
+/// Nodes that answer UNAVAILABLE for longer than this are not in a failover, which takes up to 3 s with the default
+/// clocks of a node.
+pub(crate) const FAILOVER_MAX: Duration = Duration::from_secs(5);
+
+/// Rounds over all nodes after which a call is given up, where the options state no other number.
+pub(crate) const UNAVAILABLE_ROUNDS_DEFAULT: u32 = 3;
+
 /// A shard map younger than this is not fetched again.
 pub(crate) const MAP_AGE_MIN: Duration = Duration::from_millis(100);
 

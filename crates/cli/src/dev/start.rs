@@ -85,6 +85,8 @@ fn client(folder: &DevFolder, name: &str) -> Result<Client, CliError> {
     let read = |path| std::fs::read(&path).map_err(CliError::file(path));
     let mut options = ClientOptions::new(folder.addresses(), read(ca)?);
     options.identity = Some(ClientIdentity::from_pem(read(certificate)?, read(key)?));
+    // a cluster that comes up is unavailable at first: here the deadline alone counts
+    options.unavailable_rounds_max = u32::MAX;
     Ok(Client::new(&options)?)
 }
 
