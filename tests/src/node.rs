@@ -12,12 +12,15 @@ use std::time::{Duration, Instant};
 /// The longest time that anything awaited in a test may take on a slow machine.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
-/// The `custodia` binary of this build, built if it is not up to date.
+/// The `custodia` binary of this build, built if it is not up to date. The build names a test, the smallest, because the
+/// features of the dependencies are those of `cargo test --workspace` only where a test is built too: so all that is left
+/// to do after it is to link.
 pub fn binary() -> &'static Path {
     static BINARY: OnceLock<PathBuf> = OnceLock::new();
     BINARY.get_or_init(|| {
         let mut command = Command::new(env!("CARGO"));
-        command.args(["build", "--locked", "--package", "custodia", "--message-format", "json"]);
+        command.args(["build", "--locked", "--workspace", "--bin", "custodia", "--test", "tidy"]);
+        command.args(["--message-format", "json"]);
         if !cfg!(debug_assertions) {
             command.arg("--release");
         }
@@ -27,6 +30,7 @@ pub fn binary() -> &'static Path {
         messages
             .lines()
             .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok())
+            .filter(|message| message["target"]["kind"][0] == "bin")
             .find_map(|message| message.get("executable")?.as_str().map(PathBuf::from))
             .expect("the build names its executable")
     })
