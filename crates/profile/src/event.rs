@@ -1,4 +1,5 @@
-//! Owns interactions: purchase, call, visit. Always: append-only; the same id again changes nothing.
+//! Owns interactions: purchase, call, visit. Always: append-only; the same id again changes nothing,
+//! and with other content it is refused.
 
 use std::collections::BTreeMap;
 
@@ -52,4 +53,13 @@ pub struct StoredEvent {
     pub event: Event,
     /// Where it comes from.
     pub provenance: Provenance,
+}
+
+impl StoredEvent {
+    /// Whether both are the same event for the same purpose, whoever sent it and whenever. The purpose decides who may
+    /// see an event, so the same event for another purpose is not the one that is stored.
+    #[must_use]
+    pub fn says_the_same(&self, other: &Self) -> bool {
+        self.event == other.event && self.provenance.purpose == other.provenance.purpose
+    }
 }

@@ -1,7 +1,7 @@
 //! Owns what happens to incoming data: judged, then merged (CO-3). Always: every observation and every event has an
 //! outcome, nothing is dropped in silence; the same data in any order leads to the same record.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc};
 
 use crate::{
     AttributeDefinition, AttributeName, AttributeValue, Catalogue, CustomerRecord, Decision, DecisionEffect,
@@ -61,7 +61,8 @@ pub struct Ingested {
     pub consent_changed: bool,
     /// The entries to append to the ledger.
     pub ledger: Vec<LedgerEntry>,
-    /// The events to append; one stored before under the same id must be left as it is.
+    /// The events to append; one stored before under the same id must be left as it is, and whoever knows that it says
+    /// something else must refuse the event.
     pub events: Vec<StoredEvent>,
     /// In the order of the grants.
     pub grant_effects: Vec<DecisionEffect>,
@@ -226,7 +227,7 @@ impl<'a> Collection<'a> {
 
     /// The events to append, each id once, and what became of each.
     fn events(&self, events: &[Event]) -> (Vec<StoredEvent>, Vec<Outcome>) {
-        let mut ids = BTreeSet::new();
+        let mut first_by_id = BTreeMap::new();
         let mut stored = Vec::new();
         let mut outcomes = Vec::with_capacity(events.len());
         for event in events {
@@ -236,11 +237,16 @@ impl<'a> Collection<'a> {
                     Outcome::Refused(RefusalReason::ObservedInFuture)
                 }
                 Verdict::Permit { ground, .. } => {
-                    if ids.insert(&event.id) {
+                    let first = *first_by_id.entry(&event.id).or_insert_with(|| {
                         let provenance = self.provenance(event.occurred_at, ground);
                         stored.push(StoredEvent { event: event.clone(), provenance });
+                        event
+                    });
+                    if first == event {
+                        Outcome::Merged
+                    } else {
+                        Outcome::Refused(RefusalReason::EventIdReused)
                     }
-                    Outcome::Merged
                 }
             };
             outcomes.push(outcome);

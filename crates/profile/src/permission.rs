@@ -176,7 +176,8 @@ const fn strength(reason: RefusalReason) -> u8 {
         | RefusalReason::ObservedInFuture
         | RefusalReason::ObservedBeforeStored
         | RefusalReason::PurposeDeprecated
-        | RefusalReason::Unreadable => 0,
+        | RefusalReason::Unreadable
+        | RefusalReason::EventIdReused => 0,
     }
 }
 

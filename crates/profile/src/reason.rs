@@ -33,11 +33,13 @@ pub enum RefusalReason {
     PurposeDeprecated = 13,
     /// The stored bytes do not authenticate.
     Unreadable = 14,
+    /// An event with this id and other content is stored.
+    EventIdReused = 15,
 }
 
 impl RefusalReason {
     /// Every reason, by number.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::NoGround,
         Self::ConsentRefused,
         Self::ConsentWithdrawn,
@@ -52,6 +54,7 @@ impl RefusalReason {
         Self::ObservedBeforeStored,
         Self::PurposeDeprecated,
         Self::Unreadable,
+        Self::EventIdReused,
     ];
 
     /// The number in the API.
@@ -78,6 +81,7 @@ impl RefusalReason {
             Self::ObservedBeforeStored => "OBSERVED_BEFORE_STORED",
             Self::PurposeDeprecated => "PURPOSE_DEPRECATED",
             Self::Unreadable => "UNREADABLE",
+            Self::EventIdReused => "EVENT_ID_REUSED",
         }
     }
 
@@ -99,6 +103,7 @@ impl RefusalReason {
             Self::ObservedBeforeStored => "A newer observation is stored already.",
             Self::PurposeDeprecated => "This purpose is no longer in use.",
             Self::Unreadable => "The stored record cannot be read and is under repair.",
+            Self::EventIdReused => "An event with this id and other content is stored.",
         }
     }
 }

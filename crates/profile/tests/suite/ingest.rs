@@ -4,7 +4,8 @@ use custodia_profile::{
     CustomerRecord,
     GroundStatus::{Given, Refused, Withdrawn},
     LawfulBasis::{Consent, Contract, LegitimateInterests},
-    Observation, Observations, Outcome, Party, ProfileError, RefusalReason, TimestampMs, Value, ingest,
+    Observation, Observations, Outcome, Party, ProfileError, Provenance, RefusalReason, StoredEvent,
+    TimestampMs, Value, ingest,
 };
 
 use crate::world::{
@@ -133,6 +134,25 @@ fn an_event_id_is_appended_once_and_a_future_event_is_refused() {
         [Outcome::Merged, Outcome::Merged, Outcome::Refused(RefusalReason::ObservedInFuture)]
     );
     assert_eq!((after.events.len(), after.record_changed), (1, false));
+}
+
+#[test]
+fn an_event_id_used_twice_for_different_events_is_refused_the_second_time() {
+    let mut input = input(SERVICE, Vec::new());
+    input.events = vec![event("1", at(-1)), event("1", at(-2)), event("1", at(-1)), event("2", at(-2))];
+    let after = ingest(&contract(), &input, &catalogue(), NOW).unwrap();
+    let reused = Outcome::Refused(RefusalReason::EventIdReused);
+    assert_eq!(after.event_outcomes, [Outcome::Merged, reused, Outcome::Merged, Outcome::Merged]);
+    assert_eq!(after.events.len(), 2);
+    let stored = &after.events[0];
+    let later = StoredEvent {
+        provenance: Provenance { recorded_at: at(9), basis: Consent, ..stored.provenance.clone() },
+        ..stored.clone()
+    };
+    assert!(stored.says_the_same(&later));
+    assert!(!stored.says_the_same(&after.events[1]));
+    let elsewhere = Provenance { purpose: purpose(RESEARCH), ..stored.provenance.clone() };
+    assert!(!stored.says_the_same(&StoredEvent { provenance: elsewhere, ..stored.clone() }));
 }
 
 #[test]

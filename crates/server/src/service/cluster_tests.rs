@@ -28,7 +28,9 @@ async fn every_node_takes_every_call() {
     reads_and_writes(&cluster).await;
     repeated_requests(&cluster).await;
     consents(&cluster).await;
+    late_retries(&cluster).await;
     events(&cluster).await;
+    reused_event_ids(&cluster).await;
     many_at_a_time(&cluster).await;
     catalogue(&cluster).await;
     turned_keys(&cluster).await;
@@ -156,6 +158,68 @@ async fn consents(cluster: &Cluster) {
         v1::RecordConsentRequest { customer_id, notice_version: "9".to_owned(), ..given("marketing") };
     let status = cluster.consents(0).record_consent(unknown).await.expect_err("no such notice");
     assert_eq!(reason(&status), "NOTICE_UNKNOWN");
+}
+
+/// The first attempt of a request may be forgotten, or never have arrived: its retry must not undo what came after it.
+async fn late_retries(cluster: &Cluster) {
+    let request = ingest(&[("email", "newer@example.org")]);
+    let customer_id =
+        cluster.profiles(0).ingest_profile(request).await.expect("ingested").into_inner().customer_id;
+    let hour_ago = std::time::SystemTime::UNIX_EPOCH.elapsed().expect("a clock").as_secs() - 3_600;
+    let late = || Uuid::new_v7(uuid::Timestamp::from_unix(uuid::NoContext, hour_ago, 0)).to_string();
+    let mut retry = ingest(&[("email", "older@example.org")]);
+    (retry.customer_id, retry.request_id) = (customer_id.clone(), late());
+    retry.consents.clear();
+    let answer = cluster.profiles(1).ingest_profile(retry.clone()).await.expect("judged").into_inner();
+    assert_eq!(answer.attributes[0].refusal(), v1::RefusalReason::ObservedBeforeStored);
+    retry.request_id = Uuid::new_v4().to_string();
+    let answer = cluster.profiles(1).ingest_profile(retry).await.expect("judged").into_inner();
+    assert!(answer.attributes[0].merged, "an id without a time is dated at its arrival");
+
+    let withdrawal = v1::WithdrawConsentRequest {
+        customer_id: customer_id.clone(),
+        purpose: "service".to_owned(),
+        ..Default::default()
+    };
+    cluster.consents(2).withdraw_consent(withdrawal).await.expect("withdrawn");
+    let retry =
+        v1::RecordConsentRequest { customer_id: customer_id.clone(), request_id: late(), ..given("service") };
+    let state = cluster.consents(0).record_consent(retry).await.expect("answered").into_inner();
+    assert_eq!(state.status(), v1::ConsentStatus::Withdrawn);
+    let mut retry = ingest(&[("email", "late@example.org")]);
+    (retry.customer_id, retry.request_id) = (customer_id, late());
+    let answer = cluster.profiles(1).ingest_profile(retry).await.expect("judged").into_inner();
+    assert_eq!(answer.attributes[0].refusal(), v1::RefusalReason::ConsentWithdrawn);
+}
+
+/// An answer must not say that an event is stored when another one is.
+async fn reused_event_ids(cluster: &Cluster) {
+    let mut first = ingest(&[("email", "a@example.org")]);
+    first.events = vec![event("e-1", 100)];
+    let customer_id =
+        cluster.profiles(0).ingest_profile(first).await.expect("ingested").into_inner().customer_id;
+    let append = |events: Vec<v1::Event>| v1::AppendEventsRequest {
+        customer_id: customer_id.clone(),
+        purpose: "service".to_owned(),
+        source: "crm".to_owned(),
+        events,
+        ..Default::default()
+    };
+    let other = v1::Event { channel: "phone".to_owned(), ..event("e-1", 100) };
+    let twice = v1::Event { channel: "phone".to_owned(), ..event("e-2", 200) };
+    let sent = vec![event("e-2", 200), twice, other.clone(), other.clone(), event("e-3", 300)];
+    let answer = cluster.profiles(1).append_events(append(sent)).await.expect("judged").into_inner();
+    let outcomes: Vec<_> =
+        answer.events.iter().map(|outcome| (outcome.appended, outcome.refusal())).collect();
+    let (none, reused) = (v1::RefusalReason::Unspecified, v1::RefusalReason::EventIdReused);
+    assert_eq!(outcomes, [(true, none), (false, reused), (false, reused), (false, reused), (true, none)]);
+    let again = append(vec![event("e-1", 100)]);
+    let answer = cluster.profiles(2).append_events(again).await.expect("judged").into_inner();
+    assert!(answer.events[0].appended, "the same event again");
+    let mut ingested = ingest(&[]);
+    (ingested.customer_id, ingested.events) = (customer_id, vec![other]);
+    let answer = cluster.profiles(0).ingest_profile(ingested).await.expect("judged").into_inner();
+    assert_eq!((answer.events[0].appended, answer.events[0].refusal()), (false, reused));
 }
 
 async fn events(cluster: &Cluster) {

@@ -17,7 +17,7 @@ use super::{
     profiles::remembered,
     record::Home,
     room::Room,
-    time::now,
+    time::{made_at, now},
     write::{Change, Commit, State, Terms},
 };
 use crate::identity::Caller;
@@ -36,7 +36,8 @@ impl Call for v1::RecordConsentRequest {
         target: Target,
         deadline: Instant,
     ) -> Result<Self::Answer, ServiceError> {
-        let consent = parse::record_consent(&self)?;
+        let mut consent = parse::record_consent(&self)?;
+        consent.decided_at = consent.decided_at.or_else(|| made_at(consent.request_id, now()));
         let remembered = remembered(Self::METHOD, consent.request_id, &mut self);
         let (shard, customer) = target.place()?;
         let view = purpose_view(room, &consent.purpose, deadline).await?;

@@ -9,14 +9,14 @@ use tonic_types::StatusExt as _;
 use super::cluster_for_tests::{Cluster, get, ingest};
 use crate::Config;
 
-/// Flips a bit in every stored core record, with a checksum that fits: only the seal can notice.
-fn tamper(config: &Config) -> usize {
+/// Flips a bit in every stored value of a kind, with a checksum that fits: only the seal can notice.
+fn tamper(config: &Config, kind: KeyKind) -> usize {
     let folder = DataFolder::open(&config.data_dir, config.node_id, EngineKind::Fjall).expect("opens");
     let opened = open_engine(&folder.state_path(), EngineKind::Fjall, 16 << 20).expect("opens");
     let mut batch = Batch::new();
     for shard in 0..4 {
         let group = GroupId::Shard(ShardId::new(shard).expect("a shard"));
-        let prefix = KeyPrefix::kind(group, KeyKind::Core);
+        let prefix = KeyPrefix::kind(group, kind);
         for (key, value) in opened.engine.scan(prefix.as_bytes(), None, 100).expect("scans") {
             let (header, payload) = ValueHeader::decode(&value).expect("a value");
             let mut payload = payload.to_vec();
@@ -38,7 +38,7 @@ async fn an_altered_record_is_data_loss_for_itself_and_the_shard_goes_on() {
     let request = ingest(&[("email", "a@example.org")]);
     let answer = cluster.profiles(0).ingest_profile(request).await.expect("ingested").into_inner();
     cluster.halt().await;
-    assert_eq!(tamper(&cluster.configs[0]), 1);
+    assert_eq!(tamper(&cluster.configs[0], KeyKind::Core), 1);
     cluster.run().await;
     cluster.wait_until_whole().await;
 
@@ -74,5 +74,38 @@ async fn an_altered_record_is_data_loss_for_itself_and_the_shard_goes_on() {
             v1::batch_profile::Result::Profile(profile) => assert_eq!(profile.attributes.len(), 1),
         }
     }
+    cluster.halt().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_event_sent_again_is_refused_alone_where_the_stored_one_is_altered() {
+    let mut cluster = Cluster::start(1).await;
+    cluster.define().await;
+    let event = |id: &str| v1::Event {
+        event_id: id.to_owned(),
+        name: "Order Completed".to_owned(),
+        occurred_at: Some(prost_types::Timestamp { seconds: 100, nanos: 0 }),
+        ..v1::Event::default()
+    };
+    let mut request = ingest(&[("email", "a@example.org")]);
+    request.events = vec![event("e-1")];
+    let answer = cluster.profiles(0).ingest_profile(request).await.expect("ingested").into_inner();
+    cluster.halt().await;
+    assert_eq!(tamper(&cluster.configs[0], KeyKind::Event), 1);
+    cluster.run().await;
+    cluster.wait_until_whole().await;
+
+    let append = v1::AppendEventsRequest {
+        customer_id: answer.customer_id,
+        purpose: "service".to_owned(),
+        source: "crm".to_owned(),
+        events: vec![event("e-1"), event("e-2")],
+        ..v1::AppendEventsRequest::default()
+    };
+    let answer = cluster.profiles(0).append_events(append).await.expect("judged").into_inner();
+    let outcomes: Vec<_> =
+        answer.events.iter().map(|outcome| (outcome.appended, outcome.refusal())).collect();
+    let (none, unreadable) = (v1::RefusalReason::Unspecified, v1::RefusalReason::Unreadable);
+    assert_eq!(outcomes, [(false, unreadable), (true, none)]);
     cluster.halt().await;
 }

@@ -63,15 +63,15 @@ fn appended(
     ids: &[String],
 ) -> Result<Change<v1::AppendEventsResponse>, ServiceError> {
     let record = state.record().ok_or(ServiceError::CustomerNotFound)?;
-    let ingested = custodia_profile::ingest(record, input, catalogue, state.now)?;
-    let events = room.unseen(state.home, ingested.events)?;
+    let mut ingested = custodia_profile::ingest(record, input, catalogue, state.now)?;
+    room.sift_events(state.home, &input.events, &mut ingested)?;
     count_outcomes(&[], &ingested.event_outcomes);
     let outcomes = ids.iter().zip(&ingested.event_outcomes);
     let answer = v1::AppendEventsResponse {
         customer_id: state.home.customer.to_string(),
         events: outcomes.map(|(id, outcome)| convert::event_outcome(id, *outcome)).collect(),
     };
-    Ok(Change { record: None, ledger: Vec::new(), events, answer })
+    Ok(Change { record: None, ledger: Vec::new(), events: ingested.events, answer })
 }
 
 impl Call for v1::ListEventsRequest {

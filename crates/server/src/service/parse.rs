@@ -31,6 +31,18 @@ pub(super) struct Collected {
     pub(super) events: Vec<Event>,
 }
 
+impl Collected {
+    /// Dates what the caller left undated; nothing: it is dated when it is stored.
+    pub(super) fn date(&mut self, made_at: Option<TimestampMs>) {
+        for observation in &mut self.observations {
+            observation.observed_at = observation.observed_at.or(made_at);
+        }
+        for grant in &mut self.grants {
+            grant.given_at = grant.given_at.or(made_at);
+        }
+    }
+}
+
 /// A consent that came with data.
 #[derive(Debug)]
 pub(super) struct Grant {

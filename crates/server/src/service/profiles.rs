@@ -20,6 +20,7 @@ use super::{
     read::Question,
     record::Home,
     room::Room,
+    time::{made_at, now},
     write::{Change, Commit, Remembered, State, Terms, derived_customer},
 };
 use crate::identity::Caller;
@@ -70,7 +71,8 @@ impl Call for v1::IngestProfileRequest {
         let commit = if self.validate_only { Commit::ValidateOnly } else { Commit::Yes };
         let request_id = parse::request_id(&self.request_id)?;
         let remembered = remembered(Self::METHOD, request_id.filter(|_| commit == Commit::Yes), &mut self);
-        let ingest = parse::ingest(self)?;
+        let mut ingest = parse::ingest(self)?;
+        ingest.collected.date(made_at(request_id, now()));
         let (shard, customer) = target.place()?;
         let view = room.view_with(deadline, |view| knows(view, &ingest.collected)).await?;
         let names = names_of(&ingest.collected);
@@ -155,12 +157,12 @@ fn merged(
 ) -> Result<Change<v1::IngestProfileResponse>, ServiceError> {
     let new = CustomerRecord::new(state.now);
     let before = state.record().unwrap_or(&new);
-    let ingested = custodia_profile::ingest(before, input, catalogue, state.now)
+    let mut ingested = custodia_profile::ingest(before, input, catalogue, state.now)
         .map_err(|error| grant_at_fault(before, input, catalogue, state, error))?;
-    let events = room.unseen(state.home, ingested.events)?;
+    room.sift_events(state.home, &input.events, &mut ingested)?;
     let is_new = state.record().is_none();
     // A customer of whom everything was refused does not come into being.
-    let changed = ingested.record_changed || (is_new && !events.is_empty());
+    let changed = ingested.record_changed || (is_new && !ingested.events.is_empty());
     let revision = if changed { state.next_revision() } else { state.revision() };
     let exists = changed || !is_new;
     let attributes = names.attributes.iter().zip(&ingested.attribute_outcomes);
@@ -173,7 +175,8 @@ fn merged(
         events: event_outcomes.map(|(id, outcome)| convert::event_outcome(id, *outcome)).collect(),
     };
     count_outcomes(&ingested.attribute_outcomes, &ingested.event_outcomes);
-    Ok(Change { record: changed.then_some(ingested.record), ledger: ingested.ledger, events, answer })
+    let record = changed.then_some(ingested.record);
+    Ok(Change { record, ledger: ingested.ledger, events: ingested.events, answer })
 }
 
 /// Names the consent that makes an ingest impossible: the first that cannot be recorded after those before it.

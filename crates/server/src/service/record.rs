@@ -54,7 +54,8 @@ impl Room {
         self.load(home, &Key::requests(home.group(), &home.customer))
     }
 
-    fn load<T: Stored>(&self, home: Home, key: &Key) -> Result<Option<Loaded<T>>, ServiceError> {
+    /// What is stored under `key`, one of the customer's.
+    pub(super) fn load<T: Stored>(&self, home: Home, key: &Key) -> Result<Option<Loaded<T>>, ServiceError> {
         let opened = self.keys_of(home.shard)?.read(key);
         self.loaded(home, key, opened)
     }
@@ -106,7 +107,12 @@ impl Room {
 }
 
 /// Counts and logs a record that cannot be read. The customer is not named: shard and revision find it for a repair.
-fn unreadable(home: Home, key: &Key, revision: Option<u64>, error: &dyn std::error::Error) -> ServiceError {
+pub(super) fn unreadable(
+    home: Home,
+    key: &Key,
+    revision: Option<u64>,
+    error: &dyn std::error::Error,
+) -> ServiceError {
     count_unreadable();
     let kind = KeyParts::parse(key.as_ref()).map(|parts| parts.kind).ok();
     tracing::error!(shard = %home.shard, ?kind, revision, %error, "a stored value does not open or decode");

@@ -4,10 +4,12 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use custodia_profile::TimestampMs;
+use custodia_profile::{RequestId, TimestampMs};
 use prost_types::Timestamp;
+use uuid::Version;
 
 use super::error::ServiceError;
+use crate::limits::REQUEST_AGE_MAX;
 
 /// 0001-01-01T00:00:00Z and 9999-12-31T23:59:59Z: what a `google.protobuf.Timestamp` may hold.
 const SECONDS: std::ops::RangeInclusive<i64> = -62_135_596_800..=253_402_300_799;
@@ -16,6 +18,16 @@ const SECONDS: std::ops::RangeInclusive<i64> = -62_135_596_800..=253_402_300_799
 pub(super) fn now() -> TimestampMs {
     let elapsed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     TimestampMs::from_ms(i64::try_from(elapsed.as_millis()).unwrap_or(i64::MAX))
+}
+
+/// When a request was made, where its id says so: the time of a UUIDv7, in milliseconds (RFC 9562, section 5.7). It
+/// is the caller's clock, so it is believed only within the last [`REQUEST_AGE_MAX`] before `now`, and brought to
+/// the nearer end of it otherwise. A retry has the id of the first attempt, and so its date.
+pub(super) fn made_at(request: Option<RequestId>, now: TimestampMs) -> Option<TimestampMs> {
+    let id = request.filter(|id| id.as_uuid().get_version() == Some(Version::SortRand))?;
+    let stated = i64::try_from(id.as_uuid().as_u128() >> 80).map_or(now, TimestampMs::from_ms);
+    let age_max_ms = i64::try_from(REQUEST_AGE_MAX.as_millis()).unwrap_or(i64::MAX);
+    Some(stated.max(now.plus_ms(-age_max_ms)).min(now))
 }
 
 /// A moment that a caller states.
@@ -43,7 +55,31 @@ pub(super) const fn timestamp(moment: TimestampMs) -> Timestamp {
 
 #[cfg(test)]
 mod tests {
+    use uuid::{Builder, Uuid};
+
     use super::*;
+
+    #[test]
+    fn a_request_is_dated_by_a_uuid_v7_within_a_day_before_its_arrival() {
+        let now = TimestampMs::from_ms(1_700_000_000_000);
+        let made = |ms: i64| {
+            let id = Builder::from_unix_timestamp_millis(ms.cast_unsigned(), &[7; 10]).into_uuid();
+            made_at(RequestId::new(id).ok(), now).expect("a date").as_ms() - now.as_ms()
+        };
+        for (at, dated) in [
+            (now.as_ms(), 0),
+            (now.as_ms() - 1, -1),
+            (now.as_ms() - 86_400_000, -86_400_000),
+            (now.as_ms() - 86_400_001, -86_400_000),
+            (0, -86_400_000),
+            (now.as_ms() + 1, 0),
+            ((1 << 48) - 1, 0),
+        ] {
+            assert_eq!(made(at), dated, "{at}");
+        }
+        assert_eq!(made_at(RequestId::new(Uuid::new_v4()).ok(), now), None);
+        assert_eq!(made_at(None, now), None);
+    }
 
     #[test]
     fn a_timestamp_is_cut_to_milliseconds_towards_the_past() {

@@ -19,11 +19,11 @@
 
 use custodia_consensus::{Command, Condition, ConsensusError, Expected, Outcome};
 use custodia_profile::{
-    CustomerId, CustomerRecord, LedgerEntry, RequestId, RequestMemory, Revision, Stored, StoredEvent,
-    TimestampMs,
+    CustomerId, CustomerRecord, Event, Ingested, LedgerEntry, Outcome as Judged, RefusalReason, RequestId,
+    RequestMemory, Revision, Stored, StoredEvent, TimestampMs,
 };
 use custodia_seal::BucketId;
-use custodia_store::{EventPlace, Key};
+use custodia_store::{EventPlace, Key, ValueHeader};
 use prost::Message;
 use tokio::time::Instant;
 use zeroize::Zeroizing;
@@ -32,7 +32,7 @@ use super::{
     error::{FieldFault, ServiceError},
     fingerprint::Fingerprint,
     meters::count_conflict,
-    record::{Home, Loaded},
+    record::{Home, Loaded, unreadable},
     room::Room,
     time::now,
 };
@@ -186,20 +186,50 @@ impl Room {
         Ok(draft.finish())
     }
 
-    /// Of these events those that are not stored yet.
-    pub(super) fn unseen(
+    /// Leaves of the events to append those that are not stored yet. `sent` are all of the request, in the order of
+    /// their outcomes: one whose id is stored with other content is refused.
+    pub(super) fn sift_events(
         &self,
         home: Home,
-        events: Vec<StoredEvent>,
-    ) -> Result<Vec<StoredEvent>, ServiceError> {
-        let mut unseen = Vec::with_capacity(events.len());
-        for event in events {
-            let key = Key::event_id(home.group(), &home.customer, event.event.id.as_str());
-            if self.consensus().engine().get(key.as_ref())?.is_none() {
-                unseen.push(event);
+        sent: &[Event],
+        ingested: &mut Ingested,
+    ) -> Result<(), ServiceError> {
+        let mut unseen = Vec::with_capacity(ingested.events.len());
+        for event in std::mem::take(&mut ingested.events) {
+            match self.stored_before(home, &event)? {
+                None => unseen.push(event),
+                Some(Judged::Merged) => {}
+                Some(refused) => {
+                    let outcomes = sent.iter().zip(&mut ingested.event_outcomes);
+                    let stays = |(sent, outcome): &(&Event, &mut Judged)| {
+                        sent.id == event.event.id && **outcome == Judged::Merged
+                    };
+                    for (_, outcome) in outcomes.filter(stays) {
+                        *outcome = refused;
+                    }
+                }
             }
         }
-        Ok(unseen)
+        ingested.events = unseen;
+        Ok(())
+    }
+
+    /// What becomes of an event whose id is stored; nothing where it is not.
+    fn stored_before(&self, home: Home, event: &StoredEvent) -> Result<Option<Judged>, ServiceError> {
+        let by_id = Key::event_id(home.group(), &home.customer, event.event.id.as_str());
+        let Some(pointer) = self.consensus().engine().get(by_id.as_ref())? else { return Ok(None) };
+        let stored = ValueHeader::decode(&pointer)
+            .and_then(|(_, place)| EventPlace::from_bytes(&place))
+            .map_err(|error| unreadable(home, &by_id, None, &error))
+            .and_then(|place| self.load(home, &Key::event(home.group(), &home.customer, &place)));
+        match stored {
+            Ok(Some(Loaded::<StoredEvent> { value, .. })) if value.says_the_same(event) => {
+                Ok(Some(Judged::Merged))
+            }
+            Ok(Some(_other)) => Ok(Some(Judged::Refused(RefusalReason::EventIdReused))),
+            Ok(None) | Err(ServiceError::Unreadable) => Ok(Some(Judged::Refused(RefusalReason::Unreadable))),
+            Err(error) => Err(error),
+        }
     }
 }
 
