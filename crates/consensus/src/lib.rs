@@ -2,7 +2,7 @@
 //!
 //! The Raft library is used in this crate alone and nothing of it shows outside. On disk and on the wire are records of
 //! our own. What the library is known to get wrong, and the cure, stands where the cure is: the restart guard in
-//! `replica.rs`, the pulled first request in `network.rs`, both with a regression test.
+//! `replica.rs`, the pulled first request in `network.rs`, the late answer in `in_flight.rs`, each with a regression test.
 
 mod bootstrap;
 mod command;
@@ -10,6 +10,7 @@ mod consensus;
 mod directory;
 mod error;
 mod heartbeat;
+mod in_flight;
 mod log;
 mod machine;
 mod message;
@@ -35,6 +36,10 @@ extern crate self as custodia_consensus;
 mod common;
 #[cfg(test)]
 mod dead_peer_tests;
+#[cfg(test)]
+mod failed_storage_tests;
+#[cfg(test)]
+mod late_answer_tests;
 #[cfg(test)]
 mod lease_tests;
 #[cfg(test)]

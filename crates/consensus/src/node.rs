@@ -1,7 +1,8 @@
 //! What all parts of consensus on one node share: identity, storage, the way to other nodes, replicas, tasks.
 //!
 //! What must hold: a group has at most one replica here; tasks are spawned on `tasks` alone and end when `stop` is
-//! cancelled; the cluster id is set once and is also in the data folder.
+//! cancelled; the cluster id is set once and is also in the data folder; after the first failed write of the engine or
+//! the log the node leads nothing (see `supervisor.rs`).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -56,6 +57,8 @@ pub(crate) struct Node {
     pub(crate) stop: CancellationToken,
     /// Cancelled a little before `stop`: leadership goes away and does not come back.
     pub(crate) draining: CancellationToken,
+    /// Cancelled when the engine or the log has failed.
+    pub(crate) failed: CancellationToken,
     /// Held while this node creates or joins a cluster.
     pub(crate) founding: tokio::sync::Mutex<()>,
     cluster: OnceLock<ClusterId>,
@@ -86,6 +89,14 @@ impl Node {
             cluster.get_or_init(|| ClusterId::new(uuid));
         }
         let directory = Arc::new(DirectoryCell::new(Directory::default()));
+        let failed = CancellationToken::new();
+        for poison in [engine.poison(), log.poison()] {
+            let failed = failed.clone();
+            poison.on_set(Box::new(move |error| {
+                tracing::error!(%error, "storage has failed, the node stops its replicas");
+                failed.cancel();
+            }));
+        }
         let node = Arc::new(Self {
             id: node,
             address,
@@ -105,6 +116,7 @@ impl Node {
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),
             draining: CancellationToken::new(),
+            failed,
             founding: tokio::sync::Mutex::new(()),
             cluster,
             replicas: RwLock::default(),
@@ -154,6 +166,8 @@ impl Node {
         if let Some(replica) = self.replicas.read().get(&group) {
             return Ok(Arc::clone(replica));
         }
+        self.engine.poison().check()?;
+        self.log.poison().check()?;
         if self.stop.is_cancelled() {
             return Err(ConsensusError::Stopped);
         }

@@ -6,7 +6,12 @@
 //!          preferred leader: creates its group; all stand for election while nobody leads, it first
 //!          balance: every few seconds a leader gives leadership back to a preferred node that is well and caught up
 //! stop  ─► leadership away (bounded) ─► groups stop ─► tasks end ─► flush
+//! engine or log fails ─► groups stop
 //! ```
+//! **Failed storage.** A leader whose engine is poisoned need not notice: what comes to it fails at its first read, so it
+//! proposes nothing, applies nothing, and its heartbeats go on. Its group had no leader that serves until the process
+//! was ended. So the first failure stops all replicas of the node at once, and the others elect. The regression test is
+//! `failed_engine_stops_every_replica_of_its_node`.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -37,6 +42,7 @@ pub(crate) fn start(node: &Arc<Node>) -> Result<(), ConsensusError> {
     if node.cluster().is_some() {
         start_directory(node)?;
     }
+    node.tasks.spawn(stop_when_storage_fails(Arc::clone(node)));
     node.tasks.spawn(follow_directory(Arc::clone(node)));
     node.tasks.spawn(balance(Arc::clone(node)));
     Ok(())
@@ -65,6 +71,10 @@ fn spawn_start(node: &Arc<Node>, group: GroupId, id: ReplicaId, since: u64) {
                 node.add_running(Arc::clone(replica));
             }
             node.end_start(group);
+            // It may have come too late for those who stop what runs.
+            if node.stop.is_cancelled() {
+                return stop_replicas(&node).await;
+            }
             if let Some(replica) = replica {
                 bring_up(&node, &replica).await;
             }
@@ -234,6 +244,16 @@ pub(crate) async fn stop(node: &Arc<Node>) {
 
 /// Stops everything as it stands.
 pub(crate) async fn halt(node: &Arc<Node>) {
+    stop_replicas(node).await;
+    node.tasks.close();
+    node.tasks.wait().await;
+    if let Err(error) = node.flush().await {
+        tracing::error!(%error, "the state was not made durable at the end");
+    }
+}
+
+/// From now on the node sends no heartbeat, grants no vote and serves no barrier.
+async fn stop_replicas(node: &Arc<Node>) {
     node.draining.cancel();
     node.stop.cancel();
     let replicas = node.take_running();
@@ -241,10 +261,12 @@ pub(crate) async fn halt(node: &Arc<Node>) {
     if stopped.iter().any(Result::is_err) {
         tracing::warn!("a replica did not stop cleanly");
     }
-    node.tasks.close();
-    node.tasks.wait().await;
-    if let Err(error) = node.flush().await {
-        tracing::error!(%error, "the state was not made durable at the end");
+}
+
+async fn stop_when_storage_fails(node: Arc<Node>) {
+    tokio::select! {
+        () = node.stop.cancelled() => {}
+        () = node.failed.cancelled() => stop_replicas(&node).await,
     }
 }
 

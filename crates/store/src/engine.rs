@@ -27,6 +27,7 @@ pub use open::{Opened, open_engine};
 pub use sled_engine::SledEngine;
 
 use crate::error::StoreError;
+use crate::poison::Poison;
 
 /// A key and its value.
 pub type Pair = (Bytes, Bytes);
@@ -172,6 +173,9 @@ pub trait StateEngine: Send + Sync + fmt::Debug {
 
     /// Bytes that it occupies on disk.
     fn disk_bytes(&self) -> u64;
+
+    /// The latch that stops it after its first failed write.
+    fn poison(&self) -> &Poison;
 }
 
 /// A consistent view that is read from front to back.

@@ -23,5 +23,6 @@ pub use folder::DataFolder;
 pub use install::{Resumed, delete_group, install_spool, resume_install, spool_snapshot};
 pub use key::{EventPlace, Key, KeyKind, KeyParts, KeyPrefix, ReplicaEntry};
 pub use log::{Done, LogBounds, LogOptions, LogRecord, Purged, SharedLog};
+pub use poison::{OnPoison, Poison};
 pub use spool::{SpoolReader, SpoolWriter, list_spools, remove_spool, verify_spool};
 pub use value::{VALUE_HEADER_BYTES, ValueHeader};

@@ -284,6 +284,12 @@ impl SharedLog {
         crate::files::folder_bytes(Path::new(self.inner.engine_path()))
     }
 
+    /// The latch that stops the log after its first failed write.
+    #[must_use]
+    pub fn poison(&self) -> &Poison {
+        &self.inner.shared.poison
+    }
+
     /// Runs an operation under its replica's lock, so that the order in memory is the order in the queue.
     fn submit(
         &self,

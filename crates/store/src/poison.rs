@@ -2,17 +2,33 @@
 //!
 //! Why: after a failed write or fsync nobody knows what is on disk, and a second fsync that succeeds proves
 //! nothing (the kernel has dropped the dirty pages). So the first failure is final until the process starts again.
+//!
+//! Whoever leads on this store must learn of it even if it never writes again: see [`Poison::on_set`].
 
+use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
+use parking_lot::Mutex;
+
 use crate::error::StoreError;
 
+/// Called once with the cause, on the thread whose call failed: it must be short and must not call back into the store.
+pub type OnPoison = Box<dyn FnOnce(StoreError) + Send>;
+
 /// Set once, never cleared.
-#[derive(Debug, Default)]
-pub(crate) struct Poison {
+#[derive(Default)]
+pub struct Poison {
     set: AtomicBool,
     cause: OnceLock<Cause>,
+    /// Who waits for it to be set.
+    waiting: Mutex<Vec<OnPoison>>,
+}
+
+impl fmt::Debug for Poison {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Poison").field("cause", &self.cause.get()).finish_non_exhaustive()
+    }
 }
 
 #[derive(Debug)]
@@ -22,13 +38,16 @@ enum Cause {
 }
 
 impl Poison {
-    /// Refuses when the latch is set. One relaxed load on the good path.
-    pub(crate) fn check(&self) -> Result<(), StoreError> {
+    /// Refuses when the latch is set. One load on the good path.
+    ///
+    /// # Errors
+    /// [`StoreError::DiskFull`] or [`StoreError::Poisoned`], when it is set.
+    pub fn check(&self) -> Result<(), StoreError> {
         if self.set.load(Ordering::Acquire) { Err(self.error()) } else { Ok(()) }
     }
 
-    /// Sets the latch; the first cause stays.
-    pub(crate) fn set(&self, error: &StoreError) {
+    /// Sets the latch and tells who waits for it; the first cause stays. A simulation sets it to see a disk fail.
+    pub fn set(&self, error: &StoreError) {
         let cause = if matches!(error, StoreError::DiskFull) {
             Cause::DiskFull
         } else {
@@ -36,6 +55,22 @@ impl Poison {
         };
         self.cause.get_or_init(|| cause);
         self.set.store(true, Ordering::Release);
+        // Who comes later finds the latch set under this lock, or has put itself here before.
+        let waiting = std::mem::take(&mut *self.waiting.lock());
+        for told in waiting {
+            told(self.error());
+        }
+    }
+
+    /// Has `told` called when the latch is set, at once if it is.
+    pub fn on_set(&self, told: OnPoison) {
+        let mut waiting = self.waiting.lock();
+        if self.set.load(Ordering::Acquire) {
+            drop(waiting);
+            told(self.error());
+        } else {
+            waiting.push(told);
+        }
     }
 
     /// Sets the latch if the result is an error, and hands the result back.
@@ -75,6 +110,22 @@ mod tests {
         poison.set(&StoreError::LogPanicked);
         poison.set(&StoreError::DiskFull);
         assert!(matches!(poison.check(), Err(StoreError::Poisoned { cause }) if cause.contains("panicked")));
+    }
+
+    #[test]
+    fn who_waits_is_told_once_and_who_comes_late_at_once() {
+        let (poison, told) = (Poison::default(), Arc::new(Mutex::new(Vec::new())));
+        let wait = |name: &'static str| {
+            let told = Arc::clone(&told);
+            poison.on_set(Box::new(move |error| told.lock().push((name, error.to_string()))));
+        };
+        wait("early");
+        assert!(told.lock().is_empty());
+        poison.set(&StoreError::DiskFull);
+        poison.set(&StoreError::LogPanicked);
+        wait("late");
+        let full = StoreError::DiskFull.to_string();
+        assert_eq!(*told.lock(), [("early", full.clone()), ("late", full)]);
     }
 
     #[test]

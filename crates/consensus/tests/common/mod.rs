@@ -77,6 +77,11 @@ impl Hub {
         self.cut(other, one);
     }
 
+    pub(crate) fn mend_one(&self, from: u32, to: u32) {
+        self.cut.lock().remove(&(node(from), node(to)));
+        self.changed.send_modify(|version| *version += 1);
+    }
+
     pub(crate) fn mend(&self) {
         self.cut.lock().clear();
         self.changed.send_modify(|version| *version += 1);

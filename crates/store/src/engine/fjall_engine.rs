@@ -138,6 +138,10 @@ impl StateEngine for FjallEngine {
     fn disk_bytes(&self) -> u64 {
         files::folder_bytes(&self.path)
     }
+
+    fn poison(&self) -> &Poison {
+        &self.poison
+    }
 }
 
 fn pair(guard: fjall::Guard) -> Result<Pair, StoreError> {

@@ -9,11 +9,14 @@ use parking_lot::RwLock;
 
 use super::{Batch, EngineKind, EngineSnapshot, KeyRange, Pair, StateEngine, prefix_end, prefix_range};
 use crate::error::StoreError;
+use crate::poison::Poison;
 
 /// Keeps the state in memory only.
 #[derive(Default)]
 pub struct MemoryEngine {
     pairs: RwLock<BTreeMap<Bytes, Bytes>>,
+    /// Set by nobody but a simulation.
+    poison: Poison,
 }
 
 impl std::fmt::Debug for MemoryEngine {
@@ -46,14 +49,17 @@ impl StateEngine for MemoryEngine {
     }
 
     fn get(&self, key: &[u8]) -> Result<Option<Bytes>, StoreError> {
+        self.poison.check()?;
         Ok(self.pairs.read().get(key).cloned())
     }
 
     fn scan(&self, prefix: &[u8], start_after: Option<&[u8]>, limit: usize) -> Result<Vec<Pair>, StoreError> {
+        self.poison.check()?;
         Ok(self.collect(prefix, start_after, limit))
     }
 
     fn write(&self, batch: Batch) -> Result<(), StoreError> {
+        self.poison.check()?;
         let mut pairs = self.pairs.write();
         for (key, value) in batch.into_operations() {
             match value {
@@ -65,16 +71,21 @@ impl StateEngine for MemoryEngine {
     }
 
     fn flush(&self) -> Result<(), StoreError> {
-        Ok(())
+        self.poison.check()
     }
 
     fn snapshot(&self, prefix: &[u8]) -> Result<Box<dyn EngineSnapshot>, StoreError> {
+        self.poison.check()?;
         let pairs = self.collect(prefix, None, usize::MAX);
         Ok(Box::new(MemorySnapshot { pairs: pairs.into_iter() }))
     }
 
     fn disk_bytes(&self) -> u64 {
         0
+    }
+
+    fn poison(&self) -> &Poison {
+        &self.poison
     }
 }
 

@@ -223,6 +223,10 @@ impl StateEngine for SledEngine {
     fn disk_bytes(&self) -> u64 {
         files::folder_bytes(&self.path)
     }
+
+    fn poison(&self) -> &Poison {
+        &self.shared.poison
+    }
 }
 
 /// What a snapshot must see in place of the live tree.

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use bytes::Bytes;
 use custodia_profile::{CustomerId, GroupId, PoolId, ShardId};
 use custodia_store::{
-    Batch, EngineKind, EngineSnapshot, Key, KeyPrefix, MemoryEngine, Pair, ReplicaEntry, Resumed,
+    Batch, EngineKind, EngineSnapshot, Key, KeyPrefix, MemoryEngine, Pair, Poison, ReplicaEntry, Resumed,
     SpoolWriter, StateEngine, StoreError, ValueHeader, install_spool, remove_spool, resume_install,
     spool_snapshot,
 };
@@ -89,6 +89,9 @@ impl StateEngine for DiesAfter {
     }
     fn disk_bytes(&self) -> u64 {
         self.engine.disk_bytes()
+    }
+    fn poison(&self) -> &Poison {
+        self.engine.poison()
     }
 }
 
