@@ -1,7 +1,8 @@
 //! The library's way to other replicas: one client for each (group, replica), over the node's shared transport.
 //!
 //! ```text
-//! stream_append:  pull the first request ─► open an exchange ─► envelope, first, then the rest as they come; answers in order
+//! stream_append:  pull the first request ─► open an exchange ─► envelope, first, then the rest as they come; answers in
+//!                 order, each for its own request (in_flight.rs)
 //! heartbeat:      pull the one request ─► queue of the node (heartbeat.rs)
 //! ```
 //! The first request is pulled *before* connecting. The library backs off inside its stream of requests, so a client that
@@ -10,7 +11,6 @@
 
 use std::future::Future;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -28,6 +28,7 @@ use openraft::raft::{
 use prost::Message;
 
 use crate::error::ConsensusError;
+use crate::in_flight::{self, Verdict};
 use crate::message::{Append, Body, Empty, Heartbeat, Push, Reply, Target, read_answer};
 use crate::node::Node;
 use crate::snapshot;
@@ -124,18 +125,19 @@ impl Client {
         result.map_err(|refusal| unreachable(&refusal).into())
     }
 
+    fn in_flight<S>(&self, input: S) -> (in_flight::Requests<S>, in_flight::Answers) {
+        in_flight::in_flight(input, self.node.timing.ack_slack())
+    }
+
     async fn open_append(
         &self,
         first: AppendRequest,
         rest: impl Stream<Item = AppendRequest> + Send + 'static,
+        in_flight: in_flight::Answers,
         timeout: Duration,
     ) -> Result<Answers<'static>, RpcError> {
-        let waiting = Arc::new(AtomicUsize::new(0));
-        let counted = Arc::clone(&waiting);
-        let requests = stream::iter([first]).chain(rest).map(move |request| {
-            counted.fetch_add(1, Ordering::Relaxed);
-            Bytes::from(Append::from(&request).encode_to_vec())
-        });
+        let requests = stream::iter([first]).chain(rest);
+        let requests = requests.map(|request| Bytes::from(Append::from(&request).encode_to_vec()));
         let head = self.node.envelope(Some(self.target), Body::Append(Empty {}));
         let input = stream::iter([head]).chain(requests).boxed();
         let peer = self.peer()?;
@@ -151,43 +153,50 @@ impl Client {
             target: self.target.replica,
             timeout: patience,
         };
-        Ok(results(answers, waiting, patience, silent))
+        Ok(results(answers, in_flight, patience, silent))
     }
 }
 
 /// The answers to append requests. Silence is an error only while a request waits for its answer.
 fn results(
     answers: BoxStream<'static, Result<Bytes, TransportError>>,
-    waiting: Arc<AtomicUsize>,
+    in_flight: in_flight::Answers,
     patience: Duration,
     silent: Timeout<TypeConfig>,
 ) -> Answers<'static> {
-    let state = Some((answers, waiting, silent));
+    let state = Some((answers, in_flight, silent));
     stream::unfold(state, move |state| async move {
-        let (mut answers, waiting, silent) = state?;
-        let answer = loop {
-            let were_waiting = waiting.load(Ordering::Relaxed) > 0;
-            match tokio::time::timeout(patience, answers.next()).await {
-                Ok(answer) => break answer?,
+        let (mut answers, in_flight, silent) = state?;
+        in_flight.asked();
+        let result = loop {
+            let were_waiting = in_flight.is_waiting();
+            let result = match tokio::time::timeout(patience, answers.next()).await {
+                Ok(answer) => result_of(answer?),
                 Err(_elapsed) if were_waiting => return Some((Err(silent.into()), None)),
-                Err(_elapsed) => {}
+                Err(_elapsed) => continue,
+            };
+            let Ok(Ok(matched)) = &result else { break result };
+            match in_flight.acknowledged(*matched) {
+                Verdict::Deliver => break result,
+                Verdict::Drop => {}
+                Verdict::Unasked => {
+                    break Err(Unreachable::from_string("an answer to no append request").into());
+                }
             }
         };
-        let result = match answer {
-            Err(error) => Err(unreachable(&error).into()),
-            Ok(bytes) => match read_answer(bytes) {
-                Ok(Reply::Appended(appended)) => {
-                    appended.result().map_err(|refusal| unreachable(&refusal).into())
-                }
-                Ok(_) => Err(Unreachable::from_string("not an answer to an append request").into()),
-                Err(refusal) => Err(unreachable(&refusal).into()),
-            },
-        };
         let goes_on = matches!(result, Ok(Ok(_)));
-        waiting.fetch_sub(1, Ordering::Relaxed);
-        Some((result, goes_on.then_some((answers, waiting, silent))))
+        Some((result, goes_on.then_some((answers, in_flight, silent))))
     })
     .boxed()
+}
+
+fn result_of(answer: Result<Bytes, TransportError>) -> Result<AppendResult, RpcError> {
+    let answer = answer.map_err(|error| unreachable(&error))?;
+    match read_answer(answer) {
+        Ok(Reply::Appended(appended)) => appended.result().map_err(|refusal| unreachable(&refusal).into()),
+        Ok(_) => Err(Unreachable::from_string("not an answer to an append request").into()),
+        Err(refusal) => Err(unreachable(&refusal).into()),
+    }
 }
 
 impl RaftNetworkV2<TypeConfig> for Client {
@@ -199,26 +208,29 @@ impl RaftNetworkV2<TypeConfig> for Client {
         option: RPCOption,
     ) -> Result<AppendEntriesResponse<TypeConfig>, RpcError> {
         let closed = NetworkError::from_string("the exchange ended without an answer");
-        let mut answers = self.open_append(rpc, stream::empty(), option.soft_ttl()).await?;
+        let (mut requests, in_flight) = self.in_flight(stream::iter([rpc]));
+        let first = requests.next().await.ok_or_else(|| Unreachable::from_string("no request"))?;
+        let mut answers = self.open_append(first, requests, in_flight, option.soft_ttl()).await?;
         Ok(answers.next().await.ok_or(closed)??.into())
     }
 
     fn stream_append<'s, S>(
         &'s mut self,
-        mut input: S,
+        input: S,
         option: RPCOption,
     ) -> BoxFuture<'s, Result<Answers<'s>, RpcError>>
     where
         S: Stream<Item = AppendRequest> + OptionalSend + Unpin + 'static,
     {
         async move {
+            let (mut input, in_flight) = self.in_flight(input);
             let Some(first) = input.next().await else { return Ok(stream::empty().boxed()) };
             if self.path == Path::Heartbeat {
                 let result = self.heartbeat(first).await?;
                 return Ok(stream::iter([Ok(result)]).boxed());
             }
             let timeout = option.soft_ttl().max(self.node.timing.heartbeat);
-            let answers: Answers<'s> = self.open_append(first, input, timeout).await?;
+            let answers: Answers<'s> = self.open_append(first, input, in_flight, timeout).await?;
             Ok(answers)
         }
         .boxed()

@@ -3,14 +3,14 @@
 //! ```text
 //! acknowledged by a quorum ──── at most a quarter ────► barrier passes ──── a quarter ────► asked again
 //! └───────────────────────────────────── lease: the longest election timeout ─────────────────────────┤
-//!                                                                            (the other half is margin)
+//!                                                                              (the rest is the margin)
 //! ```
 //!
 //! **Why a read under it is not stale.** The barrier passed at a moment when a quorum's acknowledgement was at most a
-//! quarter of the lease old, and everything committed before was applied here. Until the lease ends, no other replica can
-//! be elected, so every later write is acknowledged by this one, and it acknowledges only what it has applied. A barrier
-//! that needed a round to a quorum is younger still. What is read after the check may be newer than the check, never
-//! older.
+//! quarter of the lease old (and a sixteenth by which it may be dated too late, `in_flight.rs`), and everything committed
+//! before was applied here. Until the lease ends, no other replica can be elected, so every later write is acknowledged by
+//! this one, and it acknowledges only what it has applied. A barrier that needed a round to a quorum is younger still.
+//! What is read after the check may be newer than the check, never older.
 //!
 //! **The one way round the lease** is a leadership that this node gives away: the voters then elect at once. So before a
 //! transfer is asked for, [`PassedBarrier::giving_away`] ends what has passed and lets nothing new pass; when Raft has

@@ -5,7 +5,8 @@
 //! lease      └────────── 1,500 ms ───┘  = the longest election timeout: no vote is given to another in this time
 //! read lease └ 375 ms ┘                 a quarter: how old a quorum's acknowledgement may be for a barrier to pass
 //! passed        └ 375 ms ┘              a quarter: how long a passed barrier serves further reads (passed.rs)
-//!                                       the other half is the margin for clocks that run apart
+//! ack slack     └ 94 ms┘                a sixteenth: by how much too late an acknowledgement may be dated (in_flight.rs)
+//!                                       the rest is the margin for clocks that run apart
 //! ```
 
 use std::time::Duration;
@@ -65,6 +66,11 @@ impl Timing {
     /// serves further reads: a quarter of the lease each.
     pub(crate) fn read_lease(&self) -> Duration {
         self.election_max / 4
+    }
+
+    /// By how much too late the library may date an acknowledgement: a sixteenth of the lease.
+    pub(crate) fn ack_slack(&self) -> Duration {
+        self.election_max / 16
     }
 
     /// The Raft library's configuration.

@@ -1,5 +1,6 @@
 //! The log: structured records on standard error, as text or JSON. Our own crates at the configured level; what
-//! others write, from warnings on, since their info records are about their insides.
+//! others write, from warnings on, since their info records are about their insides. The Raft library warns of every
+//! election and of every peer that does not answer, once a heartbeat: its warnings come from `debug` on.
 
 use std::io::stderr;
 
@@ -12,6 +13,8 @@ use crate::config::{LogConfig, LogFormat, LogLevel};
 
 /// Every crate of ours begins so.
 const OWN: &str = "custodia";
+/// The Raft library.
+const RAFT: &str = "openraft";
 
 impl From<LogLevel> for LevelFilter {
     fn from(level: LogLevel) -> Self {
@@ -28,7 +31,9 @@ impl From<LogLevel> for LevelFilter {
 /// Starts the log of this process. Where one has been started already, that one stays.
 pub fn init_log(config: &LogConfig) {
     let level = LevelFilter::from(config.level);
-    let filter = Targets::new().with_default(level.min(LevelFilter::WARN)).with_target(OWN, level);
+    let raft = if level >= LevelFilter::DEBUG { LevelFilter::WARN } else { LevelFilter::ERROR };
+    let others = Targets::new().with_default(level.min(LevelFilter::WARN)).with_target(RAFT, raft);
+    let filter = others.with_target(OWN, level);
     let layer = fmt::layer().with_writer(stderr);
     let layer = match config.format {
         LogFormat::Text => layer.with_ansi(false).boxed(),
