@@ -8,6 +8,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         "custodia/v1/profile.proto",
         "custodia/v1/consent.proto",
         "custodia/v1/catalog.proto",
+        "custodia/v1/preference.proto",
         "custodia/v1/cluster.proto",
         "custodia/internal/v1/peer.proto",
     ];

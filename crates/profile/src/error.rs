@@ -1,6 +1,6 @@
 //! Owns the crate's errors. Always: the text names the field and the limit, never the value.
 
-use crate::reason::RefusalReason;
+use crate::{reason::RefusalReason, tcf::TcStringError};
 
 /// What can be wrong with what a caller states, or with stored bytes.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -70,6 +70,12 @@ pub enum ProfileError {
     /// The customer has objected; recording the ground again does not lift that.
     #[error("the customer has objected to this purpose, only the customer's own consent permits it again")]
     ObjectionStands,
+    /// A TC string that is malformed or not in force.
+    #[error("tc_string {fault}")]
+    TcString {
+        /// What is wrong with it.
+        fault: TcStringError,
+    },
     /// Stored bytes were written by a newer release.
     #[error("stored {kind} has format version {found}, this release reads up to {newest}")]
     NewerVersion {
@@ -113,6 +119,7 @@ impl ProfileError {
             | Self::Immutable { field }
             | Self::InFuture { field, .. }
             | Self::CorruptField { field, .. } => Some(field),
+            Self::TcString { .. } => Some("tc_string"),
             Self::NotRecordable { .. }
             | Self::ObjectionStands
             | Self::NewerVersion { .. }
@@ -124,5 +131,11 @@ impl ProfileError {
     #[must_use]
     pub fn is_stored_data(&self) -> bool {
         matches!(self, Self::NewerVersion { .. } | Self::Corrupt { .. } | Self::CorruptField { .. })
+    }
+}
+
+impl From<TcStringError> for ProfileError {
+    fn from(fault: TcStringError) -> Self {
+        Self::TcString { fault }
     }
 }

@@ -1,12 +1,13 @@
 //! Owns what happens to incoming data: judged, then merged (CO-3). Always: every observation and every event has an
 //! outcome, nothing is dropped in silence; the same data in any order leads to the same record.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::collections::BTreeMap;
 
 use crate::{
-    AttributeDefinition, AttributeName, AttributeValue, Catalogue, CustomerRecord, Decision, DecisionEffect,
-    Event, GroundStatus, LawfulBasis, LedgerEntry, Party, Permission, ProfileError, Provenance, Purpose,
-    PurposeNumber, RefusalReason, SourceId, StoredEvent, TimestampMs, Value, Verdict, consent,
+    AttributeDefinition, AttributeName, AttributeValue, Catalogue, CustomerId, CustomerRecord, Decision,
+    DecisionEffect, Event, GroundStatus, LawfulBasis, LedgerEntry, Party, Permission, ProfileError,
+    Provenance, Purpose, PurposeNumber, Reader, RefusalReason, SourceId, StoredEvent, TimestampMs, Value,
+    Verdict, consent,
     limits::{EVENTS_MAX, FUTURE_MAX_MS, GRANTS_MAX, OBSERVATIONS_MAX},
 };
 
@@ -79,6 +80,7 @@ pub struct Ingested {
 /// cannot be recorded.
 pub fn ingest(
     record: &CustomerRecord,
+    customer: &CustomerId,
     input: &Observations,
     catalogue: &Catalogue,
     now: TimestampMs,
@@ -92,11 +94,11 @@ pub fn ingest(
         if grant.basis != LawfulBasis::Consent || grant.status != GroundStatus::Given {
             return Err(ProfileError::Malformed { field: "consents", expected: "given consents" });
         }
-        let (effect, entry) = consent::apply(&mut after, grant, catalogue, now)?;
+        let (effect, entry) = consent::apply(&mut after, customer, grant, catalogue, now)?;
         grant_effects.push(effect);
         ledger.extend(entry);
     }
-    let collection = Collection::new(input, purpose, &after, now);
+    let collection = Collection::new(input, purpose, &after, catalogue, now);
     let attribute_outcomes = input
         .observations
         .iter()
@@ -133,20 +135,21 @@ fn check_limits(input: &Observations) -> Result<(), ProfileError> {
 /// What all data of one input has in common.
 struct Collection<'a> {
     input: &'a Observations,
-    permission: Permission,
+    permission: Permission<'a>,
     now: TimestampMs,
 }
 
 impl<'a> Collection<'a> {
     fn new(
         input: &'a Observations,
-        purpose: &Arc<Purpose>,
+        purpose: &'a Purpose,
         record: &CustomerRecord,
+        catalogue: &'a Catalogue,
         now: TimestampMs,
     ) -> Self {
         let permission = match input.basis {
-            Some(basis) => Permission::for_basis(purpose, basis, record, now),
-            None => Permission::for_purpose(purpose, record, now),
+            Some(basis) => Permission::for_basis(purpose, basis, Reader::Controller, record, catalogue, now),
+            None => Permission::for_purpose(purpose, Reader::Controller, record, catalogue, now),
         };
         Self { input, permission, now }
     }
@@ -207,7 +210,7 @@ impl<'a> Collection<'a> {
         value: &Value,
         observed_at: TimestampMs,
     ) -> Result<LawfulBasis, RefusalReason> {
-        let ground = match self.permission.for_attribute(definition) {
+        let ground = match self.permission.for_attribute(definition, Some(observed_at)) {
             Verdict::Permit { ground, .. } => ground,
             Verdict::Refuse(reason) => return Err(reason),
         };
@@ -231,7 +234,7 @@ impl<'a> Collection<'a> {
         let mut stored = Vec::new();
         let mut outcomes = Vec::with_capacity(events.len());
         for event in events {
-            let outcome = match self.permission.verdict() {
+            let outcome = match self.permission.for_event_of(self.input.purpose, event.occurred_at) {
                 Verdict::Refuse(reason) => Outcome::Refused(reason),
                 Verdict::Permit { .. } if self.is_in_future(event.occurred_at) => {
                     Outcome::Refused(RefusalReason::ObservedInFuture)

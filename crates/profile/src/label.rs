@@ -15,6 +15,10 @@ pub type Collector = Label<{ limits::COLLECTOR_BYTES_MAX }>;
 pub type Reference = Label<{ limits::REFERENCE_BYTES_MAX }>;
 /// The channel of an event or of a decision.
 pub type Channel = Label<{ limits::CHANNEL_BYTES_MAX }>;
+/// A language tag (BCP 47).
+pub type Language = Label<{ limits::LANGUAGE_BYTES_MAX }>;
+/// Where a customer is reached on a channel.
+pub type Address = Label<{ limits::ADDRESS_BYTES_MAX }>;
 /// The source's id of an event.
 pub type EventId = Label<{ limits::EVENT_NAME_BYTES_MAX }>;
 /// The name of an event.

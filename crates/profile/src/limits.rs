@@ -55,3 +55,57 @@ pub const REMEMBERED_BYTES_MAX: usize = 256 * 1_024;
 pub const SLOTS: u16 = 4_096;
 /// Shards of a cluster.
 pub const SHARDS_MAX: u16 = 4_096;
+/// Bytes of an address on a channel.
+pub const ADDRESS_BYTES_MAX: usize = 256;
+/// Bytes of an IANA time zone name.
+pub const TIME_ZONE_BYTES_MAX: usize = 64;
+/// Channels of one customer's preferences.
+pub const CHANNEL_PREFERENCES_MAX: usize = 16;
+/// Frequency caps of one customer's preferences.
+pub const FREQUENCY_CAPS_MAX: usize = 16;
+/// Contacts that a frequency cap allows at most in its window.
+pub const CAP_CONTACTS_MAX: u8 = 32;
+/// Hours of a frequency cap's window: a leap year.
+pub const CAP_WINDOW_HOURS_MAX: u16 = 8_784;
+/// Quiet hours of one customer's preferences.
+pub const QUIET_HOURS_MAX: usize = 16;
+/// Topics of one customer's preferences.
+pub const TOPICS_MAX: usize = 64;
+/// Pairs of channel and purpose whose contacts are remembered for one customer.
+pub const CONTACT_PAIRS_MAX: usize = 64;
+/// Bytes of a TC string.
+pub const TC_STRING_BYTES_MAX: usize = 4_096;
+/// Bytes of the citation of a law.
+pub const LAW_BYTES_MAX: usize = 512;
+/// Jurisdictions for which one purpose has bases of their own.
+pub const JURISDICTION_BASES_MAX: usize = 16;
+/// Categories of data of one purpose.
+pub const DATA_CATEGORIES_MAX: usize = 64;
+/// Recipients of one purpose.
+pub const PURPOSE_RECIPIENTS_MAX: usize = 64;
+/// Bytes of each of a balancing test's three answers.
+pub const BALANCING_TEXT_BYTES_MAX: usize = 1_024;
+/// Bytes of the name of a balancing test's reviewer.
+pub const REVIEWER_BYTES_MAX: usize = 128;
+/// Bytes of how a data subject objects.
+pub const OBJECTION_ROUTE_BYTES_MAX: usize = 256;
+/// Bytes of an attribute's unit.
+pub const UNIT_BYTES_MAX: usize = 32;
+/// Source mappings of one attribute.
+pub const MAPPINGS_MAX: usize = 64;
+/// Bytes of a field's name in a source.
+pub const MAPPING_FIELD_BYTES_MAX: usize = 128;
+/// Bytes of how a source's values differ from the definition.
+pub const MAPPING_DIFFERENCE_BYTES_MAX: usize = 512;
+/// Regions of one jurisdiction.
+pub const JURISDICTION_REGIONS_MAX: usize = 256;
+/// Jurisdictions of the catalogue, with the built-in ones.
+pub const JURISDICTIONS_MAX: usize = 512;
+/// Purposes of one recipient.
+pub const RECIPIENT_PURPOSES_MAX: usize = 64;
+/// Recipients of the catalogue.
+pub const RECIPIENTS_MAX: usize = 4_096;
+/// Bytes of the name of who changed the catalogue.
+pub const CHANGED_BY_BYTES_MAX: usize = 64;
+/// Regions that are stated of one data subject.
+pub const SUBJECT_REGIONS_MAX: usize = 8;

@@ -9,7 +9,7 @@ pub enum RefusalReason {
     NoGround = 1,
     /// The data subject said no.
     ConsentRefused = 2,
-    /// The data subject took consent back, or objected.
+    /// The data subject took consent back, GDPR Art. 7(3).
     ConsentWithdrawn = 3,
     /// The ground has run out.
     ConsentExpired = 4,
@@ -35,11 +35,57 @@ pub enum RefusalReason {
     Unreadable = 14,
     /// An event with this id and other content is stored.
     EventIdReused = 15,
+    /// Asked, not answered yet.
+    ConsentRequested = 16,
+    /// Taken back by another than the data subject, e.g. the guardian.
+    ConsentRevoked = 17,
+    /// Found not to have been valid.
+    ConsentInvalidated = 18,
+    /// The data subject objected, GDPR Art. 21.
+    Objected = 19,
+    /// The ground begins later.
+    GroundNotYetValid = 20,
+    /// Stored, and nothing else, GDPR Art. 18.
+    ProcessingRestricted = 21,
+    /// Kept unchanged for a legal claim, and nothing else.
+    LegalHold = 22,
+    /// A minor below the jurisdiction's age, GDPR Art. 8.
+    GuardianConsentNeeded = 23,
+    /// Sensitive data, GDPR Art. 9(2)(a).
+    ExplicitConsentNeeded = 24,
+    /// The purpose may not use this category of data.
+    CategoryNotAllowed = 25,
+    /// The caller is no registered application.
+    RecipientNotRegistered = 26,
+    /// The application is not registered for this purpose, or is suspended.
+    RecipientNotAllowed = 27,
+    /// The value is older than its retention.
+    RetentionPassed = 28,
+    /// At the moment in question the catalogue had no such purpose.
+    UnknownPurpose = 29,
+    /// A box ticked beforehand, CJEU C-673/17 (Planet49).
+    PreTicked = 30,
+    /// One act for several purposes without a separate choice, GDPR recital 43.
+    Bundled = 31,
+    /// No affirmative act, GDPR recital 32.
+    Silence = 32,
+    /// The customer's jurisdiction asks for opt-in.
+    OptOutNotAllowed = 33,
+    /// The state cannot be reached from the recorded one.
+    IllegalTransition = 34,
+    /// The customer does not want this channel, or has given none.
+    ChannelNotAllowed = 40,
+    /// The customer does not want this topic.
+    TopicNotWanted = 41,
+    /// The customer is left alone at this time.
+    QuietHours = 42,
+    /// As many contacts were made as the customer wants.
+    FrequencyCap = 43,
 }
 
 impl RefusalReason {
     /// Every reason, by number.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 38] = [
         Self::NoGround,
         Self::ConsentRefused,
         Self::ConsentWithdrawn,
@@ -55,6 +101,29 @@ impl RefusalReason {
         Self::PurposeDeprecated,
         Self::Unreadable,
         Self::EventIdReused,
+        Self::ConsentRequested,
+        Self::ConsentRevoked,
+        Self::ConsentInvalidated,
+        Self::Objected,
+        Self::GroundNotYetValid,
+        Self::ProcessingRestricted,
+        Self::LegalHold,
+        Self::GuardianConsentNeeded,
+        Self::ExplicitConsentNeeded,
+        Self::CategoryNotAllowed,
+        Self::RecipientNotRegistered,
+        Self::RecipientNotAllowed,
+        Self::RetentionPassed,
+        Self::UnknownPurpose,
+        Self::PreTicked,
+        Self::Bundled,
+        Self::Silence,
+        Self::OptOutNotAllowed,
+        Self::IllegalTransition,
+        Self::ChannelNotAllowed,
+        Self::TopicNotWanted,
+        Self::QuietHours,
+        Self::FrequencyCap,
     ];
 
     /// The number in the API.
@@ -82,6 +151,29 @@ impl RefusalReason {
             Self::PurposeDeprecated => "PURPOSE_DEPRECATED",
             Self::Unreadable => "UNREADABLE",
             Self::EventIdReused => "EVENT_ID_REUSED",
+            Self::ConsentRequested => "CONSENT_REQUESTED",
+            Self::ConsentRevoked => "CONSENT_REVOKED",
+            Self::ConsentInvalidated => "CONSENT_INVALIDATED",
+            Self::Objected => "OBJECTED",
+            Self::GroundNotYetValid => "GROUND_NOT_YET_VALID",
+            Self::ProcessingRestricted => "PROCESSING_RESTRICTED",
+            Self::LegalHold => "LEGAL_HOLD",
+            Self::GuardianConsentNeeded => "GUARDIAN_CONSENT_NEEDED",
+            Self::ExplicitConsentNeeded => "EXPLICIT_CONSENT_NEEDED",
+            Self::CategoryNotAllowed => "CATEGORY_NOT_ALLOWED",
+            Self::RecipientNotRegistered => "RECIPIENT_NOT_REGISTERED",
+            Self::RecipientNotAllowed => "RECIPIENT_NOT_ALLOWED",
+            Self::RetentionPassed => "RETENTION_PASSED",
+            Self::UnknownPurpose => "UNKNOWN_PURPOSE",
+            Self::PreTicked => "PRE_TICKED",
+            Self::Bundled => "BUNDLED",
+            Self::Silence => "SILENCE",
+            Self::OptOutNotAllowed => "OPT_OUT_NOT_ALLOWED",
+            Self::IllegalTransition => "ILLEGAL_TRANSITION",
+            Self::ChannelNotAllowed => "CHANNEL_NOT_ALLOWED",
+            Self::TopicNotWanted => "TOPIC_NOT_WANTED",
+            Self::QuietHours => "QUIET_HOURS",
+            Self::FrequencyCap => "FREQUENCY_CAP",
         }
     }
 
@@ -91,7 +183,7 @@ impl RefusalReason {
         match self {
             Self::NoGround => "No lawful basis is recorded for this purpose.",
             Self::ConsentRefused => "The customer refused this purpose.",
-            Self::ConsentWithdrawn => "The customer withdrew consent or objected to this purpose.",
+            Self::ConsentWithdrawn => "The customer withdrew consent to this purpose.",
             Self::ConsentExpired => "The recorded lawful basis for this purpose has expired.",
             Self::NoticeOutdated => "The notice has changed since the customer consented and asks again.",
             Self::PurposeNotAllowed => "The data may not be used for this purpose.",
@@ -103,7 +195,34 @@ impl RefusalReason {
             Self::ObservedBeforeStored => "A newer observation is stored already.",
             Self::PurposeDeprecated => "This purpose is no longer in use.",
             Self::Unreadable => "The stored record cannot be read and is under repair.",
-            Self::EventIdReused => "An event with this id and other content is stored.",
+            Self::EventIdReused => "An event with this id and other content is stored already.",
+            Self::ConsentRequested => "The customer was asked for consent and has not answered yet.",
+            Self::ConsentRevoked => "Consent to this purpose was revoked by another than the customer.",
+            Self::ConsentInvalidated => "The recorded consent to this purpose was found not to be valid.",
+            Self::Objected => "The customer objected to this purpose.",
+            Self::GroundNotYetValid => "The recorded lawful basis for this purpose begins later.",
+            Self::ProcessingRestricted => {
+                "Processing of this customer's data is restricted: it is stored and not used."
+            }
+            Self::LegalHold => "This customer's data is kept unchanged for a legal claim and not used.",
+            Self::GuardianConsentNeeded => "The customer is below the age at which a guardian must consent.",
+            Self::ExplicitConsentNeeded => "Sensitive data needs the customer's explicit consent.",
+            Self::CategoryNotAllowed => "This purpose may not use this category of data.",
+            Self::RecipientNotRegistered => "The caller is not a registered application.",
+            Self::RecipientNotAllowed => {
+                "The application is not registered for this purpose, or is suspended."
+            }
+            Self::RetentionPassed => "The value is older than its retention period.",
+            Self::UnknownPurpose => "The catalogue had no such purpose at that moment.",
+            Self::PreTicked => "A box that was ticked beforehand is no consent.",
+            Self::Bundled => "One act for several purposes without a separate choice is no consent.",
+            Self::Silence => "Silence or continued use is no consent.",
+            Self::OptOutNotAllowed => "The customer's jurisdiction requires opt-in.",
+            Self::IllegalTransition => "This state cannot follow the recorded one.",
+            Self::ChannelNotAllowed => "The customer does not want to be contacted on this channel.",
+            Self::TopicNotWanted => "The customer does not want to be contacted about this topic.",
+            Self::QuietHours => "The customer wants to be left alone at this time.",
+            Self::FrequencyCap => "The customer has been contacted as often as the customer wants.",
         }
     }
 }

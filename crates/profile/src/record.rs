@@ -3,7 +3,10 @@
 
 use std::collections::BTreeMap;
 
-use crate::{AttributeNumber, GroundState, LawfulBasis, Provenance, PurposeNumber, TimestampMs, Value};
+use crate::{
+    AttributeNumber, ContactLog, DataSubject, GroundState, LawfulBasis, Preferences, Provenance,
+    PurposeNumber, StoredTcString, TimestampMs, Value, ledger::NO_HASH,
+};
 
 /// One attribute's value and where it comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,8 +50,18 @@ pub struct CustomerRecord {
     pub attributes: BTreeMap<AttributeNumber, AttributeValue>,
     /// The grounds, by purpose and basis.
     pub grounds: BTreeMap<(PurposeNumber, LawfulBasis), GroundState>,
+    /// What the law needs to know besides the grounds.
+    pub subject: DataSubject,
     /// How many ledger entries the customer has: the sequence of the next one.
     pub ledger_entries: u64,
+    /// The hash of the last entry; all zero where no chain covers it, or there is none.
+    pub ledger_head: [u8; 32],
+    /// How the customer wants to be contacted.
+    pub preferences: Preferences,
+    /// The contacts that were made.
+    pub contacts: ContactLog,
+    /// The last TC string that came in.
+    pub tc_string: Option<StoredTcString>,
     /// When the customer was stored first.
     pub created_at: TimestampMs,
     /// When the record changed last.
@@ -58,11 +71,16 @@ pub struct CustomerRecord {
 impl CustomerRecord {
     /// The record of a customer about whom nothing is known.
     #[must_use]
-    pub const fn new(now: TimestampMs) -> Self {
+    pub fn new(now: TimestampMs) -> Self {
         Self {
             attributes: BTreeMap::new(),
             grounds: BTreeMap::new(),
+            subject: DataSubject::default(),
             ledger_entries: 0,
+            ledger_head: NO_HASH,
+            preferences: Preferences::default(),
+            contacts: ContactLog::default(),
+            tc_string: None,
             created_at: now,
             updated_at: now,
         }

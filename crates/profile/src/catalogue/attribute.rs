@@ -2,11 +2,14 @@
 
 use std::ops::Deref;
 
-use super::purpose::check_distinct;
+use super::check_list;
 use crate::{
-    AttributeName, AttributeNumber, ProfileError, PurposeNumber, Revision, ValueType,
+    AttributeName, AttributeNumber, CategoryId, ProfileError, PurposeNumber, Revision, SourceId, ValueType,
     label::check_text,
-    limits::{ATTRIBUTE_PURPOSES_MAX, DESCRIPTION_BYTES_MAX, OWNER_BYTES_MAX, TEXT_BYTES_MAX},
+    limits::{
+        ATTRIBUTE_PURPOSES_MAX, DESCRIPTION_BYTES_MAX, MAPPING_DIFFERENCE_BYTES_MAX, MAPPING_FIELD_BYTES_MAX,
+        MAPPINGS_MAX, OWNER_BYTES_MAX, TEXT_BYTES_MAX, UNIT_BYTES_MAX,
+    },
 };
 
 /// How sensitive an attribute is. Numbers are those of the API.
@@ -43,6 +46,17 @@ impl Classification {
     }
 }
 
+/// How one source calls an attribute, and how its values differ from the definition (GO-2).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SourceMapping {
+    /// The source.
+    pub source: SourceId,
+    /// The attribute's name there; at most 128 bytes.
+    pub field: String,
+    /// How its values differ; empty: they do not; at most 512 bytes.
+    pub difference: String,
+}
+
 /// An attribute's fields before they are checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AttributeFields {
@@ -62,6 +76,14 @@ pub struct AttributeFields {
     pub owner: String,
     /// The most bytes of a text value; 0: 4,096.
     pub bytes_max: usize,
+    /// What it is about.
+    pub data_category: Option<CategoryId>,
+    /// The unit of its values, e.g. `EUR`; may be empty.
+    pub unit: String,
+    /// How long a value may be used, in days from the observation on; 0: as long as the purpose says.
+    pub retention_days: u32,
+    /// What sources call it; each field of a source once.
+    pub mappings: Vec<SourceMapping>,
     /// Of this entry: its etag.
     pub revision: Revision,
 }
@@ -78,16 +100,12 @@ impl AttributeDefinition {
     pub fn new(mut fields: AttributeFields) -> Result<Self, ProfileError> {
         check_text("attribute.description", &fields.description, DESCRIPTION_BYTES_MAX)?;
         check_text("attribute.owner", &fields.owner, OWNER_BYTES_MAX)?;
+        check_text("attribute.unit", &fields.unit, UNIT_BYTES_MAX)?;
         if fields.purposes.is_empty() {
             return Err(ProfileError::Empty { field: "attribute.purposes" });
         }
-        if fields.purposes.len() > ATTRIBUTE_PURPOSES_MAX {
-            return Err(ProfileError::TooMany {
-                field: "attribute.purposes",
-                count_max: ATTRIBUTE_PURPOSES_MAX,
-            });
-        }
-        check_distinct("attribute.purposes", &fields.purposes)?;
+        check_list("attribute.purposes", &fields.purposes, ATTRIBUTE_PURPOSES_MAX)?;
+        check_mappings(&fields.mappings)?;
         if fields.bytes_max > TEXT_BYTES_MAX {
             return Err(ProfileError::TooLong { field: "attribute.bytes_max", bytes_max: TEXT_BYTES_MAX });
         }
@@ -121,4 +139,17 @@ impl Deref for AttributeDefinition {
     fn deref(&self) -> &AttributeFields {
         &self.0
     }
+}
+
+fn check_mappings(mappings: &[SourceMapping]) -> Result<(), ProfileError> {
+    let fields: Vec<_> = mappings.iter().map(|mapping| (&mapping.source, &mapping.field)).collect();
+    check_list("attribute.mappings", &fields, MAPPINGS_MAX)?;
+    for mapping in mappings {
+        check_text("attribute.mappings.field", &mapping.field, MAPPING_FIELD_BYTES_MAX)?;
+        check_text("attribute.mappings.difference", &mapping.difference, MAPPING_DIFFERENCE_BYTES_MAX)?;
+        if mapping.field.is_empty() {
+            return Err(ProfileError::Empty { field: "attribute.mappings.field" });
+        }
+    }
+    Ok(())
 }

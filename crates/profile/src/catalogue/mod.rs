@@ -1,33 +1,87 @@
 //! Owns the catalogue: what may be kept, why, and for which purpose it may be used (GO-1, GO-3). Always: names and
-//! numbers are unique, an attribute's purposes exist, and nothing is ever removed, so a number means one thing for ever.
+//! numbers are unique, what an entry names exists, and nothing is ever removed, so a number means one thing for ever.
 
 mod attribute;
+mod balancing;
+mod built_in;
+mod change;
+mod google;
+mod jurisdiction;
+mod jurisdictions;
+mod notice;
 mod purpose;
+mod recipient;
 
-use std::{collections::BTreeMap, sync::Arc};
-
-pub use attribute::{AttributeDefinition, AttributeFields, Classification};
-pub use purpose::{Notice, Purpose, PurposeFields};
-
-use crate::{
-    AttributeName, AttributeNumber, ProfileError, PurposeId, PurposeNumber,
-    limits::{ATTRIBUTES_MAX, PURPOSES_MAX},
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
 };
 
-/// All purposes and attributes. Cloning shares the entries.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub use attribute::{AttributeDefinition, AttributeFields, Classification, SourceMapping};
+pub use balancing::BalancingTest;
+pub use change::{CatalogueChange, CatalogueEntry};
+pub use google::GoogleConsentType;
+pub use jurisdiction::{ConsentModel, Jurisdiction, JurisdictionFields};
+use jurisdictions::Jurisdictions;
+pub use notice::Notice;
+pub use purpose::{JurisdictionBases, Purpose, PurposeFields};
+pub use recipient::{Recipient, RecipientFields};
+
+use crate::{
+    AttributeName, AttributeNumber, ProfileError, PurposeId, PurposeNumber, RecipientId, Region,
+    limits::{ATTRIBUTES_MAX, PURPOSES_MAX, RECIPIENTS_MAX},
+};
+
+/// All purposes, attributes, jurisdictions and recipients. Cloning shares the entries.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Catalogue {
     purposes: BTreeMap<PurposeNumber, Arc<Purpose>>,
     purpose_numbers: BTreeMap<PurposeId, PurposeNumber>,
     attributes: BTreeMap<AttributeNumber, Arc<AttributeDefinition>>,
     attribute_numbers: BTreeMap<AttributeName, AttributeNumber>,
+    jurisdictions: Jurisdictions,
+    recipients: BTreeMap<RecipientId, Arc<Recipient>>,
+}
+
+impl Default for Catalogue {
+    fn default() -> Self {
+        Self::new()
+    }
 }
 
 impl Catalogue {
-    /// A catalogue without entries: nothing is allowed.
+    /// A catalogue with the built-in jurisdictions alone: nothing is allowed.
     #[must_use]
     pub fn new() -> Self {
-        Self::default()
+        Self {
+            purposes: BTreeMap::new(),
+            purpose_numbers: BTreeMap::new(),
+            attributes: BTreeMap::new(),
+            attribute_numbers: BTreeMap::new(),
+            jurisdictions: Jurisdictions::of_this_release(),
+            recipients: BTreeMap::new(),
+        }
+    }
+
+    /// The catalogue of these entries, in whatever order they come: each as it is now, once.
+    ///
+    /// # Errors
+    /// As [`Catalogue::put`].
+    pub fn from_entries(entries: impl IntoIterator<Item = CatalogueEntry>) -> Result<Self, ProfileError> {
+        let mut catalogue = Self::new();
+        let mut jurisdictions = Vec::new();
+        // Attributes and recipients name purposes, and these name jurisdictions.
+        let (mut first, mut last) = (Vec::new(), Vec::new());
+        for entry in entries {
+            match entry {
+                CatalogueEntry::Jurisdiction(jurisdiction) => jurisdictions.push(jurisdiction),
+                CatalogueEntry::Purpose(_) => first.push(entry),
+                CatalogueEntry::Attribute(_) | CatalogueEntry::Recipient(_) => last.push(entry),
+            }
+        }
+        catalogue.jurisdictions.put(jurisdictions)?;
+        first.into_iter().chain(last).try_for_each(|entry| catalogue.put(entry))?;
+        Ok(catalogue)
     }
 
     /// The purpose of a number.
@@ -64,6 +118,34 @@ impl Catalogue {
         self.attribute_numbers.values().filter_map(|number| self.attributes.get(number))
     }
 
+    /// The jurisdiction of a name.
+    #[must_use]
+    pub fn jurisdiction(&self, id: &str) -> Option<&Arc<Jurisdiction>> {
+        self.jurisdictions.get(id)
+    }
+
+    /// Every jurisdiction, by name.
+    pub fn jurisdictions(&self) -> impl Iterator<Item = &Arc<Jurisdiction>> {
+        self.jurisdictions.iter()
+    }
+
+    /// The jurisdiction of a region: the one that names it, else the one that names its country, else `default`.
+    #[must_use]
+    pub fn jurisdiction_of(&self, region: Option<&Region>) -> &Arc<Jurisdiction> {
+        self.jurisdictions.of(region)
+    }
+
+    /// The recipient of a name.
+    #[must_use]
+    pub fn recipient(&self, id: &str) -> Option<&Arc<Recipient>> {
+        self.recipients.get(id)
+    }
+
+    /// Every recipient, by name.
+    pub fn recipients(&self) -> impl Iterator<Item = &Arc<Recipient>> {
+        self.recipients.values()
+    }
+
     /// The number for the next new purpose.
     ///
     /// # Errors
@@ -88,12 +170,26 @@ impl Catalogue {
         AttributeNumber::new(last.saturating_add(1))
     }
 
+    /// Adds an entry, or replaces the one of its number or name.
+    ///
+    /// # Errors
+    /// As the method for its kind.
+    pub fn put(&mut self, entry: CatalogueEntry) -> Result<(), ProfileError> {
+        match entry {
+            CatalogueEntry::Purpose(purpose) => self.put_purpose(purpose),
+            CatalogueEntry::Attribute(attribute) => self.put_attribute(attribute),
+            CatalogueEntry::Jurisdiction(jurisdiction) => self.put_jurisdiction(jurisdiction),
+            CatalogueEntry::Recipient(recipient) => self.put_recipient(recipient),
+        }
+    }
+
     /// Adds a purpose, or replaces the one of its number.
     ///
     /// # Errors
-    /// `TooMany`; `Duplicate` where another purpose has the name; `Immutable` where the replacement changes what
-    /// cannot change: the name, or a notice that was published.
-    pub fn put_purpose(&mut self, purpose: Purpose) -> Result<(), ProfileError> {
+    /// `TooMany`; `Duplicate` where another purpose has the name; `Unknown` where a jurisdiction does not exist;
+    /// `Immutable` where the replacement changes what cannot change: the name, or a notice that was published.
+    pub fn put_purpose(&mut self, purpose: impl Into<Arc<Purpose>>) -> Result<(), ProfileError> {
+        let purpose = purpose.into();
         match self.purposes.get(&purpose.number) {
             Some(stored) => stored.check_replacement(&purpose)?,
             None if self.purpose_numbers.contains_key(&purpose.id) => {
@@ -104,8 +200,12 @@ impl Catalogue {
             }
             None => {}
         }
+        let mut named = purpose.jurisdiction_bases.iter().map(|bases| bases.jurisdiction.as_str());
+        if !named.all(|jurisdiction| self.jurisdiction(jurisdiction).is_some()) {
+            return Err(ProfileError::Unknown { field: "purpose.jurisdiction_bases" });
+        }
         self.purpose_numbers.insert(purpose.id.clone(), purpose.number);
-        self.purposes.insert(purpose.number, Arc::new(purpose));
+        self.purposes.insert(purpose.number, purpose);
         Ok(())
     }
 
@@ -114,7 +214,11 @@ impl Catalogue {
     /// # Errors
     /// `TooMany`; `Duplicate` where another attribute has the name; `Unknown` where a purpose does not exist;
     /// `Immutable` where the replacement changes what cannot change: the name or the type.
-    pub fn put_attribute(&mut self, attribute: AttributeDefinition) -> Result<(), ProfileError> {
+    pub fn put_attribute(
+        &mut self,
+        attribute: impl Into<Arc<AttributeDefinition>>,
+    ) -> Result<(), ProfileError> {
+        let attribute = attribute.into();
         match self.attributes.get(&attribute.number) {
             Some(stored) => stored.check_replacement(&attribute)?,
             None if self.attribute_numbers.contains_key(&attribute.name) => {
@@ -129,7 +233,52 @@ impl Catalogue {
             return Err(ProfileError::Unknown { field: "attribute.purposes" });
         }
         self.attribute_numbers.insert(attribute.name.clone(), attribute.number);
-        self.attributes.insert(attribute.number, Arc::new(attribute));
+        self.attributes.insert(attribute.number, attribute);
         Ok(())
     }
+
+    /// Adds a jurisdiction, or replaces the one of its name.
+    ///
+    /// # Errors
+    /// `TooMany`; `Duplicate` where another jurisdiction has one of its regions.
+    pub fn put_jurisdiction(
+        &mut self,
+        jurisdiction: impl Into<Arc<Jurisdiction>>,
+    ) -> Result<(), ProfileError> {
+        self.jurisdictions.put(vec![jurisdiction.into()])
+    }
+
+    /// Adds a recipient, or replaces the one of its name.
+    ///
+    /// # Errors
+    /// `TooMany`; `Unknown` where a purpose does not exist.
+    pub fn put_recipient(&mut self, recipient: impl Into<Arc<Recipient>>) -> Result<(), ProfileError> {
+        let recipient = recipient.into();
+        if !self.recipients.contains_key(&recipient.id) && self.recipients.len() >= RECIPIENTS_MAX {
+            return Err(ProfileError::TooMany { field: "recipients", count_max: RECIPIENTS_MAX });
+        }
+        if !recipient.purposes.iter().all(|purpose| self.purposes.contains_key(purpose)) {
+            return Err(ProfileError::Unknown { field: "recipient.purposes" });
+        }
+        self.recipients.insert(recipient.id.clone(), recipient);
+        Ok(())
+    }
+}
+
+/// Whether a list has at most so many entries, and none twice.
+pub(crate) fn check_list<T: Ord>(
+    field: &'static str,
+    entries: &[T],
+    count_max: usize,
+) -> Result<(), ProfileError> {
+    if entries.len() > count_max {
+        return Err(ProfileError::TooMany { field, count_max });
+    }
+    check_distinct(field, entries)
+}
+
+/// Whether no entry of a short list occurs twice.
+pub(crate) fn check_distinct<T: Ord>(field: &'static str, entries: &[T]) -> Result<(), ProfileError> {
+    let distinct: BTreeSet<_> = entries.iter().collect();
+    if distinct.len() == entries.len() { Ok(()) } else { Err(ProfileError::Duplicate { field }) }
 }

@@ -1,24 +1,26 @@
-//! Owns a purpose: why data may be used, and what allows it. Always: at least one lawful basis; notices only grow.
+//! Owns a purpose: why data may be used, and what allows it. Always: at least one lawful basis; notices only grow; a
+//! basis that needs a reason (a law, a balancing test) has it, except in what was stored before reasons were asked for.
 
 use std::ops::Deref;
 
+use super::{BalancingTest, GoogleConsentType, Notice, check_distinct, check_list, notice};
 use crate::{
-    LawfulBasis, NoticeId, ProfileError, PurposeId, PurposeNumber, Revision,
+    CategoryId, JurisdictionId, LawfulBasis, NoticeId, ProfileError, PurposeId, PurposeNumber, RecipientId,
+    Revision, TimestampMs,
     label::check_text,
-    limits::{DESCRIPTION_BYTES_MAX, DISPLAY_NAME_BYTES_MAX, DPV_BYTES_MAX, LANGUAGE_BYTES_MAX, NOTICES_MAX},
+    limits::{
+        DATA_CATEGORIES_MAX, DESCRIPTION_BYTES_MAX, DISPLAY_NAME_BYTES_MAX, DPV_BYTES_MAX,
+        JURISDICTION_BASES_MAX, LAW_BYTES_MAX, OWNER_BYTES_MAX, PURPOSE_RECIPIENTS_MAX,
+    },
 };
 
-/// One version of the text that customers are shown.
+/// The lawful bases of a purpose in one jurisdiction, in place of the purpose's own.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Notice {
-    /// The version.
-    pub version: NoticeId,
-    /// SHA-256 of the text, where it is known.
-    pub text_sha256: Option<[u8; 32]>,
-    /// The language (BCP 47); may be empty.
-    pub language: String,
-    /// Consent to an older version is no longer enough.
-    pub asks_again: bool,
+pub struct JurisdictionBases {
+    /// Where.
+    pub jurisdiction: JurisdictionId,
+    /// In the order in which they are tried; none: the purpose is not allowed there.
+    pub lawful_bases: Vec<LawfulBasis>,
 }
 
 /// A purpose's fields before they are checked.
@@ -36,14 +38,40 @@ pub struct PurposeFields {
     pub dpv: String,
     /// The allowed bases, in the order in which they are tried.
     pub lawful_bases: Vec<LawfulBasis>,
+    /// Where other bases are allowed.
+    pub jurisdiction_bases: Vec<JurisdictionBases>,
     /// The notices, in the order of validity.
     pub notices: Vec<Notice>,
     /// Allowed bases that need nothing recorded per customer.
     pub standing_bases: Vec<LawfulBasis>,
+    /// The categories of data that it may use; none: those of its attributes.
+    pub data_categories: Vec<CategoryId>,
+    /// The recipients to which its data may go; none: all that are registered for it.
+    pub recipients: Vec<RecipientId>,
+    /// How long what is collected under it may be used, in days from the observation on; 0: no end.
+    pub retention_days: u32,
+    /// Who answers for it; may be empty.
+    pub owner: String,
+    /// The law it rests on. Required where a legal obligation or a public task is allowed, GDPR Art. 6(3).
+    pub law: String,
+    /// Required where legitimate interests are allowed.
+    pub balancing_test: Option<BalancingTest>,
+    /// Sells or shares personal data, Cal. Civ. Code §1798.120.
+    pub sale_or_sharing: bool,
+    /// The types of Google's consent mode that this purpose stands for.
+    pub google_consent_types: Vec<GoogleConsentType>,
     /// No longer in use.
     pub deprecated: bool,
     /// Of this entry: its etag.
     pub revision: Revision,
+}
+
+impl PurposeFields {
+    /// Whether the basis is allowed anywhere.
+    fn has_basis(&self, basis: LawfulBasis) -> bool {
+        let elsewhere = self.jurisdiction_bases.iter().map(|bases| &bases.lawful_bases);
+        std::iter::once(&self.lawful_bases).chain(elsewhere).any(|bases| bases.contains(&basis))
+    }
 }
 
 /// A purpose. Reads as its fields.
@@ -51,44 +79,63 @@ pub struct PurposeFields {
 pub struct Purpose(PurposeFields);
 
 impl Purpose {
-    /// Checks and takes the fields.
+    /// Checks and takes the fields of a new definition.
     ///
     /// # Errors
     /// Names the field and the limit.
     pub fn new(fields: PurposeFields) -> Result<Self, ProfileError> {
+        let purpose = Self::stored(fields)?;
+        let needs_law = [LawfulBasis::LegalObligation, LawfulBasis::PublicTask];
+        if purpose.law.trim().is_empty() && needs_law.into_iter().any(|basis| purpose.has_basis(basis)) {
+            return Err(ProfileError::Empty { field: "purpose.law" });
+        }
+        if purpose.balancing_test.is_none() && purpose.has_basis(LawfulBasis::LegitimateInterests) {
+            return Err(ProfileError::Empty { field: "purpose.balancing_test" });
+        }
+        Ok(purpose)
+    }
+
+    /// Checks and takes the fields of a definition that is stored: it may be older than the duty to give reasons.
+    pub(crate) fn stored(fields: PurposeFields) -> Result<Self, ProfileError> {
         check_text("purpose.display_name", &fields.display_name, DISPLAY_NAME_BYTES_MAX)?;
         check_text("purpose.description", &fields.description, DESCRIPTION_BYTES_MAX)?;
         check_text("purpose.dpv", &fields.dpv, DPV_BYTES_MAX)?;
-        if fields.lawful_bases.is_empty() {
-            return Err(ProfileError::Empty { field: "purpose.lawful_bases" });
-        }
-        check_distinct("purpose.lawful_bases", &fields.lawful_bases)?;
-        check_distinct("purpose.standing_bases", &fields.standing_bases)?;
-        let may_stand =
-            |basis: &LawfulBasis| *basis != LawfulBasis::Consent && fields.lawful_bases.contains(basis);
-        if !fields.standing_bases.iter().all(may_stand) {
-            return Err(ProfileError::Malformed {
-                field: "purpose.standing_bases",
-                expected: "some of lawful_bases, without consent",
-            });
-        }
-        if fields.notices.len() > NOTICES_MAX {
-            return Err(ProfileError::TooMany { field: "purpose.notices", count_max: NOTICES_MAX });
-        }
-        for notice in &fields.notices {
-            check_text("purpose.notices.language", &notice.language, LANGUAGE_BYTES_MAX)?;
-        }
-        let versions: Vec<_> = fields.notices.iter().map(|notice| &notice.version).collect();
-        check_distinct("purpose.notices", &versions)?;
+        check_text("purpose.owner", &fields.owner, OWNER_BYTES_MAX)?;
+        check_text("purpose.law", &fields.law, LAW_BYTES_MAX)?;
+        check_bases(&fields)?;
+        check_list("purpose.data_categories", &fields.data_categories, DATA_CATEGORIES_MAX)?;
+        check_list("purpose.recipients", &fields.recipients, PURPOSE_RECIPIENTS_MAX)?;
+        check_distinct("purpose.google_consent_types", &fields.google_consent_types)?;
+        notice::check(&fields.notices)?;
+        fields.balancing_test.as_ref().map_or(Ok(()), BalancingTest::check)?;
         Ok(Self(fields))
     }
 
-    /// Whether consent to a version of the notice is enough today: the purpose knows it, and no newer one asks again.
+    /// The bases that are allowed in a jurisdiction, in the order in which they are tried.
     #[must_use]
-    pub fn accepts_notice(&self, version: &NoticeId) -> bool {
+    pub fn bases_in(&self, jurisdiction: &JurisdictionId) -> &[LawfulBasis] {
+        let own = self.jurisdiction_bases.iter().find(|bases| bases.jurisdiction == *jurisdiction);
+        own.map_or(&self.lawful_bases, |bases| &bases.lawful_bases)
+    }
+
+    /// Whether consent to a version of the notice is enough at a moment: the purpose knows it, and no newer one asks
+    /// again. A newer one that asks again counts from the moment on from which it is valid.
+    #[must_use]
+    pub fn accepts_notice(&self, version: &NoticeId, now: TimestampMs) -> bool {
         let known = self.notices.iter().position(|notice| notice.version == *version);
-        let asked_last = self.notices.iter().rposition(|notice| notice.asks_again);
+        let asked_last = self.notices.iter().rposition(|notice| notice.has_asked_again(now));
         known.is_some_and(|known| asked_last.is_none_or(|asked| known >= asked))
+    }
+
+    /// The first moment after `now` at which a newer notice asks again, so that consent to this version is no longer
+    /// enough; none where no such moment is set.
+    #[must_use]
+    pub fn notice_ends_at(&self, version: &NoticeId, now: TimestampMs) -> Option<TimestampMs> {
+        let newer = self.notices.iter().skip_while(|notice| notice.version != *version).skip(1);
+        newer
+            .filter(|notice| notice.asks_again)
+            .filter_map(|notice| notice.valid_from)
+            .find(|from| *from > now)
     }
 
     /// Whether the purpose has the notice, new or old.
@@ -117,8 +164,23 @@ impl Deref for Purpose {
     }
 }
 
-/// Whether no entry of a short list occurs twice.
-pub(super) fn check_distinct<T: Ord>(field: &'static str, entries: &[T]) -> Result<(), ProfileError> {
-    let distinct: std::collections::BTreeSet<_> = entries.iter().collect();
-    if distinct.len() == entries.len() { Ok(()) } else { Err(ProfileError::Duplicate { field }) }
+fn check_bases(fields: &PurposeFields) -> Result<(), ProfileError> {
+    if fields.lawful_bases.is_empty() {
+        return Err(ProfileError::Empty { field: "purpose.lawful_bases" });
+    }
+    check_distinct("purpose.lawful_bases", &fields.lawful_bases)?;
+    let jurisdictions: Vec<_> = fields.jurisdiction_bases.iter().map(|bases| &bases.jurisdiction).collect();
+    check_list("purpose.jurisdiction_bases", &jurisdictions, JURISDICTION_BASES_MAX)?;
+    for bases in &fields.jurisdiction_bases {
+        check_distinct("purpose.jurisdiction_bases.lawful_bases", &bases.lawful_bases)?;
+    }
+    check_distinct("purpose.standing_bases", &fields.standing_bases)?;
+    let may_stand = |basis: &LawfulBasis| *basis != LawfulBasis::Consent && fields.has_basis(*basis);
+    if !fields.standing_bases.iter().all(may_stand) {
+        return Err(ProfileError::Malformed {
+            field: "purpose.standing_bases",
+            expected: "some of the allowed bases, without consent",
+        });
+    }
+    Ok(())
 }

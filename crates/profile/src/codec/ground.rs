@@ -1,12 +1,53 @@
-//! Owns the bytes of grounds, ledger entries and remembered requests.
+//! Owns the bytes of grounds and remembered requests.
 
 use prost::Message;
 
 use super::{Intact, Stored, byte, frame, unframe};
 use crate::{
-    ConsentMethod, GroundState, GroundStatus, Label, LawfulBasis, LedgerEntry, ProfileError, PurposeNumber,
-    RememberedRequest, RequestId, RequestMemory, TimestampMs,
+    AffirmativeAct, ConsentMethod, DecidedBy, Evidence, GroundState, GroundStatus, Label, LawfulBasis,
+    ProfileError, PurposeNumber, RememberedRequest, RequestId, RequestMemory, TimestampMs,
 };
+
+#[derive(Clone, PartialEq, Message)]
+struct WireEvidence {
+    #[prost(uint32, tag = "1")]
+    act: u32,
+    #[prost(bytes = "vec", tag = "2")]
+    statement_sha256: Vec<u8>,
+    #[prost(string, tag = "3")]
+    language: String,
+    #[prost(uint32, tag = "4")]
+    decided_by: u32,
+}
+
+impl WireEvidence {
+    fn from_evidence(evidence: &Evidence) -> Self {
+        Self {
+            act: evidence.act.map_or(0, |act| act.number().into()),
+            statement_sha256: evidence.statement_sha256.map_or_else(Vec::new, |hash| hash.to_vec()),
+            language: text(evidence.language.as_ref()),
+            decided_by: evidence.decided_by.number().into(),
+        }
+    }
+
+    fn into_evidence(self, kind: &'static str) -> Result<Evidence, ProfileError> {
+        let act = match self.act {
+            0 => None,
+            number => Some(AffirmativeAct::from_number(byte(number)).intact(kind, "act")?),
+        };
+        let statement_sha256 = if self.statement_sha256.is_empty() {
+            None
+        } else {
+            Some(<[u8; 32]>::try_from(self.statement_sha256).ok().intact(kind, "statement hash")?)
+        };
+        Ok(Evidence {
+            act,
+            statement_sha256,
+            language: Label::optional("language", &self.language).intact(kind, "language")?,
+            decided_by: DecidedBy::from_number(byte(self.decided_by)).intact(kind, "decided by")?,
+        })
+    }
+}
 
 #[derive(Clone, PartialEq, Message)]
 pub(super) struct WireGround {
@@ -32,13 +73,18 @@ pub(super) struct WireGround {
     channel: String,
     #[prost(sint64, tag = "11")]
     recorded_at: i64,
+    #[prost(sint64, optional, tag = "12")]
+    valid_from: Option<i64>,
+    #[prost(message, optional, tag = "13")]
+    evidence: Option<WireEvidence>,
+}
+
+fn text<const N: usize>(label: Option<&Label<N>>) -> String {
+    label.map_or_else(String::new, |label| label.as_str().to_owned())
 }
 
 impl WireGround {
     pub(super) fn from_state(purpose: PurposeNumber, basis: LawfulBasis, state: &GroundState) -> Self {
-        fn text<const N: usize>(label: Option<&Label<N>>) -> String {
-            label.map_or_else(String::new, |label| label.as_str().to_owned())
-        }
         Self {
             purpose: purpose.as_u32(),
             basis: basis.number().into(),
@@ -51,6 +97,8 @@ impl WireGround {
             reference: text(state.reference.as_ref()),
             channel: text(state.channel.as_ref()),
             recorded_at: state.recorded_at.as_ms(),
+            valid_from: state.valid_from.map(TimestampMs::as_ms),
+            evidence: state.evidence.as_ref().map(WireEvidence::from_evidence),
         }
     }
 
@@ -67,49 +115,17 @@ impl WireGround {
         let state = GroundState {
             status: GroundStatus::from_number(byte(self.status)).intact(kind, "status")?,
             decided_at: TimestampMs::from_ms(self.decided_at),
+            valid_from: self.valid_from.map(TimestampMs::from_ms),
             expires_at: self.expires_at.map(TimestampMs::from_ms),
             notice: Label::optional("notice", &self.notice).intact(kind, "notice")?,
             method,
+            evidence: self.evidence.map(|evidence| evidence.into_evidence(kind)).transpose()?,
             collector: Label::optional("collector", &self.collector).intact(kind, "collector")?,
             reference: Label::optional("reference", &self.reference).intact(kind, "reference")?,
             channel: Label::optional("channel", &self.channel).intact(kind, "channel")?,
             recorded_at: TimestampMs::from_ms(self.recorded_at),
         };
         Ok(((purpose, basis), state))
-    }
-}
-
-#[derive(Clone, PartialEq, Message)]
-struct WireLedgerEntry {
-    #[prost(uint64, tag = "1")]
-    sequence: u64,
-    #[prost(bytes = "vec", tag = "2")]
-    previous: Vec<u8>,
-    #[prost(message, optional, tag = "3")]
-    ground: Option<WireGround>,
-}
-
-impl Stored for LedgerEntry {
-    fn encode(&self) -> Vec<u8> {
-        frame(&WireLedgerEntry {
-            sequence: self.sequence,
-            previous: self.previous.to_vec(),
-            ground: Some(WireGround::from_state(self.purpose, self.basis, &self.state)),
-        })
-    }
-
-    fn decode(bytes: &[u8]) -> Result<Self, ProfileError> {
-        const KIND: &str = "ledger entry";
-        let wire: WireLedgerEntry = unframe(KIND, bytes)?;
-        let ((purpose, basis), state) = wire.ground.intact(KIND, "ground")?.into_state(KIND)?;
-        let previous = wire.previous.first_chunk::<32>().filter(|hash| hash.len() == wire.previous.len());
-        Ok(Self {
-            sequence: wire.sequence,
-            previous: *previous.intact(KIND, "previous")?,
-            purpose,
-            basis,
-            state,
-        })
     }
 }
 

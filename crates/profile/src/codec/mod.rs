@@ -3,7 +3,10 @@
 
 mod catalogue;
 mod ground;
+mod ledger;
+mod preferences;
 mod record;
+mod subject;
 mod value;
 
 use prost::Message;

@@ -5,10 +5,18 @@ use std::collections::BTreeMap;
 
 use prost::Message;
 
-use super::{Intact, Stored, byte, frame, ground::WireGround, unframe, value::WireValue};
+use super::{
+    Intact, Stored, byte, frame,
+    ground::WireGround,
+    ledger::{read_hash, write_hash},
+    preferences::{WireContactLog, WirePreferences, WireTcString},
+    subject::WireSubject,
+    unframe,
+    value::WireValue,
+};
 use crate::{
-    AttributeNumber, AttributeValue, CustomerRecord, LawfulBasis, Party, ProfileError, Provenance,
-    PurposeNumber, SourceId, TimestampMs,
+    AttributeNumber, AttributeValue, ContactLog, CustomerRecord, DataSubject, LawfulBasis, Party,
+    Preferences, ProfileError, Provenance, PurposeNumber, SourceId, TimestampMs,
 };
 
 #[derive(Clone, PartialEq, Message)]
@@ -45,6 +53,16 @@ struct WireRecord {
     attributes: Vec<WireAttribute>,
     #[prost(message, repeated, tag = "6")]
     grounds: Vec<WireGround>,
+    #[prost(message, optional, tag = "7")]
+    subject: Option<WireSubject>,
+    #[prost(bytes = "vec", tag = "8")]
+    ledger_head: Vec<u8>,
+    #[prost(message, optional, tag = "9")]
+    preferences: Option<WirePreferences>,
+    #[prost(message, optional, tag = "10")]
+    contacts: Option<WireContactLog>,
+    #[prost(message, optional, tag = "11")]
+    tc_string: Option<WireTcString>,
 }
 
 const KIND: &str = "record";
@@ -83,6 +101,11 @@ impl Stored for CustomerRecord {
                 .map(|((purpose, basis), of)| WireGround::from_state(*purpose, *basis, of))
                 .collect(),
             sources: sources.iter().map(|source| source.as_str().to_owned()).collect(),
+            subject: WireSubject::from_subject(&self.subject),
+            ledger_head: write_hash(&self.ledger_head),
+            preferences: WirePreferences::from_preferences(&self.preferences),
+            contacts: WireContactLog::from_log(&self.contacts),
+            tc_string: self.tc_string.as_ref().map(WireTcString::from_string),
         })
     }
 
@@ -95,7 +118,14 @@ impl Stored for CustomerRecord {
         Ok(Self {
             attributes: ascending(attributes, "attribute order")?,
             grounds: ascending(grounds, "ground order")?,
+            subject: wire.subject.map_or_else(|| Ok(DataSubject::default()), |of| of.into_subject(KIND))?,
             ledger_entries: wire.ledger_entries,
+            ledger_head: read_hash(&wire.ledger_head, KIND)?,
+            preferences: wire
+                .preferences
+                .map_or_else(|| Ok(Preferences::default()), |of| of.into_preferences(KIND))?,
+            contacts: wire.contacts.map_or_else(|| Ok(ContactLog::default()), |of| of.into_log(KIND))?,
+            tc_string: wire.tc_string.map(|of| of.into_string(KIND)).transpose()?,
             created_at: TimestampMs::from_ms(wire.created_at),
             updated_at: TimestampMs::from_ms(wire.updated_at),
         })

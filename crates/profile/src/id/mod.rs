@@ -1,12 +1,16 @@
 //! Owns the ids: one newtype a file, private field, parsed at the door. Always: a value of such a type is valid.
 
 mod attribute;
+mod category;
 mod customer;
 mod group;
+mod jurisdiction;
 mod key_epoch;
 mod node;
 mod pool;
 mod purpose;
+mod recipient;
+mod region;
 mod replica;
 mod request;
 mod revision;
@@ -15,14 +19,19 @@ mod slot;
 mod slug;
 mod source;
 mod timestamp;
+mod topic;
 
 pub use attribute::{AttributeName, AttributeNumber};
+pub use category::CategoryId;
 pub use customer::CustomerId;
 pub use group::GroupId;
+pub use jurisdiction::JurisdictionId;
 pub use key_epoch::KeyEpoch;
 pub use node::NodeId;
 pub use pool::PoolId;
 pub use purpose::{PurposeId, PurposeNumber};
+pub use recipient::RecipientId;
+pub use region::Region;
 pub use replica::ReplicaId;
 pub use request::RequestId;
 pub use revision::Revision;
@@ -30,6 +39,7 @@ pub use shard::ShardId;
 pub use slot::SlotId;
 pub use source::SourceId;
 pub use timestamp::TimestampMs;
+pub use topic::TopicId;
 
 /// `FromStr` and `Display` of an id that is a number with a checked `new`.
 macro_rules! number_text {

@@ -1,4 +1,5 @@
-//! Owns the form of names in the catalogue: short, lower case, ASCII. Always: a slug starts with a letter or digit.
+//! Owns the form of names in the catalogue: short, ASCII, without blanks. Always: 1 to 64 bytes, lower case unless the
+//! type says otherwise.
 
 use crate::{ProfileError, limits::SLUG_BYTES_MAX};
 

@@ -3,8 +3,8 @@
 use std::{fmt::Debug, fmt::Display, str::FromStr};
 
 use custodia_profile::{
-    AttributeName, CustomerId, GroupId, KeyEpoch, NodeId, PoolId, ProfileError, PurposeId, RequestId,
-    Revision, ShardId, SlotId, SourceId,
+    AttributeName, CategoryId, CustomerId, GroupId, JurisdictionId, KeyEpoch, NodeId, PoolId, ProfileError,
+    PurposeId, RecipientId, Region, RequestId, Revision, ShardId, SlotId, SourceId,
 };
 use proptest::prelude::*;
 
@@ -128,6 +128,30 @@ fn slugs_name_the_field_and_the_form() {
     }
     assert!(AttributeName::new("first_name").is_ok() && AttributeName::new("first-name").is_err());
     assert!(SourceId::new("2nd.shop_de-1").is_ok() && SourceId::new(".shop").is_err());
+    assert!(JurisdictionId::new("us-ca").is_ok() && JurisdictionId::new("US-CA").is_err());
+    assert!(CategoryId::new("health").is_ok() && CategoryId::new("Health").is_err());
+    let error = RecipientId::new("mail er").unwrap_err();
+    assert_eq!(error.to_string(), "recipient is malformed, expected 1 to 64 of [A-Za-z0-9._-]");
+    for good in ["Mailer-1.eu_west", "-", "_x", ".x", "9", &"a".repeat(64)] {
+        assert_eq!(RecipientId::new(good).unwrap().as_str(), good);
+    }
+    for bad in ["", "mailer/1", "maïl", &long] {
+        assert!(RecipientId::new(bad).is_err());
+    }
+}
+
+#[test]
+fn a_region_is_a_country_or_a_part_of_one() {
+    for (text, country) in [("DE", "DE"), ("US-CA", "US"), ("FR-75C", "FR"), ("GB-E", "GB"), ("AT-9", "AT")] {
+        let region = Region::new(text).unwrap();
+        round_trip(&region);
+        assert_eq!((region.as_str(), region.country()), (text, country));
+    }
+    for bad in ["", "D", "DEU", "de", "D1", "DE-", "DE-ABCD", "DE-a", "DE_BY", "DE-BY-1", "-BY", "ÄÖ", "DE-Ä"]
+    {
+        let error = Region::new(bad).unwrap_err();
+        assert_eq!(error.field(), Some("region"), "{bad}");
+    }
 }
 
 proptest! {

@@ -3,9 +3,10 @@
 use std::{collections::BTreeMap, sync::LazyLock};
 
 use custodia_profile::{
-    AttributeDefinition, AttributeFields, AttributeNumber, AttributeValue, Catalogue, Classification,
-    ConsentMethod, CustomerRecord, Date, Decision, Event, GroundState, GroundStatus, Label, LawfulBasis,
-    Notice, NoticeId, Party, Properties, Provenance, Purpose, PurposeFields, PurposeNumber, Revision,
+    AffirmativeAct, AttributeDefinition, AttributeFields, AttributeNumber, AttributeValue, BalancingTest,
+    Catalogue, Classification, ConsentMethod, CustomerId, CustomerRecord, DataSubject, Date, DecidedBy,
+    Decision, Event, Evidence, GroundState, GroundStatus, Label, LawfulBasis, LegalHold, Notice, NoticeId,
+    Party, PoolId, Properties, Provenance, Purpose, PurposeFields, PurposeNumber, Restriction, Revision,
     SourceId, StoredEvent, TimestampMs, Value, ValueType,
 };
 use proptest::{collection, option, prelude::*, sample::select};
@@ -25,6 +26,10 @@ pub(crate) const RESEARCH: u32 = 5;
 
 pub(crate) const PURPOSES: [u32; 5] = [SERVICE, MARKETING, TAX, OLD, RESEARCH];
 
+pub(crate) fn customer() -> CustomerId {
+    CustomerId::from_parts(1_700_000_000_000, [7; 10], PoolId::default())
+}
+
 pub(crate) fn purpose(number: u32) -> PurposeNumber {
     PurposeNumber::new(number).unwrap()
 }
@@ -41,12 +46,17 @@ pub(crate) fn notice(version: &str) -> NoticeId {
     Label::new("version", version).unwrap()
 }
 
+pub(crate) fn label<const N: usize>(text: &str) -> Label<N> {
+    Label::new("label", text).unwrap()
+}
+
 pub(crate) fn purpose_fields(number: u32, id: &str, lawful_bases: &[LawfulBasis]) -> PurposeFields {
     let notice = |version: &str, asks_again| Notice {
         version: notice(version),
         text_sha256: Some([7; 32]),
         language: "en".to_owned(),
         asks_again,
+        valid_from: None,
     };
     PurposeFields {
         number: purpose(number),
@@ -55,10 +65,30 @@ pub(crate) fn purpose_fields(number: u32, id: &str, lawful_bases: &[LawfulBasis]
         description: "Why we keep it.".to_owned(),
         dpv: "dpv:ServiceProvision".to_owned(),
         lawful_bases: lawful_bases.to_vec(),
+        jurisdiction_bases: Vec::new(),
         notices: vec![notice("1", false), notice("2", true), notice("3", false)],
         standing_bases: Vec::new(),
+        data_categories: Vec::new(),
+        recipients: Vec::new(),
+        retention_days: 0,
+        owner: "privacy office".to_owned(),
+        law: "A law, Art. 1".to_owned(),
+        balancing_test: Some(balancing_test()),
+        sale_or_sharing: false,
+        google_consent_types: Vec::new(),
         deprecated: false,
         revision: Revision::from_u64(1),
+    }
+}
+
+pub(crate) fn balancing_test() -> BalancingTest {
+    BalancingTest {
+        interest: "To keep customers.".to_owned(),
+        necessity: "There is no milder way.".to_owned(),
+        balance: "They expect it.".to_owned(),
+        reviewer: "Privacy officer".to_owned(),
+        reviewed_on: "2026-01-31".parse().unwrap(),
+        objection_route: "By e-mail".to_owned(),
     }
 }
 
@@ -77,6 +107,10 @@ pub(crate) fn attribute_fields(
         purposes: purposes.iter().map(|number| purpose(*number)).collect(),
         owner: "crm".to_owned(),
         bytes_max: 16,
+        data_category: None,
+        unit: String::new(),
+        retention_days: 0,
+        mappings: Vec::new(),
         revision: Revision::from_u64(1),
     }
 }
@@ -111,15 +145,9 @@ fn build_catalogue() -> Catalogue {
 
 pub(crate) fn state(status: GroundStatus, decided_at: TimestampMs) -> GroundState {
     GroundState {
-        status,
-        decided_at,
-        expires_at: None,
         notice: Some(notice("3")),
         method: Some(ConsentMethod::Explicit),
-        collector: None,
-        reference: None,
-        channel: None,
-        recorded_at: decided_at,
+        ..GroundState::bare(status, decided_at, decided_at)
     }
 }
 
@@ -131,6 +159,10 @@ pub(crate) fn record_with(grounds: &[(u32, LawfulBasis, GroundState)]) -> Custom
     record
 }
 
+pub(crate) fn evidence(act: AffirmativeAct) -> Evidence {
+    Evidence { act: Some(act), ..Evidence::default() }
+}
+
 pub(crate) fn decision(number: u32, basis: LawfulBasis, status: GroundStatus) -> Decision {
     Decision {
         purpose: purpose(number),
@@ -138,10 +170,13 @@ pub(crate) fn decision(number: u32, basis: LawfulBasis, status: GroundStatus) ->
         status,
         notice: (basis == LawfulBasis::Consent).then(|| notice("3")),
         method: (basis == LawfulBasis::Consent).then_some(ConsentMethod::Explicit),
+        evidence: (basis == LawfulBasis::Consent).then(|| evidence(AffirmativeAct::Clicked)),
+        bundled: false,
         collector: None,
         reference: Label::optional("reference", "contract 7").unwrap(),
         channel: None,
         decided_at: None,
+        valid_from: None,
         expires_at: None,
     }
 }
@@ -159,23 +194,75 @@ pub(crate) fn labels<const N: usize>() -> impl Strategy<Value = Label<N>> {
     "[a-zà-ÿ0-9 ]{1,8}".prop_map(|text| Label::new("label", &text).unwrap())
 }
 
+pub(crate) fn hashes() -> impl Strategy<Value = [u8; 32]> {
+    any::<u128>().prop_map(|half| {
+        let mut hash = [0; 32];
+        hash[..16].copy_from_slice(&half.to_le_bytes());
+        hash
+    })
+}
+
+pub(crate) fn evidences() -> impl Strategy<Value = Evidence> {
+    let act = option::of(select(AffirmativeAct::ALL.to_vec()));
+    let decided_by = select(DecidedBy::ALL.to_vec());
+    (act, option::of(hashes()), option::of(labels()), decided_by).prop_map(
+        |(act, statement_sha256, language, decided_by)| Evidence {
+            act,
+            statement_sha256,
+            language,
+            decided_by,
+        },
+    )
+}
+
 pub(crate) fn states() -> impl Strategy<Value = GroundState> {
     let status = select(GroundStatus::ALL.to_vec());
     let notices = option::of(select(vec!["1", "2", "3", "never published"]).prop_map(notice));
     let method = option::of(select(ConsentMethod::ALL.to_vec()));
     let texts = (option::of(labels()), option::of(labels()), option::of(labels()));
-    let times = (moments(), option::of(moments()), moments());
-    (status, times, notices, method, texts).prop_map(|(status, times, notice, method, texts)| GroundState {
-        status,
-        decided_at: times.0,
-        expires_at: times.1,
-        notice,
-        method,
-        collector: texts.0,
-        reference: texts.1,
-        channel: texts.2,
-        recorded_at: times.2,
-    })
+    let times = (moments(), option::weighted(0.2, moments()), option::of(moments()), moments());
+    (status, times, notices, (method, option::of(evidences())), texts).prop_map(
+        |(status, times, notice, (method, evidence), texts)| GroundState {
+            status,
+            decided_at: times.0,
+            valid_from: times.1,
+            expires_at: times.2,
+            notice,
+            method,
+            evidence,
+            collector: texts.0,
+            reference: texts.1,
+            channel: texts.2,
+            recorded_at: times.3,
+        },
+    )
+}
+
+/// Mostly an adult at an unknown place; sometimes restricted, held, or of one or more regions.
+pub(crate) fn subjects() -> impl Strategy<Value = DataSubject> {
+    let regions = select(vec!["DE", "FR", "US-CA", "BR", "RU", "JP"]).prop_map(|text| text.parse().unwrap());
+    let births = (-9_000_i32..=20_000).prop_map(|days| Date::from_days(days).unwrap());
+    let restriction = (labels(), moments()).prop_map(|(reason, since)| Restriction { reason, since });
+    let legal_hold = (labels(), moments()).prop_map(|(reference, since)| LegalHold { reference, since });
+    (
+        (collection::btree_set(regions, 0..3), prop::bool::weighted(0.1)),
+        option::of(births),
+        option::weighted(0.05, restriction),
+        option::weighted(0.05, legal_hold),
+        (option::weighted(0.2, moments()), option::of(moments())),
+    )
+        .prop_map(|((regions, region_unknown), birth_date, restriction, legal_hold, signalled)| {
+            let (sale_opt_out, updated_at) = signalled;
+            DataSubject {
+                regions,
+                region_unknown,
+                birth_date,
+                restriction,
+                legal_hold,
+                sale_opt_out,
+                updated_at,
+            }
+        })
 }
 
 pub(crate) fn values() -> impl Strategy<Value = Value> {
@@ -218,15 +305,18 @@ pub(crate) fn records() -> impl Strategy<Value = CustomerRecord> {
     (
         collection::btree_map(numbers, attribute_values(), 0..12),
         collection::btree_map(keys, states(), 0..8),
-        any::<u64>(),
+        subjects(),
+        (any::<u64>(), hashes()),
         (moments(), moments()),
     )
-        .prop_map(|(attributes, grounds, ledger_entries, times)| CustomerRecord {
+        .prop_map(|(attributes, grounds, subject, ledger, times)| CustomerRecord {
             attributes,
             grounds,
-            ledger_entries: ledger_entries / 2,
-            created_at: times.0,
+            subject,
+            ledger_entries: ledger.0 / 2,
+            ledger_head: ledger.1,
             updated_at: times.1,
+            ..CustomerRecord::new(times.0)
         })
 }
 

@@ -1,0 +1,126 @@
+//! Owns a jurisdiction: the rules of one law for the customers of some regions (CO-9). Always: sensitive data rests on
+//! bases that the law knows; `default` has no regions, because it holds where none fits.
+
+use std::ops::Deref;
+
+use super::{built_in, check_distinct, check_list};
+use crate::{
+    JurisdictionId, LawfulBasis, ProfileError, Region, Revision,
+    label::check_text,
+    limits::{DISPLAY_NAME_BYTES_MAX, JURISDICTION_REGIONS_MAX, LAW_BYTES_MAX},
+};
+
+/// What silence means where a purpose allows consent. Numbers are those of the API.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
+pub enum ConsentModel {
+    /// Unknown means no.
+    OptIn = 1,
+    /// Permitted until refused.
+    OptOut = 2,
+}
+
+impl ConsentModel {
+    /// Every model, by number.
+    pub const ALL: [Self; 2] = [Self::OptIn, Self::OptOut];
+
+    /// The number in the API and on disk.
+    #[must_use]
+    pub const fn number(self) -> u8 {
+        self as u8
+    }
+
+    /// The model of a number.
+    ///
+    /// # Errors
+    /// `Malformed` where there is none.
+    pub fn from_number(number: u8) -> Result<Self, ProfileError> {
+        let found = Self::ALL.into_iter().find(|model| model.number() == number);
+        found.ok_or(ProfileError::Malformed { field: "consent_model", expected: "a consent model" })
+    }
+}
+
+/// A jurisdiction's fields before they are checked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JurisdictionFields {
+    /// What people use and what purposes name.
+    pub id: JurisdictionId,
+    /// The name for people.
+    pub display_name: String,
+    /// The citation of the law.
+    pub law: String,
+    /// Where it holds; the more specific region wins.
+    pub regions: Vec<Region>,
+    /// What silence means.
+    pub consent_model: ConsentModel,
+    /// `Sec-GPC: 1` opts out of sale and sharing.
+    pub honours_gpc: bool,
+    /// The bases that this law knows.
+    pub lawful_bases: Vec<LawfulBasis>,
+    /// Those that carry sensitive data.
+    pub sensitive_bases: Vec<LawfulBasis>,
+    /// Consent to the use of sensitive data must be explicit.
+    pub sensitive_needs_explicit: bool,
+    /// In years: below it, opt-out is not enough; 0: no such age.
+    pub opt_in_below_age: u8,
+    /// In years: below it, a guardian consents; 0: no such age.
+    pub guardian_below_age: u8,
+    /// Of this entry: its etag; [`Revision::NONE`] in a built-in one that was never changed.
+    pub revision: Revision,
+    /// Whether a built-in one has this name. Whatever is stated, the constructor sets it.
+    pub built_in: bool,
+}
+
+/// A jurisdiction. Reads as its fields.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Jurisdiction(JurisdictionFields);
+
+impl Jurisdiction {
+    /// Checks and takes the fields.
+    ///
+    /// # Errors
+    /// Names the field and the limit.
+    pub fn new(mut fields: JurisdictionFields) -> Result<Self, ProfileError> {
+        check_text("jurisdiction.display_name", &fields.display_name, DISPLAY_NAME_BYTES_MAX)?;
+        check_text("jurisdiction.law", &fields.law, LAW_BYTES_MAX)?;
+        check_list("jurisdiction.regions", &fields.regions, JURISDICTION_REGIONS_MAX)?;
+        if fields.id.as_str() == built_in::DEFAULT_ID && !fields.regions.is_empty() {
+            return Err(ProfileError::Malformed {
+                field: "jurisdiction.regions",
+                expected: "none: this one holds where no other does",
+            });
+        }
+        if fields.lawful_bases.is_empty() {
+            return Err(ProfileError::Empty { field: "jurisdiction.lawful_bases" });
+        }
+        check_distinct("jurisdiction.lawful_bases", &fields.lawful_bases)?;
+        check_distinct("jurisdiction.sensitive_bases", &fields.sensitive_bases)?;
+        if !fields.sensitive_bases.iter().all(|basis| fields.lawful_bases.contains(basis)) {
+            return Err(ProfileError::Malformed {
+                field: "jurisdiction.sensitive_bases",
+                expected: "some of lawful_bases",
+            });
+        }
+        fields.built_in = built_in::is_built_in(fields.id.as_str());
+        Ok(Self(fields))
+    }
+
+    /// A jurisdiction of this release, which a test checks.
+    pub(super) const fn of_this_release(fields: JurisdictionFields) -> Self {
+        Self(fields)
+    }
+
+    /// Whether the law knows the basis.
+    #[must_use]
+    pub fn knows(&self, basis: LawfulBasis) -> bool {
+        self.0.lawful_bases.contains(&basis)
+    }
+}
+
+impl Deref for Jurisdiction {
+    type Target = JurisdictionFields;
+
+    fn deref(&self) -> &JurisdictionFields {
+        &self.0
+    }
+}

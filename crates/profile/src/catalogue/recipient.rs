@@ -1,0 +1,61 @@
+//! Owns a recipient: a registered application, to which data goes. Always: one that is suspended reads nothing.
+
+use std::ops::Deref;
+
+use super::check_list;
+use crate::{
+    ProfileError, PurposeNumber, RecipientId, Revision,
+    label::check_text,
+    limits::{DESCRIPTION_BYTES_MAX, DISPLAY_NAME_BYTES_MAX, OWNER_BYTES_MAX, RECIPIENT_PURPOSES_MAX},
+};
+
+/// A recipient's fields before they are checked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RecipientFields {
+    /// The caller's name.
+    pub id: RecipientId,
+    /// The name for people.
+    pub display_name: String,
+    /// What it does.
+    pub description: String,
+    /// Who answers for it; may be empty.
+    pub owner: String,
+    /// For which purposes it may read.
+    pub purposes: Vec<PurposeNumber>,
+    /// Reads nothing.
+    pub suspended: bool,
+    /// Of this entry: its etag.
+    pub revision: Revision,
+}
+
+/// A recipient. Reads as its fields.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Recipient(RecipientFields);
+
+impl Recipient {
+    /// Checks and takes the fields.
+    ///
+    /// # Errors
+    /// Names the field and the limit.
+    pub fn new(fields: RecipientFields) -> Result<Self, ProfileError> {
+        check_text("recipient.display_name", &fields.display_name, DISPLAY_NAME_BYTES_MAX)?;
+        check_text("recipient.description", &fields.description, DESCRIPTION_BYTES_MAX)?;
+        check_text("recipient.owner", &fields.owner, OWNER_BYTES_MAX)?;
+        check_list("recipient.purposes", &fields.purposes, RECIPIENT_PURPOSES_MAX)?;
+        Ok(Self(fields))
+    }
+
+    /// Whether it may read for the purpose. What the purpose says of its recipients is judged apart.
+    #[must_use]
+    pub fn allows(&self, purpose: PurposeNumber) -> bool {
+        !self.0.suspended && self.0.purposes.contains(&purpose)
+    }
+}
+
+impl Deref for Recipient {
+    type Target = RecipientFields;
+
+    fn deref(&self) -> &RecipientFields {
+        &self.0
+    }
+}

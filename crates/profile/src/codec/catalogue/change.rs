@@ -1,0 +1,75 @@
+//! Owns the bytes of a change of the catalogue.
+
+use prost::{Message, Oneof};
+
+use super::{
+    super::{Intact, Stored, frame, unframe},
+    attribute::WireDefinition,
+    jurisdiction::WireJurisdiction,
+    purpose::WirePurpose,
+    recipient::WireRecipient,
+};
+use crate::{CatalogueChange, CatalogueEntry, ProfileError, TimestampMs};
+
+const KIND: &str = "catalogue change";
+
+#[derive(Clone, PartialEq, Oneof)]
+enum WireEntry {
+    #[prost(message, tag = "4")]
+    Purpose(Box<WirePurpose>),
+    #[prost(message, tag = "5")]
+    Attribute(WireDefinition),
+    #[prost(message, tag = "6")]
+    Jurisdiction(WireJurisdiction),
+    #[prost(message, tag = "7")]
+    Recipient(WireRecipient),
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct WireChange {
+    #[prost(uint64, tag = "1")]
+    version: u64,
+    #[prost(sint64, tag = "2")]
+    changed_at: i64,
+    #[prost(string, tag = "3")]
+    changed_by: String,
+    #[prost(oneof = "WireEntry", tags = "4, 5, 6, 7")]
+    entry: Option<WireEntry>,
+}
+
+impl Stored for CatalogueChange {
+    fn encode(&self) -> Vec<u8> {
+        let entry = match self.entry() {
+            CatalogueEntry::Purpose(purpose) => {
+                WireEntry::Purpose(Box::new(WirePurpose::from_purpose(purpose)))
+            }
+            CatalogueEntry::Attribute(attribute) => {
+                WireEntry::Attribute(WireDefinition::from_definition(attribute))
+            }
+            CatalogueEntry::Jurisdiction(jurisdiction) => {
+                WireEntry::Jurisdiction(WireJurisdiction::from_jurisdiction(jurisdiction))
+            }
+            CatalogueEntry::Recipient(recipient) => {
+                WireEntry::Recipient(WireRecipient::from_recipient(recipient))
+            }
+        };
+        frame(&WireChange {
+            version: self.version(),
+            changed_at: self.changed_at().as_ms(),
+            changed_by: self.changed_by().to_owned(),
+            entry: Some(entry),
+        })
+    }
+
+    fn decode(bytes: &[u8]) -> Result<Self, ProfileError> {
+        let wire: WireChange = unframe(KIND, bytes)?;
+        let entry = match wire.entry.intact(KIND, "entry")? {
+            WireEntry::Purpose(purpose) => purpose.into_purpose()?.into(),
+            WireEntry::Attribute(attribute) => attribute.into_definition()?.into(),
+            WireEntry::Jurisdiction(jurisdiction) => jurisdiction.into_jurisdiction()?.into(),
+            WireEntry::Recipient(recipient) => recipient.into_recipient()?.into(),
+        };
+        let changed_at = TimestampMs::from_ms(wire.changed_at);
+        Self::new(wire.version, changed_at, wire.changed_by, entry).intact(KIND, "name of who made it")
+    }
+}

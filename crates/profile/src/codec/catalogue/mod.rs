@@ -1,0 +1,27 @@
+//! Owns the bytes of catalogue entries, one file a kind, and of the catalogue's changes. Always: a kind has the same
+//! message whether it stands alone or in a change.
+
+mod attribute;
+mod change;
+mod jurisdiction;
+mod purpose;
+mod recipient;
+
+use super::{Intact, byte};
+use crate::{LawfulBasis, ProfileError, PurposeNumber};
+
+fn write_bases(bases: &[LawfulBasis]) -> Vec<u32> {
+    bases.iter().map(|basis| basis.number().into()).collect()
+}
+
+fn read_bases(numbers: &[u32], kind: &'static str) -> Result<Vec<LawfulBasis>, ProfileError> {
+    numbers.iter().map(|number| LawfulBasis::from_number(byte(*number)).intact(kind, "basis")).collect()
+}
+
+fn write_purposes(purposes: &[PurposeNumber]) -> Vec<u32> {
+    purposes.iter().map(|purpose| purpose.as_u32()).collect()
+}
+
+fn read_purposes(numbers: &[u32], kind: &'static str) -> Result<Vec<PurposeNumber>, ProfileError> {
+    numbers.iter().map(|number| PurposeNumber::new(*number).intact(kind, "purpose")).collect()
+}

@@ -1,0 +1,109 @@
+//! Owns the verdict on a contact. Always: no contact is allowed, now or later, at a moment at which the law refuses its
+//! purpose.
+//!
+//! 1. The law decides first, at the moment of the contact. What it refuses then is not allowed, also where a later
+//!    moment would be: a refusal is not a delay.
+//! 2. Once the customer has said a word about channels, only those that are wanted may be used. Before that, any.
+//! 3. A topic that is not wanted is not allowed. One about which nothing is said is.
+//! 4. Frequency caps and quiet hours only delay, unless a cap allows nothing or quiet hours never end. The caps come
+//!    first: once they are passed they stay so, while quiet hours come again.
+//! 5. The law decides again at the later moment: a ground that ends before it, or a notice that asks again, refuses.
+//!
+//! Of several obstacles the first in this order is named.
+
+use super::{cap, quiet};
+use crate::{
+    Catalogue, ContactChannel, CustomerRecord, LawfulBasis, Permission, Preferences, Purpose, Reader,
+    RefusalReason, TimestampMs, TopicId, Verdict,
+};
+
+/// A contact that is planned.
+#[derive(Debug, Clone, Copy)]
+pub struct ContactQuestion<'a> {
+    /// On which channel.
+    pub channel: &'a ContactChannel,
+    /// For which purpose.
+    pub purpose: &'a Purpose,
+    /// About which topic; nothing: about none.
+    pub topic: Option<&'a TopicId>,
+    /// Who asks.
+    pub reader: Reader<'a>,
+}
+
+/// Whether a contact is allowed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Contact {
+    /// At the moment asked for.
+    Allowed {
+        /// The ground that allows the purpose then.
+        ground: LawfulBasis,
+    },
+    /// Neither then nor later, as things stand.
+    NotAllowed(RefusalReason),
+    /// Not at that moment, but later.
+    AllowedFrom {
+        /// The first moment at which it is.
+        at: TimestampMs,
+        /// What delays it.
+        reason: RefusalReason,
+        /// The ground that allows the purpose at the later moment.
+        ground: LawfulBasis,
+    },
+}
+
+/// Whether a contact at a moment is allowed, and if not yet, from when on.
+#[must_use]
+pub fn check_contact(
+    record: &CustomerRecord,
+    question: &ContactQuestion<'_>,
+    catalogue: &Catalogue,
+    at: TimestampMs,
+) -> Contact {
+    match judge(record, question, catalogue, at) {
+        Ok(contact) => contact,
+        Err(reason) => Contact::NotAllowed(reason),
+    }
+}
+
+fn judge(
+    record: &CustomerRecord,
+    question: &ContactQuestion<'_>,
+    catalogue: &Catalogue,
+    at: TimestampMs,
+) -> Result<Contact, RefusalReason> {
+    let ContactQuestion { channel, purpose, topic, reader } = *question;
+    let law_at = |moment| match Permission::for_purpose(purpose, reader, record, catalogue, moment).verdict()
+    {
+        Verdict::Permit { ground, .. } => Ok(ground),
+        Verdict::Refuse(reason) => Err(reason),
+    };
+    let ground = law_at(at)?;
+    let preferences = &record.preferences;
+    check_wishes(preferences, channel, topic)?;
+    let caps = &preferences.frequency_caps;
+    let after_caps = cap::free_from(caps, &record.contacts, channel, purpose.number, at)
+        .ok_or(RefusalReason::FrequencyCap)?;
+    let free = quiet::free_from(preferences, channel, after_caps).ok_or(RefusalReason::QuietHours)?;
+    if free == at {
+        return Ok(Contact::Allowed { ground });
+    }
+    let reason = if after_caps > at { RefusalReason::FrequencyCap } else { RefusalReason::QuietHours };
+    Ok(Contact::AllowedFrom { at: free, reason, ground: law_at(free)? })
+}
+
+/// What the customer said about the channel and the topic, whatever the moment.
+fn check_wishes(
+    preferences: &Preferences,
+    channel: &ContactChannel,
+    topic: Option<&TopicId>,
+) -> Result<(), RefusalReason> {
+    let is_wanted = preferences.channel(channel).is_some_and(|preference| preference.wanted);
+    if !preferences.channels.is_empty() && !is_wanted {
+        return Err(RefusalReason::ChannelNotAllowed);
+    }
+    let of_topic = topic.and_then(|topic| preferences.topics.iter().find(|of| of.topic == *topic));
+    if of_topic.is_some_and(|preference| !preference.wanted) {
+        return Err(RefusalReason::TopicNotWanted);
+    }
+    Ok(())
+}

@@ -1,0 +1,9 @@
+//! Owns when a customer may be contacted: the law first, then the customer's preferences (PR-6).
+
+mod cap;
+mod check;
+mod log;
+mod quiet;
+
+pub use check::{Contact, ContactQuestion, check_contact};
+pub use log::ContactLog;

@@ -1,0 +1,75 @@
+//! Owns the quiet hours: from when on the customer may be disturbed. Always: what counts is the customer's clock on the
+//! wall. Where it is turned back, an hour comes twice and is quiet twice; where it is turned forward, what it skips
+//! does not come, and quiet hours that end in the gap end with it.
+
+use jiff::{Timestamp, civil::DateTime, tz::TimeZone};
+
+use crate::{ContactChannel, DayOfWeek, Preferences, QuietHours, TimestampMs};
+
+const MINUTE_MS: i64 = 60 * 1_000;
+const DAY_MS: i64 = 24 * 60 * MINUTE_MS;
+
+/// Three weeks. Quiet hours repeat each week, and no zone turns its clock so often that there is no whole week in
+/// between. Who is never to be disturbed in all that time never is.
+const SEARCH_MS: i64 = 21 * DAY_MS;
+
+/// More than the ends of 16 quiet hours in those days and the changes of a clock.
+const TURNS_MAX: usize = 1_024;
+
+/// The first moment, at or after `from`, outside all quiet hours of the channel. Nothing where they never end, or
+/// where the customer's clock is not known.
+pub(super) fn free_from(
+    preferences: &Preferences,
+    channel: &ContactChannel,
+    from: TimestampMs,
+) -> Option<TimestampMs> {
+    let concerns = |hours: &&QuietHours| hours.channel.as_ref().is_none_or(|of| of == channel);
+    let meant: Vec<&QuietHours> = preferences.quiet_hours.iter().filter(concerns).collect();
+    if meant.is_empty() {
+        return Some(from);
+    }
+    let zone = preferences.time_zone.as_ref()?.zone()?;
+    let last = from.plus_ms(SEARCH_MS);
+    let mut moment = from;
+    // Each turn moves on to an end of quiet hours or to a change of the clock.
+    for _ in 0..TURNS_MAX {
+        if moment > last {
+            return None;
+        }
+        let instant = Timestamp::from_millisecond(moment.as_ms()).ok()?;
+        let local = zone.to_datetime(instant);
+        let Some(rest_ms) = meant.iter().filter_map(|hours| quiet_for_ms(hours, local)).max() else {
+            return Some(moment);
+        };
+        let end = moment.plus_ms(rest_ms);
+        moment = next_change(&zone, instant).map_or(end, |change| end.min(change));
+    }
+    None
+}
+
+/// How long quiet hours that hold at a local moment go on, if the clock is not changed. Nothing where they do not hold.
+fn quiet_for_ms(hours: &QuietHours, local: DateTime) -> Option<i64> {
+    let begins_on = |day: jiff::civil::Weekday| {
+        let number = day.to_monday_one_offset().unsigned_abs();
+        hours.days.is_empty() || hours.days.iter().any(|of: &DayOfWeek| of.number() == number)
+    };
+    let time = local.time();
+    let seconds = (i64::from(time.hour()) * 60 + i64::from(time.minute())) * 60 + i64::from(time.second());
+    let now_ms = seconds * 1_000 + i64::from(time.millisecond());
+    let begin_ms = i64::from(hours.begins.as_minutes()) * MINUTE_MS;
+    let end_ms = i64::from(hours.ends.as_minutes()) * MINUTE_MS;
+    let ends_next_day = end_ms <= begin_ms;
+    let today = local.date().weekday();
+    // Begun today, and begun yesterday. Both can hold where the hours take a whole day.
+    let end_of_today = if ends_next_day { end_ms + DAY_MS } else { end_ms };
+    let of_today = begins_on(today) && (begin_ms..end_of_today).contains(&now_ms);
+    let of_yesterday = ends_next_day && begins_on(today.previous()) && now_ms < end_ms;
+    let rests = [of_today.then_some(end_of_today - now_ms), of_yesterday.then_some(end_ms - now_ms)];
+    rests.into_iter().flatten().max()
+}
+
+/// When the clock of a zone is changed next.
+fn next_change(zone: &TimeZone, after: Timestamp) -> Option<TimestampMs> {
+    let change = zone.following(after).next()?;
+    Some(TimestampMs::from_ms(change.timestamp().as_millisecond()))
+}

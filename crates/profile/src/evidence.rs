@@ -1,0 +1,126 @@
+//! Owns the evidence of a decision (CO-6): what the data subject did, what proves it, and who decided. Always: numbers
+//! are those of the API. Source: GDPR Art. 7(1); ISO/IEC TS 27560.
+
+use crate::{Language, ProfileError, RefusalReason};
+
+/// What a data subject did. Numbers are those of the API. The last three are no consent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
+pub enum AffirmativeAct {
+    /// Ticked a box.
+    TickedBox = 1,
+    /// Clicked a button or a switch that says what it means.
+    Clicked = 2,
+    /// Said so.
+    Spoken = 3,
+    /// Signed.
+    Signed = 4,
+    /// Confirmed by a link that was sent.
+    DoubleOptIn = 5,
+    /// Left a box as it was ticked beforehand.
+    PreTickedBox = 6,
+    /// Said nothing.
+    Silence = 7,
+    /// Went on using the service.
+    ContinuedUse = 8,
+}
+
+impl AffirmativeAct {
+    /// Every act, by number.
+    pub const ALL: [Self; 8] = [
+        Self::TickedBox,
+        Self::Clicked,
+        Self::Spoken,
+        Self::Signed,
+        Self::DoubleOptIn,
+        Self::PreTickedBox,
+        Self::Silence,
+        Self::ContinuedUse,
+    ];
+
+    /// The number in the API and on disk.
+    #[must_use]
+    pub const fn number(self) -> u8 {
+        self as u8
+    }
+
+    /// The act of a number.
+    ///
+    /// # Errors
+    /// `Malformed` where there is none.
+    pub fn from_number(number: u8) -> Result<Self, ProfileError> {
+        let found = Self::ALL.into_iter().find(|act| act.number() == number);
+        found
+            .ok_or(ProfileError::Malformed { field: "evidence.act", expected: "one of the affirmative acts" })
+    }
+
+    /// Why the act is no consent, where it is none: a box ticked beforehand (CJEU C-673/17, Planet49), silence or
+    /// inactivity (GDPR recital 32).
+    #[must_use]
+    pub const fn refusal(self) -> Option<RefusalReason> {
+        match self {
+            Self::TickedBox | Self::Clicked | Self::Spoken | Self::Signed | Self::DoubleOptIn => None,
+            Self::PreTickedBox => Some(RefusalReason::PreTicked),
+            Self::Silence | Self::ContinuedUse => Some(RefusalReason::Silence),
+        }
+    }
+}
+
+/// Who took a decision. Numbers are those of the API.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+#[repr(u8)]
+pub enum DecidedBy {
+    /// The data subject.
+    #[default]
+    DataSubject = 1,
+    /// The holder of parental responsibility, GDPR Art. 8.
+    Guardian = 2,
+    /// The controller.
+    Controller = 3,
+    /// A supervisory authority or a court.
+    Authority = 4,
+}
+
+impl DecidedBy {
+    /// Every one, by number.
+    pub const ALL: [Self; 4] = [Self::DataSubject, Self::Guardian, Self::Controller, Self::Authority];
+
+    /// The number in the API and on disk.
+    #[must_use]
+    pub const fn number(self) -> u8 {
+        self as u8
+    }
+
+    /// The one of a number.
+    ///
+    /// # Errors
+    /// `Malformed` where there is none.
+    pub fn from_number(number: u8) -> Result<Self, ProfileError> {
+        let found = Self::ALL.into_iter().find(|by| by.number() == number);
+        found.ok_or(ProfileError::Malformed {
+            field: "evidence.decided_by",
+            expected: "data subject, guardian, controller or authority",
+        })
+    }
+}
+
+/// The evidence of a decision.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub struct Evidence {
+    /// What the data subject did.
+    pub act: Option<AffirmativeAct>,
+    /// SHA-256 of the statement, form or recording that proves it.
+    pub statement_sha256: Option<[u8; 32]>,
+    /// The language (BCP 47) of the notice as it was shown.
+    pub language: Option<Language>,
+    /// Who decided.
+    pub decided_by: DecidedBy,
+}
+
+impl Evidence {
+    /// Nothing where the evidence says no more than no evidence does.
+    #[must_use]
+    pub fn or_nothing(self) -> Option<Self> {
+        (self != Self::default()).then_some(self)
+    }
+}

@@ -1,0 +1,76 @@
+//! Owns the region in which a customer lives: a country, or a part of one. Always: written as ISO 3166-1 alpha-2 (`DE`)
+//! or ISO 3166-2 (`US-CA`) writes it; whether the standard assigns the code is not checked, so that a new code needs
+//! no new release.
+
+use std::{borrow::Borrow, fmt, str::FromStr};
+
+use crate::ProfileError;
+
+/// A country (`DE`) or a subdivision of one (`US-CA`).
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Region(Box<str>);
+
+impl Region {
+    const MALFORMED: ProfileError = ProfileError::Malformed {
+        field: "region",
+        expected: "ISO 3166-1 alpha-2 or ISO 3166-2, e.g. DE or US-CA",
+    };
+
+    /// Checks and takes the text.
+    ///
+    /// # Errors
+    /// `Malformed` unless it is two capitals, and perhaps a hyphen and one to three capitals or digits.
+    pub fn new(text: &str) -> Result<Self, ProfileError> {
+        let (country, part) =
+            text.split_once('-').map_or((text, None), |(country, part)| (country, Some(part)));
+        let is_country = country.len() == 2 && country.bytes().all(|byte| byte.is_ascii_uppercase());
+        let is_part = part.is_none_or(|part| {
+            (1..=3).contains(&part.len())
+                && part.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit())
+        });
+        if is_country && is_part { Ok(Self(text.into())) } else { Err(Self::MALFORMED) }
+    }
+
+    /// A region of a built-in jurisdiction, which a test checks.
+    pub(crate) fn built_in(code: &'static str) -> Self {
+        Self(code.into())
+    }
+
+    /// The code.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The country's code: what stands before the hyphen.
+    #[must_use]
+    pub fn country(&self) -> &str {
+        self.0.split_once('-').map_or(&*self.0, |(country, _)| country)
+    }
+}
+
+impl FromStr for Region {
+    type Err = ProfileError;
+
+    fn from_str(text: &str) -> Result<Self, ProfileError> {
+        Self::new(text)
+    }
+}
+
+impl Borrow<str> for Region {
+    fn borrow(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Region {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for Region {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Region({})", &self.0)
+    }
+}

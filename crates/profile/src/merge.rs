@@ -1,0 +1,164 @@
+//! Owns what the law rests on after two customers turned out to be one. Always: the merged record permits nothing that
+//! either of the two did not permit, at any moment; and which of the two comes first makes no difference.
+//!
+//! ```text
+//!   one \ other     nothing                GIVEN            REQUESTED, INVALIDATED, REVOKED   REFUSED, WITHDRAWN
+//!   GIVEN           INVALIDATED, unless    GIVEN, the       the other                         the other
+//!                   the basis stands       weaker of both
+//!   REQUESTED, …    the one                the one          the stricter                      the other
+//!   REFUSED, …      the one                the one          the one                           the newer
+//! ```
+//! Why no more is permitted: a ground that is given after the merge was given, or stood, on both sides, ends no later,
+//! begins no sooner, and rests on an older notice and weaker proof; every no is still there, as late as it was said,
+//! while a consent counts from the earlier day, so that it lifts no more objections than before. The jurisdictions
+//! of both sides hold, the younger age, and every restriction and hold.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::{
+    AffirmativeAct, Catalogue, ConsentMethod, CustomerRecord, DataSubject, DecidedBy, Evidence, GroundState,
+    GroundStatus, LawfulBasis, LegalHold, NoticeId, Purpose, PurposeNumber, Restriction,
+};
+
+/// The grounds by purpose and basis, and the data subject, of the one customer that two records belong to.
+#[must_use]
+pub fn merge_law(
+    a: &CustomerRecord,
+    b: &CustomerRecord,
+    catalogue: &Catalogue,
+) -> (BTreeMap<(PurposeNumber, LawfulBasis), GroundState>, DataSubject) {
+    let keys: BTreeSet<_> = a.grounds.keys().chain(b.grounds.keys()).copied().collect();
+    let merged = |key @ (number, basis): (PurposeNumber, LawfulBasis)| {
+        let purpose = catalogue.purpose(number).map(|purpose| &**purpose);
+        let state = match (a.grounds.get(&key), b.grounds.get(&key)) {
+            (Some(one), Some(other)) => of_both(one, other, basis, purpose),
+            (Some(one), None) | (None, Some(one)) => of_one(one, basis, purpose),
+            (None, None) => return None,
+        };
+        Some((key, state))
+    };
+    (keys.into_iter().filter_map(merged).collect(), subject(&a.subject, &b.subject))
+}
+
+/// A state beside nothing: what the other customer never gave is not given.
+fn of_one(one: &GroundState, basis: LawfulBasis, purpose: Option<&Purpose>) -> GroundState {
+    let stands = purpose.is_some_and(|purpose| purpose.standing_bases.contains(&basis));
+    if one.status == GroundStatus::Given && !stands {
+        GroundState { status: GroundStatus::Invalidated, ..one.clone() }
+    } else {
+        one.clone()
+    }
+}
+
+fn of_both(
+    one: &GroundState,
+    other: &GroundState,
+    basis: LawfulBasis,
+    purpose: Option<&Purpose>,
+) -> GroundState {
+    let prevailing = one.clone().prevailing(other.clone(), basis);
+    match strictness(one.status).cmp(&strictness(other.status)) {
+        std::cmp::Ordering::Less => other.clone(),
+        std::cmp::Ordering::Greater => one.clone(),
+        std::cmp::Ordering::Equal if one.status != GroundStatus::Given => prevailing,
+        std::cmp::Ordering::Equal => {
+            let base = if prevailing == *one { other } else { one };
+            GroundState {
+                status: GroundStatus::Given,
+                decided_at: one.decided_at.min(other.decided_at),
+                valid_from: one.valid_from.max(other.valid_from),
+                expires_at: [one.expires_at, other.expires_at].into_iter().flatten().min(),
+                notice: older_notice(one.notice.as_ref(), other.notice.as_ref(), purpose).cloned(),
+                method: weaker_method(one.method, other.method),
+                evidence: weaker_evidence(one.evidence.as_ref(), other.evidence.as_ref()),
+                collector: base.collector.clone(),
+                reference: base.reference.clone(),
+                channel: base.channel.clone(),
+                recorded_at: one.recorded_at.max(other.recorded_at),
+            }
+        }
+    }
+}
+
+/// Which status stands beside another. A no stays a no; a question that was not answered is the least that is not given.
+const fn strictness(status: GroundStatus) -> u8 {
+    match status {
+        GroundStatus::Given => 0,
+        GroundStatus::Requested => 1,
+        GroundStatus::Invalidated => 2,
+        GroundStatus::Revoked => 3,
+        GroundStatus::Refused | GroundStatus::Withdrawn => 4,
+    }
+}
+
+/// The older one by the purpose's order; before all of them, one that the purpose does not know, and none.
+fn older_notice<'a>(
+    one: Option<&'a NoticeId>,
+    other: Option<&'a NoticeId>,
+    purpose: Option<&Purpose>,
+) -> Option<&'a NoticeId> {
+    let position =
+        |notice: Option<&NoticeId>| purpose?.notices.iter().position(|known| Some(&known.version) == notice);
+    [one, other].into_iter().min_by_key(|notice| (position(*notice), *notice)).flatten()
+}
+
+fn weaker_method(one: Option<ConsentMethod>, other: Option<ConsentMethod>) -> Option<ConsentMethod> {
+    let strength = |method: &Option<ConsentMethod>| match method {
+        Some(ConsentMethod::OptOut) => 0,
+        None => 1,
+        Some(ConsentMethod::Unambiguous) => 2,
+        Some(ConsentMethod::Explicit) => 3,
+    };
+    [one, other].into_iter().min_by_key(strength).flatten()
+}
+
+/// What both sides' evidence proves. What only one side has proves nothing of the other; the ledger keeps both.
+fn weaker_evidence(one: Option<&Evidence>, other: Option<&Evidence>) -> Option<Evidence> {
+    let (one, other) = (one.cloned().unwrap_or_default(), other.cloned().unwrap_or_default());
+    let both = Evidence {
+        act: weaker_act(one.act, other.act),
+        statement_sha256: one.statement_sha256.filter(|hash| Some(*hash) == other.statement_sha256),
+        language: one.language.filter(|language| Some(language) == other.language.as_ref()),
+        decided_by: if one.decided_by == other.decided_by { one.decided_by } else { DecidedBy::DataSubject },
+    };
+    both.or_nothing()
+}
+
+fn weaker_act(one: Option<AffirmativeAct>, other: Option<AffirmativeAct>) -> Option<AffirmativeAct> {
+    let strength = |act: &Option<AffirmativeAct>| match act {
+        None => 0,
+        Some(AffirmativeAct::ContinuedUse) => 1,
+        Some(AffirmativeAct::Silence) => 2,
+        Some(AffirmativeAct::PreTickedBox) => 3,
+        Some(AffirmativeAct::TickedBox) => 4,
+        Some(AffirmativeAct::Clicked) => 5,
+        Some(AffirmativeAct::Spoken) => 6,
+        Some(AffirmativeAct::Signed) => 7,
+        Some(AffirmativeAct::DoubleOptIn) => 8,
+    };
+    [one, other].into_iter().min_by_key(strength).flatten()
+}
+
+fn subject(a: &DataSubject, b: &DataSubject) -> DataSubject {
+    let regions: BTreeSet<_> = a.regions.union(&b.regions).cloned().collect();
+    let anywhere = |of: &DataSubject| of.region_unknown || of.regions.is_empty();
+    let restriction = |of: &DataSubject| of.restriction.clone();
+    let legal_hold = |of: &DataSubject| of.legal_hold.clone();
+    DataSubject {
+        region_unknown: !regions.is_empty() && (anywhere(a) || anywhere(b)),
+        regions,
+        birth_date: a.birth_date.max(b.birth_date),
+        restriction: [restriction(a), restriction(b)].into_iter().flatten().min_by_key(first_restricted),
+        legal_hold: [legal_hold(a), legal_hold(b)].into_iter().flatten().min_by_key(first_held),
+        sale_opt_out: a.sale_opt_out.max(b.sale_opt_out),
+        updated_at: a.updated_at.max(b.updated_at),
+    }
+}
+
+fn first_restricted(restriction: &Restriction) -> impl Ord + use<> {
+    (restriction.since, restriction.reason.clone())
+}
+
+fn first_held(hold: &LegalHold) -> impl Ord + use<> {
+    (hold.since, hold.reference.clone())
+}

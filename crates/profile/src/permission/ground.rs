@@ -1,0 +1,294 @@
+//! Owns whether a ground holds in one jurisdiction. Always: a basis holds because of its own state or because nothing
+//! is recorded for it; what was recorded for another purpose says nothing.
+//!
+//! 1. A basis counts only if the purpose allows it there and the jurisdiction's law knows it.
+//! 2. A **no** to the purpose is a consent that was refused, withdrawn or revoked, or an objection: a refused or
+//!    withdrawn public task or legitimate interests. It need not be among the purpose's bases: whoever said no meant
+//!    the purpose. **Only the customer's own later consent lifts it**: that consent then permits alone, since an
+//!    objection goes on beating public task and legitimate interests.
+//! 3. A consent that was asked for and not answered, or found invalid, beats public task and legitimate interests as a
+//!    no does: whoever asked for consent may not fall back on its own interest (EDPB Guidelines 05/2020, section 6).
+//!    A given consent that has run out or whose notice is outdated does not: nobody said no.
+//! 4. Contract, legal obligation and vital interests bind whatever the customer wishes: they end only by their own end.
+//! 5. A recorded basis holds if it is given, has begun and has not expired. Consent moreover must name a notice at or
+//!    after the last one that asks again; must be a guardian's if the customer was below the jurisdiction's age
+//!    when it was given; and counts by opt-out only where rule 6 would.
+//! 6. With nothing recorded a basis holds if it is a standing one of the purpose. So does consent where the law is
+//!    opt-out, unless the customer is below the age of opt-in or of a guardian.
+//! 7. Whoever opted out of sale and sharing by a signal said no to every purpose of sale or sharing, also to one that came
+//!    later, wherever the law honours the signal; a later consent lifts that for its purpose.
+//! 8. Sensitive data needs a basis that carries it there, and consent in express words where the law asks for that.
+//! 9. If no basis holds, the strongest reason is given ([`STRONGEST_LAST`]).
+
+use crate::{
+    ConsentMethod, ConsentModel, CustomerRecord, DecidedBy, GroundOrigin, GroundState, GroundStatus,
+    Jurisdiction, LawfulBasis, Purpose, RefusalReason, TimestampMs,
+};
+
+/// Reasons why a basis does not hold; of several the last one here is said. A person's word stands above what merely
+/// ran out.
+const STRONGEST_LAST: [RefusalReason; 13] = [
+    RefusalReason::NoGround,
+    RefusalReason::ExplicitConsentNeeded,
+    RefusalReason::GroundNotYetValid,
+    RefusalReason::ConsentExpired,
+    RefusalReason::NoticeOutdated,
+    RefusalReason::ConsentRequested,
+    RefusalReason::GuardianConsentNeeded,
+    RefusalReason::ConsentInvalidated,
+    RefusalReason::ConsentRevoked,
+    RefusalReason::Objected,
+    RefusalReason::ConsentRefused,
+    RefusalReason::ConsentWithdrawn,
+    RefusalReason::BasisNotAllowed,
+];
+
+/// A ground that holds.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Held {
+    pub(super) ground: LawfulBasis,
+    pub(super) origin: GroundOrigin,
+    pub(super) until: Option<TimestampMs>,
+}
+
+impl Held {
+    /// The same, ending at `end` at the latest.
+    pub(super) fn ending(self, end: Option<TimestampMs>) -> Self {
+        Self { until: [self.until, end].into_iter().flatten().min(), ..self }
+    }
+}
+
+/// Why no ground holds.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Met {
+    pub(super) reason: RefusalReason,
+    /// The basis whose recorded state says so.
+    pub(super) rests_on: Option<LawfulBasis>,
+}
+
+impl Met {
+    /// A reason that no recorded state gives.
+    pub(super) const fn unrecorded(reason: RefusalReason) -> Self {
+        Self { reason, rests_on: None }
+    }
+
+    fn strength(self) -> Option<usize> {
+        STRONGEST_LAST.iter().position(|reason| *reason == self.reason)
+    }
+
+    /// The stronger of two; of equally strong ones the first.
+    fn or_stronger(self, other: Self) -> Self {
+        if other.strength() > self.strength() { other } else { self }
+    }
+}
+
+/// A ground that holds, or why none does.
+pub(super) type Answer = Result<Held, Met>;
+
+/// The answers for plain and for sensitive data. Where plain data is refused, sensitive data is, for the same reason.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Judged {
+    pub(super) plain: Answer,
+    pub(super) sensitive: Answer,
+}
+
+impl Judged {
+    /// Refused whatever is recorded.
+    pub(super) const fn refused(reason: RefusalReason) -> Self {
+        Self { plain: Err(Met::unrecorded(reason)), sensitive: Err(Met::unrecorded(reason)) }
+    }
+
+    /// What two jurisdictions permit together: the first one's ground, as long as both hold.
+    pub(super) fn and(self, other: Self) -> Self {
+        let both = |one: Answer, two: Answer| match (one, two) {
+            (Ok(held), Ok(also)) => Ok(held.ending(also.until)),
+            (Ok(_), Err(met)) | (Err(met), Ok(_)) => Err(met),
+            (Err(met), Err(also)) => Err(met.or_stronger(also)),
+        };
+        Self { plain: both(self.plain, other.plain), sensitive: both(self.sensitive, other.sensitive) }
+    }
+}
+
+/// What the customer said against the purpose.
+#[derive(Debug, Clone, Copy)]
+struct No {
+    /// What a consent that is not given says.
+    consent: Option<Met>,
+    /// The newest objection.
+    objection: Option<(TimestampMs, Met)>,
+}
+
+impl No {
+    fn of(purpose: &Purpose, record: &CustomerRecord) -> Self {
+        let spoken = |basis| {
+            let state = record.ground(purpose.number, basis)?;
+            Some((state.decided_at, Met { reason: not_given(basis, state.status)?, rests_on: Some(basis) }))
+        };
+        let objection = |basis| spoken(basis).filter(|(_, met)| met.reason == RefusalReason::Objected);
+        let objections = [objection(LawfulBasis::PublicTask), objection(LawfulBasis::LegitimateInterests)];
+        Self {
+            consent: spoken(LawfulBasis::Consent).map(|(_, met)| met),
+            objection: objections.into_iter().flatten().max_by_key(|(decided_at, _)| *decided_at),
+        }
+    }
+
+    /// What beats a basis, with `state` recorded for it.
+    fn against(&self, basis: LawfulBasis, state: Option<&GroundState>) -> Option<Met> {
+        let own = state
+            .and_then(|state| Some(Met { reason: not_given(basis, state.status)?, rests_on: Some(basis) }));
+        let others = match basis {
+            LawfulBasis::Consent => {
+                let stands = |no: &TimestampMs| state.is_none_or(|given| given.decided_at <= *no);
+                [None, self.objection.filter(|(decided_at, _)| stands(decided_at)).map(|(_, met)| met)]
+            }
+            LawfulBasis::PublicTask | LawfulBasis::LegitimateInterests => {
+                [self.consent, self.objection.map(|(_, met)| met)]
+            }
+            LawfulBasis::Contract | LawfulBasis::LegalObligation | LawfulBasis::VitalInterests => {
+                [None, None]
+            }
+        };
+        others.into_iter().chain([own]).flatten().reduce(Met::or_stronger)
+    }
+}
+
+/// What a status other than given says.
+const fn not_given(basis: LawfulBasis, status: GroundStatus) -> Option<RefusalReason> {
+    let may_object = matches!(basis, LawfulBasis::PublicTask | LawfulBasis::LegitimateInterests);
+    match status {
+        GroundStatus::Given => None,
+        GroundStatus::Refused | GroundStatus::Withdrawn if may_object => Some(RefusalReason::Objected),
+        GroundStatus::Refused => Some(RefusalReason::ConsentRefused),
+        GroundStatus::Withdrawn => Some(RefusalReason::ConsentWithdrawn),
+        GroundStatus::Requested => Some(RefusalReason::ConsentRequested),
+        GroundStatus::Revoked => Some(RefusalReason::ConsentRevoked),
+        GroundStatus::Invalidated => Some(RefusalReason::ConsentInvalidated),
+    }
+}
+
+/// One purpose of one record at one moment.
+pub(super) struct Case<'a> {
+    purpose: &'a Purpose,
+    record: &'a CustomerRecord,
+    now: TimestampMs,
+    no: No,
+}
+
+impl<'a> Case<'a> {
+    pub(super) fn new(purpose: &'a Purpose, record: &'a CustomerRecord, now: TimestampMs) -> Self {
+        Self { purpose, record, now, no: No::of(purpose, record) }
+    }
+
+    /// By the bases in their order, in one jurisdiction.
+    pub(super) fn judge(&self, jurisdiction: &Jurisdiction, bases: &[LawfulBasis]) -> Judged {
+        let mut judged = Judged::refused(RefusalReason::NoGround);
+        for basis in bases.iter().copied().filter(|basis| jurisdiction.knows(*basis)) {
+            let state = self.record.ground(self.purpose.number, basis);
+            let plain = self.holds(jurisdiction, basis, state);
+            let sensitive = match plain {
+                Ok(_) if !carries_sensitive(jurisdiction, basis, state) => {
+                    Err(Met { reason: RefusalReason::ExplicitConsentNeeded, rests_on: state.map(|_| basis) })
+                }
+                answer => answer,
+            };
+            judged.plain = first_that_holds(judged.plain, plain);
+            judged.sensitive = first_that_holds(judged.sensitive, sensitive);
+            if judged.sensitive.is_ok() {
+                break;
+            }
+        }
+        judged
+    }
+
+    /// Whether a basis holds in a jurisdiction.
+    fn holds(&self, jurisdiction: &Jurisdiction, basis: LawfulBasis, state: Option<&GroundState>) -> Answer {
+        if let Some(no) = self.no.against(basis, state) {
+            return Err(no);
+        }
+        if basis.yields_to_the_customer() && self.opted_out_of_sale(jurisdiction, basis, state) {
+            return Err(Met::unrecorded(RefusalReason::ConsentRefused));
+        }
+        let Some(state) = state else { return self.holds_unrecorded(jurisdiction, basis) };
+        let consent = basis == LawfulBasis::Consent;
+        let by_opt_out = consent && state.method == Some(ConsentMethod::OptOut);
+        let failures = [
+            (consent && self.needs_guardian(jurisdiction, state), RefusalReason::GuardianConsentNeeded),
+            (consent && !self.notice_is_enough(state), RefusalReason::NoticeOutdated),
+            (state.is_expired(self.now), RefusalReason::ConsentExpired),
+            (state.valid_from.is_some_and(|begin| begin > self.now), RefusalReason::GroundNotYetValid),
+            (by_opt_out && !self.opt_out_is_enough(jurisdiction), RefusalReason::NoGround),
+        ];
+        let failed = failures.into_iter().filter(|(failed, _)| *failed);
+        let met = failed.map(|(_, reason)| Met { reason, rests_on: Some(basis) }).reduce(Met::or_stronger);
+        let held = Held { ground: basis, origin: GroundOrigin::Recorded, until: state.expires_at };
+        match met {
+            Some(met) => Err(met),
+            None if consent => {
+                let notice = state.notice.as_ref();
+                Ok(held.ending(notice.and_then(|notice| self.purpose.notice_ends_at(notice, self.now))))
+            }
+            None => Ok(held),
+        }
+    }
+
+    fn holds_unrecorded(&self, jurisdiction: &Jurisdiction, basis: LawfulBasis) -> Answer {
+        let held = |origin| Ok(Held { ground: basis, origin, until: None });
+        if self.purpose.standing_bases.contains(&basis) {
+            held(GroundOrigin::Standing)
+        } else if basis == LawfulBasis::Consent && self.opt_out_is_enough(jurisdiction) {
+            held(GroundOrigin::NotOptedOut)
+        } else {
+            Err(Met::unrecorded(RefusalReason::NoGround))
+        }
+    }
+
+    /// Whether the law asks for no more than that the customer did not opt out.
+    fn opt_out_is_enough(&self, jurisdiction: &Jurisdiction) -> bool {
+        jurisdiction.consent_model == ConsentModel::OptOut
+            && !self.is_below(jurisdiction.opt_in_below_age)
+            && !self.is_below(jurisdiction.guardian_below_age)
+    }
+
+    /// Whether a signal says no to the purpose, and no consent came after it.
+    fn opted_out_of_sale(
+        &self,
+        jurisdiction: &Jurisdiction,
+        basis: LawfulBasis,
+        state: Option<&GroundState>,
+    ) -> bool {
+        let later =
+            |signal| basis == LawfulBasis::Consent && state.is_some_and(|given| given.decided_at > signal);
+        let signal = self.record.subject.sale_opt_out;
+        self.purpose.sale_or_sharing
+            && jurisdiction.honours_gpc
+            && signal.is_some_and(|signal| !later(signal))
+    }
+
+    /// The age counts at the decision: who consented as a child did not consent, and a guardian's consent goes on
+    /// when the child has come of age, until the customer says otherwise (EDPB Guidelines 05/2020, section 7.1.4).
+    fn needs_guardian(&self, jurisdiction: &Jurisdiction, state: &GroundState) -> bool {
+        state.decided_by() != DecidedBy::Guardian
+            && self.record.subject.is_below(jurisdiction.guardian_below_age, state.decided_at)
+    }
+
+    fn is_below(&self, years: u8) -> bool {
+        self.record.subject.is_below(years, self.now)
+    }
+
+    fn notice_is_enough(&self, state: &GroundState) -> bool {
+        state.notice.as_ref().is_some_and(|notice| self.purpose.accepts_notice(notice, self.now))
+    }
+}
+
+fn carries_sensitive(jurisdiction: &Jurisdiction, basis: LawfulBasis, state: Option<&GroundState>) -> bool {
+    let explicit = || state.is_some_and(|state| state.method == Some(ConsentMethod::Explicit));
+    jurisdiction.sensitive_bases.contains(&basis)
+        && (basis != LawfulBasis::Consent || !jurisdiction.sensitive_needs_explicit || explicit())
+}
+
+fn first_that_holds(so_far: Answer, next: Answer) -> Answer {
+    match (so_far, next) {
+        (Ok(held), _) | (Err(_), Ok(held)) => Ok(held),
+        (Err(met), Err(also)) => Err(met.or_stronger(also)),
+    }
+}

@@ -1,0 +1,320 @@
+//! Owns how, when and about what a customer wants to be contacted (PR-6). Always: every list is within its limit,
+//! each channel and topic stands once, and quiet hours come with a time zone. Addresses are redacted in `Debug`.
+//!
+//! A preference never allows what the law refuses: see `contact`, which judges both.
+
+use std::{collections::BTreeSet, fmt, ops::Deref, str::FromStr, sync::LazyLock};
+
+use jiff::tz::{TimeZone, TimeZoneDatabase};
+
+use crate::{
+    Address, Channel, Language, ProfileError, PurposeNumber, TopicId,
+    catalogue::check_distinct,
+    label::check_text,
+    limits::{
+        CAP_CONTACTS_MAX, CAP_WINDOW_HOURS_MAX, CHANNEL_PREFERENCES_MAX, FREQUENCY_CAPS_MAX, QUIET_HOURS_MAX,
+        TIME_ZONE_BYTES_MAX, TOPICS_MAX,
+    },
+};
+
+/// A channel on which customers are contacted: email, phone, sms, post, push, … Letters of ASCII are held in lower
+/// case, so that a no to `Email` is a no to `email`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ContactChannel(Channel);
+
+impl ContactChannel {
+    /// Checks and takes the text of `field`: 1 to 32 bytes.
+    ///
+    /// # Errors
+    /// As [`Channel::new`].
+    pub fn new(field: &'static str, text: &str) -> Result<Self, ProfileError> {
+        Channel::new(field, &text.to_ascii_lowercase()).map(Self)
+    }
+
+    /// The same for a field that may be left out: nothing where the text is empty.
+    ///
+    /// # Errors
+    /// As [`Channel::new`].
+    pub fn optional(field: &'static str, text: &str) -> Result<Option<Self>, ProfileError> {
+        if text.is_empty() { Ok(None) } else { Self::new(field, text).map(Some) }
+    }
+
+    /// The text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        self.0.as_str()
+    }
+}
+
+/// A customer's wish about one channel.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChannelPreference {
+    /// The channel.
+    pub channel: ContactChannel,
+    /// Whether it is wanted.
+    pub wanted: bool,
+    /// Where the customer is reached on it.
+    pub address: Option<Address>,
+}
+
+/// At most so many contacts in a window that slides.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FrequencyCap {
+    /// The channel; nothing: all together.
+    pub channel: Option<ContactChannel>,
+    /// The purpose; nothing: all together.
+    pub purpose: Option<PurposeNumber>,
+    /// 0 to 32.
+    pub contacts_max: u8,
+    /// 1 to 8,784.
+    pub window_hours: u16,
+}
+
+/// A weekday. Numbers are those of the API and of ISO 8601.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
+pub enum DayOfWeek {
+    /// Monday.
+    Monday = 1,
+    /// Tuesday.
+    Tuesday = 2,
+    /// Wednesday.
+    Wednesday = 3,
+    /// Thursday.
+    Thursday = 4,
+    /// Friday.
+    Friday = 5,
+    /// Saturday.
+    Saturday = 6,
+    /// Sunday.
+    Sunday = 7,
+}
+
+impl DayOfWeek {
+    /// Every day, by number.
+    pub const ALL: [Self; 7] = [
+        Self::Monday,
+        Self::Tuesday,
+        Self::Wednesday,
+        Self::Thursday,
+        Self::Friday,
+        Self::Saturday,
+        Self::Sunday,
+    ];
+
+    /// The number in the API and on disk.
+    #[must_use]
+    pub const fn number(self) -> u8 {
+        self as u8
+    }
+
+    /// The day of a number.
+    ///
+    /// # Errors
+    /// `Malformed` where there is none.
+    pub fn from_number(number: u8) -> Result<Self, ProfileError> {
+        let found = Self::ALL.into_iter().find(|day| day.number() == number);
+        found.ok_or(ProfileError::Malformed { field: "quiet_hours.days", expected: "a day of the week" })
+    }
+}
+
+/// A minute of a local day. Reads and prints as `HH:MM`, from `00:00` to `23:59`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LocalTime(u16);
+
+impl LocalTime {
+    const MALFORMED: ProfileError =
+        ProfileError::Malformed { field: "quiet_hours", expected: "a local time, HH:MM from 00:00 to 23:59" };
+
+    /// The time so many minutes after midnight.
+    ///
+    /// # Errors
+    /// `Malformed` from 1,440 on.
+    pub const fn from_minutes(minutes: u16) -> Result<Self, ProfileError> {
+        if minutes < 24 * 60 { Ok(Self(minutes)) } else { Err(Self::MALFORMED) }
+    }
+
+    /// Minutes after midnight.
+    #[must_use]
+    pub const fn as_minutes(self) -> u16 {
+        self.0
+    }
+}
+
+impl FromStr for LocalTime {
+    type Err = ProfileError;
+
+    fn from_str(text: &str) -> Result<Self, ProfileError> {
+        let digits = |part: &str| {
+            let plain = part.len() == 2 && part.bytes().all(|byte| byte.is_ascii_digit());
+            part.parse::<u16>().ok().filter(|_| plain).ok_or(Self::MALFORMED)
+        };
+        let (hours, minutes) = text.split_once(':').ok_or(Self::MALFORMED)?;
+        let (hours, minutes) = (digits(hours)?, digits(minutes)?);
+        if minutes < 60 { Self::from_minutes(hours * 60 + minutes) } else { Err(Self::MALFORMED) }
+    }
+}
+
+impl fmt::Display for LocalTime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:02}:{:02}", self.0 / 60, self.0 % 60)
+    }
+}
+
+/// Local time in which the customer is left alone, each week.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct QuietHours {
+    /// The days on which they begin; none: every day.
+    pub days: BTreeSet<DayOfWeek>,
+    /// When they begin.
+    pub begins: LocalTime,
+    /// When they end, exclusive; at or before `begins`: on the next day.
+    pub ends: LocalTime,
+    /// The channel; nothing: every channel.
+    pub channel: Option<ContactChannel>,
+}
+
+/// The name of a time zone, as the IANA database has it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TimeZoneName(Box<str>);
+
+impl TimeZoneName {
+    /// Takes a name that the compiled-in database has, in any case; holds it as the database writes it.
+    ///
+    /// # Errors
+    /// `Unknown` where the database has no such name.
+    pub fn new(text: &str) -> Result<Self, ProfileError> {
+        let zone = zone_of(text).ok_or(ProfileError::Malformed {
+            field: "time_zone",
+            expected: "an IANA time zone name, e.g. Europe/Berlin",
+        })?;
+        Self::stored(zone.iana_name().unwrap_or(text))
+    }
+
+    /// Takes a stored name, which a newer release may have written out of a newer database.
+    ///
+    /// # Errors
+    /// Names the field where the text is empty, too long or has control characters.
+    pub(crate) fn stored(text: &str) -> Result<Self, ProfileError> {
+        check_text("time_zone", text, TIME_ZONE_BYTES_MAX)?;
+        if text.is_empty() { Err(ProfileError::Empty { field: "time_zone" }) } else { Ok(Self(text.into())) }
+    }
+
+    /// The name.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The zone, where this release's database has it.
+    pub(crate) fn zone(&self) -> Option<TimeZone> {
+        zone_of(&self.0)
+    }
+}
+
+/// `Etc/Unknown` is no name of the IANA database; jiff would take it as UTC.
+fn zone_of(name: &str) -> Option<TimeZone> {
+    // The compiled-in database alone: every node answers the same, whatever its operating system has.
+    static ZONES: LazyLock<TimeZoneDatabase> = LazyLock::new(TimeZoneDatabase::bundled);
+    ZONES.get(name).ok().filter(|zone| !zone.is_unknown())
+}
+
+/// A customer's wish about one topic.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TopicPreference {
+    /// The topic.
+    pub topic: TopicId,
+    /// Whether it is wanted.
+    pub wanted: bool,
+}
+
+/// A customer's preferences before they are checked.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct PreferenceFields {
+    /// The language (BCP 47).
+    pub language: Option<Language>,
+    /// Where the customer's clock runs; required with quiet hours.
+    pub time_zone: Option<TimeZoneName>,
+    /// The channels, in the order of preference; at most 16, each once.
+    pub channels: Vec<ChannelPreference>,
+    /// At most 16; each holds by itself.
+    pub frequency_caps: Vec<FrequencyCap>,
+    /// At most 16; each holds by itself.
+    pub quiet_hours: Vec<QuietHours>,
+    /// At most 64, each once.
+    pub topics: Vec<TopicPreference>,
+}
+
+/// A customer's preferences. Reads as its fields; empty by default.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Preferences(PreferenceFields);
+
+impl Preferences {
+    /// Checks and takes the fields.
+    ///
+    /// # Errors
+    /// Names the field and the limit.
+    pub fn new(fields: PreferenceFields) -> Result<Self, ProfileError> {
+        let PreferenceFields { language, time_zone, channels, frequency_caps, quiet_hours, topics } = &fields;
+        if language.as_ref().is_some_and(|language| !is_language_tag(language.as_str())) {
+            return Err(ProfileError::Malformed { field: "language", expected: "a BCP 47 tag, e.g. de-CH" });
+        }
+        check_count("channels", channels, CHANNEL_PREFERENCES_MAX)?;
+        check_count("frequency_caps", frequency_caps, FREQUENCY_CAPS_MAX)?;
+        check_count("quiet_hours", quiet_hours, QUIET_HOURS_MAX)?;
+        check_count("topics", topics, TOPICS_MAX)?;
+        let of_channels: Vec<_> = channels.iter().map(|preference| &preference.channel).collect();
+        check_distinct("channels", &of_channels)?;
+        let of_topics: Vec<_> = topics.iter().map(|preference| &preference.topic).collect();
+        check_distinct("topics", &of_topics)?;
+        if frequency_caps.iter().any(|cap| cap.contacts_max > CAP_CONTACTS_MAX) {
+            return Err(ProfileError::Malformed {
+                field: "frequency_caps.contacts_max",
+                expected: "0 to 32 contacts",
+            });
+        }
+        if !frequency_caps.iter().all(|cap| (1..=CAP_WINDOW_HOURS_MAX).contains(&cap.window_hours)) {
+            return Err(ProfileError::Malformed {
+                field: "frequency_caps.window_hours",
+                expected: "1 to 8784 hours",
+            });
+        }
+        if time_zone.is_none() && !quiet_hours.is_empty() {
+            return Err(ProfileError::Empty { field: "time_zone" });
+        }
+        Ok(Self(fields))
+    }
+
+    /// Whether nothing is recorded.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// What is recorded about a channel.
+    #[must_use]
+    pub fn channel(&self, channel: &ContactChannel) -> Option<&ChannelPreference> {
+        self.channels.iter().find(|preference| preference.channel == *channel)
+    }
+}
+
+impl Deref for Preferences {
+    type Target = PreferenceFields;
+
+    fn deref(&self) -> &PreferenceFields {
+        &self.0
+    }
+}
+
+fn check_count<T>(field: &'static str, entries: &[T], count_max: usize) -> Result<(), ProfileError> {
+    if entries.len() > count_max { Err(ProfileError::TooMany { field, count_max }) } else { Ok(()) }
+}
+
+/// The outline that every BCP 47 tag has (RFC 5646 §2.1): subtags of 1 to 8 letters or digits, the first of letters.
+pub(crate) fn is_language_tag(text: &str) -> bool {
+    let is_subtag =
+        |part: &str| (1..=8).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    let starts_well =
+        text.split('-').next().is_some_and(|part| part.bytes().all(|b| b.is_ascii_alphabetic()));
+    starts_well && text.split('-').all(is_subtag)
+}

@@ -1,0 +1,99 @@
+//! Owns what a customer's browser or consent platform says: Global Privacy Control, and TC strings. Always: a signal
+//! that is honoured is a no, and holds from now on.
+
+use crate::{
+    Catalogue, Changed, Channel, CustomerId, CustomerRecord, GroundState, GroundStatus, LawfulBasis,
+    LedgerBody, LedgerEntry, ProfileError, PurposeNumber, Reference, StoredTcString, TimestampMs,
+    consent::{latest_decision, settle},
+};
+
+/// A privacy signal. Numbers are those of the API.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum PrivacySignal {
+    /// `Sec-GPC: 1`, W3C Global Privacy Control: do not sell or share.
+    Gpc = 1,
+}
+
+/// The record after a signal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SignalRecorded {
+    /// The record; the same as before where nothing changed.
+    pub record: CustomerRecord,
+    /// Whether one of the customer's jurisdictions honours the signal.
+    pub honoured: bool,
+    /// The entries to append to the ledger.
+    pub ledger: Vec<LedgerEntry>,
+    /// The state of consent to each purpose of sale or sharing, by the purpose's name; empty unless honoured.
+    pub states: Vec<(PurposeNumber, GroundState)>,
+}
+
+/// Records a signal, if one of the customer's jurisdictions honours it: as opted out of sale and sharing, so that it
+/// holds for purposes that come later too, and as refused consent to every purpose of sale or sharing. It holds from now
+/// on, as a withdrawal does; said again it changes nothing, unless something was permitted since.
+#[must_use]
+pub fn record_signal(
+    record: &CustomerRecord,
+    customer: &CustomerId,
+    signal: PrivacySignal,
+    channel: Option<&Channel>,
+    catalogue: &Catalogue,
+    now: TimestampMs,
+) -> SignalRecorded {
+    let reference = match signal {
+        PrivacySignal::Gpc => Reference::new("reference", "Sec-GPC: 1").ok(),
+    };
+    let mut result =
+        SignalRecorded { record: record.clone(), honoured: false, ledger: Vec::new(), states: Vec::new() };
+    result.honoured = record.subject.jurisdictions(catalogue).any(|jurisdiction| jurisdiction.honours_gpc);
+    if !result.honoured {
+        return result;
+    }
+    for purpose in catalogue.purposes().filter(|purpose| purpose.sale_or_sharing) {
+        let latest = latest_decision(&result.record, purpose.number).unwrap_or(now);
+        let stored = result.record.ground(purpose.number, LawfulBasis::Consent);
+        let stands = |state: &&GroundState| state.is_no() && state.decided_at >= latest;
+        let state = if let Some(state) = stored.filter(stands) {
+            state.clone()
+        } else {
+            let state = GroundState {
+                reference: reference.clone(),
+                channel: channel.cloned(),
+                ..GroundState::bare(GroundStatus::Refused, latest.max(now), now)
+            };
+            let basis = LawfulBasis::Consent;
+            let (_, entry) = settle(&mut result.record, customer, purpose, basis, state.clone(), now);
+            result.ledger.extend(entry);
+            state
+        };
+        result.states.push((purpose.number, state));
+    }
+    if result.record.subject.sale_opt_out.is_none() || !result.ledger.is_empty() {
+        let decided = result.states.iter().map(|(_, state)| state.decided_at);
+        result.record.subject.sale_opt_out = Some(decided.fold(now, TimestampMs::max));
+        result.record.subject.updated_at = Some(now);
+        let body = LedgerBody::Subject(result.record.subject.clone());
+        result.ledger.push(result.record.append_ledger(customer, body, now));
+    }
+    result
+}
+
+/// Records a TC string. The last one that came in counts; the same again changes nothing.
+///
+/// # Errors
+/// `TcString` with the fault.
+pub fn record_tc_string(
+    record: &CustomerRecord,
+    customer: &CustomerId,
+    text: &str,
+    now: TimestampMs,
+) -> Result<Changed, ProfileError> {
+    let incoming = StoredTcString::new(text, now)?;
+    let mut record = record.clone();
+    if record.tc_string.as_ref().is_some_and(|stored| stored.text == incoming.text) {
+        return Ok(Changed { record, ledger: None });
+    }
+    record.tc_string = Some(incoming.clone());
+    let entry = record.append_ledger(customer, LedgerBody::TcString(incoming), now);
+    Ok(Changed { record, ledger: Some(entry) })
+}

@@ -1,0 +1,257 @@
+//! The decision table of docs/consent.md, row by row: what the privacy office reads is what the law does.
+
+mod cells;
+
+use std::collections::BTreeSet;
+
+use cells::{
+    ASKED, Asked, OTHER, Parsed, Thing, UNKNOWN, asked_for, basis_name, expected, purpose_of, reader, record,
+    value,
+};
+use custodia_profile::{
+    AttributeDefinition, AttributeFields, Catalogue, Classification, ConsentModel, CustomerRecord,
+    GroundOrigin, LawfulBasis, Party, Permission, Provenance, Purpose, PurposeFields, Question, Reader,
+    Recipient, RefusalReason, StoredEvent, Subject, ValueType, Verdict, decide,
+};
+
+use crate::world::{attribute, attribute_fields, event, purpose, purpose_fields};
+
+const PAGE: &str = include_str!("../../../../docs/consent.md");
+const HEADER: &str = "| No. | On record | Customer | Purpose allows | Asked for | By | Decision | Because |";
+const ROWS_MIN: usize = 30;
+
+/// One row, ready to be decided.
+struct Row {
+    catalogue: Catalogue,
+    record: CustomerRecord,
+    purpose: u32,
+    asked: Asked,
+    reader: Option<Recipient>,
+    registered: bool,
+    expected: Verdict,
+}
+
+fn catalogue(asked: &Asked, fields: Option<PurposeFields>) -> Parsed<Catalogue> {
+    let mut catalogue = Catalogue::new();
+    let number = if fields.is_some() { ASKED } else { OTHER };
+    let other = purpose_fields(OTHER, "other", &[LawfulBasis::Consent]);
+    for fields in fields.into_iter().chain([other]) {
+        let purpose = Purpose::new(fields).map_err(|error| error.to_string())?;
+        catalogue.put_purpose(purpose).map_err(|error| error.to_string())?;
+    }
+    let about = match &asked.thing {
+        Thing::Attribute { about: Some(category), .. } => Some(value(category)?),
+        Thing::Attribute { .. } | Thing::Event { .. } | Thing::Purpose => None,
+    };
+    let plain = AttributeFields {
+        data_category: about,
+        retention_days: asked.kept_days,
+        ..attribute_fields(1, "plain", ValueType::Text, &[number])
+    };
+    let sensitive = AttributeFields {
+        classification: Classification::Sensitive,
+        ..attribute_fields(3, "sensitive", ValueType::Text, &[number])
+    };
+    for fields in [plain, attribute_fields(2, "elsewhere", ValueType::Text, &[OTHER]), sensitive] {
+        catalogue
+            .put_attribute(AttributeDefinition::new(fields).map_err(|error| error.to_string())?)
+            .unwrap();
+    }
+    Ok(catalogue)
+}
+
+fn row(line: &str) -> Parsed<Row> {
+    let cells: Vec<&str> = line.trim_matches('|').split('|').map(str::trim).collect();
+    let [_, on_record, customer, purpose_allows, asked, by, decision, because] = cells.as_slice() else {
+        return Err(format!("{} cells", cells.len()));
+    };
+    let asked = asked_for(asked)?;
+    let fields = purpose_of(purpose_allows)?;
+    let (registered, reader) = reader(by)?;
+    Ok(Row {
+        purpose: if fields.is_some() { ASKED } else { UNKNOWN },
+        catalogue: catalogue(&asked, fields)?,
+        record: record(on_record, customer)?,
+        asked,
+        reader,
+        registered,
+        expected: expected(decision, because)?,
+    })
+}
+
+impl Row {
+    fn reader(&self) -> Reader<'_> {
+        match &self.reader {
+            Some(recipient) => Reader::Registered(recipient),
+            None if self.registered => Reader::Controller,
+            None => Reader::Unregistered,
+        }
+    }
+
+    fn decided(&self) -> Verdict {
+        let Asked { thing, basis, observed_at, now, .. } = &self.asked;
+        if let (Some(basis), Some(purpose)) = (basis, self.catalogue.purpose(purpose(self.purpose))) {
+            return Permission::for_basis(
+                purpose,
+                *basis,
+                self.reader(),
+                &self.record,
+                &self.catalogue,
+                *now,
+            )
+            .verdict();
+        }
+        let stored = |collected_for| StoredEvent {
+            event: event("1", observed_at.unwrap_or(*now)),
+            provenance: Provenance {
+                source: "shop".parse().unwrap(),
+                observed_at: observed_at.unwrap_or(*now),
+                recorded_at: *now,
+                purpose: purpose(collected_for),
+                basis: LawfulBasis::Consent,
+                party: Party::First,
+            },
+        };
+        let kept;
+        let subject = match thing {
+            Thing::Purpose => Subject::Purpose,
+            Thing::Attribute { number, .. } => {
+                Subject::Attribute { number: attribute(*number), observed_at: *observed_at }
+            }
+            Thing::Event { collected_for } => {
+                kept = stored(*collected_for);
+                Subject::Event(&kept)
+            }
+        };
+        let question = Question { purpose: purpose(self.purpose), subject, reader: self.reader(), now: *now };
+        decide(&question, &self.record, &self.catalogue)
+    }
+}
+
+fn lines() -> Vec<&'static str> {
+    let mut lines = PAGE.lines().skip_while(|line| *line != HEADER).skip(1);
+    assert!(lines.next().is_some_and(|line| line.starts_with("|---")), "the table stands in docs/consent.md");
+    lines.take_while(|line| line.starts_with('|')).collect()
+}
+
+#[test]
+fn the_page_shows_the_built_in_jurisdictions_as_they_are() {
+    let rows = PAGE.lines().skip_while(|line| !line.starts_with("| Name | Consent |")).skip(2);
+    let rows: Vec<&str> = rows.take_while(|line| line.starts_with('|')).collect();
+    let catalogue = Catalogue::new();
+    let built_in: Vec<_> = catalogue.jurisdictions().collect();
+    assert_eq!(rows.len(), built_in.len());
+    for (row, jurisdiction) in rows.into_iter().zip(built_in) {
+        let model = match jurisdiction.consent_model {
+            ConsentModel::OptIn => "opt-in",
+            ConsentModel::OptOut => "opt-out",
+        };
+        let age = |years: u8| if years == 0 { "-".to_owned() } else { years.to_string() };
+        let bases = jurisdiction.sensitive_bases.iter().map(|basis| {
+            let explicit = *basis == LawfulBasis::Consent && jurisdiction.sensitive_needs_explicit;
+            format!("{}{}", if explicit { "explicit " } else { "" }, basis_name(*basis))
+        });
+        let expected = [
+            jurisdiction.id.to_string(),
+            model.to_owned(),
+            age(jurisdiction.opt_in_below_age),
+            age(jurisdiction.guardian_below_age),
+            bases.collect::<Vec<_>>().join(", "),
+        ];
+        assert!(row.starts_with(&format!("| {} |", expected.join(" | "))), "{row}");
+    }
+}
+
+/// The reasons that a decision can give. The match has no wildcard, so that a new reason is put on one side or the other.
+pub(crate) fn reasons_of_a_decision() -> BTreeSet<RefusalReason> {
+    use RefusalReason as R;
+    let of_a_decision = |reason: &RefusalReason| match reason {
+        R::NoGround
+        | R::ConsentRefused
+        | R::ConsentWithdrawn
+        | R::ConsentExpired
+        | R::NoticeOutdated
+        | R::PurposeNotAllowed
+        | R::BasisNotAllowed
+        | R::UnknownAttribute
+        | R::PurposeDeprecated
+        | R::ConsentRequested
+        | R::ConsentRevoked
+        | R::ConsentInvalidated
+        | R::Objected
+        | R::GroundNotYetValid
+        | R::ProcessingRestricted
+        | R::LegalHold
+        | R::GuardianConsentNeeded
+        | R::ExplicitConsentNeeded
+        | R::CategoryNotAllowed
+        | R::RecipientNotRegistered
+        | R::RecipientNotAllowed
+        | R::RetentionPassed
+        | R::UnknownPurpose => true,
+        R::WrongType
+        | R::ValueTooLong
+        | R::ObservedInFuture
+        | R::ObservedBeforeStored
+        | R::Unreadable
+        | R::EventIdReused
+        | R::PreTicked
+        | R::Bundled
+        | R::Silence
+        | R::OptOutNotAllowed
+        | R::IllegalTransition
+        | R::ChannelNotAllowed
+        | R::TopicNotWanted
+        | R::QuietHours
+        | R::FrequencyCap => false,
+    };
+    RefusalReason::ALL.into_iter().filter(of_a_decision).collect()
+}
+
+#[test]
+fn every_row_of_the_table_holds() {
+    for (position, line) in lines().into_iter().enumerate() {
+        let row = row(line).unwrap_or_else(|fault| panic!("{fault}:\n{line}"));
+        assert_eq!(row.decided(), row.expected, "{line}");
+        assert!(line.starts_with(&format!("| {} |", position + 1)), "rows are numbered from 1: {line}");
+    }
+}
+
+#[test]
+fn every_reason_that_a_decision_can_give_stands_in_a_row() {
+    let rows: Vec<Row> = lines().into_iter().map(|line| row(line).unwrap()).collect();
+    assert!(rows.len() >= ROWS_MIN);
+    let given: BTreeSet<RefusalReason> = rows.iter().filter_map(|row| row.expected.reason()).collect();
+    assert_eq!(given, reasons_of_a_decision());
+    for origin in GroundOrigin::ALL {
+        let met = |row: &Row| matches!(row.expected, Verdict::Permit { origin: of, .. } if of == origin);
+        assert!(rows.iter().any(met), "{origin:?}");
+    }
+    let distinct: BTreeSet<&str> =
+        lines().iter().filter_map(|line| Some(line.split_once("| ")?.1.split_once(' ')?.1)).collect();
+    assert_eq!(distinct.len(), rows.len(), "no row stands twice");
+}
+
+#[test]
+fn a_row_that_does_not_parse_is_a_fault() {
+    let good =
+        "| 1 | consent given | DE | consent | the purpose | the controller | permit | consent, recorded |";
+    assert!(row(good).is_ok());
+    for (part, bad) in [
+        ("consent given", "consent granted"),
+        ("consent given", "consent given until tomorrow"),
+        ("consent given", "consent given until 2026-06-15T12:00Z"),
+        ("| DE |", "| Germany |"),
+        ("| DE |", "| DE; aged 12 |"),
+        ("| consent |", "| consents |"),
+        ("| consent |", "| consent; kept long |"),
+        ("the purpose", "a purpose"),
+        ("the controller", "somebody"),
+        ("permit", "allow"),
+        ("consent, recorded", "consent"),
+        ("consent, recorded", "consent, recorded; from 2026-06-16"),
+        ("| the controller |", "|"),
+    ] {
+        assert!(row(&good.replacen(part, bad, 1)).is_err(), "{bad}");
+    }
+}

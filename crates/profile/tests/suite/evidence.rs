@@ -1,0 +1,252 @@
+//! What is accepted as consent: the act, who consented, and where silence is enough (CO-5, CO-6, CO-9; GDPR Art. 8).
+
+use custodia_profile::{
+    AffirmativeAct::{
+        self, Clicked, ContinuedUse, DoubleOptIn, PreTickedBox, Signed, Silence, Spoken, TickedBox,
+    },
+    ConsentMethod::{Explicit, OptOut, Unambiguous},
+    CustomerRecord,
+    DecidedBy::{self, Authority, Controller, Guardian},
+    Decision, Evidence,
+    GroundStatus::{Given, Invalidated, Refused, Requested, Revoked, Withdrawn},
+    JurisdictionBases,
+    LawfulBasis::{self, Consent, Contract, LegitimateInterests},
+    ProfileError, Purpose, PurposeFields, Recorded, RefusalReason, TimestampMs, Withdrawal, record_decision,
+    withdraw,
+};
+
+use crate::world::{
+    NOW, OLD, RESEARCH, SERVICE, at, catalogue, customer, decision, evidence, label, purpose, purpose_fields,
+};
+
+const YEAR_MS: i64 = 365 * 24 * 60 * 60 * 1_000;
+
+fn of_regions(regions: &[&str]) -> CustomerRecord {
+    let mut record = CustomerRecord::new(at(-1_000));
+    record.subject.regions = regions.iter().map(|region| region.parse().unwrap()).collect();
+    record
+}
+
+/// One so many years old, give or take a few days, at `NOW`.
+fn of_age(years: i64, region: &str) -> CustomerRecord {
+    let mut record = of_regions(&[region]);
+    let days = at(-years * YEAR_MS).as_ms().div_euclid(24 * 60 * 60 * 1_000) - 30;
+    record.subject.birth_date = custodia_profile::Date::from_days(i32::try_from(days).unwrap()).ok();
+    record
+}
+
+fn consent() -> Decision {
+    decision(RESEARCH, Consent, Given)
+}
+
+fn by(decided_by: DecidedBy) -> Option<Evidence> {
+    Some(Evidence { decided_by, ..evidence(Clicked) })
+}
+
+fn record_for(record: &CustomerRecord, decision: &Decision) -> Result<Recorded, ProfileError> {
+    record_decision(record, &customer(), decision, &catalogue(), NOW)
+}
+
+#[track_caller]
+fn refuses(record: &CustomerRecord, decision: &Decision, reason: RefusalReason) {
+    assert_eq!(record_for(record, decision).unwrap_err(), ProfileError::NotRecordable { reason });
+}
+
+#[test]
+fn every_act_is_either_consent_or_refused_with_its_reason() {
+    for act in AffirmativeAct::ALL {
+        let said = Decision { evidence: Some(evidence(act)), ..consent() };
+        match act {
+            PreTickedBox => refuses(&of_regions(&[]), &said, RefusalReason::PreTicked),
+            Silence | ContinuedUse => refuses(&of_regions(&[]), &said, RefusalReason::Silence),
+            TickedBox | Clicked | Spoken | Signed | DoubleOptIn => {
+                let recorded = record_for(&of_regions(&[]), &said).unwrap();
+                assert_eq!(recorded.state.evidence, Some(evidence(act)));
+            }
+        }
+    }
+}
+
+#[test]
+fn consent_without_an_act_is_refused_and_bundled_consent_too() {
+    for none in [None, Some(Evidence::default())] {
+        for method in [Explicit, Unambiguous] {
+            let said = Decision { evidence: none.clone(), method: Some(method), ..consent() };
+            let error = record_for(&of_regions(&[]), &said).unwrap_err();
+            assert_eq!(error, ProfileError::Empty { field: "evidence.act" });
+        }
+    }
+    refuses(&of_regions(&[]), &Decision { bundled: true, ..consent() }, RefusalReason::Bundled);
+}
+
+#[test]
+fn no_act_makes_an_opt_out_of_what_is_no_consent() {
+    for (act, reason) in [(PreTickedBox, RefusalReason::PreTicked), (Silence, RefusalReason::Silence)] {
+        let said = Decision { method: Some(OptOut), evidence: Some(evidence(act)), ..consent() };
+        refuses(&of_regions(&["US-CA"]), &said, reason);
+    }
+}
+
+#[test]
+fn opt_out_is_consent_only_where_no_jurisdiction_asks_for_opt_in() {
+    let said = Decision { method: Some(OptOut), evidence: None, ..consent() };
+    assert!(record_for(&of_regions(&["US-CA"]), &said).is_ok());
+    refuses(&of_regions(&["DE"]), &said, RefusalReason::OptOutNotAllowed);
+    refuses(&of_regions(&["DE", "US-CA"]), &said, RefusalReason::OptOutNotAllowed);
+    refuses(&of_regions(&[]), &said, RefusalReason::OptOutNotAllowed);
+    let mut anywhere = of_regions(&["US-CA"]);
+    anywhere.subject.region_unknown = true;
+    refuses(&anywhere, &said, RefusalReason::OptOutNotAllowed);
+}
+
+#[test]
+fn below_the_age_of_opt_in_silence_is_no_answer_where_it_is_to_others() {
+    let said = Decision { method: Some(OptOut), evidence: None, ..consent() };
+    refuses(&of_age(15, "US-CA"), &said, RefusalReason::OptOutNotAllowed);
+    assert!(record_for(&of_age(16, "US-CA"), &said).is_ok());
+    assert!(record_for(&of_age(15, "US-CA"), &consent()).is_ok());
+}
+
+#[test]
+fn below_the_age_of_a_jurisdiction_the_guardian_consents() {
+    let own = consent();
+    let guardian = Decision { evidence: by(Guardian), ..consent() };
+    for (region, below) in [("DE", 16), ("US-CA", 13), ("BR", 12), ("RU", 14), ("JP", 18)] {
+        refuses(&of_age(below - 1, region), &own, RefusalReason::GuardianConsentNeeded);
+        assert!(record_for(&of_age(below - 1, region), &guardian).is_ok(), "{region}");
+        assert!(record_for(&of_age(below, region), &own).is_ok(), "{region}");
+    }
+    let mut both = of_age(14, "RU");
+    assert!(record_for(&both, &own).is_ok());
+    both.subject.regions.insert("DE".parse().unwrap());
+    refuses(&both, &own, RefusalReason::GuardianConsentNeeded);
+}
+
+#[test]
+fn the_age_counts_at_the_decision() {
+    let long_ago = Decision { decided_at: Some(at(-3 * YEAR_MS)), ..consent() };
+    refuses(&of_age(17, "DE"), &long_ago, RefusalReason::GuardianConsentNeeded);
+    assert!(record_for(&of_age(17, "DE"), &consent()).is_ok());
+}
+
+#[test]
+fn a_minor_may_say_no_and_another_ground_needs_no_guardian() {
+    let child = of_age(10, "DE");
+    for status in [Refused, Withdrawn] {
+        assert!(record_for(&child, &decision(RESEARCH, Consent, status)).is_ok());
+    }
+    let withdrawal = Withdrawal { purpose: purpose(RESEARCH), basis: Consent, channel: None };
+    assert!(withdraw(&child, &customer(), &withdrawal, &catalogue(), NOW).is_ok());
+    assert!(record_for(&child, &decision(SERVICE, Contract, Given)).is_ok());
+}
+
+#[test]
+fn nobody_but_the_data_subject_and_the_guardian_consents() {
+    for other in [Controller, Authority] {
+        let said = Decision { evidence: by(other), ..consent() };
+        assert_eq!(
+            record_for(&of_regions(&[]), &said).unwrap_err().field(),
+            Some("evidence.decided_by"),
+            "{other:?}"
+        );
+    }
+}
+
+#[test]
+fn whoever_revokes_is_not_the_data_subject() {
+    let given = record_for(&of_regions(&[]), &consent()).unwrap().record;
+    let revoked = |evidence| Decision { evidence, ..decision(RESEARCH, Consent, Revoked) };
+    for own in [None, Some(evidence(Clicked)), by(DecidedBy::DataSubject)] {
+        let error = record_for(&given, &revoked(own)).unwrap_err();
+        assert_eq!(error.field(), Some("evidence.decided_by"));
+    }
+    for other in [Guardian, Controller, Authority] {
+        let after = record_for(&given, &revoked(by(other))).unwrap();
+        assert_eq!((after.state.status, after.state.decided_by()), (Revoked, other));
+    }
+}
+
+#[test]
+fn a_withdrawal_keeps_the_proof_and_is_the_data_subjects_own() {
+    let proof = Evidence {
+        decided_by: Guardian,
+        statement_sha256: Some([9; 32]),
+        language: Some(label("de")),
+        ..evidence(Clicked)
+    };
+    let said = Decision { evidence: Some(proof.clone()), ..consent() };
+    let given = record_for(&of_age(10, "DE"), &said).unwrap().record;
+    let withdrawal = Withdrawal { purpose: purpose(RESEARCH), basis: Consent, channel: None };
+    let after = withdraw(&given, &customer(), &withdrawal, &catalogue(), at(1)).unwrap();
+    assert_eq!(after.state.evidence, Some(Evidence { decided_by: DecidedBy::DataSubject, ..proof }));
+}
+
+#[test]
+fn a_language_that_is_none_is_refused() {
+    let language = Some(label("German, of course"));
+    let said = Decision { evidence: Some(Evidence { language, ..evidence(Clicked) }), ..consent() };
+    let error = record_for(&of_regions(&[]), &said).unwrap_err();
+    assert_eq!(error.field(), Some("evidence.language"));
+}
+
+#[test]
+fn a_ground_may_begin_later_and_only_a_given_one() {
+    let begins = |from, end| Decision {
+        valid_from: Some(at(from)),
+        expires_at: Some(at(end)),
+        ..decision(SERVICE, Contract, Given)
+    };
+    let recorded = record_for(&of_regions(&[]), &begins(1_000, 2_000)).unwrap();
+    assert_eq!((recorded.state.valid_from, recorded.state.expires_at), (Some(at(1_000)), Some(at(2_000))));
+    let error = record_for(&of_regions(&[]), &begins(2_000, 2_000)).unwrap_err();
+    assert_eq!(error.to_string(), "expires_at is malformed, expected a moment after valid_from");
+    for status in [Refused, Withdrawn, Requested, Invalidated] {
+        let said = Decision { status, ..begins(1, 2) };
+        assert_eq!(record_for(&of_regions(&[]), &said).unwrap_err().field(), Some("valid_from"));
+    }
+}
+
+#[test]
+fn a_request_is_for_a_purpose_that_allows_consent_and_is_in_use() {
+    let requested = record_for(&of_regions(&[]), &decision(RESEARCH, Consent, Requested)).unwrap();
+    assert_eq!(requested.state.status, Requested);
+    refuses(&of_regions(&[]), &decision(OLD, Consent, Requested), RefusalReason::PurposeDeprecated);
+    refuses(&of_regions(&[]), &decision(RESEARCH, Contract, Requested), RefusalReason::BasisNotAllowed);
+    refuses(&of_regions(&[]), &decision(SERVICE, Contract, Requested), RefusalReason::IllegalTransition);
+}
+
+/// A purpose by consent, and in California by legitimate interests alone.
+#[test]
+fn a_basis_is_allowed_where_one_of_the_customers_jurisdictions_allows_it() {
+    let mut catalogue = catalogue();
+    let bases = |lawful_bases: &[LawfulBasis]| JurisdictionBases {
+        jurisdiction: "us-ca".parse().unwrap(),
+        lawful_bases: lawful_bases.to_vec(),
+    };
+    let fields = purpose_fields(31, "insight", &[Consent]);
+    let fields = PurposeFields { jurisdiction_bases: vec![bases(&[LegitimateInterests])], ..fields };
+    catalogue.put_purpose(Purpose::new(fields).unwrap()).unwrap();
+    let records = |regions: &[&str], basis| {
+        let said = decision(31, basis, Given);
+        record_decision(&of_regions(regions), &customer(), &said, &catalogue, NOW).is_ok()
+    };
+    for (regions, consent, interests) in [
+        (&["DE"][..], true, false),
+        (&["US-CA"][..], false, true),
+        (&["DE", "US-CA"][..], true, true),
+        (&[][..], true, false),
+    ] {
+        assert_eq!(records(regions, Consent), consent, "{regions:?}");
+        assert_eq!(records(regions, LegitimateInterests), interests, "{regions:?}");
+    }
+}
+
+#[test]
+fn an_import_of_the_past_is_measured_by_its_own_time() {
+    let past = |ms: i64| -> Option<TimestampMs> { Some(at(ms)) };
+    let expired = Decision { decided_at: past(-2_000), expires_at: past(-1_000), ..consent() };
+    let expired = record_for(&of_regions(&[]), &expired).unwrap().record;
+    let request = |ms| Decision { decided_at: past(ms), ..decision(RESEARCH, Consent, Requested) };
+    refuses(&expired, &request(-1_500), RefusalReason::IllegalTransition);
+    assert!(record_for(&expired, &request(-1_000)).is_ok());
+}

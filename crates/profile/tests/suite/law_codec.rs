@@ -1,0 +1,175 @@
+//! The bytes of what the law rests on: fixtures beside those of the first release, and round trips of every field.
+
+use custodia_profile::{
+    AffirmativeAct, ConsentMethod, CustomerRecord, DataSubject, DecidedBy, Evidence, GroundState,
+    GroundStatus::{Given, Revoked},
+    LawfulBasis::Consent,
+    LedgerBody, LedgerEntry, LegalHold, ProfileError, Restriction, Stored, StoredTcString,
+};
+use proptest::{option, prelude::*, sample::select};
+
+use crate::{
+    codec::{hex, holds, unhex},
+    preferences::{drawn_contacts, drawn_preferences},
+    world::{
+        MARKETING, NOW, PURPOSES, at, bases, hashes, label, labels, moments, notice, purpose, record_with,
+        records, states, subjects,
+    },
+};
+
+const RECORD: &str = "\
+    0108b090abfef96210b090abfef9621803325d08021001180120f69fabfef96228d0afabfef962320132380252057374\
+    6f72655880a0abfef9626094a0abfef9626a2d080512205c5c5c5c5c5c5c5c5c5c5c5c5c5c5c5c5c5c5c5c5c5c5c5c5c\
+    5c5c5c5c5c5c5c1a0564652d41542002321408031001180620fa9fabfef9625880a0abfef9623a3f0a0244450a055553\
+    2d434110011898e50122120a09636f6e74657374656410f29fabfef9622a110a086d6174746572203910f49fabfef962\
+    3080a0abfef9624220cdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcd5a150a0c435153\
+    626b34412e49444b511080a0abfef962";
+const GROUND_ENTRY: &str = "\
+    0108021220abababababababababababababababababababababababababababababababab1a5d08021001180120f69f\
+    abfef96228d0afabfef9623201323802520573746f72655880a0abfef9626094a0abfef9626a2d080512205c5c5c5c5c\
+    5c5c5c5c5c5c5c5c5c5c5c5c5c5c5c5c5c5c5c5c5c5c5c5c5c5c5c1a0564652d4154200222096d61726b6574696e6728\
+    88a0abfef962";
+const SUBJECT_ENTRY: &str = "\
+    0108021220abababababababababababababababababababababababababababababababab323f0a0244450a0555532d\
+    434110011898e50122120a09636f6e74657374656410f29fabfef9622a110a086d6174746572203910f49fabfef96230\
+    80a0abfef962";
+const TC_STRING_ENTRY: &str = "\
+    0108021220abababababababababababababababababababababababababababababababab3a150a0c435153626b3441\
+    2e49444b511080a0abfef962";
+
+fn ground() -> GroundState {
+    let evidence = Evidence {
+        act: Some(AffirmativeAct::DoubleOptIn),
+        statement_sha256: Some([0x5c; 32]),
+        language: Some(label("de-AT")),
+        decided_by: DecidedBy::Guardian,
+    };
+    GroundState {
+        valid_from: Some(at(10)),
+        expires_at: Some(at(1_000)),
+        notice: Some(notice("2")),
+        method: Some(ConsentMethod::Explicit),
+        evidence: Some(evidence),
+        channel: Some(label("store")),
+        ..GroundState::bare(Given, at(-5), NOW)
+    }
+}
+
+fn subject() -> DataSubject {
+    DataSubject {
+        regions: ["DE".parse().unwrap(), "US-CA".parse().unwrap()].into(),
+        region_unknown: true,
+        birth_date: "2010-02-28".parse().ok(),
+        restriction: Some(Restriction { reason: label("contested"), since: at(-7) }),
+        legal_hold: Some(LegalHold { reference: label("matter 9"), since: at(-6) }),
+        sale_opt_out: None,
+        updated_at: Some(NOW),
+    }
+}
+
+fn tc_string() -> StoredTcString {
+    StoredTcString { text: label("CQSbk4A.IDKQ"), recorded_at: NOW }
+}
+
+pub(crate) fn record() -> CustomerRecord {
+    let revoked = GroundState::bare(Revoked, at(-3), NOW);
+    let mut record = record_with(&[(MARKETING, Consent, ground()), (MARKETING + 1, Consent, revoked)]);
+    record.subject = subject();
+    record.ledger_entries = 3;
+    record.ledger_head = [0xcd; 32];
+    record.tc_string = Some(tc_string());
+    record
+}
+
+fn entry(body: LedgerBody) -> LedgerEntry {
+    LedgerEntry { sequence: 2, previous: [0xab; 32], recorded_at: NOW, body }
+}
+
+fn ground_entry() -> LedgerEntry {
+    let (purpose, purpose_id) = (purpose(MARKETING), "marketing".parse().ok());
+    let body = LedgerBody::Ground { purpose, purpose_id, basis: Consent, state: ground() };
+    LedgerEntry { recorded_at: at(4), ..entry(body) }
+}
+
+pub(crate) fn entries() -> [LedgerEntry; 3] {
+    [ground_entry(), entry(LedgerBody::Subject(subject())), entry(LedgerBody::TcString(tc_string()))]
+}
+
+#[test]
+fn a_record_with_what_the_law_rests_on_is_read() {
+    holds(&record(), RECORD);
+}
+
+#[test]
+fn ledger_entries_of_every_kind_are_read() {
+    let [ground, subject, tc_string] = entries();
+    holds(&ground, GROUND_ENTRY);
+    holds(&subject, SUBJECT_ENTRY);
+    holds(&tc_string, TC_STRING_ENTRY);
+}
+
+#[test]
+fn a_record_about_which_nothing_new_is_known_has_not_grown() {
+    let bytes = CustomerRecord::new(NOW).encode();
+    // The version, and the two moments.
+    assert_eq!(bytes.len(), 1 + 2 * 7);
+}
+
+#[test]
+fn an_entry_has_exactly_one_body() {
+    let corrupt = ProfileError::CorruptField { kind: "ledger entry", field: "body" };
+    let [ground, subject, _] = entries().map(|entry| entry.encode());
+    // Protobuf messages one behind the other are read as one that has the fields of both.
+    let both: Vec<u8> = ground.iter().chain(&subject[1..]).copied().collect();
+    assert_eq!(LedgerEntry::decode(&both), Err(corrupt.clone()));
+    let none = format!("0108021220{}", "ab".repeat(32));
+    assert_eq!(LedgerEntry::decode(&unhex(&none)), Err(corrupt));
+}
+
+#[test]
+fn a_hash_of_another_length_is_an_error() {
+    let record = hex(&record().encode());
+    let head = format!("4220{}", "cd".repeat(32));
+    assert!(record.contains(&head));
+    let short = unhex(&record.replace(&head, &format!("421f{}", "cd".repeat(31))));
+    let expected = ProfileError::CorruptField { kind: "record", field: "ledger head" };
+    assert_eq!(CustomerRecord::decode(&short), Err(expected));
+}
+
+fn tc_strings() -> impl Strategy<Value = StoredTcString> {
+    (labels(), moments()).prop_map(|(text, recorded_at)| StoredTcString { text, recorded_at })
+}
+
+fn bodies() -> impl Strategy<Value = LedgerBody> {
+    let names = option::of(select(vec!["service", "marketing"]).prop_map(|name| name.parse().unwrap()));
+    let grounds = (select(PURPOSES.to_vec()), names, bases(), states()).prop_map(
+        |(number, purpose_id, basis, state)| LedgerBody::Ground {
+            purpose: purpose(number),
+            purpose_id,
+            basis,
+            state,
+        },
+    );
+    prop_oneof![
+        grounds,
+        subjects().prop_map(LedgerBody::Subject),
+        tc_strings().prop_map(LedgerBody::TcString),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1_000))]
+
+    #[test]
+    fn every_ledger_entry_round_trips(sequence: u64, previous in hashes(), recorded_at in moments(), body in bodies()) {
+        let entry = LedgerEntry { sequence, previous, recorded_at, body };
+        prop_assert_eq!(LedgerEntry::decode(&entry.encode()), Ok(entry));
+    }
+
+    #[test]
+    fn every_record_round_trips(record in records(), tc_string in option::of(tc_strings()), wishes: [u64; 8], contacts: [u64; 8]) {
+        let (preferences, contacts) = (drawn_preferences(&wishes), drawn_contacts(&contacts));
+        let record = CustomerRecord { preferences, contacts, tc_string, ..record };
+        prop_assert_eq!(CustomerRecord::decode(&record.encode()), Ok(record));
+    }
+}

@@ -1,0 +1,160 @@
+//! What a customer's browser and consent platform say: Global Privacy Control and TC strings.
+
+use custodia_profile::{
+    Catalogue, CustomerRecord, DecidedBy, Decision, GroundStatus,
+    GroundStatus::{Given, Refused, Withdrawn},
+    LawfulBasis::Consent,
+    LedgerBody, Permission, PrivacySignal, ProfileError, Purpose, PurposeFields, Reader, RefusalReason,
+    SignalRecorded, TimestampMs, Verdict, Withdrawal, record_decision, record_signal, record_tc_string,
+    withdraw,
+};
+
+use crate::world::{
+    MARKETING, NOW, RESEARCH, at, catalogue as without_sale, customer, decision, label, purpose,
+    purpose_fields,
+};
+
+/// By consent, and sold.
+const SELLING: u32 = 21;
+/// By consent, and shared.
+const SHARING: u32 = 22;
+
+fn catalogue() -> Catalogue {
+    let mut catalogue = without_sale();
+    for (number, id) in [(SELLING, "selling"), (SHARING, "sharing")] {
+        let fields = PurposeFields { sale_or_sharing: true, ..purpose_fields(number, id, &[Consent]) };
+        catalogue.put_purpose(Purpose::new(fields).unwrap()).unwrap();
+    }
+    catalogue
+}
+
+fn of_region(region: &str) -> CustomerRecord {
+    let mut record = CustomerRecord::new(at(-1_000));
+    record.subject.regions = [region.parse().unwrap()].into();
+    record
+}
+
+fn signal(record: &CustomerRecord, now: TimestampMs) -> SignalRecorded {
+    record_signal(record, &customer(), PrivacySignal::Gpc, Some(&label("web")), &catalogue(), now)
+}
+
+fn statuses(record: &CustomerRecord) -> [Option<GroundStatus>; 2] {
+    [SELLING, SHARING].map(|number| record.ground(purpose(number), Consent).map(|state| state.status))
+}
+
+fn give(record: &CustomerRecord, now: TimestampMs) -> CustomerRecord {
+    let given = Decision { decided_at: Some(now), ..decision(SELLING, Consent, Given) };
+    record_decision(record, &customer(), &given, &catalogue(), now).unwrap().record
+}
+
+#[test]
+fn a_signal_refuses_every_purpose_of_sale_or_sharing_and_no_other() {
+    let before = of_region("US-CA");
+    let after = signal(&before, NOW);
+    assert!(after.honoured);
+    assert_eq!(statuses(&after.record), [Some(Refused), Some(Refused)]);
+    assert_eq!(after.record.grounds.len(), 2);
+    // By the names of the purposes: selling, sharing.
+    let states: Vec<_> = after.states.iter().map(|(number, state)| (*number, state.status)).collect();
+    assert_eq!(states, [(purpose(SELLING), Refused), (purpose(SHARING), Refused)]);
+    let (_, state) = &after.states[0];
+    assert_eq!((state.decided_by(), state.decided_at), (DecidedBy::DataSubject, NOW));
+    assert_eq!(state.reference.as_ref().map(|of| of.as_str()), Some("Sec-GPC: 1"));
+    assert_eq!(state.channel.as_ref().map(|of| of.as_str()), Some("web"));
+    assert_eq!(after.ledger.iter().map(|entry| entry.sequence).collect::<Vec<_>>(), [0, 1, 2]);
+    assert_eq!(after.ledger[1].previous, after.ledger[0].hash(&customer()));
+    assert_eq!(after.ledger[2].body, LedgerBody::Subject(after.record.subject.clone()));
+    assert_eq!(after.record.ledger_head, after.ledger[2].hash(&customer()));
+}
+
+#[test]
+fn a_signal_refuses_purposes_of_sale_that_come_later_until_the_customer_consents() {
+    let record =
+        record_signal(&of_region("US-CA"), &customer(), PrivacySignal::Gpc, None, &without_sale(), NOW);
+    assert!(record.states.is_empty(), "there was no such purpose yet");
+    let catalogue = catalogue();
+    let selling = catalogue.purpose(purpose(SELLING)).unwrap();
+    let verdict = |record: &CustomerRecord| {
+        Permission::for_purpose(selling, Reader::Controller, record, &catalogue, at(10)).verdict()
+    };
+    assert_eq!(verdict(&record.record), Verdict::Refuse(RefusalReason::ConsentRefused));
+    assert!(verdict(&of_region("US-CA")).ground().is_some(), "without the signal the law is opt-out");
+    let mut moved = record.record.clone();
+    moved.subject.regions = ["US".parse().unwrap()].into();
+    assert_eq!(verdict(&moved), Verdict::Refuse(RefusalReason::ConsentRefused));
+    assert_eq!(verdict(&give(&record.record, at(1))).ground(), Some(Consent), "a later consent lifts it");
+}
+
+#[test]
+fn a_jurisdiction_that_does_not_honour_the_signal_changes_nothing_and_one_of_several_is_enough() {
+    let europe = signal(&of_region("DE"), NOW);
+    assert_eq!((europe.honoured, europe.record, europe.states), (false, of_region("DE"), Vec::new()));
+    let mut both = of_region("DE");
+    both.subject.regions.insert("US-CA".parse().unwrap());
+    assert!(signal(&both, NOW).honoured);
+    assert!(signal(&CustomerRecord::new(NOW), NOW).honoured, "the default jurisdiction honours it");
+}
+
+#[test]
+fn a_signal_said_again_changes_nothing_until_something_was_permitted_since() {
+    let once = signal(&of_region("US-CA"), NOW);
+    let twice = signal(&once.record, at(1));
+    assert_eq!((&twice.record, twice.ledger.len(), twice.states), (&once.record, 0, once.states));
+    let given = give(&once.record, at(2));
+    assert_eq!(statuses(&given), [Some(Given), Some(Refused)]);
+    let thrice = signal(&given, at(3));
+    assert_eq!((statuses(&thrice.record), thrice.ledger.len()), ([Some(Refused), Some(Refused)], 2));
+}
+
+#[test]
+fn a_signal_holds_though_a_consent_was_dated_ahead_of_the_clock() {
+    let ahead = Decision { decided_at: Some(at(200_000)), ..decision(SELLING, Consent, Given) };
+    let given = record_decision(&of_region("US-CA"), &customer(), &ahead, &catalogue(), NOW).unwrap();
+    assert_eq!(statuses(&signal(&given.record, at(1)).record), [Some(Refused), Some(Refused)]);
+}
+
+#[test]
+fn a_withdrawal_that_stands_is_left_as_it_is() {
+    let given = give(&of_region("US-CA"), NOW);
+    let withdrawal = Withdrawal { purpose: purpose(SELLING), basis: Consent, channel: None };
+    let withdrawn = withdraw(&given, &customer(), &withdrawal, &catalogue(), at(1)).unwrap();
+    let after = signal(&withdrawn.record, at(2));
+    assert_eq!(statuses(&after.record), [Some(Withdrawn), Some(Refused)]);
+    assert_eq!(after.states.first().map(|(_, state)| state), Some(&withdrawn.state));
+}
+
+#[test]
+fn the_other_purposes_keep_their_state() {
+    let research = decision(RESEARCH, Consent, Given);
+    let given = record_decision(&of_region("US-CA"), &customer(), &research, &catalogue(), NOW).unwrap();
+    let after = signal(&given.record, at(1)).record;
+    assert_eq!(after.ground(purpose(RESEARCH), Consent), Some(&given.state));
+    assert_eq!(after.ground(purpose(MARKETING), Consent), None);
+}
+
+/// The example of the specification, brought up to policy version 5; updated on 2025-06-03.
+const TC_STRING: &str = "CQSbk4AQSbk4ANwAAAENAwFgAAAAAAAAAAYgACPAAAAA.IDKQA4AAgAKAGQAygAAA.YAAAAAAAAAAA";
+const TC_NOW: TimestampMs = TimestampMs::from_ms(1_751_500_800_000);
+
+#[test]
+fn a_tc_string_is_stored_with_its_ledger_entry_and_once() {
+    let before = CustomerRecord::new(TC_NOW);
+    let after = record_tc_string(&before, &customer(), TC_STRING, TC_NOW).unwrap();
+    let stored = after.record.tc_string.clone().unwrap();
+    assert_eq!((stored.text.as_str(), stored.recorded_at), (TC_STRING, TC_NOW));
+    let entry = after.ledger.unwrap();
+    assert_eq!((entry.sequence, entry.body.clone()), (0, LedgerBody::TcString(stored)));
+    assert_eq!(after.record.ledger_head, entry.hash(&customer()));
+    let again = record_tc_string(&after.record, &customer(), TC_STRING, TC_NOW.plus_ms(1)).unwrap();
+    assert_eq!((again.record, again.ledger), (after.record, None));
+}
+
+#[test]
+fn a_tc_string_that_is_malformed_or_out_of_date_is_not_stored() {
+    let before = CustomerRecord::new(TC_NOW);
+    let error = record_tc_string(&before, &customer(), "C!", TC_NOW).unwrap_err();
+    assert!(matches!(error, ProfileError::TcString { .. }));
+    let two_years_on = TC_NOW.plus_ms(2 * 366 * 24 * 60 * 60 * 1_000);
+    let error = record_tc_string(&before, &customer(), TC_STRING, two_years_on).unwrap_err();
+    assert_eq!(error.field(), Some("tc_string"));
+}

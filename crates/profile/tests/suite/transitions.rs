@@ -1,0 +1,208 @@
+//! The states of a ground: every pair of what stands and what is decided, driven through the decisions themselves.
+
+use custodia_profile::{
+    AffirmativeAct::Clicked,
+    Catalogue, CustomerRecord, DecidedBy, Decision, DecisionEffect, Evidence, GroundState,
+    GroundStatus::{self, Given, Invalidated, Refused, Requested, Revoked, Withdrawn},
+    LawfulBasis::{self, Consent, LegitimateInterests, PublicTask},
+    Prior, ProfileError, Purpose, RefusalReason, Transition, record_decision, transition,
+};
+use proptest::{collection, prelude::*, sample::select};
+
+use crate::world::{
+    NOW, RESEARCH, at, bases, catalogue as small_catalogue, customer, decision, evidence, moments, notice,
+    purpose, purpose_fields, record_with, state, states,
+};
+
+/// By every basis.
+const ALL: u32 = 41;
+
+fn catalogue() -> Catalogue {
+    let mut catalogue = small_catalogue();
+    let fields = purpose_fields(ALL, "all", &LawfulBasis::ALL);
+    catalogue.put_purpose(Purpose::new(fields).unwrap()).unwrap();
+    catalogue
+}
+
+const COLUMNS: [GroundStatus; 6] = [Given, Requested, Revoked, Invalidated, Refused, Withdrawn];
+
+/// `+` allowed, `-` illegal, `c` for consent alone, `o` not for a basis that an objection beats.
+const TABLE: [(&str, &str); 9] = [
+    ("unknown", "+c--++"),
+    ("requested", "+c--++"),
+    ("given", "+-++++"),
+    ("expired", "+c++++"),
+    ("outdated", "+c++++"),
+    ("refused", "o---++"),
+    ("withdrawn", "o---++"),
+    ("revoked", "+c--++"),
+    ("invalidated", "+c--++"),
+];
+
+fn standing(name: &str) -> Option<GroundState> {
+    let of = |status| state(status, at(-10));
+    match name {
+        "unknown" => None,
+        "requested" => Some(of(Requested)),
+        "given" => Some(of(Given)),
+        "expired" => Some(GroundState { expires_at: Some(at(-5)), ..of(Given) }),
+        "outdated" => Some(GroundState { notice: Some(notice("1")), ..of(Given) }),
+        "refused" => Some(of(Refused)),
+        "withdrawn" => Some(of(Withdrawn)),
+        "revoked" => Some(of(Revoked)),
+        "invalidated" => Some(of(Invalidated)),
+        other => panic!("{other}"),
+    }
+}
+
+fn decided(basis: LawfulBasis, status: GroundStatus) -> Decision {
+    let decided_by = if status == Revoked { DecidedBy::Guardian } else { DecidedBy::DataSubject };
+    let evidence = Some(Evidence { decided_by, ..evidence(Clicked) });
+    Decision { evidence, ..decision(ALL, basis, status) }
+}
+
+#[test]
+fn every_pair_of_states_is_as_the_table_says() {
+    let (catalogue, mut pairs) = (catalogue(), 0);
+    for (from, row) in TABLE {
+        for (column, status) in COLUMNS.into_iter().enumerate() {
+            for basis in LawfulBasis::ALL {
+                // A notice binds consent alone.
+                let row = if from == "outdated" && basis != Consent { TABLE[2].1 } else { row };
+                let record = match standing(from) {
+                    None => CustomerRecord::new(at(-1_000)),
+                    Some(state) => record_with(&[(ALL, basis, state)]),
+                };
+                let result = record_decision(&record, &customer(), &decided(basis, status), &catalogue, NOW);
+                let illegal = ProfileError::NotRecordable { reason: RefusalReason::IllegalTransition };
+                let objection = [LegitimateInterests, PublicTask].contains(&basis);
+                let expected = match row.chars().nth(column).unwrap() {
+                    '+' => Ok(()),
+                    'c' if basis == Consent => Ok(()),
+                    'o' if !objection => Ok(()),
+                    'o' => Err(ProfileError::ObjectionStands),
+                    _ => Err(illegal),
+                };
+                let context = format!("{from} to {status:?} by {basis:?}");
+                match result {
+                    Ok(recorded) => {
+                        assert_eq!(expected, Ok(()), "{context}");
+                        assert_eq!(recorded.effect, DecisionEffect::Applied, "{context}");
+                        assert_eq!(recorded.state.status, status, "{context}");
+                    }
+                    Err(error) => assert_eq!(expected, Err(error), "{context}"),
+                }
+                pairs += 1;
+            }
+        }
+    }
+    assert_eq!(pairs, 9 * 6 * 6);
+}
+
+#[test]
+fn the_table_can_be_asked_without_a_record() {
+    assert_eq!(transition(Prior::Unknown, Given, Consent), Transition::Allowed);
+    assert_eq!(transition(Prior::Recorded(Given), Requested, Consent), Transition::Illegal);
+    assert_eq!(transition(Prior::Lapsed, Requested, Consent), Transition::Allowed);
+    let objected = Prior::Recorded(Withdrawn);
+    assert_eq!(transition(objected, Given, LegitimateInterests), Transition::ObjectionStands);
+    assert_eq!(transition(objected, Given, Consent), Transition::Allowed);
+}
+
+#[test]
+fn an_illegal_decision_that_came_late_is_superseded_and_no_fault() {
+    let catalogue = catalogue();
+    let given = record_with(&[(ALL, Consent, state(Given, at(-10)))]);
+    let asked = Decision { decided_at: Some(at(-11)), ..decided(Consent, Requested) };
+    let late = record_decision(&given, &customer(), &asked, &catalogue, NOW).unwrap();
+    assert_eq!((late.effect, late.ledger, late.record), (DecisionEffect::Superseded, None, given));
+}
+
+#[test]
+fn the_same_illegal_decision_again_is_unchanged_and_no_fault() {
+    let catalogue = catalogue();
+    let given = record_with(&[(ALL, Consent, state(Given, at(-10)))]);
+    let revoked = Decision { decided_at: Some(at(-5)), ..decided(Consent, Revoked) };
+    let once = record_decision(&given, &customer(), &revoked, &catalogue, NOW).unwrap();
+    let again = record_decision(&once.record, &customer(), &revoked, &catalogue, at(9)).unwrap();
+    assert_eq!((again.effect, again.record), (DecisionEffect::Unchanged, once.record));
+}
+
+#[test]
+fn of_a_request_and_its_answer_at_once_the_answer_stands() {
+    let catalogue = catalogue();
+    let asked = Decision { decided_at: Some(NOW), ..decided(Consent, Requested) };
+    let answered = Decision { decided_at: Some(NOW), ..decided(Consent, Given) };
+    for order in [[&asked, &answered], [&answered, &asked]] {
+        let record = order.into_iter().fold(CustomerRecord::new(at(-1)), |record, decision| {
+            record_decision(&record, &customer(), decision, &catalogue, NOW).unwrap().record
+        });
+        assert_eq!(record.ground(purpose(ALL), Consent).map(|state| state.status), Some(Given));
+    }
+}
+
+/// Regression: a request over a no would let legitimate interests stand again.
+#[test]
+fn asking_again_does_not_lift_a_no() {
+    let catalogue = small_catalogue();
+    for no in [Refused, Withdrawn] {
+        let record = record_with(&[(RESEARCH, Consent, state(no, at(-10)))]);
+        for status in [Requested, Revoked, Invalidated] {
+            let by_other = Evidence { decided_by: DecidedBy::Controller, ..Evidence::default() };
+            let said = Decision { evidence: Some(by_other), ..decision(RESEARCH, Consent, status) };
+            let error = record_decision(&record, &customer(), &said, &catalogue, NOW).unwrap_err();
+            let reason = RefusalReason::IllegalTransition;
+            assert_eq!(error, ProfileError::NotRecordable { reason });
+        }
+    }
+}
+
+fn answers() -> impl Strategy<Value = Decision> {
+    let status = select(vec![Given, Refused, Withdrawn]);
+    let times = (moments(), proptest::option::of(1_i64..1_000));
+    (bases(), status, times, select(vec!["1", "2", "3"])).prop_map(
+        |(basis, status, (decided_at, lasts), version)| {
+            let decided_at = decided_at.min(NOW);
+            Decision {
+                notice: Some(notice(version)),
+                decided_at: Some(decided_at),
+                expires_at: lasts.map(|ms| decided_at.plus_ms(ms)),
+                ..decided(basis, status)
+            }
+        },
+    )
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1_000))]
+
+    /// Whether an objection came before or after the interest that it beats: it stands.
+    #[test]
+    fn answers_lead_to_the_same_grounds_in_any_order(
+        (answers, shuffled) in collection::vec(answers(), 0..8)
+            .prop_flat_map(|answers| (Just(answers.clone()), Just(answers).prop_shuffle())),
+    ) {
+        let catalogue = catalogue();
+        let lead_to = |answers: &[Decision]| {
+            answers.iter().fold(CustomerRecord::new(at(-1_000)), |record, answer| {
+                match record_decision(&record, &customer(), answer, &catalogue, NOW) {
+                    Ok(recorded) => recorded.record,
+                    Err(error) => { assert_eq!(error, ProfileError::ObjectionStands); record }
+                }
+            })
+        };
+        prop_assert_eq!(lead_to(&answers).grounds, lead_to(&shuffled).grounds);
+    }
+
+    /// Whatever is recorded about a ground, a no can be recorded over it, and one that is newer stands.
+    #[test]
+    fn a_no_is_recorded_from_every_state(stored in states(), basis in bases(), no in select(vec![Refused, Withdrawn])) {
+        let catalogue = catalogue();
+        let stored = GroundState { decided_at: stored.decided_at.min(at(-1)), ..stored };
+        let record = record_with(&[(ALL, basis, stored)]);
+        let said = Decision { notice: None, reference: None, ..decided(basis, no) };
+        let after = record_decision(&record, &customer(), &said, &catalogue, NOW).unwrap();
+        prop_assert!(after.state.is_no());
+        prop_assert_eq!((after.effect, after.state.status), (DecisionEffect::Applied, no));
+    }
+}
