@@ -8,15 +8,17 @@
 //! meta "cluster"   v1 { cluster id, shards, replicas, next replica id, map version }   written last: it ends the creation
 //! node  N          v1 { address }
 //! shard S          v1 { replicas: [(replica, node)], preferred node, since map version }
-//! purpose, attribute, other meta                                                        opaque here
+//! purpose, attribute, jurisdiction, recipient, usage of attributes, other meta          opaque here
+//! change of the catalogue                                                               in the engine alone
 //! ```
-//! Each value has the store's header in front; its revision is the map version for the first three.
+//! Each value has the store's header in front; its revision is the map version for the first three. The changes of the
+//! catalogue grow without bound: they are never in the copy, who wants them reads the engine.
 
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 
 use bytes::Bytes;
-use custodia_profile::{NodeId, ReplicaId, ShardId, SlotId};
+use custodia_profile::{GroupId, NodeId, ReplicaId, ShardId, SlotId};
 use custodia_seal::ClusterId;
 use custodia_store::{Key, KeyKind, KeyParts, KeyPrefix, StateEngine, ValueHeader};
 use prost::Message;
@@ -28,6 +30,18 @@ use crate::transport::Peer;
 
 const CLUSTER: &str = "cluster";
 const PAGE: usize = 1_024;
+
+/// What is in the copy: every kind of the directory but the changes of the catalogue.
+const KEPT: [KeyKind; 8] = [
+    KeyKind::Node,
+    KeyKind::Shard,
+    KeyKind::Purpose,
+    KeyKind::Attribute,
+    KeyKind::Meta,
+    KeyKind::Jurisdiction,
+    KeyKind::Recipient,
+    KeyKind::AttributeUsage,
+];
 
 /// One replica of a shard and where it lives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -126,11 +140,12 @@ impl Directory {
         self.shape.map(|shape| ShardId::of(slot, shape.shards))
     }
 
-    /// The entries of a kind that only the server understands (purposes, attributes, other meta), with their whole keys
+    /// The entries of a kind that only the server understands (purposes, attributes, other meta …), with their whole keys
     /// and their whole values, header included, in key order.
     pub fn entries(&self, kind: KeyKind) -> impl Iterator<Item = (&Bytes, &Bytes)> {
-        let of_kind = move |key: &Bytes| KeyParts::parse(key).is_ok_and(|parts| parts.kind == kind);
-        self.entries.iter().filter(move |(key, _)| of_kind(key))
+        let prefix = KeyPrefix::kind(GroupId::Directory, kind);
+        let first = Bytes::copy_from_slice(prefix.as_bytes());
+        self.entries.range(first..).take_while(move |(key, _)| key.starts_with(prefix.as_bytes()))
     }
 
     /// One such entry, header included.
@@ -141,16 +156,21 @@ impl Directory {
 
     /// Reads the whole directory from the engine.
     pub(crate) fn load(engine: &dyn StateEngine) -> Result<Self, ConsensusError> {
-        let prefix = KeyPrefix::group(custodia_profile::GroupId::Directory);
         let mut directory = Self::default();
         let mut shards = Vec::new();
-        let mut after: Option<Bytes> = None;
-        loop {
-            let page = engine.scan(prefix.as_bytes(), after.as_deref(), PAGE)?;
-            let Some((last, _)) = page.last() else { break };
-            after = Some(last.clone());
-            for (key, value) in page {
-                directory.take(key, value, &mut shards)?;
+        for kind in KEPT {
+            let prefix = KeyPrefix::kind(GroupId::Directory, kind);
+            let mut after: Option<Bytes> = None;
+            loop {
+                let page = engine.scan(prefix.as_bytes(), after.as_deref(), PAGE)?;
+                let is_last = page.len() < PAGE;
+                after = page.last().map(|(last, _)| last.clone());
+                for (key, value) in page {
+                    directory.take(key, value, &mut shards)?;
+                }
+                if is_last {
+                    break;
+                }
             }
         }
         if let Some(shape) = directory.shape {
@@ -169,7 +189,6 @@ impl Directory {
     ) -> Result<(), ConsensusError> {
         let kind = KeyParts::parse(&key)?.kind;
         match kind {
-            KeyKind::Replica => {}
             KeyKind::Node => {
                 let node = NodeId::new(number_of(&key)?).or(Err(MALFORMED))?;
                 let record: NodeRecord = payload(&value)?;
@@ -182,10 +201,17 @@ impl Directory {
             KeyKind::Meta if key == Key::meta(CLUSTER).as_bytes() => {
                 self.shape = Some(payload::<ClusterRecord>(&value)?.shape()?);
             }
-            KeyKind::Purpose | KeyKind::Attribute | KeyKind::Meta => {
+            KeyKind::Purpose
+            | KeyKind::Attribute
+            | KeyKind::Meta
+            | KeyKind::Jurisdiction
+            | KeyKind::Recipient
+            | KeyKind::AttributeUsage => {
                 self.entries.insert(key, value);
             }
-            KeyKind::Core
+            KeyKind::Replica
+            | KeyKind::CatalogueChange
+            | KeyKind::Core
             | KeyKind::Requests
             | KeyKind::Event
             | KeyKind::Ledger
@@ -315,5 +341,46 @@ impl ShardRecord {
             .collect::<Result<_, ConsensusError>>()?;
         let slots = shard.slots(shards).ok_or(MALFORMED)?;
         Ok(ShardPlacement { shard, slots, replicas, preferred: node(self.preferred)?, since: self.since })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use custodia_profile::AttributeNumber;
+    use custodia_store::{Batch, MemoryEngine};
+
+    use super::*;
+
+    #[test]
+    fn the_copy_has_every_kind_but_the_changes_of_the_catalogue() {
+        let engine = MemoryEngine::new();
+        let value = |text: &str| ValueHeader::default().encode(text.as_bytes());
+        let usage = |number| Key::attribute_usage(AttributeNumber::new(number).expect("a number"));
+        let kept = [
+            (Key::purpose(&"care".parse().expect("a name")), KeyKind::Purpose),
+            (Key::attribute(&"email".parse().expect("a name")), KeyKind::Attribute),
+            (Key::meta("catalogue"), KeyKind::Meta),
+            (Key::jurisdiction(&"eu".parse().expect("a name")), KeyKind::Jurisdiction),
+            (Key::recipient(&"desk".parse().expect("a name")), KeyKind::Recipient),
+            (usage(7), KeyKind::AttributeUsage),
+        ];
+        let mut batch = Batch::new();
+        for (key, kind) in &kept {
+            batch.put(key.clone(), value(&format!("{kind:?}")));
+        }
+        for number in 1..=u32::try_from(PAGE).expect("small") {
+            batch.put(usage(number), value("AttributeUsage"));
+            batch.put(Key::catalogue_change(number.into()), value("CatalogueChange"));
+        }
+        engine.write(batch).expect("written");
+        let directory = Directory::load(&engine).expect("loads");
+        assert_eq!(directory.entries.len(), kept.len() - 1 + PAGE);
+        for (key, kind) in &kept {
+            assert_eq!(directory.entry(key), Some(&value(&format!("{kind:?}"))));
+            let expected = if *kind == KeyKind::AttributeUsage { PAGE } else { 1 };
+            assert_eq!(directory.entries(*kind).count(), expected, "{kind:?}");
+        }
+        assert_eq!(directory.entry(&Key::catalogue_change(1)), None);
+        assert_eq!(directory.entries(KeyKind::CatalogueChange).count(), 0);
     }
 }

@@ -185,6 +185,7 @@ impl Admission {
             ServiceId::Peer => Some(PeerNode(connection.identity.node.ok_or(Refusal::NamelessNode)?)),
             ServiceId::Profile
             | ServiceId::Consent
+            | ServiceId::Preference
             | ServiceId::Catalog
             | ServiceId::Cluster
             | ServiceId::Health
@@ -221,7 +222,11 @@ impl Admission {
 
     fn permits(&self, connection: &Connection, method: &Method) -> Result<Permits, Refusal> {
         match method.service {
-            ServiceId::Profile | ServiceId::Consent | ServiceId::Catalog | ServiceId::Cluster => {
+            ServiceId::Profile
+            | ServiceId::Consent
+            | ServiceId::Preference
+            | ServiceId::Catalog
+            | ServiceId::Cluster => {
                 // read after the permit is taken: whoever sees the flag unset is waited for by `idle`
                 let of_connection =
                     take(&connection.calls, "connection_calls_max", self.limits.connection_calls_max)?;

@@ -11,6 +11,7 @@ use crate::identity::{
 pub(crate) enum ServiceId {
     Profile,
     Consent,
+    Preference,
     Catalog,
     Cluster,
     Peer,
@@ -21,13 +22,14 @@ pub(crate) enum ServiceId {
 
 impl ServiceId {
     /// How many there are.
-    pub(crate) const COUNT: usize = 8;
+    pub(crate) const COUNT: usize = 9;
 
     /// The service's full name.
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Profile => "custodia.v1.ProfileService",
             Self::Consent => "custodia.v1.ConsentService",
+            Self::Preference => "custodia.v1.PreferenceService",
             Self::Catalog => "custodia.v1.CatalogService",
             Self::Cluster => "custodia.v1.ClusterService",
             Self::Peer => "custodia.internal.v1.PeerService",
@@ -48,6 +50,7 @@ impl ServiceId {
             Self::Health => 5,
             Self::Reflection => 6,
             Self::ReflectionAlpha => 7,
+            Self::Preference => 8,
         }
     }
 }
@@ -101,12 +104,16 @@ const READ: RoleSet = RoleSet::of(&[Agent, Ingest, Privacy]);
 const WRITE: RoleSet = RoleSet::of(&[Ingest]);
 /// Decisions of data subjects, recorded by the systems that ask them and by the privacy office.
 const DECIDE: RoleSet = RoleSet::of(&[Ingest, Privacy]);
+/// What happened to a data subject's decisions, and why: for the privacy office.
+const ACCOUNT: RoleSet = RoleSet::of(&[Privacy]);
 /// What the catalogue says; it holds no customer's data.
 const CATALOGUE_READ: RoleSet = RoleSet::of(&[Agent, Ingest, Privacy, Operator]);
 /// What may be kept, and why.
 const CATALOGUE_WRITE: RoleSet = RoleSet::of(&[Privacy, Operator]);
 /// Where the shards are: clients go straight to their leaders.
 const MAP: RoleSet = RoleSet::of(&[Agent, Ingest, Privacy, Operator]);
+/// How the catalogue came to be, and what of it is not used.
+const CATALOGUE_AUDIT: RoleSet = RoleSet::of(&[Privacy, Operator]);
 /// Running the cluster.
 const OPERATE: RoleSet = RoleSet::of(&[Operator]);
 /// Between nodes.
@@ -127,6 +134,20 @@ pub(crate) const METHODS: &[Method] = &[
     unary(ServiceId::Consent, "/custodia.v1.ConsentService/RecordConsent", DECIDE),
     unary(ServiceId::Consent, "/custodia.v1.ConsentService/WithdrawConsent", DECIDE),
     unary(ServiceId::Consent, "/custodia.v1.ConsentService/GetConsents", READ),
+    unary(ServiceId::Consent, "/custodia.v1.ConsentService/ListConsentHistory", ACCOUNT),
+    unary(ServiceId::Consent, "/custodia.v1.ConsentService/GetConsentsAsOf", ACCOUNT),
+    unary(ServiceId::Consent, "/custodia.v1.ConsentService/ExplainDecision", ACCOUNT),
+    unary(ServiceId::Consent, "/custodia.v1.ConsentService/GetDataSubject", DECIDE),
+    unary(ServiceId::Consent, "/custodia.v1.ConsentService/UpdateDataSubject", DECIDE),
+    unary(ServiceId::Consent, "/custodia.v1.ConsentService/RecordPrivacySignal", DECIDE),
+    unary(ServiceId::Consent, "/custodia.v1.ConsentService/RecordTcString", DECIDE),
+    unary(ServiceId::Consent, "/custodia.v1.ConsentService/GetTcString", READ),
+    unary(ServiceId::Consent, "/custodia.v1.ConsentService/GetConsentMode", READ),
+    unary(ServiceId::Consent, "/custodia.v1.ConsentService/ExportConsent", DECIDE),
+    unary(ServiceId::Preference, "/custodia.v1.PreferenceService/GetPreferences", READ),
+    unary(ServiceId::Preference, "/custodia.v1.PreferenceService/UpdatePreferences", DECIDE),
+    unary(ServiceId::Preference, "/custodia.v1.PreferenceService/CheckContact", READ),
+    unary(ServiceId::Preference, "/custodia.v1.PreferenceService/RecordContact", WRITE),
     unary(ServiceId::Catalog, "/custodia.v1.CatalogService/CreatePurpose", CATALOGUE_WRITE),
     unary(ServiceId::Catalog, "/custodia.v1.CatalogService/UpdatePurpose", CATALOGUE_WRITE),
     unary(ServiceId::Catalog, "/custodia.v1.CatalogService/GetPurpose", CATALOGUE_READ),
@@ -135,6 +156,16 @@ pub(crate) const METHODS: &[Method] = &[
     unary(ServiceId::Catalog, "/custodia.v1.CatalogService/UpdateAttribute", CATALOGUE_WRITE),
     unary(ServiceId::Catalog, "/custodia.v1.CatalogService/GetAttribute", CATALOGUE_READ),
     unary(ServiceId::Catalog, "/custodia.v1.CatalogService/ListAttributes", CATALOGUE_READ),
+    unary(ServiceId::Catalog, "/custodia.v1.CatalogService/ListUnusedAttributes", CATALOGUE_AUDIT),
+    unary(ServiceId::Catalog, "/custodia.v1.CatalogService/CreateJurisdiction", CATALOGUE_WRITE),
+    unary(ServiceId::Catalog, "/custodia.v1.CatalogService/UpdateJurisdiction", CATALOGUE_WRITE),
+    unary(ServiceId::Catalog, "/custodia.v1.CatalogService/GetJurisdiction", CATALOGUE_READ),
+    unary(ServiceId::Catalog, "/custodia.v1.CatalogService/ListJurisdictions", CATALOGUE_READ),
+    unary(ServiceId::Catalog, "/custodia.v1.CatalogService/CreateRecipient", CATALOGUE_WRITE),
+    unary(ServiceId::Catalog, "/custodia.v1.CatalogService/UpdateRecipient", CATALOGUE_WRITE),
+    unary(ServiceId::Catalog, "/custodia.v1.CatalogService/GetRecipient", CATALOGUE_READ),
+    unary(ServiceId::Catalog, "/custodia.v1.CatalogService/ListRecipients", CATALOGUE_READ),
+    unary(ServiceId::Catalog, "/custodia.v1.CatalogService/ListCatalogChanges", CATALOGUE_AUDIT),
     unary(ServiceId::Cluster, "/custodia.v1.ClusterService/InitCluster", OPERATE),
     unary(ServiceId::Cluster, "/custodia.v1.ClusterService/GetClusterStatus", OPERATE),
     unary(ServiceId::Cluster, "/custodia.v1.ClusterService/ListShards", MAP),
@@ -171,12 +202,17 @@ pub(crate) fn find(path: &str) -> Option<(usize, &'static Method)> {
 pub(crate) fn may_forward(path: &str, roles: RoleSet) -> bool {
     find(path).is_some_and(|(_, method)| match (method.service, method.access) {
         (
-            ServiceId::Profile | ServiceId::Consent | ServiceId::Catalog | ServiceId::Cluster,
+            ServiceId::Profile
+            | ServiceId::Consent
+            | ServiceId::Preference
+            | ServiceId::Catalog
+            | ServiceId::Cluster,
             Access::Roles(allowed),
         ) => method.shape == Shape::Unary && allowed.intersects(roles),
         (
             ServiceId::Profile
             | ServiceId::Consent
+            | ServiceId::Preference
             | ServiceId::Catalog
             | ServiceId::Cluster
             | ServiceId::Peer
@@ -237,7 +273,7 @@ mod tests {
     #[test]
     fn operators_and_nodes_see_no_profile_data() {
         for method in METHODS {
-            if matches!(method.service, ServiceId::Profile | ServiceId::Consent) {
+            if matches!(method.service, ServiceId::Profile | ServiceId::Consent | ServiceId::Preference) {
                 let Access::Roles(roles) = method.access else { panic!("{} is open", method.path) };
                 assert!(!roles.contains(Operator) && !roles.contains(Node), "{}", method.path);
             }
@@ -253,7 +289,7 @@ mod tests {
 
     #[test]
     fn agents_write_nothing() {
-        let reads = ["Get", "BatchGet", "List", "Server"];
+        let reads = ["Get", "BatchGet", "List", "Check", "Server"];
         for method in METHODS {
             let name = method.path.rsplit('/').next().expect("a name");
             if let Access::Roles(roles) = method.access

@@ -59,6 +59,9 @@ pub struct Config {
     /// See [`TimingConfig`].
     #[serde(default)]
     pub timing: TimingConfig,
+    /// See [`ControllerConfig`].
+    #[serde(default)]
+    pub controller: ControllerConfig,
 }
 
 /// `state_engine`.
@@ -172,6 +175,74 @@ impl TimingConfig {
     }
 }
 
+/// `[controller]`: who answers for the data, as consent records and receipts name it (GDPR Art. 13(1)(a), (b)). The same on
+/// every node. Default of each key: empty, and the document says `not stated` there. Each is at most 256 bytes.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ControllerConfig {
+    /// The legal name.
+    pub name: String,
+    /// Whom customers turn to, e.g. the data protection officer.
+    pub contact: String,
+    /// Street and number of the postal address.
+    pub street: String,
+    /// Its postal code.
+    pub postal_code: String,
+    /// Its city.
+    pub locality: String,
+    /// Its country (ISO 3166-1 alpha-2).
+    pub country: String,
+    /// The e-mail address.
+    pub email: String,
+    /// The telephone number as an RFC 3966 URI, e.g. `tel:+49-30-1234567`.
+    pub phone: String,
+    /// Where the privacy policy is, `https://…`.
+    pub policy_url: String,
+    /// Where customers withdraw consent and exercise their rights, `https://…`.
+    pub rights_url: String,
+}
+
+impl ControllerConfig {
+    fn validate(&self) -> Result<(), ConfigError> {
+        let Self {
+            name,
+            contact,
+            street,
+            postal_code,
+            locality,
+            country,
+            email,
+            phone,
+            policy_url,
+            rights_url,
+        } = self;
+        for (key, text, start) in [
+            ("controller.name", name, ""),
+            ("controller.contact", contact, ""),
+            ("controller.street", street, ""),
+            ("controller.postal_code", postal_code, ""),
+            ("controller.locality", locality, ""),
+            ("controller.email", email, ""),
+            ("controller.phone", phone, "tel:"),
+            ("controller.policy_url", policy_url, "https://"),
+            ("controller.rights_url", rights_url, "https://"),
+        ] {
+            if text.len() > 256 || text.chars().any(char::is_control) {
+                return Err(invalid(key, "must be at most 256 bytes without control characters"));
+            }
+            if !text.is_empty() && !text.starts_with(start) {
+                return Err(ConfigError::Invalid { key, reason: format!("must start with {start}") });
+            }
+        }
+        let is_country = country.len() == 2 && country.bytes().all(|byte| byte.is_ascii_uppercase());
+        if is_country || country.is_empty() {
+            Ok(())
+        } else {
+            Err(invalid("controller.country", "must be two capital letters"))
+        }
+    }
+}
+
 fn node_id<'de, D: Deserializer<'de>>(number: D) -> Result<NodeId, D::Error> {
     NodeId::new(u32::deserialize(number)?).map_err(de::Error::custom)
 }
@@ -225,6 +296,7 @@ impl Config {
             return Err(invalid("metrics_listen", "must differ from `listen`"));
         }
         self.limits.validate()?;
+        self.controller.validate()?;
         self.timing.validate()
     }
 

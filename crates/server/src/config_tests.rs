@@ -28,6 +28,25 @@ fn the_least_configuration_has_the_documented_defaults() {
     assert_eq!(config.limits, Limits::default());
     assert_eq!((config.log.format, config.log.level), (LogFormat::Text, LogLevel::Info));
     assert_eq!(config.timing, TimingConfig::default());
+    assert_eq!(config.controller, ControllerConfig::default());
+}
+
+#[test]
+fn the_controller_is_taken_as_it_is_stated_or_its_key_is_named() {
+    let stated = "[controller]\nname = \"Muster GmbH\"\ncountry = \"DE\"\nphone = \"tel:+49-30-1\"\n\
+                  policy_url = \"https://muster.example/privacy\"\n";
+    let controller = with("", stated).expect("valid").controller;
+    assert_eq!((controller.name.as_str(), controller.country.as_str()), ("Muster GmbH", "DE"));
+    for (line, key) in [
+        ("country = \"Germany\"", "controller.country"),
+        ("phone = \"030 1\"", "controller.phone"),
+        ("rights_url = \"http://muster.example\"", "controller.rights_url"),
+        ("name = \"a\\u0007\"", "controller.name"),
+    ] {
+        let message = refusal("", &format!("[controller]\n{line}"));
+        assert!(message.contains(key), "{message}");
+    }
+    assert!(refusal("", "[controller]\nfax = \"1\"").contains("unknown field"));
 }
 
 #[test]

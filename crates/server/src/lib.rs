@@ -40,7 +40,7 @@ mod tls;
 mod tokens;
 
 pub use config::{
-    Config, LogConfig, LogFormat, LogLevel, StateEngineName, TimingConfig, TlsFiles, TokenFile,
+    Config, ControllerConfig, LogConfig, LogFormat, LogLevel, StateEngineName, TimingConfig, TlsFiles, TokenFile,
 };
 pub use error::{ConfigError, ServerError, TlsError};
 pub use identity::{Caller, Identity, PeerNode, Role, RoleSet, UnknownRole};

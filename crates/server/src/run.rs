@@ -9,10 +9,11 @@
 //!
 //! 1. no new connection; health says NOT_SERVING; new calls of clients get UNAVAILABLE, other nodes are still served;
 //! 2. the calls of clients in flight end;
-//! 3. consensus gives its leaderships away, then stops and makes everything durable;
-//! 4. the connections end; what is left after the grace period is cut off.
+//! 3. what the node has seen of the use of attributes is reported to the directory;
+//! 4. consensus gives its leaderships away, then stops and makes everything durable;
+//! 5. the connections end; what is left after the grace period is cut off.
 //!
-//! In this order nobody waits for a leader that is gone: until 3 this node answers what it has taken in, and after it
+//! In this order nobody waits for a leader that is gone: until 4 this node answers what it has taken in, and after it
 //! the others lead.
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
@@ -43,7 +44,7 @@ use crate::{
     metrics_endpoint::{self, Refresh},
     peer::{PeerEndpoint, Peers},
     router::Router,
-    service::{Forwarder, NodeKeys, Room, routes},
+    service::{Forwarder, NodeKeys, Room, keep_up_usage, report_last_usage, routes},
     tls::{ClientCertificates, TlsConfigs},
     tokens::Tokens,
 };
@@ -101,6 +102,7 @@ impl Credentials {
 struct Node {
     started: Started,
     consensus: Arc<Consensus>,
+    room: Arc<Room>,
     admission: Arc<Admission>,
     health: HealthReporter,
     /// Ends accepting, and the tasks in the background.
@@ -148,13 +150,8 @@ impl Node {
             config.limits.customer_keys_cached_max,
         ));
         let forwarder: Arc<dyn Forwarder> = peers;
-        let room = Arc::new(Room::new(
-            id,
-            Arc::clone(&consensus),
-            Arc::clone(&keys),
-            forwarder,
-            config.limits.clone(),
-        ));
+        let room = Room::new(id, Arc::clone(&consensus), Arc::clone(&keys), forwarder, config.limits.clone());
+        let room = Arc::new(room.of_controller(config.controller.clone()));
         let (health, router) = assemble(&consensus, &room, config.reflection);
         say_health(&health, ServingStatus::NotServing).await;
         let admission = Arc::new(Admission::new(router, config.limits.clone(), tokens, Arc::clone(&metrics)));
@@ -167,12 +164,13 @@ impl Node {
             tokio::spawn(metrics_endpoint::keep_up(Arc::clone(&metrics), stop.clone())),
             tokio::spawn(follow_health(Arc::clone(&consensus), health.clone(), stop.clone())),
             spawn_until(&stop, keys.follow_leadership()),
+            spawn_until(&stop, keep_up_usage(Arc::clone(&room))),
         ];
         if let Some(listener) = metrics_listener {
             let refresh = refresh(&metrics, &consensus, &admission);
             background.push(tokio::spawn(metrics_endpoint::serve(listener, metrics, refresh, stop.clone())));
         }
-        Ok(Self { started, consensus, admission, health, stop, finish, port, background })
+        Ok(Self { started, consensus, room, admission, health, stop, finish, port, background })
     }
 
     /// See the drawing at the top.
@@ -190,6 +188,7 @@ impl Node {
             let (calls, _) = self.admission.in_flight();
             tracing::warn!(calls, limit = "timing.drain_ms", "calls are cut off by the drain");
         }
+        report_last_usage(&self.room).await;
         self.consensus.shutdown().await;
         self.finish.cancel();
         self.port.await.map_err(|source| ServerError::BrokenOff { task: "port", source })?;
@@ -256,7 +255,8 @@ fn assemble(consensus: &Arc<Consensus>, room: &Arc<Room>, reflection: bool) -> (
 }
 
 /// The services whose health is told, besides the node's as a whole.
-const TOLD: [ServiceId; 4] = [ServiceId::Profile, ServiceId::Consent, ServiceId::Catalog, ServiceId::Cluster];
+const TOLD: [ServiceId; 5] =
+    [ServiceId::Profile, ServiceId::Consent, ServiceId::Preference, ServiceId::Catalog, ServiceId::Cluster];
 
 async fn say_health(health: &HealthReporter, status: ServingStatus) {
     health.set_service_status("", status).await;

@@ -17,6 +17,10 @@
 //!              │ 34      │ purpose, UTF-8              directory: purpose
 //!              │ 35      │ attribute, UTF-8            directory: attribute
 //!              │ 36      │ name, UTF-8                 directory: everything else, by name
+//!              │ 37      │ jurisdiction, UTF-8         directory: jurisdiction
+//!              │ 38      │ recipient, UTF-8            directory: recipient
+//!              │ 39      │ catalogue version BE 8      directory: one change of the catalogue
+//!              │ 40      │ attribute number BE 4       directory: when an attribute was last read and collected
 //! ```
 //!
 //! Invariants: the group comes first, so a group is one range; kind 0 comes first in its group and never leaves the node;
@@ -26,7 +30,8 @@ use std::fmt;
 
 use bytes::{BufMut, Bytes, BytesMut};
 use custodia_profile::{
-    AttributeName, CustomerId, GroupId, KeyEpoch, NodeId, PurposeId, ShardId, TimestampMs,
+    AttributeName, AttributeNumber, CustomerId, GroupId, JurisdictionId, KeyEpoch, NodeId, PurposeId,
+    RecipientId, ShardId, TimestampMs,
 };
 use xxhash_rust::xxh3::xxh3_128;
 
@@ -64,10 +69,18 @@ pub enum KeyKind {
     Attribute = 35,
     /// Directory: an entry known by name.
     Meta = 36,
+    /// Directory: a jurisdiction.
+    Jurisdiction = 37,
+    /// Directory: a recipient.
+    Recipient = 38,
+    /// Directory: one change of the catalogue.
+    CatalogueChange = 39,
+    /// Directory: when an attribute was last read and collected.
+    AttributeUsage = 40,
 }
 
 impl KeyKind {
-    const ALL: [Self; 14] = [
+    const ALL: [Self; 18] = [
         Self::Replica,
         Self::Core,
         Self::Requests,
@@ -82,6 +95,10 @@ impl KeyKind {
         Self::Purpose,
         Self::Attribute,
         Self::Meta,
+        Self::Jurisdiction,
+        Self::Recipient,
+        Self::CatalogueChange,
+        Self::AttributeUsage,
     ];
 
     /// The number on disk.
@@ -247,6 +264,30 @@ impl Key {
         build(GroupId::Directory, KeyKind::Meta, &[name.as_bytes()])
     }
 
+    /// The directory's entry of a jurisdiction.
+    #[must_use]
+    pub fn jurisdiction(jurisdiction: &JurisdictionId) -> Self {
+        build(GroupId::Directory, KeyKind::Jurisdiction, &[jurisdiction.as_str().as_bytes()])
+    }
+
+    /// The directory's entry of a recipient.
+    #[must_use]
+    pub fn recipient(recipient: &RecipientId) -> Self {
+        build(GroupId::Directory, KeyKind::Recipient, &[recipient.as_str().as_bytes()])
+    }
+
+    /// The change that made a version of the catalogue.
+    #[must_use]
+    pub fn catalogue_change(version: u64) -> Self {
+        build(GroupId::Directory, KeyKind::CatalogueChange, &[&version.to_be_bytes()])
+    }
+
+    /// When an attribute was last read and collected.
+    #[must_use]
+    pub fn attribute_usage(attribute: AttributeNumber) -> Self {
+        build(GroupId::Directory, KeyKind::AttributeUsage, &[&attribute.as_u32().to_be_bytes()])
+    }
+
     /// A key that came from an engine, a log or another node.
     ///
     /// # Errors
@@ -382,7 +423,11 @@ impl<'a> KeyParts<'a> {
             | KeyKind::Shard
             | KeyKind::Purpose
             | KeyKind::Attribute
-            | KeyKind::Meta => Ok(parts(None, rest)),
+            | KeyKind::Meta
+            | KeyKind::Jurisdiction
+            | KeyKind::Recipient
+            | KeyKind::CatalogueChange
+            | KeyKind::AttributeUsage => Ok(parts(None, rest)),
         }
     }
 }

@@ -50,6 +50,13 @@ impl Budget {
     }
 }
 
+/// What is the same for every id of a batch.
+struct Reading<'a> {
+    question: &'a Question,
+    caller: &'a Caller,
+    view: &'a CatalogueView,
+}
+
 /// Answers a caller's batch.
 pub(super) async fn batch_get(
     room: &Room,
@@ -59,7 +66,7 @@ pub(super) async fn batch_get(
 ) -> Result<v1::BatchGetProfilesResponse, ServiceError> {
     within_limit("customer_ids", request.customer_ids.len(), room.limits().batch_ids_max)?;
     let question = Question::parse(&request.purpose, request.read_mask.as_ref(), request.verdicts)?;
-    let view = room.view_for(&question, deadline).await?;
+    let view = room.view_for(&question, caller, deadline).await?;
     let (asked, mut answered) = sorted_out(room, &request)?;
     let mut here = Vec::new();
     let mut elsewhere: BTreeMap<NodeId, (LeaderHint, Vec<Asked>)> = BTreeMap::new();
@@ -76,8 +83,8 @@ pub(super) async fn batch_get(
     let forwarded =
         elsewhere.into_values().map(|(leader, asked)| ask(room, caller, &request, leader, asked, deadline));
     let budget = Budget::of(room);
-    let (local, remote) =
-        futures::join!(local(room, here, &question, &view, &budget, deadline), join_all(forwarded));
+    let reading = Reading { question: &question, caller, view: &view };
+    let (local, remote) = futures::join!(local(room, here, &reading, &budget, deadline), join_all(forwarded));
     answered.extend(local);
     answered.extend(remote.into_iter().flatten().map(|(at, item)| (at, budget.spend(item))));
     Ok(in_order(&request, answered))
@@ -86,14 +93,16 @@ pub(super) async fn batch_get(
 /// Answers the part of a batch that another node sent here; what this node does not lead is not passed on.
 pub(super) async fn batch_get_here(
     room: &Room,
+    caller: &Caller,
     request: v1::BatchGetProfilesRequest,
     deadline: Instant,
 ) -> Result<v1::BatchGetProfilesResponse, ServiceError> {
     within_limit("customer_ids", request.customer_ids.len(), room.limits().batch_ids_max)?;
     let question = Question::parse(&request.purpose, request.read_mask.as_ref(), request.verdicts)?;
-    let view = room.view_for(&question, deadline).await?;
+    let view = room.view_for(&question, caller, deadline).await?;
     let (asked, mut answered) = sorted_out(room, &request)?;
-    answered.extend(local(room, asked, &question, &view, &Budget::of(room), deadline).await);
+    let reading = Reading { question: &question, caller, view: &view };
+    answered.extend(local(room, asked, &reading, &Budget::of(room), deadline).await);
     Ok(in_order(&request, answered))
 }
 
@@ -121,8 +130,7 @@ fn failed(error: ServiceError) -> Item {
 async fn local(
     room: &Room,
     asked: Vec<Asked>,
-    question: &Question,
-    view: &CatalogueView,
+    reading: &Reading<'_>,
     budget: &Budget,
     deadline: Instant,
 ) -> Answered {
@@ -142,7 +150,8 @@ async fn local(
         }
         let mut answered = Vec::with_capacity(asked.len());
         for (at, _, customer) in asked {
-            let profile = room.profile(shard, customer, question, view, deadline).await;
+            let Reading { question, caller, view } = *reading;
+            let profile = room.profile((shard, customer), question, caller, view, deadline).await;
             answered.push((at, profile.map_or_else(failed, |profile| budget.spend(Item::Profile(profile)))));
         }
         answered

@@ -1,8 +1,10 @@
 //! The catalogue as this node has it: parsed once per change, read by every call without a lock.
 //!
 //! ```text
-//! directory ── purpose P     header{revision} ‖ Purpose v1
-//!           ── attribute A   header{revision} ‖ AttributeDefinition v1
+//! directory ── purpose P        header{revision} ‖ Purpose v1
+//!           ── attribute A      header{revision} ‖ AttributeDefinition v1
+//!           ── jurisdiction J   header{revision} ‖ Jurisdiction v1
+//!           ── recipient R      header{revision} ‖ Recipient v1
 //!           ── meta "catalogue"   header{revision = catalogue version} ‖ numbers given out (8 bytes)
 //! ```
 //!
@@ -17,7 +19,8 @@ use arc_swap::ArcSwap;
 use bytes::Bytes;
 use custodia_consensus::{Consensus, Directory};
 use custodia_profile::{
-    AttributeDefinition, Catalogue, GroupId, Purpose, PurposeId, PurposeNumber, Stored as _,
+    AttributeDefinition, Catalogue, CatalogueEntry, GroupId, Jurisdiction, Purpose, PurposeId, PurposeNumber,
+    Recipient, Stored,
 };
 use custodia_store::{Key, KeyKind, ValueHeader};
 use tokio::{
@@ -173,14 +176,22 @@ fn version_of(directory: &Directory) -> Result<u64, ServiceError> {
 }
 
 fn parse(directory: &Directory) -> Result<Catalogue, ServiceError> {
-    let mut catalogue = Catalogue::new();
-    for (_, value) in directory.entries(KeyKind::Purpose) {
+    let mut entries = Vec::new();
+    read::<Purpose>(directory, KeyKind::Purpose, &mut entries)?;
+    read::<AttributeDefinition>(directory, KeyKind::Attribute, &mut entries)?;
+    read::<Jurisdiction>(directory, KeyKind::Jurisdiction, &mut entries)?;
+    read::<Recipient>(directory, KeyKind::Recipient, &mut entries)?;
+    Ok(Catalogue::from_entries(entries)?)
+}
+
+fn read<T: Stored + Into<CatalogueEntry>>(
+    directory: &Directory,
+    kind: KeyKind,
+    entries: &mut Vec<CatalogueEntry>,
+) -> Result<(), ServiceError> {
+    for (_, value) in directory.entries(kind) {
         let (_, payload) = ValueHeader::decode(value)?;
-        catalogue.put_purpose(Purpose::decode(&payload)?)?;
+        entries.push(T::decode(&payload)?.into());
     }
-    for (_, value) in directory.entries(KeyKind::Attribute) {
-        let (_, payload) = ValueHeader::decode(value)?;
-        catalogue.put_attribute(AttributeDefinition::decode(&payload)?)?;
-    }
-    Ok(catalogue)
+    Ok(())
 }

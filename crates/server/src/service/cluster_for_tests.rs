@@ -4,7 +4,8 @@ use std::{fs, os::unix::fs::PermissionsExt as _, time::Duration};
 
 use custodia_proto::v1::{
     self, catalog_service_client::CatalogServiceClient, cluster_service_client::ClusterServiceClient,
-    consent_service_client::ConsentServiceClient, profile_service_client::ProfileServiceClient,
+    consent_service_client::ConsentServiceClient, preference_service_client::PreferenceServiceClient,
+    profile_service_client::ProfileServiceClient,
 };
 use custodia_seal::{FileRootKey, RootKeyId, SystemRandom};
 use tokio::{
@@ -19,6 +20,8 @@ use crate::{Config, ServerError, run, test_authority::Authority};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 const SHARDS: u32 = 4;
+/// Of the caller of every channel that a cluster holds.
+const ROLES: [&str; 4] = ["agent", "ingest", "privacy", "operator"];
 
 /// How a node is stopped, and how it ended.
 type Running = (oneshot::Sender<()>, JoinHandle<Result<(), ServerError>>);
@@ -66,7 +69,7 @@ impl Cluster {
             self.nodes.push((stop, tokio::spawn(run(config.clone(), shutdown, started))));
             let started = timeout(PATIENCE, has_started).await.expect("in time").expect("starts");
             config.listen = started.address;
-            self.channels.push(channel(&self.authority, &started.address.to_string()).await);
+            self.channels.push(channel(&self.authority, &started.address.to_string(), &ROLES, "desk").await);
         }
     }
 
@@ -96,7 +99,12 @@ impl Cluster {
 
     /// Stops the nodes; their folders stay.
     pub(super) async fn halt(&mut self) {
-        let stopped = self.nodes.drain(..).map(|(stop, ended)| {
+        self.halt_from(0).await;
+    }
+
+    /// Stops the nodes from the one at `first` on.
+    pub(super) async fn halt_from(&mut self, first: usize) {
+        let stopped = self.nodes.drain(first..).map(|(stop, ended)| {
             stop.send(()).expect("the node runs");
             ended
         });
@@ -105,12 +113,21 @@ impl Cluster {
         }
     }
 
+    /// A channel to a node for another caller than the one of `channels`.
+    pub(super) async fn channel_as(&self, node: usize, role: &str, name: &str) -> Channel {
+        channel(&self.authority, &self.configs[node].listen.to_string(), &[role], name).await
+    }
+
     pub(super) fn profiles(&self, node: usize) -> ProfileServiceClient<Channel> {
         ProfileServiceClient::new(self.channels[node].clone())
     }
 
     pub(super) fn consents(&self, node: usize) -> ConsentServiceClient<Channel> {
         ConsentServiceClient::new(self.channels[node].clone())
+    }
+
+    pub(super) fn preferences(&self, node: usize) -> PreferenceServiceClient<Channel> {
+        PreferenceServiceClient::new(self.channels[node].clone())
     }
 
     pub(super) fn catalog(&self, node: usize) -> CatalogServiceClient<Channel> {
@@ -174,10 +191,10 @@ fn config(folder: &std::path::Path, authority: &Authority, node: u32) -> Config 
     Config::parse(&text, &folder).expect("valid")
 }
 
-async fn channel(authority: &Authority, address: &str) -> Channel {
-    let roles =
-        ["agent", "ingest", "privacy", "operator"].map(|role| format!("spiffe://custodia/{role}/desk"));
-    let issued = authority.issue(&roles.each_ref().map(String::as_str), (2020, 2060));
+async fn channel(authority: &Authority, address: &str, roles: &[&str], name: &str) -> Channel {
+    let identities: Vec<_> = roles.iter().map(|role| format!("spiffe://custodia/{role}/{name}")).collect();
+    let identities: Vec<_> = identities.iter().map(String::as_str).collect();
+    let issued = authority.issue(&identities, (2020, 2060));
     let tls = ClientTlsConfig::new()
         .ca_certificate(Certificate::from_pem(&authority.certificate))
         .identity(Identity::from_pem(issued.certificate, issued.key));
@@ -202,11 +219,17 @@ pub(super) fn ingest(observations: &[(&str, &str)]) -> v1::IngestProfileRequest 
             purpose: "service".to_owned(),
             notice_version: "1".to_owned(),
             method: v1::ConsentMethod::Explicit.into(),
+            evidence: evidence(),
             ..Default::default()
         }],
         request_id: Uuid::now_v7().to_string(),
         ..Default::default()
     }
+}
+
+/// What a customer does who consents.
+pub(super) fn evidence() -> Option<v1::ConsentEvidence> {
+    Some(v1::ConsentEvidence { act: v1::AffirmativeAct::TickedBox.into(), ..Default::default() })
 }
 
 pub(super) fn get(customer_id: &str, purpose: &str) -> v1::GetProfileRequest {

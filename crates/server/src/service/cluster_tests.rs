@@ -5,7 +5,10 @@ use tonic::Code;
 use tonic_types::StatusExt as _;
 use uuid::Uuid;
 
-use super::cluster_for_tests::{Cluster, get, ingest, observation, text};
+use super::{
+    cluster_for_tests::{Cluster, get, ingest, observation, text},
+    consents_for_tests::given,
+};
 
 fn reason(status: &tonic::Status) -> String {
     status.get_details_error_info().map(|info| info.reason).unwrap_or_default()
@@ -110,17 +113,6 @@ async fn repeated_requests(cluster: &Cluster) {
     assert!(
         cluster.profiles(2).ingest_profile(later).await.expect("ingested").into_inner().attributes[0].merged
     );
-}
-
-fn given(purpose: &str) -> v1::RecordConsentRequest {
-    v1::RecordConsentRequest {
-        purpose: purpose.to_owned(),
-        status: v1::ConsentStatus::Given.into(),
-        notice_version: "1".to_owned(),
-        method: v1::ConsentMethod::Unambiguous.into(),
-        request_id: Uuid::now_v7().to_string(),
-        ..Default::default()
-    }
 }
 
 /// CO-5.

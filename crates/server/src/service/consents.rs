@@ -1,21 +1,25 @@
 //! RecordConsent, WithdrawConsent and GetConsents on the leader.
 
+use std::sync::Arc;
+
 use custodia_profile::{
-    Catalogue, Channel, CustomerRecord, Decision, DecisionEffect, LawfulBasis, PurposeId, PurposeNumber,
-    Recorded, Withdrawal, record_decision, withdraw,
+    Catalogue, Channel, CustomerRecord, DecisionEffect, LawfulBasis, PurposeId, PurposeNumber, Recorded,
+    Withdrawal, record_decision, withdraw,
 };
 use custodia_proto::v1;
 use tokio::time::Instant;
 
 use super::{
     catalogue_view::CatalogueView,
-    convert::{self, At},
+    consent_convert::{Consented, consent_state, consent_states},
+    consent_parse,
+    convert::{At, purpose_name},
     error::ServiceError,
     forward::{Call, Target},
     opaque::etag,
-    parse::{self, Consent},
+    parse,
     profiles::remembered,
-    record::Home,
+    record::{Home, Loaded},
     room::Room,
     time::{made_at, now},
     write::{Change, Commit, State, Terms},
@@ -33,22 +37,23 @@ impl Call for v1::RecordConsentRequest {
     async fn execute(
         mut self,
         room: &Room,
+        _caller: &Caller,
         target: Target,
         deadline: Instant,
     ) -> Result<Self::Answer, ServiceError> {
-        let mut consent = parse::record_consent(&self)?;
+        let mut consent = consent_parse::record_consent(&self)?;
         consent.decided_at = consent.decided_at.or_else(|| made_at(consent.request_id, now()));
         let remembered = remembered(Self::METHOD, consent.request_id, &mut self);
         let (shard, customer) = target.place()?;
         let view = purpose_view(room, &consent.purpose, deadline).await?;
         let terms = Terms { remembered, etag: consent.etag, commit: Commit::Yes };
-        let decision = decision(consent, &view)?;
-        let ground = (decision.purpose, decision.basis);
+        let purpose = view.purpose_number(&consent.purpose, "purpose")?;
+        let decision = consent.decision(purpose);
         let evaluate = |state: &State| {
             let new = CustomerRecord::new(state.now);
             let record = state.record().unwrap_or(&new);
-            let recorded = record_decision(record, &decision, &view.catalogue, state.now)?;
-            Ok(decided(state, ground, recorded, &view.catalogue))
+            let recorded = record_decision(record, &customer, &decision, &view.catalogue, state.now)?;
+            Ok(decided(state, (purpose, decision.basis), recorded, &view.catalogue))
         };
         Box::pin(room.change(Home { shard, customer }, terms, deadline, evaluate)).await
     }
@@ -65,6 +70,7 @@ impl Call for v1::WithdrawConsentRequest {
     async fn execute(
         mut self,
         room: &Room,
+        _caller: &Caller,
         target: Target,
         deadline: Instant,
     ) -> Result<Self::Answer, ServiceError> {
@@ -78,7 +84,7 @@ impl Call for v1::WithdrawConsentRequest {
         let terms = Terms { remembered, etag: None, commit: Commit::Yes };
         let evaluate = |state: &State| {
             let record = state.record().ok_or(ServiceError::CustomerNotFound)?;
-            let recorded = withdraw(record, &withdrawal, &view.catalogue, state.now)?;
+            let recorded = withdraw(record, &customer, &withdrawal, &view.catalogue, state.now)?;
             Ok(decided(state, (withdrawal.purpose, basis), recorded, &view.catalogue))
         };
         Box::pin(room.change(Home { shard, customer }, terms, deadline, evaluate)).await
@@ -96,76 +102,76 @@ impl Call for v1::GetConsentsRequest {
     async fn execute(
         self,
         room: &Room,
+        caller: &Caller,
         target: Target,
         deadline: Instant,
     ) -> Result<Self::Answer, ServiceError> {
-        let purpose = parse::purpose(&self.purpose, "purpose")?;
-        let (shard, customer) = target.place()?;
-        purpose_view(room, &purpose, deadline).await?.purpose(&purpose, "purpose")?;
-        room.read_barrier(target.group, deadline).await?;
-        let core = room.core(Home { shard, customer })?.ok_or(ServiceError::CustomerNotFound)?;
-        let grounds = &core.value.grounds;
-        let named = |view: &CatalogueView| {
-            grounds.keys().all(|(number, _)| view.catalogue.purpose(*number).is_some())
+        let (home, core) = record_for(room, caller, &self.purpose, target, deadline).await?;
+        let (customer, grounds) = (home.customer, &core.value.grounds);
+        let view = naming_view(room, grounds.keys().map(|(purpose, _)| *purpose), deadline).await?;
+        let of = Consented {
+            at: At { customer, revision: core.revision() },
+            consent_revision: core.header.consent_revision,
+            now: now(),
         };
-        let view = room.view_with(deadline, named).await?;
-        let (at, now) = (At { customer, revision: core.revision() }, now());
-        let state = |((purpose, basis), state)| {
-            convert::consent_state(
-                at,
-                core.header.consent_revision,
-                (purpose, basis),
-                state,
-                &view.catalogue,
-                now,
-            )
-        };
-        let mut consents: Vec<_> = grounds.iter().map(|(ground, found)| state((*ground, found))).collect();
-        consents.sort_by(|one, other| {
-            (&one.purpose, one.lawful_basis).cmp(&(&other.purpose, other.lawful_basis))
-        });
         Ok(v1::GetConsentsResponse {
             customer_id: customer.to_string(),
             etag: etag(core.revision()),
-            consents,
+            consents: consent_states(of, grounds, &view.catalogue),
         })
     }
 }
 
+/// The customer's record as it is now, for a caller who may ask for the purpose that it states.
+pub(super) async fn record_for(
+    room: &Room,
+    caller: &Caller,
+    purpose: &str,
+    target: Target,
+    deadline: Instant,
+) -> Result<(Home, Loaded<CustomerRecord>), ServiceError> {
+    let purpose = parse::purpose(purpose, "purpose")?;
+    let (shard, customer) = target.place()?;
+    let home = Home { shard, customer };
+    room.view_as(caller, &purpose, deadline).await?;
+    room.read_barrier(target.group, deadline).await?;
+    let core = room.core(home)?.ok_or(ServiceError::CustomerNotFound)?;
+    Ok((home, core))
+}
+
+/// The catalogue, once it has a purpose that a caller names.
 async fn purpose_view(
     room: &Room,
     purpose: &PurposeId,
     deadline: Instant,
-) -> Result<std::sync::Arc<CatalogueView>, ServiceError> {
+) -> Result<Arc<CatalogueView>, ServiceError> {
     room.view_with(deadline, |view| view.catalogue.purpose_by_id(purpose.as_str()).is_some()).await
 }
 
-fn decision(consent: Consent, view: &CatalogueView) -> Result<Decision, ServiceError> {
-    Ok(Decision {
-        purpose: view.purpose_number(&consent.purpose, "purpose")?,
-        basis: consent.basis,
-        status: consent.status,
-        notice: consent.notice,
-        method: consent.method,
-        collector: consent.collector,
-        reference: consent.reference,
-        channel: None,
-        decided_at: consent.decided_at,
-        expires_at: consent.expires_at,
-    })
+/// The catalogue, once it has the purposes that a record names.
+pub(super) async fn naming_view(
+    room: &Room,
+    purposes: impl Iterator<Item = PurposeNumber> + Clone + Send + Sync,
+    deadline: Instant,
+) -> Result<Arc<CatalogueView>, ServiceError> {
+    let named =
+        |view: &CatalogueView| purposes.clone().all(|number| view.catalogue.purpose(number).is_some());
+    room.view_with(deadline, named).await
 }
 
 fn decided(
     state: &State,
-    ground: (PurposeNumber, LawfulBasis),
+    (purpose, basis): (PurposeNumber, LawfulBasis),
     recorded: Recorded,
     catalogue: &Catalogue,
 ) -> Change<v1::ConsentState> {
     let applied = recorded.effect == DecisionEffect::Applied;
     let ledger: Vec<_> = recorded.ledger.into_iter().collect();
-    let revision = if applied { state.next_revision() } else { state.revision() };
-    let at = At { customer: state.home.customer, revision };
-    let consent_revision = state.consent_revision_after(&ledger);
-    let answer = convert::consent_state(at, consent_revision, ground, &recorded.state, catalogue, state.now);
+    let of = Consented {
+        at: At { customer: state.home.customer, revision: state.revision_after(applied) },
+        consent_revision: state.consent_revision_after(&ledger),
+        now: state.now,
+    };
+    let answer = consent_state(of, (&purpose_name(purpose, catalogue), basis), &recorded.state);
     Change { record: applied.then_some(recorded.record), ledger, events: Vec::new(), answer }
 }

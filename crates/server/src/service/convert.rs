@@ -1,16 +1,12 @@
 //! Types of `custodia-profile` become wire messages, for callers.
 
 use custodia_profile::{
-    AttributeDefinition, AttributeValue, Catalogue, CustomerId, CustomerRecord, GroundState, GroundStatus,
-    LawfulBasis, Outcome, Permission, Provenance, Purpose, PurposeNumber, RefusalReason, Revision,
-    StoredEvent, TimestampMs, Value, Verdict,
+    AttributeDefinition, AttributeValue, Catalogue, CustomerId, CustomerRecord, LawfulBasis, Outcome,
+    Permission, Provenance, PurposeNumber, RefusalReason, Revision, StoredEvent, Value, Verdict,
 };
 use custodia_proto::v1;
 
-use super::{
-    opaque::{etag, hex},
-    time::timestamp,
-};
+use super::{opaque::etag, time::timestamp};
 
 /// A stored value.
 pub(super) fn value(value: &Value) -> v1::Value {
@@ -38,7 +34,8 @@ pub(super) fn provenance(provenance: &Provenance, catalogue: &Catalogue) -> v1::
     }
 }
 
-fn purpose_name(number: PurposeNumber, catalogue: &Catalogue) -> String {
+/// The name of a purpose that a stored value names by number.
+pub(super) fn purpose_name(number: PurposeNumber, catalogue: &Catalogue) -> String {
     catalogue.purpose(number).map(|purpose| purpose.id.as_str().to_owned()).unwrap_or_default()
 }
 
@@ -49,33 +46,46 @@ pub(super) struct At {
     pub(super) revision: Revision,
 }
 
-/// Whether withheld attributes are named.
+/// What is said of the attributes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Detail {
+    /// Given values, and why others are withheld.
     Full,
+    /// Given values.
     None,
+    /// Whether each would be given, and no value.
+    Only,
 }
 
-/// The profile as it may be seen: `attributes` are the stored ones that the caller asked for, with their definitions.
+/// The profile as it may be seen: `attributes` are the stored ones that the caller asked for, with their definitions;
+/// `given` is told of each whose value is in the answer.
 pub(super) fn profile<'a>(
     at: At,
     record: &'a CustomerRecord,
     attributes: impl Iterator<Item = (&'a AttributeDefinition, &'a AttributeValue)>,
-    permission: &Permission,
+    permission: &Permission<'_>,
     detail: Detail,
     catalogue: &Catalogue,
+    given: impl Fn(&AttributeDefinition),
 ) -> v1::Profile {
-    let mut given = Vec::with_capacity(record.attributes.len());
+    let mut shown = Vec::with_capacity(record.attributes.len());
     let mut withheld = Vec::new();
     for (definition, stored) in attributes {
-        match permission.for_attribute(definition) {
-            Verdict::Permit { ground, .. } => given.push(v1::Attribute {
-                name: definition.name.as_str().to_owned(),
-                value: Some(value(&stored.value)),
-                provenance: Some(provenance(&stored.provenance, catalogue)),
-                ground: ground.number().into(),
-            }),
-            Verdict::Refuse(reason) if detail == Detail::Full => withheld.push(v1::WithheldAttribute {
+        match permission.for_attribute(definition, Some(stored.provenance.observed_at)) {
+            Verdict::Permit { ground, until, .. } => {
+                let has_value = detail != Detail::Only;
+                if has_value {
+                    given(definition);
+                }
+                shown.push(v1::Attribute {
+                    name: definition.name.as_str().to_owned(),
+                    value: has_value.then(|| value(&stored.value)),
+                    provenance: has_value.then(|| provenance(&stored.provenance, catalogue)),
+                    ground: ground.number().into(),
+                    until: until.map(timestamp),
+                });
+            }
+            Verdict::Refuse(reason) if detail != Detail::None => withheld.push(v1::WithheldAttribute {
                 name: definition.name.as_str().to_owned(),
                 reason: reason.number().into(),
                 explanation: reason.explanation().to_owned(),
@@ -83,12 +93,12 @@ pub(super) fn profile<'a>(
             Verdict::Refuse(_) => {}
         }
     }
-    given.sort_unstable_by(|one, other| one.name.cmp(&other.name));
+    shown.sort_unstable_by(|one, other| one.name.cmp(&other.name));
     withheld.sort_unstable_by(|one, other| one.name.cmp(&other.name));
     v1::Profile {
         customer_id: at.customer.to_string(),
         etag: etag(at.revision),
-        attributes: given,
+        attributes: shown,
         withheld,
         created_at: Some(timestamp(record.created_at)),
         updated_at: Some(timestamp(record.updated_at)),
@@ -142,82 +152,6 @@ pub(super) fn withheld_events(
     let entry =
         |(reason, count): (RefusalReason, i32)| v1::WithheldEvents { reason: reason.number().into(), count };
     counts.into_iter().map(entry).collect()
-}
-
-/// The state of one ground for one purpose.
-pub(super) fn consent_state(
-    at: At,
-    consent_revision: u64,
-    ground: (PurposeNumber, LawfulBasis),
-    state: &GroundState,
-    catalogue: &Catalogue,
-    now: TimestampMs,
-) -> v1::ConsentState {
-    let text = |text: Option<&str>| text.unwrap_or_default().to_owned();
-    v1::ConsentState {
-        customer_id: at.customer.to_string(),
-        purpose: purpose_name(ground.0, catalogue),
-        lawful_basis: ground.1.number().into(),
-        status: consent_status(state, now).into(),
-        notice_version: text(state.notice.as_ref().map(|notice| notice.as_str())),
-        method: state.method.map_or(0, |method| method.number().into()),
-        collector: text(state.collector.as_ref().map(|collector| collector.as_str())),
-        reference: text(state.reference.as_ref().map(|reference| reference.as_str())),
-        decided_at: Some(timestamp(state.decided_at)),
-        expires_at: state.expires_at.map(timestamp),
-        recorded_at: Some(timestamp(state.recorded_at)),
-        consent_revision,
-        etag: etag(at.revision),
-    }
-}
-
-fn consent_status(state: &GroundState, now: TimestampMs) -> v1::ConsentStatus {
-    match state.status {
-        GroundStatus::Given if state.expires_at.is_some_and(|end| end <= now) => v1::ConsentStatus::Expired,
-        GroundStatus::Given => v1::ConsentStatus::Given,
-        GroundStatus::Refused => v1::ConsentStatus::Refused,
-        GroundStatus::Withdrawn => v1::ConsentStatus::Withdrawn,
-    }
-}
-
-/// A purpose of the catalogue.
-pub(super) fn purpose(purpose: &Purpose) -> v1::Purpose {
-    let bases = |bases: &[LawfulBasis]| bases.iter().map(|basis| basis.number().into()).collect();
-    v1::Purpose {
-        id: purpose.id.as_str().to_owned(),
-        display_name: purpose.display_name.clone(),
-        description: purpose.description.clone(),
-        dpv: purpose.dpv.clone(),
-        lawful_bases: bases(&purpose.lawful_bases),
-        notices: purpose.notices.iter().map(notice).collect(),
-        standing_bases: bases(&purpose.standing_bases),
-        deprecated: purpose.deprecated,
-        etag: etag(purpose.revision),
-    }
-}
-
-fn notice(notice: &custodia_profile::Notice) -> v1::NoticeVersion {
-    v1::NoticeVersion {
-        version: notice.version.as_str().to_owned(),
-        text_sha256: notice.text_sha256.map(hex).unwrap_or_default(),
-        language: notice.language.clone(),
-        asks_again: notice.asks_again,
-    }
-}
-
-/// An attribute of the catalogue.
-pub(super) fn attribute(attribute: &AttributeDefinition, catalogue: &Catalogue) -> v1::AttributeDefinition {
-    v1::AttributeDefinition {
-        name: attribute.name.as_str().to_owned(),
-        number: attribute.number.as_u32(),
-        description: attribute.description.clone(),
-        r#type: attribute.value_type.number().into(),
-        classification: attribute.classification.number().into(),
-        purposes: attribute.purposes.iter().map(|number| purpose_name(*number, catalogue)).collect(),
-        owner: attribute.owner.clone(),
-        bytes_max: u32::try_from(attribute.bytes_max).unwrap_or(u32::MAX),
-        etag: etag(attribute.revision),
-    }
 }
 
 #[cfg(test)]

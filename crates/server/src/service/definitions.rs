@@ -1,12 +1,12 @@
-//! The calls of the catalogue: written on the directory's leader, read on every node.
+//! The calls of the catalogue, the same for every kind of entry: written on the directory's leader, read on every node.
 //!
-//! Must always hold: a definition and the new version of the catalogue are one command, conditional on the version
-//! that was read. So changes of the catalogue are one after the other, each is checked against all before it, and
-//! a number is given out once: the largest so far and one, and no entry is ever removed.
+//! Must always hold: a definition, its entry in the log of changes and the new version of the catalogue are one
+//! command, conditional on the version that was read. So changes of the catalogue are one after the other, each is
+//! checked against all before it, a number is given out once (the largest so far and one, and no entry is ever
+//! removed), and what an entry was at any moment can be told.
 
-use bytes::Bytes;
 use custodia_consensus::{Command, Condition, ConsensusError, Expected, Outcome, Write};
-use custodia_profile::{AttributeDefinition, Catalogue, GroupId, ProfileError, Purpose, Revision, Stored};
+use custodia_profile::{AttributeDefinition, Catalogue, GroupId, Jurisdiction, Purpose, Recipient, Revision};
 use custodia_proto::v1;
 use custodia_store::{Key, ValueHeader};
 use tokio::time::Instant;
@@ -14,8 +14,8 @@ use tonic::Response;
 
 use super::{
     catalogue_view::{CATALOGUE_META, CatalogueView},
-    convert,
-    definitions_parse::{self, attribute_name, purpose_id},
+    changes,
+    definition::{Definition, UpdateEtag, not_taken},
     error::{FieldFault, ServiceError},
     events::page_size,
     forward::{Call, Target, answer},
@@ -28,7 +28,7 @@ use crate::identity::Caller;
 /// How often a change of the catalogue is evaluated at most.
 const TRIES_MAX: u32 = 8;
 /// Entries of a page where the caller does not say, and the most.
-const PAGE: (usize, usize) = (100, 1_000);
+pub(super) const PAGE: (usize, usize) = (100, 1_000);
 
 const DIRECTORY: Target = Target { group: GroupId::Directory, customer: None };
 
@@ -49,35 +49,128 @@ pub(super) async fn define<C: Call>(
     Ok(response)
 }
 
-/// An entry that a change puts.
-struct Entry<A> {
-    key: Key,
-    /// The entry before.
-    expected: Expected,
-    revision: Revision,
-    bytes: Vec<u8>,
-    answer: A,
+macro_rules! calls {
+    ($($kind:ty, $field:ident: $create:ident = $create_name:literal, $update:ident = $update_name:literal;)*) => {$(
+        impl Call for v1::$create {
+            type Answer = <$kind as Definition>::Wire;
+            const METHOD: &'static str = concat!("/custodia.v1.CatalogService/", $create_name);
+
+            fn prepare(&mut self, _room: &Room, _caller: &Caller) -> Result<Target, ServiceError> {
+                Ok(DIRECTORY)
+            }
+
+            async fn execute(
+                self,
+                room: &Room,
+                caller: &Caller,
+                _target: Target,
+                deadline: Instant,
+            ) -> Result<Self::Answer, ServiceError> {
+                let commit = if self.validate_only { Commit::ValidateOnly } else { Commit::Yes };
+                create::<$kind>(room, caller, self.$field, commit, deadline).await
+            }
+        }
+
+        impl Call for v1::$update {
+            type Answer = <$kind as Definition>::Wire;
+            const METHOD: &'static str = concat!("/custodia.v1.CatalogService/", $update_name);
+
+            fn prepare(&mut self, _room: &Room, _caller: &Caller) -> Result<Target, ServiceError> {
+                Ok(DIRECTORY)
+            }
+
+            async fn execute(
+                self,
+                room: &Room,
+                caller: &Caller,
+                _target: Target,
+                deadline: Instant,
+            ) -> Result<Self::Answer, ServiceError> {
+                update::<$kind>(room, caller, self.$field, deadline).await
+            }
+        }
+    )*};
 }
 
-async fn change<A>(
+calls! {
+    Purpose, purpose:
+        CreatePurposeRequest = "CreatePurpose", UpdatePurposeRequest = "UpdatePurpose";
+    AttributeDefinition, attribute:
+        CreateAttributeRequest = "CreateAttribute", UpdateAttributeRequest = "UpdateAttribute";
+    Jurisdiction, jurisdiction:
+        CreateJurisdictionRequest = "CreateJurisdiction", UpdateJurisdictionRequest = "UpdateJurisdiction";
+    Recipient, recipient:
+        CreateRecipientRequest = "CreateRecipient", UpdateRecipientRequest = "UpdateRecipient";
+}
+
+async fn create<D: Definition>(
     room: &Room,
+    caller: &Caller,
+    wire: Option<D::Wire>,
     commit: Commit,
     deadline: Instant,
-    evaluate: impl Fn(&CatalogueView) -> Result<Entry<A>, ServiceError> + Send + Sync,
-) -> Result<A, ServiceError>
-where
-    A: Send,
-{
+) -> Result<D::Wire, ServiceError> {
+    let wire = wire.ok_or_else(|| ServiceError::missing(D::KIND))?;
+    change(room, caller, commit, deadline, |catalogue| created::<D>(&wire, catalogue)).await
+}
+
+fn created<D: Definition>(wire: &D::Wire, catalogue: &Catalogue) -> Result<D, ServiceError> {
+    let entry = D::parse(wire, None, catalogue).map_err(|error| error.within(D::KIND))?;
+    match D::find(catalogue, entry.name()) {
+        Some(_) => Err(ServiceError::EntryExists { kind: D::KIND }),
+        None => Ok(entry),
+    }
+}
+
+async fn update<D: Definition>(
+    room: &Room,
+    caller: &Caller,
+    wire: Option<D::Wire>,
+    deadline: Instant,
+) -> Result<D::Wire, ServiceError> {
+    let wire = wire.ok_or_else(|| ServiceError::missing(D::KIND))?;
+    change(room, caller, Commit::Yes, deadline, |catalogue| updated::<D>(&wire, catalogue)).await
+}
+
+fn updated<D: Definition>(wire: &D::Wire, catalogue: &Catalogue) -> Result<D, ServiceError> {
+    let within = |error: ServiceError| error.within(D::KIND);
+    let etag = parse_etag(D::wire_etag(wire)).map_err(within)?;
+    if etag.is_none() && D::UPDATE_ETAG == UpdateEtag::Required {
+        return Err(within(ServiceError::missing("etag")));
+    }
+    D::check_name(D::wire_name(wire)).map_err(within)?;
+    let stored = D::find(catalogue, D::wire_name(wire));
+    let stored = stored.ok_or(ServiceError::EntryNotFound { kind: D::KIND })?;
+    if etag.is_some_and(|etag| etag != stored.revision()) {
+        return Err(ServiceError::EtagStale);
+    }
+    D::parse(wire, Some(stored), catalogue).map_err(within)
+}
+
+async fn change<D: Definition>(
+    room: &Room,
+    caller: &Caller,
+    commit: Commit,
+    deadline: Instant,
+    evaluate: impl Fn(&Catalogue) -> Result<D, ServiceError> + Send + Sync,
+) -> Result<D::Wire, ServiceError> {
     for _ in 0..TRIES_MAX {
         room.read_barrier(GroupId::Directory, deadline).await?;
         let view = room.view()?;
-        let entry = evaluate(&view)?;
+        let entry = evaluate(&view.catalogue)?;
+        let mut after = Catalogue::clone(&view.catalogue);
+        after.put(entry.clone().into()).map_err(not_taken::<D>)?;
+        let answer = entry.wire(&after);
         if commit == Commit::ValidateOnly {
-            return Ok(entry.answer);
+            return Ok(answer);
         }
-        let command = command(view.version, entry.key, entry.expected, entry.revision, &entry.bytes);
-        match room.consensus().propose(GroupId::Directory, command, deadline.into_std()).await {
-            Ok(Outcome::Applied { .. }) => return Ok(entry.answer),
+        let logged = changes::next_change(room, &view, caller, entry.clone().into())?;
+        match room
+            .consensus()
+            .propose(GroupId::Directory, command(&view, &entry, logged), deadline.into_std())
+            .await
+        {
+            Ok(Outcome::Applied { .. }) => return Ok(answer),
             Ok(Outcome::Conflict { .. }) => {}
             Err(ConsensusError::Timeout) => return Err(ServiceError::OutcomeUnknown),
             Err(error) => return Err(room.explained(GroupId::Directory, error)),
@@ -86,259 +179,63 @@ where
     Err(ServiceError::Contended { tries: TRIES_MAX })
 }
 
-fn command(version: u64, key: Key, expected: Expected, revision: Revision, bytes: &[u8]) -> Command {
+/// The entry, what the log says of it and the next version of the catalogue, provided that nothing changed meanwhile.
+fn command<D: Definition>(view: &CatalogueView, entry: &D, logged: Write) -> Command {
     let meta = Key::meta(CATALOGUE_META).into_bytes();
-    let before = if version == 0 { Expected::Absent } else { Expected::Revision(version) };
-    let value = |revision, payload: &[u8]| ValueHeader { revision, ..ValueHeader::default() }.encode(payload);
-    let write = |key: Bytes, value: Bytes| Write { key, value: Some(value) };
+    let key = entry.key().into_bytes();
+    // A built-in entry that was never changed has no revision and is not stored.
+    let stored = D::find(&view.catalogue, entry.name()).map_or(Revision::NONE, |stored| stored.revision());
+    let at = |revision: u64| if revision == 0 { Expected::Absent } else { Expected::Revision(revision) };
+    let value =
+        |revision, payload: &[u8]| Some(ValueHeader { revision, ..ValueHeader::default() }.encode(payload));
     Command {
         conditions: vec![
-            Condition { key: meta.clone(), expected: before },
-            Condition { key: key.as_bytes().clone(), expected },
+            Condition { key: meta.clone(), expected: at(view.version) },
+            Condition { key: key.clone(), expected: at(stored.as_u64()) },
+            Condition { key: logged.key.clone(), expected: Expected::Absent },
         ],
         writes: vec![
-            write(meta, value(version.saturating_add(1), &[])),
-            write(key.into_bytes(), value(revision.as_u64(), bytes)),
+            Write { key: meta, value: value(view.version.saturating_add(1), &[]) },
+            Write { key, value: value(entry.revision().as_u64(), &entry.encode()) },
+            logged,
         ],
     }
 }
 
-/// The revision of a new entry.
-const FIRST: Revision = Revision::from_u64(1);
-
-impl Call for v1::CreatePurposeRequest {
-    type Answer = v1::Purpose;
-    const METHOD: &'static str = "/custodia.v1.CatalogService/CreatePurpose";
-
-    fn prepare(&mut self, _room: &Room, _caller: &Caller) -> Result<Target, ServiceError> {
-        Ok(DIRECTORY)
-    }
-
-    async fn execute(
-        self,
-        room: &Room,
-        _target: Target,
-        deadline: Instant,
-    ) -> Result<Self::Answer, ServiceError> {
-        let wire = self.purpose.ok_or_else(|| ServiceError::missing("purpose"))?;
-        change(room, commit(self.validate_only), deadline, |view| {
-            let number = view.catalogue.next_purpose_number().map_err(|error| full(error, "purpose"))?;
-            let purpose = parsed_purpose(&wire, number, FIRST)?;
-            if view.catalogue.purpose_by_id(purpose.id.as_str()).is_some() {
-                return Err(ServiceError::EntryExists { kind: "purpose" });
-            }
-            put_purpose(view, purpose, Expected::Absent)
-        })
-        .await
-    }
-}
-
-impl Call for v1::UpdatePurposeRequest {
-    type Answer = v1::Purpose;
-    const METHOD: &'static str = "/custodia.v1.CatalogService/UpdatePurpose";
-
-    fn prepare(&mut self, _room: &Room, _caller: &Caller) -> Result<Target, ServiceError> {
-        Ok(DIRECTORY)
-    }
-
-    async fn execute(
-        self,
-        room: &Room,
-        _target: Target,
-        deadline: Instant,
-    ) -> Result<Self::Answer, ServiceError> {
-        let wire = self.purpose.ok_or_else(|| ServiceError::missing("purpose"))?;
-        let etag = etag_of(&wire.etag, "purpose")?.ok_or_else(|| ServiceError::missing("purpose.etag"))?;
-        change(room, Commit::Yes, deadline, |view| {
-            let id = purpose_id(&wire.id).map_err(|error| error.within("purpose"))?;
-            let missing = ServiceError::EntryNotFound { kind: "purpose" };
-            let stored = view.catalogue.purpose_by_id(id.as_str()).ok_or(missing)?;
-            if stored.revision != etag {
-                return Err(ServiceError::EtagStale);
-            }
-            let purpose = parsed_purpose(&wire, stored.number, stored.revision.next())?;
-            put_purpose(view, purpose, Expected::Revision(stored.revision.as_u64()))
-        })
-        .await
-    }
-}
-
-impl Call for v1::CreateAttributeRequest {
-    type Answer = v1::AttributeDefinition;
-    const METHOD: &'static str = "/custodia.v1.CatalogService/CreateAttribute";
-
-    fn prepare(&mut self, _room: &Room, _caller: &Caller) -> Result<Target, ServiceError> {
-        Ok(DIRECTORY)
-    }
-
-    async fn execute(
-        self,
-        room: &Room,
-        _target: Target,
-        deadline: Instant,
-    ) -> Result<Self::Answer, ServiceError> {
-        let wire = self.attribute.ok_or_else(|| ServiceError::missing("attribute"))?;
-        change(room, commit(self.validate_only), deadline, |view| {
-            let number = view.catalogue.next_attribute_number().map_err(|error| full(error, "attribute"))?;
-            let attribute = definitions_parse::attribute(&wire, number, FIRST, &view.catalogue)
-                .map_err(|error| error.within("attribute"))?;
-            if view.catalogue.attribute_by_name(attribute.name.as_str()).is_some() {
-                return Err(ServiceError::EntryExists { kind: "attribute" });
-            }
-            put_attribute(view, attribute, Expected::Absent)
-        })
-        .await
-    }
-}
-
-impl Call for v1::UpdateAttributeRequest {
-    type Answer = v1::AttributeDefinition;
-    const METHOD: &'static str = "/custodia.v1.CatalogService/UpdateAttribute";
-
-    fn prepare(&mut self, _room: &Room, _caller: &Caller) -> Result<Target, ServiceError> {
-        Ok(DIRECTORY)
-    }
-
-    async fn execute(
-        self,
-        room: &Room,
-        _target: Target,
-        deadline: Instant,
-    ) -> Result<Self::Answer, ServiceError> {
-        let wire = self.attribute.ok_or_else(|| ServiceError::missing("attribute"))?;
-        let etag = etag_of(&wire.etag, "attribute")?;
-        change(room, Commit::Yes, deadline, |view| {
-            let name = attribute_name(&wire.name).map_err(|error| error.within("attribute"))?;
-            let missing = ServiceError::EntryNotFound { kind: "attribute" };
-            let stored = view.catalogue.attribute_by_name(name.as_str()).ok_or(missing)?;
-            if etag.is_some_and(|etag| etag != stored.revision) {
-                return Err(ServiceError::EtagStale);
-            }
-            if wire.number != 0 && wire.number != stored.number.as_u32() {
-                return Err(ServiceError::invalid("attribute.number", "cannot change"));
-            }
-            let attribute =
-                definitions_parse::attribute(&wire, stored.number, stored.revision.next(), &view.catalogue)
-                    .map_err(|error| error.within("attribute"))?;
-            put_attribute(view, attribute, Expected::Revision(stored.revision.as_u64()))
-        })
-        .await
-    }
-}
-
-const fn commit(validate_only: bool) -> Commit {
-    if validate_only { Commit::ValidateOnly } else { Commit::Yes }
-}
-
-fn etag_of(text: &str, message: &str) -> Result<Option<Revision>, ServiceError> {
-    parse_etag(text).map_err(|error| error.within(message))
-}
-
-/// A full catalogue is no fault of the request.
-fn full(error: ProfileError, kind: &'static str) -> ServiceError {
-    if let ProfileError::TooMany { count_max, .. } = error {
-        return ServiceError::CatalogueFull { kind, limit: count_max };
-    }
-    error.into()
-}
-
-fn parsed_purpose(
-    wire: &v1::Purpose,
-    number: custodia_profile::PurposeNumber,
-    revision: Revision,
-) -> Result<Purpose, ServiceError> {
-    definitions_parse::purpose(wire, number, revision).map_err(|error| error.within("purpose"))
-}
-
-fn put_purpose(
-    view: &CatalogueView,
-    purpose: Purpose,
-    expected: Expected,
-) -> Result<Entry<v1::Purpose>, ServiceError> {
-    let mut after = Catalogue::clone(&view.catalogue);
-    after.put_purpose(purpose.clone())?;
-    Ok(Entry {
-        key: Key::purpose(&purpose.id),
-        expected,
-        revision: purpose.revision,
-        bytes: purpose.encode(),
-        answer: convert::purpose(&purpose),
-    })
-}
-
-fn put_attribute(
-    view: &CatalogueView,
-    attribute: AttributeDefinition,
-    expected: Expected,
-) -> Result<Entry<v1::AttributeDefinition>, ServiceError> {
-    let mut after = Catalogue::clone(&view.catalogue);
-    after.put_attribute(attribute.clone())?;
-    Ok(Entry {
-        key: Key::attribute(&attribute.name),
-        expected,
-        revision: attribute.revision,
-        bytes: attribute.encode(),
-        answer: convert::attribute(&attribute, &after),
-    })
-}
-
-/// A purpose, from this node's copy of the catalogue.
-pub(super) async fn get_purpose(
+/// An entry, from this node's copy of the catalogue.
+pub(super) async fn get<D: Definition>(
     room: &Room,
-    request: &v1::GetPurposeRequest,
+    name: &str,
     deadline: Instant,
-) -> Result<v1::Purpose, ServiceError> {
-    let id = purpose_id(&request.id)?;
-    let view = room.view_with(deadline, |view| view.catalogue.purpose_by_id(id.as_str()).is_some()).await?;
-    let found = view.catalogue.purpose_by_id(id.as_str());
-    found.map(|purpose| convert::purpose(purpose)).ok_or(ServiceError::EntryNotFound { kind: "purpose" })
+) -> Result<D::Wire, ServiceError> {
+    D::check_name(name)?;
+    let view = room.view_with(deadline, |view| D::find(&view.catalogue, name).is_some()).await?;
+    let found = D::find(&view.catalogue, name).ok_or(ServiceError::EntryNotFound { kind: D::KIND })?;
+    Ok(found.wire(&view.catalogue))
 }
 
-/// An attribute, from this node's copy of the catalogue.
-pub(super) async fn get_attribute(
+/// Entries by name and the token of the next page, from this node's copy of the catalogue.
+pub(super) fn list<D: Definition>(
     room: &Room,
-    request: &v1::GetAttributeRequest,
-    deadline: Instant,
-) -> Result<v1::AttributeDefinition, ServiceError> {
-    let name = attribute_name(&request.name)?;
-    let view =
-        room.view_with(deadline, |view| view.catalogue.attribute_by_name(name.as_str()).is_some()).await?;
-    let found = view.catalogue.attribute_by_name(name.as_str());
-    let found = found.ok_or(ServiceError::EntryNotFound { kind: "attribute" })?;
-    Ok(convert::attribute(found, &view.catalogue))
+    size: i32,
+    token: &str,
+) -> Result<(Vec<D::Wire>, String), ServiceError> {
+    page::<D>(&room.view()?.catalogue, size, token)
 }
 
-/// Purposes by name, from this node's copy of the catalogue.
-pub(super) fn list_purposes(
-    room: &Room,
-    request: &v1::ListPurposesRequest,
-) -> Result<v1::ListPurposesResponse, ServiceError> {
-    let (after, size) = page_of(Listing::Purposes, &request.page_token, request.page_size)?;
-    let view = room.view()?;
-    let behind = view
-        .catalogue
-        .purposes()
-        .filter(|purpose| after.as_deref().is_none_or(|after| purpose.id.as_str() > after));
-    let found: Vec<_> = behind.take(size.saturating_add(1)).collect();
-    let next_page_token = next_token(Listing::Purposes, &found, size, |purpose| purpose.id.as_str());
-    let purposes = found.into_iter().take(size).map(|purpose| convert::purpose(purpose)).collect();
-    Ok(v1::ListPurposesResponse { purposes, next_page_token })
-}
-
-/// Attributes by name, from this node's copy of the catalogue.
-pub(super) fn list_attributes(
-    room: &Room,
-    request: &v1::ListAttributesRequest,
-) -> Result<v1::ListAttributesResponse, ServiceError> {
-    let (after, size) = page_of(Listing::Attributes, &request.page_token, request.page_size)?;
-    let view = room.view()?;
-    let all = view.catalogue.attributes();
-    let behind = all.filter(|attribute| after.as_deref().is_none_or(|after| attribute.name.as_str() > after));
-    let found: Vec<_> = behind.take(size.saturating_add(1)).collect();
-    let next_page_token = next_token(Listing::Attributes, &found, size, |attribute| attribute.name.as_str());
-    let page = found.into_iter().take(size);
-    let attributes = page.map(|attribute| convert::attribute(attribute, &view.catalogue)).collect();
-    Ok(v1::ListAttributesResponse { attributes, next_page_token })
+fn page<D: Definition>(
+    catalogue: &Catalogue,
+    size: i32,
+    token: &str,
+) -> Result<(Vec<D::Wire>, String), ServiceError> {
+    let (after, size) = page_of(D::LISTING, token, size)?;
+    let behind = |entry: &&std::sync::Arc<D>| after.as_deref().is_none_or(|after| entry.name() > after);
+    let mut found: Vec<_> = D::all(catalogue).filter(behind).take(size.saturating_add(1)).collect();
+    let has_more = found.len() > size;
+    found.truncate(size);
+    let last = found.last().filter(|_| has_more);
+    let token = last.map(|last| page_token(D::LISTING, last.name().as_bytes())).unwrap_or_default();
+    Ok((found.into_iter().map(|entry| entry.wire(catalogue)).collect(), token))
 }
 
 fn page_of(listing: Listing, token: &str, size: i32) -> Result<(Option<String>, usize), ServiceError> {
@@ -348,8 +245,195 @@ fn page_of(listing: Listing, token: &str, size: i32) -> Result<(Option<String>, 
     Ok((after, page_size(size, PAGE.0, PAGE.1)?))
 }
 
-/// The token behind the last entry of a page of `size`, where more was found.
-fn next_token<T>(listing: Listing, found: &[T], size: usize, name: impl Fn(&T) -> &str) -> String {
-    let last = size.checked_sub(1).filter(|_| found.len() > size).and_then(|last| found.get(last));
-    last.map(|entry| page_token(listing, name(entry).as_bytes())).unwrap_or_default()
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::service::{
+        catalogue_for_tests::{attribute, purpose},
+        opaque::etag,
+    };
+
+    fn catalogue() -> Catalogue {
+        let mut catalogue = Catalogue::new();
+        for (number, id) in [(1, "care"), (2, "billing"), (3, "offers")] {
+            let basis = custodia_profile::LawfulBasis::Contract;
+            catalogue.put_purpose(purpose(number, id, &[basis])).expect("fits");
+        }
+        catalogue.put_attribute(attribute(1, "email", &[1])).expect("fits");
+        catalogue
+    }
+
+    fn wire_jurisdiction(id: &str, regions: &[&str]) -> v1::Jurisdiction {
+        v1::Jurisdiction {
+            id: id.to_owned(),
+            regions: regions.iter().map(|&region| region.to_owned()).collect(),
+            consent_model: v1::ConsentModel::OptIn.into(),
+            lawful_bases: vec![v1::LawfulBasis::Consent.into()],
+            ..Default::default()
+        }
+    }
+
+    type Edit = fn(&mut v1::Purpose);
+
+    fn field(error: &ServiceError) -> &str {
+        let ServiceError::Field { field, .. } = error else { panic!("{error}") };
+        field
+    }
+
+    fn pages<D: Definition>(catalogue: &Catalogue, size: i32) -> Vec<String> {
+        let (mut names, mut token) = (Vec::new(), String::new());
+        loop {
+            let (entries, next) = page::<D>(catalogue, size, &token).expect("a page");
+            assert!(entries.len() <= size.try_into().expect("small") && !entries.is_empty());
+            names.extend(entries.iter().map(|entry| D::wire_name(entry).to_owned()));
+            token = next;
+            if token.is_empty() {
+                return names;
+            }
+        }
+    }
+
+    #[test]
+    fn every_kind_of_entry_is_listed_by_name_page_by_page() {
+        let mut catalogue = catalogue();
+        for id in ["desk", "Ads", "till"] {
+            let wire =
+                v1::Recipient { id: id.to_owned(), purposes: vec!["care".to_owned()], ..Default::default() };
+            catalogue.put(created::<Recipient>(&wire, &catalogue).expect("new").into()).expect("fits");
+        }
+        assert_eq!(pages::<Purpose>(&catalogue, 2), ["billing", "care", "offers"]);
+        assert_eq!(pages::<AttributeDefinition>(&catalogue, 2), ["email"]);
+        assert_eq!(pages::<Jurisdiction>(&catalogue, 2), ["br", "default", "eu", "ru", "us-ca"]);
+        assert_eq!(pages::<Recipient>(&catalogue, 3), ["Ads", "desk", "till"]);
+        let (_, token) = page::<Purpose>(&catalogue, 1, "").expect("a page");
+        assert_eq!(field(&page::<Recipient>(&catalogue, 1, &token).expect_err("of purposes")), "page_token");
+    }
+
+    #[test]
+    fn an_entry_is_created_once() {
+        let catalogue = catalogue();
+        let wire = v1::AttributeDefinition {
+            name: "phone".to_owned(),
+            number: 77,
+            r#type: v1::ValueType::Text.into(),
+            classification: v1::Classification::Personal.into(),
+            purposes: vec!["care".to_owned()],
+            ..Default::default()
+        };
+        let created_now = created::<AttributeDefinition>(&wire, &catalogue).expect("new");
+        assert_eq!((created_now.number.as_u32(), created_now.revision), (2, Revision::from_u64(1)));
+        let again = v1::AttributeDefinition { name: "email".to_owned(), ..wire.clone() };
+        let error = created::<AttributeDefinition>(&again, &catalogue).expect_err("there");
+        assert!(matches!(error, ServiceError::EntryExists { kind: "attribute" }));
+        let error = created::<Jurisdiction>(&wire_jurisdiction("eu", &[]), &catalogue).expect_err("built in");
+        assert!(matches!(error, ServiceError::EntryExists { kind: "jurisdiction" }));
+        let unknown = v1::AttributeDefinition { purposes: vec!["none".to_owned()], ..wire };
+        let error = created::<AttributeDefinition>(&unknown, &catalogue).expect_err("no such purpose");
+        assert_eq!(field(&error), "attribute.purposes[0]");
+    }
+
+    #[test]
+    fn an_update_names_the_revision_that_it_replaces() {
+        let catalogue = catalogue();
+        let stored = catalogue.purpose_by_id("care").expect("there");
+        let wire = stored.wire(&catalogue);
+        let new =
+            updated::<Purpose>(&v1::Purpose { deprecated: true, ..wire.clone() }, &catalogue).expect("fits");
+        assert_eq!((new.number, new.revision, new.deprecated), (stored.number, stored.revision.next(), true));
+        let stale = v1::Purpose { etag: etag(Revision::from_u64(9)), ..wire.clone() };
+        assert!(matches!(updated::<Purpose>(&stale, &catalogue), Err(ServiceError::EtagStale)));
+        let blind = v1::Purpose { etag: String::new(), ..wire.clone() };
+        assert_eq!(field(&updated::<Purpose>(&blind, &catalogue).expect_err("no etag")), "purpose.etag");
+        let missing = v1::Purpose { id: "none".to_owned(), ..wire };
+        let error = updated::<Purpose>(&missing, &catalogue).expect_err("no such purpose");
+        assert!(matches!(error, ServiceError::EntryNotFound { kind: "purpose" }));
+        let mut wire = catalogue.attribute_by_name("email").expect("there").wire(&catalogue);
+        wire.etag.clear();
+        assert!(updated::<AttributeDefinition>(&wire, &catalogue).is_ok(), "optional for attributes");
+        wire.number = 2;
+        let error = updated::<AttributeDefinition>(&wire, &catalogue).expect_err("the number stays");
+        assert_eq!(field(&error), "attribute.number");
+    }
+
+    /// CO-9.
+    #[test]
+    fn a_built_in_jurisdiction_is_replaced_by_the_etag_that_it_is_shown_with() {
+        let mut catalogue = catalogue();
+        let shown = catalogue.jurisdiction("us-ca").expect("built in").wire(&catalogue);
+        assert!(shown.built_in && shown.etag == etag(Revision::NONE));
+        let wire = v1::Jurisdiction { opt_in_below_age: 18, ..shown.clone() };
+        let changed = updated::<Jurisdiction>(&wire, &catalogue).expect("fits");
+        let view =
+            CatalogueView { directory: Default::default(), catalogue: catalogue.clone().into(), version: 0 };
+        let logged = Write { key: bytes::Bytes::from_static(b"log"), value: None };
+        let conditions = command(&view, &changed, logged).conditions;
+        assert!(
+            conditions.iter().all(|condition| condition.expected == Expected::Absent),
+            "nothing is stored yet"
+        );
+        catalogue.put(changed.into()).expect("fits");
+        let stored = catalogue.jurisdiction("us-ca").expect("there");
+        assert_eq!((stored.opt_in_below_age, stored.revision.as_u64(), stored.built_in), (18, 1, true));
+        assert!(matches!(updated::<Jurisdiction>(&shown, &catalogue), Err(ServiceError::EtagStale)));
+    }
+
+    #[test]
+    fn a_region_of_another_jurisdiction_is_not_taken() {
+        let mut catalogue = catalogue();
+        let second = created::<Jurisdiction>(&wire_jurisdiction("fr", &["FR"]), &catalogue).expect("valid");
+        let error = catalogue.put(second.into()).map_err(not_taken::<Jurisdiction>).expect_err("it is in eu");
+        assert_eq!(field(&error), "jurisdiction.regions");
+        let bad = wire_jurisdiction("fr", &["FR-IDF", "france"]);
+        let error = created::<Jurisdiction>(&bad, &catalogue).expect_err("no region");
+        assert_eq!(field(&error), "jurisdiction.regions[1]");
+    }
+
+    /// CO-7, CO-9.
+    #[test]
+    fn a_purpose_without_what_its_bases_need_is_refused_by_field() {
+        let catalogue = catalogue();
+        let wire = catalogue.purpose_by_id("care").expect("there").wire(&catalogue);
+        let update = |change: Edit| {
+            let mut wire = wire.clone();
+            change(&mut wire);
+            updated::<Purpose>(&wire, &catalogue)
+        };
+        assert!(update(|_| {}).is_ok());
+        let faults: [(Edit, &str); 4] = [
+            (
+                |wire| {
+                    wire.balancing_test = None;
+                    wire.lawful_bases.push(v1::LawfulBasis::LegitimateInterests.into());
+                },
+                "purpose.balancing_test",
+            ),
+            (
+                |wire| {
+                    wire.law.clear();
+                    wire.lawful_bases.push(v1::LawfulBasis::PublicTask.into());
+                },
+                "purpose.law",
+            ),
+            (
+                |wire| {
+                    if let Some(test) = &mut wire.balancing_test {
+                        test.reviewed_on = "2026-02-30".to_owned();
+                    }
+                },
+                "purpose.balancing_test.reviewed_on",
+            ),
+            (
+                |wire| {
+                    wire.jurisdiction_bases = vec![v1::JurisdictionBases {
+                        jurisdiction: "atlantis".to_owned(),
+                        lawful_bases: Vec::new(),
+                    }];
+                },
+                "purpose.jurisdiction_bases[0].jurisdiction",
+            ),
+        ];
+        for (change, named) in faults {
+            assert_eq!(field(&update(change).expect_err("refused")), named);
+        }
+    }
 }

@@ -1,16 +1,18 @@
 //! What a call can end in, besides an answer.
 //!
 //! Must always hold: no variant carries a value that a caller sent or the cluster stores, only names of fields,
-//! limits and fixed sentences, so that no error text can hold personal data. `status.rs` alone knows how a
+//! limits, purposes of the catalogue and fixed sentences, so that no error text can hold personal data. `status.rs` alone knows how a
 //! variant looks on the wire.
 
 use std::borrow::Cow;
 
 use custodia_consensus::ConsensusError;
-use custodia_profile::{NodeId, ProfileError, RefusalReason};
+use custodia_profile::{
+    NodeId, ProfileError, PurposeId, RefusalReason, TcStringError, limits::TC_STRING_BYTES_MAX,
+};
 use custodia_store::StoreError;
 
-use crate::keys::KeysError;
+use crate::{identity::Role, keys::KeysError};
 
 /// Where the leader of a shard is, for the caller's next try.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,18 +41,24 @@ pub(crate) enum FieldFault {
     /// The catalogue has no such purpose.
     #[error("the catalogue has no such purpose")]
     PurposeUnknown,
-    /// Nothing new may be collected under this purpose.
-    #[error("the purpose is deprecated, nothing may be collected for it")]
-    PurposeDeprecated,
+    /// The catalogue has no such jurisdiction.
+    #[error("the catalogue has no such jurisdiction")]
+    JurisdictionUnknown,
     /// The catalogue has no such attribute.
     #[error("the catalogue has no such attribute")]
     AttributeUnknown,
     /// The purpose has no such notice version.
     #[error("the purpose has no notice of this version")]
     NoticeUnknown,
-    /// The purpose does not allow the stated lawful basis.
-    #[error("the purpose does not allow this lawful basis")]
-    BasisNotAllowed,
+    /// The decision cannot be recorded because of it.
+    #[error("{}", .0.explanation())]
+    NotRecordable(RefusalReason),
+    /// It is no TC string in force.
+    #[error("{0}")]
+    TcString(TcStringError),
+    /// The caller's roles do not allow changing it.
+    #[error("only a caller with the role {0} may change it")]
+    RoleNeeded(Role),
     /// The same request id came with another request.
     #[error("used before for another request")]
     RequestIdReused,
@@ -71,25 +79,44 @@ pub(crate) enum ServiceError {
     /// A ground is recorded over the customer's objection.
     #[error("the customer has objected to this purpose, only the customer's own consent permits it again")]
     ObjectionStands,
+    /// No TC string is recorded for the customer.
+    #[error("no TC string is recorded for this customer")]
+    TcStringNotFound,
+    /// The caller is no recipient of data for the purpose.
+    #[error("{}", reason.explanation())]
+    ReaderRefused {
+        /// `RECIPIENT_NOT_REGISTERED` or `RECIPIENT_NOT_ALLOWED`.
+        reason: RefusalReason,
+        /// For which it asked.
+        purpose: PurposeId,
+    },
+    /// The law does not permit the purpose under which something would be collected.
+    #[error("{}", reason.explanation())]
+    PurposeRefused {
+        /// Why.
+        reason: RefusalReason,
+        /// The purpose.
+        purpose: PurposeId,
+    },
     /// The customer has no record.
     #[error("no such customer")]
     CustomerNotFound,
     /// The catalogue has no such entry.
     #[error("no such {kind}")]
     EntryNotFound {
-        /// `purpose` or `attribute`.
+        /// `purpose`, `attribute`, `jurisdiction` or `recipient`.
         kind: &'static str,
     },
     /// The catalogue has this entry already.
     #[error("this {kind} exists already")]
     EntryExists {
-        /// `purpose` or `attribute`.
+        /// `purpose`, `attribute`, `jurisdiction` or `recipient`.
         kind: &'static str,
     },
     /// The catalogue is full.
     #[error("the catalogue holds at most {limit} of this {kind}")]
     CatalogueFull {
-        /// `purpose` or `attribute`.
+        /// `purpose`, `attribute`, `jurisdiction` or `recipient`.
         kind: &'static str,
         /// The limit.
         limit: usize,
@@ -241,14 +268,31 @@ impl From<ProfileError> for ServiceError {
             ProfileError::InFuture { field, ahead_max_ms } => {
                 Self::invalid(field, format!("lies more than {ahead_max_ms} ms in the future"))
             }
-            ProfileError::NotRecordable { reason: RefusalReason::PurposeDeprecated } => {
-                Self::field("purpose", FieldFault::PurposeDeprecated)
+            ProfileError::NotRecordable { reason } => {
+                Self::field(field_of_decision(reason), FieldFault::NotRecordable(reason))
             }
-            ProfileError::NotRecordable { .. } => Self::field("lawful_basis", FieldFault::BasisNotAllowed),
             ProfileError::ObjectionStands => Self::ObjectionStands,
+            ProfileError::TcString { fault: TcStringError::TooLong } => {
+                Self::field("tc_string", FieldFault::TooLong(TC_STRING_BYTES_MAX))
+            }
+            ProfileError::TcString { fault } => Self::field("tc_string", FieldFault::TcString(fault)),
             ProfileError::NewerVersion { .. }
             | ProfileError::Corrupt { .. }
             | ProfileError::CorruptField { .. } => Self::Unreadable,
         }
     }
+}
+
+/// The field of a decision because of which it cannot be recorded.
+fn field_of_decision(reason: RefusalReason) -> &'static str {
+    const FIELDS: [(RefusalReason, &str); 7] = [
+        (RefusalReason::PurposeDeprecated, "purpose"),
+        (RefusalReason::PreTicked, "evidence.act"),
+        (RefusalReason::Silence, "evidence.act"),
+        (RefusalReason::Bundled, "evidence.bundled"),
+        (RefusalReason::GuardianConsentNeeded, "evidence.decided_by"),
+        (RefusalReason::OptOutNotAllowed, "method"),
+        (RefusalReason::IllegalTransition, "status"),
+    ];
+    FIELDS.iter().find(|(refusal, _)| *refusal == reason).map_or("lawful_basis", |(_, field)| field)
 }

@@ -9,7 +9,6 @@ use custodia_store::{EventPlace, Key, KeyKind, KeyParts, KeyPrefix};
 use tokio::time::Instant;
 
 use super::{
-    catalogue_view::CatalogueView,
     convert,
     error::{FieldFault, ServiceError},
     forward::{Call, Target},
@@ -40,6 +39,7 @@ impl Call for v1::AppendEventsRequest {
     async fn execute(
         mut self,
         room: &Room,
+        _caller: &Caller,
         target: Target,
         deadline: Instant,
     ) -> Result<Self::Answer, ServiceError> {
@@ -63,7 +63,7 @@ fn appended(
     ids: &[String],
 ) -> Result<Change<v1::AppendEventsResponse>, ServiceError> {
     let record = state.record().ok_or(ServiceError::CustomerNotFound)?;
-    let mut ingested = custodia_profile::ingest(record, input, catalogue, state.now)?;
+    let mut ingested = custodia_profile::ingest(record, &state.home.customer, input, catalogue, state.now)?;
     room.sift_events(state.home, &input.events, &mut ingested)?;
     count_outcomes(&[], &ingested.event_outcomes);
     let outcomes = ids.iter().zip(&ingested.event_outcomes);
@@ -85,6 +85,7 @@ impl Call for v1::ListEventsRequest {
     async fn execute(
         self,
         room: &Room,
+        caller: &Caller,
         target: Target,
         deadline: Instant,
     ) -> Result<Self::Answer, ServiceError> {
@@ -93,12 +94,12 @@ impl Call for v1::ListEventsRequest {
         let after = page_start(&self.page_token)?;
         let (shard, customer) = target.place()?;
         let home = Home { shard, customer };
-        let knows = |view: &CatalogueView| view.catalogue.purpose_by_id(purpose.as_str()).is_some();
-        let view = room.view_with(deadline, knows).await?;
+        let view = room.view_as(caller, &purpose, deadline).await?;
         let purpose = view.purpose(&purpose, "purpose")?;
+        let reader = room.reader_for(caller, &view, purpose)?;
         room.read_barrier(target.group, deadline).await?;
         let core = room.core(home)?.ok_or(ServiceError::CustomerNotFound)?;
-        let permission = Permission::for_purpose(purpose, &core.value, now());
+        let permission = Permission::for_purpose(purpose, reader, &core.value, &view.catalogue, now());
         let page = Page {
             home,
             permission: &permission,
@@ -133,7 +134,7 @@ const CHUNK: usize = 64;
 /// A page in the making.
 struct Page<'a> {
     home: Home,
-    permission: &'a Permission,
+    permission: &'a Permission<'a>,
     catalogue: &'a Catalogue,
     events: Vec<v1::StoredEvent>,
     withheld: BTreeMap<RefusalReason, i32>,

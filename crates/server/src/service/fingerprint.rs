@@ -15,10 +15,12 @@ use xxhash_rust::xxh3::Xxh3Default;
 /// The fingerprint of a request.
 pub(super) type Fingerprint = [u8; 16];
 
-/// A request that may hold events.
+/// A request that is remembered.
 pub(super) trait Fingerprinted: Message {
     /// Its events, if it has any.
-    fn events_mut(&mut self) -> &mut [v1::Event];
+    fn events_mut(&mut self) -> &mut [v1::Event] {
+        &mut []
+    }
 }
 
 impl Fingerprinted for v1::IngestProfileRequest {
@@ -33,17 +35,13 @@ impl Fingerprinted for v1::AppendEventsRequest {
     }
 }
 
-impl Fingerprinted for v1::RecordConsentRequest {
-    fn events_mut(&mut self) -> &mut [v1::Event] {
-        &mut []
-    }
-}
-
-impl Fingerprinted for v1::WithdrawConsentRequest {
-    fn events_mut(&mut self) -> &mut [v1::Event] {
-        &mut []
-    }
-}
+impl Fingerprinted for v1::RecordConsentRequest {}
+impl Fingerprinted for v1::WithdrawConsentRequest {}
+impl Fingerprinted for v1::UpdateDataSubjectRequest {}
+impl Fingerprinted for v1::RecordPrivacySignalRequest {}
+impl Fingerprinted for v1::RecordTcStringRequest {}
+impl Fingerprinted for v1::UpdatePreferencesRequest {}
+impl Fingerprinted for v1::RecordContactRequest {}
 
 /// The fingerprint of a request to `method`. The request is as before afterwards.
 pub(super) fn fingerprint<R: Fingerprinted>(method: &str, request: &mut R) -> Fingerprint {

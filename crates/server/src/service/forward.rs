@@ -75,6 +75,7 @@ pub(super) trait Call: Message + Default + Sized + 'static {
     fn execute(
         self,
         room: &Room,
+        caller: &Caller,
         target: Target,
         deadline: Instant,
     ) -> impl Future<Output = Result<Self::Answer, ServiceError>> + Send;
@@ -89,7 +90,7 @@ pub(super) async fn answer<C: Call>(
 ) -> Result<Response<C::Answer>, ServiceError> {
     let target = call.prepare(room, caller)?;
     if room.leads(target.group) {
-        return call.execute(room, target, deadline).await.map(Response::new);
+        return call.execute(room, caller, target, deadline).await.map(Response::new);
     }
     let leader = room.leader_hint(target.group).ok_or(ServiceError::NotLeader { leader: None })?;
     let answer = Box::pin(forward_message(room, &leader, caller, C::METHOD, &call, deadline)).await?;
@@ -166,6 +167,6 @@ pub(super) async fn serve<C: Call>(
     if !room.leads(target.group) {
         return Err(ServiceError::NotLeader { leader: room.leader_hint(target.group) });
     }
-    let answer = call.execute(room, target, deadline).await?;
+    let answer = call.execute(room, caller, target, deadline).await?;
     Ok(answer.encode_to_vec().into())
 }

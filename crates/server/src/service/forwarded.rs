@@ -22,13 +22,13 @@ use super::{
     forward::{Call, serve},
     node_facts::{FACTS_METHOD, own_facts},
     room::Room,
+    usage::{self, USAGE_METHOD},
 };
 use crate::identity::{Caller, RoleSet};
 
-/// Whether a method is one that nodes alone use: its answer holds nothing of a customer, and no caller stands behind
-/// it.
+/// Whether a method is one that nodes alone use: it holds nothing of a customer, and no caller stands behind it.
 pub(crate) fn is_internal(method: &str) -> bool {
-    method == VERSION_METHOD || method == FACTS_METHOD
+    [VERSION_METHOD, FACTS_METHOD, USAGE_METHOD].contains(&method)
 }
 
 impl Room {
@@ -51,50 +51,57 @@ impl Room {
         body: Bytes,
         deadline: Instant,
     ) -> Result<Bytes, ServiceError> {
+        macro_rules! calls {
+            ($($call:ident,)*) => {
+                match method {
+                    $(v1::$call::METHOD => return serve::<v1::$call>(self, caller, body, deadline).await,)*
+                    _ => {}
+                }
+            };
+        }
+        calls! {
+            GetProfileRequest,
+            IngestProfileRequest,
+            AppendEventsRequest,
+            ListEventsRequest,
+            RecordConsentRequest,
+            WithdrawConsentRequest,
+            GetConsentsRequest,
+            ListConsentHistoryRequest,
+            GetConsentsAsOfRequest,
+            ExplainDecisionRequest,
+            GetDataSubjectRequest,
+            UpdateDataSubjectRequest,
+            RecordPrivacySignalRequest,
+            RecordTcStringRequest,
+            GetTcStringRequest,
+            GetConsentModeRequest,
+            ExportConsentRequest,
+            GetPreferencesRequest,
+            UpdatePreferencesRequest,
+            CheckContactRequest,
+            RecordContactRequest,
+            CreatePurposeRequest,
+            UpdatePurposeRequest,
+            CreateAttributeRequest,
+            UpdateAttributeRequest,
+            CreateJurisdictionRequest,
+            UpdateJurisdictionRequest,
+            CreateRecipientRequest,
+            UpdateRecipientRequest,
+            TurnKeysRequest,
+        }
         match method {
-            v1::GetProfileRequest::METHOD => {
-                serve::<v1::GetProfileRequest>(self, caller, body, deadline).await
-            }
-            v1::IngestProfileRequest::METHOD => {
-                serve::<v1::IngestProfileRequest>(self, caller, body, deadline).await
-            }
-            v1::AppendEventsRequest::METHOD => {
-                serve::<v1::AppendEventsRequest>(self, caller, body, deadline).await
-            }
-            v1::ListEventsRequest::METHOD => {
-                serve::<v1::ListEventsRequest>(self, caller, body, deadline).await
-            }
-            v1::RecordConsentRequest::METHOD => {
-                serve::<v1::RecordConsentRequest>(self, caller, body, deadline).await
-            }
-            v1::WithdrawConsentRequest::METHOD => {
-                serve::<v1::WithdrawConsentRequest>(self, caller, body, deadline).await
-            }
-            v1::GetConsentsRequest::METHOD => {
-                serve::<v1::GetConsentsRequest>(self, caller, body, deadline).await
-            }
-            v1::CreatePurposeRequest::METHOD => {
-                serve::<v1::CreatePurposeRequest>(self, caller, body, deadline).await
-            }
-            v1::UpdatePurposeRequest::METHOD => {
-                serve::<v1::UpdatePurposeRequest>(self, caller, body, deadline).await
-            }
-            v1::CreateAttributeRequest::METHOD => {
-                serve::<v1::CreateAttributeRequest>(self, caller, body, deadline).await
-            }
-            v1::UpdateAttributeRequest::METHOD => {
-                serve::<v1::UpdateAttributeRequest>(self, caller, body, deadline).await
-            }
-            v1::TurnKeysRequest::METHOD => serve::<v1::TurnKeysRequest>(self, caller, body, deadline).await,
             batch::METHOD => {
                 let malformed =
                     |_error| ServiceError::Internal { context: "a forwarded call does not decode" };
                 let request = v1::BatchGetProfilesRequest::decode(body).map_err(malformed)?;
-                Ok(batch::batch_get_here(self, request, deadline).await?.encode_to_vec().into())
+                Ok(batch::batch_get_here(self, caller, request, deadline).await?.encode_to_vec().into())
             }
             VERSION_METHOD => {
                 Ok(Bytes::copy_from_slice(&current_version(self, deadline).await?.to_be_bytes()))
             }
+            USAGE_METHOD => usage::record(self, &body, deadline).await.map(|()| Bytes::new()),
             FACTS_METHOD => Ok(own_facts(self).encode_to_vec().into()),
             _ => Err(ServiceError::MethodUnknown),
         }

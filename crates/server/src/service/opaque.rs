@@ -22,6 +22,10 @@ pub(super) enum Listing {
     Purposes,
     Attributes,
     Shards,
+    Jurisdictions,
+    Recipients,
+    Changes,
+    History,
 }
 
 impl Listing {
@@ -31,6 +35,10 @@ impl Listing {
             Self::Purposes => 2,
             Self::Attributes => 3,
             Self::Shards => 4,
+            Self::Jurisdictions => 5,
+            Self::Recipients => 6,
+            Self::Changes => 7,
+            Self::History => 8,
         }
     }
 }

@@ -6,16 +6,16 @@
 use std::collections::BTreeMap;
 
 use custodia_profile::{
-    AttributeName, Channel, Collector, ConsentMethod, CustomerId, Event, EventId, EventName, GroundStatus,
-    LawfulBasis, NoticeId, Observation, Party, ProfileError, Properties, PropertyName, PurposeId, Reference,
-    RequestId, Revision, SourceId, TimestampMs, Value,
+    AffirmativeAct, AttributeName, Channel, Collector, ConsentMethod, CustomerId, DecidedBy, Event, EventId,
+    EventName, Evidence, Language, LawfulBasis, NoticeId, Observation, Party, ProfileError, Properties,
+    PropertyName, PurposeId, RequestId, Revision, SourceId, TimestampMs, Value,
     limits::{EVENTS_MAX, GRANTS_MAX, OBSERVATIONS_MAX, PROPERTIES_MAX},
 };
 use custodia_proto::v1;
 
 use super::{
     error::{FieldFault, ServiceError},
-    opaque::parse_etag,
+    opaque::{parse_etag, unhex},
     time::{parse_optional, parse_timestamp},
 };
 
@@ -50,8 +50,18 @@ pub(super) struct Grant {
     pub(super) notice: NoticeId,
     pub(super) method: ConsentMethod,
     pub(super) collector: Option<Collector>,
+    pub(super) channel: Option<Channel>,
+    pub(super) proof: Proof,
     pub(super) given_at: Option<TimestampMs>,
     pub(super) expires_at: Option<TimestampMs>,
+}
+
+/// What was done to decide.
+#[derive(Debug, Default)]
+pub(super) struct Proof {
+    pub(super) evidence: Option<Evidence>,
+    /// The same act answered for other purposes as well.
+    pub(super) bundled: bool,
 }
 
 /// An IngestProfile or AppendEvents, but for the customer and the request id.
@@ -62,7 +72,7 @@ pub(super) struct Ingest {
 }
 
 /// The profile crate's refusal of the field `name`.
-fn named<'a>(name: &'a str) -> impl Fn(ProfileError) -> ServiceError + 'a {
+pub(super) fn named<'a>(name: &'a str) -> impl Fn(ProfileError) -> ServiceError + 'a {
     move |error| ServiceError::from(error).named(name)
 }
 
@@ -187,9 +197,33 @@ fn grant(wire: &v1::ConsentGrant) -> Result<Grant, ServiceError> {
         notice: NoticeId::new("notice_version", &wire.notice_version)?,
         method: consent_method(wire.method)?.ok_or_else(|| ServiceError::missing("method"))?,
         collector: Collector::optional("collector", &wire.collector)?,
+        channel: Channel::optional("channel", &wire.channel)?,
+        proof: proof(wire.evidence.as_ref()).map_err(|error| error.within("evidence"))?,
         given_at: parse_optional(wire.given_at.as_ref(), "given_at")?,
         expires_at: parse_optional(wire.expires_at.as_ref(), "expires_at")?,
     })
+}
+
+/// The evidence of a decision; its errors name fields of the evidence.
+pub(super) fn proof(wire: Option<&v1::ConsentEvidence>) -> Result<Proof, ServiceError> {
+    let Some(wire) = wire else { return Ok(Proof::default()) };
+    let decided_by = chosen(wire.decided_by, DecidedBy::from_number).map_err(named("decided_by"))?;
+    let evidence = Evidence {
+        act: chosen(wire.act, AffirmativeAct::from_number).map_err(named("act"))?,
+        statement_sha256: sha256("statement_sha256", &wire.statement_sha256)?,
+        language: Language::optional("language", &wire.language)?,
+        decided_by: decided_by.unwrap_or_default(),
+    };
+    Ok(Proof { evidence: evidence.or_nothing(), bundled: wire.bundled })
+}
+
+/// A SHA-256 in hex, where the field is set.
+pub(super) fn sha256(field: &str, text: &str) -> Result<Option<[u8; 32]>, ServiceError> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let hash = unhex(text).and_then(|bytes| bytes.try_into().ok());
+    hash.map(Some).ok_or_else(|| ServiceError::invalid(field, "expected 64 hex digits"))
 }
 
 fn events(wire: Vec<v1::Event>) -> Result<Vec<Event>, ServiceError> {
@@ -229,46 +263,5 @@ pub(super) fn value(wire: &v1::Value) -> Result<Value, ServiceError> {
         Kind::Boolean(yes) => Value::Boolean(*yes),
         Kind::Date(text) => Value::Date(text.parse().map_err(named("value"))?),
         Kind::Timestamp(timestamp) => Value::Timestamp(parse_timestamp(timestamp, "value")?),
-    })
-}
-
-/// A decision that RecordConsent brings; its purpose is resolved later.
-#[derive(Debug)]
-pub(super) struct Consent {
-    pub(super) purpose: PurposeId,
-    pub(super) status: GroundStatus,
-    pub(super) basis: LawfulBasis,
-    pub(super) notice: Option<NoticeId>,
-    pub(super) method: Option<ConsentMethod>,
-    pub(super) collector: Option<Collector>,
-    pub(super) reference: Option<Reference>,
-    pub(super) decided_at: Option<TimestampMs>,
-    pub(super) expires_at: Option<TimestampMs>,
-    pub(super) request_id: Option<RequestId>,
-    pub(super) etag: Option<Revision>,
-}
-
-/// The parts of a RecordConsent.
-pub(super) fn record_consent(request: &v1::RecordConsentRequest) -> Result<Consent, ServiceError> {
-    let status = match v1::ConsentStatus::try_from(request.status) {
-        Ok(v1::ConsentStatus::Given) => GroundStatus::Given,
-        Ok(v1::ConsentStatus::Refused) => GroundStatus::Refused,
-        Ok(v1::ConsentStatus::Unspecified) => return Err(ServiceError::missing("status")),
-        Ok(v1::ConsentStatus::Withdrawn | v1::ConsentStatus::Expired) | Err(_) => {
-            return Err(ServiceError::invalid("status", "expected GIVEN or REFUSED"));
-        }
-    };
-    Ok(Consent {
-        purpose: purpose(&request.purpose, "purpose")?,
-        status,
-        basis: lawful_basis(request.lawful_basis)?.unwrap_or(LawfulBasis::Consent),
-        notice: NoticeId::optional("notice_version", &request.notice_version)?,
-        method: consent_method(request.method)?,
-        collector: Collector::optional("collector", &request.collector)?,
-        reference: Reference::optional("reference", &request.reference)?,
-        decided_at: parse_optional(request.decided_at.as_ref(), "decided_at")?,
-        expires_at: parse_optional(request.expires_at.as_ref(), "expires_at")?,
-        request_id: request_id(&request.request_id)?,
-        etag: parse_etag(&request.etag)?,
     })
 }

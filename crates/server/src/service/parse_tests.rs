@@ -1,6 +1,9 @@
 //! What comes through the door, and what is said about what does not.
 
-use custodia_profile::limits::{EVENTS_MAX, OBSERVATIONS_MAX, PROPERTIES_MAX, TEXT_BYTES_MAX};
+use custodia_profile::{
+    AffirmativeAct, DecidedBy,
+    limits::{EVENTS_MAX, OBSERVATIONS_MAX, PROPERTIES_MAX, TEXT_BYTES_MAX},
+};
 use custodia_proto::v1::{self, value::Kind};
 use prost_types::Timestamp;
 
@@ -37,6 +40,13 @@ fn ingest() -> v1::IngestProfileRequest {
             purpose: "marketing".to_owned(),
             notice_version: "1".to_owned(),
             method: v1::ConsentMethod::Explicit.into(),
+            evidence: Some(v1::ConsentEvidence {
+                act: v1::AffirmativeAct::Clicked.into(),
+                statement_sha256: "ab".repeat(32),
+                language: "de-AT".to_owned(),
+                ..Default::default()
+            }),
+            channel: "web".to_owned(),
             ..v1::ConsentGrant::default()
         }],
         request_id: "0190163d-8694-739b-aea5-966c26f8ad91".to_owned(),
@@ -165,13 +175,32 @@ fn a_malformed_customer_id_is_refused() {
 }
 
 #[test]
-fn a_decision_is_given_or_refused() {
-    let mut request = v1::RecordConsentRequest { purpose: "marketing".to_owned(), ..Default::default() };
-    assert_eq!(fault(parse::record_consent(&request)), ("status".to_owned(), FieldFault::Missing));
-    for status in [v1::ConsentStatus::Withdrawn, v1::ConsentStatus::Expired] {
-        request.status = status.into();
-        assert_eq!(fault(parse::record_consent(&request)).0, "status");
+fn a_consent_brings_its_evidence() {
+    let ingest = parse::ingest(ingest()).expect("valid");
+    let grant = &ingest.collected.grants[0];
+    let evidence = grant.proof.evidence.as_ref().expect("evidence");
+    assert_eq!(evidence.act, Some(AffirmativeAct::Clicked));
+    assert_eq!(evidence.statement_sha256, Some([0xab; 32]));
+    assert_eq!(evidence.language.as_ref().map(|language| language.as_str()), Some("de-AT"));
+    assert_eq!(evidence.decided_by, DecidedBy::DataSubject);
+    assert_eq!(grant.channel.as_ref().map(|channel| channel.as_str()), Some("web"));
+    assert!(!grant.proof.bundled);
+}
+
+#[test]
+fn evidence_at_fault_is_named_with_its_path() {
+    let evidence = |change: fn(&mut v1::ConsentEvidence)| {
+        changed(|request| change(request.consents[0].evidence.as_mut().expect("evidence"))).0
+    };
+    assert_eq!(evidence(|one| one.act = 99), "consents[0].evidence.act");
+    assert_eq!(evidence(|one| one.decided_by = 99), "consents[0].evidence.decided_by");
+    for wrong in ["ab", "zz"] {
+        let (field, _) = changed(|request| {
+            let evidence = request.consents[0].evidence.as_mut().expect("evidence");
+            evidence.statement_sha256 = wrong.repeat(if wrong == "ab" { 31 } else { 32 });
+        });
+        assert_eq!(field, "consents[0].evidence.statement_sha256");
     }
-    request.status = v1::ConsentStatus::Refused.into();
-    parse::record_consent(&request).expect("a refusal needs nothing else");
+    assert_eq!(evidence(|one| one.language = "x".repeat(36)), "consents[0].evidence.language");
+    assert_eq!(changed(|request| request.consents[0].channel = "x".repeat(33)).0, "consents[0].channel");
 }

@@ -21,6 +21,7 @@ use super::{
     record::Home,
     room::Room,
     time::{made_at, now},
+    usage::Day,
     write::{Change, Commit, Remembered, State, Terms, derived_customer},
 };
 use crate::identity::Caller;
@@ -36,14 +37,15 @@ impl Call for v1::GetProfileRequest {
     async fn execute(
         self,
         room: &Room,
+        caller: &Caller,
         target: Target,
         deadline: Instant,
     ) -> Result<Self::Answer, ServiceError> {
         let question = Question::parse(&self.purpose, self.read_mask.as_ref(), self.verdicts)?;
-        let (shard, customer) = target.place()?;
-        let view = room.view_for(&question, deadline).await?;
+        let place = target.place()?;
+        let view = room.view_for(&question, caller, deadline).await?;
         room.read_barrier(target.group, deadline).await?;
-        room.profile(shard, customer, &question, &view, deadline).await
+        room.profile(place, &question, caller, &view, deadline).await
     }
 }
 
@@ -65,6 +67,7 @@ impl Call for v1::IngestProfileRequest {
     async fn execute(
         mut self,
         room: &Room,
+        _caller: &Caller,
         target: Target,
         deadline: Instant,
     ) -> Result<Self::Answer, ServiceError> {
@@ -80,7 +83,21 @@ impl Call for v1::IngestProfileRequest {
         let terms = Terms { remembered, etag: ingest.etag, commit };
         let home = Home { shard, customer };
         let evaluate = |state: &State| merged(room, state, &input, &view.catalogue, &names);
-        Box::pin(room.change(home, terms, deadline, evaluate)).await
+        let answer = Box::pin(room.change(home, terms, deadline, evaluate)).await?;
+        if commit == Commit::Yes {
+            note_collected(room, &answer, &view);
+        }
+        Ok(answer)
+    }
+}
+
+/// Of which attributes values are collected today (GO-3).
+fn note_collected(room: &Room, answer: &v1::IngestProfileResponse, view: &CatalogueView) {
+    let today = Day::of(now());
+    for outcome in answer.attributes.iter().filter(|outcome| outcome.merged) {
+        if let Some(definition) = view.catalogue.attribute_by_name(&outcome.attribute) {
+            room.usage().collected(definition.number, today);
+        }
     }
 }
 
@@ -142,8 +159,11 @@ fn given(grant: Grant, purpose: PurposeNumber) -> Decision {
         method: Some(grant.method),
         collector: grant.collector,
         reference: None,
-        channel: None,
+        channel: grant.channel,
+        evidence: grant.proof.evidence,
+        bundled: grant.proof.bundled,
         decided_at: grant.given_at,
+        valid_from: None,
         expires_at: grant.expires_at,
     }
 }
@@ -157,13 +177,13 @@ fn merged(
 ) -> Result<Change<v1::IngestProfileResponse>, ServiceError> {
     let new = CustomerRecord::new(state.now);
     let before = state.record().unwrap_or(&new);
-    let mut ingested = custodia_profile::ingest(before, input, catalogue, state.now)
+    let mut ingested = custodia_profile::ingest(before, &state.home.customer, input, catalogue, state.now)
         .map_err(|error| grant_at_fault(before, input, catalogue, state, error))?;
     room.sift_events(state.home, &input.events, &mut ingested)?;
     let is_new = state.record().is_none();
     // A customer of whom everything was refused does not come into being.
     let changed = ingested.record_changed || (is_new && !ingested.events.is_empty());
-    let revision = if changed { state.next_revision() } else { state.revision() };
+    let revision = state.revision_after(changed);
     let exists = changed || !is_new;
     let attributes = names.attributes.iter().zip(&ingested.attribute_outcomes);
     let event_outcomes = names.events.iter().zip(&ingested.event_outcomes);
@@ -189,7 +209,7 @@ fn grant_at_fault(
 ) -> ServiceError {
     let mut record = before.clone();
     for (at, grant) in input.grants.iter().enumerate() {
-        match record_decision(&record, grant, catalogue, state.now) {
+        match record_decision(&record, &state.home.customer, grant, catalogue, state.now) {
             Ok(recorded) => record = recorded.record,
             Err(error) => {
                 let named = |field: &str| (field == "decided_at").then(|| "given_at".to_owned());

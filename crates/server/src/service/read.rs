@@ -1,7 +1,7 @@
 //! Reads of one or many profiles on the leader.
 //!
 //! ```text
-//! read barrier ─▶ one engine get ─▶ key from the cache ─▶ open ─▶ decode ─▶ permission once ─▶ attributes
+//! reader ─▶ read barrier ─▶ one engine get ─▶ key from the cache ─▶ open ─▶ decode ─▶ permission once ─▶ attributes
 //! ```
 //!
 //! Must always hold: what is given was allowed by the record that the read barrier makes current, so that after an
@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use custodia_profile::{
     AttributeDefinition, AttributeName, AttributeValue, CustomerId, CustomerRecord, Permission, PurposeId,
-    ShardId,
+    ShardId, TimestampMs,
 };
 use custodia_proto::v1;
 use tokio::time::Instant;
@@ -24,7 +24,9 @@ use super::{
     record::{Home, Loaded},
     room::Room,
     time::now,
+    usage::Day,
 };
+use crate::identity::Caller;
 
 /// What a read asks for, but for the customer.
 #[derive(Debug)]
@@ -44,7 +46,8 @@ impl Question {
         let detail = match v1::VerdictDetail::try_from(verdicts) {
             Ok(v1::VerdictDetail::Unspecified | v1::VerdictDetail::Full) => Detail::Full,
             Ok(v1::VerdictDetail::None) => Detail::None,
-            Err(_unknown) => return Err(ServiceError::invalid("verdicts", "expected FULL or NONE")),
+            Ok(v1::VerdictDetail::Only) => Detail::Only,
+            Err(_unknown) => return Err(ServiceError::invalid("verdicts", "expected FULL, NONE or ONLY")),
         };
         let mut mask = parse::read_mask(mask)?;
         if let Some(names) = &mut mask {
@@ -63,72 +66,100 @@ impl Room {
         knows: impl Fn(&CatalogueView) -> bool + Send,
     ) -> Result<Arc<CatalogueView>, ServiceError> {
         let view = self.view()?;
-        if knows(&view) {
+        if knows(&view) { Ok(view) } else { self.view_caught_up(deadline).await }
+    }
+
+    /// The catalogue, once it passes the check; where it does not, it is caught up and must pass then.
+    pub(super) async fn view_passing(
+        &self,
+        deadline: Instant,
+        check: impl Fn(&CatalogueView) -> Result<(), ServiceError> + Send,
+    ) -> Result<Arc<CatalogueView>, ServiceError> {
+        let view = self.view()?;
+        if check(&view).is_ok() {
             return Ok(view);
         }
+        let view = self.view_caught_up(deadline).await?;
+        check(&view)?;
+        Ok(view)
+    }
+
+    async fn view_caught_up(&self, deadline: Instant) -> Result<Arc<CatalogueView>, ServiceError> {
         // Boxed, here and wherever the cold way begins: the hot one is to have a small future.
         Box::pin(self.catalogue_cache().catch_up(self, deadline)).await?;
         self.view()
     }
 
-    /// The catalogue for a question, whose names it has.
+    /// The catalogue for a question: it admits the caller and has every name.
     pub(super) async fn view_for(
         &self,
         question: &Question,
+        caller: &Caller,
         deadline: Instant,
     ) -> Result<Arc<CatalogueView>, ServiceError> {
-        let knows = |view: &CatalogueView| {
+        let check = |view: &CatalogueView| {
+            self.admit(caller, view, &question.purpose)?;
             let mut names = question.mask.iter().flatten();
-            view.catalogue.purpose_by_id(question.purpose.as_str()).is_some()
-                && names.all(|name| view.catalogue.attribute_by_name(name.as_str()).is_some())
+            let all_known = names.all(|name| view.catalogue.attribute_by_name(name.as_str()).is_some());
+            let unknown = || ServiceError::field("read_mask", FieldFault::AttributeUnknown);
+            all_known.then_some(()).ok_or_else(unknown)
         };
-        let view = self.view_with(deadline, knows).await?;
-        view.purpose(&question.purpose, "purpose")?;
-        if !knows(&view) {
-            return Err(ServiceError::field("read_mask", FieldFault::AttributeUnknown));
-        }
-        Ok(view)
+        self.view_passing(deadline, check).await
     }
 
-    /// One profile, from the engine as it is now; the caller has passed the read barrier of the shard.
+    /// One profile, from the engine as it is now; the caller has passed the read barrier of the shard, and `view` admits
+    /// it.
     pub(super) async fn profile(
         &self,
-        shard: ShardId,
-        customer: CustomerId,
+        (shard, customer): (ShardId, CustomerId),
         question: &Question,
+        caller: &Caller,
         view: &CatalogueView,
         deadline: Instant,
     ) -> Result<v1::Profile, ServiceError> {
         let core = self.core(Home { shard, customer })?.ok_or(ServiceError::CustomerNotFound)?;
-        if let Some(profile) = seen(customer, &core, question, view)? {
+        let seen = Seen { room: self, customer, core: &core, question, caller, now: now() };
+        if let Some(profile) = seen.with(view)? {
             return Ok(profile);
         }
         // The record holds an attribute that was defined moments ago on another node.
         Box::pin(self.catalogue_cache().catch_up(self, deadline)).await?;
-        let profile = seen(customer, &core, question, &*self.view()?)?;
+        let profile = seen.with(&*self.view()?)?;
         profile.ok_or(ServiceError::Internal { context: "a stored attribute that no catalogue defines" })
     }
 }
 
-/// The profile as it may be seen; nothing where the record holds an attribute that this catalogue does not define.
-fn seen(
+/// A record that is looked at.
+struct Seen<'a> {
+    room: &'a Room,
     customer: CustomerId,
-    core: &Loaded<CustomerRecord>,
-    question: &Question,
-    view: &CatalogueView,
-) -> Result<Option<v1::Profile>, ServiceError> {
-    let record = &core.value;
-    let purpose = view.purpose(&question.purpose, "purpose")?;
-    let permission = Permission::for_purpose(purpose, record, now());
-    let at = At { customer, revision: core.revision() };
-    let asked = match &question.mask {
-        Some(names) => masked(record, names, view),
-        None => match whole(record, view) {
-            Some(asked) => asked,
-            None => return Ok(None),
-        },
-    };
-    Ok(Some(convert::profile(at, record, asked.into_iter(), &permission, question.detail, &view.catalogue)))
+    core: &'a Loaded<CustomerRecord>,
+    question: &'a Question,
+    caller: &'a Caller,
+    now: TimestampMs,
+}
+
+impl Seen<'_> {
+    /// The profile as it may be seen; nothing where the record holds an attribute that this catalogue does not define.
+    fn with(&self, view: &CatalogueView) -> Result<Option<v1::Profile>, ServiceError> {
+        let Self { room, core, question, .. } = self;
+        let record = &core.value;
+        let purpose = view.purpose(&question.purpose, "purpose")?;
+        let reader = room.reader_for(self.caller, view, purpose)?;
+        let permission = Permission::for_purpose(purpose, reader, record, &view.catalogue, self.now);
+        let asked = match &question.mask {
+            Some(names) => masked(record, names, view),
+            None => match whole(record, view) {
+                Some(asked) => asked,
+                None => return Ok(None),
+            },
+        };
+        let at = At { customer: self.customer, revision: core.revision() };
+        let today = Day::of(self.now);
+        let given = |attribute: &AttributeDefinition| room.usage().read(attribute.number, today);
+        let asked = asked.into_iter();
+        Ok(Some(convert::profile(at, record, asked, &permission, question.detail, &view.catalogue, given)))
+    }
 }
 
 type Asked<'a> = Vec<(&'a AttributeDefinition, &'a AttributeValue)>;

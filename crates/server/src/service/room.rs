@@ -17,8 +17,9 @@ use super::{
     locks::CustomerLocks,
     meters,
     shards::NodeKeys,
+    usage::Usage,
 };
-use crate::limits::Limits;
+use crate::{config::ControllerConfig, limits::Limits};
 
 /// What the services of a node share.
 pub(crate) struct Room {
@@ -29,6 +30,8 @@ pub(crate) struct Room {
     limits: Limits,
     catalogue: CatalogueCache,
     locks: CustomerLocks,
+    usage: Usage,
+    controller: ControllerConfig,
 }
 
 impl fmt::Debug for Room {
@@ -47,7 +50,23 @@ impl Room {
     ) -> Self {
         meters::describe();
         let catalogue = CatalogueCache::new(Arc::clone(&consensus));
-        Self { node, consensus, keys, forwarder, limits, catalogue, locks: CustomerLocks::new() }
+        Self {
+            node,
+            consensus,
+            keys,
+            forwarder,
+            limits,
+            catalogue,
+            locks: CustomerLocks::new(),
+            usage: Usage::new(),
+            controller: ControllerConfig::default(),
+        }
+    }
+
+    /// The same room, of this controller.
+    #[must_use]
+    pub(crate) fn of_controller(self, controller: ControllerConfig) -> Self {
+        Self { controller, ..self }
     }
 
     pub(super) const fn node(&self) -> NodeId {
@@ -70,8 +89,16 @@ impl Room {
         &self.limits
     }
 
+    pub(super) const fn controller(&self) -> &ControllerConfig {
+        &self.controller
+    }
+
     pub(super) const fn locks(&self) -> &CustomerLocks {
         &self.locks
+    }
+
+    pub(super) const fn usage(&self) -> &Usage {
+        &self.usage
     }
 
     pub(super) const fn catalogue_cache(&self) -> &CatalogueCache {

@@ -8,6 +8,7 @@
 use std::{collections::HashMap, time::Duration};
 
 use custodia_consensus::ConsensusError;
+use custodia_profile::{RefusalReason, TcStringError};
 use custodia_proto::v1;
 use custodia_store::StoreError;
 use tonic::{Code, Status, metadata::MetadataMap};
@@ -27,6 +28,18 @@ pub(super) const LEADER_METADATA: &str = "custodia-leader";
 
 /// The key in `google.rpc.ErrorInfo.metadata` that says the same, so that it survives the hop between nodes.
 pub(super) const LEADER_DETAIL: &str = "leader";
+
+/// The key in `google.rpc.ErrorInfo.metadata` that names the purpose for which a caller may not ask.
+pub(super) const PURPOSE_DETAIL: &str = "purpose";
+
+/// The key in `google.rpc.ErrorInfo.metadata` that names the law's reason, a `RefusalReason` without its prefix.
+const REASON_DETAIL: &str = "reason";
+
+/// The key in `google.rpc.ErrorInfo.metadata` that names what is wrong with a TC string.
+const FAULT_DETAIL: &str = "fault";
+
+/// The key in `google.rpc.ErrorInfo.metadata` that names the role that a field takes.
+const ROLE_DETAIL: &str = "role";
 
 /// How long a caller should wait before it asks again, where no leader is known: half of an election.
 const RETRY_AFTER_NO_LEADER: Duration = Duration::from_millis(300);
@@ -51,26 +64,44 @@ const fn passing(code: Code, reason: &'static str, retry_after: Duration) -> Cla
     Class { code, reason, retry_after: Some(retry_after) }
 }
 
-const fn class_of_fault(fault: &FieldFault) -> Class {
+fn class_of_fault(fault: &FieldFault) -> Class {
     let reason = match fault {
         FieldFault::Missing => "FIELD_REQUIRED",
         FieldFault::Invalid(_) => "FIELD_INVALID",
         FieldFault::TooMany(_) | FieldFault::TooLong(_) => "LIMIT_EXCEEDED",
         FieldFault::PurposeUnknown => "PURPOSE_UNKNOWN",
-        FieldFault::PurposeDeprecated => "PURPOSE_DEPRECATED",
+        FieldFault::JurisdictionUnknown => "JURISDICTION_UNKNOWN",
         FieldFault::AttributeUnknown => "ATTRIBUTE_UNKNOWN",
         FieldFault::NoticeUnknown => "NOTICE_UNKNOWN",
-        FieldFault::BasisNotAllowed => "BASIS_NOT_ALLOWED",
+        FieldFault::NotRecordable(refusal) if rests_on_customer(*refusal) => {
+            return final_of(Code::FailedPrecondition, refusal.name());
+        }
+        FieldFault::NotRecordable(refusal) => refusal.name(),
+        FieldFault::TcString(_) => "TC_STRING_INVALID",
+        FieldFault::RoleNeeded(_) => return final_of(Code::PermissionDenied, "ROLE_NOT_ALLOWED"),
         FieldFault::RequestIdReused => "REQUEST_ID_REUSED",
     };
     final_of(Code::InvalidArgument, reason)
+}
+
+/// Whether the same decision could be recorded of another customer: its state forbids it, not the request.
+const fn rests_on_customer(refusal: RefusalReason) -> bool {
+    matches!(
+        refusal,
+        RefusalReason::OptOutNotAllowed
+            | RefusalReason::GuardianConsentNeeded
+            | RefusalReason::IllegalTransition
+    )
 }
 
 fn class_of(error: &ServiceError) -> Class {
     match error {
         ServiceError::Field { fault, .. } => class_of_fault(fault),
         ServiceError::ObjectionStands => final_of(Code::FailedPrecondition, "OBJECTION_STANDS"),
+        ServiceError::ReaderRefused { reason, .. } => final_of(Code::PermissionDenied, reason.name()),
+        ServiceError::PurposeRefused { reason, .. } => final_of(Code::FailedPrecondition, reason.name()),
         ServiceError::CustomerNotFound => final_of(Code::NotFound, "CUSTOMER_NOT_FOUND"),
+        ServiceError::TcStringNotFound => final_of(Code::NotFound, "TC_STRING_NOT_FOUND"),
         ServiceError::EntryNotFound { .. } => final_of(Code::NotFound, "ENTRY_NOT_FOUND"),
         ServiceError::EntryExists { .. } => final_of(Code::AlreadyExists, "ENTRY_EXISTS"),
         ServiceError::CatalogueFull { .. } => final_of(Code::ResourceExhausted, "CATALOGUE_FULL"),
@@ -154,8 +185,7 @@ impl From<ServiceError> for Status {
         log(&error, class);
         let mut details = ErrorDetails::new();
         let leader = leader_of(&error);
-        let facts = leader.map(|leader| (LEADER_DETAIL.to_owned(), leader_text(leader)));
-        details.set_error_info(class.reason, ERROR_DOMAIN, facts.into_iter().collect::<HashMap<_, _>>());
+        details.set_error_info(class.reason, ERROR_DOMAIN, facts_of(&error));
         if let Some(field) = field_of(&error) {
             details.add_bad_request_violation(field, problem_of(&error));
         }
@@ -217,12 +247,63 @@ fn leader_of(error: &ServiceError) -> Option<&LeaderHint> {
     if let ServiceError::NotLeader { leader } = error { leader.as_ref() } else { None }
 }
 
+/// What a program needs to know besides the reason.
+fn facts_of(error: &ServiceError) -> HashMap<String, String> {
+    let leader = leader_of(error).map(|leader| (LEADER_DETAIL.to_owned(), leader_text(leader)));
+    let mut facts: HashMap<_, _> = leader.into_iter().collect();
+    if let ServiceError::ReaderRefused { purpose, .. } | ServiceError::PurposeRefused { purpose, .. } = error
+    {
+        facts.insert(PURPOSE_DETAIL.to_owned(), purpose.as_str().to_owned());
+    }
+    if let Some(reason) = refusal_of(error) {
+        facts.insert(REASON_DETAIL.to_owned(), reason.name().to_owned());
+    }
+    if let ServiceError::Field { fault: FieldFault::TcString(fault), .. } = error {
+        facts.insert(FAULT_DETAIL.to_owned(), tc_string_fault(*fault).to_owned());
+    }
+    if let ServiceError::Field { fault: FieldFault::RoleNeeded(role), .. } = error {
+        facts.insert(ROLE_DETAIL.to_owned(), role.name().to_owned());
+    }
+    facts
+}
+
+/// The law's reason, where the law refused.
+fn refusal_of(error: &ServiceError) -> Option<RefusalReason> {
+    if let ServiceError::Field { fault: FieldFault::NotRecordable(reason), .. }
+    | ServiceError::ReaderRefused { reason, .. }
+    | ServiceError::PurposeRefused { reason, .. } = error
+    {
+        return Some(*reason);
+    }
+    matches!(error, ServiceError::ObjectionStands).then_some(RefusalReason::Objected)
+}
+
+/// The name of a fault, for programs.
+const fn tc_string_fault(fault: TcStringError) -> &'static str {
+    match fault {
+        TcStringError::TooLong => "TOO_LONG",
+        TcStringError::Encoding => "ENCODING",
+        TcStringError::Truncated => "TRUNCATED",
+        TcStringError::Field { .. } => "FIELD",
+        TcStringError::Segment => "SEGMENT",
+        TcStringError::Version { .. } => "VERSION",
+        TcStringError::PolicyVersion { .. } => "POLICY_VERSION",
+        TcStringError::GlobalScope => "GLOBAL_SCOPE",
+        TcStringError::NoDisclosedVendors => "NO_DISCLOSED_VENDORS",
+        TcStringError::Outdated => "OUTDATED",
+        TcStringError::InFuture => "IN_FUTURE",
+    }
+}
+
 fn field_of(error: &ServiceError) -> Option<&str> {
     match error {
         ServiceError::Field { field, .. } => Some(field),
         ServiceError::EtagStale => Some("etag"),
         ServiceError::ObjectionStands
+        | ServiceError::ReaderRefused { .. }
+        | ServiceError::PurposeRefused { .. }
         | ServiceError::CustomerNotFound
+        | ServiceError::TcStringNotFound
         | ServiceError::EntryNotFound { .. }
         | ServiceError::EntryExists { .. }
         | ServiceError::CatalogueFull { .. }
@@ -279,9 +360,10 @@ impl std::fmt::Display for Chain<'_> {
 
 #[cfg(test)]
 mod tests {
-    use custodia_profile::NodeId;
+    use custodia_profile::{NodeId, ProfileError};
 
     use super::*;
+    use crate::identity::Role;
 
     fn hint() -> LeaderHint {
         LeaderHint { node: NodeId::new(3).expect("a node"), address: "h3:7".to_owned() }
@@ -331,5 +413,55 @@ mod tests {
         assert_eq!(Status::from(ServiceError::EtagStale).code(), Code::Aborted);
         assert_eq!(Status::from(ServiceError::Unreadable).code(), Code::DataLoss);
         assert_eq!(Status::from(ServiceError::CustomerNotFound).code(), Code::NotFound);
+    }
+
+    fn of_profile(error: ProfileError) -> (Code, String, String, String) {
+        let status = Status::from(ServiceError::from(error));
+        let info = status.get_details_error_info().expect("every error has its reason");
+        let bad = status.get_details_bad_request();
+        let field = bad.and_then(|bad| bad.field_violations.first().map(|first| first.field.clone()));
+        let detail = [REASON_DETAIL, FAULT_DETAIL].iter().find_map(|key| info.metadata.get(*key).cloned());
+        (status.code(), info.reason, field.unwrap_or_default(), detail.unwrap_or_default())
+    }
+
+    #[test]
+    fn a_decision_that_cannot_be_recorded_says_why_and_because_of_which_field() {
+        use RefusalReason as Reason;
+        for (reason, code, field) in [
+            (Reason::PurposeDeprecated, Code::InvalidArgument, "purpose"),
+            (Reason::BasisNotAllowed, Code::InvalidArgument, "lawful_basis"),
+            (Reason::PreTicked, Code::InvalidArgument, "evidence.act"),
+            (Reason::Silence, Code::InvalidArgument, "evidence.act"),
+            (Reason::Bundled, Code::InvalidArgument, "evidence.bundled"),
+            (Reason::OptOutNotAllowed, Code::FailedPrecondition, "method"),
+            (Reason::GuardianConsentNeeded, Code::FailedPrecondition, "evidence.decided_by"),
+            (Reason::IllegalTransition, Code::FailedPrecondition, "status"),
+        ] {
+            let name = reason.name().to_owned();
+            let expected = (code, name.clone(), field.to_owned(), name);
+            assert_eq!(of_profile(ProfileError::NotRecordable { reason }), expected);
+        }
+        let objected = of_profile(ProfileError::ObjectionStands);
+        let expected = (Code::FailedPrecondition, "OBJECTION_STANDS", "", "OBJECTED");
+        assert_eq!((objected.0, &*objected.1, &*objected.2, &*objected.3), expected);
+    }
+
+    #[test]
+    fn a_tc_string_that_is_refused_says_what_is_wrong_with_it() {
+        let refused = of_profile(TcStringError::NoDisclosedVendors.into());
+        let expected = (Code::InvalidArgument, "TC_STRING_INVALID", "tc_string", "NO_DISCLOSED_VENDORS");
+        assert_eq!((refused.0, &*refused.1, &*refused.2, &*refused.3), expected);
+        assert_eq!(of_profile(TcStringError::TooLong.into()).1, "LIMIT_EXCEEDED");
+    }
+
+    #[test]
+    fn a_field_that_takes_a_role_is_named_with_the_role() {
+        let error = ServiceError::field("data_subject.legal_hold", FieldFault::RoleNeeded(Role::Privacy));
+        let status = Status::from(error);
+        let info = status.get_details_error_info().expect("every error has its reason");
+        assert_eq!((status.code(), info.reason.as_str()), (Code::PermissionDenied, "ROLE_NOT_ALLOWED"));
+        assert_eq!(info.metadata.get(ROLE_DETAIL).map(String::as_str), Some("privacy"));
+        let bad = status.get_details_bad_request().expect("a field");
+        assert_eq!(bad.field_violations[0].field, "data_subject.legal_hold");
     }
 }

@@ -86,6 +86,7 @@ impl Call for v1::TurnKeysRequest {
     async fn execute(
         self,
         room: &Room,
+        _caller: &Caller,
         target: Target,
         deadline: Instant,
     ) -> Result<Self::Answer, ServiceError> {

@@ -89,6 +89,11 @@ impl State {
         self.revision().next()
     }
 
+    /// The revision that the record will have, whether it changes or not.
+    pub(super) fn revision_after(&self, changes: bool) -> Revision {
+        if changes { self.next_revision() } else { self.revision() }
+    }
+
     /// The customer's consent revision.
     pub(super) fn consent_revision(&self) -> u64 {
         self.core.as_ref().map_or(0, |core| core.header.consent_revision)
@@ -326,7 +331,7 @@ struct Revisions {
 impl Revisions {
     /// The customer's revisions after a change.
     fn after<A>(state: &State, change: &Change<A>) -> Self {
-        let revision = if change.record.is_some() { state.next_revision() } else { state.revision() };
+        let revision = state.revision_after(change.record.is_some());
         Self { revision: revision.as_u64(), consent_revision: state.consent_revision_after(&change.ledger) }
     }
 }

@@ -38,6 +38,10 @@ fn layout_is_pinned() {
     assert_eq!(hex(Key::purpose(&"care".parse().unwrap())), "ffff2263617265");
     assert_eq!(hex(Key::attribute(&"email".parse().unwrap())), "ffff23656d61696c");
     assert_eq!(hex(Key::meta("a")), "ffff2461");
+    assert_eq!(hex(Key::jurisdiction(&"eu".parse().unwrap())), "ffff256575");
+    assert_eq!(hex(Key::recipient(&"Desk.1".parse().unwrap())), "ffff264465736b2e31");
+    assert_eq!(hex(Key::catalogue_change(258)), "ffff270000000000000102");
+    assert_eq!(hex(Key::attribute_usage(AttributeNumber::new(259).unwrap())), "ffff2800000103");
 }
 
 #[test]
@@ -76,6 +80,14 @@ proptest! {
             prop_assert!(key.as_ref().starts_with(KeyPrefix::kind(group(shard), kind).as_bytes()));
             prop_assert_eq!(&Key::parse(key.as_bytes().clone()).unwrap(), &key);
         }
+    }
+
+    #[test]
+    fn a_later_change_of_the_catalogue_comes_behind(earlier: u64, later: u64) {
+        prop_assume!(earlier < later);
+        prop_assert!(Key::catalogue_change(earlier) < Key::catalogue_change(later));
+        let parts_of = |key: &Key| KeyParts::parse(key.as_ref()).unwrap().suffix.to_vec();
+        prop_assert_eq!(parts_of(&Key::catalogue_change(later)), later.to_be_bytes().to_vec());
     }
 
     #[test]

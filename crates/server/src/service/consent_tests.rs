@@ -1,0 +1,417 @@
+//! Three whole nodes in this process: decisions with their evidence, the ledger, and the law replayed.
+
+use custodia_profile::{ChainLink, CustomerId, verify_chain};
+use custodia_proto::v1::consent_service_client::ConsentServiceClient;
+use custodia_proto::v1::{self, consent_history_entry::Change};
+use prost_types::Timestamp;
+use tonic::{Code, Status};
+use tonic_types::StatusExt as _;
+
+use super::{
+    cluster_for_tests::{Cluster, get, ingest},
+    consents_for_tests::{fault, given, new_customer},
+    opaque::{Listing, page_token},
+};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn decisions_are_recorded_and_accounted_for_on_every_node() {
+    let mut cluster = Cluster::start(3).await;
+    cluster.define().await;
+    evidence_and_status(&cluster).await;
+    what_is_no_consent(&cluster).await;
+    consents_of_a_caller_who_may_not_ask(&cluster).await;
+    history(&cluster).await;
+    long_history(&cluster).await;
+    as_of(&cluster).await;
+    explanations(&cluster).await;
+    explanation_before_there_was_a_purpose(&cluster).await;
+    cluster.halt().await;
+}
+
+async fn record(cluster: &Cluster, node: usize, request: v1::RecordConsentRequest) -> v1::ConsentState {
+    cluster.consents(node).record_consent(request).await.expect("recorded").into_inner()
+}
+
+async fn withdraw(cluster: &Cluster, node: usize, customer_id: &str, purpose: &str) -> v1::ConsentState {
+    let request = v1::WithdrawConsentRequest {
+        customer_id: customer_id.to_owned(),
+        purpose: purpose.to_owned(),
+        channel: "phone".to_owned(),
+        ..Default::default()
+    };
+    cluster.consents(node).withdraw_consent(request).await.expect("withdrawn").into_inner()
+}
+
+async fn refusal_of_read(cluster: &Cluster, customer_id: &str) -> v1::RefusalReason {
+    let profile = cluster.profiles(1).get_profile(get(customer_id, "marketing")).await.expect("found");
+    profile.into_inner().withheld[0].reason()
+}
+
+/// CO-5, CO-6.
+async fn evidence_and_status(cluster: &Cluster) {
+    let answer = cluster.profiles(0).ingest_profile(ingest(&[("email", "a@example.org")])).await;
+    let customer_id = answer.expect("ingested").into_inner().customer_id;
+    let stated = v1::ConsentEvidence {
+        act: v1::AffirmativeAct::DoubleOptIn.into(),
+        statement_sha256: "0f".repeat(32),
+        language: "de".to_owned(),
+        bundled: false,
+        decided_by: v1::DecidedBy::DataSubject.into(),
+    };
+    let consent = v1::RecordConsentRequest {
+        customer_id: customer_id.clone(),
+        evidence: Some(stated.clone()),
+        channel: "web".to_owned(),
+        expires_at: Some(Timestamp { seconds: 4_000_000_000, nanos: 0 }),
+        valid_from: Some(Timestamp { seconds: 1_000_000_000, nanos: 0 }),
+        ..given("marketing")
+    };
+    let state = record(cluster, 1, consent.clone()).await;
+    assert_eq!(state.status(), v1::ConsentStatus::Given);
+    assert_eq!((&state.evidence, state.channel.as_str()), (&Some(stated), "web"));
+    assert_eq!((&state.expires_at, &state.valid_from), (&consent.expires_at, &consent.valid_from));
+    for node in 0..3 {
+        let again = record(cluster, node, consent.clone()).await;
+        assert_eq!(again, state, "a repeated request");
+        let request =
+            v1::GetConsentsRequest { customer_id: customer_id.clone(), purpose: "service".to_owned() };
+        let consents = cluster.consents(node).get_consents(request).await.expect("found").into_inner();
+        assert_eq!(consents.consents[0], state);
+    }
+    let revoked = v1::RecordConsentRequest {
+        customer_id: customer_id.clone(),
+        status: v1::ConsentStatus::Revoked.into(),
+        evidence: Some(v1::ConsentEvidence {
+            decided_by: v1::DecidedBy::Guardian.into(),
+            ..Default::default()
+        }),
+        ..given("marketing")
+    };
+    assert_eq!(record(cluster, 2, revoked).await.status(), v1::ConsentStatus::Revoked);
+    let asked = v1::RecordConsentRequest {
+        customer_id: customer_id.clone(),
+        status: v1::ConsentStatus::Requested.into(),
+        evidence: None,
+        ..given("marketing")
+    };
+    assert_eq!(record(cluster, 0, asked).await.status(), v1::ConsentStatus::Requested);
+    withdraw(cluster, 1, &customer_id, "marketing").await;
+    let stale = v1::RecordConsentRequest { customer_id, etag: state.etag, ..given("marketing") };
+    let status = cluster.consents(2).record_consent(stale).await.expect_err("stale");
+    assert_eq!(fault(&status), (Code::Aborted, "ETAG_STALE".to_owned(), "etag".to_owned()));
+}
+
+/// CO-6. What is no consent is not recorded, and the answer says why.
+async fn what_is_no_consent(cluster: &Cluster) {
+    type Change = fn(&mut v1::RecordConsentRequest);
+    fn acted(request: &mut v1::RecordConsentRequest, act: v1::AffirmativeAct) {
+        request.evidence = Some(v1::ConsentEvidence { act: act.into(), ..Default::default() });
+    }
+    let (invalid, state) = (Code::InvalidArgument, Code::FailedPrecondition);
+    let cases: [(Change, Code, &str, &str); 8] = [
+        (|request| acted(request, v1::AffirmativeAct::PreTickedBox), invalid, "PRE_TICKED", "evidence.act"),
+        (|request| acted(request, v1::AffirmativeAct::Silence), invalid, "SILENCE", "evidence.act"),
+        (|request| acted(request, v1::AffirmativeAct::ContinuedUse), invalid, "SILENCE", "evidence.act"),
+        (
+            |request| request.evidence.as_mut().expect("evidence").bundled = true,
+            invalid,
+            "BUNDLED",
+            "evidence.bundled",
+        ),
+        (|request| request.evidence = None, invalid, "FIELD_REQUIRED", "evidence.act"),
+        (|request| request.method = v1::ConsentMethod::OptOut.into(), state, "OPT_OUT_NOT_ALLOWED", "method"),
+        (
+            |request| request.status = v1::ConsentStatus::Invalidated.into(),
+            state,
+            "ILLEGAL_TRANSITION",
+            "status",
+        ),
+        (
+            |request| request.lawful_basis = v1::LawfulBasis::Contract.into(),
+            invalid,
+            "BASIS_NOT_ALLOWED",
+            "lawful_basis",
+        ),
+    ];
+    let customer_id = new_customer();
+    for (at, (change, code, reason, field)) in cases.into_iter().enumerate() {
+        let mut request = v1::RecordConsentRequest { customer_id: customer_id.clone(), ..given("marketing") };
+        change(&mut request);
+        let status = cluster.consents(at % 3).record_consent(request).await.expect_err(reason);
+        assert_eq!(fault(&status), (code, reason.to_owned(), field.to_owned()));
+        if reason != "FIELD_REQUIRED" {
+            let info = status.get_details_error_info().expect("details");
+            assert_eq!(info.metadata.get("reason").map(String::as_str), Some(reason));
+        }
+    }
+    let mut ingested = ingest(&[("email", "a@example.org")]);
+    ingested.consents[0].evidence.as_mut().expect("evidence").bundled = true;
+    let status = cluster.profiles(0).ingest_profile(ingested).await.expect_err("bundled");
+    let expected = (invalid, "BUNDLED".to_owned(), "consents[0].evidence.bundled".to_owned());
+    assert_eq!(fault(&status), expected);
+    let request = v1::GetConsentsRequest { customer_id, purpose: "service".to_owned() };
+    let status = cluster.consents(0).get_consents(request).await.expect_err("nothing was recorded");
+    assert_eq!(status.code(), Code::NotFound);
+}
+
+async fn consents_of_a_caller_who_may_not_ask(cluster: &Cluster) {
+    let customer_id = new_customer();
+    record(cluster, 0, v1::RecordConsentRequest { customer_id: customer_id.clone(), ..given("service") })
+        .await;
+    let mut agent = ConsentServiceClient::new(cluster.channel_as(1, "agent", "unheard-of").await);
+    let request = v1::GetConsentsRequest { customer_id, purpose: "service".to_owned() };
+    let status = agent.get_consents(request).await.expect_err("not registered");
+    assert_eq!(
+        (status.code(), fault(&status).1.as_str()),
+        (Code::PermissionDenied, "RECIPIENT_NOT_REGISTERED")
+    );
+}
+
+/// CO-8. The pages are the whole ledger, and what they claim can be verified by whoever has them.
+async fn history(cluster: &Cluster) {
+    let customer_id = new_customer();
+    let consent = |purpose| v1::RecordConsentRequest { customer_id: customer_id.clone(), ..given(purpose) };
+    let first = record(cluster, 0, consent("service")).await;
+    record(cluster, 1, consent("marketing")).await;
+    withdraw(cluster, 2, &customer_id, "marketing").await;
+    let subject = v1::UpdateDataSubjectRequest {
+        data_subject: Some(v1::DataSubject {
+            customer_id: customer_id.clone(),
+            regions: vec!["DE".to_owned()],
+            ..Default::default()
+        }),
+        update_mask: Some(prost_types::FieldMask { paths: vec!["regions".to_owned()] }),
+        ..Default::default()
+    };
+    let subject = cluster.consents(0).update_data_subject(subject).await.expect("updated").into_inner();
+    let request = |page_size, page_token| v1::ListConsentHistoryRequest {
+        customer_id: customer_id.clone(),
+        purpose: "service".to_owned(),
+        page_size,
+        page_token,
+    };
+    let (mut entries, mut token) = (Vec::new(), String::new());
+    let (head, total) = loop {
+        let node = entries.len() % 3;
+        let page = cluster.consents(node).list_consent_history(request(3, token)).await.expect("listed");
+        let page = page.into_inner();
+        entries.extend(page.entries);
+        token = page.next_page_token;
+        if token.is_empty() {
+            break (page.head, page.entries_total);
+        }
+        assert_eq!(entries.len(), 3);
+    };
+    let links: Vec<_> = entries
+        .iter()
+        .map(|entry| ChainLink {
+            canonical: &entry.canonical,
+            hash: entry.hash.as_slice().try_into().expect("32 bytes"),
+        })
+        .collect();
+    let customer: CustomerId = customer_id.parse().expect("an id");
+    verify_chain(&customer, &links, head.try_into().expect("32 bytes"), total).expect("whole");
+    assert_eq!(entries[0].change, Some(Change::Consent(first)));
+    assert_eq!(entries[3].change, Some(Change::DataSubject(subject)));
+    let status_of = |entry: &v1::ConsentHistoryEntry| match &entry.change {
+        Some(Change::Consent(state)) => (state.purpose.clone(), state.status(), state.consent_revision),
+        other => panic!("expected a decision, got {other:?}"),
+    };
+    assert_eq!(status_of(&entries[1]), ("marketing".to_owned(), v1::ConsentStatus::Given, 2));
+    assert_eq!(status_of(&entries[2]), ("marketing".to_owned(), v1::ConsentStatus::Withdrawn, 3));
+
+    let other_list = page_token(Listing::Events, &3_u64.to_be_bytes());
+    for (size, token, field) in [(501, String::new(), "page_size"), (0, other_list, "page_token")] {
+        let status = cluster.consents(0).list_consent_history(request(size, token)).await.expect_err(field);
+        assert_eq!(fault(&status).2, field);
+    }
+    let mut nobody = request(0, String::new());
+    nobody.customer_id = new_customer();
+    let status = cluster.consents(1).list_consent_history(nobody).await.expect_err("nobody");
+    assert_eq!(status.code(), Code::NotFound);
+}
+
+/// A ledger is read in chunks, and none of it is lost between two of them.
+async fn long_history(cluster: &Cluster) {
+    const ENTRIES: usize = 2 * 64 + 1;
+    let customer_id = new_customer();
+    let (even, odd) = (v1::ConsentStatus::Refused, v1::ConsentStatus::Given);
+    for number in 0..ENTRIES {
+        let status = if number % 2 == 0 { even } else { odd };
+        let consent = v1::RecordConsentRequest {
+            customer_id: customer_id.clone(),
+            status: status.into(),
+            // Each newer than the one before, however fast they come.
+            decided_at: Some(Timestamp { seconds: i64::try_from(number).expect("small"), nanos: 0 }),
+            ..given("marketing")
+        };
+        record(cluster, 0, consent).await;
+    }
+    let mut request = v1::ListConsentHistoryRequest {
+        customer_id: customer_id.clone(),
+        purpose: "service".to_owned(),
+        ..Default::default()
+    };
+    let mut sequences = Vec::new();
+    loop {
+        let page = cluster.consents(1).list_consent_history(request.clone()).await.expect("listed");
+        let page = page.into_inner();
+        sequences.extend(page.entries.iter().map(|entry| entry.sequence));
+        request.page_token = page.next_page_token;
+        if request.page_token.is_empty() {
+            assert_eq!(page.entries.last().map(|entry| &entry.hash), Some(&page.head));
+            break;
+        }
+        assert_eq!(sequences.len(), 100);
+    }
+    assert_eq!(sequences, (0..ENTRIES as u64).collect::<Vec<_>>());
+    let explained = explain(cluster, 2, question(&customer_id, "marketing")).await.expect("explained");
+    assert_eq!(
+        (explained.reason(), explained.ledger_sequences),
+        (v1::RefusalReason::ConsentRefused, vec![ENTRIES as u64 - 1])
+    );
+}
+
+/// The moment of a state, and one that is surely before the next decision.
+async fn moment_of(state: &v1::ConsentState) -> Option<Timestamp> {
+    tokio::time::sleep(std::time::Duration::from_millis(3)).await;
+    state.recorded_at
+}
+
+/// CO-8.
+async fn as_of(cluster: &Cluster) {
+    let customer_id = new_customer();
+    let consent = v1::RecordConsentRequest { customer_id: customer_id.clone(), ..given("marketing") };
+    let given_at = moment_of(&record(cluster, 0, consent).await).await;
+    let withdrawn = withdraw(cluster, 1, &customer_id, "marketing").await;
+    let ask = |time: Option<Timestamp>| v1::GetConsentsAsOfRequest {
+        customer_id: customer_id.clone(),
+        purpose: "service".to_owned(),
+        time,
+    };
+    for node in 0..3 {
+        for (time, expected) in [
+            (Some(Timestamp { seconds: 1, nanos: 0 }), Vec::new()),
+            (given_at, vec![(v1::ConsentStatus::Given, 1)]),
+            (withdrawn.recorded_at, vec![(v1::ConsentStatus::Withdrawn, 2)]),
+        ] {
+            let answer = cluster.consents(node).get_consents_as_of(ask(time)).await.expect("answered");
+            let answer = answer.into_inner();
+            assert_eq!(answer.etag, withdrawn.etag);
+            let found: Vec<_> =
+                answer.consents.iter().map(|state| (state.status(), state.consent_revision)).collect();
+            assert_eq!(found, expected);
+        }
+    }
+    for (time, reason) in
+        [(None, "FIELD_REQUIRED"), (Some(Timestamp { seconds: 9_000_000_000, nanos: 0 }), "FIELD_INVALID")]
+    {
+        let status = cluster.consents(0).get_consents_as_of(ask(time)).await.expect_err(reason);
+        assert_eq!(fault(&status), (Code::InvalidArgument, reason.to_owned(), "time".to_owned()));
+    }
+}
+
+fn question(customer_id: &str, decided_purpose: &str) -> v1::ExplainDecisionRequest {
+    v1::ExplainDecisionRequest {
+        customer_id: customer_id.to_owned(),
+        purpose: "service".to_owned(),
+        decided_purpose: decided_purpose.to_owned(),
+        ..Default::default()
+    }
+}
+
+async fn explain(
+    cluster: &Cluster,
+    node: usize,
+    request: v1::ExplainDecisionRequest,
+) -> Result<v1::DecisionExplanation, Status> {
+    cluster.consents(node).explain_decision(request).await.map(tonic::Response::into_inner)
+}
+
+/// CO-8.
+async fn explanations(cluster: &Cluster) {
+    let mut collected = ingest(&[("email", "a@example.org")]);
+    collected.customer_id = new_customer();
+    let customer_id = collected.customer_id.clone();
+    cluster.profiles(0).ingest_profile(collected).await.expect("ingested");
+    let consent = v1::RecordConsentRequest { customer_id: customer_id.clone(), ..given("marketing") };
+    let given_at = moment_of(&record(cluster, 1, consent).await).await;
+    withdraw(cluster, 2, &customer_id, "marketing").await;
+    let request = v1::GetPurposeRequest { id: "marketing".to_owned() };
+    let marketing = cluster.catalog(0).get_purpose(request).await.expect("found").into_inner();
+    for node in 0..3 {
+        let mut request = question(&customer_id, "marketing");
+        let now = explain(cluster, node, request.clone()).await.expect("explained");
+        assert_eq!(
+            (now.permitted, now.reason(), now.ledger_sequences.as_slice()),
+            (false, v1::RefusalReason::ConsentWithdrawn, &[2][..])
+        );
+        assert_eq!(
+            (now.jurisdictions.as_slice(), &now.purpose_etag),
+            (&["default".to_owned()][..], &marketing.etag)
+        );
+        request.time = given_at;
+        let then = explain(cluster, node, request.clone()).await.expect("explained");
+        assert_eq!(
+            (then.permitted, then.ground(), then.origin(), then.ledger_sequences.as_slice()),
+            (true, v1::LawfulBasis::Consent, v1::GroundOrigin::Recorded, &[1][..])
+        );
+        assert_eq!((then.time, then.catalogue_version), (given_at, now.catalogue_version));
+        request.recipient = "unheard-of".to_owned();
+        let outsider = explain(cluster, node, request).await.expect("explained");
+        assert_eq!(outsider.reason(), v1::RefusalReason::RecipientNotRegistered);
+        assert!(outsider.ledger_sequences.is_empty());
+
+        let mut request = question(&customer_id, "service");
+        request.attribute = "email".to_owned();
+        let attribute = explain(cluster, node, request.clone()).await.expect("explained");
+        assert!(attribute.permitted && !attribute.attribute_etag.is_empty());
+        request.decided_purpose = "marketing".to_owned();
+        request.time = given_at;
+        let attribute = explain(cluster, node, request).await.expect("explained");
+        assert_eq!(attribute.reason(), v1::RefusalReason::PurposeNotAllowed);
+    }
+    assert_eq!(refusal_of_read(cluster, &customer_id).await, v1::RefusalReason::ConsentWithdrawn);
+    type Change = fn(&mut v1::ExplainDecisionRequest);
+    let cases: [(Change, &str, &str); 4] = [
+        (|request| request.decided_purpose = "nothing".to_owned(), "PURPOSE_UNKNOWN", "decided_purpose"),
+        (|request| request.attribute = "nothing".to_owned(), "ATTRIBUTE_UNKNOWN", "attribute"),
+        (|request| request.recipient = "a b".to_owned(), "FIELD_INVALID", "recipient"),
+        (
+            |request| request.time = Some(Timestamp { seconds: 9_000_000_000, nanos: 0 }),
+            "FIELD_INVALID",
+            "time",
+        ),
+    ];
+    for (change, reason, field) in cases {
+        let mut request = question(&customer_id, "marketing");
+        change(&mut request);
+        let status = explain(cluster, 0, request).await.expect_err(reason);
+        assert_eq!(fault(&status), (Code::InvalidArgument, reason.to_owned(), field.to_owned()));
+    }
+}
+
+/// What was decided then was decided with the catalogue of then.
+async fn explanation_before_there_was_a_purpose(cluster: &Cluster) {
+    let customer_id = new_customer();
+    let consent = v1::RecordConsentRequest { customer_id: customer_id.clone(), ..given("service") };
+    let before = moment_of(&record(cluster, 0, consent).await).await;
+    let purpose = v1::Purpose {
+        id: "late".to_owned(),
+        display_name: "Late".to_owned(),
+        lawful_bases: vec![v1::LawfulBasis::Contract.into()],
+        standing_bases: vec![v1::LawfulBasis::Contract.into()],
+        ..Default::default()
+    };
+    let request = v1::CreatePurposeRequest { purpose: Some(purpose), validate_only: false };
+    cluster.catalog(1).create_purpose(request).await.expect("defined");
+    for node in 0..3 {
+        let mut request = question(&customer_id, "late");
+        let now = explain(cluster, node, request.clone()).await.expect("explained");
+        assert_eq!((now.permitted, now.origin()), (true, v1::GroundOrigin::Standing));
+        request.time = before;
+        let then = explain(cluster, node, request).await.expect("explained");
+        assert_eq!((then.permitted, then.reason()), (false, v1::RefusalReason::UnknownPurpose));
+        assert!(then.catalogue_version < now.catalogue_version && then.purpose_etag.is_empty());
+    }
+}

@@ -1,0 +1,346 @@
+//! Three whole nodes in this process: the data subject, signals, TC strings and consent mode.
+
+use custodia_proto::v1::{self, consent_service_client::ConsentServiceClient};
+use tonic::{Code, Status, transport::Channel};
+use tonic_types::StatusExt as _;
+use uuid::Uuid;
+
+use super::{
+    cluster_for_tests::{Cluster, get, ingest},
+    consents_for_tests::{fault, given, new_customer},
+};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_law_knows_the_data_subject_on_every_node() {
+    let mut cluster = Cluster::start(3).await;
+    cluster.define().await;
+    define_purposes(&cluster).await;
+    data_subject(&cluster).await;
+    fields_of_the_privacy_office(&cluster).await;
+    minors(&cluster).await;
+    privacy_signals(&cluster).await;
+    tc_strings(&cluster).await;
+    consent_mode(&cluster).await;
+    cluster.halt().await;
+}
+
+async fn define_purposes(cluster: &Cluster) {
+    let balancing_test = v1::BalancingTest {
+        interest: "to count visits".to_owned(),
+        necessity: "nothing milder counts".to_owned(),
+        balance: "no profile is made".to_owned(),
+        reviewer: "privacy office".to_owned(),
+        reviewed_on: "2026-01-15".to_owned(),
+        objection_route: "every page".to_owned(),
+    };
+    let notice =
+        v1::NoticeVersion { version: "1".to_owned(), language: "en".to_owned(), ..Default::default() };
+    let ads = v1::Purpose {
+        id: "ads".to_owned(),
+        display_name: "ads".to_owned(),
+        lawful_bases: vec![v1::LawfulBasis::Consent.into()],
+        notices: vec![notice],
+        sale_or_sharing: true,
+        google_consent_types: vec![
+            v1::GoogleConsentType::AdStorage.into(),
+            v1::GoogleConsentType::AnalyticsStorage.into(),
+        ],
+        ..Default::default()
+    };
+    let counting = v1::Purpose {
+        id: "counting".to_owned(),
+        display_name: "counting".to_owned(),
+        lawful_bases: vec![v1::LawfulBasis::LegitimateInterests.into()],
+        standing_bases: vec![v1::LawfulBasis::LegitimateInterests.into()],
+        balancing_test: Some(balancing_test),
+        google_consent_types: vec![v1::GoogleConsentType::AnalyticsStorage.into()],
+        ..Default::default()
+    };
+    for (node, purpose) in [ads, counting].into_iter().enumerate() {
+        let request = v1::CreatePurposeRequest { purpose: Some(purpose), validate_only: false };
+        cluster.catalog(node).create_purpose(request).await.expect("defined");
+    }
+}
+
+fn update(paths: &[&str], subject: v1::DataSubject) -> v1::UpdateDataSubjectRequest {
+    v1::UpdateDataSubjectRequest {
+        data_subject: Some(subject),
+        update_mask: Some(prost_types::FieldMask {
+            paths: paths.iter().map(|&path| path.to_owned()).collect(),
+        }),
+        request_id: Uuid::now_v7().to_string(),
+    }
+}
+
+fn of_region(customer_id: &str, region: &str) -> v1::UpdateDataSubjectRequest {
+    let subject = v1::DataSubject {
+        customer_id: customer_id.to_owned(),
+        regions: vec![region.to_owned()],
+        ..Default::default()
+    };
+    update(&["regions"], subject)
+}
+
+async fn updated(cluster: &Cluster, node: usize, request: v1::UpdateDataSubjectRequest) -> v1::DataSubject {
+    cluster.consents(node).update_data_subject(request).await.expect("updated").into_inner()
+}
+
+async fn subject(cluster: &Cluster, node: usize, customer_id: &str) -> Result<v1::DataSubject, Status> {
+    let request =
+        v1::GetDataSubjectRequest { customer_id: customer_id.to_owned(), purpose: "service".to_owned() };
+    cluster.consents(node).get_data_subject(request).await.map(tonic::Response::into_inner)
+}
+
+async fn data_subject(cluster: &Cluster) {
+    let customer_id = new_customer();
+    assert_eq!(subject(cluster, 0, &customer_id).await.expect_err("nobody").code(), Code::NotFound);
+    let request = of_region(&customer_id, "DE");
+    let first = updated(cluster, 0, request.clone()).await;
+    assert_eq!((first.regions.as_slice(), first.birth_date.as_str()), (&["DE".to_owned()][..], ""));
+    assert!(first.updated_at.is_some());
+    for node in 0..3 {
+        assert_eq!(updated(cluster, node, request.clone()).await, first, "a repeated request");
+        assert_eq!(subject(cluster, node, &customer_id).await.expect("found"), first);
+    }
+    let mut other = of_region(&customer_id, "US-CA");
+    other.request_id = request.request_id;
+    let status = cluster.consents(1).update_data_subject(other).await.expect_err("another request");
+    assert_eq!(fault(&status).1, "REQUEST_ID_REUSED");
+
+    let wire = v1::DataSubject { birth_date: "1990-02-03".to_owned(), ..first.clone() };
+    let second = updated(cluster, 2, update(&["birth_date"], wire.clone())).await;
+    assert_eq!((second.birth_date.as_str(), &second.regions), ("1990-02-03", &first.regions));
+    let status =
+        cluster.consents(0).update_data_subject(update(&["birth_date"], wire)).await.expect_err("stale");
+    assert_eq!(fault(&status).1, "ETAG_STALE");
+    // What is there already is no change.
+    let same = updated(cluster, 1, update(&["birth_date"], second.clone())).await;
+    assert_eq!(same, second);
+    let cleared = v1::DataSubject { customer_id: customer_id.clone(), ..Default::default() };
+    let third = updated(cluster, 0, update(&["regions", "birth_date"], cleared)).await;
+    assert!(third.regions.is_empty() && third.birth_date.is_empty() && third.etag != second.etag);
+
+    let many = ["DE", "FR", "IT", "ES", "PT", "PL", "AT", "BE", "NL"].map(str::to_owned).to_vec();
+    let wire = v1::DataSubject { customer_id: customer_id.clone(), regions: many, ..Default::default() };
+    let status = cluster.consents(0).update_data_subject(update(&["regions"], wire)).await.expect_err("nine");
+    let expected = (Code::InvalidArgument, "LIMIT_EXCEEDED".to_owned(), "data_subject.regions".to_owned());
+    assert_eq!(fault(&status), expected);
+    let wire = v1::DataSubject { customer_id, birth_date: "2999-01-01".to_owned(), ..Default::default() };
+    let status =
+        cluster.consents(0).update_data_subject(update(&["birth_date"], wire)).await.expect_err("unborn");
+    assert_eq!(fault(&status).2, "data_subject.birth_date");
+}
+
+/// GDPR Art. 18: stored, and nothing else.
+async fn fields_of_the_privacy_office(cluster: &Cluster) {
+    let answer = cluster.profiles(0).ingest_profile(ingest(&[("email", "a@example.org")])).await;
+    let customer_id = answer.expect("ingested").into_inner().customer_id;
+    let wire = v1::DataSubject {
+        customer_id: customer_id.clone(),
+        restriction: Some(v1::Restriction { reason: "accuracy contested".to_owned(), since: None }),
+        legal_hold: Some(v1::LegalHold { reference: "case 7".to_owned(), since: None }),
+        ..Default::default()
+    };
+    for node in 0..3 {
+        let mut source = ConsentServiceClient::new(cluster.channel_as(node, "ingest", "till").await);
+        for field in ["restriction", "legal_hold"] {
+            let status = source.update_data_subject(update(&[field], wire.clone())).await.expect_err(field);
+            let expected =
+                (Code::PermissionDenied, "ROLE_NOT_ALLOWED".to_owned(), format!("data_subject.{field}"));
+            assert_eq!(fault(&status), expected);
+        }
+        source.update_data_subject(of_region(&customer_id, "DE")).await.expect("no field of the office");
+    }
+    let privacy: Channel = cluster.channel_as(1, "privacy", "office").await;
+    let mut privacy = ConsentServiceClient::new(privacy);
+    let reason = async |node: usize| {
+        let profile = cluster.profiles(node).get_profile(get(&customer_id, "service")).await.expect("found");
+        profile.into_inner().withheld.first().map(v1::WithheldAttribute::reason)
+    };
+    let mut question = v1::ExplainDecisionRequest {
+        customer_id: customer_id.clone(),
+        purpose: "service".to_owned(),
+        decided_purpose: "service".to_owned(),
+        ..Default::default()
+    };
+    question.attribute = "email".to_owned();
+    assert_eq!(reason(0).await, None);
+    let cases = [
+        (&["restriction"][..], v1::RefusalReason::ProcessingRestricted),
+        (&["legal_hold"][..], v1::RefusalReason::LegalHold),
+    ];
+    for (sequence, (field, refusal)) in (2..).zip(cases) {
+        let changed = privacy.update_data_subject(update(field, wire.clone())).await.expect("changed");
+        assert!(changed.into_inner().restriction.expect("restricted").since.is_some());
+        for node in 0..3 {
+            assert_eq!(reason(node).await, Some(refusal));
+            let explained =
+                cluster.consents(node).explain_decision(question.clone()).await.expect("explained");
+            let explained = explained.into_inner();
+            assert_eq!((explained.reason(), explained.ledger_sequences), (refusal, vec![sequence]));
+        }
+    }
+    let lifted = v1::DataSubject { customer_id: customer_id.clone(), ..Default::default() };
+    privacy.update_data_subject(update(&["restriction", "legal_hold"], lifted)).await.expect("lifted");
+    assert_eq!(reason(2).await, None);
+}
+
+/// CO-9, GDPR Art. 8.
+async fn minors(cluster: &Cluster) {
+    let customer_id = new_customer();
+    let wire = v1::DataSubject {
+        customer_id: customer_id.clone(),
+        birth_date: "2024-05-06".to_owned(),
+        ..Default::default()
+    };
+    updated(cluster, 0, update(&["birth_date"], wire)).await;
+    let mut consent = v1::RecordConsentRequest { customer_id, ..given("marketing") };
+    let status = cluster.consents(1).record_consent(consent.clone()).await.expect_err("a child");
+    let expected =
+        (Code::FailedPrecondition, "GUARDIAN_CONSENT_NEEDED".to_owned(), "evidence.decided_by".to_owned());
+    assert_eq!(fault(&status), expected);
+    consent.evidence.as_mut().expect("evidence").decided_by = v1::DecidedBy::Guardian.into();
+    cluster.consents(2).record_consent(consent).await.expect("the guardian's");
+}
+
+fn signal(customer_id: &str) -> v1::RecordPrivacySignalRequest {
+    v1::RecordPrivacySignalRequest {
+        customer_id: customer_id.to_owned(),
+        signal: v1::PrivacySignal::Gpc.into(),
+        channel: "web".to_owned(),
+        request_id: Uuid::now_v7().to_string(),
+    }
+}
+
+/// CO-10.
+async fn privacy_signals(cluster: &Cluster) {
+    let californian = new_customer();
+    updated(cluster, 0, of_region(&californian, "US-CA")).await;
+    let request = signal(&californian);
+    let first =
+        cluster.consents(0).record_privacy_signal(request.clone()).await.expect("recorded").into_inner();
+    assert!(first.honoured);
+    let states: Vec<_> =
+        first.consents.iter().map(|state| (state.purpose.as_str(), state.status())).collect();
+    assert_eq!(states, [("ads", v1::ConsentStatus::Refused)]);
+    assert_eq!((first.consents[0].channel.as_str(), first.consents[0].consent_revision), ("web", 2));
+    for node in 0..3 {
+        let again = cluster.consents(node).record_privacy_signal(request.clone()).await.expect("answered");
+        assert_eq!(again.into_inner(), first, "a repeated request");
+        // Said once more it is no new decision.
+        let anew =
+            cluster.consents(node).record_privacy_signal(signal(&californian)).await.expect("answered");
+        assert_eq!(anew.into_inner().consents, first.consents);
+    }
+    let european = new_customer();
+    let before = updated(cluster, 1, of_region(&european, "FR")).await;
+    let ignored =
+        cluster.consents(2).record_privacy_signal(signal(&european)).await.expect("answered").into_inner();
+    assert_eq!((ignored.honoured, ignored.consents.len()), (false, 0));
+    assert_eq!(subject(cluster, 0, &european).await.expect("found").etag, before.etag);
+    // A no of somebody of whom nothing is known is recorded.
+    let stranger =
+        cluster.consents(1).record_privacy_signal(signal(&new_customer())).await.expect("recorded");
+    assert!(stranger.into_inner().honoured);
+    let mut unknown = signal(&european);
+    unknown.signal = 0;
+    let status = cluster.consents(0).record_privacy_signal(unknown).await.expect_err("no signal");
+    assert_eq!(fault(&status).2, "signal");
+}
+
+/// The example of the IAB's specification, brought up to policy version 5, and as if updated so many days ago.
+fn tc_string(days_ago: u64) -> String {
+    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    let today = std::time::SystemTime::UNIX_EPOCH.elapsed().expect("a clock").as_secs() / 86_400;
+    let deciseconds = (today - days_ago) * 864_000;
+    let digit = |at: u32| char::from(DIGITS[usize::try_from(deciseconds >> (6 * at) & 63).expect("6 bits")]);
+    let moment: String = (0..6).rev().map(digit).collect();
+    format!("C{moment}{moment}NwAAAENAwFgAAAAAAAAAAYgACPAAAAA.IDKQA4AAgAKAGQAygAAA.YAAAAAAAAAAA")
+}
+
+/// CO-10.
+async fn tc_strings(cluster: &Cluster) {
+    let customer_id = new_customer();
+    let get = |customer_id: &str| v1::GetTcStringRequest {
+        customer_id: customer_id.to_owned(),
+        purpose: "service".to_owned(),
+    };
+    let record = |text: &str| v1::RecordTcStringRequest {
+        customer_id: customer_id.clone(),
+        tc_string: text.to_owned(),
+        request_id: Uuid::now_v7().to_string(),
+    };
+    let request = record(&tc_string(1));
+    let first = cluster.consents(0).record_tc_string(request.clone()).await.expect("recorded").into_inner();
+    assert_eq!(
+        (first.customer_id.as_str(), first.tc_string.as_str()),
+        (customer_id.as_str(), request.tc_string.as_str())
+    );
+    assert!(first.policy_version >= 5 && first.service_specific && !first.vendors_disclosed.is_empty());
+    assert!(first.created.is_some() && first.recorded_at.is_some());
+    for node in 0..3 {
+        let again = cluster.consents(node).record_tc_string(request.clone()).await.expect("answered");
+        assert_eq!(again.into_inner(), first, "a repeated request");
+        let anew =
+            cluster.consents(node).record_tc_string(record(&request.tc_string)).await.expect("answered");
+        assert_eq!(anew.into_inner(), first, "the same string");
+        let found =
+            cluster.consents(node).get_tc_string(get(&customer_id)).await.expect("found").into_inner();
+        assert_eq!(found, first);
+    }
+    for (text, reason, detail) in [
+        (String::new(), "FIELD_REQUIRED", None),
+        ("C!".to_owned(), "TC_STRING_INVALID", Some("ENCODING")),
+        (tc_string(500), "TC_STRING_INVALID", Some("OUTDATED")),
+        ("C".repeat(4_097), "LIMIT_EXCEEDED", None),
+    ] {
+        let status = cluster.consents(1).record_tc_string(record(&text)).await.expect_err(reason);
+        assert_eq!(fault(&status), (Code::InvalidArgument, reason.to_owned(), "tc_string".to_owned()));
+        let info = status.get_details_error_info().expect("details");
+        assert_eq!(info.metadata.get("fault").map(String::as_str), detail);
+    }
+    let nobody = cluster.consents(0).get_tc_string(get(&new_customer())).await.expect_err("nobody");
+    assert_eq!(fault(&nobody).1, "CUSTOMER_NOT_FOUND");
+    let other = new_customer();
+    updated(cluster, 0, of_region(&other, "DE")).await;
+    let none = cluster.consents(2).get_tc_string(get(&other)).await.expect_err("none");
+    assert_eq!((none.code(), fault(&none).1.as_str()), (Code::NotFound, "TC_STRING_NOT_FOUND"));
+}
+
+/// CO-10.
+async fn consent_mode(cluster: &Cluster) {
+    let customer_id = new_customer();
+    updated(cluster, 0, of_region(&customer_id, "DE")).await;
+    let granted = async |node: usize| {
+        let request =
+            v1::GetConsentModeRequest { customer_id: customer_id.clone(), purpose: "service".to_owned() };
+        let mode = cluster.consents(node).get_consent_mode(request).await.expect("answered").into_inner();
+        assert_eq!(mode.signals.len(), 7);
+        let granted = mode.signals.iter().filter(|signal| signal.granted);
+        let names: Vec<_> = granted.map(|signal| signal.name.clone()).collect();
+        let refused = |kind| {
+            mode.signals.iter().find(|signal| signal.r#type() == kind).map(v1::ConsentModeSignal::reason)
+        };
+        (names, refused(v1::GoogleConsentType::AnalyticsStorage).expect("a signal for every type"))
+    };
+    for node in 0..3 {
+        assert_eq!(granted(node).await, (Vec::new(), v1::RefusalReason::NoGround));
+    }
+    let consent = v1::RecordConsentRequest { customer_id: customer_id.clone(), ..given("ads") };
+    cluster.consents(1).record_consent(consent).await.expect("recorded");
+    let both = vec!["ad_storage".to_owned(), "analytics_storage".to_owned()];
+    for node in 0..3 {
+        assert_eq!(granted(node).await, (both.clone(), v1::RefusalReason::Unspecified));
+    }
+    let objection = v1::WithdrawConsentRequest {
+        customer_id: customer_id.clone(),
+        purpose: "counting".to_owned(),
+        lawful_basis: v1::LawfulBasis::LegitimateInterests.into(),
+        ..Default::default()
+    };
+    cluster.consents(2).withdraw_consent(objection).await.expect("recorded");
+    for node in 0..3 {
+        let expected = (vec!["ad_storage".to_owned()], v1::RefusalReason::Objected);
+        assert_eq!(granted(node).await, expected);
+    }
+}

@@ -1,0 +1,423 @@
+//! Documents against docs/consent-exports.md: what is not on that page does not leave, what is required there is there.
+
+mod page;
+
+use custodia_profile::{
+    Address, AttributeDefinition, AttributeFields, AttributeNumber, AttributeValue, Channel,
+    ChannelPreference, Collector, ContactChannel, DecidedBy, Evidence, GroundStatus, Label, LegalHold,
+    NoticeId, Party, PoolId, PreferenceFields, Preferences, Provenance, PurposeFields, Recipient,
+    RecipientFields, Reference, Region, Restriction, Revision, Value,
+};
+use custodia_profile::{ConsentMethod, GoogleConsentType, RefusalReason};
+use serde_json::Value as Json;
+
+use super::{super::catalogue_for_tests, *};
+use page::{Field, faults, fields, rows};
+
+const NOW: TimestampMs = TimestampMs::from_ms(1_750_000_000_123);
+const DAY_MS: i64 = 24 * 60 * 60 * 1_000;
+
+const NEWSLETTER: u32 = 1;
+const CARE: u32 = 2;
+const ORDERS: u32 = 3;
+const ADS: u32 = 4;
+
+fn number(number: u32) -> PurposeNumber {
+    PurposeNumber::new(number).expect("a number")
+}
+
+fn notice(version: &str, asks_again: bool) -> Notice {
+    Notice {
+        version: NoticeId::new("version", version).expect("a version"),
+        text_sha256: Some([0xab; 32]),
+        language: "de".to_owned(),
+        asks_again,
+        valid_from: None,
+    }
+}
+
+fn catalogue() -> Catalogue {
+    use LawfulBasis::{Consent, Contract, LegitimateInterests};
+    let fields = |number, id: &str, bases: &[LawfulBasis]| {
+        let plain: &PurposeFields = &catalogue_for_tests::purpose(number, id, bases);
+        PurposeFields { notices: vec![notice("1", false), notice("2", true)], ..plain.clone() }
+    };
+    let mut catalogue = Catalogue::new();
+    let mut put = |fields| catalogue.put_purpose(Purpose::new(fields).expect("valid")).expect("taken");
+    put(PurposeFields {
+        display_name: "Our newsletter".to_owned(),
+        description: "News once a month.".to_owned(),
+        dpv: "dpv:Marketing".to_owned(),
+        retention_days: 30,
+        ..fields(NEWSLETTER, "newsletter", &[Consent, LegitimateInterests])
+    });
+    put(fields(CARE, "care", &[Consent]));
+    put(fields(ORDERS, "orders", &[Contract, Consent]));
+    put(PurposeFields { sale_or_sharing: true, ..fields(ADS, "ads", &[Consent]) });
+    let mut put = |number, name: &str, category: &str, classification, purpose| {
+        let plain: &AttributeFields = &catalogue_for_tests::attribute(number, name, &[purpose]);
+        let data_category = (!category.is_empty()).then(|| category.parse().expect("a category"));
+        let fields = AttributeFields { data_category, classification, ..plain.clone() };
+        catalogue.put_attribute(AttributeDefinition::new(fields).expect("valid")).expect("taken");
+    };
+    put(1, "email", "contact", Classification::Personal, NEWSLETTER);
+    put(2, "blood_group", "health", Classification::Sensitive, CARE);
+    put(3, "allergies", "", Classification::Sensitive, CARE);
+    put(4, "weekday", "calendar", Classification::Anonymous, NEWSLETTER);
+    let mut put = |id: &str, display_name: &str, purposes: &[u32], suspended| {
+        let recipient = Recipient::new(RecipientFields {
+            id: id.parse().expect("a name"),
+            display_name: display_name.to_owned(),
+            description: String::new(),
+            owner: "SECRET-OWNER".to_owned(),
+            purposes: purposes.iter().map(|of| number(*of)).collect(),
+            suspended,
+            revision: Revision::from_u64(1),
+        });
+        catalogue.put_recipient(recipient.expect("valid")).expect("taken");
+    };
+    put("mailer", "The mailing house", &[NEWSLETTER, ADS], false);
+    put("broker", "", &[ADS], false);
+    put("old-mailer", "The old mailing house", &[NEWSLETTER], true);
+    catalogue
+}
+
+fn given(method: ConsentMethod) -> GroundState {
+    GroundState {
+        notice: Some(NoticeId::new("notice", "2").expect("a version")),
+        method: Some(method),
+        evidence: Some(Evidence {
+            act: Some(AffirmativeAct::TickedBox),
+            statement_sha256: Some([0xcd; 32]),
+            language: Some(Label::new("language", "de-CH").expect("a tag")),
+            decided_by: DecidedBy::DataSubject,
+        }),
+        collector: Some(Collector::new("collector", "SECRET-COLLECTOR").expect("a name")),
+        reference: Some(Reference::new("reference", "SECRET-REFERENCE").expect("a reference")),
+        channel: Some(Channel::new("channel", "web").expect("a channel")),
+        ..GroundState::bare(GroundStatus::Given, NOW.plus_ms(-DAY_MS), NOW.plus_ms(-DAY_MS))
+    }
+}
+
+fn said(status: GroundStatus) -> GroundState {
+    GroundState { status, ..given(ConsentMethod::Unambiguous) }
+}
+
+fn record(grounds: Vec<(u32, LawfulBasis, GroundState)>) -> CustomerRecord {
+    let mut record = CustomerRecord::new(NOW);
+    record.subject.regions.insert("DE".parse::<Region>().expect("a region"));
+    record.grounds = grounds.into_iter().map(|(of, basis, state)| ((number(of), basis), state)).collect();
+    record
+}
+
+/// Something of everything that a record can hold.
+fn full_record() -> CustomerRecord {
+    let mut record = record(vec![
+        (NEWSLETTER, LawfulBasis::Consent, given(ConsentMethod::Unambiguous)),
+        (NEWSLETTER, LawfulBasis::LegitimateInterests, said(GroundStatus::Given)),
+        (CARE, LawfulBasis::Consent, given(ConsentMethod::Explicit)),
+        (ORDERS, LawfulBasis::Contract, said(GroundStatus::Given)),
+        (ORDERS, LawfulBasis::Consent, said(GroundStatus::Withdrawn)),
+        (ADS, LawfulBasis::Consent, given(ConsentMethod::Unambiguous)),
+    ]);
+    let secret = |text| Reference::new("reference", text).expect("a reference");
+    record.subject.birth_date = Some("1990-07-08".parse().expect("a date"));
+    record.subject.restriction = Some(Restriction { reason: secret("SECRET-RESTRICTION"), since: NOW });
+    record.subject.legal_hold = Some(LegalHold { reference: secret("SECRET-HOLD"), since: NOW });
+    let value = AttributeValue {
+        value: Value::text("SECRET-VALUE").expect("a text"),
+        provenance: Provenance {
+            source: "shop".parse().expect("a source"),
+            observed_at: NOW,
+            recorded_at: NOW,
+            purpose: number(NEWSLETTER),
+            basis: LawfulBasis::Consent,
+            party: Party::First,
+        },
+    };
+    record.attributes.insert(AttributeNumber::new(1).expect("a number"), value);
+    record.preferences = Preferences::new(PreferenceFields {
+        channels: vec![ChannelPreference {
+            channel: ContactChannel::new("channel", "email").expect("a channel"),
+            wanted: true,
+            address: Some(Address::new("address", "SECRET-ADDRESS").expect("an address")),
+        }],
+        ..PreferenceFields::default()
+    })
+    .expect("valid");
+    record
+}
+
+fn controller() -> ControllerConfig {
+    let text = str::to_owned;
+    ControllerConfig {
+        name: text("Muster GmbH"),
+        contact: text("The data protection officer"),
+        street: text("Musterweg 1"),
+        postal_code: text("10115"),
+        locality: text("Berlin"),
+        country: text("DE"),
+        email: text("privacy@muster.example"),
+        phone: text("tel:+49-30-1234567"),
+        policy_url: text("https://muster.example/privacy"),
+        rights_url: text("https://muster.example/rights"),
+    }
+}
+
+/// The document of all purposes of the record, and of those that are named besides.
+fn document(
+    format: Format,
+    record: &CustomerRecord,
+    named: &[u32],
+    controller: &ControllerConfig,
+    now: TimestampMs,
+) -> String {
+    let catalogue = catalogue();
+    let mut numbers: BTreeSet<_> = record.grounds.keys().map(|(number, _)| *number).collect();
+    numbers.extend(named.iter().map(|of| number(*of)));
+    let purposes = numbers.iter().map(|of| &**catalogue.purpose(*of).expect("a purpose")).collect();
+    let customer = CustomerId::from_parts(1_700_000_000_000, [7; 10], PoolId::DEFAULT);
+    let exported = Exported::new(customer, record, purposes, &catalogue, controller, now);
+    format.document(&exported).expect("serialises")
+}
+
+fn json(format: Format, record: &CustomerRecord) -> Json {
+    serde_json::from_str(&document(format, record, &[], &controller(), NOW)).expect("JSON")
+}
+
+/// Records of every kind.
+fn records() -> Vec<CustomerRecord> {
+    let nowhere = CustomerRecord { subject: DataSubject::default(), ..full_record() };
+    let mut anywhere = full_record();
+    anywhere.subject.region_unknown = true;
+    anywhere.subject.regions.insert("US-CA".parse().expect("a region"));
+    let bare = GroundState::bare(GroundStatus::Refused, NOW, NOW);
+    let said_no = record(vec![(ADS, LawfulBasis::Consent, bare)]);
+    vec![full_record(), nowhere, anywhere, said_no, record(Vec::new())]
+}
+
+fn field_table(format: Format) -> Vec<Field> {
+    fields(match format {
+        Format::Dpv27560 => "## Consent record: `DPV_27560`",
+        Format::Receipt => "## Consent receipt: `RECEIPT`",
+    })
+}
+
+#[test]
+fn every_document_has_the_fields_of_the_page_and_no_others() {
+    for format in [Format::Dpv27560, Format::Receipt] {
+        let fields = field_table(format);
+        assert!(fields.len() > 30, "the table is read");
+        for record in records() {
+            for controller in [controller(), ControllerConfig::default()] {
+                let text = document(format, &record, &[CARE], &controller, NOW);
+                let document = serde_json::from_str(&text).expect("JSON");
+                assert_eq!(faults(&document, &fields), Vec::<String>::new(), "{text}");
+            }
+        }
+    }
+}
+
+#[test]
+fn every_field_of_the_page_is_met_in_some_document() {
+    for format in [Format::Dpv27560, Format::Receipt] {
+        let documents: Vec<Json> = records()
+            .iter()
+            .map(|record| {
+                serde_json::from_str(&document(format, record, &[CARE], &controller(), NOW)).expect("JSON")
+            })
+            .collect();
+        for field in field_table(format) {
+            assert!(documents.iter().any(|document| field.occurs_in(document)), "{}", field.path);
+        }
+    }
+}
+
+#[test]
+fn a_document_that_lacks_a_required_field_or_has_another_one_is_found() {
+    for (format, required) in [(Format::Dpv27560, "@graph"), (Format::Receipt, "policyUrl")] {
+        let fields = field_table(format);
+        let mut document = json(format, &full_record());
+        let top = document.as_object_mut().expect("an object");
+        top.insert("value".to_owned(), Json::from("x"));
+        assert_eq!(faults(&document, &fields), ["value is not on the page"]);
+        let top = document.as_object_mut().expect("an object");
+        top.remove("value");
+        top.insert(required.to_owned(), Json::Null);
+        assert_eq!(faults(&document, &fields).len(), 1);
+        document.as_object_mut().expect("an object").remove(required);
+        assert_eq!(faults(&document, &fields), [format!("{required} is missing")]);
+    }
+}
+
+#[test]
+fn a_document_holds_nothing_that_the_customer_may_not_see() {
+    for format in [Format::Dpv27560, Format::Receipt] {
+        for record in records() {
+            let text = document(format, &record, &[], &controller(), NOW);
+            assert!(!text.contains("SECRET"), "{text}");
+            assert!(!text.contains("1990"), "no birth date: {text}");
+            let mut free = record.clone();
+            (free.subject.restriction, free.subject.legal_hold) = (None, None);
+            assert_eq!(document(format, &free, &[], &controller(), NOW), text, "a hold leaves no trace");
+        }
+    }
+}
+
+#[test]
+fn a_document_is_a_function_of_what_goes_into_it() {
+    for format in [Format::Dpv27560, Format::Receipt] {
+        let first = document(format, &full_record(), &[], &controller(), NOW);
+        assert_eq!(document(format, &full_record(), &[], &controller(), NOW), first);
+        assert_ne!(document(format, &full_record(), &[], &controller(), NOW.plus_ms(1_000)), first);
+    }
+}
+
+#[test]
+fn the_status_of_a_consent_is_told_as_the_page_says() {
+    let outdated = NoticeId::new("notice", "1").expect("a version");
+    let consent = given(ConsentMethod::Explicit);
+    for row in rows("| Recorded | `@type` of the status |") {
+        let [recorded, expected] = row.as_slice() else { panic!("two cells: {row:?}") };
+        let states = match recorded.as_str() {
+            "given, and in force" => vec![consent.clone()],
+            "given, expired or to a notice that is outdated" => vec![
+                GroundState { expires_at: Some(NOW), ..consent.clone() },
+                GroundState { notice: Some(outdated.clone()), ..consent.clone() },
+            ],
+            "given, and not in force for another reason" => vec![
+                GroundState { valid_from: Some(NOW.plus_ms(1)), ..consent.clone() },
+                given(ConsentMethod::OptOut),
+            ],
+            "refused" => vec![said(GroundStatus::Refused)],
+            "withdrawn" => vec![said(GroundStatus::Withdrawn)],
+            "requested" => vec![said(GroundStatus::Requested)],
+            "revoked" => vec![said(GroundStatus::Revoked)],
+            "invalidated" => vec![said(GroundStatus::Invalidated)],
+            "nothing" => Vec::new(),
+            other => panic!("no such state: {other}"),
+        };
+        let records: Vec<_> = if states.is_empty() {
+            vec![record(vec![(CARE, LawfulBasis::Contract, said(GroundStatus::Given))])]
+        } else {
+            states.into_iter().map(|state| record(vec![(CARE, LawfulBasis::Consent, state)])).collect()
+        };
+        for record in records {
+            let kinds =
+                json(Format::Dpv27560, &record)["@graph"][0]["dpv:hasConsentStatus"][0]["@type"].clone();
+            let of_type = kinds[0].as_str().expect("a type");
+            assert!(expected.contains(&format!("`{of_type}`")), "{recorded}: {of_type}");
+            assert_eq!(kinds[1].as_str().is_some(), recorded == "given, and in force", "{recorded}");
+        }
+    }
+}
+
+#[test]
+fn a_consent_record_says_what_was_decided_when_and_by_whom() {
+    let document = json(Format::Dpv27560, &full_record());
+    let newsletter = &document["@graph"][0];
+    assert_eq!(newsletter["dpv:hasJurisdiction"], serde_json::json!(["loc:DE"]));
+    assert_eq!(newsletter["dpv:hasNotice"]["dct:identifier"], "newsletter/2");
+    assert_eq!(newsletter["dpv:hasNotice"]["dct:language"], "de-CH", "as it was shown");
+    let process = &newsletter["dpv:hasProcess"];
+    assert_eq!(
+        process["dpv:hasLegalBasis"],
+        serde_json::json!(["dpv:ExpressedConsent", "dpv:LegitimateInterest"])
+    );
+    assert_eq!(process["dpv:hasPersonalData"].as_array().expect("a list").len(), 1, "nothing anonymous");
+    let status = &newsletter["dpv:hasConsentStatus"][0];
+    assert_eq!(status["dpv:isIndicatedAtTime"], "2025-06-14T15:06:40.123Z");
+    assert_eq!(status["dpv:isIndicatedBy"], "dpv:DataSubject");
+    assert_eq!(status["dpv:hasIndicationMethod"], "ticked a box, by web");
+    let names: Vec<_> = process["dpv:hasRecipient"].as_array().expect("a list").iter().collect();
+    assert_eq!(names.len(), 2, "the controller and the application that is not suspended");
+    assert_eq!(
+        document["@graph"][1]["dpv:hasProcess"]["dpv:hasPersonalData"][0]["@type"],
+        "dpv:SpecialCategoryPersonalData"
+    );
+}
+
+#[test]
+fn a_receipt_counts_among_the_services_only_what_is_in_force() {
+    let receipt = json(Format::Receipt, &full_record());
+    let purposes = receipt["services"][0]["purposes"].as_array().expect("a list");
+    let entries: Vec<_> = purposes
+        .iter()
+        .map(|entry| {
+            (entry["purpose"].as_str().expect("a name"), entry["consentType"].as_str().expect("a type"))
+        })
+        .collect();
+    let act = "A clear affirmative act: ticked a box, by web";
+    let expected = [
+        ("Our newsletter", act),
+        ("Our newsletter", "N/A"),
+        ("care", "EXPLICIT"),
+        ("orders", "N/A"),
+        ("ads", act),
+    ];
+    assert_eq!(entries, expected);
+    let apart = receipt["notInForce"].as_array().expect("a list");
+    assert_eq!(apart.len(), 1);
+    assert_eq!(
+        (apart[0]["purpose"].as_str(), apart[0]["reason"].as_str()),
+        (Some("orders"), Some("CONSENT_WITHDRAWN"))
+    );
+    assert_eq!(apart[0]["explanation"], RefusalReason::ConsentWithdrawn.explanation());
+    assert_eq!(
+        (receipt["sensitive"].as_bool(), &receipt["spiCat"]),
+        (Some(true), &serde_json::json!(["allergies", "health"]))
+    );
+    assert_eq!(receipt["issuedAt"], 1_750_000_000);
+    assert_eq!(receipt["consentTimestamp"], 1_749_913_600);
+}
+
+#[test]
+fn a_receipt_names_third_parties_where_data_is_sold_or_shared_and_only_there() {
+    let receipt = json(Format::Receipt, &full_record());
+    for entry in receipt["services"][0]["purposes"].as_array().expect("a list") {
+        let (disclosed, names) = (&entry["thirdPartyDisclosure"], entry.get("thirdPartyName"));
+        assert_eq!(disclosed.as_bool().expect("a flag"), names.is_some(), "{entry}");
+    }
+    assert_eq!(receipt["services"][0]["purposes"][4]["thirdPartyName"], "broker, The mailing house");
+}
+
+#[test]
+fn a_customer_on_whom_nothing_is_recorded_gets_documents_that_say_so() {
+    let nobody = record(Vec::new());
+    let records = json(Format::Dpv27560, &nobody);
+    assert_eq!(records["@graph"], serde_json::json!([]));
+    let receipt = json(Format::Receipt, &nobody);
+    assert_eq!((&receipt["services"], receipt["sensitive"].as_bool()), (&serde_json::json!([]), Some(false)));
+    let named = document(Format::Receipt, &nobody, &[CARE], &controller(), NOW);
+    let named: Json = serde_json::from_str(&named).expect("JSON");
+    assert_eq!(named["notInForce"][0]["reason"], "NO_GROUND");
+}
+
+#[test]
+fn the_page_lists_every_type_of_googles_consent_mode() {
+    let listed: Vec<_> = rows("| Type of the API | Name for the tag | What it asks consent for |")
+        .into_iter()
+        .map(|row| (row[0].clone(), row[1].clone()))
+        .collect();
+    let known: Vec<_> = GoogleConsentType::ALL
+        .into_iter()
+        .map(|kind| {
+            let wire = v1::GoogleConsentType::try_from(i32::from(kind.number())).expect("a type of the API");
+            (format!("`{}`", wire.as_str_name()), format!("`{}`", kind.name()))
+        })
+        .collect();
+    assert_eq!(listed, known);
+}
+
+#[test]
+fn the_page_lists_every_field_of_a_decoded_tc_string() {
+    const API: &str = include_str!("../../../../../proto/custodia/v1/consent.proto");
+    let message = API.split("message TcString {").nth(1).and_then(|rest| rest.split('}').next());
+    let fields = message.expect("the message").lines().filter_map(|line| {
+        let (declaration, _number) = line.split_once(" = ")?;
+        Some(format!("`{}`", declaration.split_whitespace().last()?))
+    });
+    let listed = rows("| Field of the API | Field of the string | Bits | What it says |");
+    let listed: Vec<_> = listed.into_iter().map(|row| row[0].clone()).collect();
+    assert_eq!(listed, fields.collect::<Vec<_>>());
+}
