@@ -47,22 +47,47 @@ pub(crate) enum Command {
     /// Define purposes: why data is kept and used
     Purpose {
         #[command(subcommand)]
-        command: crate::catalog::PurposeCommand,
+        command: crate::catalog::DefinitionCommand<crate::catalog::PurposeFields>,
     },
     /// Define attributes: what is kept
     Attribute {
         #[command(subcommand)]
         command: crate::catalog::AttributeCommand,
     },
+    /// Define jurisdictions: the rules of one law for the customers of some regions
+    Jurisdiction {
+        #[command(subcommand)]
+        command: crate::catalog::DefinitionCommand<crate::catalog::JurisdictionFields>,
+    },
+    /// Register recipients: the applications to which data goes
+    Recipient {
+        #[command(subcommand)]
+        command: crate::catalog::DefinitionCommand<crate::catalog::RecipientFields>,
+    },
     /// Read and write profiles
     Profile {
         #[command(subcommand)]
         command: crate::profile::ProfileCommand,
     },
-    /// Record, withdraw and list what a customer allows
+    /// Record, withdraw, list, explain and prove what a customer allows
     Consent {
         #[command(subcommand)]
         command: crate::consent::ConsentCommand,
+    },
+    /// What the law needs to know about a customer: region, age, restriction, legal hold
+    Subject {
+        #[command(subcommand)]
+        command: crate::subject::SubjectCommand,
+    },
+    /// How, when and about what a customer wants to be contacted
+    Preferences {
+        #[command(subcommand)]
+        command: crate::preferences::PreferencesCommand,
+    },
+    /// Ask whether a customer may be contacted; record contacts
+    Contact {
+        #[command(subcommand)]
+        command: crate::contact::ContactCommand,
     },
     /// Read a customer's interactions
     Events {

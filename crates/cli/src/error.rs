@@ -82,6 +82,16 @@ pub(crate) enum CliError {
         /// The map.
         path: PathBuf,
     },
+    /// A file of a consent history does not hold together.
+    #[error("{}: line {line}: {reason}", path.display())]
+    Unproven {
+        /// Which.
+        path: PathBuf,
+        /// The first bad line, from 1.
+        line: u64,
+        /// What is wrong there.
+        reason: String,
+    },
     /// The output cannot be written.
     #[error("cannot write the output: {0}")]
     Output(#[source] std::io::Error),
@@ -110,6 +120,7 @@ impl CliError {
             | Self::Server(_)
             | Self::Certificate(_)
             | Self::NodeEnded { .. }
+            | Self::Unproven { .. }
             | Self::Output(_) => 1,
             Self::NotReady { .. } => 3,
             Self::UnknownSourceKey { .. } => 5,
@@ -144,6 +155,7 @@ impl CliError {
             | Self::Config(_)
             | Self::Certificate(_)
             | Self::UnknownSourceKey { .. }
+            | Self::Unproven { .. }
             | Self::Output(_)
             | Self::Interrupted => None,
         }
@@ -184,6 +196,9 @@ fn client_hint(error: &ClientError) -> Option<String> {
         ClientError::BadTls { .. } => "check --ca, --certificate and --key",
         ClientError::Answered(answered) => match answered.code {
             Code::Unauthenticated => "give a client certificate (--certificate, --key) or a --token",
+            Code::PermissionDenied if answered.reason.starts_with("RECIPIENT_") => {
+                "the application is registered for its purposes by `custodia recipient create` or `update`"
+            }
             Code::PermissionDenied => "the certificate's or token's roles do not allow this call",
             Code::Unavailable => "the shard may be electing a leader: try again",
             Code::Aborted => "somebody changed it in between: read it again",

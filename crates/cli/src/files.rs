@@ -42,6 +42,35 @@ pub(crate) fn create(path: &Path, text: &[u8], readers: Readers) -> Result<(), C
     sync_folder(path)
 }
 
+/// Reads a text; `-` is standard input.
+///
+/// # Errors
+/// When it cannot be read.
+pub(crate) fn read_text(path: &Path) -> Result<String, CliError> {
+    let read = if path.as_os_str() == "-" {
+        std::io::read_to_string(std::io::stdin())
+    } else {
+        std::fs::read_to_string(path)
+    };
+    read.map_err(CliError::file(path))
+}
+
+/// Reads a TOML or JSON document: JSON begins with a brace, which no TOML does.
+///
+/// # Errors
+/// When it cannot be read, or does not say what it should.
+pub(crate) fn read_document<Document: serde::de::DeserializeOwned>(
+    path: &Path,
+) -> Result<Document, CliError> {
+    let text = read_text(path)?;
+    let parsed = if text.trim_start().starts_with('{') {
+        serde_json::from_str(&text).map_err(|error| error.to_string())
+    } else {
+        toml::from_str(&text).map_err(|error| error.to_string().trim_end().to_owned())
+    };
+    parsed.map_err(|reason| CliError::Content { path: path.to_owned(), reason })
+}
+
 /// Opens a file to append to, and cuts it to `length` first: what lies behind was never accounted for.
 ///
 /// # Errors
@@ -90,5 +119,19 @@ mod tests {
         assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
         assert!(create(&path, b"three", Readers::Owner).is_err(), "an existing file stays");
+    }
+
+    #[test]
+    fn a_document_is_toml_or_json() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("document");
+        for text in ["id = 7\n", " {\"id\": 7}"] {
+            std::fs::write(&path, text).unwrap();
+            let read: std::collections::BTreeMap<String, u32> = read_document(&path).unwrap();
+            assert_eq!(read.get("id"), Some(&7), "{text}");
+        }
+        std::fs::write(&path, "id = seven").unwrap();
+        let wrong = read_document::<std::collections::BTreeMap<String, u32>>(&path);
+        assert!(matches!(wrong, Err(CliError::Content { .. })));
     }
 }

@@ -13,6 +13,7 @@ mod certificates;
 mod cluster;
 mod connection;
 mod consent;
+mod contact;
 mod dev;
 mod error;
 mod events;
@@ -22,7 +23,9 @@ mod keys;
 mod node;
 mod output;
 mod pages;
+mod preferences;
 mod profile;
+mod subject;
 mod values;
 mod words;
 
@@ -93,8 +96,13 @@ async fn run(arguments: Arguments) -> Result<(), CliError> {
         Command::Keys { command } => command.run(&connection).await,
         Command::Purpose { command } => command.run(&connection).await,
         Command::Attribute { command } => command.run(&connection).await,
+        Command::Jurisdiction { command } => command.run(&connection).await,
+        Command::Recipient { command } => command.run(&connection).await,
         Command::Profile { command } => command.run(&connection).await,
         Command::Consent { command } => command.run(&connection).await,
+        Command::Subject { command } => command.run(&connection).await,
+        Command::Preferences { command } => command.run(&connection).await,
+        Command::Contact { command } => command.run(&connection).await,
         Command::Events { command } => command.run(&connection).await,
         Command::Import(import) => import.run(&connection).await,
         Command::Certificates { command } => command.run(),

@@ -64,6 +64,24 @@ pub(crate) fn table<const COLUMNS: usize>(header: [&str; COLUMNS]) -> Table {
     table
 }
 
+/// What else there is to say, a line each: a name and a text. Empty texts are left out.
+pub(crate) fn facts<const LINES: usize>(lines: [(&str, String); LINES]) -> String {
+    let mut facts = Table::new();
+    facts.load_preset(presets::NOTHING);
+    for (name, text) in lines.into_iter().filter(|(_, text)| !text.is_empty()) {
+        facts.add_row([name.to_owned(), text]);
+    }
+    for column in facts.column_iter_mut() {
+        column.set_padding((0, 2));
+    }
+    facts.to_string()
+}
+
+/// The text, or `-` where there is none.
+pub(crate) fn or_dash(text: &str) -> &str {
+    if text.is_empty() { "-" } else { text }
+}
+
 /// Prints a result in the chosen format. `table` is called only where it is needed.
 ///
 /// # Errors

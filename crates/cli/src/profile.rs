@@ -1,17 +1,19 @@
 //! `custodia profile`: read profiles for a purpose, and write single ones.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use comfy_table::ColumnConstraint;
 use custodia_client::Client;
 use custodia_proto::v1;
 
 use crate::catalog;
 use crate::connection::Connection;
 use crate::error::CliError;
+use crate::files;
 use crate::import;
 use crate::output::{self, print, table};
 use crate::values::{self, text_of, time_text};
-use crate::words::{Word as _, word_of};
+use crate::words::{Word, word_of};
 
 /// `custodia profile …`
 #[derive(Debug, clap::Subcommand)]
@@ -34,6 +36,9 @@ pub(crate) struct GetProfile {
     /// Only this attribute; repeat it, or separate several by commas
     #[arg(long = "attribute", value_delimiter = ',')]
     attributes: Vec<String>,
+    /// full: values, and why others are withheld; none: values alone; only: verdicts without values
+    #[arg(long, default_value = "full", value_parser = v1::VerdictDetail::parse)]
+    verdicts: v1::VerdictDetail,
     /// The customer that an imported row with this key became
     #[arg(long, requires = "import_state", conflicts_with = "ids")]
     source_key: Option<String>,
@@ -56,8 +61,8 @@ pub(crate) struct IngestProfile {
     /// A value as ATTRIBUTE=VALUE; its type is the catalogue's; repeatable
     #[arg(long = "set", value_name = "ATTRIBUTE=VALUE", value_parser = parse_pair)]
     values: Vec<(String, String)>,
-    /// A consent given with the data as `PURPOSE=NOTICE-VERSION[:METHOD]`; repeatable
-    #[arg(long = "consent", value_name = "PURPOSE=NOTICE[:METHOD]", value_parser = parse_pair)]
+    /// A consent given with the data, e.g. `marketing=2026-01:explicit:ticked-box`; repeatable
+    #[arg(long = "consent", value_name = "PURPOSE=NOTICE[:METHOD[:ACT]]", value_parser = parse_pair)]
     consents: Vec<(String, String)>,
     /// Lawful basis of the collection [default: the purpose's first that holds]
     #[arg(long, value_parser = v1::LawfulBasis::parse)]
@@ -96,7 +101,7 @@ impl GetProfile {
         let client = connection.client()?;
         let read_mask = (!self.attributes.is_empty())
             .then(|| custodia_proto::FieldMask { paths: std::mem::take(&mut self.attributes) });
-        let verdicts = v1::VerdictDetail::Full.into();
+        let verdicts = self.verdicts.into();
         if let [id] = self.ids.as_slice() {
             let (customer_id, purpose) = (id.clone(), self.purpose);
             let request = v1::GetProfileRequest { customer_id, purpose, read_mask, verdicts };
@@ -169,33 +174,36 @@ impl IngestProfile {
     }
 }
 
+/// `NOTICE[:METHOD[:ACT]]`, read from its end: a notice's version may hold colons where a method follows.
 fn grant((purpose, notice): &(String, String)) -> Result<v1::ConsentGrant, CliError> {
-    let (version, method) = match notice.rsplit_once(':') {
-        None => (notice.as_str(), v1::ConsentMethod::Unambiguous),
-        Some((version, word)) => {
-            let method = v1::ConsentMethod::parse(word)
-                .map_err(|reason| CliError::Argument { argument: "--consent", reason })?;
-            (version, method)
-        }
-    };
+    let (rest, act) = last_word::<v1::AffirmativeAct>(notice);
+    let (version, method) = last_word::<v1::ConsentMethod>(rest);
+    if (act.is_some() && method.is_none()) || (method.is_none() && version.contains(':')) {
+        let reason = "must be written PURPOSE=NOTICE[:METHOD[:ACT]], in the words of `consent record`".into();
+        return Err(CliError::Argument { argument: "--consent", reason });
+    }
+    let evidence = act.map(|act| v1::ConsentEvidence { act: act.into(), ..Default::default() });
     Ok(v1::ConsentGrant {
         purpose: purpose.clone(),
         notice_version: version.to_owned(),
-        method: method.into(),
+        method: method.unwrap_or(v1::ConsentMethod::Unambiguous).into(),
         collector: "custodia-cli".into(),
-        given_at: None,
-        expires_at: None,
+        evidence,
+        ..v1::ConsentGrant::default()
     })
 }
 
-fn read_request(path: &PathBuf) -> Result<v1::IngestProfileRequest, CliError> {
-    let text = if path.as_os_str() == "-" {
-        std::io::read_to_string(std::io::stdin()).map_err(CliError::file(path))?
-    } else {
-        std::fs::read_to_string(path).map_err(CliError::file(path))?
-    };
-    output::from_json("IngestProfileRequest", &text)
-        .map_err(|reason| CliError::Content { path: path.clone(), reason })
+/// Cuts off what stands behind the last colon, if it is one of the words.
+fn last_word<Value: Word>(text: &str) -> (&str, Option<Value>) {
+    match text.rsplit_once(':').map(|(rest, word)| (rest, Value::parse(word))) {
+        Some((rest, Ok(value))) => (rest, Some(value)),
+        Some((_, Err(_))) | None => (text, None),
+    }
+}
+
+fn read_request(path: &Path) -> Result<v1::IngestProfileRequest, CliError> {
+    output::from_json("IngestProfileRequest", &files::read_text(path)?)
+        .map_err(|reason| CliError::Content { path: path.to_owned(), reason })
 }
 
 fn parse_pair(text: &str) -> Result<(String, String), String> {
@@ -205,9 +213,16 @@ fn parse_pair(text: &str) -> Result<(String, String), String> {
     }
 }
 
+/// Shown only where something ends by itself.
+const UNTIL_COLUMN: usize = 6;
+
 /// A profile as people read it; `dev` prints one too.
 pub(crate) fn profile_text(profile: &v1::Profile) -> String {
-    let mut lines = table(["ATTRIBUTE", "VALUE", "GROUND", "SOURCE", "COLLECTED FOR", "OBSERVED"]);
+    let mut lines = table(["ATTRIBUTE", "VALUE", "GROUND", "SOURCE", "COLLECTED FOR", "OBSERVED", "UNTIL"]);
+    let ends = profile.attributes.iter().any(|attribute| attribute.until.is_some());
+    if let Some(until) = lines.column_mut(UNTIL_COLUMN).filter(|_| !ends) {
+        until.set_constraint(ColumnConstraint::Hidden);
+    }
     for attribute in &profile.attributes {
         let provenance = attribute.provenance.clone().unwrap_or_default();
         lines.add_row([
@@ -217,6 +232,7 @@ pub(crate) fn profile_text(profile: &v1::Profile) -> String {
             provenance.source,
             provenance.purpose,
             time_text(provenance.observed_at.as_ref()),
+            time_text(attribute.until.as_ref()),
         ]);
     }
     let mut text = format!(
@@ -275,7 +291,12 @@ mod tests {
         assert_eq!(given.method(), v1::ConsentMethod::Explicit);
         let plain = grant(&("marketing".into(), "2026-01".into())).unwrap();
         assert_eq!(plain.method(), v1::ConsentMethod::Unambiguous);
-        assert!(grant(&("marketing".into(), "v1:shouted".into())).is_err());
+        let proven = grant(&("marketing".into(), "a:b:explicit:ticked-box".into())).unwrap();
+        assert_eq!((proven.notice_version.as_str(), proven.method()), ("a:b", v1::ConsentMethod::Explicit));
+        assert_eq!(proven.evidence.unwrap().act(), v1::AffirmativeAct::TickedBox);
+        for wrong in ["v1:shouted", "v1:ticked-box", "v1:explicit:nodded"] {
+            assert!(grant(&("marketing".into(), wrong.into())).is_err(), "{wrong}");
+        }
     }
 
     #[test]
@@ -288,6 +309,7 @@ mod tests {
                 value: Some(values::parse(v1::ValueType::Text, "Perth").unwrap()),
                 provenance: None,
                 ground: v1::LawfulBasis::Contract.into(),
+                until: None,
             }],
             withheld: vec![v1::WithheldAttribute {
                 name: "age".into(),
@@ -300,5 +322,9 @@ mod tests {
         let text = profile_text(&profile);
         assert!(text.contains("city       Perth  contract"), "{text}");
         assert!(text.contains("age       no-ground  nothing allows it"), "{text}");
+        assert!(!text.contains("UNTIL"), "nothing ends by itself: {text}");
+        let mut ending = profile;
+        ending.attributes[0].until = Some(values::parse_time("2027-01-01").unwrap());
+        assert!(profile_text(&ending).contains("2027-01-01T00:00:00Z"));
     }
 }

@@ -2,6 +2,7 @@
 //! `legal-obligation`.
 
 use custodia_proto::v1;
+use serde::{Deserialize, Deserializer, de::Error as _};
 
 /// An enum whose values have words.
 pub(crate) trait Word: Sized + Copy + 'static {
@@ -49,7 +50,20 @@ words! {
     ValueType "VALUE_TYPE_" "type": Text Integer Decimal Boolean Date Timestamp;
     RefusalReason "REFUSAL_REASON_" "reason":;
     ConsentMethod "CONSENT_METHOD_" "consent method": Unambiguous Explicit OptOut;
-    ConsentStatus "CONSENT_STATUS_" "status": Given Refused;
+    ConsentStatus "CONSENT_STATUS_" "status": Given Refused Requested Revoked Invalidated;
+    AffirmativeAct "AFFIRMATIVE_ACT_" "affirmative act":
+        TickedBox Clicked Spoken Signed DoubleOptIn PreTickedBox Silence ContinuedUse;
+    DecidedBy "DECIDED_BY_" "decider": DataSubject Guardian Controller Authority;
+    GroundOrigin "GROUND_ORIGIN_" "origin":;
+    PrivacySignal "PRIVACY_SIGNAL_" "privacy signal": Gpc;
+    ConsentExportFormat "CONSENT_EXPORT_FORMAT_" "export format": Dpv27560 Receipt;
+    ConsentModel "CONSENT_MODEL_" "consent model": OptIn OptOut;
+    GoogleConsentType "GOOGLE_CONSENT_TYPE_" "Google consent type":
+        AdStorage AdUserData AdPersonalization AnalyticsStorage FunctionalityStorage PersonalizationStorage
+        SecurityStorage;
+    DayOfWeek "DAY_OF_WEEK_" "day": Monday Tuesday Wednesday Thursday Friday Saturday Sunday;
+    ContactVerdict "CONTACT_VERDICT_" "verdict":;
+    VerdictDetail "VERDICT_DETAIL_" "detail": Full None Only;
     NodeState "NODE_STATE_" "node state": Up Down;
     ReplicaRole "REPLICA_ROLE_" "replica role": Voter Learner;
     KeyLevel "KEY_LEVEL_" "key level": Root Shard Bucket Customer;
@@ -63,6 +77,33 @@ pub(crate) fn word_of<Value: Word + TryFrom<i32>>(number: i32) -> String {
     }
 }
 
+/// The words of several enum fields, separated by commas.
+pub(crate) fn words_of<Value: Word + TryFrom<i32>>(numbers: &[i32]) -> String {
+    numbers.iter().map(|number| word_of::<Value>(*number)).collect::<Vec<_>>().join(", ")
+}
+
+/// A word in a file: for `deserialize_with`.
+///
+/// # Errors
+/// A text that lists the words.
+pub(crate) fn one<'de, Value: Word, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Value>, D::Error> {
+    let word = String::deserialize(deserializer)?;
+    Value::parse(&word).map(Some).map_err(D::Error::custom)
+}
+
+/// A list of words in a file: for `deserialize_with`.
+///
+/// # Errors
+/// A text that lists the words.
+pub(crate) fn list<'de, Value: Word, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Vec<Value>>, D::Error> {
+    let words = Vec::<String>::deserialize(deserializer)?;
+    words.iter().map(|word| Value::parse(word)).collect::<Result<_, _>>().map(Some).map_err(D::Error::custom)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -73,6 +114,9 @@ mod tests {
         assert_eq!(word_of::<v1::RefusalReason>(3), "consent-withdrawn");
         assert_eq!(word_of::<v1::RefusalReason>(0), "-");
         assert_eq!(word_of::<v1::RefusalReason>(999), "-");
+        assert_eq!(word_of::<v1::ConsentStatus>(4), "expired", "also where it cannot be written");
+        assert_eq!(v1::ConsentExportFormat::parse("dpv-27560"), Ok(v1::ConsentExportFormat::Dpv27560));
+        assert_eq!(v1::AffirmativeAct::parse("double-opt-in"), Ok(v1::AffirmativeAct::DoubleOptIn));
         assert!(v1::Party::parse("fourth").unwrap_err().contains("first, second, third"));
     }
 }

@@ -74,21 +74,48 @@ macro_rules! to_any_node {
     } )* };
 }
 
-customer_reads!(GetProfileRequest ListEventsRequest GetConsentsRequest);
-customer_writes!(IngestProfileRequest AppendEventsRequest WithdrawConsentRequest);
+macro_rules! dated_customer_writes {
+    ($($Request:ident by $time:ident;)*) => { $( impl Planned for v1::$Request {
+        fn plan(&mut self) -> Plan {
+            // who names the request repeats it whole; a date that differs would make it another request
+            if self.request_id.is_empty() {
+                date(&mut self.$time);
+            }
+            identify(&mut self.request_id);
+            Plan::customer(&self.customer_id)
+        }
+    } )* };
+}
+
+customer_reads!(GetProfileRequest ListEventsRequest GetConsentsRequest ListConsentHistoryRequest
+    GetConsentsAsOfRequest ExplainDecisionRequest GetDataSubjectRequest GetTcStringRequest GetConsentModeRequest
+    ExportConsentRequest GetPreferencesRequest CheckContactRequest);
+customer_writes!(IngestProfileRequest AppendEventsRequest WithdrawConsentRequest RecordPrivacySignalRequest
+    RecordTcStringRequest);
+dated_customer_writes!(RecordConsentRequest by decided_at; RecordContactRequest by contacted_at;);
 to_any_node!(Safe: GetPurposeRequest ListPurposesRequest GetAttributeRequest ListAttributesRequest
-    GetClusterStatusRequest ListShardsRequest ListNodesRequest);
+    ListUnusedAttributesRequest GetJurisdictionRequest ListJurisdictionsRequest GetRecipientRequest
+    ListRecipientsRequest ListCatalogChangesRequest GetClusterStatusRequest ListShardsRequest ListNodesRequest);
 to_any_node!(Unsafe: CreatePurposeRequest UpdatePurposeRequest CreateAttributeRequest UpdateAttributeRequest
+    CreateJurisdictionRequest UpdateJurisdictionRequest CreateRecipientRequest UpdateRecipientRequest
     InitClusterRequest TurnKeysRequest);
 
-impl Planned for v1::RecordConsentRequest {
+/// The customer of the message that an update replaces.
+fn customer_of<Message>(message: Option<&Message>, customer_id: impl Fn(&Message) -> &str) -> Plan {
+    Plan::customer(message.map(customer_id).unwrap_or_default())
+}
+
+impl Planned for v1::UpdateDataSubjectRequest {
     fn plan(&mut self) -> Plan {
-        // who names the request repeats it whole; a date that differs would make it another request
-        if self.request_id.is_empty() {
-            date(&mut self.decided_at);
-        }
         identify(&mut self.request_id);
-        Plan::customer(&self.customer_id)
+        customer_of(self.data_subject.as_ref(), |subject| &subject.customer_id)
+    }
+}
+
+impl Planned for v1::UpdatePreferencesRequest {
+    fn plan(&mut self) -> Plan {
+        identify(&mut self.request_id);
+        customer_of(self.preferences.as_ref(), |preferences| &preferences.customer_id)
     }
 }
 
@@ -118,6 +145,26 @@ mod tests {
         assert_eq!(v1::CreatePurposeRequest::default().plan().repetition, Repetition::Unsafe);
         assert_eq!(v1::TurnKeysRequest::default().plan().repetition, Repetition::Unsafe);
         assert_eq!(v1::ListShardsRequest::default().plan().repetition, Repetition::Safe);
+    }
+
+    #[test]
+    fn an_update_goes_to_the_leader_of_the_customer_in_it() {
+        let customer_id = CustomerId::from_parts(7, [7; 10], custodia_profile::PoolId::DEFAULT).to_string();
+        let preferences = Some(v1::Preferences { customer_id: customer_id.clone(), ..Default::default() });
+        let mut update = v1::UpdatePreferencesRequest { preferences, ..Default::default() };
+        assert_eq!(update.plan().customer.map(|id| id.to_string()), Some(customer_id));
+        assert!(!update.request_id.is_empty());
+        assert!(v1::UpdateDataSubjectRequest::default().plan().customer.is_none());
+    }
+
+    #[test]
+    fn what_is_dated_by_its_sender_keeps_the_date_of_a_named_request() {
+        let mut unnamed = v1::RecordContactRequest::default();
+        unnamed.plan();
+        assert!(unnamed.contacted_at.is_some());
+        let mut named = v1::RecordContactRequest { request_id: "named".into(), ..Default::default() };
+        named.plan();
+        assert!(named.contacted_at.is_none());
     }
 
     #[test]

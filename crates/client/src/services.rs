@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use custodia_proto::v1::{
     self, catalog_service_client::CatalogServiceClient, cluster_service_client::ClusterServiceClient,
-    consent_service_client::ConsentServiceClient, profile_service_client::ProfileServiceClient,
+    consent_service_client::ConsentServiceClient, preference_service_client::PreferenceServiceClient,
+    profile_service_client::ProfileServiceClient,
 };
 use tonic::transport::Channel;
 
@@ -21,7 +22,11 @@ pub(crate) fn cluster_of(channel: Channel) -> ClusterServiceClient<Channel> {
 }
 
 fn consents_of(channel: Channel) -> ConsentServiceClient<Channel> {
-    ConsentServiceClient::new(channel)
+    ConsentServiceClient::new(channel).max_decoding_message_size(ANSWER_BYTES_MAX)
+}
+
+fn preferences_of(channel: Channel) -> PreferenceServiceClient<Channel> {
+    PreferenceServiceClient::new(channel)
 }
 
 fn catalog_of(channel: Channel) -> CatalogServiceClient<Channel> {
@@ -60,6 +65,34 @@ calls! {
     withdraw_consent(WithdrawConsentRequest) -> ConsentState by consents_of;
     /// The state of every purpose on which something is recorded.
     get_consents(GetConsentsRequest) -> GetConsentsResponse by consents_of;
+    /// A page of a customer's ledger: every decision in the order in which it was recorded.
+    list_consent_history(ListConsentHistoryRequest) -> ListConsentHistoryResponse by consents_of;
+    /// The states as they were recorded at a past moment.
+    get_consents_as_of(GetConsentsAsOfRequest) -> GetConsentsResponse by consents_of;
+    /// Replays the law for one purpose, with record and catalogue as they were at a moment.
+    explain_decision(ExplainDecisionRequest) -> DecisionExplanation by consents_of;
+    /// What else the law needs to know about a data subject.
+    get_data_subject(GetDataSubjectRequest) -> DataSubject by consents_of;
+    /// Changes what the law needs to know about a data subject.
+    update_data_subject(UpdateDataSubjectRequest) -> DataSubject by consents_of;
+    /// Honours a signal of the data subject's browser.
+    record_privacy_signal(RecordPrivacySignalRequest) -> RecordPrivacySignalResponse by consents_of;
+    /// Stores an IAB TCF consent string.
+    record_tc_string(RecordTcStringRequest) -> TcString by consents_of;
+    /// The stored IAB TCF consent string.
+    get_tc_string(GetTcStringRequest) -> TcString by consents_of;
+    /// Google's consent mode signals.
+    get_consent_mode(GetConsentModeRequest) -> ConsentMode by consents_of;
+    /// One consent record for other systems, or a receipt for the customer.
+    export_consent(ExportConsentRequest) -> ExportConsentResponse by consents_of;
+    /// How, when and about what a customer wants to be contacted.
+    get_preferences(GetPreferencesRequest) -> Preferences by preferences_of;
+    /// Replaces the preferences as a whole.
+    update_preferences(UpdatePreferencesRequest) -> Preferences by preferences_of;
+    /// Whether a contact is allowed, and if not yet, from when on.
+    check_contact(CheckContactRequest) -> CheckContactResponse by preferences_of;
+    /// Records a contact that was made.
+    record_contact(RecordContactRequest) -> RecordContactResponse by preferences_of;
     /// Creates a purpose.
     create_purpose(CreatePurposeRequest) -> Purpose by catalog_of;
     /// Replaces a purpose.
@@ -76,6 +109,26 @@ calls! {
     get_attribute(GetAttributeRequest) -> AttributeDefinition by catalog_of;
     /// A page of the attribute definitions.
     list_attributes(ListAttributesRequest) -> ListAttributesResponse by catalog_of;
+    /// Attributes that nobody has read for a number of days.
+    list_unused_attributes(ListUnusedAttributesRequest) -> ListUnusedAttributesResponse by catalog_of;
+    /// Creates a jurisdiction.
+    create_jurisdiction(CreateJurisdictionRequest) -> Jurisdiction by catalog_of;
+    /// Replaces a jurisdiction.
+    update_jurisdiction(UpdateJurisdictionRequest) -> Jurisdiction by catalog_of;
+    /// One jurisdiction.
+    get_jurisdiction(GetJurisdictionRequest) -> Jurisdiction by catalog_of;
+    /// A page of the jurisdictions.
+    list_jurisdictions(ListJurisdictionsRequest) -> ListJurisdictionsResponse by catalog_of;
+    /// Registers an application as a recipient of data.
+    create_recipient(CreateRecipientRequest) -> Recipient by catalog_of;
+    /// Replaces a recipient.
+    update_recipient(UpdateRecipientRequest) -> Recipient by catalog_of;
+    /// One recipient.
+    get_recipient(GetRecipientRequest) -> Recipient by catalog_of;
+    /// A page of the recipients.
+    list_recipients(ListRecipientsRequest) -> ListRecipientsResponse by catalog_of;
+    /// A page of the catalogue's changes, in order.
+    list_catalog_changes(ListCatalogChangesRequest) -> ListCatalogChangesResponse by catalog_of;
     /// Makes a cluster of empty nodes.
     init_cluster(InitClusterRequest) -> ClusterStatus by cluster_of;
     /// Nodes, shards and health as the asked node sees them.

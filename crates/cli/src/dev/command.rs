@@ -102,6 +102,9 @@ fn next_steps(folder: &DevFolder, profile: &v1::Profile) -> String {
   {custodia} profile get {customer} --purpose marketing
   {custodia} consent list {customer} --purpose privacy-requests
   {custodia} consent withdraw {customer} --purpose marketing
+  {custodia} consent timeline {customer} --purpose privacy-requests
+  {custodia} consent explain {customer} --decided-purpose marketing --purpose privacy-requests
+  {custodia} contact check {customer} --channel email --purpose service
   {custodia} events list {customer} --purpose service
   {custodia} cluster status
 

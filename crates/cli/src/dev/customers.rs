@@ -19,13 +19,17 @@ const FAMILY_NAMES: [&str; 16] = [
     "Kovacs", "Lindberg", "Moreau", "Novak", "Oliveira", "Popescu",
 ];
 const STREETS: [&str; 8] = ["Lime", "Station", "Mill", "Harbour", "Church", "Orchard", "Market", "Bridge"];
-const CITIES: [(&str, &str, &str); 6] = [
-    ("Lisbon", "PT", "pt"),
-    ("Vienna", "AT", "de"),
-    ("Turin", "IT", "it"),
-    ("Lyon", "FR", "fr"),
-    ("Cluj", "RO", "ro"),
-    ("Ghent", "BE", "nl"),
+/// City, country, language, region, time zone.
+type City = (&'static str, &'static str, &'static str, &'static str, &'static str);
+const CITIES: [City; 8] = [
+    ("Lisbon", "PT", "pt", "PT", "Europe/Lisbon"),
+    ("Vienna", "AT", "de", "AT", "Europe/Vienna"),
+    ("Turin", "IT", "it", "IT", "Europe/Rome"),
+    ("Lyon", "FR", "fr", "FR", "Europe/Paris"),
+    ("Cluj", "RO", "ro", "RO", "Europe/Bucharest"),
+    ("Ghent", "BE", "nl", "BE", "Europe/Brussels"),
+    ("Fresno", "US", "en", "US-CA", "America/Los_Angeles"),
+    ("Recife", "BR", "pt", "BR", "America/Recife"),
 ];
 const CHANNELS: [&str; 4] = ["phone", "email", "app", "store"];
 const TIERS: [&str; 4] = ["basic", "silver", "gold", "platinum"];
@@ -61,6 +65,56 @@ impl SampleCustomer {
         self.id
     }
 
+    /// Where the customer lives and when it was born, which comes before all that the law decides.
+    pub(crate) fn subject(&self) -> v1::UpdateDataSubjectRequest {
+        let data_subject = v1::DataSubject {
+            customer_id: self.id.to_string(),
+            regions: vec![self.city().3.into()],
+            birth_date: self.birth_date(),
+            ..v1::DataSubject::default()
+        };
+        let paths = ["regions", "birth_date"].map(str::to_owned).into();
+        v1::UpdateDataSubjectRequest {
+            data_subject: Some(data_subject),
+            update_mask: Some(custodia_proto::FieldMask { paths }),
+            request_id: self.request_id(10),
+        }
+    }
+
+    /// How the customer wants to be contacted.
+    pub(crate) fn preferences(&self) -> v1::UpdatePreferencesRequest {
+        let (_, _, language, _, time_zone) = self.city();
+        let wanted = |channel: &str, address: String| v1::ChannelPreference {
+            channel: channel.into(),
+            wanted: true,
+            address,
+        };
+        let (email, phone) = (wanted("email", self.email()), wanted("phone", self.phone()));
+        let channels = if self.pick(17, 2) == 0 { vec![email, phone] } else { vec![email] };
+        let once_a_week = v1::FrequencyCap {
+            purpose: "marketing".into(),
+            contacts_max: 1,
+            window_hours: 168,
+            ..Default::default()
+        };
+        let night = v1::QuietHours { begins: "21:00".into(), ends: "08:00".into(), ..Default::default() };
+        let preferences = v1::Preferences {
+            customer_id: self.id.to_string(),
+            language: language.into(),
+            time_zone: time_zone.into(),
+            channels,
+            frequency_caps: vec![once_a_week],
+            quiet_hours: vec![night],
+            topics: vec![v1::TopicPreference { topic: self.one_of(15, &TOPICS).into(), wanted: true }],
+            etag: String::new(),
+        };
+        v1::UpdatePreferencesRequest {
+            preferences: Some(preferences),
+            purpose: "service".into(),
+            request_id: self.request_id(11),
+        }
+    }
+
     /// What the sources tell about the customer: service data with its contacts, then what hangs on consent.
     pub(crate) fn ingests(&self) -> Vec<v1::IngestProfileRequest> {
         let mut ingests = vec![
@@ -70,16 +124,23 @@ impl SampleCustomer {
         if let Some(first) = ingests.first_mut() {
             first.events = self.events();
         }
+        // The first customer is the one that is shown; it has everything.
+        if self.number == 0 || self.pick(13, 10) == 0 {
+            let needs = text("accessibility_needs", self.one_of(14, &NEEDS));
+            let mut request = self.request(4, "accessibility", "service-desk", vec![needs]);
+            request.consents = vec![self.grant("accessibility", v1::AffirmativeAct::Spoken, "phone")];
+            ingests.push(request);
+        }
         if self.answer(MARKETING) == Answer::Given {
             let mut request = self.request(2, "marketing", "shop", self.marketing_values());
-            request.consents = vec![self.grant("marketing")];
+            request.consents = vec![self.grant("marketing", v1::AffirmativeAct::TickedBox, "web")];
             ingests.push(request);
         }
         if self.answer(ANALYTICS) == Answer::Given {
             let value = Kind::Decimal(f64::from(self.pick(40, 500_000)) / 100.0);
             let mut request =
                 self.request(3, "analytics", "shop", vec![observation("lifetime_value", value)]);
-            request.consents = vec![self.grant("analytics")];
+            request.consents = vec![self.grant("analytics", v1::AffirmativeAct::TickedBox, "web")];
             ingests.push(request);
         }
         ingests
@@ -99,7 +160,8 @@ impl SampleCustomer {
                 method: v1::ConsentMethod::Explicit.into(),
                 collector: "web-shop".into(),
                 decided_at: self.time(30),
-                request_id: identities().request(u64::from(self.number) * 16 + 8 + u64::from(question)),
+                channel: "web".into(),
+                request_id: self.request_id(8 + u64::from(question)),
                 ..v1::RecordConsentRequest::default()
             })
             .collect()
@@ -120,38 +182,50 @@ impl SampleCustomer {
             source: source.into(),
             party: v1::Party::First.into(),
             observations: observations.into_iter().map(at).collect(),
-            request_id: identities().request(u64::from(self.number) * 16 + part),
+            request_id: self.request_id(part),
             ..v1::IngestProfileRequest::default()
         }
     }
 
+    /// Parts count from 0 to 15.
+    fn request_id(&self, part: u64) -> String {
+        identities().request(u64::from(self.number) * 16 + part)
+    }
+
+    fn city(&self) -> City {
+        self.one_of(3, &CITIES)
+    }
+
+    fn birth_date(&self) -> String {
+        format!("{}-{:02}-{:02}", 1940 + self.pick(4, 65), 1 + self.pick(5, 12), 1 + self.pick(6, 28))
+    }
+
+    fn email(&self) -> String {
+        let (given, family) = (self.one_of(1, &GIVEN_NAMES), self.one_of(2, &FAMILY_NAMES));
+        format!("{given}.{family}.{}@example.com", self.number).to_lowercase()
+    }
+
+    fn phone(&self) -> String {
+        format!("+447700900{:03}", self.number % 1_000)
+    }
+
     fn service_values(&self) -> Vec<v1::Observation> {
-        let given = self.one_of(1, &GIVEN_NAMES);
-        let family = self.one_of(2, &FAMILY_NAMES);
-        let (city, country, language) = self.one_of(3, &CITIES);
-        let mail = format!("{}.{}.{}@example.com", given, family, self.number).to_lowercase();
-        let birth =
-            format!("{}-{:02}-{:02}", 1940 + self.pick(4, 65), 1 + self.pick(5, 12), 1 + self.pick(6, 28));
-        let mut values = vec![
-            text("given_name", given),
-            text("family_name", family),
-            text("email", &mail),
-            text("phone", &format!("+447700900{:03}", self.number % 1_000)),
+        let (city, country, language, ..) = self.city();
+        vec![
+            text("given_name", self.one_of(1, &GIVEN_NAMES)),
+            text("family_name", self.one_of(2, &FAMILY_NAMES)),
+            text("email", &self.email()),
+            text("phone", &self.phone()),
             text("street", &format!("{} {} Street", 1 + self.pick(7, 120), self.one_of(8, &STREETS))),
             text("city", city),
             text("postcode", &format!("{:04}", 1_000 + self.pick(9, 9_000))),
             text("country", country),
-            observation("date_of_birth", Kind::Date(birth)),
+            observation("date_of_birth", Kind::Date(self.birth_date())),
             text("preferred_language", language),
             text("preferred_channel", self.one_of(10, &CHANNELS)),
             text("loyalty_tier", self.one_of(11, &TIERS)),
             observation("open_orders", Kind::Integer(i64::from(self.pick(12, 4)))),
-        ];
-        // The first customer is the one that is shown; it has everything.
-        if self.number == 0 || self.pick(13, 10) == 0 {
-            values.push(text("accessibility_needs", self.one_of(14, &NEEDS)));
-        }
-        values
+        ]
     }
 
     fn marketing_values(&self) -> Vec<v1::Observation> {
@@ -184,14 +258,17 @@ impl SampleCustomer {
         }
     }
 
-    fn grant(&self, purpose: &str) -> v1::ConsentGrant {
+    fn grant(&self, purpose: &str, act: v1::AffirmativeAct, channel: &str) -> v1::ConsentGrant {
+        let evidence = v1::ConsentEvidence { act: act.into(), language: "en".into(), ..Default::default() };
         v1::ConsentGrant {
             purpose: purpose.into(),
             notice_version: NOTICE.into(),
             method: v1::ConsentMethod::Explicit.into(),
-            collector: "web-shop".into(),
+            collector: if channel == "web" { "web-shop".into() } else { "service-desk".into() },
             given_at: self.time(30),
             expires_at: None,
+            evidence: Some(evidence),
+            channel: channel.into(),
         }
     }
 
@@ -266,6 +343,7 @@ mod tests {
             let (one, two) = (SampleCustomer::new(number), SampleCustomer::new(number));
             assert_eq!(one.ingests(), two.ingests());
             assert_eq!(one.refusals(), two.refusals());
+            assert_eq!((one.subject(), one.preferences()), (two.subject(), two.preferences()));
         }
         assert_ne!(SampleCustomer::new(1).id(), SampleCustomer::new(2).id());
     }
@@ -275,7 +353,9 @@ mod tests {
         let mut ids = std::collections::BTreeSet::new();
         for customer in (0..200).map(SampleCustomer::new) {
             let requests = customer.ingests().into_iter().map(|request| request.request_id);
-            for id in requests.chain(customer.refusals().into_iter().map(|request| request.request_id)) {
+            let refusals = customer.refusals().into_iter().map(|request| request.request_id);
+            let others = [customer.subject().request_id, customer.preferences().request_id];
+            for id in requests.chain(refusals).chain(others) {
                 assert!(ids.insert(id));
             }
         }
@@ -283,7 +363,7 @@ mod tests {
 
     #[test]
     fn every_value_has_a_place_in_the_sample_catalogue() {
-        let catalogue = crate::dev::catalogue::attributes();
+        let catalogue = crate::dev::catalogue::entries().unwrap().attributes;
         for request in (0..200).map(SampleCustomer::new).flat_map(|customer| customer.ingests()) {
             for observation in &request.observations {
                 let known = catalogue.iter().find(|one| one.name == observation.attribute).unwrap();

@@ -171,6 +171,18 @@ reflection = true
 ca = \"../certificates/ca.pem\"
 certificate = \"../certificates/node{node}.pem\"
 key = \"../certificates/node{node}-key.pem\"
+
+[controller]
+name = \"Example Shop\"
+contact = \"Data protection officer\"
+street = \"1 Market Street\"
+postal_code = \"1000\"
+locality = \"Lisbon\"
+country = \"PT\"
+email = \"privacy@example.com\"
+phone = \"tel:+447700900999\"
+policy_url = \"https://example.com/privacy\"
+rights_url = \"https://example.com/rights\"
 "
         );
         files::replace(&self.config_file(node), text.as_bytes(), Readers::Everyone)

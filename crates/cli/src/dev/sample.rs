@@ -27,20 +27,32 @@ pub(crate) async fn load<'c>(
     customers: impl IntoIterator<Item = &'c SampleCustomer>,
 ) -> Result<Loaded, CliError> {
     let mut loaded = Loaded::default();
-    let mut ingests = Vec::new();
-    let mut refusals = Vec::new();
+    let (mut subjects, mut ingests) = (Vec::new(), Vec::new());
+    let (mut refusals, mut preferences) = (Vec::new(), Vec::new());
     for customer in customers {
+        subjects.push(customer.subject());
         ingests.extend(customer.ingests());
         refusals.extend(customer.refusals());
+        preferences.push(customer.preferences());
     }
     loaded.decisions = refusals.len() + ingests.iter().map(|request| request.consents.len()).sum::<usize>();
+    each(subjects, |subject| client.update_data_subject(subject)).await?;
     stream(client, ingests, &mut loaded).await?;
-    futures::stream::iter(refusals)
-        .map(|request| client.record_consent(request))
-        .buffer_unordered(WINDOW)
-        .try_for_each(async |_state| Ok(()))
-        .await?;
+    each(refusals, |refusal| client.record_consent(refusal)).await?;
+    each(preferences, |preferences| client.update_preferences(preferences)).await?;
     Ok(loaded)
+}
+
+/// Sends each request, many at a time.
+async fn each<Request, Answer, Sent: Future<Output = Result<Answer, ClientError>>>(
+    requests: Vec<Request>,
+    send: impl Fn(Request) -> Sent,
+) -> Result<(), ClientError> {
+    futures::stream::iter(requests)
+        .map(send)
+        .buffer_unordered(WINDOW)
+        .try_for_each(async |_answer| Ok(()))
+        .await
 }
 
 async fn stream(

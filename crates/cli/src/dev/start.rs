@@ -6,7 +6,7 @@ use custodia_client::{Client, ClientError, ClientIdentity, ClientOptions};
 use custodia_proto::v1;
 
 use crate::catalog;
-use crate::dev::catalogue::{attributes, purposes};
+use crate::dev::catalogue;
 use crate::dev::customers::SampleCustomer;
 use crate::dev::folder::DevFolder;
 use crate::dev::sample;
@@ -54,7 +54,7 @@ pub(crate) async fn bring_up(
         wait_for(node).await?;
     }
     init(folder, &nodes).await?;
-    catalog::define(&client, &purposes(), &attributes()).await?;
+    catalog::define(&client, &catalogue::entries()?).await?;
     let first = SampleCustomer::new(0);
     if folder.customers_loaded() == 0 {
         sample::load(&client, std::iter::once(&first)).await?;

@@ -1,12 +1,14 @@
 //! One mapped value: where it comes from in a row and how its text is read.
 
+use std::collections::BTreeMap;
+
 use custodia_proto::{Timestamp, v1};
 use serde::de::value::MapAccessDeserializer;
 use serde::{Deserialize, Deserializer};
 
 use crate::import::row::Row;
 use crate::values;
-use crate::words::Word as _;
+use crate::words::Word;
 
 /// A column's name, or a table with these keys.
 #[derive(Debug, Clone)]
@@ -15,6 +17,7 @@ pub(crate) struct Field {
     kind: Option<v1::ValueType>,
     format: Option<String>,
     lower: bool,
+    values: BTreeMap<String, String>,
 }
 
 #[derive(Debug, Clone)]
@@ -38,6 +41,9 @@ struct FieldTable {
     /// Turn into lower case. Default false.
     #[serde(default)]
     lower: bool,
+    /// What the source's words mean here: `{ Y = "given", N = "refused" }`. Others are then refused.
+    #[serde(default)]
+    values: BTreeMap<String, String>,
 }
 
 impl<'de> Deserialize<'de> for Field {
@@ -56,7 +62,8 @@ impl<'de> serde::de::Visitor<'de> for FieldVisitor {
     }
 
     fn visit_str<E: serde::de::Error>(self, column: &str) -> Result<Field, E> {
-        Ok(Field { origin: Origin::Column(column.to_owned()), kind: None, format: None, lower: false })
+        let (origin, values) = (Origin::Column(column.to_owned()), BTreeMap::new());
+        Ok(Field { origin, kind: None, format: None, lower: false, values })
     }
 
     fn visit_map<A: serde::de::MapAccess<'de>>(self, map: A) -> Result<Field, A::Error> {
@@ -70,7 +77,7 @@ impl<'de> serde::de::Visitor<'de> for FieldVisitor {
         };
         let kind = table.r#type.as_deref().map(v1::ValueType::parse).transpose();
         let kind = kind.map_err(|reason| serde::de::Error::custom(format!("type: {reason}")))?;
-        Ok(Field { origin, kind, format: table.format, lower: table.lower })
+        Ok(Field { origin, kind, format: table.format, lower: table.lower, values: table.values })
     }
 }
 
@@ -88,7 +95,7 @@ impl Field {
     /// # Errors
     /// What was expected; never the value.
     pub(crate) fn value(&self, row: &Row, catalogued: v1::ValueType) -> Result<Option<v1::Value>, String> {
-        let Some(text) = self.text(row) else { return Ok(None) };
+        let Some(text) = self.text(row)? else { return Ok(None) };
         let kind = self.kind.unwrap_or(catalogued);
         let value = match (&self.format, kind) {
             (Some(format), v1::ValueType::Date) => {
@@ -109,7 +116,7 @@ impl Field {
     /// # Errors
     /// What was expected; never the value.
     pub(crate) fn time(&self, row: &Row) -> Result<Option<Timestamp>, String> {
-        let Some(text) = self.text(row) else { return Ok(None) };
+        let Some(text) = self.text(row)? else { return Ok(None) };
         let time = match &self.format {
             Some(format) => formatted_time(format, &text)?,
             None => values::parse_time(&text)?,
@@ -117,12 +124,30 @@ impl Field {
         Ok(Some(time))
     }
 
-    fn text(&self, row: &Row) -> Option<String> {
+    /// The row's value, read as a word of the interface.
+    ///
+    /// # Errors
+    /// Which words there are; never the value.
+    pub(crate) fn word<Value: Word>(&self, row: &Row) -> Result<Option<Value>, String> {
+        self.text(row)?.as_deref().map(Value::parse).transpose()
+    }
+
+    /// The row's value as text; `None` where the cell is empty.
+    ///
+    /// # Errors
+    /// Where `values` does not list it.
+    pub(crate) fn text(&self, row: &Row) -> Result<Option<String>, String> {
         let text = match &self.origin {
-            Origin::Column(column) => row.cell(column)?,
-            Origin::Constant(constant) => constant.clone(),
+            Origin::Column(column) => row.cell(column),
+            Origin::Constant(constant) => Some(constant.clone()),
         };
-        Some(if self.lower { text.to_lowercase() } else { text })
+        let Some(text) = text else { return Ok(None) };
+        let text = if self.lower { text.to_lowercase() } else { text };
+        if self.values.is_empty() {
+            return Ok(Some(text));
+        }
+        let meant = self.values.get(&text).ok_or("not one of the values that the mapping lists")?;
+        Ok(Some(meant.clone()))
     }
 }
 
@@ -180,5 +205,16 @@ mod tests {
         let country =
             field(r#"{ constant = "AU", lower = true }"#).value(&row(), v1::ValueType::Text).unwrap();
         assert_eq!(values::text_of(country.as_ref()), "au");
+    }
+
+    #[test]
+    fn the_source_s_words_are_translated_and_unknown_ones_refused() {
+        let status = field(r#"{ column = "said", lower = true, values = { y = "given", n = "refused" } }"#);
+        let said = |text: &str| status.word::<v1::ConsentStatus>(&Row::of_pairs(1, &[("said", text)]));
+        assert_eq!(said("Y"), Ok(Some(v1::ConsentStatus::Given)));
+        assert_eq!(said(""), Ok(None));
+        assert!(!said("secret").unwrap_err().contains("secret"));
+        let plain = field("\"said\"").word::<v1::ConsentStatus>(&Row::of_pairs(1, &[("said", "maybe")]));
+        assert!(plain.unwrap_err().contains("given, refused"));
     }
 }

@@ -8,10 +8,13 @@ use std::path::Path;
 
 use custodia_proto::v1;
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 
+use crate::catalog::CatalogueFile;
 use crate::error::CliError;
 use crate::import::field::Field;
-use crate::words::Word;
+use crate::import::row::Row;
+use crate::words::{self, Word as _};
 
 /// The mapping file.
 #[derive(Debug, Deserialize)]
@@ -35,7 +38,7 @@ pub(crate) struct Mapping {
     pub(crate) consents: Vec<ConsentMapping>,
     /// What `--define` creates where the cluster's catalogue has not got it.
     #[serde(default)]
-    pub(crate) catalogue: CatalogueMapping,
+    pub(crate) catalogue: CatalogueFile,
 }
 
 /// `[input]`
@@ -57,6 +60,22 @@ pub(crate) struct Input {
 impl Default for Input {
     fn default() -> Self {
         Self { format: InputFormat::Csv, delimiter: ',', header: true, columns: Vec::new(), trim: true }
+    }
+}
+
+impl Input {
+    /// Whether the keys fit each other.
+    ///
+    /// # Errors
+    /// Names the key.
+    pub(crate) fn check(&self) -> Result<(), String> {
+        if !self.delimiter.is_ascii() {
+            return Err("input.delimiter: must be one ASCII character".into());
+        }
+        if !self.header && self.columns.is_empty() && self.format != InputFormat::Jsonl {
+            return Err("input.columns: is missing; without a header the columns need names".into());
+        }
+        Ok(())
     }
 }
 
@@ -106,11 +125,28 @@ pub(crate) struct ConsentMapping {
     pub(crate) notice_version: String,
     /// `unambiguous`, `explicit` or `opt-out`.
     pub(crate) method: String,
+    /// What the customer did: `ticked-box`, `clicked`, `spoken`, `signed`, `double-opt-in`. Required unless the method
+    /// is `opt-out`.
+    #[serde(default, deserialize_with = "words::one")]
+    pub(crate) act: Option<v1::AffirmativeAct>,
+    /// SHA-256, in hex, of the statement, form or recording that proves it.
+    pub(crate) statement_sha256: Option<Field>,
+    /// Language of the notice as it was shown (BCP 47).
+    #[serde(default)]
+    pub(crate) language: String,
+    /// `data-subject` (the default) or `guardian`.
+    #[serde(default, deserialize_with = "words::one")]
+    pub(crate) decided_by: Option<v1::DecidedBy>,
     /// Who collected it.
     #[serde(default)]
     pub(crate) collector: String,
+    /// Through which channel it came.
+    #[serde(default)]
+    pub(crate) channel: String,
     /// When it was given. Default: when the row arrives.
     pub(crate) given_at: Option<Field>,
+    /// When it ends by itself. Default: when withdrawn.
+    pub(crate) expires_at: Option<Field>,
     /// Only rows where this column has this value; without it, all rows.
     pub(crate) only_where: Option<Condition>,
 }
@@ -123,54 +159,35 @@ pub(crate) struct Condition {
     pub(crate) equals: String,
 }
 
-/// `[catalogue]`
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub(crate) struct CatalogueMapping {
-    pub(crate) purposes: Vec<PurposeEntry>,
-    pub(crate) attributes: Vec<AttributeEntry>,
+impl Condition {
+    /// Whether the row is one of those that are meant.
+    pub(crate) fn holds(&self, row: &Row) -> bool {
+        row.cell(&self.column).as_deref() == Some(self.equals.as_str())
+    }
 }
 
-/// `[[catalogue.purposes]]`: as `custodia purpose create` takes it.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct PurposeEntry {
-    pub(crate) id: String,
-    #[serde(default)]
-    pub(crate) name: String,
-    #[serde(default)]
-    pub(crate) description: String,
-    #[serde(default)]
-    pub(crate) dpv: String,
-    pub(crate) bases: Vec<String>,
-    #[serde(default)]
-    pub(crate) standing: Vec<String>,
-    #[serde(default)]
-    pub(crate) notices: Vec<String>,
-}
+/// A mapping file of any kind of import.
+pub(crate) trait MappingFile: DeserializeOwned {
+    /// How the file is read.
+    fn input(&self) -> &Input;
 
-/// `[[catalogue.attributes]]`: as `custodia attribute create` takes it.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct AttributeEntry {
-    pub(crate) name: String,
-    pub(crate) r#type: String,
-    pub(crate) classification: String,
-    pub(crate) purposes: Vec<String>,
-    #[serde(default)]
-    pub(crate) description: String,
-    #[serde(default)]
-    pub(crate) owner: String,
-    #[serde(default)]
-    pub(crate) bytes_max: u32,
-}
+    /// What `--define` creates.
+    fn catalogue(&self) -> &CatalogueFile;
 
-impl Mapping {
+    /// Whether the keys fit each other.
+    ///
+    /// # Errors
+    /// Names the key.
+    fn check(&self) -> Result<(), String>;
+
+    /// Every column that the mapping names, with the key under which it stands.
+    fn columns(&self) -> Vec<(String, &str)>;
+
     /// Reads and checks a mapping; gives its text as well, which is part of what a request id is derived from.
     ///
     /// # Errors
     /// Names the file and the key.
-    pub(crate) fn load(path: &Path) -> Result<(Self, String), CliError> {
+    fn load(path: &Path) -> Result<(Self, String), CliError> {
         let text = std::fs::read_to_string(path).map_err(CliError::file(path))?;
         let mapping =
             Self::parse(&text).map_err(|reason| CliError::Content { path: path.to_owned(), reason })?;
@@ -181,19 +198,24 @@ impl Mapping {
     ///
     /// # Errors
     /// Names the key.
-    pub(crate) fn parse(text: &str) -> Result<Self, String> {
+    fn parse(text: &str) -> Result<Self, String> {
         let mapping: Self = toml::from_str(text).map_err(|error| error.to_string().trim_end().to_owned())?;
         mapping.check()?;
         Ok(mapping)
     }
+}
+
+impl MappingFile for Mapping {
+    fn input(&self) -> &Input {
+        &self.input
+    }
+
+    fn catalogue(&self) -> &CatalogueFile {
+        &self.catalogue
+    }
 
     fn check(&self) -> Result<(), String> {
-        if !self.input.delimiter.is_ascii() {
-            return Err("input.delimiter: must be one ASCII character".into());
-        }
-        if !self.input.header && self.input.columns.is_empty() && self.input.format != InputFormat::Jsonl {
-            return Err("input.columns: is missing; without a header the columns need names".into());
-        }
+        self.input.check()?;
         if self.customer.key.is_empty() {
             return Err("customer.key: names no column".into());
         }
@@ -201,15 +223,18 @@ impl Mapping {
             return Err("attributes: nothing is mapped: no attribute, no event, no consent".into());
         }
         for (index, consent) in self.consents.iter().enumerate() {
-            v1::ConsentMethod::parse(&consent.method)
+            let method = v1::ConsentMethod::parse(&consent.method)
                 .map_err(|reason| format!("consents[{index}].method: {reason}"))?;
+            if consent.act.is_none() && method != v1::ConsentMethod::OptOut {
+                return Err(format!(
+                    "consents[{index}].act: is missing; what did the customer do to consent?"
+                ));
+            }
         }
-        self.catalogue.purposes().map(drop)?;
-        self.catalogue.attributes().map(drop)
+        self.catalogue.entries().map(drop)
     }
 
-    /// Every column that the mapping names, with the key under which it stands.
-    pub(crate) fn columns(&self) -> Vec<(String, &str)> {
+    fn columns(&self) -> Vec<(String, &str)> {
         let keys = self.customer.key.iter().map(|column| ("customer.key".to_owned(), column.as_str()));
         let fields = self.fields().filter_map(|(key, field)| Some((key, field.column()?)));
         let conditions = self.consents.iter().enumerate().filter_map(|(index, consent)| {
@@ -218,7 +243,9 @@ impl Mapping {
         });
         keys.chain(fields).chain(conditions).collect()
     }
+}
 
+impl Mapping {
     fn fields(&self) -> impl Iterator<Item = (String, &Field)> {
         let observed = self.observed_at.iter().map(|field| ("observed_at".to_owned(), field));
         let attributes = self.attributes.iter().map(|(name, field)| (format!("attributes.{name}"), field));
@@ -231,68 +258,17 @@ impl Mapping {
             let key = move |name: &String| format!("events[{index}].properties.{name}");
             event.properties.iter().map(move |(name, field)| (key(name), field))
         });
-        let given = self.consents.iter().enumerate().filter_map(|(index, consent)| {
-            Some((format!("consents[{index}].given_at"), consent.given_at.as_ref()?))
+        let consents = self.consents.iter().enumerate().flat_map(|(index, consent)| {
+            let fields = [
+                ("given_at", &consent.given_at),
+                ("expires_at", &consent.expires_at),
+                ("statement_sha256", &consent.statement_sha256),
+            ];
+            let key = move |name: &str| format!("consents[{index}].{name}");
+            fields.into_iter().filter_map(move |(name, field)| Some((key(name), field.as_ref()?)))
         });
-        observed.chain(attributes).chain(occurred).chain(properties).chain(given)
+        observed.chain(attributes).chain(occurred).chain(properties).chain(consents)
     }
-}
-
-impl CatalogueMapping {
-    /// The purposes as the interface has them.
-    ///
-    /// # Errors
-    /// Names the key whose word is unknown.
-    pub(crate) fn purposes(&self) -> Result<Vec<v1::Purpose>, String> {
-        let purpose = |(index, entry): (usize, &PurposeEntry)| {
-            let key = |name: &str| format!("catalogue.purposes[{index}].{name}");
-            let notice =
-                |version: &String| v1::NoticeVersion { version: version.clone(), ..Default::default() };
-            Ok(v1::Purpose {
-                id: entry.id.clone(),
-                display_name: entry.name.clone(),
-                description: entry.description.clone(),
-                dpv: entry.dpv.clone(),
-                lawful_bases: words::<v1::LawfulBasis>(&key("bases"), &entry.bases)?,
-                notices: entry.notices.iter().map(notice).collect(),
-                standing_bases: words::<v1::LawfulBasis>(&key("standing"), &entry.standing)?,
-                deprecated: false,
-                etag: String::new(),
-            })
-        };
-        self.purposes.iter().enumerate().map(purpose).collect()
-    }
-
-    /// The attributes as the interface has them.
-    ///
-    /// # Errors
-    /// Names the key whose word is unknown.
-    pub(crate) fn attributes(&self) -> Result<Vec<v1::AttributeDefinition>, String> {
-        let attribute = |(index, entry): (usize, &AttributeEntry)| {
-            let key = |name: &str| format!("catalogue.attributes[{index}].{name}");
-            let classification = v1::Classification::parse(&entry.classification);
-            Ok(v1::AttributeDefinition {
-                name: entry.name.clone(),
-                number: 0,
-                description: entry.description.clone(),
-                r#type: named(&key("type"), v1::ValueType::parse(&entry.r#type))?.into(),
-                classification: named(&key("classification"), classification)?.into(),
-                purposes: entry.purposes.clone(),
-                owner: entry.owner.clone(),
-                bytes_max: entry.bytes_max,
-                etag: String::new(),
-            })
-        };
-        self.attributes.iter().enumerate().map(attribute).collect()
-    }
-}
-
-fn words<Value: Word + Into<i32>>(key: &str, words: &[String]) -> Result<Vec<i32>, String> {
-    words.iter().map(|word| named(key, Value::parse(word)).map(Into::into)).collect()
-}
-
-fn named<Value>(key: &str, parsed: Result<Value, String>) -> Result<Value, String> {
-    parsed.map_err(|reason| format!("{key}: {reason}"))
 }
 
 #[cfg(test)]
@@ -326,8 +302,16 @@ mod tests {
                 "consents[0].method",
             ),
             (
-                "[customer]\nkey = [\"id\"]\n[attributes]\na = \"a\"\n[[catalogue.purposes]]\nid = \"p\"\nbases = [\"x\"]",
+                "[customer]\nkey = [\"id\"]\n[[consents]]\npurpose = \"p\"\nnotice_version = \"1\"\nmethod = \"explicit\"",
+                "consents[0].act",
+            ),
+            (
+                "[customer]\nkey = [\"id\"]\n[attributes]\na = \"a\"\n[[catalogue.purposes]]\nid = \"p\"",
                 "catalogue.purposes[0].bases",
+            ),
+            (
+                "[customer]\nkey = [\"id\"]\n[attributes]\na = \"a\"\n[[catalogue.purposes]]\nid = \"p\"\nbases = [\"x\"]",
+                "legal-obligation",
             ),
         ] {
             let error = Mapping::parse(text).unwrap_err();

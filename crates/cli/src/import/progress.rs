@@ -36,10 +36,10 @@ impl Progress {
         self.bar.set_position(done.bytes);
         let rate = rate(tally.rows.saturating_sub(self.rows_before), self.began);
         self.bar.set_message(format!(
-            "{} rows, {}/s, {} merged, {} refused",
+            "{} rows, {}/s, {} taken, {} refused",
             HumanCount(tally.rows),
             HumanCount(rate),
-            HumanCount(tally.values_merged + tally.events_appended),
+            HumanCount(tally.values_merged + tally.events_appended + tally.decisions_recorded),
             HumanCount(tally.refused_total()),
         ));
     }
@@ -51,12 +51,48 @@ impl Drop for Progress {
     }
 }
 
+/// What is imported: how its memory is called, and what is counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Profiles,
+    Decisions,
+}
+
+impl Kind {
+    /// The name of the memory of a file behind the file's name.
+    pub(crate) fn suffix(self) -> &'static str {
+        match self {
+            Self::Profiles => ".custodia-import",
+            Self::Decisions => ".custodia-consents",
+        }
+    }
+
+    /// The counts with their names, but for what was refused.
+    fn counts(self, tally: &Tally) -> Vec<(&'static str, u64)> {
+        match self {
+            Self::Profiles => vec![
+                ("rows", tally.rows),
+                ("requests", tally.requests),
+                ("customers_created", tally.customers_created),
+                ("values_merged", tally.values_merged),
+                ("events_appended", tally.events_appended),
+            ],
+            Self::Decisions => vec![
+                ("rows", tally.rows),
+                ("requests", tally.requests),
+                ("decisions_recorded", tally.decisions_recorded),
+            ],
+        }
+    }
+}
+
 /// Prints the counts of all runs, and the rate of this one.
 ///
 /// # Errors
 /// When the output cannot be written. [`CliError::PartlyRefused`] where something was refused.
 pub(crate) fn report(
     format: Format,
+    kind: Kind,
     folder: &Path,
     state: &ImportState,
     began: Option<(Instant, u64)>,
@@ -65,29 +101,26 @@ pub(crate) fn report(
     let rate = began.map(|(began, rows_before)| rate(tally.rows.saturating_sub(rows_before), began));
     let seconds = began.map(|(began, _)| began.elapsed().as_secs_f64());
     match format {
-        Format::Json => output::print_json(&serde_json::json!({
-            "rows": tally.rows,
-            "requests": tally.requests,
-            "customers_created": tally.customers_created,
-            "values_merged": tally.values_merged,
-            "events_appended": tally.events_appended,
-            "refused": tally.refused,
-            "seconds": seconds,
-            "rows_per_second": rate,
-            "state": folder.display().to_string(),
-            "refused_rows": state.refused_path().display().to_string(),
-        }))?,
-        Format::Table => output::line(&text(tally, folder, seconds, rate))?,
+        Format::Json => {
+            let counts = kind.counts(tally).into_iter().map(|(name, count)| (name.to_owned(), count.into()));
+            let mut report: serde_json::Map<_, _> = counts.collect();
+            report.insert("refused".into(), serde_json::json!(tally.refused));
+            report.insert("seconds".into(), seconds.into());
+            report.insert("rows_per_second".into(), rate.into());
+            report.insert("state".into(), folder.display().to_string().into());
+            report.insert("refused_rows".into(), state.refused_path().display().to_string().into());
+            output::print_json(&report.into())?;
+        }
+        Format::Table => output::line(&text(kind, tally, folder, seconds, rate))?,
     }
     if tally.refused.is_empty() { Ok(()) } else { Err(CliError::PartlyRefused) }
 }
 
-fn text(tally: &Tally, folder: &Path, seconds: Option<f64>, rate: Option<u64>) -> String {
+fn text(kind: Kind, tally: &Tally, folder: &Path, seconds: Option<f64>, rate: Option<u64>) -> String {
     let mut lines = table(["IMPORTED", "COUNT"]);
-    lines.add_row(["rows".to_owned(), HumanCount(tally.rows).to_string()]);
-    lines.add_row(["customers created".to_owned(), HumanCount(tally.customers_created).to_string()]);
-    lines.add_row(["values merged".to_owned(), HumanCount(tally.values_merged).to_string()]);
-    lines.add_row(["events appended".to_owned(), HumanCount(tally.events_appended).to_string()]);
+    for (name, count) in kind.counts(tally).into_iter().filter(|(name, _)| *name != "requests") {
+        lines.add_row([name.replace('_', " "), HumanCount(count).to_string()]);
+    }
     for (reason, count) in &tally.refused {
         lines.add_row([format!("refused: {reason}"), HumanCount(*count).to_string()]);
     }
@@ -116,7 +149,9 @@ mod tests {
     fn the_report_counts_by_reason() {
         let mut tally = Tally { rows: 69_659, events_appended: 69_659, ..Tally::default() };
         tally.refused.insert("not-parsed".into(), 12);
-        let text = text(&tally, Path::new("state"), Some(2.0), Some(34_829));
+        let decisions = text(Kind::Decisions, &tally, Path::new("state"), None, None);
+        assert!(decisions.contains("decisions recorded") && !decisions.contains("values"), "{decisions}");
+        let text = text(Kind::Profiles, &tally, Path::new("state"), Some(2.0), Some(34_829));
         let lines: Vec<_> = text.lines().map(str::trim_end).collect();
         assert_eq!(lines[1], "rows                 69,659");
         assert_eq!(lines[5], "refused: not-parsed  12");

@@ -1,4 +1,5 @@
-//! Turns rows into requests: consecutive rows of one customer become one request, as far as its limits allow.
+//! Turns rows into requests that ingest profiles: consecutive rows of one customer become one request, as far as its
+//! limits allow.
 //!
 //! Always: what is in a request depends on the rows and the mapping alone, so a repeated import makes the same
 //! requests; only the last request of a customer's rows carries a position, so a run resumes between customers.
@@ -8,16 +9,12 @@ use std::collections::BTreeMap;
 use custodia_profile::limits::{EVENTS_MAX, GRANTS_MAX, OBSERVATIONS_MAX};
 use custodia_proto::{Timestamp, v1};
 
+use crate::import::batch::{Batch, NOT_PARSED, Refusal, Rows, key_of, position_behind, refusal, unsendable};
+use crate::import::field::Field;
 use crate::import::identity::Identities;
 use crate::import::mapping::{ConsentMapping, EventMapping, Mapping};
-use crate::import::reader::Position;
-use crate::import::row::{Cells, Row};
+use crate::import::row::Row;
 use crate::words::Word as _;
-
-/// Why something was refused before it was sent.
-pub(crate) const UNREADABLE_ROW: &str = "unreadable-row";
-pub(crate) const NO_KEY: &str = "no-key";
-pub(crate) const NOT_PARSED: &str = "not-parsed";
 
 /// What all requests of an import share.
 #[derive(Debug, Clone)]
@@ -33,29 +30,12 @@ pub(crate) struct Common {
     pub(crate) types: BTreeMap<String, v1::ValueType>,
 }
 
-/// A part of a row that was refused.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Refusal {
-    pub(crate) row: u64,
-    /// The attribute, the event's name, or `row`.
-    pub(crate) item: String,
-    pub(crate) reason: String,
-    pub(crate) explanation: String,
-}
-
-/// One request on its way, and what is needed to account for its answer.
-#[derive(Debug, Default)]
-pub(crate) struct Batch {
-    /// `None` where nothing of the rows can be sent.
-    pub(crate) request: Option<v1::IngestProfileRequest>,
-    pub(crate) key: String,
-    pub(crate) rows: Vec<Row>,
-    /// The row of each observation and of each event, in their order.
+/// The request of a customer's rows, and the row of each of its observations and events, in their order.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct Ingest {
+    pub(crate) request: v1::IngestProfileRequest,
     pub(crate) observation_rows: Vec<u64>,
     pub(crate) event_rows: Vec<u64>,
-    pub(crate) refused: Vec<Refusal>,
-    /// Where a later run goes on, once this one and all before are done.
-    pub(crate) position: Option<Position>,
 }
 
 /// Collects the rows of one customer.
@@ -63,7 +43,7 @@ pub(crate) struct Batch {
 pub(crate) struct Batches<'m> {
     mapping: &'m Mapping,
     common: &'m Common,
-    open: Option<Batch>,
+    open: Option<Batch<Ingest>>,
     occurrence: u64,
 }
 
@@ -71,11 +51,14 @@ impl<'m> Batches<'m> {
     pub(crate) fn new(mapping: &'m Mapping, common: &'m Common) -> Self {
         Self { mapping, common, open: None, occurrence: 0 }
     }
+}
 
-    /// Takes a row; gives back what it completes.
-    pub(crate) fn push(&mut self, row: Row) -> Vec<Batch> {
+impl Rows for Batches<'_> {
+    type Request = Ingest;
+
+    fn push(&mut self, row: Row) -> Vec<Batch<Ingest>> {
         let mut complete = Vec::new();
-        let key = match self.key_of(&row) {
+        let key = match key_of(&self.mapping.customer.key, &row) {
             Ok(key) => key,
             Err(refusal) => {
                 // A bad row amid a customer's rows goes with them: what comes after it is still theirs.
@@ -95,7 +78,7 @@ impl<'m> Batches<'m> {
             complete.extend(self.open.take());
         }
         let open = self.open.get_or_insert_with(|| Batch {
-            request: Some(self.common.request(&key, row.number)),
+            request: Some(Ingest { request: self.common.request(&key, row.number), ..Ingest::default() }),
             key,
             ..Batch::default()
         });
@@ -103,24 +86,15 @@ impl<'m> Batches<'m> {
         complete
     }
 
-    /// What is left after the last row.
-    pub(crate) fn finish(&mut self) -> Option<Batch> {
+    fn finish(&mut self) -> Option<Batch<Ingest>> {
         self.occurrence = 0;
         let mut batch = self.open.take()?;
-        batch.position = batch.rows.last().map(|row| Position { bytes: row.end, rows: row.number });
+        batch.position = batch.rows.last().map(position_behind);
         Some(batch)
     }
+}
 
-    fn key_of(&self, row: &Row) -> Result<String, Refusal> {
-        if let Cells::Unreadable(explanation, _) = &row.cells {
-            return Err(refusal(row, "row", UNREADABLE_ROW, explanation));
-        }
-        let parts: Option<Vec<_>> = self.mapping.customer.key.iter().map(|column| row.cell(column)).collect();
-        parts
-            .map(|parts| parts.join("/"))
-            .ok_or_else(|| refusal(row, "row", NO_KEY, "a column of customer.key is empty"))
-    }
-
+impl Batches<'_> {
     fn map_row(&self, row: &Row) -> Part {
         let mut part = Part::default();
         let observed_at = match self.mapping.observed_at.as_ref().map(|field| field.time(row)) {
@@ -201,23 +175,23 @@ struct Part {
     refused: Vec<Refusal>,
 }
 
-fn fits(open: &Batch, part: &Part) -> bool {
-    open.observation_rows.len() + part.observations.len() <= OBSERVATIONS_MAX
-        && open.event_rows.len() + part.events.len() <= EVENTS_MAX
-        && open.request.as_ref().map_or(0, |request| request.consents.len()) + part.consents.len()
-            <= GRANTS_MAX
+fn fits(open: &Batch<Ingest>, part: &Part) -> bool {
+    let Some(ingest) = &open.request else { return false };
+    ingest.observation_rows.len() + part.observations.len() <= OBSERVATIONS_MAX
+        && ingest.event_rows.len() + part.events.len() <= EVENTS_MAX
+        && ingest.request.consents.len() + part.consents.len() <= GRANTS_MAX
 }
 
-fn merge(open: &mut Batch, part: Part, row: Row) {
-    if let Some(request) = &mut open.request {
+fn merge(open: &mut Batch<Ingest>, part: Part, row: Row) {
+    if let Some(Ingest { request, observation_rows, event_rows }) = &mut open.request {
         for observation in part.observations {
             // Later rows of a customer mostly repeat its attributes.
             if !request.observations.contains(&observation) {
                 request.observations.push(observation);
-                open.observation_rows.push(row.number);
+                observation_rows.push(row.number);
             }
         }
-        open.event_rows.extend(part.events.iter().map(|_| row.number));
+        event_rows.extend(part.events.iter().map(|_| row.number));
         request.events.extend(part.events);
         for consent in part.consents {
             if !request.consents.contains(&consent) {
@@ -229,33 +203,28 @@ fn merge(open: &mut Batch, part: Part, row: Row) {
     open.rows.push(row);
 }
 
-fn unsendable(row: Row, refusal: Refusal) -> Batch {
-    let position = Some(Position { bytes: row.end, rows: row.number });
-    Batch { rows: vec![row], refused: vec![refusal], position, ..Batch::default() }
-}
-
-fn refusal(row: &Row, item: &str, reason: &str, explanation: &str) -> Refusal {
-    let (item, reason, explanation) = (item.to_owned(), reason.to_owned(), explanation.to_owned());
-    Refusal { row: row.number, item, reason, explanation }
-}
-
 fn map_consent(consent: &ConsentMapping, row: &Row) -> Result<Option<v1::ConsentGrant>, String> {
-    if let Some(condition) = &consent.only_where
-        && row.cell(&condition.column).as_deref() != Some(condition.equals.as_str())
-    {
+    if consent.only_where.as_ref().is_some_and(|condition| !condition.holds(row)) {
         return Ok(None);
     }
-    let given_at = match &consent.given_at {
-        Some(field) => field.time(row)?,
-        None => None,
+    let time = |field: &Option<Field>| field.as_ref().map_or(Ok(None), |field| field.time(row));
+    let statement = consent.statement_sha256.as_ref().map_or(Ok(None), |field| field.text(row))?;
+    let evidence = v1::ConsentEvidence {
+        act: consent.act.map_or(0, i32::from),
+        statement_sha256: statement.unwrap_or_default(),
+        language: consent.language.clone(),
+        bundled: false,
+        decided_by: consent.decided_by.map_or(0, i32::from),
     };
     Ok(Some(v1::ConsentGrant {
         purpose: consent.purpose.clone(),
         notice_version: consent.notice_version.clone(),
         method: v1::ConsentMethod::parse(&consent.method)?.into(),
         collector: consent.collector.clone(),
-        given_at,
-        expires_at: None,
+        given_at: time(&consent.given_at)?,
+        expires_at: time(&consent.expires_at)?,
+        evidence: (evidence != v1::ConsentEvidence::default()).then_some(evidence),
+        channel: consent.channel.clone(),
     }))
 }
 
@@ -280,6 +249,9 @@ fn fill(template: &str, row: &Row, occurrence: u64) -> Result<String, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::import::batch::NO_KEY;
+    use crate::import::mapping::MappingFile as _;
+    use crate::import::reader::Position;
 
     const MAPPING: &str = r#"
         [customer]
@@ -304,7 +276,7 @@ mod tests {
         }
     }
 
-    fn batches(rows: impl IntoIterator<Item = Row>) -> Vec<Batch> {
+    fn batches(rows: impl IntoIterator<Item = Row>) -> Vec<Batch<Ingest>> {
         let (mapping, common) = (Mapping::parse(MAPPING).unwrap(), common());
         let mut batches = Batches::new(&mapping, &common);
         let mut all: Vec<_> = rows.into_iter().flat_map(|row| batches.push(row)).collect();
@@ -320,11 +292,11 @@ mod tests {
     fn consecutive_rows_of_a_customer_are_one_request() {
         let all = batches([row(1, "a", "19970101"), row(2, "a", "19970101"), row(3, "b", "19970102")]);
         assert_eq!(all.len(), 2);
-        let request = all[0].request.as_ref().unwrap();
+        let Ingest { request, event_rows, .. } = all[0].request.as_ref().unwrap();
         let ids: Vec<_> = request.events.iter().map(|event| event.event_id.as_str()).collect();
         assert_eq!(ids, ["a-19970101-1", "a-19970101-2"]);
         assert_eq!(request.observations.len(), 1, "the same value of the same time stands once");
-        assert_eq!(all[0].event_rows, [1, 2]);
+        assert_eq!(event_rows, &[1, 2]);
         assert_eq!(all[0].position, Some(Position { bytes: 200, rows: 2 }));
     }
 
@@ -332,15 +304,16 @@ mod tests {
     fn a_customer_with_many_rows_is_split_and_resumed_only_behind_the_last_part() {
         let all = batches((1..=600).map(|number| row(number, "a", "19970101")));
         assert_eq!(all.len(), 3);
-        assert!(all.iter().all(|batch| batch.event_rows.len() <= EVENTS_MAX));
+        let ingests = || all.iter().map(|batch| batch.request.as_ref().unwrap());
+        assert!(ingests().all(|ingest| ingest.event_rows.len() <= EVENTS_MAX));
         assert_eq!(all[0].position, None);
         assert_eq!(all[1].position, None);
         assert_eq!(all[2].position, Some(Position { bytes: 60_000, rows: 600 }));
-        let events = all.iter().flat_map(|batch| &batch.request.as_ref().unwrap().events);
+        let events = ingests().flat_map(|ingest| &ingest.request.events);
         let ids: std::collections::BTreeSet<_> = events.map(|event| event.event_id.clone()).collect();
         assert_eq!(ids.len(), 600);
         let requests: std::collections::BTreeSet<_> =
-            all.iter().map(|batch| batch.request.as_ref().unwrap().request_id.clone()).collect();
+            ingests().map(|ingest| ingest.request.request_id.clone()).collect();
         assert_eq!(requests.len(), 3);
     }
 
@@ -352,7 +325,41 @@ mod tests {
         assert!(all[0].request.is_none());
         let reasons: Vec<_> = all[1].refused.iter().map(|one| (one.row, one.reason.as_str())).collect();
         assert_eq!(reasons, [(2, NOT_PARSED), (3, NO_KEY)]);
-        assert_eq!(all[1].request.as_ref().unwrap().observations.len(), 1, "the rest of the row is sent");
+        assert_eq!(
+            all[1].request.as_ref().unwrap().request.observations.len(),
+            1,
+            "the rest of the row is sent"
+        );
+    }
+
+    #[test]
+    fn a_consent_carries_its_evidence() {
+        let mapping = Mapping::parse(
+            r#"
+            [customer]
+            key = ["id"]
+            [[consents]]
+            purpose = "offers"
+            notice_version = "2026-01"
+            method = "explicit"
+            act = "signed"
+            language = "de"
+            channel = "store"
+            statement_sha256 = "scan"
+            expires_at = "until"
+            only_where = { column = "agreed", equals = "yes" }
+            "#,
+        );
+        let consent = &mapping.unwrap().consents[0];
+        let row = |agreed| Row::of_pairs(1, &[("agreed", agreed), ("scan", "00ff"), ("until", "2030-01-01")]);
+        let grant = map_consent(consent, &row("yes")).unwrap().unwrap();
+        let evidence = grant.evidence.unwrap();
+        assert_eq!(
+            (evidence.act(), evidence.statement_sha256.as_str()),
+            (v1::AffirmativeAct::Signed, "00ff")
+        );
+        assert_eq!((grant.channel.as_str(), grant.expires_at.is_some()), ("store", true));
+        assert_eq!(map_consent(consent, &row("no")), Ok(None));
     }
 
     #[test]
@@ -363,7 +370,7 @@ mod tests {
         let cut = usize::try_from(whole[1].position.unwrap().rows).unwrap();
         let rest = batches(rows[cut..].to_vec());
         let requests =
-            |all: &[Batch]| all.iter().filter_map(|batch| batch.request.clone()).collect::<Vec<_>>();
+            |all: &[Batch<Ingest>]| all.iter().filter_map(|batch| batch.request.clone()).collect::<Vec<_>>();
         assert_eq!(requests(&whole[2..]), requests(&rest));
     }
 }

@@ -20,8 +20,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::CliError;
 use crate::files::{self, Readers};
+use crate::import::batch::{Batch, Refusal};
 use crate::import::reader::Position;
-use crate::import::request::{Batch, Refusal};
 use crate::import::tally::Tally;
 
 const FORMAT: u32 = 1;
@@ -49,6 +49,8 @@ pub(crate) struct ImportState {
     refused: std::fs::File,
     customers_new: Vec<u8>,
     refused_new: Vec<u8>,
+    /// The key that was mapped last: rows of one customer mostly follow each other.
+    last_key: String,
     dirty: bool,
 }
 
@@ -81,6 +83,7 @@ impl ImportState {
             refused,
             customers_new: Vec::new(),
             refused_new: Vec::new(),
+            last_key: String::new(),
             dirty: true,
         })
     }
@@ -108,9 +111,12 @@ impl ImportState {
     /// Takes what is done up to a position: all rows before it are accounted for.
     pub(crate) fn advance(&mut self, done: Done) {
         self.checkpoint.tally.add(&done.tally);
-        for (key, customer) in &done.customers {
-            self.customers_new
-                .extend(format!("{}\t{customer}\n", serde_json::Value::from(key.as_str())).bytes());
+        for (key, customer) in done.customers {
+            if key != self.last_key {
+                let line = format!("{}\t{customer}\n", serde_json::Value::from(key.as_str()));
+                self.customers_new.extend(line.bytes());
+                self.last_key = key;
+            }
         }
         self.refused_new.extend_from_slice(&done.refused);
         if let Some(position) = done.position {
@@ -206,7 +212,12 @@ pub(crate) struct Done {
 
 impl Done {
     /// Accounts for one request: its counts, its customer if it has become one, its refused rows.
-    pub(crate) fn new(batch: Batch, customer: Option<String>, tally: Tally, refused: Vec<Refusal>) -> Self {
+    pub(crate) fn new<Request>(
+        batch: Batch<Request>,
+        customer: Option<String>,
+        tally: Tally,
+        refused: Vec<Refusal>,
+    ) -> Self {
         let mut by_row: BTreeMap<u64, Vec<Refusal>> = BTreeMap::new();
         for refusal in refused {
             by_row.entry(refusal.row).or_default().push(refusal);
@@ -293,7 +304,7 @@ mod tests {
     use crate::import::row::Row;
 
     fn done(row: u64, is_last: bool) -> Done {
-        let batch = Batch {
+        let batch = Batch::<()> {
             key: format!("key {row}"),
             rows: vec![Row::of_pairs(row, &[("a", "b")])],
             position: is_last.then_some(Position { bytes: row * 10, rows: row }),
@@ -343,6 +354,16 @@ mod tests {
             ImportState::open(folder.path(), "run", Start::Afresh).unwrap().done(),
             Position::default()
         );
+    }
+
+    #[test]
+    fn rows_of_one_customer_that_follow_each_other_map_its_key_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut state = ImportState::open(folder.path(), "run", Start::Resume).unwrap();
+        for row in [1, 1, 2] {
+            state.advance(done(row, true));
+        }
+        assert_eq!(String::from_utf8_lossy(&state.customers_new).lines().count(), 2);
     }
 
     #[test]

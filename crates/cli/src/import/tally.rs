@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use custodia_proto::v1;
 use serde::{Deserialize, Serialize};
 
-use crate::import::request::{Batch, Refusal};
+use crate::import::batch::{Batch, Refusal};
+use crate::import::request::Ingest;
 use crate::words::word_of;
 
 /// The counts of an import, over all its runs.
@@ -17,6 +18,7 @@ pub(crate) struct Tally {
     pub(crate) customers_created: u64,
     pub(crate) values_merged: u64,
     pub(crate) events_appended: u64,
+    pub(crate) decisions_recorded: u64,
     /// By reason.
     pub(crate) refused: BTreeMap<String, u64>,
 }
@@ -29,6 +31,7 @@ impl Tally {
         self.customers_created += other.customers_created;
         self.values_merged += other.values_merged;
         self.events_appended += other.events_appended;
+        self.decisions_recorded += other.decisions_recorded;
         for (reason, count) in &other.refused {
             *self.refused.entry(reason.clone()).or_default() += count;
         }
@@ -40,18 +43,17 @@ impl Tally {
     }
 
     /// Counts a request that is done, and collects what of it was refused.
-    pub(crate) fn of(
-        batch: &mut Batch,
-        answer: Option<&Result<v1::IngestProfileResponse, v1::RowError>>,
+    pub(crate) fn of<Answer: Counted>(
+        batch: &mut Batch<Answer::Request>,
+        answer: Option<&Result<Answer, v1::RowError>>,
     ) -> (Self, Vec<Refusal>) {
         let mut tally = Self { rows: batch.rows.len() as u64, ..Self::default() };
         let mut refused = std::mem::take(&mut batch.refused);
         match answer {
             None => {}
-            Some(Ok(response)) => {
+            Some(Ok(answer)) => {
                 tally.requests = 1;
-                tally.customers_created = u64::from(response.created);
-                tally.take_response(response, batch, &mut refused);
+                answer.count(batch, &mut tally, &mut refused);
             }
             Some(Err(error)) => {
                 tally.requests = 1;
@@ -69,37 +71,65 @@ impl Tally {
         }
         (tally, refused)
     }
+}
 
-    fn take_response(
-        &mut self,
-        response: &v1::IngestProfileResponse,
-        batch: &Batch,
-        refused: &mut Vec<Refusal>,
-    ) {
-        for (outcome, row) in response.attributes.iter().zip(&batch.observation_rows) {
+/// An answer whose parts are counted.
+pub(crate) trait Counted {
+    /// What it answers.
+    type Request;
+
+    /// The customer that the rows became.
+    fn customer_id(&self) -> &str;
+
+    /// Counts what was done, and collects what was refused.
+    fn count(&self, batch: &Batch<Self::Request>, tally: &mut Tally, refused: &mut Vec<Refusal>);
+}
+
+impl Counted for v1::IngestProfileResponse {
+    type Request = Ingest;
+
+    fn customer_id(&self) -> &str {
+        &self.customer_id
+    }
+
+    fn count(&self, batch: &Batch<Ingest>, tally: &mut Tally, refused: &mut Vec<Refusal>) {
+        let Some(ingest) = &batch.request else { return };
+        tally.customers_created = u64::from(self.created);
+        for (outcome, row) in self.attributes.iter().zip(&ingest.observation_rows) {
             if outcome.merged {
-                self.values_merged += 1;
+                tally.values_merged += 1;
             } else {
-                refused.push(Refusal {
-                    row: *row,
-                    item: outcome.attribute.clone(),
-                    reason: word_of::<v1::RefusalReason>(outcome.refusal),
-                    explanation: outcome.explanation.clone(),
-                });
+                refused.push(refusal_of(*row, &outcome.attribute, outcome.refusal, &outcome.explanation));
             }
         }
-        for (outcome, row) in response.events.iter().zip(&batch.event_rows) {
+        for (outcome, row) in self.events.iter().zip(&ingest.event_rows) {
             if outcome.appended {
-                self.events_appended += 1;
+                tally.events_appended += 1;
             } else {
-                refused.push(Refusal {
-                    row: *row,
-                    item: outcome.event_id.clone(),
-                    reason: word_of::<v1::RefusalReason>(outcome.refusal),
-                    explanation: outcome.explanation.clone(),
-                });
+                refused.push(refusal_of(*row, &outcome.event_id, outcome.refusal, &outcome.explanation));
             }
         }
+    }
+}
+
+fn refusal_of(row: u64, item: &str, reason: i32, explanation: &str) -> Refusal {
+    Refusal {
+        row,
+        item: item.to_owned(),
+        reason: word_of::<v1::RefusalReason>(reason),
+        explanation: explanation.to_owned(),
+    }
+}
+
+impl Counted for v1::ConsentState {
+    type Request = v1::RecordConsentRequest;
+
+    fn customer_id(&self) -> &str {
+        &self.customer_id
+    }
+
+    fn count(&self, _batch: &Batch<Self::Request>, tally: &mut Tally, _refused: &mut Vec<Refusal>) {
+        tally.decisions_recorded += 1;
     }
 }
 
@@ -108,13 +138,10 @@ mod tests {
     use super::*;
     use crate::import::row::Row;
 
-    fn batch() -> Batch {
-        Batch {
-            rows: vec![Row::of_pairs(4, &[]), Row::of_pairs(5, &[])],
-            observation_rows: vec![4, 5],
-            event_rows: vec![5],
-            ..Batch::default()
-        }
+    fn batch() -> Batch<Ingest> {
+        let request = Ingest { observation_rows: vec![4, 5], event_rows: vec![5], ..Ingest::default() };
+        let rows = vec![Row::of_pairs(4, &[]), Row::of_pairs(5, &[])];
+        Batch { request: Some(request), rows, ..Batch::default() }
     }
 
     #[test]
@@ -144,7 +171,8 @@ mod tests {
     #[test]
     fn a_failed_request_refuses_each_of_its_rows() {
         let error = v1::RowError { reason: "LIMIT_EXCEEDED".into(), ..Default::default() };
-        let (tally, refused) = Tally::of(&mut batch(), Some(&Err(error)));
+        let answer: Result<v1::IngestProfileResponse, _> = Err(error);
+        let (tally, refused) = Tally::of(&mut batch(), Some(&answer));
         assert_eq!(tally.refused, BTreeMap::from([("limit-exceeded".to_owned(), 2)]));
         assert_eq!(refused.iter().map(|one| one.row).collect::<Vec<_>>(), [4, 5]);
     }

@@ -1,0 +1,94 @@
+//! `history`: every version of one catalogue entry, with what each change changed.
+
+use custodia_client::Client;
+use custodia_proto::v1;
+use serde_json::Value;
+
+use crate::catalog::definition::Definition;
+use crate::connection::Connection;
+use crate::error::CliError;
+use crate::output::{json_of, print, table};
+use crate::pages;
+use crate::values::time_text;
+
+/// Prints the changes of one entry.
+///
+/// # Errors
+/// When a page cannot be fetched, or the catalogue never had the entry.
+pub(crate) async fn run<Fields: Definition>(
+    connection: &Connection,
+    client: &Client,
+    name: &str,
+) -> Result<(), CliError> {
+    let mut changes = all_changes(client).await?;
+    changes.retain(|change| Fields::changed(change).is_some_and(|entry| Fields::name_of(entry) == name));
+    if changes.is_empty() {
+        // Of before changes were written down, or unknown: the answer says which.
+        Fields::get(client, name.to_owned()).await?;
+    }
+    let answer = v1::ListCatalogChangesResponse { changes, next_page_token: String::new() };
+    print(connection.output, "ListCatalogChangesResponse", &answer, || text::<Fields>(&answer.changes))
+}
+
+async fn all_changes(client: &Client) -> Result<Vec<v1::CatalogChange>, CliError> {
+    Ok(pages::all(async |page_token| {
+        let request = v1::ListCatalogChangesRequest { page_size: 0, page_token };
+        let page = client.list_catalog_changes(request).await?;
+        Ok((page.changes, page.next_page_token))
+    })
+    .await?)
+}
+
+fn text<Fields: Definition>(changes: &[v1::CatalogChange]) -> String {
+    let mut lines = table(["VERSION", "CHANGED", "BY", "ETAG", "WHAT"]);
+    let mut before = None;
+    for change in changes {
+        let Some(entry) = Fields::changed(change) else { continue };
+        let after = json_of(Fields::ENTRY, entry);
+        let what = before.map_or_else(|| "defined".to_owned(), |before| difference(&before, &after));
+        lines.add_row([
+            change.version.to_string(),
+            time_text(change.changed_at.as_ref()),
+            change.changed_by.clone(),
+            Fields::etag_of(entry).to_owned(),
+            what,
+        ]);
+        before = Some(after);
+    }
+    lines.to_string()
+}
+
+/// The fields that differ, in the words of the interface.
+fn difference(before: &Value, after: &Value) -> String {
+    let (Some(before), Some(after)) = (before.as_object(), after.as_object()) else { return String::new() };
+    let differs = |name: &&String| *name != "etag" && before.get(*name) != after.get(*name);
+    let names: Vec<_> = after.keys().filter(differs).map(|name| name.replace('_', " ")).collect();
+    if names.is_empty() { "nothing".into() } else { names.join(", ") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::catalog::PurposeFields;
+
+    #[test]
+    fn each_version_says_what_it_changed() {
+        let change = |version, law: &str, retention_days| v1::CatalogChange {
+            version,
+            changed_by: "ada".into(),
+            entry: Some(v1::catalog_change::Entry::Purpose(v1::Purpose {
+                id: "offers".into(),
+                law: law.into(),
+                retention_days,
+                etag: version.to_string(),
+                ..Default::default()
+            })),
+            ..Default::default()
+        };
+        let text = text::<PurposeFields>(&[change(3, "", 0), change(7, "GDPR", 30), change(9, "GDPR", 30)]);
+        let lines: Vec<_> = text.lines().map(str::trim_end).collect();
+        assert!(lines[1].starts_with("3") && lines[1].ends_with("defined"), "{text}");
+        assert!(lines[2].contains("ada") && lines[2].contains("law") && lines[2].contains("retention days"));
+        assert!(lines[3].ends_with("nothing"), "{text}");
+    }
+}

@@ -1,0 +1,391 @@
+//! `custodia purpose`: why data is kept and used.
+
+use std::collections::BTreeMap;
+use std::str::FromStr;
+
+use custodia_client::{Client, ClientError};
+use custodia_proto::v1;
+use serde::{Deserialize, Deserializer, de::Error as _};
+
+use crate::catalog::definition::{Definition, calls, numbers, set};
+use crate::catalog::parts::parts;
+use crate::output::{facts, or_dash, table};
+use crate::values::{parse_time, time_text};
+use crate::words::{self, Word, words_of};
+
+/// The fields of a purpose.
+#[derive(Debug, Clone, Default, clap::Args, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct PurposeFields {
+    /// Its id: 1 to 64 of [a-z0-9-]
+    #[arg(required_unless_present = "file")]
+    id: Option<String>,
+    /// Name for people
+    #[arg(long)]
+    name: Option<String>,
+    /// What the customer is told
+    #[arg(long)]
+    description: Option<String>,
+    /// W3C DPV identifier, e.g. dpv:ServiceProvision
+    #[arg(long)]
+    dpv: Option<String>,
+    /// Lawful basis that may carry it, in the order of trial; repeat it, or separate several by commas
+    #[arg(long = "basis", value_delimiter = ',', value_parser = v1::LawfulBasis::parse)]
+    #[serde(deserialize_with = "words::list")]
+    bases: Option<Vec<v1::LawfulBasis>>,
+    /// Other bases in one jurisdiction, e.g. br=consent,contract; none after the = forbids it there; repeatable
+    #[arg(long = "bases-in", value_name = "JURISDICTION=BASES")]
+    #[serde(deserialize_with = "bases_by_jurisdiction")]
+    bases_in: Option<Vec<BasesIn>>,
+    /// Basis that holds for every customer without a record, e.g. legal-obligation
+    #[arg(long = "standing", value_delimiter = ',', value_parser = v1::LawfulBasis::parse)]
+    #[serde(deserialize_with = "words::list")]
+    standing: Option<Vec<v1::LawfulBasis>>,
+    /// Version of the notice that asks for consent, e.g. 2026-02,asks-again,language=de,valid-from=2026-12-01,sha256=HEX;
+    /// repeat it, oldest first; an update adds it, or changes the one of the same version
+    #[arg(long = "notice", value_name = "VERSION[,KEY=VALUE]")]
+    notices: Option<Vec<Notice>>,
+    /// Category of data that it may use; repeat it, or separate several by commas [default: those of its attributes]
+    #[arg(long = "category", value_delimiter = ',')]
+    categories: Option<Vec<String>>,
+    /// Registered application its data may go to; repeat it, or separate several by commas [default: all of it]
+    #[arg(long = "recipient", value_delimiter = ',')]
+    recipients: Option<Vec<String>>,
+    /// Days after which what was collected under it is no longer used; 0: no end
+    #[arg(long)]
+    retention_days: Option<u32>,
+    /// Who answers for it
+    #[arg(long)]
+    owner: Option<String>,
+    /// The law it rests on; required with legal-obligation and public-task
+    #[arg(long)]
+    law: Option<String>,
+    #[command(flatten)]
+    balancing_test: BalancingFields,
+    /// It sells or shares personal data: a Global Privacy Control signal opts out of it
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    sale_or_sharing: Option<bool>,
+    /// Google consent type that it stands for, e.g. ad-storage; repeat it, or separate several by commas
+    #[arg(long = "google", value_delimiter = ',', value_parser = v1::GoogleConsentType::parse)]
+    #[serde(deserialize_with = "words::list")]
+    google: Option<Vec<v1::GoogleConsentType>>,
+    /// It permits nothing any more
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    deprecated: Option<bool>,
+}
+
+/// Where the help lists the balancing test.
+const BALANCING: &str = "Balancing test, with legitimate-interests";
+
+/// Why legitimate interests prevail; required with legitimate-interests. In a file: `[balancing_test]`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, clap::Args, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct BalancingFields {
+    /// Which interest is pursued
+    #[arg(long, help_heading = BALANCING)]
+    interest: Option<String>,
+    /// Why it is necessary
+    #[arg(long, help_heading = BALANCING)]
+    necessity: Option<String>,
+    /// Why the customer's interests do not prevail
+    #[arg(long, help_heading = BALANCING)]
+    balance: Option<String>,
+    /// Who reviewed it
+    #[arg(long, help_heading = BALANCING)]
+    reviewer: Option<String>,
+    /// When, YYYY-MM-DD
+    #[arg(long, help_heading = BALANCING)]
+    reviewed_on: Option<String>,
+    /// How the customer objects
+    #[arg(long, help_heading = BALANCING)]
+    objection_route: Option<String>,
+}
+
+/// One jurisdiction's own bases.
+#[derive(Debug, Clone)]
+struct BasesIn(v1::JurisdictionBases);
+
+impl FromStr for BasesIn {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (jurisdiction, bases) = text.split_once('=').ok_or("must be written JURISDICTION=BASIS,BASIS")?;
+        let bases = bases.split(',').map(str::trim).filter(|word| !word.is_empty());
+        let bases: Result<Vec<_>, _> = bases.map(v1::LawfulBasis::parse).collect();
+        Ok(Self::new(jurisdiction, bases?))
+    }
+}
+
+impl BasesIn {
+    fn new(jurisdiction: &str, bases: Vec<v1::LawfulBasis>) -> Self {
+        let lawful_bases = bases.into_iter().map(i32::from).collect();
+        Self(v1::JurisdictionBases { jurisdiction: jurisdiction.to_owned(), lawful_bases })
+    }
+}
+
+/// In a file: `bases_in = { br = ["consent"] }`.
+fn bases_by_jurisdiction<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Vec<BasesIn>>, D::Error> {
+    let lists = BTreeMap::<String, Vec<String>>::deserialize(deserializer)?;
+    let one = |(jurisdiction, words): (&String, &Vec<String>)| {
+        let bases: Result<Vec<_>, _> = words.iter().map(|word| v1::LawfulBasis::parse(word)).collect();
+        Ok(BasesIn::new(jurisdiction, bases.map_err(D::Error::custom)?))
+    };
+    lists.iter().map(one).collect::<Result<_, _>>().map(Some)
+}
+
+/// A notice: in a file the version alone, the text of the option, or a table.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(try_from = "NoticeForm")]
+struct Notice(v1::NoticeVersion);
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum NoticeForm {
+    Text(String),
+    Table(NoticeTable),
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NoticeTable {
+    version: String,
+    #[serde(default)]
+    sha256: String,
+    #[serde(default)]
+    language: String,
+    #[serde(default)]
+    asks_again: bool,
+    valid_from: Option<String>,
+}
+
+impl TryFrom<NoticeForm> for Notice {
+    type Error = String;
+
+    fn try_from(form: NoticeForm) -> Result<Self, String> {
+        match form {
+            NoticeForm::Text(text) => text.parse(),
+            NoticeForm::Table(NoticeTable {
+                version,
+                sha256: text_sha256,
+                language,
+                asks_again,
+                valid_from,
+            }) => {
+                let valid_from = valid_from.as_deref().map(parse_time).transpose()?;
+                Ok(Self(v1::NoticeVersion { version, text_sha256, language, asks_again, valid_from }))
+            }
+        }
+    }
+}
+
+impl FromStr for Notice {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (version, parts) = parts(text);
+        let mut notice = v1::NoticeVersion { version: version.to_owned(), ..Default::default() };
+        for part in parts {
+            match part {
+                ("asks-again", None) => notice.asks_again = true,
+                ("language", Some(language)) => language.clone_into(&mut notice.language),
+                ("valid-from", Some(time)) => notice.valid_from = Some(parse_time(time)?),
+                ("sha256", Some(hash)) => hash.clone_into(&mut notice.text_sha256),
+                _ => {
+                    return Err(
+                        "a notice is VERSION, then any of asks-again, language=TAG, valid-from=TIME, \
+                                sha256=HEX, separated by commas"
+                            .into(),
+                    );
+                }
+            }
+        }
+        Ok(Self(notice))
+    }
+}
+
+impl Definition for PurposeFields {
+    calls! {
+        Purpose as purpose, named by id, in purposes;
+        create_purpose(CreatePurposeRequest), update_purpose(UpdatePurposeRequest),
+        get_purpose(GetPurposeRequest), list_purposes(ListPurposesRequest) -> ListPurposesResponse
+    }
+
+    fn name(&self) -> Option<&str> {
+        self.id.as_deref()
+    }
+
+    fn missing(purpose: &v1::Purpose) -> Option<&'static str> {
+        match purpose {
+            purpose if purpose.id.is_empty() => Some("id"),
+            purpose if purpose.lawful_bases.is_empty() => Some("bases"),
+            _ => None,
+        }
+    }
+
+    fn apply(self, purpose: &mut v1::Purpose) {
+        set(&mut purpose.id, self.id);
+        set(&mut purpose.display_name, self.name);
+        set(&mut purpose.description, self.description);
+        set(&mut purpose.dpv, self.dpv);
+        set(&mut purpose.lawful_bases, numbers(self.bases));
+        let bases_in = self.bases_in.map(|all| all.into_iter().map(|BasesIn(one)| one).collect());
+        set(&mut purpose.jurisdiction_bases, bases_in);
+        set(&mut purpose.standing_bases, numbers(self.standing));
+        for Notice(notice) in self.notices.unwrap_or_default() {
+            match purpose.notices.iter_mut().find(|known| known.version == notice.version) {
+                Some(known) => *known = notice,
+                None => purpose.notices.push(notice),
+            }
+        }
+        set(&mut purpose.data_categories, self.categories);
+        set(&mut purpose.recipients, self.recipients);
+        set(&mut purpose.retention_days, self.retention_days);
+        set(&mut purpose.owner, self.owner);
+        set(&mut purpose.law, self.law);
+        if self.balancing_test != BalancingFields::default() {
+            let test = purpose.balancing_test.get_or_insert_default();
+            set(&mut test.interest, self.balancing_test.interest);
+            set(&mut test.necessity, self.balancing_test.necessity);
+            set(&mut test.balance, self.balancing_test.balance);
+            set(&mut test.reviewer, self.balancing_test.reviewer);
+            set(&mut test.reviewed_on, self.balancing_test.reviewed_on);
+            set(&mut test.objection_route, self.balancing_test.objection_route);
+        }
+        set(&mut purpose.sale_or_sharing, self.sale_or_sharing);
+        set(&mut purpose.google_consent_types, numbers(self.google));
+        set(&mut purpose.deprecated, self.deprecated);
+    }
+
+    fn changed(change: &v1::CatalogChange) -> Option<&v1::Purpose> {
+        if let Some(v1::catalog_change::Entry::Purpose(purpose)) = &change.entry {
+            Some(purpose)
+        } else {
+            None
+        }
+    }
+
+    fn rows(purposes: &[v1::Purpose]) -> String {
+        let mut lines = table(["PURPOSE", "NAME", "LAWFUL BASES", "STANDING", "NEWEST NOTICE", "STATE"]);
+        for purpose in purposes {
+            lines.add_row([
+                purpose.id.as_str(),
+                &purpose.display_name,
+                &words_of::<v1::LawfulBasis>(&purpose.lawful_bases),
+                or_dash(&words_of::<v1::LawfulBasis>(&purpose.standing_bases)),
+                purpose.notices.last().map_or("-", |notice| notice.version.as_str()),
+                if purpose.deprecated { "deprecated" } else { "in use" },
+            ]);
+        }
+        lines.to_string()
+    }
+
+    fn text(purpose: &v1::Purpose) -> String {
+        let bases_in = |one: &v1::JurisdictionBases| {
+            let bases = words_of::<v1::LawfulBasis>(&one.lawful_bases);
+            format!("{}: {}", one.jurisdiction, if bases.is_empty() { "not allowed" } else { &bases })
+        };
+        let lines =
+            |texts: &mut dyn Iterator<Item = String>| -> String { texts.collect::<Vec<_>>().join("\n") };
+        let test = purpose.balancing_test.clone().unwrap_or_default();
+        let reviewed = match &purpose.balancing_test {
+            Some(test) => format!("{}, {}", test.reviewed_on, test.reviewer),
+            None => String::new(),
+        };
+        let days = purpose.retention_days;
+        let facts = facts([
+            ("told to the customer", purpose.description.clone()),
+            ("W3C DPV", purpose.dpv.clone()),
+            ("owner", purpose.owner.clone()),
+            ("law", purpose.law.clone()),
+            ("other bases in", lines(&mut purpose.jurisdiction_bases.iter().map(bases_in))),
+            ("notices", lines(&mut purpose.notices.iter().map(notice_text))),
+            ("categories of data", purpose.data_categories.join(", ")),
+            ("recipients", purpose.recipients.join(", ")),
+            ("kept for", if days == 0 { String::new() } else { format!("{days} days") }),
+            ("sells or shares", if purpose.sale_or_sharing { "yes".into() } else { String::new() }),
+            ("Google consent types", words_of::<v1::GoogleConsentType>(&purpose.google_consent_types)),
+            ("interest", test.interest),
+            ("necessity", test.necessity),
+            ("balance", test.balance),
+            ("objection", test.objection_route),
+            ("reviewed", reviewed),
+            ("etag", purpose.etag.clone()),
+        ]);
+        format!("{}\n\n{facts}", Self::rows(std::slice::from_ref(purpose)))
+    }
+}
+
+fn notice_text(notice: &v1::NoticeVersion) -> String {
+    let mut text = notice.version.clone();
+    if !notice.language.is_empty() {
+        text.push_str(&format!(", {}", notice.language));
+    }
+    if notice.valid_from.is_some() {
+        text.push_str(&format!(", from {}", time_text(notice.valid_from.as_ref())));
+    }
+    if notice.asks_again {
+        text.push_str(", asks again");
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fields(text: &str) -> PurposeFields {
+        toml::from_str(text).unwrap()
+    }
+
+    #[test]
+    fn an_update_leaves_what_it_does_not_mention() {
+        let mut purpose = v1::Purpose::default();
+        fields(
+            r#"
+            id = "offers"
+            bases = ["consent", "legitimate-interests"]
+            bases_in = { br = [], us-ca = ["consent"] }
+            notices = ["2026-01", { version = "2026-02", asks_again = true, valid_from = "2026-12-01" }]
+            google = ["ad-storage"]
+            [balancing_test]
+            interest = "to sell"
+            reviewer = "DPO"
+            "#,
+        )
+        .apply(&mut purpose);
+        let before = purpose.clone();
+        fields("law = \"GDPR\"\nnotices = [\"2026-01,language=de\", \"2026-03\"]").apply(&mut purpose);
+        assert_eq!(purpose.law, "GDPR");
+        let notices: Vec<_> = purpose.notices.iter().map(notice_text).collect();
+        assert_eq!(notices, ["2026-01, de", "2026-02, from 2026-12-01T00:00:00Z, asks again", "2026-03"]);
+        let same = v1::Purpose { law: String::new(), notices: before.notices.clone(), ..purpose };
+        assert_eq!(same, before);
+        assert_eq!(before.jurisdiction_bases.len(), 2);
+        assert_eq!(before.balancing_test.unwrap().reviewer, "DPO");
+    }
+
+    #[test]
+    fn a_notice_and_the_bases_of_a_jurisdiction_are_written_in_one_option() {
+        let Notice(notice) = "2026-02,asks-again,language=de,valid-from=2026-12-01".parse().unwrap();
+        assert!(notice.asks_again && notice.valid_from.is_some());
+        assert_eq!(notice.language, "de");
+        assert!("2026-02,ask-again".parse::<Notice>().unwrap_err().contains("asks-again"));
+        let BasesIn(none) = "br=".parse().unwrap();
+        assert_eq!((none.jurisdiction.as_str(), none.lawful_bases.len()), ("br", 0));
+        let BasesIn(two) = "us-ca=consent,contract".parse().unwrap();
+        assert_eq!(two.lawful_bases, [1, 2]);
+        assert!("us-ca=hope".parse::<BasesIn>().unwrap_err().contains("legal-obligation"));
+    }
+
+    #[test]
+    fn a_purpose_shows_its_balancing_test() {
+        let balancing_test = v1::BalancingTest { necessity: "no other way".into(), ..Default::default() };
+        let purpose =
+            v1::Purpose { id: "fraud".into(), balancing_test: Some(balancing_test), ..Default::default() };
+        let text = PurposeFields::text(&purpose);
+        assert!(text.contains("necessity") && text.contains("no other way"), "{text}");
+        assert!(!text.contains("Google"), "what is not there is not shown: {text}");
+    }
+}

@@ -1,0 +1,194 @@
+//! `custodia consent import`: loads the decisions of another system, one of each row.
+//!
+//! Shares the machinery of `custodia import`: the reader, the memory, the refused rows. Always: a decision is dated by
+//! its row, so that the same decision again changes nothing however late it comes; and the decisions of one customer
+//! are sent one after the other, in the order of the file, because a state can only follow upon what stands.
+
+mod lane;
+mod mapping;
+
+use custodia_proto::v1;
+
+use crate::connection::Connection;
+use crate::error::CliError;
+use crate::import::{
+    Batch, Identities, Job, Kind, LoadOptions, NOT_PARSED, Refusal, Row, Rows, key_of, position_behind,
+    refusal, unsendable,
+};
+
+use lane::DecisionLane;
+use mapping::{Customer, DecisionMapping};
+
+/// What `consent import` takes.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+An interrupted import goes on where it stopped when the same command is given again, and one that is repeated changes
+nothing. The folder FILE.custodia-consents (or --state DIR) remembers how far it is, and the refused rows with their
+reasons. With the same --source, `customer.key` means the same customers as in `custodia import`.")]
+pub(crate) struct ImportDecisions {
+    #[command(flatten)]
+    load: LoadOptions,
+}
+
+impl ImportDecisions {
+    pub(crate) async fn run(self, connection: &Connection) -> Result<(), CliError> {
+        let (mapping, mapping_text) = self.load.read_mapping::<DecisionMapping>()?;
+        let content = ["decisions", &self.load.fingerprint()?, &mapping_text];
+        let identities = Identities::new(&self.load.source, &content);
+        let client = connection.client()?;
+        let job = Job::open(&self.load, connection.output, Kind::Decisions, &identities.run())?;
+        if job.is_finished() {
+            return job.report(None);
+        }
+        self.load.define(&client, &mapping).await?;
+        let rows = Decisions { mapping: &mapping, identities: &identities };
+        job.run(DecisionLane::new(&client), rows, &mapping.input).await
+    }
+}
+
+/// Makes a decision of each row.
+#[derive(Debug, Clone, Copy)]
+struct Decisions<'m> {
+    mapping: &'m DecisionMapping,
+    identities: &'m Identities,
+}
+
+impl Rows for Decisions<'_> {
+    type Request = v1::RecordConsentRequest;
+
+    fn push(&mut self, row: Row) -> Vec<Batch<Self::Request>> {
+        vec![match self.customer(&row) {
+            Err(refusal) => unsendable(row, refusal),
+            Ok((key, customer_id)) => match self.mapping.decision.request(&row) {
+                Err((field, explanation)) => {
+                    let refusal = refusal(&row, field, NOT_PARSED, &explanation);
+                    unsendable(row, refusal)
+                }
+                Ok(decision) => {
+                    let request_id = self.identities.request(row.number);
+                    let request =
+                        decision.map(|one| v1::RecordConsentRequest { customer_id, request_id, ..one });
+                    let position = Some(position_behind(&row));
+                    Batch { request, key, rows: vec![row], position, ..Batch::default() }
+                }
+            },
+        }]
+    }
+
+    /// Each row is whole by itself.
+    fn finish(&mut self) -> Option<Batch<Self::Request>> {
+        None
+    }
+}
+
+impl Decisions<'_> {
+    /// The key and the customer of a row.
+    fn customer(&self, row: &Row) -> Result<(String, String), Refusal> {
+        match &self.mapping.customer {
+            Customer::Key(columns) => {
+                let key = key_of(columns, row)?;
+                let customer = self.identities.customer(&key).to_string();
+                Ok((key, customer))
+            }
+            Customer::Id(column) => {
+                let id = key_of(std::slice::from_ref(column), row)?;
+                Ok((id.clone(), id))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::import::MappingFile as _;
+
+    const MAPPING: &str = r#"
+        [customer]
+        key = ["id"]
+        [decision]
+        purpose = { column = "list", values = { news = "offers" } }
+        status = "said"
+        notice_version = { constant = "2026-01" }
+        method = { constant = "explicit" }
+        act = "act"
+        decided_at = { column = "on", format = "%Y%m%d" }
+        only_where = { column = "kind", equals = "consent" }
+    "#;
+
+    fn row(number: u64, pairs: &[(&str, &str)]) -> Row {
+        let defaults = [
+            ("id", "7"),
+            ("list", "news"),
+            ("said", "given"),
+            ("act", "signed"),
+            ("on", "20260102"),
+            ("kind", "consent"),
+        ];
+        let value = |(name, default): (&'static str, &'static str)| {
+            let given = pairs.iter().find(|(known, _)| *known == name);
+            (name, given.map_or(default, |(_, value)| *value).to_owned())
+        };
+        let cells = defaults.map(value);
+        let cells: Vec<_> = cells.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        Row::of_pairs(number, &cells)
+    }
+
+    fn batch(row: Row) -> Batch<v1::RecordConsentRequest> {
+        let mapping = DecisionMapping::parse(MAPPING).unwrap();
+        let identities = Identities::new("crm", &["file"]);
+        Decisions { mapping: &mapping, identities: &identities }.push(row).remove(0)
+    }
+
+    #[test]
+    fn a_row_is_a_dated_decision_of_the_customer_that_import_knows() {
+        let batch = batch(row(3, &[]));
+        let request = batch.request.unwrap();
+        assert_eq!(request.customer_id, Identities::new("crm", &["other"]).customer("7").to_string());
+        assert_eq!((request.purpose.as_str(), request.status()), ("offers", v1::ConsentStatus::Given));
+        assert_eq!(request.evidence.unwrap().act(), v1::AffirmativeAct::Signed);
+        assert_eq!(request.decided_at.unwrap().to_string(), "2026-01-02T00:00:00Z");
+        assert_eq!(batch.position.unwrap().rows, 3);
+        assert!(!request.request_id.is_empty());
+    }
+
+    #[test]
+    fn the_same_row_is_the_same_request_in_every_run() {
+        assert_eq!(batch(row(3, &[])).request, batch(row(3, &[])).request);
+        let (one, other) = (batch(row(3, &[])).request.unwrap(), batch(row(4, &[])).request.unwrap());
+        assert_ne!(one.request_id, other.request_id);
+    }
+
+    #[test]
+    fn a_row_that_cannot_be_read_is_refused_with_its_field() {
+        for (column, value, field) in [
+            ("list", "weather", "purpose"),
+            ("said", "maybe", "status"),
+            ("said", "", "status"),
+            ("act", "nodded", "act"),
+            ("on", "20261301", "decided_at"),
+            ("on", "", "decided_at"),
+        ] {
+            let batch = batch(row(1, &[(column, value)]));
+            assert!(batch.request.is_none() && batch.position.is_some());
+            assert_eq!(
+                (batch.refused[0].item.as_str(), batch.refused[0].reason.as_str()),
+                (field, NOT_PARSED)
+            );
+        }
+        assert_eq!(batch(row(1, &[("id", "")])).refused[0].reason, "no-key");
+    }
+
+    #[test]
+    fn a_row_of_another_kind_is_passed_over() {
+        let batch = batch(row(1, &[("kind", "order")]));
+        assert!(batch.request.is_none() && batch.refused.is_empty() && batch.position.is_some());
+    }
+
+    #[test]
+    fn a_withdrawal_of_the_past_is_recorded_as_a_refusal_of_its_date() {
+        let request = batch(row(1, &[("said", "withdrawn")])).request.unwrap();
+        assert_eq!(request.status(), v1::ConsentStatus::Refused);
+        assert!(request.decided_at.is_some());
+    }
+}

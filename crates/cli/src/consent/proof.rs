@@ -1,0 +1,239 @@
+//! `custodia consent history` and `verify`: a customer's whole ledger in a file that proves itself.
+//!
+//! ```text
+//! {"format":"custodia-consent-history-1","customer_id":"cust_…","entries":N,"head":HEX}
+//! {"sequence":0,"previous":HEX,"recorded_at":…,"ground":{…},"canonical":HEX,"hash":HEX}      N of these
+//!   hash      = SHA-256("custodia.ledger.v1" ‖ customer, 16 bytes ‖ canonical)
+//!   canonical = the entry's stored bytes; they hold the hash of the entry before
+//!   the rest  = what the bytes say, in words
+//! ```
+//! Why a change cannot hide: the head is the hash of the last entry, each entry holds the hash of the one before, and
+//! each line must be, to the letter, what its own bytes make of it. Whoever changes, takes out, adds or moves a line
+//! must therefore change the head; so the head is what has to be noted elsewhere, and `--head` compares it.
+
+use std::path::{Path, PathBuf};
+
+use custodia_profile::{ChainFault, ChainLink, CustomerId, LedgerEntry, Stored as _, verify_chain};
+use custodia_proto::v1;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::consent::readable::{Readable, hex, unhex};
+use crate::error::CliError;
+use crate::files::{self, Readers};
+use crate::output::{self, Format};
+
+const FORMAT: &str = "custodia-consent-history-1";
+
+/// The number of the line on which the first entry stands.
+const FIRST_ENTRY_LINE: u64 = 2;
+
+pub(crate) const VERIFY_HELP: &str = "\
+Exit code 0: the file is a whole, unchanged history under the head that it prints. Exit code 1: it is not; the first
+bad line and what is wrong with it are named. Compare the head with one that was noted elsewhere (--head): a file that
+was made anew from beginning to end would hold together too.";
+
+/// What `consent verify` takes.
+#[derive(Debug, clap::Args)]
+pub(crate) struct VerifyHistory {
+    /// The file
+    file: PathBuf,
+    /// The head that the file must have, as it was noted elsewhere
+    #[arg(long, value_name = "HEX")]
+    head: Option<String>,
+}
+
+/// The first line.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Header {
+    format: String,
+    customer_id: String,
+    entries: u64,
+    head: String,
+}
+
+/// Each other line, as it is written.
+#[derive(Debug, Serialize)]
+struct Line {
+    #[serde(flatten)]
+    readable: Readable,
+    canonical: String,
+    hash: String,
+}
+
+/// What of a line is needed to check it.
+#[derive(Debug, Deserialize)]
+struct Claim {
+    canonical: String,
+    hash: String,
+}
+
+/// Why a file is no proof.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Fault {
+    line: u64,
+    reason: String,
+}
+
+impl Fault {
+    fn new(line: u64, reason: impl Into<String>) -> Self {
+        Self { line, reason: reason.into() }
+    }
+}
+
+/// Writes the file, then checks it as `verify` does. It is written in any case: a ledger that does not hold together
+/// is evidence too.
+///
+/// # Errors
+/// When the file cannot be written, or does not hold.
+pub(crate) fn write(
+    format: Format,
+    path: &Path,
+    history: &v1::ListConsentHistoryResponse,
+) -> Result<(), CliError> {
+    let text = file_of(history);
+    files::replace(path, text.as_bytes(), Readers::Owner)?;
+    report(format, path, verify(&text, None))
+}
+
+impl VerifyHistory {
+    pub(crate) fn run(self, format: Format) -> Result<(), CliError> {
+        let text = files::read_text(&self.file)?;
+        report(format, &self.file, verify(&text, self.head.as_deref()))
+    }
+}
+
+fn report(format: Format, path: &Path, verified: Result<Header, Fault>) -> Result<(), CliError> {
+    let Header { customer_id, entries, head, .. } = verified
+        .map_err(|Fault { line, reason }| CliError::Unproven { path: path.to_owned(), line, reason })?;
+    match format {
+        Format::Table => output::line(&format!(
+            "{}: {entries} entries of {customer_id}, whole and unchanged\nhead {head}",
+            path.display()
+        )),
+        Format::Json => output::print_json(&serde_json::json!({
+            "file": path.display().to_string(), "customer_id": customer_id, "entries": entries, "head": head,
+        })),
+    }
+}
+
+/// The file's text. Bytes that this version cannot read are written without words; `verify` then says so.
+fn file_of(history: &v1::ListConsentHistoryResponse) -> String {
+    let header = Header {
+        format: FORMAT.to_owned(),
+        customer_id: history.customer_id.clone(),
+        entries: history.entries_total,
+        head: hex(&history.head),
+    };
+    let mut text = json_line(&header);
+    for entry in &history.entries {
+        text.push_str(&entry_line(&entry.canonical, &entry.hash));
+    }
+    text
+}
+
+fn entry_line(canonical: &[u8], hash: &[u8]) -> String {
+    let (bytes, hash) = (hex(canonical), hex(hash));
+    match LedgerEntry::decode(canonical) {
+        Ok(entry) => json_line(&Line { readable: Readable::of(&entry), canonical: bytes, hash }),
+        Err(_unreadable) => format!("{}\n", serde_json::json!({ "canonical": bytes, "hash": hash })),
+    }
+}
+
+/// Structs of texts and numbers always become JSON.
+fn json_line(line: &impl Serialize) -> String {
+    let mut text = serde_json::to_string(line).unwrap_or_default();
+    text.push('\n');
+    text
+}
+
+/// Checks a file's text. Of several faults, the one on the first line is named.
+fn verify(text: &str, head_noted: Option<&str>) -> Result<Header, Fault> {
+    let mut lines = text.lines();
+    let header = read_header(lines.next().unwrap_or_default())?;
+    let customer: CustomerId =
+        header.customer_id.parse().map_err(|_error| Fault::new(1, "`customer_id` is no customer id"))?;
+    let head = hash_of(&header.head).ok_or_else(|| Fault::new(1, "`head` is no hash of 32 bytes in hex"))?;
+    if head_noted.is_some_and(|noted| hash_of(noted) != Some(head)) {
+        return Err(Fault::new(1, "`head` is not the one that was noted"));
+    }
+    let mut entries = Vec::new();
+    let mut unwritten = None;
+    for (line, number) in lines.zip(FIRST_ENTRY_LINE..) {
+        let (canonical, hash) = read_entry(line, number)?;
+        if unwritten.is_none() && format!("{line}\n") != entry_line(&canonical, &hash) {
+            unwritten = Some(Fault::new(number, difference(line, &canonical, &hash)));
+        }
+        entries.push((canonical, hash));
+    }
+    let links: Vec<_> =
+        entries.iter().map(|(canonical, hash)| ChainLink { canonical, hash: *hash }).collect();
+    let broken = verify_chain(&customer, &links, head, header.entries).err().map(chain_fault);
+    // The chain is named first where both are at fault: changed bytes say other words.
+    match (broken, unwritten) {
+        (Some(broken), Some(unwritten)) if unwritten.line < broken.line => Err(unwritten),
+        (Some(fault), _) | (None, Some(fault)) => Err(fault),
+        (None, None) => Ok(header),
+    }
+}
+
+fn read_header(line: &str) -> Result<Header, Fault> {
+    let header: Header = serde_json::from_str(line)
+        .map_err(|_error| Fault::new(1, format!("is not the first line of a {FORMAT} file")))?;
+    if header.format == FORMAT {
+        Ok(header)
+    } else {
+        Err(Fault::new(1, format!("`format` is not {FORMAT}, which is what this version reads")))
+    }
+}
+
+fn read_entry(line: &str, number: u64) -> Result<(Vec<u8>, [u8; 32]), Fault> {
+    let claim: Claim = serde_json::from_str(line)
+        .map_err(|_error| Fault::new(number, "is no entry: not a JSON object with `canonical` and `hash`"))?;
+    let canonical =
+        unhex(&claim.canonical).ok_or_else(|| Fault::new(number, "`canonical` is not written in hex"))?;
+    let hash =
+        hash_of(&claim.hash).ok_or_else(|| Fault::new(number, "`hash` is no hash of 32 bytes in hex"))?;
+    Ok((canonical, hash))
+}
+
+fn hash_of(text: &str) -> Option<[u8; 32]> {
+    unhex(text)?.try_into().ok()
+}
+
+fn chain_fault(fault: ChainFault) -> Fault {
+    let (ChainFault::Unreadable { sequence }
+    | ChainFault::Changed { sequence }
+    | ChainFault::Missing { sequence }
+    | ChainFault::Reordered { sequence }
+    | ChainFault::Surplus { sequence }
+    | ChainFault::Unchained { sequence }) = fault;
+    Fault::new(sequence.saturating_add(FIRST_ENTRY_LINE), fault.to_string())
+}
+
+/// In what a line is not what its bytes make of it.
+fn difference(line: &str, canonical: &[u8], hash: &[u8]) -> String {
+    let parsed = |text: &str| serde_json::from_str::<Value>(text).unwrap_or_default();
+    match first_difference(&parsed(line), &parsed(&entry_line(canonical, hash)), "") {
+        Some(field) => format!("`{field}` is not what the entry's bytes say"),
+        None => "is not written as it was: its fields stand in another order, twice or spaced out".into(),
+    }
+}
+
+fn first_difference(found: &Value, expected: &Value, path: &str) -> Option<String> {
+    let (Some(one), Some(other)) = (found.as_object(), expected.as_object()) else {
+        return (found != expected).then(|| path.to_owned());
+    };
+    one.keys().chain(other.keys()).find_map(|key| {
+        let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
+        match (one.get(key), other.get(key)) {
+            (Some(found), Some(expected)) => first_difference(found, expected, &path),
+            (None, None) => None,
+            (Some(_), None) | (None, Some(_)) => Some(path),
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,188 @@
+//! A ledger entry in words, made of its stored bytes alone. Always: the same entry gives the same text, so that a file
+//! with both can be checked; every field stands in every entry, null where there is nothing.
+
+use custodia_profile::{
+    DataSubject, Evidence, GroundState, Label, LawfulBasis, LedgerBody, LedgerEntry, PurposeId,
+    PurposeNumber, StoredTcString, TimestampMs,
+};
+use custodia_proto::v1;
+use serde::Serialize;
+
+use crate::words::{Word, word_of};
+
+/// An entry in words.
+#[derive(Debug, Serialize)]
+pub(crate) struct Readable {
+    sequence: u64,
+    previous: String,
+    recorded_at: String,
+    #[serde(flatten)]
+    body: Body,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Body {
+    Ground(Box<Ground>),
+    DataSubject(Subject),
+    TcString(TcString),
+}
+
+#[derive(Debug, Serialize)]
+struct Ground {
+    purpose: Option<String>,
+    purpose_number: u32,
+    lawful_basis: String,
+    status: String,
+    notice_version: Option<String>,
+    method: Option<String>,
+    evidence: Option<Proof>,
+    collector: Option<String>,
+    reference: Option<String>,
+    channel: Option<String>,
+    decided_at: String,
+    valid_from: Option<String>,
+    expires_at: Option<String>,
+    recorded_at: String,
+}
+
+#[derive(Debug, Serialize)]
+struct Proof {
+    act: Option<String>,
+    statement_sha256: Option<String>,
+    language: Option<String>,
+    decided_by: String,
+}
+
+#[derive(Debug, Serialize)]
+struct Subject {
+    regions: Vec<String>,
+    region_unknown: bool,
+    birth_date: Option<String>,
+    restriction: Option<Cause>,
+    legal_hold: Option<Cause>,
+    sale_opted_out_at: Option<String>,
+    updated_at: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct Cause {
+    reason: String,
+    since: String,
+}
+
+#[derive(Debug, Serialize)]
+struct TcString {
+    text: String,
+    recorded_at: String,
+}
+
+impl Readable {
+    pub(crate) fn of(entry: &LedgerEntry) -> Self {
+        let body = match &entry.body {
+            LedgerBody::Ground { purpose, purpose_id, basis, state } => {
+                Body::Ground(Box::new(ground(*purpose, purpose_id.as_ref(), *basis, state)))
+            }
+            LedgerBody::Subject(subject) => Body::DataSubject(data_subject(subject)),
+            LedgerBody::TcString(stored) => Body::TcString(tc_string(stored)),
+        };
+        Self {
+            sequence: entry.sequence,
+            previous: hex(&entry.previous),
+            recorded_at: moment(entry.recorded_at),
+            body,
+        }
+    }
+}
+
+fn ground(
+    number: PurposeNumber,
+    purpose: Option<&PurposeId>,
+    basis: LawfulBasis,
+    state: &GroundState,
+) -> Ground {
+    Ground {
+        purpose: purpose.map(|id| id.as_str().to_owned()),
+        purpose_number: number.as_u32(),
+        lawful_basis: word::<v1::LawfulBasis>(basis.number()),
+        status: word::<v1::ConsentStatus>(state.status.number()),
+        notice_version: text(state.notice.as_ref()),
+        method: state.method.map(|method| word::<v1::ConsentMethod>(method.number())),
+        evidence: state.evidence.as_ref().map(proof),
+        collector: text(state.collector.as_ref()),
+        reference: text(state.reference.as_ref()),
+        channel: text(state.channel.as_ref()),
+        decided_at: moment(state.decided_at),
+        valid_from: state.valid_from.map(moment),
+        expires_at: state.expires_at.map(moment),
+        recorded_at: moment(state.recorded_at),
+    }
+}
+
+fn proof(evidence: &Evidence) -> Proof {
+    Proof {
+        act: evidence.act.map(|act| word::<v1::AffirmativeAct>(act.number())),
+        statement_sha256: evidence.statement_sha256.as_ref().map(|hash| hex(hash)),
+        language: text(evidence.language.as_ref()),
+        decided_by: word::<v1::DecidedBy>(evidence.decided_by.number()),
+    }
+}
+
+fn data_subject(subject: &DataSubject) -> Subject {
+    let cause = |reason: &str, since| Cause { reason: reason.to_owned(), since: moment(since) };
+    Subject {
+        regions: subject.regions.iter().map(ToString::to_string).collect(),
+        region_unknown: subject.region_unknown,
+        birth_date: subject.birth_date.map(|date| date.to_string()),
+        restriction: subject.restriction.as_ref().map(|one| cause(one.reason.as_str(), one.since)),
+        legal_hold: subject.legal_hold.as_ref().map(|one| cause(one.reference.as_str(), one.since)),
+        sale_opted_out_at: subject.sale_opt_out.map(moment),
+        updated_at: subject.updated_at.map(moment),
+    }
+}
+
+fn tc_string(stored: &StoredTcString) -> TcString {
+    TcString { text: stored.text.as_str().to_owned(), recorded_at: moment(stored.recorded_at) }
+}
+
+fn word<Value: Word + TryFrom<i32>>(number: u8) -> String {
+    word_of::<Value>(number.into())
+}
+
+fn text<const BYTES_MAX: usize>(label: Option<&Label<BYTES_MAX>>) -> Option<String> {
+    label.map(|label| label.as_str().to_owned())
+}
+
+/// RFC 3339; a moment outside the years that it knows as its number of milliseconds.
+fn moment(time: TimestampMs) -> String {
+    jiff::Timestamp::from_millisecond(time.as_ms())
+        .map_or_else(|_error| time.to_string(), |instant| instant.to_string())
+}
+
+/// Bytes as text: two digits each.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// The bytes of [`hex`]; `None` where the text is none.
+pub(crate) fn unhex(text: &str) -> Option<Vec<u8>> {
+    let digits: Option<Vec<u8>> =
+        text.chars().map(|digit| digit.to_digit(16).and_then(|d| u8::try_from(d).ok())).collect();
+    let digits = digits.filter(|digits| digits.len() % 2 == 0)?;
+    Some(digits.chunks_exact(2).map(|pair| pair.iter().fold(0, |byte, digit| byte * 16 + digit)).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_come_back_from_their_text() {
+        for bytes in [&[][..], &[0, 1, 0x7f, 0x80, 0xff]] {
+            assert_eq!(unhex(&hex(bytes)).as_deref(), Some(bytes));
+        }
+        for wrong in ["0", "0g", "é", "+1"] {
+            assert_eq!(unhex(wrong), None, "{wrong}");
+        }
+    }
+}

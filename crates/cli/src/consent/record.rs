@@ -1,0 +1,235 @@
+//! `custodia consent record`, `withdraw`, `list`, `as-of`: one decision, and the states they lead to.
+
+use custodia_client::{Client, ClientError};
+use custodia_proto::{Timestamp, v1};
+
+use crate::output::{or_dash, table};
+use crate::values::{parse_time, time_text};
+use crate::words::{Word as _, word_of};
+
+/// What `consent record` takes.
+#[derive(Debug, clap::Args)]
+pub(crate) struct RecordConsent {
+    /// The customer (cust_…)
+    id: String,
+    /// For which purpose
+    #[arg(long)]
+    purpose: String,
+    /// given, refused, requested (asked, not answered), revoked (by another than the customer) or invalidated
+    #[arg(long, default_value = "given", value_parser = v1::ConsentStatus::parse)]
+    status: v1::ConsentStatus,
+    /// The ground
+    #[arg(long, default_value = "consent", value_parser = v1::LawfulBasis::parse)]
+    basis: v1::LawfulBasis,
+    /// Version of the notice that was shown; required with a given consent
+    #[arg(long, default_value = "", hide_default_value = true)]
+    notice: String,
+    /// unambiguous, explicit or opt-out [default with a given consent: unambiguous]
+    #[arg(long, value_parser = v1::ConsentMethod::parse)]
+    method: Option<v1::ConsentMethod>,
+    #[command(flatten)]
+    evidence: Evidence,
+    /// Who collected it
+    #[arg(long, default_value = "", hide_default_value = true)]
+    collector: String,
+    /// Through which channel it came
+    #[arg(long, default_value = "", hide_default_value = true)]
+    channel: String,
+    /// Contract, law, incident or balancing test; required with other grounds
+    #[arg(long, default_value = "", hide_default_value = true)]
+    reference: String,
+    /// When it was decided [default: now]
+    #[arg(long, value_parser = parse_time)]
+    decided_at: Option<Timestamp>,
+    /// From when it holds, e.g. the first day of a contract [default: from the decision on]
+    #[arg(long, value_parser = parse_time)]
+    valid_from: Option<Timestamp>,
+    /// When it ends by itself [default: when withdrawn]
+    #[arg(long, value_parser = parse_time)]
+    expires_at: Option<Timestamp>,
+}
+
+/// Where the help lists the evidence.
+const EVIDENCE: &str = "Evidence";
+
+/// What proves a decision.
+#[derive(Debug, clap::Args)]
+struct Evidence {
+    /// What the customer did: ticked-box, clicked, spoken, signed or double-opt-in; required with a given consent
+    /// unless it is an opt-out
+    #[arg(long, help_heading = EVIDENCE, value_parser = v1::AffirmativeAct::parse)]
+    act: Option<v1::AffirmativeAct>,
+    /// SHA-256, in hex, of the statement, form or recording that proves it
+    #[arg(long, help_heading = EVIDENCE, default_value = "", hide_default_value = true)]
+    statement_sha256: String,
+    /// Language of the notice as it was shown (BCP 47)
+    #[arg(long, help_heading = EVIDENCE, default_value = "", hide_default_value = true)]
+    language: String,
+    /// The same act answered for other purposes as well and left no separate choice
+    #[arg(long, help_heading = EVIDENCE)]
+    bundled: bool,
+    /// data-subject, guardian, controller or authority [default: data-subject]
+    #[arg(long, help_heading = EVIDENCE, value_parser = v1::DecidedBy::parse)]
+    decided_by: Option<v1::DecidedBy>,
+}
+
+/// What `consent withdraw` takes.
+#[derive(Debug, clap::Args)]
+pub(crate) struct WithdrawConsent {
+    /// The customer (cust_…)
+    id: String,
+    /// For which purpose
+    #[arg(long)]
+    purpose: String,
+    /// The ground that ends [default: consent]
+    #[arg(long, value_parser = v1::LawfulBasis::parse)]
+    basis: Option<v1::LawfulBasis>,
+    /// Through which channel the customer said so
+    #[arg(long, default_value = "", hide_default_value = true)]
+    channel: String,
+}
+
+impl RecordConsent {
+    pub(crate) async fn send(self, client: &Client) -> Result<v1::ConsentState, ClientError> {
+        client.record_consent(self.into_request()).await
+    }
+
+    fn into_request(self) -> v1::RecordConsentRequest {
+        let is_given_consent =
+            self.basis == v1::LawfulBasis::Consent && self.status == v1::ConsentStatus::Given;
+        let method = match self.method {
+            Some(method) => method,
+            None if is_given_consent => v1::ConsentMethod::Unambiguous,
+            None => v1::ConsentMethod::Unspecified,
+        };
+        v1::RecordConsentRequest {
+            customer_id: self.id,
+            purpose: self.purpose,
+            status: self.status.into(),
+            lawful_basis: self.basis.into(),
+            notice_version: self.notice,
+            method: method.into(),
+            collector: self.collector,
+            reference: self.reference,
+            decided_at: self.decided_at,
+            expires_at: self.expires_at,
+            request_id: String::new(),
+            etag: String::new(),
+            evidence: self.evidence.into_message(),
+            channel: self.channel,
+            valid_from: self.valid_from,
+        }
+    }
+}
+
+impl Evidence {
+    /// `None` where nothing was said.
+    fn into_message(self) -> Option<v1::ConsentEvidence> {
+        let evidence = v1::ConsentEvidence {
+            act: self.act.unwrap_or_default().into(),
+            statement_sha256: self.statement_sha256,
+            language: self.language,
+            bundled: self.bundled,
+            decided_by: self.decided_by.unwrap_or_default().into(),
+        };
+        (evidence != v1::ConsentEvidence::default()).then_some(evidence)
+    }
+}
+
+impl WithdrawConsent {
+    pub(crate) async fn send(self, client: &Client) -> Result<v1::ConsentState, ClientError> {
+        let request = v1::WithdrawConsentRequest {
+            customer_id: self.id,
+            purpose: self.purpose,
+            channel: self.channel,
+            request_id: String::new(),
+            lawful_basis: self.basis.unwrap_or(v1::LawfulBasis::Unspecified).into(),
+        };
+        client.withdraw_consent(request).await
+    }
+}
+
+/// States, a line each.
+pub(crate) fn consents_text(consents: &[v1::ConsentState]) -> String {
+    let mut lines = table([
+        "PURPOSE",
+        "GROUND",
+        "STATUS",
+        "NOTICE",
+        "METHOD",
+        "ACT",
+        "DECIDED",
+        "BY",
+        "FROM",
+        "EXPIRES",
+        "REFERENCE",
+    ]);
+    for consent in consents {
+        let evidence = consent.evidence.clone().unwrap_or_default();
+        lines.add_row([
+            consent.purpose.as_str(),
+            &word_of::<v1::LawfulBasis>(consent.lawful_basis),
+            &word_of::<v1::ConsentStatus>(consent.status),
+            or_dash(&consent.notice_version),
+            &word_of::<v1::ConsentMethod>(consent.method),
+            &word_of::<v1::AffirmativeAct>(evidence.act),
+            &time_text(consent.decided_at.as_ref()),
+            &word_of::<v1::DecidedBy>(evidence.decided_by),
+            &time_text(consent.valid_from.as_ref()),
+            &time_text(consent.expires_at.as_ref()),
+            or_dash(&consent.reference),
+        ]);
+    }
+    lines.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use super::*;
+
+    #[derive(Debug, clap::Parser)]
+    struct Line {
+        #[command(flatten)]
+        record: RecordConsent,
+    }
+
+    fn request(options: &[&str]) -> v1::RecordConsentRequest {
+        let line = ["record", "cust_x", "--purpose", "offers"].into_iter().chain(options.iter().copied());
+        Line::try_parse_from(line).unwrap().record.into_request()
+    }
+
+    #[test]
+    fn evidence_is_sent_as_it_was_said_and_none_is_made_up() {
+        let plain = request(&["--notice", "2026-01"]);
+        assert_eq!((plain.method(), plain.evidence), (v1::ConsentMethod::Unambiguous, None));
+        let proven =
+            request(&["--act", "signed", "--language", "de", "--decided-by", "guardian", "--bundled"]);
+        let evidence = proven.evidence.unwrap();
+        assert_eq!(evidence.act(), v1::AffirmativeAct::Signed);
+        assert_eq!((evidence.decided_by(), evidence.bundled), (v1::DecidedBy::Guardian, true));
+        let revoked = request(&["--status", "revoked"]);
+        assert_eq!(
+            revoked.method(),
+            v1::ConsentMethod::Unspecified,
+            "how consent was expressed is not known"
+        );
+    }
+
+    #[test]
+    fn a_state_shows_its_evidence() {
+        let state = v1::ConsentState {
+            purpose: "offers".into(),
+            lawful_basis: v1::LawfulBasis::Consent.into(),
+            status: v1::ConsentStatus::Invalidated.into(),
+            evidence: Some(v1::ConsentEvidence {
+                act: v1::AffirmativeAct::DoubleOptIn.into(),
+                ..Default::default()
+            }),
+            ..Default::default()
+        };
+        let text = consents_text(&[state]);
+        assert!(text.contains("invalidated") && text.contains("double-opt-in"), "{text}");
+    }
+}

@@ -1,0 +1,148 @@
+//! `custodia consent signal`, `tcf` and `mode`: consent as browsers and advertising say it.
+
+use custodia_client::Client;
+use custodia_proto::v1;
+
+use crate::connection::Connection;
+use crate::consent::record::consents_text;
+use crate::error::CliError;
+use crate::output::{facts, print, table};
+use crate::values::time_text;
+use crate::words::{Word as _, word_of};
+
+/// What `consent signal` takes.
+#[derive(Debug, clap::Args)]
+pub(crate) struct RecordSignal {
+    /// gpc: the header `Sec-GPC: 1`
+    #[arg(value_parser = v1::PrivacySignal::parse)]
+    signal: v1::PrivacySignal,
+    /// The customer (cust_…)
+    id: String,
+    /// Through which channel it came
+    #[arg(long, default_value = "", hide_default_value = true)]
+    channel: String,
+}
+
+/// `custodia consent tcf …`
+#[derive(Debug, clap::Subcommand)]
+pub(crate) enum TcfCommand {
+    /// Store a consent string of the IAB Transparency and Consent Framework 2.3
+    Record {
+        /// The customer (cust_…)
+        id: String,
+        /// The string
+        tc_string: String,
+    },
+    /// Show the stored one, decoded
+    Show {
+        /// The customer (cust_…)
+        id: String,
+        /// Why you ask
+        #[arg(long)]
+        purpose: String,
+    },
+}
+
+impl RecordSignal {
+    pub(crate) async fn run(self, connection: &Connection) -> Result<(), CliError> {
+        let request = v1::RecordPrivacySignalRequest {
+            customer_id: self.id,
+            signal: self.signal.into(),
+            channel: self.channel,
+            request_id: String::new(),
+        };
+        let answer = connection.client()?.record_privacy_signal(request).await?;
+        print(connection.output, "RecordPrivacySignalResponse", &answer, || signal_text(&answer))
+    }
+}
+
+impl TcfCommand {
+    pub(crate) async fn run(self, connection: &Connection) -> Result<(), CliError> {
+        let tc_string = self.call(&connection.client()?).await?;
+        print(connection.output, "TcString", &tc_string, || tc_string_text(&tc_string))
+    }
+
+    async fn call(self, client: &Client) -> Result<v1::TcString, CliError> {
+        Ok(match self {
+            Self::Record { id: customer_id, tc_string } => {
+                let request_id = String::new();
+                let request = v1::RecordTcStringRequest { customer_id, tc_string, request_id };
+                client.record_tc_string(request).await?
+            }
+            Self::Show { id: customer_id, purpose } => {
+                client.get_tc_string(v1::GetTcStringRequest { customer_id, purpose }).await?
+            }
+        })
+    }
+}
+
+fn signal_text(answer: &v1::RecordPrivacySignalResponse) -> String {
+    if !answer.honoured {
+        return "not honoured: no jurisdiction of the customer asks for that; nothing has changed".into();
+    }
+    if answer.consents.is_empty() {
+        return "honoured: no purpose sells or shares data".into();
+    }
+    format!("honoured\n\n{}", consents_text(&answer.consents))
+}
+
+/// A TC string, decoded.
+fn tc_string_text(tc_string: &v1::TcString) -> String {
+    let numbers = |numbers: &[u32]| numbers.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    facts([
+        ("TC string", tc_string.tc_string.clone()),
+        ("last updated", time_text(tc_string.last_updated.as_ref())),
+        ("recorded", time_text(tc_string.recorded_at.as_ref())),
+        ("CMP", format!("{}, version {}", tc_string.cmp_id, tc_string.cmp_version)),
+        ("language", tc_string.consent_language.clone()),
+        ("publisher in", tc_string.publisher_country.clone()),
+        ("policy", format!("{}, vendor list {}", tc_string.policy_version, tc_string.vendor_list_version)),
+        ("purposes by consent", numbers(&tc_string.purposes_consent)),
+        ("by legitimate interest", numbers(&tc_string.purposes_legitimate_interest)),
+        ("special features", numbers(&tc_string.special_features)),
+        ("vendors by consent", numbers(&tc_string.vendors_consent)),
+        ("by legitimate interest", numbers(&tc_string.vendors_legitimate_interest)),
+        ("vendors disclosed", tc_string.vendors_disclosed.len().to_string()),
+    ])
+}
+
+/// Each signal as the tag expects it.
+pub(crate) fn mode_text(mode: &v1::ConsentMode) -> String {
+    let mut lines = table(["SIGNAL", "STATE", "REASON"]);
+    for signal in &mode.signals {
+        let state = if signal.granted { "granted" } else { "denied" };
+        lines.add_row([signal.name.as_str(), state, &word_of::<v1::RefusalReason>(signal.reason)]);
+    }
+    lines.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_signal_says_whether_it_was_honoured() {
+        let mut answer = v1::RecordPrivacySignalResponse::default();
+        assert!(signal_text(&answer).starts_with("not honoured"));
+        answer.honoured = true;
+        assert!(signal_text(&answer).contains("no purpose"));
+        let refused = v1::ConsentState {
+            purpose: "partner-ads".into(),
+            status: v1::ConsentStatus::Refused.into(),
+            ..Default::default()
+        };
+        answer.consents = vec![refused];
+        assert!(signal_text(&answer).contains("partner-ads"));
+    }
+
+    #[test]
+    fn consent_mode_is_written_as_tags_have_it() {
+        let signal = v1::ConsentModeSignal {
+            name: "ad_user_data".into(),
+            reason: v1::RefusalReason::ConsentRefused.into(),
+            ..Default::default()
+        };
+        let text = mode_text(&v1::ConsentMode { customer_id: String::new(), signals: vec![signal] });
+        assert!(text.contains("ad_user_data  denied  consent-refused"), "{text}");
+    }
+}

@@ -1,0 +1,110 @@
+//! `custodia contact`: whether a customer may be contacted, and that it was.
+
+use custodia_proto::{Timestamp, v1};
+
+use crate::connection::Connection;
+use crate::error::CliError;
+use crate::output::{facts, print};
+use crate::values::{parse_time, time_text};
+use crate::words::word_of;
+
+/// `custodia contact …`
+#[derive(Debug, clap::Subcommand)]
+pub(crate) enum ContactCommand {
+    /// Ask whether a contact is allowed, and if not yet, from when on
+    Check {
+        #[command(flatten)]
+        contact: Contact,
+        /// What it is about
+        #[arg(long, default_value = "", hide_default_value = true)]
+        topic: String,
+        /// When it is planned [default: now]
+        #[arg(long, value_parser = parse_time)]
+        at: Option<Timestamp>,
+    },
+    /// Record a contact that was made; frequency caps count it
+    Record {
+        #[command(flatten)]
+        contact: Contact,
+        /// When it was made [default: now]
+        #[arg(long, value_parser = parse_time)]
+        at: Option<Timestamp>,
+    },
+}
+
+/// One contact.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Contact {
+    /// The customer (cust_…)
+    id: String,
+    /// email, phone, sms, post, push, …
+    #[arg(long)]
+    channel: String,
+    /// Why the customer is contacted
+    #[arg(long)]
+    purpose: String,
+}
+
+impl ContactCommand {
+    pub(crate) async fn run(self, connection: &Connection) -> Result<(), CliError> {
+        let client = connection.client()?;
+        match self {
+            Self::Check { contact: Contact { id: customer_id, channel, purpose }, topic, at } => {
+                let request = v1::CheckContactRequest { customer_id, channel, purpose, topic, at };
+                let answer = client.check_contact(request).await?;
+                print(connection.output, "CheckContactResponse", &answer, || verdict_text(&answer))
+            }
+            Self::Record { contact: Contact { id: customer_id, channel, purpose }, at } => {
+                let request = v1::RecordContactRequest {
+                    customer_id,
+                    channel,
+                    purpose,
+                    contacted_at: at,
+                    request_id: String::new(),
+                };
+                let answer = client.record_contact(request).await?;
+                print(connection.output, "RecordContactResponse", &answer, || {
+                    format!("recorded for {}, etag {}", answer.customer_id, answer.etag)
+                })
+            }
+        }
+    }
+}
+
+fn verdict_text(answer: &v1::CheckContactResponse) -> String {
+    let verdict = match answer.verdict() {
+        v1::ContactVerdict::AllowedFrom => {
+            format!("allowed from {}", time_text(answer.allowed_from.as_ref()))
+        }
+        v1::ContactVerdict::Allowed => "allowed".into(),
+        v1::ContactVerdict::NotAllowed | v1::ContactVerdict::Unspecified => "not allowed".into(),
+    };
+    let word = |word: String| if word == "-" { String::new() } else { word };
+    let facts = facts([
+        ("ground", word(word_of::<v1::LawfulBasis>(answer.ground))),
+        ("reason", word(word_of::<v1::RefusalReason>(answer.reason))),
+        ("why", answer.explanation.clone()),
+        ("address", answer.address.clone()),
+        ("language", answer.language.clone()),
+    ]);
+    format!("{verdict}\n\n{facts}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_verdict_says_when_and_why() {
+        let later = v1::CheckContactResponse {
+            verdict: v1::ContactVerdict::AllowedFrom.into(),
+            reason: v1::RefusalReason::QuietHours.into(),
+            allowed_from: Some(parse_time("2026-11-23").unwrap()),
+            ..Default::default()
+        };
+        let text = verdict_text(&later);
+        assert!(text.starts_with("allowed from 2026-11-23T00:00:00Z"), "{text}");
+        assert!(text.contains("quiet-hours") && !text.contains("address"), "{text}");
+        assert!(verdict_text(&v1::CheckContactResponse::default()).starts_with("not allowed"));
+    }
+}

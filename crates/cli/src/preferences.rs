@@ -1,0 +1,292 @@
+//! `custodia preferences`: how, when and about what a customer wants to be contacted.
+
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use custodia_proto::v1;
+use serde::Deserialize;
+
+use crate::catalog::parts;
+use crate::connection::Connection;
+use crate::error::CliError;
+use crate::files;
+use crate::output::{facts, or_dash, print, table};
+use crate::words::{Word as _, words_of};
+
+/// `custodia preferences …`
+#[derive(Debug, clap::Subcommand)]
+pub(crate) enum PreferencesCommand {
+    /// Show them; addresses only where the purpose is permitted
+    Show {
+        /// The customer (cust_…)
+        id: String,
+        /// Why you ask
+        #[arg(long)]
+        purpose: String,
+    },
+    /// Replace them as a whole
+    #[command(after_help = "What is given neither as an option nor in the file is no preference any more.")]
+    Set(Box<SetPreferences>),
+}
+
+/// What `preferences set` takes.
+#[derive(Debug, clap::Args)]
+pub(crate) struct SetPreferences {
+    /// The customer (cust_…)
+    id: String,
+    /// Under which they are collected; the law must permit it
+    #[arg(long)]
+    purpose: String,
+    #[command(flatten)]
+    fields: PreferenceFields,
+    /// A TOML or JSON file with preferences; options are added to it; - is standard input
+    #[arg(long)]
+    file: Option<PathBuf>,
+    /// Refuse unless the profile is at this revision
+    #[arg(long, default_value = "", hide_default_value = true)]
+    etag: String,
+}
+
+/// The preferences.
+#[derive(Debug, Clone, Default, clap::Args, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct PreferenceFields {
+    /// BCP 47, e.g. de-AT
+    #[arg(long)]
+    language: Option<String>,
+    /// IANA name, e.g. Europe/Berlin; required with quiet hours
+    #[arg(long)]
+    time_zone: Option<String>,
+    /// A channel that is wanted, with its address where that is known; the first is liked best; repeatable
+    #[arg(long = "channel", value_name = "CHANNEL[=ADDRESS]")]
+    channels: Vec<Channel>,
+    /// A channel that is not wanted; repeat it, or separate several by commas
+    #[arg(long = "no-channel", value_delimiter = ',')]
+    no_channels: Vec<String>,
+    /// At most so many contacts in so many hours, e.g. 3/168,channel=email; repeatable
+    #[arg(long = "cap", value_name = "CONTACTS/HOURS[,channel=C][,purpose=P]")]
+    caps: Vec<Cap>,
+    /// When to be left alone, e.g. 21:00-08:00,day=saturday; repeatable
+    #[arg(long = "quiet", value_name = "HH:MM-HH:MM[,day=D]…[,channel=C]")]
+    quiet: Vec<Quiet>,
+    /// A topic that is wanted; repeat it, or separate several by commas
+    #[arg(long = "topic", value_delimiter = ',')]
+    topics: Vec<String>,
+    /// A topic that is not wanted; repeat it, or separate several by commas
+    #[arg(long = "no-topic", value_delimiter = ',')]
+    no_topics: Vec<String>,
+}
+
+/// `email=ada@example.com`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(try_from = "String")]
+struct Channel {
+    name: String,
+    address: String,
+}
+
+/// `3/168,channel=email`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(try_from = "String")]
+struct Cap(v1::FrequencyCap);
+
+/// `21:00-08:00,day=saturday`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(try_from = "String")]
+struct Quiet(v1::QuietHours);
+
+/// In a file these stand as they do in an option.
+macro_rules! from_text {
+    ($($Type:ident)*) => { $(
+        impl TryFrom<String> for $Type {
+            type Error = String;
+
+            fn try_from(text: String) -> Result<Self, String> {
+                text.parse()
+            }
+        }
+    )* };
+}
+from_text!(Channel Cap Quiet);
+
+impl FromStr for Channel {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (name, address) = text.split_once('=').unwrap_or((text, ""));
+        Ok(Self { name: name.to_owned(), address: address.to_owned() })
+    }
+}
+
+impl FromStr for Cap {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let form =
+            || "a cap is CONTACTS/HOURS, then any of channel=C and purpose=P, separated by commas".to_owned();
+        let (head, parts) = parts(text);
+        let (contacts, hours) = head.split_once('/').ok_or_else(form)?;
+        let number = |text: &str| text.parse().map_err(|_error| form());
+        let (contacts_max, window_hours) = (number(contacts)?, number(hours)?);
+        let mut cap = v1::FrequencyCap { contacts_max, window_hours, ..Default::default() };
+        for part in parts {
+            match part {
+                ("channel", Some(channel)) => channel.clone_into(&mut cap.channel),
+                ("purpose", Some(purpose)) => purpose.clone_into(&mut cap.purpose),
+                _ => return Err(form()),
+            }
+        }
+        Ok(Self(cap))
+    }
+}
+
+impl FromStr for Quiet {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let form =
+            || "quiet hours are HH:MM-HH:MM, then any of day=D and channel=C, separated by commas".to_owned();
+        let (head, parts) = parts(text);
+        let (begins, ends) = head.split_once('-').ok_or_else(form)?;
+        let mut quiet =
+            v1::QuietHours { begins: begins.to_owned(), ends: ends.to_owned(), ..Default::default() };
+        for part in parts {
+            match part {
+                ("day", Some(day)) => quiet.days.push(v1::DayOfWeek::parse(day)?.into()),
+                ("channel", Some(channel)) => channel.clone_into(&mut quiet.channel),
+                _ => return Err(form()),
+            }
+        }
+        Ok(Self(quiet))
+    }
+}
+
+impl PreferencesCommand {
+    pub(crate) async fn run(self, connection: &Connection) -> Result<(), CliError> {
+        let preferences = match self {
+            Self::Show { id: customer_id, purpose } => {
+                let request = v1::GetPreferencesRequest { customer_id, purpose };
+                connection.client()?.get_preferences(request).await?
+            }
+            Self::Set(set) => {
+                let request = set.into_request()?;
+                connection.client()?.update_preferences(request).await?
+            }
+        };
+        print(connection.output, "Preferences", &preferences, || preferences_text(&preferences))
+    }
+}
+
+impl SetPreferences {
+    fn into_request(self) -> Result<v1::UpdatePreferencesRequest, CliError> {
+        let file = self.file.as_deref().map(files::read_document::<PreferenceFields>).transpose()?;
+        let mut preferences =
+            v1::Preferences { customer_id: self.id, etag: self.etag, ..v1::Preferences::default() };
+        file.unwrap_or_default().add_to(&mut preferences);
+        self.fields.add_to(&mut preferences);
+        let (preferences, request_id) = (Some(preferences), String::new());
+        Ok(v1::UpdatePreferencesRequest { preferences, purpose: self.purpose, request_id })
+    }
+}
+
+impl PreferenceFields {
+    fn add_to(self, preferences: &mut v1::Preferences) {
+        if let Some(language) = self.language {
+            preferences.language = language;
+        }
+        if let Some(time_zone) = self.time_zone {
+            preferences.time_zone = time_zone;
+        }
+        let wanted =
+            |Channel { name: channel, address }| v1::ChannelPreference { channel, wanted: true, address };
+        let unwanted = |channel| v1::ChannelPreference { channel, wanted: false, address: String::new() };
+        preferences.channels.extend(self.channels.into_iter().map(wanted));
+        preferences.channels.extend(self.no_channels.into_iter().map(unwanted));
+        preferences.frequency_caps.extend(self.caps.into_iter().map(|Cap(cap)| cap));
+        preferences.quiet_hours.extend(self.quiet.into_iter().map(|Quiet(quiet)| quiet));
+        let topic = |wanted| move |topic| v1::TopicPreference { topic, wanted };
+        preferences.topics.extend(self.topics.into_iter().map(topic(true)));
+        preferences.topics.extend(self.no_topics.into_iter().map(topic(false)));
+    }
+}
+
+fn preferences_text(preferences: &v1::Preferences) -> String {
+    let scope = |name: &str, of: &str| if of.is_empty() { String::new() } else { format!(", {name} {of}") };
+    let cap = |cap: &v1::FrequencyCap| {
+        let (channel, purpose) = (scope("channel", &cap.channel), scope("purpose", &cap.purpose));
+        format!("{} in {} h{channel}{purpose}", cap.contacts_max, cap.window_hours)
+    };
+    let quiet = |quiet: &v1::QuietHours| {
+        let days = words_of::<v1::DayOfWeek>(&quiet.days);
+        let days = if days.is_empty() { "every day" } else { &days };
+        format!("{} to {}, {days}{}", quiet.begins, quiet.ends, scope("channel", &quiet.channel))
+    };
+    let lines = |texts: Vec<String>| texts.join("\n");
+    let topics = |wanted: bool| {
+        let topics = preferences.topics.iter().filter(|topic| topic.wanted == wanted);
+        topics.map(|topic| topic.topic.as_str()).collect::<Vec<_>>().join(", ")
+    };
+    let facts = facts([
+        ("language", or_dash(&preferences.language).to_owned()),
+        ("time zone", or_dash(&preferences.time_zone).to_owned()),
+        ("at most", lines(preferences.frequency_caps.iter().map(cap).collect())),
+        ("quiet", lines(preferences.quiet_hours.iter().map(quiet).collect())),
+        ("topics wanted", topics(true)),
+        ("topics not wanted", topics(false)),
+    ]);
+    let mut channels = table(["CHANNEL", "WANTED", "ADDRESS"]);
+    for one in &preferences.channels {
+        let wanted = if one.wanted { "yes" } else { "no" };
+        channels.add_row([one.channel.as_str(), wanted, or_dash(&one.address)]);
+    }
+    format!("{}, etag {}\n\n{facts}\n\n{channels}", preferences.customer_id, preferences.etag)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use super::*;
+
+    #[derive(Debug, clap::Parser)]
+    struct Line {
+        #[command(flatten)]
+        set: SetPreferences,
+    }
+
+    fn preferences(options: &[&str]) -> v1::Preferences {
+        let line = ["set", "cust_x", "--purpose", "service"].into_iter().chain(options.iter().copied());
+        Line::try_parse_from(line).unwrap().set.into_request().unwrap().preferences.unwrap()
+    }
+
+    #[test]
+    fn options_are_added_to_the_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("preferences.toml");
+        let text = "time_zone = \"Europe/Lisbon\"\nchannels = [\"email=ada@example.com\"]\n\
+                    quiet = [\"21:00-08:00,day=saturday,day=sunday\"]\ntopics = [\"garden\"]\n";
+        std::fs::write(&path, text).unwrap();
+        let file = path.display().to_string();
+        let all = preferences(&["--file", &file, "--no-channel", "phone", "--cap", "3/168,channel=email"]);
+        let channels: Vec<_> = all.channels.iter().map(|one| (one.channel.as_str(), one.wanted)).collect();
+        assert_eq!(channels, [("email", true), ("phone", false)]);
+        assert_eq!(all.quiet_hours[0].days, [6, 7]);
+        assert_eq!((all.frequency_caps[0].contacts_max, all.frequency_caps[0].window_hours), (3, 168));
+        let shown = preferences_text(&all);
+        for part in
+            ["ada@example.com", "21:00 to 08:00, saturday, sunday", "3 in 168 h, channel email", "garden"]
+        {
+            assert!(shown.contains(part), "{part} is not in: {shown}");
+        }
+    }
+
+    #[test]
+    fn what_is_malformed_says_how_it_is_written() {
+        assert!("3 a week".parse::<Cap>().unwrap_err().contains("CONTACTS/HOURS"));
+        assert!("3/week".parse::<Cap>().is_err());
+        assert!("21:00-08:00,tuesday".parse::<Quiet>().unwrap_err().contains("day=D"));
+        assert!("21:00-08:00,day=holiday".parse::<Quiet>().unwrap_err().contains("monday"));
+        let unknown = toml::from_str::<PreferenceFields>("chanels = []").unwrap_err().to_string();
+        assert!(unknown.contains("chanels"), "{unknown}");
+    }
+}

@@ -1,0 +1,151 @@
+//! `custodia subject`: what the law needs to know about a customer besides its decisions.
+
+use custodia_proto::v1;
+
+use crate::connection::Connection;
+use crate::error::CliError;
+use crate::output::{facts, or_dash, print};
+use crate::values::time_text;
+
+/// `custodia subject …`
+#[derive(Debug, clap::Subcommand)]
+pub(crate) enum SubjectCommand {
+    /// Show where a customer lives, its birth date, and whether its data is restricted or held
+    Show {
+        /// The customer (cust_…)
+        id: String,
+        /// Why you ask
+        #[arg(long)]
+        purpose: String,
+    },
+    /// Change some of that; what is not given stays as it is
+    Set(Box<SetSubject>),
+}
+
+/// What `subject set` takes.
+#[derive(Debug, clap::Args)]
+#[command(group = clap::ArgGroup::new("change").multiple(true).required(true))]
+pub(crate) struct SetSubject {
+    /// The customer (cust_…)
+    id: String,
+    /// Where the customer lives, ISO 3166-1 or -2, e.g. DE or US-CA; repeat it, or separate several by commas
+    #[arg(long = "region", value_delimiter = ',', group = "change")]
+    regions: Vec<String>,
+    /// Nothing is known of where
+    #[arg(long, conflicts_with = "regions", group = "change")]
+    no_region: bool,
+    /// YYYY-MM-DD
+    #[arg(long, group = "change")]
+    birth_date: Option<String>,
+    /// None is known
+    #[arg(long, conflicts_with = "birth_date", group = "change")]
+    no_birth_date: bool,
+    /// Restrict processing (GDPR Art. 18): why, without personal data
+    #[arg(long, value_name = "REASON", group = "change")]
+    restrict: Option<String>,
+    /// End the restriction
+    #[arg(long, conflicts_with = "restrict", group = "change")]
+    no_restriction: bool,
+    /// Keep the data unchanged for a legal claim: the matter
+    #[arg(long, value_name = "REFERENCE", group = "change")]
+    hold: Option<String>,
+    /// End the legal hold
+    #[arg(long, conflicts_with = "hold", group = "change")]
+    no_hold: bool,
+    /// Refuse unless the profile is at this revision
+    #[arg(long, default_value = "", hide_default_value = true)]
+    etag: String,
+}
+
+impl SubjectCommand {
+    pub(crate) async fn run(self, connection: &Connection) -> Result<(), CliError> {
+        let client = connection.client()?;
+        let subject = match self {
+            Self::Show { id: customer_id, purpose } => {
+                client.get_data_subject(v1::GetDataSubjectRequest { customer_id, purpose }).await?
+            }
+            Self::Set(set) => client.update_data_subject(set.into_request()).await?,
+        };
+        print(connection.output, "DataSubject", &subject, || subject_text(&subject))
+    }
+}
+
+impl SetSubject {
+    fn into_request(self) -> v1::UpdateDataSubjectRequest {
+        let changes = [
+            ("regions", self.no_region || !self.regions.is_empty()),
+            ("birth_date", self.no_birth_date || self.birth_date.is_some()),
+            ("restriction", self.no_restriction || self.restrict.is_some()),
+            ("legal_hold", self.no_hold || self.hold.is_some()),
+        ];
+        let paths = changes.iter().filter(|(_, given)| *given).map(|(path, _)| (*path).to_owned()).collect();
+        let data_subject = v1::DataSubject {
+            customer_id: self.id,
+            regions: self.regions,
+            birth_date: self.birth_date.unwrap_or_default(),
+            restriction: self.restrict.map(|reason| v1::Restriction { reason, since: None }),
+            legal_hold: self.hold.map(|reference| v1::LegalHold { reference, since: None }),
+            updated_at: None,
+            sale_opted_out_at: None,
+            etag: self.etag,
+        };
+        v1::UpdateDataSubjectRequest {
+            data_subject: Some(data_subject),
+            update_mask: Some(custodia_proto::FieldMask { paths }),
+            request_id: String::new(),
+        }
+    }
+}
+
+fn subject_text(subject: &v1::DataSubject) -> String {
+    let since = |text: &str, time| format!("{text}, since {}", time_text(time));
+    let restriction = subject.restriction.as_ref();
+    let hold = subject.legal_hold.as_ref();
+    let regions = subject.regions.join(", ");
+    let facts = facts([
+        ("regions", if regions.is_empty() { "unknown: the default jurisdiction".into() } else { regions }),
+        ("birth date", or_dash(&subject.birth_date).to_owned()),
+        ("restricted", restriction.map_or("no".into(), |one| since(&one.reason, one.since.as_ref()))),
+        ("legal hold", hold.map_or("no".into(), |one| since(&one.reference, one.since.as_ref()))),
+        ("opted out of sale", time_text(subject.sale_opted_out_at.as_ref())),
+        ("changed", time_text(subject.updated_at.as_ref())),
+    ]);
+    format!("{}, etag {}\n\n{facts}", subject.customer_id, subject.etag)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use super::*;
+
+    #[derive(Debug, clap::Parser)]
+    struct Line {
+        #[command(flatten)]
+        set: SetSubject,
+    }
+
+    fn request(options: &[&str]) -> Option<v1::UpdateDataSubjectRequest> {
+        let line = ["set", "cust_x"].into_iter().chain(options.iter().copied());
+        Line::try_parse_from(line).ok().map(|line| line.set.into_request())
+    }
+
+    #[test]
+    fn only_what_is_given_is_changed() {
+        let update = request(&["--region", "DE,US-CA", "--no-restriction"]).unwrap();
+        assert_eq!(update.update_mask.unwrap().paths, ["regions", "restriction"]);
+        let subject = update.data_subject.unwrap();
+        assert_eq!((subject.regions.len(), subject.restriction), (2, None));
+        let hold = request(&["--hold", "case 7"]).unwrap();
+        assert_eq!(hold.update_mask.unwrap().paths, ["legal_hold"]);
+        assert!(request(&[]).is_none(), "nothing to change");
+        assert!(request(&["--region", "DE", "--no-region"]).is_none());
+    }
+
+    #[test]
+    fn a_restriction_is_shown_with_its_reason() {
+        let restriction = Some(v1::Restriction { reason: "accuracy contested".into(), since: None });
+        let text = subject_text(&v1::DataSubject { restriction, ..Default::default() });
+        assert!(text.contains("accuracy contested") && text.contains("unknown"), "{text}");
+    }
+}
