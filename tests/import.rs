@@ -26,7 +26,7 @@ const PEOPLE: usize = 200;
 /// Generated customers of the purchases file, in the layout of CDNOW.
 const BUYERS: usize = 60;
 
-/// Three nodes with an empty catalogue, and a client file for their admin.
+/// Three nodes with an empty catalogue.
 async fn sandbox() -> Sandbox {
     let mut sandbox = Sandbox::prepare(Options::default());
     for node in &mut sandbox.nodes {
@@ -34,12 +34,6 @@ async fn sandbox() -> Sandbox {
     }
     sandbox.init().await;
     sandbox.wait_until_healthy().await;
-    sandbox.admin.write(&sandbox.path(), "admin");
-    let addresses: Vec<_> = sandbox.nodes.iter().map(|node| &node.address).collect();
-    let text = format!(
-        "addresses = {addresses:?}\nca = \"ca.crt\"\ncertificate = \"admin.crt\"\nkey = \"admin.key\"\n"
-    );
-    fs::write(sandbox.path().join("admin.toml"), text).unwrap();
     sandbox
 }
 
@@ -55,7 +49,7 @@ impl Import {
     fn new(sandbox: &Sandbox, name: &str, mapping: &'static str, text: &str) -> Self {
         let file = sandbox.path().join(name);
         fs::write(&file, text).unwrap();
-        Self { client: sandbox.path().join("admin.toml"), file, mapping }
+        Self { client: sandbox.client_file().into(), file, mapping }
     }
 
     fn command(&self, options: &[&str]) -> Command {

@@ -28,6 +28,7 @@ use custodia_client::{Client, ClientIdentity, ClientOptions};
 use custodia_proto::v1::catalog_service_client::CatalogServiceClient;
 use custodia_proto::v1::cluster_service_client::ClusterServiceClient;
 use custodia_proto::v1::consent_service_client::ConsentServiceClient;
+use custodia_proto::v1::preference_service_client::PreferenceServiceClient;
 use custodia_proto::v1::profile_service_client::ProfileServiceClient;
 use custodia_proto::v1::{
     ClusterStatus, GetClusterStatusRequest, InitClusterRequest, ListShardsRequest, NodeEndpoint, Shard,
@@ -192,6 +193,18 @@ impl Sandbox {
         connect(&self.nodes[node].address, self.authority.certificate(), Some(identity)).await
     }
 
+    /// A file for the command's `--client`: the admin's, with all nodes.
+    pub fn client_file(&self) -> String {
+        self.admin.write(&self.path(), "admin");
+        let addresses: Vec<_> = self.nodes.iter().map(|node| &node.address).collect();
+        let text = format!(
+            "addresses = {addresses:?}\nca = \"ca.crt\"\ncertificate = \"admin.crt\"\nkey = \"admin.key\"\n"
+        );
+        let file = self.path().join("admin.toml");
+        fs::write(&file, text).expect("a client file is written");
+        file.display().to_string()
+    }
+
     /// The Rust client, as the admin, knowing all nodes.
     pub fn client(&self) -> Client {
         let addresses = self.nodes.iter().map(|node| node.address.clone()).collect();
@@ -219,6 +232,11 @@ impl Sandbox {
     /// The consent service of one node, as the admin.
     pub async fn consents(&self, node: usize) -> ConsentServiceClient<Channel> {
         ConsentServiceClient::new(self.channel(node, &self.admin).await.expect("a channel"))
+    }
+
+    /// The preference service of one node, as the admin.
+    pub async fn preferences(&self, node: usize) -> PreferenceServiceClient<Channel> {
+        PreferenceServiceClient::new(self.channel(node, &self.admin).await.expect("a channel"))
     }
 
     /// The catalogue service of one node, as the admin.

@@ -2,9 +2,10 @@
 
 use custodia_proto::v1::value::Kind;
 use custodia_proto::v1::{
-    AttributeDefinition, Classification, ConsentGrant, ConsentMethod, CreateAttributeRequest,
-    CreatePurposeRequest, Event, GetProfileRequest, IngestProfileRequest, LawfulBasis, NoticeVersion,
-    Observation, Profile, Purpose, Value, ValueType,
+    AffirmativeAct, AttributeDefinition, Classification, ConsentEvidence, ConsentGrant, ConsentMethod,
+    ConsentStatus, CreateAttributeRequest, CreatePurposeRequest, Event, GetProfileRequest,
+    IngestProfileRequest, LawfulBasis, NoticeVersion, Observation, Profile, Purpose, RecordConsentRequest,
+    RefusalReason, Value, ValueType, WithdrawConsentRequest,
 };
 
 use crate::Sandbox;
@@ -19,20 +20,8 @@ pub async fn define_catalogue(sandbox: &Sandbox) {
         ("privacy-requests", vec![LawfulBasis::LegalObligation], vec![LawfulBasis::LegalObligation]),
     ];
     for (id, bases, standing) in purposes {
-        let purpose = Purpose {
-            id: id.into(),
-            display_name: id.into(),
-            description: format!("the purpose {id}"),
-            dpv: "dpv:ServiceProvision".into(),
-            lawful_bases: bases.into_iter().map(i32::from).collect(),
-            standing_bases: standing.into_iter().map(i32::from).collect(),
-            notices: vec![NoticeVersion {
-                version: "v1".into(),
-                language: "en".into(),
-                ..Default::default()
-            }],
-            ..Default::default()
-        };
+        let standing_bases = standing.into_iter().map(i32::from).collect();
+        let purpose = Purpose { standing_bases, law: "GDPR Art. 15".into(), ..purpose(id, &bases) };
         let request = CreatePurposeRequest { purpose: Some(purpose), validate_only: false };
         catalog.create_purpose(request).await.expect("a purpose is created");
     }
@@ -49,6 +38,19 @@ pub async fn define_catalogue(sandbox: &Sandbox) {
         };
         let request = CreateAttributeRequest { attribute: Some(attribute), validate_only: false };
         catalog.create_attribute(request).await.expect("an attribute is created");
+    }
+}
+
+/// A purpose with one notice, `v1`.
+pub fn purpose(id: &str, bases: &[LawfulBasis]) -> Purpose {
+    Purpose {
+        id: id.into(),
+        display_name: id.into(),
+        description: format!("the purpose {id}"),
+        dpv: "dpv:ServiceProvision".into(),
+        lawful_bases: bases.iter().map(|basis| i32::from(*basis)).collect(),
+        notices: vec![NoticeVersion { version: "v1".into(), language: "en".into(), ..Default::default() }],
+        ..Default::default()
     }
 }
 
@@ -93,6 +95,38 @@ pub fn grant(purpose: &str) -> ConsentGrant {
         notice_version: "v1".into(),
         method: ConsentMethod::Explicit.into(),
         collector: "tests".into(),
+        evidence: Some(evidence(AffirmativeAct::TickedBox)),
+        ..Default::default()
+    }
+}
+
+/// What was done to consent.
+pub fn evidence(act: AffirmativeAct) -> ConsentEvidence {
+    ConsentEvidence { act: act.into(), language: "en".into(), ..Default::default() }
+}
+
+/// An explicit consent to the first notice of a purpose.
+pub fn consent(customer_id: &str, purpose: &str) -> RecordConsentRequest {
+    RecordConsentRequest {
+        customer_id: customer_id.into(),
+        purpose: purpose.into(),
+        status: ConsentStatus::Given.into(),
+        notice_version: "v1".into(),
+        method: ConsentMethod::Explicit.into(),
+        collector: "tests".into(),
+        evidence: Some(evidence(AffirmativeAct::TickedBox)),
+        request_id: uuid::Uuid::new_v4().to_string(),
+        ..Default::default()
+    }
+}
+
+/// A withdrawal of consent to a purpose.
+pub fn withdrawal(customer_id: &str, purpose: &str) -> WithdrawConsentRequest {
+    WithdrawConsentRequest {
+        customer_id: customer_id.into(),
+        purpose: purpose.into(),
+        channel: "phone".into(),
+        request_id: uuid::Uuid::new_v4().to_string(),
         ..Default::default()
     }
 }
@@ -134,4 +168,11 @@ pub fn text_of(profile: &Profile, name: &str) -> Option<String> {
     let kind = attribute.value.as_ref()?.kind.as_ref()?;
     let Kind::Text(text) = kind else { panic!("{name} is {kind:?}") };
     Some(text.clone())
+}
+
+/// Why an attribute of an answer was withheld, if it was.
+pub fn withheld(profile: &Profile, name: &str) -> Option<RefusalReason> {
+    let attribute = profile.withheld.iter().find(|attribute| attribute.name == name)?;
+    assert!(!attribute.explanation.is_empty(), "every reason has a sentence for people");
+    Some(attribute.reason())
 }

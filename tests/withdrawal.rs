@@ -1,0 +1,221 @@
+//! Once a withdrawal is acknowledged, no default read on any node serves the data, and no ingest based on it merges,
+//! while leaders move (CO-3, CO-4, CO-5).
+//!
+//! ```text
+//! customer   given ──── withdraw sent ──── acknowledged ───────────── given sent ──── acknowledged ──── …
+//! epoch      even                          odd ……………………………………………… even
+//! oracle     a call that began and ended within one odd epoch must see nothing and merge nothing
+//! ```
+#![expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a test that cannot go on says why and stops"
+)]
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use custodia_client::Client;
+use custodia_proto::v1::consent_service_client::ConsentServiceClient;
+use custodia_proto::v1::profile_service_client::ProfileServiceClient;
+use custodia_proto::v1::{IngestProfileRequest, RefusalReason};
+use custodia_tests::sample::{consent, get, grant, ingest, observation, text_of, withdrawal, withheld};
+use custodia_tests::{Options, Sandbox};
+use tonic::Request;
+use tonic::transport::Channel;
+
+/// Customers that are fought over at the same time.
+const CUSTOMERS: usize = 8;
+/// Withdrawals that must have been acknowledged before the test may end.
+const RACES_MIN: u64 = 2_000;
+/// How often leaders are made to move at least.
+const MOVES_MIN: usize = 6;
+/// The longest that one call may take.
+const CALL: Duration = Duration::from_secs(2);
+
+/// One customer and what its withdrawals have reached.
+struct Case {
+    customer: String,
+    /// Odd while an acknowledged withdrawal stands.
+    epoch: AtomicU64,
+}
+
+#[derive(Default)]
+struct Tally {
+    /// Calls that saw or merged the data while it was allowed, as far as the oracle knows.
+    allowed: AtomicU64,
+    /// Calls that lay wholly behind an acknowledged withdrawal.
+    refused: AtomicU64,
+    races: AtomicU64,
+    stop: AtomicBool,
+}
+
+impl Tally {
+    fn goes_on(&self) -> bool {
+        !self.stop.load(Ordering::SeqCst)
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn after_an_acknowledged_withdrawal_nothing_is_served_or_merged_on_any_node() {
+    let mut sandbox = Sandbox::start_with(Options::default()).await;
+    let client = sandbox.client();
+    let tally = Arc::new(Tally::default());
+    let mut tasks = Vec::new();
+    let moves = Arc::new(AtomicUsize::new(0));
+    for number in 0..CUSTOMERS {
+        let case = Arc::new(new_case(&client).await);
+        tasks.push(tokio::spawn(decide(
+            client.clone(),
+            Arc::clone(&case),
+            Arc::clone(&tally),
+            Arc::clone(&moves),
+        )));
+        for node in 0..3 {
+            let channel = sandbox.channel(node, &sandbox.admin).await.expect("a channel");
+            tasks.push(tokio::spawn(read(channel.clone(), Arc::clone(&case), Arc::clone(&tally))));
+            if number % 3 == node {
+                tasks.push(tokio::spawn(write(channel, Arc::clone(&case), Arc::clone(&tally))));
+            }
+        }
+    }
+    move_leaders(&mut sandbox, &tally, &moves).await;
+    for task in tasks {
+        task.await.expect("no oracle was contradicted");
+    }
+    let count = |of: &AtomicU64| of.load(Ordering::SeqCst);
+    let (races, refused, allowed) = (count(&tally.races), count(&tally.refused), count(&tally.allowed));
+    assert!(races >= RACES_MIN, "{races} withdrawals");
+    assert!(refused > RACES_MIN / 4, "{refused} calls lay behind a withdrawal");
+    assert!(allowed > RACES_MIN / 4, "{allowed} calls were answered with the data");
+}
+
+async fn new_case(client: &Client) -> Case {
+    let request = IngestProfileRequest {
+        purpose: "marketing".into(),
+        consents: vec![grant("marketing")],
+        ..ingest("", vec![observation("interest", "sailing")])
+    };
+    let answer = client.ingest_profile(request).await.expect("a customer is created");
+    assert!(answer.attributes[0].merged);
+    Case { customer: answer.customer_id, epoch: AtomicU64::new(0) }
+}
+
+/// Leaders stand still beyond their lease and wake, and nodes drain and come back, in turn.
+async fn move_leaders(sandbox: &mut Sandbox, tally: &Tally, moves: &AtomicUsize) {
+    for round in 0_usize.. {
+        if tally.stop.load(Ordering::SeqCst) {
+            break;
+        }
+        let victim = round % 3;
+        if round % 2 == 0 {
+            sandbox.nodes[victim].pause();
+            tokio::time::sleep(Duration::from_millis(1_200)).await;
+            sandbox.nodes[victim].resume();
+        } else {
+            assert_eq!(sandbox.nodes[victim].terminate(), Some(0), "a drain ends well");
+            sandbox.nodes[victim].start();
+        }
+        tokio::time::sleep(Duration::from_millis(700)).await;
+        moves.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+fn within<T>(message: T) -> Request<T> {
+    let mut request = Request::new(message);
+    request.set_timeout(CALL);
+    request
+}
+
+/// Withdraws and gives consent in turn, until enough races were run and leaders have moved often enough.
+async fn decide(client: Client, case: Arc<Case>, tally: Arc<Tally>, moves: Arc<AtomicUsize>) {
+    let client = client.with_deadline(Duration::from_secs(60));
+    while tally.goes_on() {
+        client.withdraw_consent(withdrawal(&case.customer, "marketing")).await.expect("a withdrawal");
+        case.epoch.fetch_add(1, Ordering::SeqCst);
+        let races = tally.races.fetch_add(1, Ordering::SeqCst) + 1;
+        if races >= RACES_MIN && moves.load(Ordering::SeqCst) >= MOVES_MIN {
+            tally.stop.store(true, Ordering::SeqCst);
+        }
+        tokio::time::sleep(Duration::from_millis(races % 23)).await;
+        case.epoch.fetch_add(1, Ordering::SeqCst);
+        client.record_consent(consent(&case.customer, "marketing")).await.expect("a consent");
+        tokio::time::sleep(Duration::from_millis(races % 7)).await;
+    }
+}
+
+/// Whether a call that began in one epoch and ended in another lay wholly behind an acknowledged withdrawal.
+const fn behind_a_withdrawal(began: u64, ended: u64) -> bool {
+    began == ended && began % 2 == 1
+}
+
+async fn read(channel: Channel, case: Arc<Case>, tally: Arc<Tally>) {
+    let mut profiles = ProfileServiceClient::new(channel);
+    while tally.goes_on() {
+        let began = case.epoch.load(Ordering::SeqCst);
+        let answer = profiles.get_profile(within(get(&case.customer, "marketing"))).await;
+        let ended = case.epoch.load(Ordering::SeqCst);
+        // While its leader is on the move a node may say that it is not available; it may never say too much.
+        let Ok(profile) = answer.map(tonic::Response::into_inner) else {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            continue;
+        };
+        if behind_a_withdrawal(began, ended) {
+            assert_eq!(text_of(&profile, "interest"), None, "served after an acknowledged withdrawal");
+            assert_eq!(withheld(&profile, "interest"), Some(RefusalReason::ConsentWithdrawn));
+            tally.refused.fetch_add(1, Ordering::SeqCst);
+        } else if text_of(&profile, "interest").is_some() {
+            tally.allowed.fetch_add(1, Ordering::SeqCst);
+        }
+        // Two cores carry three nodes as well: the decisions are to get their turn.
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+}
+
+async fn write(channel: Channel, case: Arc<Case>, tally: Arc<Tally>) {
+    let mut profiles = ProfileServiceClient::new(channel.clone());
+    let mut consents = ConsentServiceClient::new(channel);
+    for number in 0_u64.. {
+        if !tally.goes_on() {
+            break;
+        }
+        let request = IngestProfileRequest {
+            purpose: "marketing".into(),
+            consents: Vec::new(),
+            ..ingest(&case.customer, vec![observation("interest", &format!("topic {number}"))])
+        };
+        let began = case.epoch.load(Ordering::SeqCst);
+        let answer = profiles.ingest_profile(within(request)).await;
+        let ended = case.epoch.load(Ordering::SeqCst);
+        let Ok(answer) = answer.map(tonic::Response::into_inner) else {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            continue;
+        };
+        let outcome = &answer.attributes[0];
+        if behind_a_withdrawal(began, ended) {
+            assert!(!outcome.merged, "merged after an acknowledged withdrawal");
+            assert_eq!(outcome.refusal(), RefusalReason::ConsentWithdrawn);
+            tally.refused.fetch_add(1, Ordering::SeqCst);
+        } else if outcome.merged {
+            tally.allowed.fetch_add(1, Ordering::SeqCst);
+        }
+        if number % 16 == 0 {
+            // the state itself tells the same on every node
+            let request = custodia_proto::v1::GetConsentsRequest {
+                customer_id: case.customer.clone(),
+                purpose: "privacy-requests".into(),
+            };
+            let began = case.epoch.load(Ordering::SeqCst);
+            let states = consents.get_consents(within(request)).await;
+            let ended = case.epoch.load(Ordering::SeqCst);
+            if let Ok(states) = states
+                && behind_a_withdrawal(began, ended)
+            {
+                let states = states.into_inner().consents;
+                let state = states.iter().find(|state| state.purpose == "marketing").expect("a state");
+                assert_eq!(state.status(), custodia_proto::v1::ConsentStatus::Withdrawn);
+            }
+        }
+    }
+}
