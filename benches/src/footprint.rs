@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use custodia_tests::{Options, Sandbox};
 
 use crate::lookup::one_kilobyte;
-use crate::process::{cpu, disk_bytes, resident_bytes};
+use crate::process::{CpuTimes, disk_bytes, resident_bytes};
 
 const MIB: u64 = 1 << 20;
 
@@ -48,14 +48,14 @@ pub(crate) async fn measure(customers: usize, engine: &'static str) {
 pub(crate) async fn idle(shards: u32, time: Duration) {
     let options = Options { shards, config: String::new(), ..Options::default() };
     let sandbox = Sandbox::start_with(options).await;
-    let pids: Vec<u32> = sandbox.nodes.iter().filter_map(custodia_tests::Node::pid).collect();
-    let before: Vec<Duration> = pids.iter().map(|&pid| cpu(pid)).collect();
+    let nodes: Vec<(u32, u32)> =
+        sandbox.nodes.iter().filter_map(|node| Some((node.id, node.pid()?))).collect();
+    let before: Vec<CpuTimes> = nodes.iter().map(|&(_, pid)| CpuTimes::of(&[pid])).collect();
     tokio::time::sleep(time).await;
-    for ((node, &pid), before) in sandbox.nodes.iter().zip(&pids).zip(before) {
-        let share = (cpu(pid) - before).as_secs_f64() / time.as_secs_f64() * 100.0;
+    for (&(node, pid), before) in nodes.iter().zip(&before) {
+        let share = CpuTimes::of(&[pid]).since(before).as_secs_f64() / time.as_secs_f64() * 100.0;
         println!(
-            "{shards} shards, node {}: {share:.1} % of a core, {} MiB resident",
-            node.id,
+            "{shards} shards, node {node}: {share:.1} % of a core, {} MiB resident",
             resident_bytes(pid) / MIB
         );
     }

@@ -11,8 +11,8 @@ use custodia_tests::{Options, Sandbox};
 use prost::Message as _;
 
 use crate::echo::{Echoes, REPLY_BYTES};
-use crate::load::{Figures, run};
-use crate::process::cpu;
+use crate::load::{Figures, quartiles, run, with_cpu};
+use crate::process::node_pids;
 
 /// Customers that are looked up in turn.
 const CUSTOMERS: usize = 1_000;
@@ -39,8 +39,7 @@ pub(crate) async fn measure(time: Duration, pairs: usize, engine: &'static str, 
     for callers in CALLERS {
         let mut ratios = Vec::new();
         for _ in 0..pairs {
-            let (plain, plain_cpu) = timed(&echo.pids(), run_echo(&echo, callers, time)).await;
-            let nodes: Vec<u32> = sandbox.nodes.iter().filter_map(custodia_tests::Node::pid).collect();
+            let (plain, plain_cpu) = with_cpu(&echo.pids(), run_echo(&echo, callers, time)).await;
             let lookups = {
                 let (client, customers) = (client.clone(), Arc::clone(&customers));
                 run(callers, time, move |caller, number| {
@@ -51,10 +50,7 @@ pub(crate) async fn measure(time: Duration, pairs: usize, engine: &'static str, 
                     }
                 })
             };
-            let (lookup, lookup_cpu) = timed(&nodes, lookups).await;
-            let per_call = |cpu: Duration, figures: &Figures| {
-                cpu.as_secs_f64() * 1e6 / (figures.calls_per_second * time.as_secs_f64() * 1.1)
-            };
+            let (lookup, lookup_cpu) = with_cpu(&node_pids(&sandbox), lookups).await;
             let ratio = lookup.calls_per_second / plain.calls_per_second;
             let tail = lookup.p99_us as f64 / plain.p99_us as f64;
             println!(
@@ -62,19 +58,19 @@ pub(crate) async fn measure(time: Duration, pairs: usize, engine: &'static str, 
                 plain.calls_per_second,
                 plain.p50_us,
                 plain.p99_us,
-                per_call(plain_cpu, &plain),
+                plain.cpu_us(plain_cpu),
                 lookup.calls_per_second,
                 lookup.p50_us,
                 lookup.p99_us,
-                per_call(lookup_cpu, &lookup),
+                lookup.cpu_us(lookup_cpu),
             );
             ratios.push((ratio, tail));
         }
-        let (mut rates, mut tails): (Vec<f64>, Vec<f64>) = ratios.into_iter().unzip();
+        let (rates, tails): (Vec<f64>, Vec<f64>) = ratios.into_iter().unzip();
         println!(
             "{callers:7} | median ratio {:.2}, median p99 ratio {:.2}",
-            median(&mut rates),
-            median(&mut tails)
+            quartiles(rates)[1],
+            quartiles(tails)[1]
         );
     }
     ingests(&client, time).await;
@@ -109,18 +105,6 @@ async fn run_echo(echo: &Arc<Echoes>, callers: usize, time: Duration) -> Figures
     .await
 }
 
-async fn timed(pids: &[u32], work: impl Future<Output = Figures>) -> (Figures, Duration) {
-    let sum = || pids.iter().map(|&pid| cpu(pid)).sum::<Duration>();
-    let before = sum();
-    let figures = work.await;
-    (figures, sum() - before)
-}
-
-fn median(values: &mut [f64]) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
-}
-
 /// A customer whose reply has about 1 KB: values, provenance and grounds together.
 pub(crate) fn one_kilobyte(customer: &str) -> IngestProfileRequest {
     let values = [("given_name", 260), ("surname", 260), ("email", 60), ("phone", 16)];
@@ -128,7 +112,8 @@ pub(crate) fn one_kilobyte(customer: &str) -> IngestProfileRequest {
     ingest(customer, observations)
 }
 
-fn filler(bytes: usize) -> String {
+/// Text of so many bytes that no two customers share.
+pub(crate) fn filler(bytes: usize) -> String {
     let mut text = uuid::Uuid::new_v4().simple().to_string().repeat(bytes / 32 + 1);
     text.truncate(bytes);
     text

@@ -15,6 +15,7 @@ mod footprint;
 mod load;
 mod lookup;
 mod process;
+mod verdicts;
 
 use std::time::Duration;
 
@@ -43,6 +44,15 @@ enum What {
         /// Echo processes. 1 is the wire alone; 3 also costs what three processes cost on this machine.
         #[arg(long, default_value_t = 1)]
         echoes: usize,
+    },
+    /// GetProfile with full verdicts, with none, and with verdicts alone, in turn.
+    Verdicts {
+        /// Milliseconds of each measurement.
+        #[arg(long, default_value_t = 500)]
+        milliseconds: u64,
+        /// Rounds over the three for each number of callers; medians and quartiles are reported.
+        #[arg(long, default_value_t = 40, value_parser = clap::value_parser!(u32).range(1..))]
+        rounds: u32,
     },
     /// Memory of each node and bytes on disk for each customer.
     Footprint {
@@ -77,6 +87,9 @@ async fn main() {
     match Arguments::parse().what {
         What::Lookup { seconds, pairs, engine, echoes } => {
             lookup::measure(Duration::from_secs(seconds), pairs, engine_name(&engine), echoes).await;
+        }
+        What::Verdicts { milliseconds, rounds } => {
+            verdicts::measure(Duration::from_millis(milliseconds), rounds).await;
         }
         What::Footprint { customers, engine } => footprint::measure(customers, engine_name(&engine)).await,
         What::Idle { shards, seconds } => footprint::idle(shards, Duration::from_secs(seconds)).await,

@@ -1,8 +1,11 @@
 //! What the kernel tells of a process: CPU time, resident memory, bytes below a folder.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
+
+use custodia_tests::{Node, Sandbox};
 
 /// A process that is ended with its handle.
 #[derive(Debug)]
@@ -30,13 +33,38 @@ impl Drop for Background {
     }
 }
 
-/// User and system time that a process has used; ticks are hundredths of a second on Linux.
-pub(crate) fn cpu(pid: u32) -> Duration {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).expect("an own child's figures");
-    let after_name = stat.rsplit_once(')').expect("the name ends").1;
-    let fields: Vec<&str> = after_name.split_whitespace().collect();
-    let ticks: u64 = fields[11].parse::<u64>().expect("ticks") + fields[12].parse::<u64>().expect("ticks");
-    Duration::from_millis(ticks * 10)
+/// The processes of the running nodes.
+pub(crate) fn node_pids(sandbox: &Sandbox) -> Vec<u32> {
+    sandbox.nodes.iter().filter_map(Node::pid).collect()
+}
+
+/// User and system time of each thread of some processes, as the scheduler counts it: in nanoseconds, where
+/// `/proc/PID/stat` counts in hundredths of a second and is too coarse for a short round.
+#[derive(Debug)]
+pub(crate) struct CpuTimes(BTreeMap<u32, Duration>);
+
+impl CpuTimes {
+    /// As it is now.
+    pub(crate) fn of(pids: &[u32]) -> Self {
+        let mut times = BTreeMap::new();
+        for pid in pids {
+            let threads = std::fs::read_dir(format!("/proc/{pid}/task")).expect("an own child's threads");
+            for thread in threads.flatten() {
+                // A thread may end while it is looked at.
+                let Ok(figures) = std::fs::read_to_string(thread.path().join("schedstat")) else { continue };
+                let id = thread.file_name().to_string_lossy().parse().expect("a thread's number");
+                let nanoseconds = figures.split_whitespace().next().expect("the time on a core");
+                times.insert(id, Duration::from_nanos(nanoseconds.parse().expect("nanoseconds")));
+            }
+        }
+        Self(times)
+    }
+
+    /// What the threads that still run have used since then.
+    pub(crate) fn since(&self, earlier: &Self) -> Duration {
+        let before = |id: &u32| earlier.0.get(id).copied().unwrap_or_default();
+        self.0.iter().map(|(id, time)| time.saturating_sub(before(id))).sum()
+    }
 }
 
 /// Resident memory in bytes.

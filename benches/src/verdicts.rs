@@ -1,0 +1,212 @@
+//! What it costs to say why: `GetProfile` with full verdicts, with none, and with verdicts alone.
+//!
+//! The three take turns in many short rounds, each round beginning with the next of them, so that whatever the
+//! machine does meanwhile meets all alike. Every round gives one ratio; the spread of the ratios is told.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use custodia_client::Client;
+use custodia_proto::v1::{
+    AttributeDefinition, Classification, CreateAttributeRequest, GetProfileRequest, IngestProfileRequest,
+    ValueType, VerdictDetail,
+};
+use custodia_tests::sample::{get, grant, ingest, observation};
+use custodia_tests::{Options, Sandbox};
+use prost::Message as _;
+
+use crate::load::{quartiles, run, with_cpu};
+use crate::lookup::filler;
+use crate::process::{CpuTimes, node_pids};
+
+/// Customers that are looked up in turn.
+const CUSTOMERS: usize = 1_000;
+const CALLERS: [usize; 2] = [1, 16];
+/// `marketing` is refused [`FOR_SERVICE`]; `service` is given everything, so that its verdicts say nothing more.
+const PURPOSES: [&str; 2] = ["marketing", "service"];
+const DETAILS: [VerdictDetail; 3] = [VerdictDetail::None, VerdictDetail::Full, VerdictDetail::Only];
+/// Bytes of each value: a reply without verdicts then has about 1 KB.
+const VALUE_BYTES: usize = 8;
+/// How long the idle nodes are watched.
+const IDLE: Duration = Duration::from_secs(5);
+
+/// Attributes that both purposes may read.
+const FOR_BOTH: [&str; 14] = [
+    "title",
+    "middle_name",
+    "language",
+    "city",
+    "region",
+    "postcode",
+    "country",
+    "loyalty_tier",
+    "preferred_store",
+    "favourite_brand",
+    "segment",
+    "member_since",
+    "newsletter_topic",
+    "last_campaign",
+];
+/// Attributes that `service` alone may read.
+const FOR_SERVICE: [&str; 6] =
+    ["street", "tax_number", "iban", "open_case", "credit_class", "contract_number"];
+
+/// One measurement of one detail.
+#[derive(Debug, Clone, Copy)]
+struct Measured {
+    cpu_us: f64,
+    /// Without what idle nodes use in the same time.
+    net_cpu_us: f64,
+    calls_per_second: f64,
+    p50_us: f64,
+    p99_us: f64,
+}
+
+pub(crate) async fn measure(time: Duration, rounds: u32) {
+    let options = Options { shards: 16, config: String::new(), ..Options::default() };
+    let sandbox = Sandbox::start_with(options).await;
+    define_attributes(&sandbox).await;
+    let client = sandbox.client();
+    let mut customers = Vec::new();
+    for _ in 0..CUSTOMERS {
+        customers.push(client.ingest_profile(customer()).await.expect("a customer").customer_id);
+    }
+    let idle = idle_share(&sandbox).await;
+    println!("idle, the nodes use {:.1} % of a core together", idle * 100.0);
+    let load = Load { sandbox, client, customers: customers.into(), time, idle };
+    for purpose in PURPOSES {
+        load.sizes(purpose).await;
+        for callers in CALLERS {
+            let mut measured = [const { Vec::new() }; DETAILS.len()];
+            for round in 0..rounds as usize {
+                for turn in 0..DETAILS.len() {
+                    let which = (round + turn) % DETAILS.len();
+                    measured[which].push(load.one(purpose, DETAILS[which], callers).await);
+                }
+            }
+            report(callers, &measured);
+        }
+    }
+}
+
+/// What is measured, and how long.
+struct Load {
+    sandbox: Sandbox,
+    client: Client,
+    customers: Arc<[String]>,
+    time: Duration,
+    /// Cores that the idle nodes use together.
+    idle: f64,
+}
+
+impl Load {
+    async fn one(&self, purpose: &'static str, detail: VerdictDetail, callers: usize) -> Measured {
+        let (client, customers) = (self.client.clone(), Arc::clone(&self.customers));
+        let lookups = run(callers, self.time, move |caller, number| {
+            let (client, customers) = (client.clone(), Arc::clone(&customers));
+            async move {
+                let customer = &customers[(caller * 131 + number as usize * 7) % customers.len()];
+                client.get_profile(request(customer, purpose, detail)).await.expect("a lookup");
+            }
+        });
+        let start = std::time::Instant::now();
+        let (figures, cpu) = with_cpu(&node_pids(&self.sandbox), lookups).await;
+        let idle = start.elapsed().mul_f64(self.idle);
+        Measured {
+            cpu_us: figures.cpu_us(cpu),
+            net_cpu_us: figures.cpu_us(cpu.saturating_sub(idle)),
+            calls_per_second: figures.calls_per_second,
+            p50_us: figures.p50_us as f64,
+            p99_us: figures.p99_us as f64,
+        }
+    }
+
+    /// Prints what the replies hold.
+    async fn sizes(&self, purpose: &'static str) {
+        println!("\npurpose {purpose}");
+        for detail in DETAILS {
+            let request = request(&self.customers[0], purpose, detail);
+            let reply = self.client.get_profile(request).await.expect("a profile");
+            println!(
+                "{:>4}: {} attributes, {} withheld, {} bytes",
+                name(detail),
+                reply.attributes.len(),
+                reply.withheld.len(),
+                reply.encoded_len()
+            );
+        }
+    }
+}
+
+async fn define_attributes(sandbox: &Sandbox) {
+    let mut catalog = sandbox.catalog(0).await;
+    let for_both = FOR_BOTH.map(|name| (name, PURPOSES.as_slice()));
+    let for_service = FOR_SERVICE.map(|name| (name, &["service"] as &[&str]));
+    for (name, purposes) in for_both.into_iter().chain(for_service) {
+        let attribute = AttributeDefinition {
+            name: name.into(),
+            description: format!("the attribute {name}"),
+            r#type: ValueType::Text.into(),
+            classification: Classification::Personal.into(),
+            purposes: purposes.iter().map(ToString::to_string).collect(),
+            owner: "benches".into(),
+            ..Default::default()
+        };
+        let request = CreateAttributeRequest { attribute: Some(attribute), validate_only: false };
+        catalog.create_attribute(request).await.expect("an attribute is created");
+    }
+}
+
+/// Every attribute, collected for `service`, and consent to both purposes.
+fn customer() -> IngestProfileRequest {
+    let names = FOR_BOTH.into_iter().chain(FOR_SERVICE);
+    let observations = names.map(|name| observation(name, &filler(VALUE_BYTES))).collect();
+    IngestProfileRequest { consents: PURPOSES.map(grant).to_vec(), ..ingest("", observations) }
+}
+
+fn request(customer: &str, purpose: &str, detail: VerdictDetail) -> GetProfileRequest {
+    GetProfileRequest { verdicts: detail.into(), ..get(customer, purpose) }
+}
+
+async fn idle_share(sandbox: &Sandbox) -> f64 {
+    let pids = node_pids(sandbox);
+    let before = CpuTimes::of(&pids);
+    tokio::time::sleep(IDLE).await;
+    CpuTimes::of(&pids).since(&before).as_secs_f64() / IDLE.as_secs_f64()
+}
+
+/// Prints the medians of each detail, and the ratios to that without verdicts, which is the first.
+fn report(callers: usize, measured: &[Vec<Measured>; DETAILS.len()]) {
+    println!("callers | detail |  cpu µs  net µs | lookups/s  p50 µs  p99 µs");
+    for (detail, rounds) in DETAILS.into_iter().zip(measured) {
+        let median = |of: fn(&Measured) -> f64| quartiles(rounds.iter().map(of))[1];
+        println!(
+            "{callers:7} | {:>6} | {:7.1} {:7.1} | {:9.0} {:7.0} {:7.0}",
+            name(detail),
+            median(|one| one.cpu_us),
+            median(|one| one.net_cpu_us),
+            median(|one| one.calls_per_second),
+            median(|one| one.p50_us),
+            median(|one| one.p99_us),
+        );
+    }
+    let [none, others @ ..] = measured;
+    for (detail, rounds) in DETAILS.into_iter().skip(1).zip(others) {
+        let ratio = |of: fn(&Measured) -> f64| {
+            let [lower, median, upper] =
+                quartiles(rounds.iter().zip(none).map(|(one, plain)| of(one) / of(plain)));
+            format!("{median:.3} ({lower:.3} to {upper:.3})")
+        };
+        println!(
+            "{callers:7} | {}/NONE: cpu {}, net cpu {}, lookups/s {}",
+            name(detail),
+            ratio(|one| one.cpu_us),
+            ratio(|one| one.net_cpu_us),
+            ratio(|one| one.calls_per_second),
+        );
+    }
+}
+
+fn name(detail: VerdictDetail) -> &'static str {
+    detail.as_str_name().trim_start_matches("VERDICT_DETAIL_")
+}
