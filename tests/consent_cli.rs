@@ -1,9 +1,4 @@
 //! The command, as a privacy officer uses it: define, import decisions, and tell what happened to one customer (CO-8).
-#![expect(
-    clippy::indexing_slicing,
-    clippy::unwrap_used,
-    reason = "a test that cannot go on says why and stops"
-)]
 
 use std::fmt::Write as _;
 use std::fs;

@@ -3,7 +3,7 @@
 
 use crate::{
     Catalogue, Changed, Channel, CustomerId, CustomerRecord, GroundState, GroundStatus, LawfulBasis,
-    LedgerBody, LedgerEntry, ProfileError, PurposeNumber, Reference, StoredTcString, TimestampMs,
+    LedgerBody, LedgerEntry, ProfileError, Purpose, PurposeNumber, Reference, StoredTcString, TimestampMs,
     consent::{latest_decision, settle},
 };
 
@@ -28,9 +28,9 @@ pub struct SignalRecorded {
     pub states: Vec<(PurposeNumber, GroundState)>,
 }
 
-/// Records a signal, if one of the customer's jurisdictions honours it: as opted out of sale and sharing, so that it
-/// holds for purposes that come later too, and as refused consent to every purpose of sale or sharing. It holds from now
-/// on, as a withdrawal does; said again it changes nothing, unless something was permitted since.
+/// Records a signal: as opted out of sale and sharing, so that it holds for purposes and regions that come later too, and,
+/// if one of the customer's jurisdictions honours it, as refused consent to every purpose of sale or sharing. It holds
+/// from now on, as a withdrawal does; said again it changes nothing, unless something was permitted since.
 #[must_use]
 pub fn record_signal(
     record: &CustomerRecord,
@@ -46,10 +46,8 @@ pub fn record_signal(
     let mut result =
         SignalRecorded { record: record.clone(), honoured: false, ledger: Vec::new(), states: Vec::new() };
     result.honoured = record.subject.jurisdictions(catalogue).any(|jurisdiction| jurisdiction.honours_gpc);
-    if !result.honoured {
-        return result;
-    }
-    for purpose in catalogue.purposes().filter(|purpose| purpose.sale_or_sharing) {
+    let refused = |purpose: &&std::sync::Arc<Purpose>| result.honoured && purpose.sale_or_sharing;
+    for purpose in catalogue.purposes().filter(refused) {
         let latest = latest_decision(&result.record, purpose.number).unwrap_or(now);
         let stored = result.record.ground(purpose.number, LawfulBasis::Consent);
         let stands = |state: &&GroundState| state.is_no() && state.decided_at >= latest;
@@ -78,7 +76,7 @@ pub fn record_signal(
     result
 }
 
-/// Records a TC string. The last one that came in counts; the same again changes nothing.
+/// Records a TC string. The one that was updated last counts; one that is older, or the same again, changes nothing.
 ///
 /// # Errors
 /// `TcString` with the fault.
@@ -90,7 +88,7 @@ pub fn record_tc_string(
 ) -> Result<Changed, ProfileError> {
     let incoming = StoredTcString::new(text, now)?;
     let mut record = record.clone();
-    if record.tc_string.as_ref().is_some_and(|stored| stored.text == incoming.text) {
+    if record.tc_string.as_ref().is_some_and(|stored| !incoming.replaces(stored)) {
         return Ok(Changed { record, ledger: None });
     }
     record.tc_string = Some(incoming.clone());

@@ -110,6 +110,8 @@ const ACCOUNT: RoleSet = RoleSet::of(&[Privacy]);
 const CATALOGUE_READ: RoleSet = RoleSet::of(&[Agent, Ingest, Privacy, Operator]);
 /// What may be kept, and why.
 const CATALOGUE_WRITE: RoleSet = RoleSet::of(&[Privacy, Operator]);
+/// Which rules hold for whom, and which application may read for what.
+const LAW_WRITE: RoleSet = RoleSet::of(&[Privacy]);
 /// Where the shards are: clients go straight to their leaders.
 const MAP: RoleSet = RoleSet::of(&[Agent, Ingest, Privacy, Operator]);
 /// How the catalogue came to be, and what of it is not used.
@@ -157,12 +159,12 @@ pub(crate) const METHODS: &[Method] = &[
     unary(ServiceId::Catalog, "/custodia.v1.CatalogService/GetAttribute", CATALOGUE_READ),
     unary(ServiceId::Catalog, "/custodia.v1.CatalogService/ListAttributes", CATALOGUE_READ),
     unary(ServiceId::Catalog, "/custodia.v1.CatalogService/ListUnusedAttributes", CATALOGUE_AUDIT),
-    unary(ServiceId::Catalog, "/custodia.v1.CatalogService/CreateJurisdiction", CATALOGUE_WRITE),
-    unary(ServiceId::Catalog, "/custodia.v1.CatalogService/UpdateJurisdiction", CATALOGUE_WRITE),
+    unary(ServiceId::Catalog, "/custodia.v1.CatalogService/CreateJurisdiction", LAW_WRITE),
+    unary(ServiceId::Catalog, "/custodia.v1.CatalogService/UpdateJurisdiction", LAW_WRITE),
     unary(ServiceId::Catalog, "/custodia.v1.CatalogService/GetJurisdiction", CATALOGUE_READ),
     unary(ServiceId::Catalog, "/custodia.v1.CatalogService/ListJurisdictions", CATALOGUE_READ),
-    unary(ServiceId::Catalog, "/custodia.v1.CatalogService/CreateRecipient", CATALOGUE_WRITE),
-    unary(ServiceId::Catalog, "/custodia.v1.CatalogService/UpdateRecipient", CATALOGUE_WRITE),
+    unary(ServiceId::Catalog, "/custodia.v1.CatalogService/CreateRecipient", LAW_WRITE),
+    unary(ServiceId::Catalog, "/custodia.v1.CatalogService/UpdateRecipient", LAW_WRITE),
     unary(ServiceId::Catalog, "/custodia.v1.CatalogService/GetRecipient", CATALOGUE_READ),
     unary(ServiceId::Catalog, "/custodia.v1.CatalogService/ListRecipients", CATALOGUE_READ),
     unary(ServiceId::Catalog, "/custodia.v1.CatalogService/ListCatalogChanges", CATALOGUE_AUDIT),

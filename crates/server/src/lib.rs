@@ -40,7 +40,8 @@ mod tls;
 mod tokens;
 
 pub use config::{
-    Config, ControllerConfig, LogConfig, LogFormat, LogLevel, StateEngineName, TimingConfig, TlsFiles, TokenFile,
+    Config, ControllerConfig, LogConfig, LogFormat, LogLevel, StateEngineName, TimingConfig, TlsFiles,
+    TokenFile,
 };
 pub use error::{ConfigError, ServerError, TlsError};
 pub use identity::{Caller, Identity, PeerNode, Role, RoleSet, UnknownRole};

@@ -16,7 +16,7 @@
 //! 6. With nothing recorded a basis holds if it is a standing one of the purpose. So does consent where the law is
 //!    opt-out, unless the customer is below the age of opt-in or of a guardian.
 //! 7. Whoever opted out of sale and sharing by a signal said no to every purpose of sale or sharing, also to one that came
-//!    later, wherever the law honours the signal; a later consent lifts that for its purpose.
+//!    later, wherever the law honours the signal: it beats every basis, and only a later consent permits again.
 //! 8. Sensitive data needs a basis that carries it there, and consent in express words where the law asks for that.
 //! 9. If no basis holds, the strongest reason is given ([`STRONGEST_LAST`]).
 
@@ -205,7 +205,7 @@ impl<'a> Case<'a> {
         if let Some(no) = self.no.against(basis, state) {
             return Err(no);
         }
-        if basis.yields_to_the_customer() && self.opted_out_of_sale(jurisdiction, basis, state) {
+        if self.opted_out_of_sale(jurisdiction, basis, state) {
             return Err(Met::unrecorded(RefusalReason::ConsentRefused));
         }
         let Some(state) = state else { return self.holds_unrecorded(jurisdiction, basis) };

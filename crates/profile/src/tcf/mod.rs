@@ -53,6 +53,12 @@ impl StoredTcString {
         Ok(Self { text: Label::new("tc_string", text)?, recorded_at: now })
     }
 
+    /// Whether it says something else than `stored`, and was not updated before it.
+    pub(crate) fn replaces(&self, stored: &Self) -> bool {
+        let updated = |of: &Self| of.parse().map(|decoded| decoded.last_updated).ok();
+        self.text != stored.text && updated(self) >= updated(stored)
+    }
+
     /// What the text says, as it was understood when it was recorded.
     ///
     /// # Errors

@@ -3,10 +3,10 @@
 use custodia_profile::{
     Catalogue, CustomerRecord, DecidedBy, Decision, GroundStatus,
     GroundStatus::{Given, Refused, Withdrawn},
-    LawfulBasis::Consent,
+    LawfulBasis::{self, Consent},
     LedgerBody, Permission, PrivacySignal, ProfileError, Purpose, PurposeFields, Reader, RefusalReason,
-    SignalRecorded, TimestampMs, Verdict, Withdrawal, record_decision, record_signal, record_tc_string,
-    withdraw,
+    SignalRecorded, TcString, TimestampMs, Verdict, Withdrawal, record_decision, record_signal,
+    record_tc_string, withdraw,
 };
 
 use crate::world::{
@@ -86,13 +86,39 @@ fn a_signal_refuses_purposes_of_sale_that_come_later_until_the_customer_consents
 }
 
 #[test]
-fn a_jurisdiction_that_does_not_honour_the_signal_changes_nothing_and_one_of_several_is_enough() {
+fn a_signal_that_is_not_honoured_is_remembered_for_where_it_is_and_one_of_several_is_enough() {
     let europe = signal(&of_region("DE"), NOW);
-    assert_eq!((europe.honoured, europe.record, europe.states), (false, of_region("DE"), Vec::new()));
+    assert_eq!((europe.honoured, europe.ledger.len(), europe.states), (false, 1, Vec::new()));
+    assert_eq!((statuses(&europe.record), europe.record.subject.sale_opt_out), ([None, None], Some(NOW)));
+    assert_eq!(signal(&europe.record, at(1)).record, europe.record, "said again it changes nothing");
+    let catalogue = catalogue();
+    let selling = catalogue.purpose(purpose(SELLING)).unwrap();
+    let mut moved = europe.record;
+    moved.subject.regions = ["US-CA".parse().unwrap()].into();
+    let permission = Permission::for_purpose(selling, Reader::Controller, &moved, &catalogue, at(1));
+    assert_eq!(permission.verdict(), Verdict::Refuse(RefusalReason::ConsentRefused));
     let mut both = of_region("DE");
     both.subject.regions.insert("US-CA".parse().unwrap());
     assert!(signal(&both, NOW).honoured);
     assert!(signal(&CustomerRecord::new(NOW), NOW).honoured, "the default jurisdiction honours it");
+}
+
+#[test]
+fn a_signal_beats_every_basis_of_a_purpose_of_sale() {
+    let mut catalogue = catalogue();
+    let fields = PurposeFields {
+        sale_or_sharing: true,
+        standing_bases: vec![LawfulBasis::Contract],
+        ..purpose_fields(23, "bartering", &[LawfulBasis::Contract])
+    };
+    catalogue.put_purpose(Purpose::new(fields).unwrap()).unwrap();
+    let bartering = catalogue.purpose(purpose(23)).unwrap();
+    let verdict = |record: &CustomerRecord| {
+        Permission::for_purpose(bartering, Reader::Controller, record, &catalogue, at(1)).verdict()
+    };
+    assert_eq!(verdict(&of_region("US-CA")).ground(), Some(LawfulBasis::Contract));
+    let after = signal(&of_region("US-CA"), NOW).record;
+    assert_eq!(verdict(&after), Verdict::Refuse(RefusalReason::ConsentRefused));
 }
 
 #[test]
@@ -147,6 +173,20 @@ fn a_tc_string_is_stored_with_its_ledger_entry_and_once() {
     assert_eq!(after.record.ledger_head, entry.hash(&customer()));
     let again = record_tc_string(&after.record, &customer(), TC_STRING, TC_NOW.plus_ms(1)).unwrap();
     assert_eq!((again.record, again.ledger), (after.record, None));
+}
+
+#[test]
+fn a_tc_string_that_was_updated_before_the_stored_one_changes_nothing() {
+    // The same string, updated a day earlier.
+    let older = TC_STRING.replacen("CQSbk4AQSbk4A", "CQSYR8AQSYR8A", 1);
+    let updated = |text: &str| TcString::parse(text, TC_NOW).unwrap().last_updated;
+    assert!(updated(&older) < updated(TC_STRING));
+    let newer = record_tc_string(&CustomerRecord::new(TC_NOW), &customer(), TC_STRING, TC_NOW).unwrap();
+    let late = record_tc_string(&newer.record, &customer(), &older, TC_NOW.plus_ms(1)).unwrap();
+    assert_eq!((late.record, late.ledger), (newer.record, None));
+    let first = record_tc_string(&CustomerRecord::new(TC_NOW), &customer(), &older, TC_NOW).unwrap();
+    let then = record_tc_string(&first.record, &customer(), TC_STRING, TC_NOW.plus_ms(1)).unwrap();
+    assert_eq!(then.record.tc_string.unwrap().text.as_str(), TC_STRING);
 }
 
 #[test]

@@ -9,7 +9,7 @@ use custodia_proto::v1;
 use tokio::time::Instant;
 
 use super::{
-    consents::record_for,
+    consents::record_asked,
     error::ServiceError,
     forward::{Call, Target},
     parse,
@@ -34,7 +34,7 @@ impl Call for v1::GetConsentModeRequest {
         deadline: Instant,
     ) -> Result<Self::Answer, ServiceError> {
         Box::pin(room.catalogue_cache().catch_up(room, deadline)).await?;
-        let (home, core) = record_for(room, caller, &self.purpose, target, deadline).await?;
+        let (home, core) = record_asked(room, caller, &self.purpose, target, deadline).await?;
         let (catalogue, now) = (&room.view()?.catalogue, now());
         let signal = |kind| signal(kind, &core.value, catalogue, now);
         Ok(v1::ConsentMode {

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use custodia_profile::{
-    Catalogue, Channel, CustomerRecord, DecisionEffect, LawfulBasis, PurposeId, PurposeNumber, Recorded,
-    Withdrawal, record_decision, withdraw,
+    Catalogue, Channel, CustomerRecord, DecisionEffect, LawfulBasis, Permission, PurposeId, PurposeNumber,
+    Reader, Recorded, Verdict, Withdrawal, record_decision, withdraw,
 };
 use custodia_proto::v1;
 use tokio::time::Instant;
@@ -122,8 +122,30 @@ impl Call for v1::GetConsentsRequest {
     }
 }
 
-/// The customer's record as it is now, for a caller who may ask for the purpose that it states.
+/// The customer's record as it is now, for a caller who may have it for the purpose that it states. The controller may
+/// always: the privacy office answers for what is restricted, too.
 pub(super) async fn record_for(
+    room: &Room,
+    caller: &Caller,
+    purpose: &str,
+    target: Target,
+    deadline: Instant,
+) -> Result<(Home, Loaded<CustomerRecord>), ServiceError> {
+    let (home, core) = record_asked(room, caller, purpose, target, deadline).await?;
+    let view = room.view()?;
+    let purpose = view.purpose(&parse::purpose(purpose, "purpose")?, "purpose")?;
+    let reader = room.reader_for(caller, &view, purpose)?;
+    let permission = Permission::for_purpose(purpose, reader, &core.value, &view.catalogue, now());
+    match permission.verdict() {
+        Verdict::Refuse(reason) if reader != Reader::Controller => {
+            Err(ServiceError::PurposeRefused { reason, purpose: purpose.id.clone() })
+        }
+        Verdict::Refuse(_) | Verdict::Permit { .. } => Ok((home, core)),
+    }
+}
+
+/// The same for an answer that is itself no more than what the law says: whatever that is.
+pub(super) async fn record_asked(
     room: &Room,
     caller: &Caller,
     purpose: &str,

@@ -61,6 +61,7 @@ impl Call for v1::UpdateDataSubjectRequest {
         deadline: Instant,
     ) -> Result<Self::Answer, ServiceError> {
         let change = subject_change(&self, caller.roles)?;
+        let mask = self.update_mask.clone().unwrap_or_default();
         let etag = parse_etag(&data_subject(&self)?.etag).map_err(of_subject)?;
         let remembered = remembered(Self::METHOD, parse::request_id(&self.request_id)?, &mut self);
         let (shard, customer) = target.place()?;
@@ -72,10 +73,23 @@ impl Call for v1::UpdateDataSubjectRequest {
                 .map_err(|error| of_subject(error.into()))?;
             let applied = changed.ledger.is_some();
             let at = At { customer, revision: state.revision_after(applied) };
-            let answer = consent_convert::data_subject(at, &changed.record.subject);
+            let answer = only(&mask, consent_convert::data_subject(at, &changed.record.subject));
             let ledger = changed.ledger.into_iter().collect();
             Ok(Change { record: applied.then_some(changed.record), ledger, events: Vec::new(), answer })
         };
         Box::pin(room.change(Home { shard, customer }, terms, deadline, evaluate)).await
+    }
+}
+
+/// What was changed, and nothing that the caller did not know: a write is no way to read.
+fn only(mask: &prost_types::FieldMask, subject: v1::DataSubject) -> v1::DataSubject {
+    let names = |field: &str| mask.paths.iter().any(|path| path == field);
+    v1::DataSubject {
+        regions: if names("regions") { subject.regions } else { Vec::new() },
+        birth_date: if names("birth_date") { subject.birth_date } else { String::new() },
+        restriction: subject.restriction.filter(|_| names("restriction")),
+        legal_hold: subject.legal_hold.filter(|_| names("legal_hold")),
+        sale_opted_out_at: None,
+        ..subject
     }
 }

@@ -5,7 +5,8 @@
 //! purpose for which it asks.
 
 use custodia_profile::{
-    CustomerRecord, Permission, Preferences, Purpose, PurposeId, Reader, RefusalReason, Verdict,
+    ChannelPreference, CustomerRecord, Permission, Preferences, Purpose, PurposeId, Reader, RefusalReason,
+    Verdict,
 };
 use custodia_proto::v1;
 use tokio::time::Instant;
@@ -116,7 +117,10 @@ fn replaced(
     // What is collected is the controller's own collection, whoever brings it.
     let permission =
         Permission::for_purpose(purpose, Reader::Controller, record, &view.catalogue, state.now).verdict();
-    if let Verdict::Refuse(reason) = permission {
+    // A wish can always be recorded; an address is data, and needs a ground.
+    if let Verdict::Refuse(reason) = permission
+        && brings_address(preferences, &record.preferences)
+    {
         return Err(refused(purpose, reason));
     }
     let changed = record.preferences != *preferences;
@@ -129,6 +133,14 @@ fn replaced(
         ..record.clone()
     });
     Ok(Change { record, ledger: Vec::new(), events: Vec::new(), answer })
+}
+
+/// Whether some address is not stored already for its channel.
+fn brings_address(new: &Preferences, stored: &Preferences) -> bool {
+    let known = |one: &ChannelPreference| {
+        stored.channels.iter().any(|other| other.channel == one.channel && other.address == one.address)
+    };
+    new.channels.iter().any(|one| one.address.is_some() && !known(one))
 }
 
 fn refused(purpose: &Purpose, reason: RefusalReason) -> ServiceError {

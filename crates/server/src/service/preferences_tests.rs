@@ -279,8 +279,16 @@ async fn after_withdrawal(cluster: &Cluster, customer: &str) {
         let given = cluster.preferences(node).get_preferences(read(customer, "service")).await;
         let given = given.expect("given").into_inner();
         assert!(given.channels.iter().all(|channel| channel.address.is_empty()), "{given:?}");
-        let status = cluster.preferences(node).update_preferences(update(customer, "service")).await;
-        assert_eq!(fault(&status.expect_err("withdrawn")).1, "CONSENT_WITHDRAWN");
+        let mut moved = update(customer, "service");
+        let wishes = moved.preferences.as_mut().expect("wishes");
+        wishes.channels[0].address = "elsewhere@example.org".to_owned();
+        let status = cluster.preferences(node).update_preferences(moved.clone()).await;
+        assert_eq!(fault(&status.expect_err("a new address needs a ground")).1, "CONSENT_WITHDRAWN");
+        let wishes = moved.preferences.as_mut().expect("wishes");
+        wishes.channels[0] =
+            v1::ChannelPreference { address: String::new(), wanted: false, ..wishes.channels[0].clone() };
+        moved.request_id = Uuid::now_v7().to_string();
+        cluster.preferences(node).update_preferences(moved).await.expect("a no can always be recorded");
         let request = export(customer, v1::ConsentExportFormat::Receipt);
         let answer = cluster.consents(node).export_consent(request).await.expect("exported").into_inner();
         let receipt: serde_json::Value = serde_json::from_str(&answer.document).expect("JSON");

@@ -62,4 +62,3 @@ impl ProfileService for Api {
         self.call(request).await
     }
 }
-
