@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! open ──ok──────────────────────────────────────────────────► engine
-//!   ├─ in use, disk full, no permission: not the data's fault ─► error, nothing touched
+//!   ├─ in use, disk full, no permission: not the data's fault ─► error, nothing touched; in use: after a moment
 //!   └─ refuses or panics
 //!        ├─ fjall, torn journal: cut to its last whole batch ─ok─► engine, at an earlier state
 //!        └─ rename to NAME.aside-N ─► open fresh ──────────────► engine + where the old one went
@@ -16,10 +16,16 @@ use std::io::{self, ErrorKind};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use super::{EngineKind, FjallEngine, MemoryEngine, SledEngine, StateEngine, fjall_journal};
 use crate::error::StoreError;
 use crate::files;
+
+/// How long an engine in use is waited for. The threads of one that was just closed, and a process that is about to end,
+/// let go of it a moment later.
+const IN_USE_WAIT: Duration = Duration::from_secs(2);
+const IN_USE_POLL: Duration = Duration::from_millis(10);
 
 /// An open engine, and the folder of the damaged one that it replaces.
 #[derive(Debug)]
@@ -37,7 +43,7 @@ pub struct Opened {
 pub fn open_engine(path: &Path, kind: EngineKind, cache_bytes: u64) -> Result<Opened, StoreError> {
     let parent = path.parent().unwrap_or(Path::new("."));
     files::create_folder(parent)?;
-    match open_shielded(path, kind, cache_bytes) {
+    match open_when_free(path, kind, cache_bytes) {
         Ok(engine) => Ok(Opened { engine, set_aside: None }),
         Err(error) if !is_damage(&error) => Err(error),
         Err(error) => {
@@ -53,6 +59,20 @@ pub fn open_engine(path: &Path, kind: EngineKind, cache_bytes: u64) -> Result<Op
             );
             let engine = open_shielded(path, kind, cache_bytes)?;
             Ok(Opened { engine, set_aside: Some(aside) })
+        }
+    }
+}
+
+fn open_when_free(
+    path: &Path,
+    kind: EngineKind,
+    cache_bytes: u64,
+) -> Result<Arc<dyn StateEngine>, StoreError> {
+    let deadline = Instant::now() + IN_USE_WAIT;
+    loop {
+        match open_shielded(path, kind, cache_bytes) {
+            Err(StoreError::Locked { .. }) if Instant::now() < deadline => std::thread::sleep(IN_USE_POLL),
+            outcome => return outcome,
         }
     }
 }

@@ -50,6 +50,24 @@ fn engine_in_use_is_refused_and_not_set_aside() {
 }
 
 #[test]
+fn engine_that_is_let_go_of_a_moment_later_opens() {
+    for kind in KINDS_ON_DISK {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("state");
+        let first = open_engine(&path, kind, CACHE_BYTES).unwrap();
+        first.engine.write(model::batch(1)).unwrap();
+        first.engine.flush().unwrap();
+        let closing = std::thread::spawn(move || {
+            std::thread::sleep(std::time::Duration::from_millis(100));
+            drop(first);
+        });
+        let opened = open_engine(&path, kind, CACHE_BYTES).unwrap();
+        assert_eq!(model::verify(&*opened.engine), Found::Whole(1), "{kind}");
+        closing.join().unwrap();
+    }
+}
+
+#[test]
 fn file_in_the_place_of_the_folder_is_an_error() {
     for kind in KINDS_ON_DISK {
         let folder = tempfile::tempdir().unwrap();
