@@ -81,8 +81,17 @@ async fn old_leader_after_a_restart(guard: Duration) -> OldLeader {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn restarted_voter_does_not_break_the_lease() {
     let guard = long_lease().election_max;
-    let (without, with) =
-        tokio::join!(old_leader_after_a_restart(Duration::ZERO), old_leader_after_a_restart(guard),);
-    assert_eq!(without, OldLeader::ReadsStaleData, "the trap is gone: is the guard still needed?");
+    let (trapped, with) = tokio::join!(trap_shows(), old_leader_after_a_restart(guard));
+    assert!(trapped, "the trap is gone: is the guard still needed?");
     assert_eq!(with, OldLeader::Refuses);
+}
+
+/// Without the guard. The scene must be over within a quarter of the lease, which a busy machine may miss now and then.
+async fn trap_shows() -> bool {
+    for _ in 0..5 {
+        if old_leader_after_a_restart(Duration::ZERO).await == OldLeader::ReadsStaleData {
+            return true;
+        }
+    }
+    false
 }
