@@ -49,6 +49,7 @@ async fn a_withdrawal_ends_reads_and_ingests_on_every_node() {
     let customer = sandbox.profiles(1).await.ingest_profile(request).await.unwrap().into_inner().customer_id;
 
     let consent = RecordConsentRequest {
+        evidence: Some(custodia_tests::sample::evidence(custodia_proto::v1::AffirmativeAct::Clicked)),
         customer_id: customer.clone(),
         purpose: "marketing".into(),
         status: ConsentStatus::Given.into(),
@@ -215,7 +216,7 @@ async fn events_come_back_newest_first_and_once() {
         ListEventsRequest { customer_id: customer, purpose: "marketing".into(), ..Default::default() };
     let page = profiles.list_events(request).await.unwrap().into_inner();
     assert!(page.events.is_empty());
-    assert_eq!(page.withheld[0].reason(), RefusalReason::PurposeNotAllowed);
+    assert_eq!(page.withheld[0].reason(), RefusalReason::NoGround);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

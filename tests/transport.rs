@@ -4,7 +4,9 @@
 use std::time::Duration;
 
 use custodia_proto::v1::profile_service_client::ProfileServiceClient;
-use custodia_proto::v1::{GetClusterStatusRequest, cluster_service_client::ClusterServiceClient};
+use custodia_proto::v1::{
+    CreateRecipientRequest, GetClusterStatusRequest, Recipient, cluster_service_client::ClusterServiceClient,
+};
 use custodia_tests::sample::{get, ingest, observation};
 use custodia_tests::{Authority, Identity, Options, Sandbox, Validity, connect};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -84,7 +86,12 @@ async fn each_role_may_do_its_own_work_and_no_other() {
         ("node", false, false, false),
     ];
     for (role, may_ingest, may_read, may_operate) in table {
-        let identity = sandbox.authority.issue(&format!("one-{role}"), &[role], Validity::Current);
+        let name = format!("one-{role}");
+        let recipient =
+            Recipient { id: name.clone(), purposes: vec!["service".into()], ..Default::default() };
+        let request = CreateRecipientRequest { recipient: Some(recipient), validate_only: false };
+        sandbox.catalog(0).await.create_recipient(request).await.unwrap();
+        let identity = sandbox.authority.issue(&name, &[role], Validity::Current);
         let channel = sandbox.channel(0, &identity).await.unwrap();
         let mut profiles = ProfileServiceClient::new(channel.clone());
         let ingested =
