@@ -2,7 +2,8 @@
 //!
 //! The Raft library is used in this crate alone and nothing of it shows outside. On disk and on the wire are records of
 //! our own. What the library is known to get wrong, and the cure, stands where the cure is: the restart guard in
-//! `replica.rs`, the pulled first request in `network.rs`, the late answer in `in_flight.rs`, each with a regression test.
+//! `replica.rs`, the pulled first request in `network.rs`, the late answer in `in_flight.rs`, the snapshot of what is held in
+//! `service/exchange.rs`, each with a regression test.
 
 mod bootstrap;
 mod command;
@@ -46,6 +47,8 @@ mod lease_tests;
 mod log_tests;
 #[cfg(test)]
 mod machine_tests;
+#[cfg(test)]
+mod push_tests;
 #[cfg(test)]
 mod service_tests;
 #[cfg(test)]

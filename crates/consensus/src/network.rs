@@ -31,7 +31,7 @@ use crate::error::ConsensusError;
 use crate::in_flight::{self, Verdict};
 use crate::message::{Append, Body, Empty, Heartbeat, Push, Reply, Target, read_answer};
 use crate::node::Node;
-use crate::snapshot;
+use crate::snapshot::{self, Sending, SnapshotData};
 use crate::timing::SNAPSHOT_TIMEOUT;
 use crate::transport::{Peer, TransportError};
 use crate::types::{AppendRequest, AppendResult, ReplicaNode, RpcError, Snapshot, TypeConfig, Vote};
@@ -200,7 +200,7 @@ fn result_of(answer: Result<Bytes, TransportError>) -> Result<AppendResult, RpcE
 }
 
 impl RaftNetworkV2<TypeConfig> for Client {
-    type SnapshotData = snapshot::SnapshotData;
+    type SnapshotData = SnapshotData;
 
     async fn append_entries(
         &mut self,
@@ -264,19 +264,17 @@ impl RaftNetworkV2<TypeConfig> for Client {
         if snapshot.meta.last_log_id.is_some_and(|last| last.leader_id > vote.leader_id) {
             return Err(ReplicationClosed::new("the snapshot is newer than the leader").into());
         }
-        let permit = Arc::clone(&self.node.snapshots_out).acquire_owned().await;
-        let _permit = permit.map_err(|closed| unreachable(&closed))?;
         let push = Push { vote: vote.into(), meta: (&snapshot.meta).into() };
-        let head = self.node.envelope(Some(self.target), Body::Push(push));
-        let input = stream::iter([head]).chain(snapshot::chunks(snapshot.snapshot)).boxed();
-        let sent = self.push(input);
+        let sent = async {
+            let permit = Arc::clone(&self.node.snapshots_out).acquire_owned().await;
+            let _permit = permit.map_err(|closed| unreachable(&closed))?;
+            let sent = tokio::time::timeout(SNAPSHOT_TIMEOUT, self.push(push, snapshot.snapshot)).await;
+            sent.unwrap_or_else(|_elapsed| Err(Unreachable::from_string("the snapshot took too long")))
+        };
         tokio::pin!(cancel);
         tokio::select! {
             closed = &mut cancel => Err(closed.into()),
-            sent = tokio::time::timeout(SNAPSHOT_TIMEOUT, sent) => match sent {
-                Ok(vote) => Ok(SnapshotResponse::new(vote?)),
-                Err(_elapsed) => Err(Unreachable::from_string("the snapshot took too long").into()),
-            },
+            sent = sent => Ok(SnapshotResponse::new(sent?)),
         }
     }
 
@@ -296,10 +294,15 @@ impl RaftNetworkV2<TypeConfig> for Client {
 }
 
 impl Client {
-    async fn push(&self, input: BoxStream<'static, Bytes>) -> Result<Vote, Unreachable<TypeConfig>> {
+    async fn push(&self, push: Push, data: SnapshotData) -> Result<Vote, Unreachable<TypeConfig>> {
+        let head = self.node.envelope(Some(self.target), Body::Push(push));
+        let sending = Arc::new(Sending::default());
+        let input = stream::iter([head]).chain(sending.follow(snapshot::chunks(data))).boxed();
         let opened = self.node.transport.exchange(self.peer()?, input, self.node.timing.election_max).await;
-        let mut answers = opened.map_err(|error| unreachable(&error))?;
-        let answer = answers.next().await;
+        let answers = opened.map_err(|error| unreachable(&error))?;
+        let answer = sending.answer(answers, self.node.timing.snapshot_silence()).await;
+        let answer =
+            answer.ok_or_else(|| Unreachable::from_string("the receiver of the snapshot is silent"))?;
         let answer =
             answer.ok_or_else(|| Unreachable::from_string("the exchange ended without an answer"))?;
         match read_answer(answer.map_err(|error| unreachable(&error))?) {

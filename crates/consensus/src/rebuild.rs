@@ -3,7 +3,8 @@
 //! It has lost it when the engine's applied index is below the purge point of the log: what is missing cannot be replayed.
 //! That happens when an engine was set aside because it did not open, or rolled back further than it had promised. The
 //! marker of the purge names the members of the group, so the log alone is enough to know whom to ask. The leader is asked
-//! first. Until it is rebuilt the replica does not take part, so it cannot vote without its state.
+//! first; a node that takes the question and then says nothing is left for the next one. Until it is rebuilt the replica
+//! does not take part, so it cannot vote without its state.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,6 +18,7 @@ use crate::machine::read_applied;
 use crate::message::{Body, Fetch, Reply, Target, read_answer};
 use crate::node::Node;
 use crate::replica::node_id;
+use crate::snapshot;
 use crate::timing::SNAPSHOT_TIMEOUT;
 use crate::transport::Peer;
 use crate::types::{LogId, StoredMembership};
@@ -43,8 +45,8 @@ pub(crate) async fn rebuild_if_lost(
         };
         tracing::warn!(%group, %replica, purged = purged.index, applied = applied.map(|id| id.index),
             "the replica has lost its state and is rebuilt from another node");
-        if let Some(snapshot) = fetch_from_any(node, group, replica, purged, &membership).await {
-            tracing::info!(%group, %replica, applied = snapshot.index, "the replica is rebuilt");
+        if let Some(fetched) = fetch_from_any(node, group, replica, purged, &membership).await {
+            tracing::info!(%group, %replica, applied = fetched.index, "the replica is rebuilt");
             continue;
         }
         tokio::select! {
@@ -70,7 +72,7 @@ async fn fetch_from_any(
             let fetched =
                 tokio::time::timeout(SNAPSHOT_TIMEOUT, fetch_from(node, group, &peer, target, fetch));
             match fetched.await {
-                Ok(Ok(snapshot)) => return Some(snapshot),
+                Ok(Ok(fetched)) => return Some(fetched),
                 Ok(Err(error)) => tracing::info!(%group, from = %id, %error, "no snapshot from this node"),
                 Err(_elapsed) => tracing::info!(%group, from = %id, "no snapshot from this node in time"),
             }
@@ -91,7 +93,7 @@ async fn fetch_from(
     let broken = |source| ConsensusError::Peer { node: peer.node, source };
     let head = node.envelope(Some(target), Body::Fetch(fetch));
     let opened = node.transport.exchange(peer, stream::iter([head]).boxed(), node.timing.election_max).await;
-    let mut answers = opened.map_err(broken)?;
+    let mut answers = snapshot::until_silent(opened.map_err(broken)?, node.timing.snapshot_silence());
     let first = answers.next().await.ok_or(ConsensusError::Malformed { what: WHAT })?.map_err(broken)?;
     let refused = |refusal| ConsensusError::Refused { node: peer.node, refusal };
     let Reply::Found(applied) = read_answer(first).map_err(refused)? else {

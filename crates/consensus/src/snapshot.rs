@@ -8,7 +8,9 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::task::Poll;
+use std::time::Duration;
 
 use bytes::Bytes;
 use custodia_profile::GroupId;
@@ -29,6 +31,8 @@ use crate::transport::TransportError;
 use crate::types::SnapshotMeta;
 
 const CHUNK_BYTES: usize = 1024 * 1024;
+/// A receiver that needs longer for installing than one silence for so many pieces is taken for dead.
+const PIECES_INSTALLED_PER_SILENCE: u64 = 4;
 const WHAT: &str = "a snapshot";
 
 /// What a snapshot is made of.
@@ -88,6 +92,69 @@ fn next_shipped(view: &mut dyn EngineSnapshot) -> Result<Option<Vec<Pair>>, Stor
         pairs.retain(|(key, _)| shipped(key));
         if !pairs.is_empty() {
             return Ok(Some(pairs));
+        }
+    }
+}
+
+/// The messages of one end, until it is silent for too long.
+pub(crate) fn until_silent(
+    input: BoxStream<'static, Result<Bytes, TransportError>>,
+    silence: Duration,
+) -> BoxStream<'static, Result<Bytes, TransportError>> {
+    stream::unfold(Some(input), move |input| async move {
+        let mut input = input?;
+        match tokio::time::timeout(silence, input.next()).await {
+            Ok(message) => Some((message?, Some(input))),
+            Err(_elapsed) => Some((Err(TransportError::Timeout), None)),
+        }
+    })
+    .boxed()
+}
+
+/// How far a snapshot that is being sent has come.
+#[derive(Debug, Default)]
+pub(crate) struct Sending {
+    pulled: AtomicU64,
+    ended: AtomicBool,
+}
+
+impl Sending {
+    /// The messages, counted as they are pulled.
+    pub(crate) fn follow(self: &Arc<Self>, messages: BoxStream<'static, Bytes>) -> BoxStream<'static, Bytes> {
+        let (pulled, ended) = (Arc::clone(self), Arc::clone(self));
+        let messages = messages.inspect(move |_| {
+            pulled.pulled.fetch_add(1, Ordering::Relaxed);
+        });
+        let end = stream::poll_fn(move |_| {
+            ended.ended.store(true, Ordering::Relaxed);
+            Poll::Ready(None)
+        });
+        messages.chain(end).boxed()
+    }
+
+    /// Waits for the receiver's answer for as long as it takes pieces. When it has the last one it must write down all of
+    /// them before it can answer, so it then gets time for each. Nothing where it is silent for longer.
+    pub(crate) async fn answer<T>(
+        &self,
+        mut answers: impl Stream<Item = T> + Unpin,
+        silence: Duration,
+    ) -> Option<Option<T>> {
+        let (mut seen, mut silences) = (0, 0);
+        loop {
+            if let Ok(answer) = tokio::time::timeout(silence, answers.next()).await {
+                return Some(answer);
+            }
+            let pulled = self.pulled.load(Ordering::Relaxed);
+            silences = if pulled > seen { 0 } else { silences + 1 };
+            seen = pulled;
+            let patience = if self.ended.load(Ordering::Relaxed) {
+                1 + pulled / PIECES_INSTALLED_PER_SILENCE
+            } else {
+                1
+            };
+            if silences >= patience {
+                return None;
+            }
         }
     }
 }
@@ -170,6 +237,14 @@ impl Spool {
             remove_spool(&path, &name)
         });
         Ok(installing.await.map_err(|_gone| ConsensusError::Stopped)??)
+    }
+
+    /// Removes a received snapshot that nobody needs after all.
+    pub(crate) async fn discard(&self, data: SnapshotData) -> Result<(), ConsensusError> {
+        let SnapshotData::Spooled(name) = data else { return Ok(()) };
+        let path = self.folder.spool_path();
+        let removing = tokio::task::spawn_blocking(move || remove_spool(&path, &name));
+        Ok(removing.await.map_err(|_gone| ConsensusError::Stopped)??)
     }
 
     /// Finishes what a crash has interrupted, and removes what nobody needs. Before a group's state is read.

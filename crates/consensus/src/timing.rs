@@ -73,6 +73,13 @@ impl Timing {
         self.election_max / 16
     }
 
+    /// How long the other end of a snapshot may neither send nor take anything before it is given up: eight leases. Long
+    /// against a slow disk, short against the bound on the whole, so that a node that hangs holds nobody up who could be
+    /// served by another.
+    pub(crate) fn snapshot_silence(&self) -> Duration {
+        self.election_max * 8
+    }
+
     /// The Raft library's configuration.
     pub(crate) fn raft_config(&self, cluster: &str) -> Result<Config, ConsensusError> {
         let config = Config {
@@ -99,7 +106,7 @@ impl Timing {
     }
 }
 
-/// Bound on sending and installing one snapshot.
+/// Bound on sending and installing one snapshot, however well it goes on.
 pub(crate) const SNAPSHOT_TIMEOUT: Duration = Duration::from_secs(600);
 
 fn millis(duration: Duration) -> u64 {

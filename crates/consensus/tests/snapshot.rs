@@ -3,14 +3,23 @@
 #[cfg(test)]
 mod common;
 
+use std::time::Duration;
+
 use common::{Keep, TestCluster, applied, eventually, get, put, shard, soon};
 use custodia_consensus::{Outcome, Timing};
 use custodia_profile::GroupId;
 use futures::future::join_all;
 
-/// Snapshots often, and keeps little of the log.
+/// Snapshots often, and keeps little of the log. Slow clocks: installs and their syncs share the machine with the votes.
 fn short_log() -> Timing {
-    Timing { snapshot_entries: 40, kept_entries: 10, ..Timing::fast() }
+    Timing {
+        heartbeat: Duration::from_millis(100),
+        election_min: Duration::from_millis(500),
+        election_max: Duration::from_millis(1_000),
+        snapshot_entries: 40,
+        kept_entries: 10,
+        ..Timing::fast()
+    }
 }
 
 /// Puts `count` records one after the other, so that each has its own log entry.
@@ -113,18 +122,56 @@ async fn lost_replica_waits_until_somebody_can_give_it_its_state() {
     let mut cluster = TestCluster::new(3, 1, short_log()).await;
     fill(&cluster, 0, 150).await;
     cluster.agree(shard(0)).await;
-    let lost = 2;
+    let (lost, others) = (2, [1, 3]);
     purged(&cluster, lost, shard(0)).await;
     for number in 1..=3 {
         cluster.kill(number).await;
     }
-    cluster.lose_state(lost);
+    cluster.lose_shards(lost);
+    let asked = |cluster: &TestCluster| others.map(|other| cluster.hub.exchanges(lost, other));
+    let before = asked(&cluster);
     cluster.start(lost).await;
-    // Alone it must not take part: it has promised entries that it no longer has.
-    tokio::time::sleep(std::time::Duration::from_millis(700)).await;
-    assert_eq!(applied(cluster.at(lost), shard(0)), None);
-    cluster.start(1).await;
-    cluster.start(3).await;
+    // Alone it must not take part: it has promised entries that it no longer has. It asks twice a round.
+    eventually("it asks everybody, round after round", async || {
+        asked(&cluster).iter().zip(before).all(|(now, before)| *now >= before + 6)
+    })
+    .await;
+    let runs: Vec<_> = cluster.at(lost).group_statuses().iter().map(|status| status.group).collect();
+    assert_eq!(runs, [GroupId::Directory], "it knows its shard, and has no replica of it that could vote");
+    for other in others {
+        cluster.start(other).await;
+    }
+    cluster.agree(shard(0)).await;
+    assert!(get(cluster.at(lost), shard(0), 149).is_some());
+    cluster.shutdown().await;
+}
+
+/// Regression: a node that took the question and then said nothing held the rebuild up for ten minutes.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn silent_node_does_not_hold_up_a_rebuild_from_another() {
+    let timing = Timing {
+        heartbeat: Duration::from_millis(60),
+        election_min: Duration::from_millis(250),
+        election_max: Duration::from_millis(500),
+        balance: Duration::from_secs(600),
+        ..short_log()
+    };
+    let mut cluster = TestCluster::new(3, 1, timing).await;
+    fill(&cluster, 0, 150).await;
+    cluster.agree(shard(0)).await;
+    let leader = cluster.led(shard(0)).await.as_u32();
+    let lost = if leader == 3 { 2 } else { 3 };
+    purged(&cluster, lost, shard(0)).await;
+    cluster.kill(lost).await;
+    cluster.lose_shards(lost);
+    // The leader is asked first, the third node has to be enough.
+    let silent = cluster.led(shard(0)).await.as_u32();
+    cluster.hub.silence(silent, lost);
+    let before = cluster.hub.exchanges(lost, silent);
+    cluster.start(lost).await;
+    eventually("the replica is rebuilt", async || applied(cluster.at(lost), shard(0)).is_some()).await;
+    assert!(cluster.hub.exchanges(lost, silent) > before, "the silent node was never asked");
+    cluster.hub.mend_silence();
     cluster.agree(shard(0)).await;
     cluster.shutdown().await;
 }

@@ -16,8 +16,8 @@ use custodia_consensus::{
 };
 use custodia_profile::{CustomerId, GroupId, NodeId, PoolId, ShardId};
 use custodia_store::{
-    DataFolder, EngineKind, Key, KeyKind, KeyParts, KeyPrefix, MemoryEngine, Pair, SharedLog, StateEngine,
-    ValueHeader, open_engine,
+    Batch, DataFolder, EngineKind, Key, KeyKind, KeyParts, KeyPrefix, MemoryEngine, Pair, SharedLog,
+    StateEngine, ValueHeader, open_engine,
 };
 use futures::StreamExt;
 use futures::stream::{self, BoxStream};
@@ -39,10 +39,15 @@ pub(crate) fn soon() -> Instant {
 }
 
 /// Waits for a condition, and panics with its name when it does not come.
-pub(crate) async fn eventually(what: &str, mut condition: impl AsyncFnMut() -> bool) {
+pub(crate) async fn eventually(what: &str, condition: impl AsyncFnMut() -> bool) {
+    eventually_or(|| what.to_owned(), condition).await;
+}
+
+/// The same, with what is known when it does not come.
+async fn eventually_or(what: impl Fn() -> String, mut condition: impl AsyncFnMut() -> bool) {
     let deadline = Instant::now() + PATIENCE;
     while !condition().await {
-        assert!(Instant::now() < deadline, "never happened: {what}");
+        assert!(Instant::now() < deadline, "never happened: {}", what());
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }
@@ -52,8 +57,10 @@ pub(crate) async fn eventually(what: &str, mut condition: impl AsyncFnMut() -> b
 pub(crate) struct Hub {
     nodes: Mutex<BTreeMap<NodeId, Arc<Consensus>>>,
     cut: Mutex<BTreeSet<(NodeId, NodeId)>>,
+    silent: Mutex<BTreeSet<(NodeId, NodeId)>>,
     changed: watch::Sender<u64>,
     counts: Mutex<BTreeMap<(NodeId, NodeId), u64>>,
+    exchanges: Mutex<BTreeMap<(NodeId, NodeId), u64>>,
 }
 
 impl Hub {
@@ -87,6 +94,16 @@ impl Hub {
         self.changed.send_modify(|version| *version += 1);
     }
 
+    /// A node takes the exchanges that another one opens and answers nothing on them, also after a restart.
+    pub(crate) fn silence(&self, from: u32, to: u32) {
+        self.silent.lock().insert((node(from), node(to)));
+    }
+
+    pub(crate) fn mend_silence(&self) {
+        self.silent.lock().clear();
+        self.changed.send_modify(|version| *version += 1);
+    }
+
     pub(crate) fn isolate(&self, one: NodeId, others: &[NodeId]) {
         for other in others.iter().filter(|other| **other != one) {
             self.cut_both(one.as_u32(), other.as_u32());
@@ -103,14 +120,27 @@ impl Hub {
         self.counts.lock().get(&(node(from), node(to))).copied().unwrap_or(0)
     }
 
+    /// Exchanges begun.
+    pub(crate) fn exchanges(&self, from: u32, to: u32) -> u64 {
+        self.exchanges.lock().get(&(node(from), node(to))).copied().unwrap_or(0)
+    }
+
     /// The nodes that can be reached.
     pub(crate) fn live(&self) -> Vec<Arc<Consensus>> {
         self.nodes.lock().values().map(Arc::clone).collect()
     }
 
     async fn passable(&self, from: NodeId, to: NodeId) {
+        self.wait_while(|| self.is_cut(from, to)).await;
+    }
+
+    async fn audible(&self, from: NodeId, to: NodeId) {
+        self.wait_while(|| self.silent.lock().contains(&(from, to))).await;
+    }
+
+    async fn wait_while(&self, holds: impl Fn() -> bool) {
         let mut changed = self.changed.subscribe();
-        while self.is_cut(from, to) {
+        while holds() {
             if changed.changed().await.is_err() {
                 return;
             }
@@ -144,6 +174,7 @@ impl PeerTransport for Wire {
         timeout: Duration,
     ) -> Result<BoxStream<'static, Result<Bytes, TransportError>>, TransportError> {
         *self.hub.counts.lock().entry((self.from, to.node)).or_default() += 1;
+        *self.hub.exchanges.lock().entry((self.from, to.node)).or_default() += 1;
         let (from, to) = (self.from, to.node);
         let opening = self.hub.passable(from, to);
         tokio::time::timeout(timeout, opening).await.map_err(|_elapsed| TransportError::Timeout)?;
@@ -154,8 +185,9 @@ impl PeerTransport for Wire {
         tokio::spawn(async move {
             let answers = target.handle_exchange(from, there).await;
             drop(target);
-            let mut answers = pipe(hub, (to, from), to, answers.map(Ok).boxed());
+            let mut answers = pipe(Arc::clone(&hub), (to, from), to, answers.map(Ok).boxed());
             while let Some(answer) = answers.next().await {
+                hub.audible(to, from).await;
                 if sender.send(answer).await.is_err() {
                     return;
                 }
@@ -311,12 +343,11 @@ impl TestCluster {
         self.slot_mut(number).consensus = Some(consensus);
     }
 
-    /// As SIGKILL looks to the others: from one moment to the next it says nothing.
+    /// As SIGKILL looks to the others: it says nothing more, so its wires stay cut until it cannot give leadership away.
     pub(crate) async fn kill(&mut self, number: u32) {
         self.hub.isolate(node(number), &self.ids());
-        self.hub.nodes.lock().remove(&node(number));
-        self.hub.mend_node(node(number));
         self.detach(number).shutdown().await;
+        self.hub.mend_node(node(number));
     }
 
     /// Takes a node out of the harness; from now on nobody reaches it.
@@ -340,6 +371,20 @@ impl TestCluster {
             Keep::Memory(engine) => *engine = Arc::new(MemoryEngine::new()),
             Keep::Fjall => std::fs::remove_dir_all(one.folder.path().join("state")).unwrap(),
         }
+    }
+
+    /// The state of a stopped node is gone but for the directory: from its start it knows which shards it has.
+    pub(crate) fn lose_shards(&mut self, number: u32) {
+        let one = self.slot_mut(number);
+        assert!(one.consensus.is_none());
+        let Keep::Memory(engine) = &mut one.keep else { panic!("only of a state in memory") };
+        let kept = engine.scan(KeyPrefix::group(GroupId::Directory).as_bytes(), None, 1_000_000).unwrap();
+        let mut batch = Batch::new();
+        for (key, value) in kept {
+            batch.set(key, Some(value));
+        }
+        *engine = Arc::new(MemoryEngine::new());
+        engine.write(batch).unwrap();
     }
 
     pub(crate) fn leader_of(&self, group: GroupId) -> Option<NodeId> {
@@ -392,11 +437,17 @@ impl TestCluster {
 
     /// Waits until all nodes that run have applied the same, and compares their state byte by byte.
     pub(crate) async fn agree(&self, group: GroupId) {
-        eventually(&format!("{group} is equal everywhere"), async || {
-            let applied: BTreeSet<Option<u64>> = self.running().map(|at| applied(at, group)).collect();
-            let states: Vec<_> = self.running().map(|at| state(at.engine().as_ref(), group)).collect();
-            applied.len() == 1 && !applied.contains(&None) && states.windows(2).all(|two| two[0] == two[1])
-        })
+        let statuses = || self.running().map(|at| at.group_statuses()).collect::<Vec<_>>();
+        eventually_or(
+            || format!("{group} is equal everywhere: {:#?}", statuses()),
+            async || {
+                let applied: BTreeSet<Option<u64>> = self.running().map(|at| applied(at, group)).collect();
+                let states: Vec<_> = self.running().map(|at| state(at.engine().as_ref(), group)).collect();
+                applied.len() == 1
+                    && !applied.contains(&None)
+                    && states.windows(2).all(|two| two[0] == two[1])
+            },
+        )
         .await;
     }
 
