@@ -13,7 +13,7 @@
 use std::{convert::Infallible, io, net::SocketAddr, sync::Arc, time::Duration};
 
 use hyper::{server::conn::http2, service::service_fn};
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use rustls::ServerConfig;
 use tokio::{
     net::{TcpListener, TcpStream},
@@ -30,6 +30,7 @@ use crate::{
     identity::Identity,
     limits::{HEADER_BYTES_MAX, Limits},
     metrics::Metrics,
+    turn::{Gathering, NewCalls, serve_in_turns},
 };
 
 /// Streams of a client's connection beyond its `connection_calls_max`: what is over the limit is told so instead of
@@ -203,24 +204,18 @@ impl Shared {
             let (admission, connection) = (Arc::clone(&admission), Arc::clone(&connection));
             async move { Ok::<_, Infallible>(admission.serve(&connection, request.map(Body::new)).await) }
         });
-        let mut served = std::pin::pin!(
-            http2::Builder::new(TokioExecutor::new())
-                .timer(TokioTimer::new())
-                .max_concurrent_streams(streams_max)
-                .initial_stream_window_size(windows.0)
-                .initial_connection_window_size(windows.1)
-                .keep_alive_interval(KEEPALIVE_AFTER)
-                .keep_alive_timeout(KEEPALIVE_TIMEOUT)
-                .max_header_list_size(HEADER_BYTES_MAX)
-                .serve_connection(TokioIo::new(stream), service)
-        );
-        let ended = tokio::select! {
-            ended = served.as_mut() => ended,
-            () = self.finish.cancelled() => {
-                served.as_mut().graceful_shutdown();
-                served.await
-            }
-        };
+        let (stream, calls) = (Gathering::new(stream), NewCalls::default());
+        let connection = http2::Builder::new(calls.clone())
+            .timer(TokioTimer::new())
+            .max_concurrent_streams(streams_max)
+            .initial_stream_window_size(windows.0)
+            .initial_connection_window_size(windows.1)
+            .keep_alive_interval(KEEPALIVE_AFTER)
+            .keep_alive_timeout(KEEPALIVE_TIMEOUT)
+            .max_header_list_size(HEADER_BYTES_MAX)
+            .auto_date_header(false)
+            .serve_connection(TokioIo::new(stream.clone()), service);
+        let ended = serve_in_turns(connection, &stream, &calls, self.finish.cancelled()).await;
         if let Err(error) = ended {
             tracing::debug!(%from, %error, "connection ended");
         }

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! listener ── TLS handshake ── connection (identity parsed once) ── admission ── router ── service ── consensus
-//!  run.rs       accept.rs, tls.rs  identity.rs                       admission.rs  router.rs  service/  keys/
+//!  run.rs       accept.rs, tls.rs  identity.rs, turn.rs              admission.rs  router.rs  service/  keys/
 //!                                                                   authorisation.rs, tokens.rs, limits.rs,
 //!                                                                   refusal.rs, metrics.rs
 //! start:        config.rs, data.rs (data folder, engine, log, proof of the root key), error.rs with hints
@@ -38,6 +38,7 @@ mod telemetry;
 mod test_authority;
 mod tls;
 mod tokens;
+mod turn;
 
 pub use config::{
     Config, ControllerConfig, LogConfig, LogFormat, LogLevel, StateEngineName, TimingConfig, TlsFiles,
