@@ -82,6 +82,6 @@ where
 }
 
 /// From a microsecond to a minute, to three digits.
-fn histogram() -> Histogram<u64> {
+pub(crate) fn histogram() -> Histogram<u64> {
     Histogram::new_with_bounds(1, 60_000_000, 3).expect("sensible bounds")
 }

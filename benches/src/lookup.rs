@@ -1,7 +1,9 @@
-//! `GetProfile` of a 1 KB customer beside the bare echo, pair by pair; then durable ingests.
+//! `GetProfile` of a 1 KB customer beside the bare echo, pair by pair; then durable ingests beside the echo.
 
+use std::io::Write as _;
+use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use custodia_client::Client;
 use custodia_proto::internal::v1::PeerFrame;
@@ -11,7 +13,7 @@ use custodia_tests::{Options, Sandbox};
 use prost::Message as _;
 
 use crate::echo::{Echoes, REPLY_BYTES};
-use crate::load::{Figures, quartiles, run, with_cpu};
+use crate::load::{Figures, histogram, quartiles, run, with_cpu};
 use crate::process::node_pids;
 
 /// Customers that are looked up in turn.
@@ -73,13 +75,28 @@ pub(crate) async fn measure(time: Duration, pairs: usize, engine: &'static str, 
             quartiles(tails)[1]
         );
     }
-    ingests(&client, time).await;
+    let folder = sandbox.path();
+    let synced = tokio::task::spawn_blocking(move || synced_appends(&folder, time)).await.expect("it ends");
+    println!("      1 | {:.0} bare appends/s of 4 KiB, each with fdatasync, p50 {} µs", synced.0, synced.1);
+    for callers in [1, 64] {
+        ingests(&client, &echo, callers, time, pairs, synced.0).await;
+    }
 }
 
-async fn ingests(client: &Client, time: Duration) {
-    for callers in [1, 64] {
+/// Durable ingests, each a new customer, beside the echo and beside a disk that does nothing else.
+async fn ingests(
+    client: &Client,
+    echo: &Arc<Echoes>,
+    callers: usize,
+    time: Duration,
+    pairs: usize,
+    appends_per_second: f64,
+) {
+    let mut ratios = Vec::new();
+    for _ in 0..pairs {
+        let plain = run_echo(echo, callers, time).await;
         let client = client.clone();
-        let figures = run(callers, time, move |_, _| {
+        let ingests = run(callers, time, move |_, _| {
             let client = client.clone();
             async move {
                 client.ingest_profile(one_kilobyte("")).await.expect("an ingest");
@@ -87,10 +104,34 @@ async fn ingests(client: &Client, time: Duration) {
         })
         .await;
         println!(
-            "{callers:7} callers: {:.0} durable ingests/s, p50 {} µs, p99 {} µs",
-            figures.calls_per_second, figures.p50_us, figures.p99_us
+            "{callers:7} | {:6.0} echo/s | {:6.0} durable ingests/s, p50 {} µs, p99 {} µs",
+            plain.calls_per_second, ingests.calls_per_second, ingests.p50_us, ingests.p99_us
         );
+        ratios.push((
+            ingests.calls_per_second / plain.calls_per_second,
+            ingests.calls_per_second / appends_per_second,
+        ));
     }
+    let (of_echo, of_appends): (Vec<f64>, Vec<f64>) = ratios.into_iter().unzip();
+    println!(
+        "{callers:7} | median ingests per echo {:.3}, per bare append {:.2}",
+        quartiles(of_echo)[1],
+        quartiles(of_appends)[1]
+    );
+}
+
+/// Appends to one file, each durable before the next: their number a second, and the median time of one in µs.
+fn synced_appends(folder: &Path, time: Duration) -> (f64, u64) {
+    let mut file = std::fs::File::create(folder.join("appends")).expect("a file");
+    let mut times = histogram();
+    let start = Instant::now();
+    while start.elapsed() < time {
+        let began = Instant::now();
+        file.write_all(&[7; 4_096]).expect("appended");
+        file.sync_data().expect("synced");
+        times.saturating_record(began.elapsed().as_micros() as u64);
+    }
+    (times.len() as f64 / start.elapsed().as_secs_f64(), times.value_at_quantile(0.5))
 }
 
 async fn run_echo(echo: &Arc<Echoes>, callers: usize, time: Duration) -> Figures {

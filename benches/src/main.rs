@@ -30,7 +30,7 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum What {
-    /// GetProfile of a 1 KB customer beside the echo, then durable ingests.
+    /// GetProfile of a 1 KB customer beside the echo, then durable ingests beside the echo and beside bare appends.
     Lookup {
         /// Seconds of each measurement.
         #[arg(long, default_value_t = 5)]

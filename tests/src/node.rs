@@ -12,12 +12,16 @@ use std::time::{Duration, Instant};
 /// The longest time that anything awaited in a test may take on a slow machine.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
-/// The `custodia` binary of this build, built if it is not up to date. The build names a test, the smallest, because the
+/// The `custodia` binary of this build, built if it is not up to date; another one where `CUSTODIA_BINARY` names it, to
+/// measure two builds with one bench. The build names a test, the smallest, because the
 /// features of the dependencies are those of `cargo test --workspace` only where a test is built too: so all that is left
 /// to do after it is to link.
 pub fn binary() -> &'static Path {
     static BINARY: OnceLock<PathBuf> = OnceLock::new();
     BINARY.get_or_init(|| {
+        if let Some(other) = std::env::var_os("CUSTODIA_BINARY") {
+            return PathBuf::from(other);
+        }
         let mut command = Command::new(env!("CARGO"));
         command.args(["build", "--locked", "--workspace", "--bin", "custodia", "--test", "tidy"]);
         command.args(["--message-format", "json"]);
