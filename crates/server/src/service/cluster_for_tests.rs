@@ -1,6 +1,11 @@
 //! Whole nodes in this process, for the tests of the services.
 
-use std::{fs, os::unix::fs::PermissionsExt as _, time::Duration};
+use std::{
+    fs,
+    os::unix::fs::PermissionsExt as _,
+    sync::atomic::{AtomicU16, Ordering},
+    time::Duration,
+};
 
 use custodia_proto::v1::{
     self, catalog_service_client::CatalogServiceClient, cluster_service_client::ClusterServiceClient,
@@ -184,11 +189,26 @@ fn config(folder: &std::path::Path, authority: &Authority, node: u32) -> Config 
     fs::create_dir_all(&folder).expect("a folder");
     authority.files(&folder, &authority.current(&format!("spiffe://custodia/node/{node}")));
     let text = format!(
-        "node_id = {node}\nlisten = \"127.0.0.1:0\"\ndata_dir = \"data\"\nroot_key_file = \"../root.key\"\n\
+        "node_id = {node}\nlisten = \"127.0.0.1:{}\"\ndata_dir = \"data\"\nroot_key_file = \"../root.key\"\n\
          [tls]\nca = \"ca.crt\"\ncertificate = \"node.crt\"\nkey = \"node.key\"\n\
-         [timing]\nheartbeat_ms = 50\nelection_min_ms = 300\nelection_max_ms = 600\ndrain_ms = 2000\n"
+         [timing]\nheartbeat_ms = 100\nelection_min_ms = 750\nelection_max_ms = 1500\ndrain_ms = 2000\n",
+        free_port()
     );
     Config::parse(&text, &folder).expect("valid")
+}
+
+/// A free port that stays free while its node is down: below those that outgoing connections take.
+fn free_port() -> u16 {
+    const FIRST: u16 = 4_000;
+    const LAST: u16 = 12_000;
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let spread = u16::try_from(u64::from(std::process::id()) * 97 % u64::from(LAST - FIRST)).expect("below");
+    loop {
+        let port = FIRST + (spread + NEXT.fetch_add(1, Ordering::Relaxed)) % (LAST - FIRST);
+        if std::net::TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
 }
 
 async fn channel(authority: &Authority, address: &str, roles: &[&str], name: &str) -> Channel {
