@@ -32,7 +32,7 @@ use tonic::{Code, Status, body::Body};
 
 use crate::{
     Deadline,
-    authorisation::{self, Access, Method, ServiceId, Shape},
+    authorisation::{self, Access, Method, ServiceId, Shape, Work},
     identity::{Caller, Identity, PeerNode},
     limits::Limits,
     metrics::{Metrics, code_name},
@@ -252,6 +252,10 @@ impl Admission {
 
     async fn run(&self, method: &Method, admitted: Admitted, mut request: Request<Body>) -> Response<Body> {
         let Admitted { caller, peer, deadline, permits } = admitted;
+        if method.work == Work::Any {
+            // what is not done at once becomes a task of its own
+            tokio::task::yield_now().await;
+        }
         let extensions = request.extensions_mut();
         extensions.insert(deadline);
         if let Some(caller) = caller {

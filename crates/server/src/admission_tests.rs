@@ -19,6 +19,8 @@ const FORWARD: &str = "/custodia.internal.v1.PeerService/Forward";
 const CALL: &str = "/custodia.internal.v1.PeerService/Call";
 const STREAM: &str = "/custodia.v1.ProfileService/IngestProfiles";
 
+const BATCH: &str = "/custodia.v1.ProfileService/BatchGetProfiles";
+
 /// Answers at once, with what the door has put into the request; or never, where the path is INGEST or FORWARD.
 #[derive(Clone)]
 struct Probe;
@@ -90,6 +92,17 @@ async fn next(body: &mut Body) -> Option<Result<Frame<Bytes>, Status>> {
 fn refused(response: &Response<Body>) -> (Code, String) {
     let status = Status::from_header_map(response.headers()).expect("a status");
     (status.code(), status.get_error_details().error_info().expect("an ErrorInfo").reason.clone())
+}
+
+/// A batch of a thousand profiles must not hold up the lookups of its connection.
+#[tokio::test]
+async fn only_brief_work_is_done_before_a_call_has_a_task_of_its_own() {
+    let door = door(Limits::default());
+    let connection = door.connection(caller(Role::Agent));
+    assert!(futures::poll!(std::pin::pin!(door.serve(&connection, request(GET)))).is_ready());
+    let mut batch = std::pin::pin!(door.serve(&connection, request(BATCH)));
+    assert!(futures::poll!(batch.as_mut()).is_pending());
+    assert_eq!(code_of(&batch.await), Code::Ok);
 }
 
 #[tokio::test]

@@ -62,6 +62,15 @@ pub(crate) enum Shape {
     Streaming,
 }
 
+/// How much is done for a call before it first waits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Work {
+    /// So little, one stored value at most, that it is done in the task of its connection (`turn.rs`).
+    Brief,
+    /// Anything else is a task of its own: the other calls of its connection do not wait for it.
+    Any,
+}
+
 /// Who may call a method.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Access {
@@ -79,6 +88,7 @@ pub(crate) struct Method {
     pub(crate) service: ServiceId,
     pub(crate) access: Access,
     pub(crate) shape: Shape,
+    pub(crate) work: Work,
 }
 
 impl Method {
@@ -90,12 +100,16 @@ impl Method {
 
 const FORWARD: &str = "/custodia.internal.v1.PeerService/Forward";
 
+const fn brief(service: ServiceId, path: &'static str, roles: RoleSet) -> Method {
+    Method { path, service, access: Access::Roles(roles), shape: Shape::Unary, work: Work::Brief }
+}
+
 const fn unary(service: ServiceId, path: &'static str, roles: RoleSet) -> Method {
-    Method { path, service, access: Access::Roles(roles), shape: Shape::Unary }
+    Method { path, service, access: Access::Roles(roles), shape: Shape::Unary, work: Work::Any }
 }
 
 const fn streaming(service: ServiceId, path: &'static str, roles: RoleSet) -> Method {
-    Method { path, service, access: Access::Roles(roles), shape: Shape::Streaming }
+    Method { path, service, access: Access::Roles(roles), shape: Shape::Streaming, work: Work::Any }
 }
 
 /// Reads of customers' data, for a stated purpose.
@@ -125,8 +139,8 @@ const ANY_ROLE: RoleSet = RoleSet::of(&[Node, Agent, Ingest, Privacy, Operator])
 
 /// Every method that the node serves. The most frequent stand first: the search goes from the top.
 pub(crate) const METHODS: &[Method] = &[
-    unary(ServiceId::Profile, "/custodia.v1.ProfileService/GetProfile", READ),
-    unary(ServiceId::Peer, "/custodia.internal.v1.PeerService/Call", PEER),
+    brief(ServiceId::Profile, "/custodia.v1.ProfileService/GetProfile", READ),
+    brief(ServiceId::Peer, "/custodia.internal.v1.PeerService/Call", PEER),
     unary(ServiceId::Peer, FORWARD, PEER),
     unary(ServiceId::Profile, "/custodia.v1.ProfileService/IngestProfile", WRITE),
     unary(ServiceId::Profile, "/custodia.v1.ProfileService/BatchGetProfiles", READ),
@@ -135,20 +149,20 @@ pub(crate) const METHODS: &[Method] = &[
     streaming(ServiceId::Profile, "/custodia.v1.ProfileService/IngestProfiles", WRITE),
     unary(ServiceId::Consent, "/custodia.v1.ConsentService/RecordConsent", DECIDE),
     unary(ServiceId::Consent, "/custodia.v1.ConsentService/WithdrawConsent", DECIDE),
-    unary(ServiceId::Consent, "/custodia.v1.ConsentService/GetConsents", READ),
+    brief(ServiceId::Consent, "/custodia.v1.ConsentService/GetConsents", READ),
     unary(ServiceId::Consent, "/custodia.v1.ConsentService/ListConsentHistory", ACCOUNT),
     unary(ServiceId::Consent, "/custodia.v1.ConsentService/GetConsentsAsOf", ACCOUNT),
     unary(ServiceId::Consent, "/custodia.v1.ConsentService/ExplainDecision", ACCOUNT),
-    unary(ServiceId::Consent, "/custodia.v1.ConsentService/GetDataSubject", DECIDE),
+    brief(ServiceId::Consent, "/custodia.v1.ConsentService/GetDataSubject", DECIDE),
     unary(ServiceId::Consent, "/custodia.v1.ConsentService/UpdateDataSubject", DECIDE),
     unary(ServiceId::Consent, "/custodia.v1.ConsentService/RecordPrivacySignal", DECIDE),
     unary(ServiceId::Consent, "/custodia.v1.ConsentService/RecordTcString", DECIDE),
-    unary(ServiceId::Consent, "/custodia.v1.ConsentService/GetTcString", READ),
-    unary(ServiceId::Consent, "/custodia.v1.ConsentService/GetConsentMode", READ),
+    brief(ServiceId::Consent, "/custodia.v1.ConsentService/GetTcString", READ),
+    brief(ServiceId::Consent, "/custodia.v1.ConsentService/GetConsentMode", READ),
     unary(ServiceId::Consent, "/custodia.v1.ConsentService/ExportConsent", DECIDE),
-    unary(ServiceId::Preference, "/custodia.v1.PreferenceService/GetPreferences", READ),
+    brief(ServiceId::Preference, "/custodia.v1.PreferenceService/GetPreferences", READ),
     unary(ServiceId::Preference, "/custodia.v1.PreferenceService/UpdatePreferences", DECIDE),
-    unary(ServiceId::Preference, "/custodia.v1.PreferenceService/CheckContact", READ),
+    brief(ServiceId::Preference, "/custodia.v1.PreferenceService/CheckContact", READ),
     unary(ServiceId::Preference, "/custodia.v1.PreferenceService/RecordContact", WRITE),
     unary(ServiceId::Catalog, "/custodia.v1.CatalogService/CreatePurpose", CATALOGUE_WRITE),
     unary(ServiceId::Catalog, "/custodia.v1.CatalogService/UpdatePurpose", CATALOGUE_WRITE),
@@ -179,12 +193,14 @@ pub(crate) const METHODS: &[Method] = &[
         service: ServiceId::Health,
         access: Access::Connected,
         shape: Shape::Unary,
+        work: Work::Brief,
     },
     Method {
         path: "/grpc.health.v1.Health/Watch",
         service: ServiceId::Health,
         access: Access::Connected,
         shape: Shape::Streaming,
+        work: Work::Any,
     },
     streaming(ServiceId::Reflection, "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo", ANY_ROLE),
     streaming(

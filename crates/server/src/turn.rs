@@ -8,8 +8,9 @@
 //! ```
 //!
 //! Why: a lookup waits for nothing (a passed barrier, a record in memory), so a task of its own costs more than its
-//! work; and HTTP/2 flushes after every frame of data that it does not copy, which is one TLS record, one system call and
-//! one wake-up at the other end for each answer. What a call costs besides its own work is paid once a turn.
+//! work; which calls are like that stands in `authorisation.rs`. And HTTP/2 flushes after every frame of data that it does
+//! not copy, which is one TLS record, one system call and one wake-up at the other end for each answer. What a call costs
+//! besides its own work is paid once a turn.
 //!
 //! Must always hold: when a turn ends, no call waits to begin, and what was written is on its way or the task wakes when
 //! the socket takes more. No more than [`GATHERED_BYTES_MAX`] is ever held back. A call that panics ends alone, not its
@@ -36,8 +37,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 /// How long a turn begins calls itself. What is over it is spread over the node's threads, so that one connection with
 /// many calls is not bound to one of them.
 const TURN: Duration = Duration::from_micros(200);
-/// Rounds of one turn at most: then the node's other tasks come first.
-const ROUNDS_MAX: u32 = 16;
+/// Rounds of one turn at most: then its answers are sent, and the node's other tasks come first.
+const ROUNDS_MAX: u32 = 8;
 /// What is gathered at most before it is sent in the middle of a turn.
 const GATHERED_BYTES_MAX: usize = 64 << 10;
 /// The room that a connection keeps between turns.
@@ -257,7 +258,8 @@ where
     poll_fn(|task| {
         turning.begin(task);
         let cx = &mut Context::from_waker(&waker);
-        for _ in 0..ROUNDS_MAX {
+        let mut rounds = 0..ROUNDS_MAX;
+        loop {
             if !finishing && finish.as_mut().poll(cx).is_ready() {
                 finishing = true;
                 connection.as_mut().graceful_shutdown();
@@ -265,20 +267,23 @@ where
             if let Poll::Ready(ended) = connection.as_mut().poll(cx) {
                 return Poll::Ready(ended.map_err(Into::into));
             }
-            if calls.begin(cx) {
+            let began = calls.begin(cx);
+            let is_last = rounds.next().is_none();
+            if began && !is_last {
                 continue;
             }
             if let Poll::Ready(Err(error)) = stream.poll_send(cx) {
                 return Poll::Ready(Err(error.into()));
             }
+            if is_last {
+                turning.end();
+                task.waker().wake_by_ref();
+                return Poll::Pending;
+            }
             if turning.is_over() {
                 return Poll::Pending;
             }
         }
-        // others have waited long enough
-        turning.end();
-        task.waker().wake_by_ref();
-        Poll::Pending
     })
     .await
 }
