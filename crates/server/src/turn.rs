@@ -12,7 +12,7 @@
 //! not copy, which is one TLS record, one system call and one wake-up at the other end for each answer. What a call costs
 //! besides its own work is paid once a turn.
 //!
-//! Must always hold: when a turn ends, no call waits to begin, and what was written is on its way or the task wakes when
+//! Must always hold: when a turn ends, its last one too, no call waits to begin, and what was written is on its way or the task wakes when
 //! the socket takes more. No more than [`GATHERED_BYTES_MAX`] is ever held back. A call that panics ends alone, not its
 //! connection.
 
@@ -159,7 +159,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Gathering<S> {
                 Poll::Ready(Ok(some)) if some == bytes.len() => taken += some,
                 Poll::Ready(Ok(some)) => return Poll::Ready(Ok(taken + some)),
                 Poll::Pending | Poll::Ready(Err(_)) if taken > 0 => return Poll::Ready(Ok(taken)),
-                not_taken => return not_taken,
+                not_taken @ (Poll::Pending | Poll::Ready(Err(_))) => return not_taken,
             }
         }
         Poll::Ready(Ok(taken))
@@ -227,7 +227,7 @@ impl Wake for Turning {
     fn wake_by_ref(self: &Arc<Self>) {
         let woken = self.state.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |state| match state {
             ASLEEP => None,
-            _turning => Some(WOKEN),
+            _ => Some(WOKEN),
         });
         if woken.is_err() {
             self.task.wake();
@@ -265,6 +265,8 @@ where
                 connection.as_mut().graceful_shutdown();
             }
             if let Poll::Ready(ended) = connection.as_mut().poll(cx) {
+                // calls that came with the end: each holds the list that it waits in, so left there it would stay for ever
+                calls.begin(cx);
                 return Poll::Ready(ended.map_err(Into::into));
             }
             let began = calls.begin(cx);

@@ -181,6 +181,78 @@ async fn a_connection_whose_other_end_is_gone_ends() {
     drop(serving.await.expect("ends"));
 }
 
+/// The other end sends some bytes, and is gone when it is asked a second time for more.
+struct Ending {
+    bytes: io::Cursor<Vec<u8>>,
+    waited: bool,
+}
+
+impl AsyncRead for Ending {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        ready!(Pin::new(&mut self.bytes).poll_read(cx, buf))?;
+        if buf.filled().len() == before && !self.waited {
+            self.waited = true;
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Ending {
+    fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Poll::Ready(Ok(bytes.len()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+/// Regression: such a call was never begun, and kept itself in memory.
+#[tokio::test]
+async fn a_call_that_comes_with_the_end_of_its_connection_is_begun_and_not_left_in_memory() {
+    let (near, mut client_sends) = duplex(1 << 16);
+    let mut sender = connect(near).await;
+    let request = Request::post("http://node/together").body(String::new()).expect("a request");
+    let _answer = tokio::spawn(sender.send_request(request));
+    // on this runtime's only thread: the request is written when the others have nothing more to do
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+    let mut sent = vec![0; 4_096];
+    let length = client_sends.read(&mut sent).await.expect("read");
+    sent.truncate(length);
+
+    let paths = Paths::default();
+    let ending = Ending { bytes: io::Cursor::new(sent), waited: false };
+    let (stream, calls) = (Gathering::new(ending), NewCalls::default());
+    let waiting = Arc::downgrade(&calls.0);
+    let service = service_fn({
+        let paths = paths.clone();
+        move |request| paths.clone().answer(request)
+    });
+    let connection =
+        server::Builder::new(calls.clone()).serve_connection(TokioIo::new(stream.clone()), service);
+    drop(serve_in_turns(connection, &stream, &calls, std::future::pending()).await);
+    drop((stream, calls));
+    paths.all_together.cancel();
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(paths.together.load(Ordering::SeqCst), 1, "it has begun");
+    assert_eq!(waiting.strong_count(), 0, "nothing holds the list of new calls");
+}
+
 #[tokio::test]
 async fn a_turn_that_is_long_leaves_calls_to_other_tasks() {
     let calls = NewCalls::default();
