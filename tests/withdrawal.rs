@@ -161,7 +161,7 @@ async fn decide(client: Client, case: Arc<Case>, tally: Arc<Tally>, moves: Arc<A
 async fn linger(milliseconds: u64, race: u64, met: &AtomicU64, tally: &Tally) {
     let before = met.load(Ordering::SeqCst);
     tokio::time::sleep(Duration::from_millis(milliseconds)).await;
-    while race % SEEN_EVERY == 0 && met.load(Ordering::SeqCst) == before && tally.goes_on() {
+    while race.is_multiple_of(SEEN_EVERY) && met.load(Ordering::SeqCst) == before && tally.goes_on() {
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
 }
