@@ -29,8 +29,9 @@ use tonic::transport::Channel;
 const CUSTOMERS: usize = 8;
 /// Withdrawals that must have been acknowledged before the test may end.
 const RACES_MIN: u64 = 2_000;
-/// Of so many decisions one stands until a call has met it.
-const SEEN_EVERY: u64 = 4;
+/// Of so many decisions one stands until a call has met it: enough for what is asserted at the end, also where the last ones
+/// are cut short.
+const SEEN_EVERY: u64 = 3;
 /// How often leaders are made to move at least.
 const MOVES_MIN: usize = 6;
 /// The longest that one call may take.
@@ -92,10 +93,8 @@ async fn after_an_acknowledged_withdrawal_nothing_is_served_or_merged_on_any_nod
         |of: fn(&Case) -> &AtomicU64| cases.iter().map(|case| of(case).load(Ordering::SeqCst)).sum::<u64>();
     let (refused, allowed) = (sum(|case| &case.refused), sum(|case| &case.allowed));
     assert!(races >= RACES_MIN, "{races} withdrawals");
-    // those that were left at the end saw nothing more
-    let seen_min = RACES_MIN / SEEN_EVERY - CUSTOMERS as u64;
-    assert!(refused >= seen_min, "{refused} calls lay behind a withdrawal");
-    assert!(allowed >= seen_min, "{allowed} calls were answered with the data");
+    assert!(refused > RACES_MIN / 4, "{refused} calls lay behind a withdrawal");
+    assert!(allowed > RACES_MIN / 4, "{allowed} calls were answered with the data");
 }
 
 async fn new_case(client: &Client) -> Case {

@@ -12,9 +12,9 @@
 //! not copy, which is one TLS record, one system call and one wake-up at the other end for each answer. What a call costs
 //! besides its own work is paid once a turn.
 //!
-//! Must always hold: when a turn ends, its last one too, no call waits to begin, and what was written is on its way or the task wakes when
-//! the socket takes more. No more than [`GATHERED_BYTES_MAX`] is ever held back. A call that panics ends alone, not its
-//! connection.
+//! Must always hold: when a turn ends, its last one too, no call waits to begin, and what was written is on its way or
+//! the task wakes when the socket takes more. No more than [`GATHERED_BYTES_MAX`] is ever held back. A call that panics
+//! ends alone, not its connection.
 
 use std::{
     future::poll_fn,
