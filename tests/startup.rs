@@ -138,7 +138,7 @@ async fn a_node_whose_own_certificate_is_bad_says_so() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_node_whose_disk_is_full_says_so_and_the_others_go_on_without_it() {
+async fn a_node_whose_disk_is_full_says_so_and_ends_and_the_others_go_on_without_it() {
     let mut sandbox = Sandbox::prepare(Options::default());
     sandbox.nodes[2].disk_bytes_max = Some(96 << 20);
     for node in &mut sandbox.nodes {
@@ -160,7 +160,10 @@ async fn a_node_whose_disk_is_full_says_so_and_the_others_go_on_without_it() {
         sandbox.nodes[2].log_after(0).iter().any(|line| line.to_lowercase().contains("full"))
     })
     .await;
-    assert!(!sandbox.nodes[2].log_after(0).join("\n").contains("panicked"));
+    assert_eq!(sandbox.nodes[2].wait_for_exit(), Some(1));
+    let log = sandbox.nodes[2].log_after(0).join("\n");
+    assert!(!log.contains("panicked"), "{log}");
+    assert!(log.contains("hint: make room on the disk of `data_dir`, then start the node again"), "{log}");
     eventually("another node leads every shard", async || {
         let shards = sandbox.shards(0).await.unwrap_or_default();
         shards.len() == 4 && shards.iter().all(|shard| (1..=2).contains(&shard.leader_node_id))

@@ -196,6 +196,13 @@ impl Consensus {
         service::exchange::handle(&self.node, from, input).await
     }
 
+    /// Returns when this node has failed: its engine or its log, or a part of consensus that broke off. Its replicas are
+    /// stopped or about to be, and only a new process starts them again.
+    pub async fn failed(&self) -> ConsensusError {
+        self.node.failed.cancelled().await;
+        self.node.why_failed()
+    }
+
     /// Gives leadership away, within a bounded time, stops all groups and makes the state durable. Proposals that come
     /// later get [`ConsensusError::Stopped`]. May be called twice.
     pub async fn shutdown(&self) {

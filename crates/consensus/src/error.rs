@@ -73,6 +73,12 @@ pub enum ConsensusError {
     /// Storage failed.
     #[error("storage failed")]
     Store(#[from] StoreError),
+    /// A part of consensus on this node panicked, or ended by itself.
+    #[error("{part} broke off")]
+    BrokenOff {
+        /// Which part.
+        part: String,
+    },
     /// The Raft library refused its configuration or its stored state.
     #[error("the replica cannot start: {reason}")]
     Replica {

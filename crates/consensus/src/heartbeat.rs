@@ -49,7 +49,7 @@ impl HeartbeatQueues {
         let mut queues = self.queues.lock();
         let queue = queues.entry((to.node, to.address.clone())).or_insert_with(|| {
             let (sender, receiver) = mpsc::channel(QUEUE_MAX);
-            node.tasks.spawn(run(Arc::downgrade(node), to.clone(), receiver));
+            node.spawn("the sender of heartbeats", run(Arc::downgrade(node), to.clone(), receiver));
             sender
         });
         queue.clone()

@@ -38,7 +38,7 @@ mod common;
 #[cfg(test)]
 mod dead_peer_tests;
 #[cfg(test)]
-mod failed_storage_tests;
+mod failed_node_tests;
 #[cfg(test)]
 mod late_answer_tests;
 #[cfg(test)]

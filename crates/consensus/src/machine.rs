@@ -21,6 +21,7 @@ use custodia_store::{Batch, Key, KeyPrefix, ReplicaEntry, StateEngine, ValueHead
 use futures::{Stream, TryStreamExt};
 use openraft::storage::{ApplyResponder, EntryResponder, RaftSnapshotBuilder, RaftStateMachine};
 use openraft::{EntryPayload, OptionalSend};
+use tokio_util::sync::DropGuard;
 
 use crate::command::{Command, Expected, Outcome};
 use crate::error::ConsensusError;
@@ -53,20 +54,23 @@ pub(crate) struct StateMachine {
     log: ReplicaLog,
     applied: Option<LogId>,
     membership: StoredMembership,
+    _end: DropGuard,
 }
 
 impl StateMachine {
-    /// Opens it at the state that the engine holds.
+    /// Opens it at the state that the engine holds. `end` is dropped with it, which is when the library has ended, or a
+    /// panic of ours has.
     pub(crate) fn open(
         group: GroupId,
         context: MachineContext,
         log: ReplicaLog,
+        end: DropGuard,
     ) -> Result<Self, ConsensusError> {
         let (applied, membership) = read_applied(context.engine.as_ref(), group)?;
         if applied.is_some() {
             log.set_membership(membership.clone());
         }
-        Ok(Self { group, context, log, applied, membership })
+        Ok(Self { group, context, log, applied, membership, _end: end })
     }
 
     async fn apply_chunk(&mut self, chunk: Chunk) -> Result<(), io::Error> {

@@ -1,11 +1,12 @@
 //! What all parts of consensus on one node share: identity, storage, the way to other nodes, replicas, tasks.
 //!
-//! What must hold: a group has at most one replica here; tasks are spawned on `tasks` alone and end when `stop` is
-//! cancelled; the cluster id is set once and is also in the data folder; after the first failed write of the engine or
-//! the log the node leads nothing (see `supervisor.rs`).
+//! What must hold: a group has at most one replica here; tasks are spawned by [`Node::spawn`] alone and end when `stop`
+//! is cancelled; the cluster id is set once and is also in the data folder; after the first failed write of the engine or
+//! the log, or the first part of consensus that broke off, the node leads nothing (see `supervisor.rs`).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
@@ -15,6 +16,7 @@ use bytes::Bytes;
 use custodia_profile::{GroupId, NodeId, ReplicaId};
 use custodia_seal::ClusterId;
 use custodia_store::{DataFolder, SharedLog, StateEngine};
+use futures::FutureExt;
 use parking_lot::{Mutex, RwLock};
 use prost::Message;
 use tokio::sync::{Semaphore, watch};
@@ -57,8 +59,10 @@ pub(crate) struct Node {
     pub(crate) stop: CancellationToken,
     /// Cancelled a little before `stop`: leadership goes away and does not come back.
     pub(crate) draining: CancellationToken,
-    /// Cancelled when the engine or the log has failed.
+    /// Cancelled when the engine or the log has failed, or a part of consensus broke off.
     pub(crate) failed: CancellationToken,
+    /// Which part broke off first.
+    broken: OnceLock<String>,
     /// Held while this node creates or joins a cluster.
     pub(crate) founding: tokio::sync::Mutex<()>,
     cluster: OnceLock<ClusterId>,
@@ -117,6 +121,7 @@ impl Node {
             stop: CancellationToken::new(),
             draining: CancellationToken::new(),
             failed,
+            broken: OnceLock::new(),
             founding: tokio::sync::Mutex::new(()),
             cluster,
             replicas: RwLock::default(),
@@ -141,6 +146,40 @@ impl Node {
             Ok(())
         } else {
             Err(ConsensusError::AlreadyInitialised { node: self.id })
+        }
+    }
+
+    /// Spawns what the node cannot do without: should it panic, the node has failed.
+    pub(crate) fn spawn(
+        self: &Arc<Self>,
+        part: &'static str,
+        task: impl Future<Output = ()> + Send + 'static,
+    ) {
+        let node = Arc::downgrade(self);
+        self.tasks.spawn(async move {
+            if AssertUnwindSafe(task).catch_unwind().await.is_err()
+                && let Some(node) = node.upgrade()
+            {
+                node.break_off(part.to_owned());
+            }
+        });
+    }
+
+    /// The node has failed: this part of it has ended, and nobody asked it to.
+    pub(crate) fn break_off(&self, part: String) {
+        if !self.stop.is_cancelled() && !self.failed.is_cancelled() {
+            tracing::error!(part, "a part of consensus broke off, the node stops its replicas");
+            self.broken.get_or_init(|| part);
+            self.failed.cancel();
+        }
+    }
+
+    /// Why the node has failed.
+    pub(crate) fn why_failed(&self) -> ConsensusError {
+        let storage = self.engine.poison().check().and_then(|()| self.log.poison().check());
+        match storage {
+            Err(error) => error.into(),
+            Ok(()) => ConsensusError::BrokenOff { part: self.broken.get().cloned().unwrap_or_default() },
         }
     }
 

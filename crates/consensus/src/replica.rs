@@ -19,6 +19,7 @@ use openraft::async_runtime::WatchReceiver;
 use openraft::errors::{LinearizableReadError, RaftError};
 use openraft::{Instant as _, LinearizerOption};
 use tokio::sync::{mpsc, oneshot, watch};
+use tokio_util::sync::CancellationToken;
 
 use crate::command::{COMMAND_BYTES_MAX, Command, Outcome};
 use crate::error::ConsensusError;
@@ -112,14 +113,15 @@ impl Replica {
         if log.has_voted() {
             tokio::time::sleep_until((node.started + node.restart_guard).into()).await;
         }
-        let machine = StateMachine::open(group, context, log.clone())?;
+        let ended = CancellationToken::new();
+        let machine = StateMachine::open(group, context, log.clone(), ended.clone().drop_guard())?;
         let config = Arc::new(node.timing.raft_config(&group.to_string())?);
         let network = Network { node: Arc::clone(node), group, replica: id.as_u64() };
         let refused =
             |error: openraft::errors::Fatal<_>| ConsensusError::Replica { reason: error.to_string() };
         let raft = Raft::new(id.as_u64(), config, network, log, machine).await.map_err(refused)?;
         let (queue, queued) = mpsc::channel(PROPOSALS_QUEUED_MAX);
-        node.tasks.spawn(proposer::run(raft.clone(), queued, node.stop.clone()));
+        node.spawn("the proposer", proposer::run(raft.clone(), queued, node.stop.clone()));
         let replica = Arc::new(Self {
             group,
             id,
@@ -133,7 +135,7 @@ impl Replica {
             passed: PassedBarrier::new(node.timing.read_lease()),
             giving: tokio::sync::Mutex::new(()),
         });
-        node.tasks.spawn(watch_leadership(Arc::clone(node), Arc::clone(&replica)));
+        node.spawn("the view of leadership", watch(Arc::clone(node), Arc::clone(&replica), ended));
         Ok(replica)
     }
 
@@ -284,9 +286,13 @@ pub(crate) fn node_id(node: &ReplicaNode) -> Option<NodeId> {
     NodeId::new(node.node).ok()
 }
 
-/// Follows the library's view of the group until the node stops.
-async fn watch_leadership(node: Arc<Node>, replica: Arc<Replica>) {
-    follow_leadership(&node, &replica).await;
+/// Follows the library's view of the group until the node stops, which it does when the replica ends before it.
+async fn watch(node: Arc<Node>, replica: Arc<Replica>, ended: CancellationToken) {
+    tokio::select! {
+        () = follow_leadership(&node, &replica) => {}
+        () = ended.cancelled() => {}
+    }
+    node.break_off(format!("the replica of {}", replica.group));
     // A replica that has stopped leads nothing, whatever it said last.
     replica.leadership.send_modify(|last| *last = Leadership { leader: None, leading: false, ..*last });
     node.leadership.send_modify(|version| *version += 1);

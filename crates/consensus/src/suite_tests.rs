@@ -7,6 +7,7 @@ use custodia_store::{DataFolder, EngineKind, MemoryEngine, SharedLog, StateEngin
 use openraft::StorageError;
 use openraft::testing::log::{StoreBuilder, Suite};
 use tempfile::TempDir;
+use tokio_util::sync::CancellationToken;
 
 use crate::directory::Directory;
 use crate::log::ReplicaLog;
@@ -30,7 +31,8 @@ pub(crate) async fn open(folder: &TempDir) -> (ReplicaLog, StateMachine) {
     let log = SharedLog::open(&folder.log_path()).unwrap();
     let log = ReplicaLog::open(log, group, ReplicaId::new(1).unwrap(), false).await.unwrap();
     let context = context(folder, Arc::new(MemoryEngine::new()));
-    let machine = StateMachine::open(group, context, log.clone()).unwrap();
+    let end = CancellationToken::new().drop_guard();
+    let machine = StateMachine::open(group, context, log.clone(), end).unwrap();
     (log, machine)
 }
 

@@ -6,12 +6,16 @@
 //!          preferred leader: creates its group; all stand for election while nobody leads, it first
 //!          balance: every few seconds a leader gives leadership back to a preferred node that is well and caught up
 //! stop  ─► leadership away (bounded) ─► groups stop ─► tasks end ─► flush
-//! engine or log fails ─► groups stop
+//! engine or log fails, or a part of this breaks off ─► groups stop ─► the process is to end
 //! ```
 //! **Failed storage.** A leader whose engine is poisoned need not notice: what comes to it fails at its first read, so it
 //! proposes nothing, applies nothing, and its heartbeats go on. Its group had no leader that serves until the process
 //! was ended. So the first failure stops all replicas of the node at once, and the others elect. The regression test is
 //! `failed_engine_stops_every_replica_of_its_node`.
+//!
+//! **A part that breaks off.** A panic leaves half of a group: a leader whose state machine is gone goes on with its
+//! heartbeats, and a replica that was being started is never started again. Nobody knows what else the panic has left
+//! half done, so it ends like failed storage. A new process begins from what is on disk, under the restart guard.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -42,9 +46,9 @@ pub(crate) fn start(node: &Arc<Node>) -> Result<(), ConsensusError> {
     if node.cluster().is_some() {
         start_directory(node)?;
     }
-    node.tasks.spawn(stop_when_storage_fails(Arc::clone(node)));
-    node.tasks.spawn(follow_directory(Arc::clone(node)));
-    node.tasks.spawn(balance(Arc::clone(node)));
+    node.spawn("the end after a failure", stop_when_failed(Arc::clone(node)));
+    node.spawn("the start of replicas", follow_directory(Arc::clone(node)));
+    node.spawn("the balance of leaders", balance(Arc::clone(node)));
     Ok(())
 }
 
@@ -63,22 +67,22 @@ pub(crate) fn start_directory(node: &Arc<Node>) -> Result<(), ConsensusError> {
 
 fn spawn_start(node: &Arc<Node>, group: GroupId, id: ReplicaId, since: u64) {
     if node.begin_start(group) {
-        let node = Arc::clone(node);
-        let tasks = node.tasks.clone();
-        tasks.spawn(async move {
-            let replica = start_until_it_runs(&node, group, id, since).await;
-            if let Some(replica) = &replica {
-                node.add_running(Arc::clone(replica));
-            }
-            node.end_start(group);
-            // It may have come too late for those who stop what runs.
-            if node.stop.is_cancelled() {
-                return stop_replicas(&node).await;
-            }
-            if let Some(replica) = replica {
-                bring_up(&node, &replica).await;
-            }
-        });
+        node.spawn("the start of a replica", bring(Arc::clone(node), group, id, since));
+    }
+}
+
+async fn bring(node: Arc<Node>, group: GroupId, id: ReplicaId, since: u64) {
+    let replica = start_until_it_runs(&node, group, id, since).await;
+    if let Some(replica) = &replica {
+        node.add_running(Arc::clone(replica));
+    }
+    node.end_start(group);
+    // It may have come too late for those who stop what runs.
+    if node.stop.is_cancelled() {
+        return stop_replicas(&node).await;
+    }
+    if let Some(replica) = replica {
+        bring_up(&node, &replica).await;
     }
 }
 
@@ -263,7 +267,7 @@ async fn stop_replicas(node: &Arc<Node>) {
     }
 }
 
-async fn stop_when_storage_fails(node: Arc<Node>) {
+async fn stop_when_failed(node: Arc<Node>) {
     tokio::select! {
         () = node.stop.cancelled() => {}
         () = node.failed.cancelled() => stop_replicas(&node).await,

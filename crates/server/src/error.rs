@@ -131,6 +131,9 @@ pub enum ServerError {
     /// The Raft groups cannot be started.
     #[error("consensus cannot start")]
     Consensus(#[from] ConsensusError),
+    /// The node ran, and cannot go on.
+    #[error("the node has failed and ends")]
+    Failed(#[source] ConsensusError),
     /// A task of the node broke off.
     #[error("the node's {task} broke off")]
     BrokenOff {
@@ -159,7 +162,12 @@ impl ServerError {
             }
             Self::Store(error) => store_hint(error),
             Self::Seal(error) => seal_hint(error),
-            Self::Consensus(ConsensusError::Store(error)) => store_hint(error),
+            Self::Consensus(ConsensusError::Store(error)) | Self::Failed(ConsensusError::Store(error)) => {
+                store_hint(error)
+            }
+            Self::Failed(_) => {
+                Some("start the node again; if it ends again, its log says where it broke off")
+            }
             Self::Metrics(_) | Self::Consensus(_) | Self::BrokenOff { .. } => None,
         }
     }

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! certificates, tokens, root key ─► ports bound ─► data folder, engine, log ─► root key proven ─► consensus
-//!    ─► services ─► serving ─► (shutdown) ─► drain
+//!    ─► services ─► serving ─► (shutdown, or consensus has failed) ─► drain
 //! ```
 //!
 //! The drain, each step bounded in time:
@@ -64,7 +64,7 @@ pub struct Started {
 /// Runs a node until `shutdown`, then drains it. `started` is told where the node listens, as soon as it serves.
 ///
 /// # Errors
-/// Why the node could not start; see [`ServerError`].
+/// Why the node could not start, or why it ended by itself; see [`ServerError`].
 pub async fn run(
     config: Config,
     shutdown: impl Future<Output = ()>,
@@ -76,8 +76,12 @@ pub async fn run(
     {
         tracing::debug!("nobody waits for the start");
     }
-    shutdown.await;
-    node.drain(&config.timing).await
+    let failed = tokio::select! {
+        () = shutdown => None,
+        failure = node.consensus.failed() => Some(failure),
+    };
+    node.drain(&config.timing).await?;
+    failed.map_or(Ok(()), |failure| Err(ServerError::Failed(failure)))
 }
 
 /// What the files of the configuration hold, read before anything is bound or opened.
