@@ -97,6 +97,7 @@ fn check_joinable(node: &Node, from: NodeId, envelope: &Envelope) -> Result<Clus
     if envelope.from_node != from.as_u32() {
         return Err(Refusal::OtherNode);
     }
+    node.check_lease(envelope)?;
     let asked = envelope.cluster.as_ref().try_into().or(Err(Refusal::Malformed))?;
     let asked = ClusterId::from_bytes(asked);
     match node.cluster() {

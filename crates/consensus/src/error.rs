@@ -147,10 +147,13 @@ pub enum Refusal {
     /// The replica is stopped or failed.
     #[error("the replica is stopped")]
     Stopped,
+    /// The sender's longest election timeout is not the node's: a lease that one counts on, the other would not keep.
+    #[error("its longest election timeout is another; it must be the same on every node")]
+    OtherLease,
 }
 
 impl Refusal {
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 9] = [
         Self::OtherCluster,
         Self::OtherNode,
         Self::NoReplica,
@@ -159,6 +162,7 @@ impl Refusal {
         Self::NoSnapshot,
         Self::Malformed,
         Self::Stopped,
+        Self::OtherLease,
     ];
 
     /// Its number on the wire; never reused.
@@ -172,6 +176,7 @@ impl Refusal {
             Self::NoSnapshot => 6,
             Self::Malformed => 7,
             Self::Stopped => 8,
+            Self::OtherLease => 9,
         }
     }
 

@@ -7,8 +7,8 @@
 //! push:      Envelope(push) Chunk Chunk … Chunk(last) ─► Answer(installed)
 //! fetch:     Envelope(fetch) ─► Answer(found) Chunk Chunk … Chunk(last)
 //! ```
-//! An exchange is bound to its envelope: one group, one replica at each end. The receiver checks cluster, sender, replica
-//! and map version, and refuses what does not fit.
+//! An exchange is bound to its envelope: one group, one replica at each end. The receiver checks cluster, sender, lease,
+//! replica and map version, and refuses what does not fit.
 
 use bytes::Bytes;
 use openraft::raft::{
@@ -30,6 +30,9 @@ pub(crate) struct Envelope {
     pub(crate) map_version: u64,
     #[prost(message, optional, tag = "4")]
     pub(crate) target: Option<Target>,
+    /// For how long the sender keeps a leader that it hears: its longest election timeout.
+    #[prost(uint64, tag = "5")]
+    pub(crate) lease_ms: u64,
     #[prost(oneof = "Body", tags = "10, 11, 12, 13, 14, 15, 16, 17, 18")]
     pub(crate) body: Option<Body>,
 }

@@ -7,8 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::panic::AssertUnwindSafe;
-use std::sync::Arc;
-use std::sync::OnceLock;
+use std::sync::{Arc, Once, OnceLock};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
@@ -65,6 +64,8 @@ pub(crate) struct Node {
     broken: OnceLock<String>,
     /// Held while this node creates or joins a cluster.
     pub(crate) founding: tokio::sync::Mutex<()>,
+    /// Done once it was said that others keep another lease.
+    lease_refused: Once,
     cluster: OnceLock<ClusterId>,
     replicas: RwLock<BTreeMap<GroupId, Arc<Replica>>>,
     starting: Mutex<BTreeSet<GroupId>>,
@@ -123,6 +124,7 @@ impl Node {
             failed,
             broken: OnceLock::new(),
             founding: tokio::sync::Mutex::new(()),
+            lease_refused: Once::new(),
             cluster,
             replicas: RwLock::default(),
             starting: Mutex::default(),
@@ -263,6 +265,7 @@ impl Node {
             from_node: self.id.as_u32(),
             map_version: self.directory.load().map_version(),
             target,
+            lease_ms: self.timing.lease_ms(),
             body: Some(body),
         };
         envelope.encode_to_vec().into()
@@ -288,16 +291,31 @@ impl Node {
     ) -> Result<Reply, ConsensusError> {
         let answer = self.transport.call(to, message, timeout).await;
         let answer = answer.map_err(|source| ConsensusError::Peer { node: to.node, source })?;
-        read_answer(answer).map_err(|refusal| ConsensusError::Refused { node: to.node, refusal })
+        read_answer(answer).map_err(|refusal| {
+            if refusal == Refusal::OtherLease {
+                self.lease_refused.call_once(|| {
+                    tracing::error!(by = %to.node, %refusal, "this node is not heard: compare `timing` in both configurations");
+                });
+            }
+            ConsensusError::Refused { node: to.node, refusal }
+        })
     }
 
-    /// Checks a message of another node: the cluster, and that its sender is who its connection proves.
+    /// Checks a message of another node: the cluster, that its sender is who its connection proves, and that both keep
+    /// the same lease.
     pub(crate) fn check_sender(&self, from: NodeId, envelope: &Envelope) -> Result<(), Refusal> {
         if envelope.from_node != from.as_u32() {
             return Err(Refusal::OtherNode);
         }
         let cluster = self.cluster().ok_or(Refusal::OtherCluster)?;
-        if envelope.cluster.as_ref() == cluster.as_bytes() { Ok(()) } else { Err(Refusal::OtherCluster) }
+        if envelope.cluster.as_ref() != cluster.as_bytes() {
+            return Err(Refusal::OtherCluster);
+        }
+        self.check_lease(envelope)
+    }
+
+    pub(crate) fn check_lease(&self, envelope: &Envelope) -> Result<(), Refusal> {
+        if envelope.lease_ms == self.timing.lease_ms() { Ok(()) } else { Err(Refusal::OtherLease) }
     }
 
     /// The running replica that a message is for.

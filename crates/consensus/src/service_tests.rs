@@ -25,6 +25,7 @@ fn envelope(
         from_node: from.as_u32(),
         map_version,
         target,
+        lease_ms: Timing::fast().lease_ms(),
         body: Some(body),
     }
 }
@@ -40,7 +41,9 @@ async fn message_that_does_not_fit_is_refused_with_its_reason() {
     let here = target(group(shard(0)), replica);
     let other = ClusterId::new(Uuid::from_u128(1));
     let append = || Body::Append(Empty {});
+    let other_lease = Envelope { lease_ms: 1, ..envelope(own, node(2), 1, here, append()) };
     let cases = [
+        (other_lease, Refusal::OtherLease),
         (envelope(other, node(2), 1, here, append()), Refusal::OtherCluster),
         (envelope(own, node(3), 1, here, append()), Refusal::OtherNode),
         (envelope(own, node(2), 1, target(group(shard(0)), replica + 1), append()), Refusal::NoReplica),

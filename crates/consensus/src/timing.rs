@@ -15,7 +15,8 @@ use openraft::{Config, SnapshotPolicy};
 
 use crate::error::ConsensusError;
 
-/// The clocks of consensus. All nodes of a cluster must use the same.
+/// The clocks of consensus. All nodes of a cluster must use the same; one whose `election_max` is another, and with it its
+/// lease, is heard by nobody.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Timing {
     /// Between two heartbeats of a leader.
@@ -60,6 +61,11 @@ impl Timing {
             balance: Duration::from_millis(300),
             ..Self::default()
         }
+    }
+
+    /// The lease, as nodes tell it each other.
+    pub(crate) fn lease_ms(&self) -> u64 {
+        millis(self.election_max)
     }
 
     /// How old a quorum's acknowledgement may be for a barrier without a round trip, and then for how long that barrier

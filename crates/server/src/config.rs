@@ -135,7 +135,8 @@ pub enum LogLevel {
     Trace,
 }
 
-/// `[timing]`: of consensus and of the drain, in milliseconds. The same on every node.
+/// `[timing]`: of consensus and of the drain, in milliseconds. The same on every node; a node whose `election_max_ms` is
+/// another is heard by nobody. To change that one, stop every node first: a lease granted under the old one must be over.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct TimingConfig {
