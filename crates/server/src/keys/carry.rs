@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use custodia_consensus::{Command, Condition, Outcome, Write};
-use custodia_store::KeyPrefix;
+use custodia_store::{KeyPrefix, Pair};
 
 use super::shard_keys::TRIES_MAX;
 use super::{KeysError, ShardKeys};
@@ -26,6 +26,9 @@ pub(super) struct Carried {
     pub(super) write: Write,
 }
 
+/// Brings one child, its key and its value, under the new key; nothing when it is under it already.
+pub(super) type Carry<'a> = dyn Fn(Bytes, Bytes) -> Result<Option<Carried>, KeysError> + Sync + 'a;
+
 impl ShardKeys {
     pub(super) async fn propose(&self, command: Command) -> Result<Outcome, KeysError> {
         let deadline = Instant::now() + STEP_TIMEOUT;
@@ -37,13 +40,13 @@ impl ShardKeys {
         Ok(self.parts.proposer.read_barrier(self.group(), deadline).await?)
     }
 
-    /// Goes through everything under `prefix`. `carry` gives nothing for a child that is under the new key already;
-    /// `current` holds as long as the new key is the current one. Returns how many were carried over.
+    /// Goes through everything under `prefix`. `current` holds as long as the new key is the current one. Returns how many
+    /// were carried over.
     pub(super) async fn carry_over(
         &self,
         prefix: &KeyPrefix,
         current: &[Condition],
-        carry: &(dyn Fn(Bytes, Bytes) -> Result<Option<Carried>, KeysError> + Sync),
+        carry: &Carry<'_>,
     ) -> Result<u64, KeysError> {
         let mut carried = 0;
         let mut after: Option<Bytes> = None;
@@ -53,20 +56,14 @@ impl ShardKeys {
             if page.is_empty() {
                 return Ok(carried);
             }
-            let mut command = Command { conditions: current.to_vec(), writes: Vec::new() };
-            let mut bytes = 0;
-            let mut last = None;
-            for (key, value) in page {
-                last = Some(key.clone());
-                if let Some(child) = carry(key, value)? {
-                    bytes += child.write.value.as_ref().map_or(0, Bytes::len);
-                    command.conditions.push(child.unchanged);
-                    command.writes.push(child.write);
+            let (command, last) = match gather(page, current, carry) {
+                // Another leader ended the same turn after the page was read: look at it again.
+                Err(KeysError::EpochGone { .. }) if conflicts < TRIES_MAX => {
+                    conflicts += 1;
+                    continue;
                 }
-                if bytes >= COMMAND_BYTES {
-                    break;
-                }
-            }
+                gathered => gathered?,
+            };
             let writes = u64::try_from(command.writes.len()).unwrap_or(u64::MAX);
             if writes > 0 {
                 match self.propose(command).await? {
@@ -83,4 +80,27 @@ impl ShardKeys {
             after = last;
         }
     }
+}
+
+/// One command for as much of the page as it takes, and the last child that was looked at.
+fn gather(
+    page: Vec<Pair>,
+    current: &[Condition],
+    carry: &Carry<'_>,
+) -> Result<(Command, Option<Bytes>), KeysError> {
+    let mut command = Command { conditions: current.to_vec(), writes: Vec::new() };
+    let mut bytes = 0;
+    let mut last = None;
+    for (key, value) in page {
+        last = Some(key.clone());
+        if let Some(child) = carry(key, value)? {
+            bytes += child.write.value.as_ref().map_or(0, Bytes::len);
+            command.conditions.push(child.unchanged);
+            command.writes.push(child.write);
+        }
+        if bytes >= COMMAND_BYTES {
+            break;
+        }
+    }
+    Ok((command, last))
 }

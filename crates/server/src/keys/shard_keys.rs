@@ -266,12 +266,14 @@ impl ShardKeys {
 
     /// The newest shard key, with the conditions under which it is that.
     pub(super) fn newest_shard_key(&self) -> Result<(Arc<ShardKey>, Vec<Condition>), KeysError> {
-        let missing = KeysError::ShardKeyMissing { epoch: KeyEpoch::FIRST };
-        let entry = self.newest_shard_entry()?.ok_or(missing)?;
-        let epoch = entry.epoch()?;
-        let next = epoch.next().ok_or(KeysError::Exhausted { what: "epochs" })?;
-        let conditions = vec![entry.still_current(), entry::absent(&Key::shard_key(self.group(), next))];
-        Ok((self.shard_key(epoch)?, conditions))
+        reread(|| {
+            let missing = KeysError::ShardKeyMissing { epoch: KeyEpoch::FIRST };
+            let entry = self.newest_shard_entry()?.ok_or(missing)?;
+            let epoch = entry.epoch()?;
+            let next = epoch.next().ok_or(KeysError::Exhausted { what: "epochs" })?;
+            let conditions = vec![entry.still_current(), entry::absent(&Key::shard_key(self.group(), next))];
+            Ok((self.shard_key(epoch)?, conditions))
+        })
     }
 
     /// The current key of a bucket, with its entry.
@@ -343,7 +345,7 @@ impl ShardKeys {
 
 /// Reads again when a key went away between two reads of the state, because a turn ended there. When it stays away,
 /// it is gone for good.
-fn reread<T>(attempt: impl Fn() -> Result<T, KeysError>) -> Result<T, KeysError> {
+pub(super) fn reread<T>(attempt: impl Fn() -> Result<T, KeysError>) -> Result<T, KeysError> {
     let mut outcome = attempt();
     for _ in 1..TRIES_MAX {
         if !matches!(outcome, Err(KeysError::EpochGone { .. })) {

@@ -11,7 +11,7 @@ use custodia_store::{Key, KeyKind, KeyPrefix};
 use tokio::time::timeout;
 
 use super::carry::Carried;
-use super::shard_keys::TRIES_MAX;
+use super::shard_keys::{TRIES_MAX, reread};
 use super::turn::next_epoch;
 use super::{KeysError, ShardKeys, Turned, writer};
 
@@ -79,11 +79,15 @@ impl ShardKeys {
     }
 
     async fn end_customer_turn(&self, customer: CustomerId, bucket: BucketId) -> Result<Turned, KeysError> {
-        let entry = self.customer_entry(bucket, customer)?;
-        if !entry.is_turning() {
-            return Ok(Turned::default());
-        }
-        let newest = self.unwrap_customer_key(bucket, customer, &entry, entry.epoch()?)?;
+        let turning = reread(|| {
+            let entry = self.customer_entry(bucket, customer)?;
+            if !entry.is_turning() {
+                return Ok(None);
+            }
+            let newest = self.unwrap_customer_key(bucket, customer, &entry, entry.epoch()?)?;
+            Ok(Some((entry, newest)))
+        });
+        let Some((entry, newest)) = turning? else { return Ok(Turned::default()) };
         let reseal = Reseal { keys: self, customer, bucket, newest: Arc::new(newest) };
         let mut values = 0;
         for kind in SEALED_KINDS {

@@ -1,11 +1,15 @@
 //! Writers and readers that meet a turn: nothing is lost, whichever comes first.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
+use bytes::Bytes;
 use custodia_profile::KeyEpoch;
-use custodia_store::{KeyKind, StateEngine};
+use custodia_seal::sealed_epoch;
+use custodia_store::{KeyKind, KeyPrefix, StateEngine, ValueHeader};
 
 use super::group::{BUCKET, Cluster, Fate, Node, applied, core, customer, everything};
+use crate::keys::KeysError;
 
 #[tokio::test]
 async fn writer_with_the_old_customer_key_conflicts_from_the_begin_of_the_turn() {
@@ -117,6 +121,31 @@ async fn reseal_of_a_deposed_leader_comes_too_late_after_two_more_turns() {
     assert_eq!(cluster.group.epochs(KeyKind::CustomerKey), [[3]]);
     assert!(!applied(&cluster.group.late()));
     assert_eq!(cluster.node().core_text(customer(1)), "Ana");
+}
+
+/// Regression: a leader that was deposed in the middle of a turn took it for damage that its successor had ended the turn.
+#[tokio::test]
+async fn turn_that_another_leader_ends_meanwhile_is_no_damage() {
+    let cluster = Cluster::new();
+    let (deposed, next) = (cluster.node(), cluster.node());
+    next.put(customer(1), "Ana").await;
+    let looks = AtomicU32::new(0);
+    let meanwhile = |_: Bytes, value: Bytes| {
+        if looks.fetch_add(1, Ordering::Relaxed) == 0 {
+            let turn = || futures::executor::block_on(next.keys.turn_customer(customer(1)));
+            std::thread::scope(|elsewhere| elsewhere.spawn(turn).join()).unwrap()?;
+        }
+        let (_, sealed) = ValueHeader::decode(&value)?;
+        deposed.keys.customer_key(customer(1), BUCKET, sealed_epoch(&sealed)?)?;
+        Ok(None)
+    };
+    let cores = KeyPrefix::kind(deposed.keys.group(), KeyKind::Core);
+    assert_eq!(deposed.keys.carry_over(&cores, &[], &meanwhile).await.unwrap(), 0);
+    assert_eq!(looks.into_inner(), 2, "what was read before the end of the turn is read again");
+
+    let gone = |_: Bytes, _: Bytes| Err(KeysError::EpochGone { epoch: KeyEpoch::FIRST });
+    let damage = deposed.keys.carry_over(&cores, &[], &gone).await.unwrap_err();
+    assert!(damage.is_data_loss(), "what stays away is gone for good");
 }
 
 #[tokio::test]
