@@ -14,7 +14,7 @@ use arc_swap::ArcSwap;
 use bytes::Bytes;
 use custodia_profile::{GroupId, NodeId, ReplicaId};
 use custodia_seal::ClusterId;
-use custodia_store::{DataFolder, SharedLog, StateEngine};
+use custodia_store::{DataFolder, SharedLog, StateEngine, StoreError};
 use futures::FutureExt;
 use parking_lot::{Mutex, RwLock};
 use prost::Message;
@@ -176,10 +176,15 @@ impl Node {
         }
     }
 
+    /// Refuses once the engine or the log has failed.
+    fn check_storage(&self) -> Result<(), StoreError> {
+        self.engine.poison().check()?;
+        self.log.poison().check()
+    }
+
     /// Why the node has failed.
     pub(crate) fn why_failed(&self) -> ConsensusError {
-        let storage = self.engine.poison().check().and_then(|()| self.log.poison().check());
-        match storage {
+        match self.check_storage() {
             Err(error) => error.into(),
             Ok(()) => ConsensusError::BrokenOff { part: self.broken.get().cloned().unwrap_or_default() },
         }
@@ -207,8 +212,7 @@ impl Node {
         if let Some(replica) = self.replicas.read().get(&group) {
             return Ok(Arc::clone(replica));
         }
-        self.engine.poison().check()?;
-        self.log.poison().check()?;
+        self.check_storage()?;
         if self.stop.is_cancelled() {
             return Err(ConsensusError::Stopped);
         }

@@ -199,29 +199,29 @@ async fn creation_is_refused_where_it_would_mix_clusters_and_may_be_repeated() {
     cluster.shutdown().await;
 }
 
+async fn restart_with(cluster: &mut TestCluster, number: u32, timing: &Timing) {
+    cluster.stop(number).await;
+    cluster.timing = timing.clone();
+    cluster.start(number).await;
+}
+
 /// Regression: a voter with a shorter lease than its leader counts on could vote for another while that one still read.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn node_that_keeps_another_lease_is_heard_by_nobody() {
     let mut cluster = TestCluster::empty(3, Timing::fast()).await;
     let same = cluster.timing.clone();
     let shorter = Timing { election_max: same.election_max - Duration::from_millis(1), ..same.clone() };
-    cluster.stop(3).await;
-    cluster.timing = shorter.clone();
-    cluster.start(3).await;
+    restart_with(&mut cluster, 3, &shorter).await;
     let refused = cluster.at(1).init_cluster(cluster.peers(), 4, 3).await;
     assert!(
         matches!(refused, Err(ConsensusError::Refused { node: named, refusal: Refusal::OtherLease }) if named == node(3)),
         "{refused:?}"
     );
-    cluster.stop(3).await;
-    cluster.timing = same.clone();
-    cluster.start(3).await;
+    restart_with(&mut cluster, 3, &same).await;
     cluster.init(4).await;
     // two with another lease than the third: the two go on, the third is as good as down
     for number in [2, 3] {
-        cluster.stop(number).await;
-        cluster.timing = shorter.clone();
-        cluster.start(number).await;
+        restart_with(&mut cluster, number, &shorter).await;
     }
     let mut leader = None;
     eventually("one of the two leads", async || {
@@ -236,8 +236,7 @@ async fn node_that_keeps_another_lease_is_heard_by_nobody() {
     assert!(matches!(written, Ok(Outcome::Applied { .. })), "{written:?}");
     let alone = cluster.at(1).read_barrier(shard(0), soon()).await;
     assert!(matches!(alone, Err(ConsensusError::NotLeader { .. } | ConsensusError::NoQuorum)), "{alone:?}");
-    cluster.stop(1).await;
-    cluster.start(1).await;
+    restart_with(&mut cluster, 1, &shorter).await;
     cluster.agree(shard(0)).await;
     cluster.shutdown().await;
 }
