@@ -1,14 +1,14 @@
-//! Keys of every level turn while the cluster serves (SE-1).
+//! Keys of every level rotate while the cluster serves (SE-1).
 #![expect(clippy::panic, clippy::unwrap_used, reason = "a test that cannot go on says why and stops")]
 
 use std::fs;
 
-use custodia_proto::v1::{KeyLevel, TurnKeysRequest, TurnKeysResponse};
+use custodia_proto::v1::{KeyLevel, RotateKeysRequest, RotateKeysResponse};
 use custodia_tests::sample::{event, get, ingest, observation, text_of};
 use custodia_tests::{Oracle, Sandbox, custodia};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_level_turns_under_load_and_everything_stays_readable() {
+async fn every_level_rotates_under_load_and_everything_stays_readable() {
     let mut sandbox = Sandbox::start().await;
     let client = sandbox.client();
     let mut customers = Vec::new();
@@ -22,20 +22,20 @@ async fn every_level_turns_under_load_and_everything_stays_readable() {
     for round in 0..2 {
         new_root_key(&sandbox, &format!("round-{round}"));
         for level in [KeyLevel::Root, KeyLevel::Shard, KeyLevel::Bucket] {
-            let request = TurnKeysRequest { level: level.into(), every_shard: true, ..Default::default() };
-            let turned = turn(&sandbox, round, request).await;
-            assert!(turned.keys_turned >= 4, "{level:?}: {turned:?}");
+            let request = RotateKeysRequest { level: level.into(), every_shard: true, ..Default::default() };
+            let rotated = rotate(&sandbox, round, request).await;
+            assert!(rotated.keys_rotated >= 4, "{level:?}: {rotated:?}");
             oracle.wait_for_progress().await;
         }
         for customer in &customers {
-            let request = TurnKeysRequest {
+            let request = RotateKeysRequest {
                 level: KeyLevel::Customer.into(),
                 customer_id: customer.clone(),
                 ..Default::default()
             };
-            let turned = turn(&sandbox, round, request).await;
-            assert_eq!(turned.keys_turned, 1);
-            assert!(turned.values_resealed >= 2, "core and event at least: {turned:?}");
+            let rotated = rotate(&sandbox, round, request).await;
+            assert_eq!(rotated.keys_rotated, 1);
+            assert!(rotated.values_resealed >= 2, "core and event at least: {rotated:?}");
         }
     }
     assert!(oracle.finish(&client).await > 0);
@@ -65,11 +65,11 @@ fn new_root_key(sandbox: &Sandbox, id: &str) {
     fs::write(&path, lines.join("\n")).unwrap();
 }
 
-async fn turn(sandbox: &Sandbox, node: usize, request: TurnKeysRequest) -> TurnKeysResponse {
+async fn rotate(sandbox: &Sandbox, node: usize, request: RotateKeysRequest) -> RotateKeysResponse {
     let mut last = None;
-    // a turn that meets a moving leader is repeated, as an operator would
+    // a rotation that meets a moving leader is repeated, as an operator would
     for _ in 0..20 {
-        match sandbox.cluster(node).await.turn_keys(request.clone()).await {
+        match sandbox.cluster(node).await.rotate_keys(request.clone()).await {
             Ok(answer) => return answer.into_inner(),
             Err(status) => last = Some(status),
         }

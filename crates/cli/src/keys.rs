@@ -1,4 +1,4 @@
-//! `custodia keys`: root key files, and the turning of keys in a running cluster.
+//! `custodia keys`: root key files, and key rotation in a running cluster.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -11,8 +11,8 @@ use crate::files::{self, Readers};
 use crate::output::{self, print};
 use crate::words::Word as _;
 
-/// Turning keys rewrites what they protect.
-const TURN_DEADLINE: Duration = Duration::from_secs(600);
+/// Rotating keys rewrites what they protect.
+const ROTATE_DEADLINE: Duration = Duration::from_secs(600);
 
 /// `custodia keys …`
 #[derive(Debug, clap::Subcommand)]
@@ -23,7 +23,7 @@ pub(crate) enum KeysCommand {
         #[arg(long)]
         file: PathBuf,
     },
-    /// Add a fresh key to a root key file: the first step of turning the root
+    /// Add a fresh key to a root key file: the first step of rotating the root key
     #[command(after_help = ADD_HELP)]
     Add {
         /// The file
@@ -33,8 +33,8 @@ pub(crate) enum KeysCommand {
         #[arg(long)]
         id: String,
     },
-    /// Turn the keys of one level without a pause in service
-    Turn {
+    /// Rotate the keys of one level; service goes on
+    Rotate {
         /// root, shard, bucket or customer
         #[arg(long, value_parser = v1::KeyLevel::parse)]
         level: v1::KeyLevel,
@@ -44,15 +44,15 @@ pub(crate) enum KeysCommand {
         /// All shards (levels shard and bucket)
         #[arg(long)]
         every_shard: bool,
-        /// The customer whose key (level customer) or whose bucket (level bucket) is turned
+        /// The customer whose key (level customer) or whose bucket (level bucket) is rotated
         #[arg(long)]
         customer: Option<String>,
     },
 }
 
 const ADD_HELP: &str = "\
-Turning the root key: add a key, copy the file to every node; set `current` to the new id in every file;
-`custodia keys turn --level root`; take the old key out of the files.";
+To rotate the root key: add a key, copy the file to every node; set `current` to the new id in every file;
+`custodia keys rotate --level root`; take the old key out of the files.";
 
 impl KeysCommand {
     pub(crate) async fn run(self, connection: &Connection) -> Result<(), CliError> {
@@ -63,19 +63,19 @@ impl KeysCommand {
                 files::replace(&file, text.as_bytes(), Readers::Owner)?;
                 output::line(&format!("{} has the key {id} too; `current` is unchanged", file.display()))
             }
-            Self::Turn { level, shard, every_shard, customer } => {
+            Self::Rotate { level, shard, every_shard, customer } => {
                 let of_shards = matches!(level, v1::KeyLevel::Shard | v1::KeyLevel::Bucket);
                 if of_shards && shard.is_none() && !every_shard && customer.is_none() {
                     let reason = "or --every-shard is missing".into();
                     return Err(CliError::Argument { argument: "--shard", reason });
                 }
-                let request = v1::TurnKeysRequest {
+                let request = v1::RotateKeysRequest {
                     level: level.into(),
                     shard_id: shard.unwrap_or_default(),
                     every_shard,
                     customer_id: customer.unwrap_or_default(),
                 };
-                turn(connection, request).await
+                rotate(connection, request).await
             }
         }
     }
@@ -88,9 +88,9 @@ fn generate(file: &Path) -> Result<(), CliError> {
     output::line(&format!("{} holds a fresh root key; keep a copy in a safe place", file.display()))
 }
 
-async fn turn(connection: &Connection, request: v1::TurnKeysRequest) -> Result<(), CliError> {
-    let turned = connection.patient_client(TURN_DEADLINE)?.turn_keys(request).await?;
-    print(connection.output, "TurnKeysResponse", &turned, || {
-        format!("{} keys turned, {} values resealed", turned.keys_turned, turned.values_resealed)
+async fn rotate(connection: &Connection, request: v1::RotateKeysRequest) -> Result<(), CliError> {
+    let rotated = connection.patient_client(ROTATE_DEADLINE)?.rotate_keys(request).await?;
+    print(connection.output, "RotateKeysResponse", &rotated, || {
+        format!("{} keys rotated, {} values resealed", rotated.keys_rotated, rotated.values_resealed)
     })
 }

@@ -98,7 +98,7 @@ to_any_node!(Safe: GetPurposeRequest ListPurposesRequest GetAttributeRequest Lis
     ListRecipientsRequest ListCatalogChangesRequest GetClusterStatusRequest ListShardsRequest ListNodesRequest);
 to_any_node!(Unsafe: CreatePurposeRequest UpdatePurposeRequest CreateAttributeRequest UpdateAttributeRequest
     CreateJurisdictionRequest UpdateJurisdictionRequest CreateRecipientRequest UpdateRecipientRequest
-    InitClusterRequest TurnKeysRequest);
+    InitClusterRequest RotateKeysRequest);
 
 /// The customer of the message that an update replaces.
 fn customer_of<Message>(message: Option<&Message>, customer_id: impl Fn(&Message) -> &str) -> Plan {
@@ -143,7 +143,7 @@ mod tests {
     #[test]
     fn calls_without_a_request_id_are_not_repeated() {
         assert_eq!(v1::CreatePurposeRequest::default().plan().repetition, Repetition::Unsafe);
-        assert_eq!(v1::TurnKeysRequest::default().plan().repetition, Repetition::Unsafe);
+        assert_eq!(v1::RotateKeysRequest::default().plan().repetition, Repetition::Unsafe);
         assert_eq!(v1::ListShardsRequest::default().plan().repetition, Repetition::Safe);
     }
 

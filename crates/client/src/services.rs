@@ -137,8 +137,8 @@ calls! {
     list_shards(ListShardsRequest) -> ListShardsResponse by cluster_of;
     /// The nodes.
     list_nodes(ListNodesRequest) -> ListNodesResponse by cluster_of;
-    /// Turns keys without a pause in service.
-    turn_keys(TurnKeysRequest) -> TurnKeysResponse by cluster_of;
+    /// Rotates keys while the cluster serves.
+    rotate_keys(RotateKeysRequest) -> RotateKeysResponse by cluster_of;
 }
 
 impl Client {

@@ -5,7 +5,7 @@
 //!
 //! ```text
 //! entry data v1 = 0x01 ‖ prost { 1: repeated command }
-//! command       = prost { 1: repeated condition { key, kind, revision, consent }, 2: repeated write { key, value? } }
+//! command       = prost { 1: repeated condition { key, kind, revision, guard }, 2: repeated write { key, value? } }
 //! ```
 
 use std::fmt;
@@ -26,14 +26,14 @@ pub enum Expected {
     Absent,
     /// A value of this revision.
     Revision(u64),
-    /// A value of this consent revision.
-    ConsentRevision(u64),
+    /// A value with this guard.
+    Guard(u64),
     /// A value of both.
     Both {
         /// The revision.
         revision: u64,
-        /// The consent revision.
-        consent_revision: u64,
+        /// The guard.
+        guard: u64,
     },
 }
 
@@ -183,13 +183,13 @@ struct CommandRecord {
 struct ConditionRecord {
     #[prost(bytes = "bytes", tag = "1")]
     key: Bytes,
-    /// 1 absent, 2 revision, 3 consent revision, 4 both.
+    /// 1 absent, 2 revision, 3 guard, 4 both.
     #[prost(uint32, tag = "2")]
     kind: u32,
     #[prost(uint64, tag = "3")]
     revision: u64,
     #[prost(uint64, tag = "4")]
-    consent_revision: u64,
+    guard: u64,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -202,13 +202,13 @@ struct WriteRecord {
 
 impl From<Condition> for ConditionRecord {
     fn from(condition: Condition) -> Self {
-        let (kind, revision, consent_revision) = match condition.expected {
+        let (kind, revision, guard) = match condition.expected {
             Expected::Absent => (1, 0, 0),
             Expected::Revision(revision) => (2, revision, 0),
-            Expected::ConsentRevision(consent_revision) => (3, 0, consent_revision),
-            Expected::Both { revision, consent_revision } => (4, revision, consent_revision),
+            Expected::Guard(guard) => (3, 0, guard),
+            Expected::Both { revision, guard } => (4, revision, guard),
         };
-        Self { key: condition.key, kind, revision, consent_revision }
+        Self { key: condition.key, kind, revision, guard }
     }
 }
 
@@ -219,8 +219,8 @@ impl TryFrom<ConditionRecord> for Condition {
         let expected = match record.kind {
             1 => Expected::Absent,
             2 => Expected::Revision(record.revision),
-            3 => Expected::ConsentRevision(record.consent_revision),
-            4 => Expected::Both { revision: record.revision, consent_revision: record.consent_revision },
+            3 => Expected::Guard(record.guard),
+            4 => Expected::Both { revision: record.revision, guard: record.guard },
             _ => return Err(ConsensusError::Malformed { what: "a command" }),
         };
         Ok(Self { key: record.key, expected })
@@ -239,8 +239,7 @@ mod tests {
             Just(Expected::Absent),
             any::<u64>().prop_map(Expected::Revision),
             any::<u64>().prop_map(Expected::ConsentRevision),
-            any::<(u64, u64)>()
-                .prop_map(|(revision, consent_revision)| Expected::Both { revision, consent_revision }),
+            any::<(u64, u64)>().prop_map(|(revision, guard)| Expected::Both { revision, guard }),
         ];
         let condition = (bytes(), expected).prop_map(|(key, expected)| Condition { key, expected });
         let write = (bytes(), proptest::option::of(bytes())).prop_map(|(key, value)| Write { key, value });

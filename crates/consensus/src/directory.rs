@@ -241,7 +241,7 @@ fn payload<R: Message + Default>(value: &Bytes) -> Result<R, ConsensusError> {
 }
 
 fn write(key: Key, map_version: u64, record: &impl Message) -> Write {
-    let header = ValueHeader { revision: map_version, consent_revision: 0, bucket: 0 };
+    let header = ValueHeader { revision: map_version, guard: 0, bucket: 0 };
     Write { key: key.into_bytes(), value: Some(header.encode(&encode_v1(record))) }
 }
 

@@ -215,11 +215,11 @@ impl Overlay<'_> {
         Ok(match (expected, header) {
             (Expected::Absent, header) => header.is_none(),
             (Expected::Revision(revision), Some(header)) => header.revision == revision,
-            (Expected::ConsentRevision(revision), Some(header)) => header.consent_revision == revision,
-            (Expected::Both { revision, consent_revision }, Some(header)) => {
-                header.revision == revision && header.consent_revision == consent_revision
+            (Expected::Guard(revision), Some(header)) => header.guard == revision,
+            (Expected::Both { revision, guard }, Some(header)) => {
+                header.revision == revision && header.guard == guard
             }
-            (Expected::Revision(_) | Expected::ConsentRevision(_) | Expected::Both { .. }, None) => false,
+            (Expected::Revision(_) | Expected::Guard(_) | Expected::Both { .. }, None) => false,
         })
     }
 }

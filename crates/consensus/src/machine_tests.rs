@@ -27,14 +27,12 @@ fn command() -> impl Strategy<Value = Command> {
         Just(Expected::Absent),
         (0..3_u64).prop_map(Expected::Revision),
         (0..3_u64).prop_map(Expected::ConsentRevision),
-        (0..3_u64, 0..3_u64)
-            .prop_map(|(revision, consent_revision)| Expected::Both { revision, consent_revision }),
+        (0..3_u64, 0..3_u64).prop_map(|(revision, guard)| Expected::Both { revision, guard }),
     ];
     let condition =
         (0..4_u8, expected).prop_map(|(number, expected)| Condition { key: key(number), expected });
-    let value = (0..3_u64, 0..3_u64, any::<[u8; 2]>()).prop_map(|(revision, consent_revision, payload)| {
-        ValueHeader { revision, consent_revision, bucket: 0 }.encode(&payload)
-    });
+    let value = (0..3_u64, 0..3_u64, any::<[u8; 2]>())
+        .prop_map(|(revision, guard, payload)| ValueHeader { revision, guard, bucket: 0 }.encode(&payload));
     let write = (0..4_u8, proptest::option::weighted(0.8, value))
         .prop_map(|(number, value)| Write { key: key(number), value });
     (proptest::collection::vec(condition, 0..2), proptest::collection::vec(write, 0..3))

@@ -7,7 +7,7 @@
 //! 5       n+28   box of the n plaintext bytes: nonce (12) ‖ ciphertext (n) ‖ tag (16)
 //!
 //! additional data = format version (1) ‖ epoch u32 BE ‖ cluster (16) ‖ customer (16) ‖ kind (1)
-//!                   ‖ revision u64 BE ‖ consent revision u64 BE ‖ key suffix (the rest, up to 64)
+//!                   ‖ revision u64 BE ‖ guard u64 BE ‖ key suffix (the rest, up to 64)
 //! ```
 //!
 //! All fields but the last are of fixed length, so no two contexts give the same additional data.
@@ -40,8 +40,8 @@ pub struct SealContext<'a> {
     pub suffix: &'a [u8],
     /// The revision in the value's clear header.
     pub revision: u64,
-    /// The consent revision in the value's clear header.
-    pub consent_revision: u64,
+    /// The guard in the value's clear header.
+    pub guard: u64,
 }
 
 /// The epoch of the customer key that sealed a value.
@@ -95,7 +95,7 @@ impl AadBuffer {
             context.customer.as_bytes(),
             &[context.kind],
             &context.revision.to_be_bytes(),
-            &context.consent_revision.to_be_bytes(),
+            &context.guard.to_be_bytes(),
             context.suffix,
         ];
         let mut length = 0_usize;

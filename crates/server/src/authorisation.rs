@@ -186,7 +186,7 @@ pub(crate) const METHODS: &[Method] = &[
     unary(ServiceId::Cluster, "/custodia.v1.ClusterService/GetClusterStatus", OPERATE),
     unary(ServiceId::Cluster, "/custodia.v1.ClusterService/ListShards", MAP),
     unary(ServiceId::Cluster, "/custodia.v1.ClusterService/ListNodes", MAP),
-    unary(ServiceId::Cluster, "/custodia.v1.ClusterService/TurnKeys", OPERATE),
+    unary(ServiceId::Cluster, "/custodia.v1.ClusterService/RotateKeys", OPERATE),
     streaming(ServiceId::Peer, "/custodia.internal.v1.PeerService/Exchange", PEER),
     Method {
         path: "/grpc.health.v1.Health/Check",

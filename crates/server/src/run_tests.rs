@@ -233,7 +233,7 @@ async fn root_keys_that_are_open_missing_or_wrong_are_refused() {
         let key = ShardKey::generate(KeyEpoch::FIRST, &SystemRandom).expect("a key");
         let wrapped = key.wrap(&root, &place, &SystemRandom).expect("wraps");
         let keys = WrappedKeys::new(vec![wrapped]).expect("a set").to_bytes().expect("bytes");
-        let header = ValueHeader { revision: 1, consent_revision: 1, bucket: 0 };
+        let header = ValueHeader { revision: 1, guard: 1, bucket: 0 };
         let mut batch = Batch::new();
         batch.put(
             Key::shard_key(GroupId::Shard(place.shard), KeyEpoch::FIRST).into_bytes(),

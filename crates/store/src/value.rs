@@ -5,12 +5,12 @@
 //!      0     1  format version (1)
 //!      1     4  crc32c over everything that follows, big endian
 //!      5     8  revision, big endian
-//!     13     8  consent revision, big endian
+//!     13     8  guard, big endian
 //!     21     4  bucket, big endian
 //!     25     …  payload (sealed by the caller; opaque here)
 //! ```
 //!
-//! Apply compares the two revisions and nothing else. The checksum is there because a state engine may hand out
+//! Apply compares revision and guard and nothing else. The checksum is there because a state engine may hand out
 //! altered bytes without a word (measured with one of them): such a value never leaves [`ValueHeader::decode`].
 
 use bytes::{BufMut, Bytes, BytesMut};
@@ -28,8 +28,9 @@ const CHECKED_FROM: usize = 5;
 pub struct ValueHeader {
     /// Revision of the record; the condition of a compare-and-put.
     pub revision: u64,
-    /// Revision of the customer's consent state; the other condition.
-    pub consent_revision: u64,
+    /// What else a condition may name: a second counter that rises on its own terms. Of a customer's record it is the
+    /// consent revision, of a set of wrapped keys the epoch of its current key.
+    pub guard: u64,
     /// The key bucket that wraps the customer's key, so that a bucket can be turned without opening values.
     pub bucket: u32,
 }
@@ -43,7 +44,7 @@ impl ValueHeader {
         {
             let mut fields = &mut fields[..];
             fields.put_u64(self.revision);
-            fields.put_u64(self.consent_revision);
+            fields.put_u64(self.guard);
             fields.put_u32(self.bucket);
         }
         value.put_u8(FORMAT_1);
@@ -73,14 +74,14 @@ impl ValueHeader {
         }
         let (sum, checked) = rest.split_first_chunk::<4>().ok_or(CORRUPT)?;
         let (revision, after) = checked.split_first_chunk::<8>().ok_or(CORRUPT)?;
-        let (consent_revision, after) = after.split_first_chunk::<8>().ok_or(CORRUPT)?;
+        let (guard, after) = after.split_first_chunk::<8>().ok_or(CORRUPT)?;
         let bucket = after.first_chunk::<4>().ok_or(CORRUPT)?;
         if crc32c::crc32c(checked) != u32::from_be_bytes(*sum) {
             return Err(CORRUPT);
         }
         Ok(Self {
             revision: u64::from_be_bytes(*revision),
-            consent_revision: u64::from_be_bytes(*consent_revision),
+            guard: u64::from_be_bytes(*guard),
             bucket: u32::from_be_bytes(*bucket),
         })
     }
@@ -95,7 +96,7 @@ mod tests {
     use super::*;
 
     fn header() -> ValueHeader {
-        ValueHeader { revision: 7, consent_revision: 3, bucket: 4096 }
+        ValueHeader { revision: 7, guard: 3, bucket: 4096 }
     }
 
     #[test]
@@ -117,8 +118,8 @@ mod tests {
 
     proptest! {
         #[test]
-        fn value_survives_the_round_trip(revision: u64, consent_revision: u64, bucket: u32, payload: Vec<u8>) {
-            let header = ValueHeader { revision, consent_revision, bucket };
+        fn value_survives_the_round_trip(revision: u64, guard: u64, bucket: u32, payload: Vec<u8>) {
+            let header = ValueHeader { revision, guard, bucket };
             let value = header.encode(&payload);
             let (decoded, rest) = ValueHeader::decode(&value).unwrap();
             prop_assert_eq!(decoded, header);

@@ -480,7 +480,7 @@ pub(crate) fn key(group: GroupId, number: u64) -> Bytes {
 }
 
 pub(crate) fn value(revision: u64, payload: &[u8]) -> Bytes {
-    ValueHeader { revision, consent_revision: 0, bucket: 0 }.encode(payload)
+    ValueHeader { revision, guard: 0, bucket: 0 }.encode(payload)
 }
 
 /// Sets a record to a revision, if it is at the one before.

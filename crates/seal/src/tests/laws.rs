@@ -16,7 +16,7 @@ struct Place {
     kind: u8,
     suffix: Vec<u8>,
     revision: u64,
-    consent_revision: u64,
+    guard: u64,
 }
 
 impl Place {
@@ -27,7 +27,7 @@ impl Place {
             kind: self.kind,
             suffix: &self.suffix,
             revision: self.revision,
-            consent_revision: self.consent_revision,
+            guard: self.guard,
         }
     }
 }
@@ -35,9 +35,9 @@ impl Place {
 prop_compose! {
     fn place()(
         cluster: [u8; 16], number: u8, kind: u8, suffix in proptest::collection::vec(any::<u8>(), 0..=64),
-        revision: u64, consent_revision: u64,
+        revision: u64, guard: u64,
     ) -> Place {
-        Place { cluster, customer: customer(number), kind, suffix, revision, consent_revision }
+        Place { cluster, customer: customer(number), kind, suffix, revision, guard }
     }
 }
 
@@ -54,8 +54,8 @@ fn moved(place: &Place, field: u8) -> Place {
         2 => moved.kind ^= 1,
         3 => moved.suffix = if moved.suffix.is_empty() { vec![0] } else { Vec::new() },
         4 => moved.revision ^= 1,
-        5 => moved.consent_revision ^= 1,
-        6 => std::mem::swap(&mut moved.revision, &mut moved.consent_revision),
+        5 => moved.guard ^= 1,
+        6 => std::mem::swap(&mut moved.revision, &mut moved.guard),
         _ => match moved.suffix.last_mut() {
             Some(last) => *last ^= 1,
             None => moved.suffix.push(0),

@@ -48,14 +48,7 @@ pub(super) fn shard() -> ShardPlace {
 pub(super) const BUCKET: BucketId = BucketId::new(3);
 
 pub(super) fn context(suffix: &[u8]) -> SealContext<'_> {
-    SealContext {
-        cluster: cluster(),
-        customer: customer(1),
-        kind: 1,
-        suffix,
-        revision: 5,
-        consent_revision: 2,
-    }
+    SealContext { cluster: cluster(), customer: customer(1), kind: 1, suffix, revision: 5, guard: 2 }
 }
 
 /// A folder with a root key file in it.

@@ -1,6 +1,6 @@
 //! One entry of the state that holds wrapped keys (layout in mod.rs).
 //!
-//! Always: the header's second revision is the epoch of the first key of the set.
+//! Always: the header's guard is the epoch of the first key of the set.
 
 use bytes::Bytes;
 use custodia_consensus::{Condition, Expected, Write};
@@ -29,9 +29,8 @@ impl KeyEntry {
     pub(super) fn decode(key: Key, value: &Bytes) -> Result<Self, KeysError> {
         let (header, payload) = ValueHeader::decode(value)?;
         let keys = WrappedKeys::parse(&payload)?;
-        let consistent = keys
-            .current()
-            .is_none_or(|current| u64::from(current.epoch().as_u32()) == header.consent_revision);
+        let consistent =
+            keys.current().is_none_or(|current| u64::from(current.epoch().as_u32()) == header.guard);
         if consistent {
             Ok(Self { key, header, keys })
         } else {
@@ -64,10 +63,7 @@ impl KeyEntry {
 
     /// Holds as long as the current key is this one.
     pub(super) fn still_current(&self) -> Condition {
-        Condition {
-            key: self.key.clone().into_bytes(),
-            expected: Expected::ConsentRevision(self.header.consent_revision),
-        }
+        Condition { key: self.key.clone().into_bytes(), expected: Expected::Guard(self.header.guard) }
     }
 
     /// The entry with other keys.
@@ -90,11 +86,11 @@ pub(super) fn absent(key: &Key) -> Condition {
 
 /// A new entry.
 pub(super) fn create(key: &Key, bucket: u32, keys: &WrappedKeys) -> Result<Write, KeysError> {
-    write(key, ValueHeader { revision: 1, consent_revision: 0, bucket }, keys)
+    write(key, ValueHeader { revision: 1, guard: 0, bucket }, keys)
 }
 
 fn write(key: &Key, header: ValueHeader, keys: &WrappedKeys) -> Result<Write, KeysError> {
     let current = keys.current().ok_or(KeysError::Destroyed)?;
-    let header = ValueHeader { consent_revision: u64::from(current.epoch().as_u32()), ..header };
+    let header = ValueHeader { guard: u64::from(current.epoch().as_u32()), ..header };
     Ok(Write { key: key.as_bytes().clone(), value: Some(header.encode(&keys.to_bytes()?)) })
 }

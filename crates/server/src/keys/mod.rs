@@ -1,7 +1,7 @@
 //! The keys of the shards that this node leads: found, made, cached and turned.
 //!
 //! ```text
-//! key of the entry                 revision         consent revision             payload
+//! key of the entry                 revision         guard             payload
 //! ShardKey  ‖ epoch                grows by one     the epoch in the key         WrappedKeys: that one key
 //! BucketKey ‖ bucket               with every       epoch of the current key     WrappedKeys: current, and while
 //! CustomerKey ‖ bucket ‖ customer  change of the    epoch of the current key       it is turned the one before
@@ -10,7 +10,7 @@
 //!   header.bucket = its bucket                                                     CustomerKey ‖ bucket ‖ customer
 //! ```
 //!
-//! An entry of a key has no consents; its second revision holds the *epoch of its current key*. So a command can be
+//! An entry of a key is no customer record; its guard holds the *epoch of its current key*. So a command can be
 //! conditional on "nothing about this entry changed" (`Revision`) or just on "this is still the key for new things"
 //! (`ConsentRevision`), and apply, which knows nothing of keys, enforces either.
 //!

@@ -124,7 +124,7 @@ impl Reseal<'_> {
         let write = Write { key: key.as_bytes().clone(), value: Some(header.encode(&resealed)) };
         let unchanged = Condition {
             key: key.into_bytes(),
-            expected: Expected::Both { revision: header.revision, consent_revision: header.consent_revision },
+            expected: Expected::Both { revision: header.revision, guard: header.guard },
         };
         Ok(Some(Carried { unchanged, write }))
     }

@@ -32,18 +32,18 @@ impl CustomerWriter {
         &self,
         key: &Key,
         revision: u64,
-        consent_revision: u64,
+        guard: u64,
         plaintext: &[u8],
     ) -> Result<Write, KeysError> {
-        let header = ValueHeader { revision, consent_revision, bucket: self.bucket.get() };
+        let header = ValueHeader { revision, guard, bucket: self.bucket.get() };
         let context = context(self.cluster, self.customer, key, &header)?;
         let sealed = self.key.seal_with(&*self.random, &context, plaintext)?;
         Ok(Write { key: key.as_bytes().clone(), value: Some(header.encode(&sealed)) })
     }
 
     /// A value that needs no sealing, with the customer's bucket in its header.
-    pub(crate) fn clear(&self, key: &Key, revision: u64, consent_revision: u64, payload: &[u8]) -> Write {
-        let header = ValueHeader { revision, consent_revision, bucket: self.bucket.get() };
+    pub(crate) fn clear(&self, key: &Key, revision: u64, guard: u64, payload: &[u8]) -> Write {
+        let header = ValueHeader { revision, guard, bucket: self.bucket.get() };
         Write { key: key.as_bytes().clone(), value: Some(header.encode(payload)) }
     }
 
@@ -72,7 +72,7 @@ pub(super) fn context<'a>(
         kind: parts.kind.as_u8(),
         suffix: parts.suffix,
         revision: header.revision,
-        consent_revision: header.consent_revision,
+        guard: header.guard,
     })
 }
 

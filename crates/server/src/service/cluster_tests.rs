@@ -353,7 +353,7 @@ async fn turned_keys(cluster: &Cluster) {
     let customer_id = answer.into_inner().customer_id;
     for level in [v1::KeyLevel::Root, v1::KeyLevel::Shard, v1::KeyLevel::Bucket, v1::KeyLevel::Customer] {
         for node in 0..3 {
-            let request = v1::TurnKeysRequest {
+            let request = v1::RotateKeysRequest {
                 level: level.into(),
                 every_shard: level != v1::KeyLevel::Customer,
                 customer_id: if level == v1::KeyLevel::Customer {
@@ -363,8 +363,8 @@ async fn turned_keys(cluster: &Cluster) {
                 },
                 ..Default::default()
             };
-            let turned = cluster.cluster(node).turn_keys(request).await.expect("turned").into_inner();
-            assert_eq!(turned.keys_turned > 0, level != v1::KeyLevel::Root, "{level:?}");
+            let turned = cluster.cluster(node).rotate_keys(request).await.expect("turned").into_inner();
+            assert_eq!(turned.keys_rotated > 0, level != v1::KeyLevel::Root, "{level:?}");
             let profile =
                 cluster.profiles(node).get_profile(get(&customer_id, "service")).await.expect("found");
             assert_eq!(profile.into_inner().attributes.len(), 1);

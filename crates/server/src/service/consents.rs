@@ -111,7 +111,7 @@ impl Call for v1::GetConsentsRequest {
         let view = naming_view(room, grounds.keys().map(|(purpose, _)| *purpose), deadline).await?;
         let of = Consented {
             at: At { customer, revision: core.revision() },
-            consent_revision: core.header.consent_revision,
+            consent_revision: core.header.guard,
             now: now(),
         };
         Ok(v1::GetConsentsResponse {

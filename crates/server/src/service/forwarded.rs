@@ -89,7 +89,7 @@ impl Room {
             UpdateJurisdictionRequest,
             CreateRecipientRequest,
             UpdateRecipientRequest,
-            TurnKeysRequest,
+            RotateKeysRequest,
         }
         match method {
             batch::METHOD => {

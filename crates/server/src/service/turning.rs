@@ -1,4 +1,4 @@
-//! TurnKeys: on the leader of each shard that it concerns.
+//! RotateKeys: on the leader of each shard that it concerns.
 //!
 //! ```text
 //! caller's call ─▶ the shards it means ─▶ per shard one call with shard_id, to its leader ─▶ sum
@@ -24,12 +24,12 @@ use crate::{
 const SHARDS_AT_ONCE: usize = 8;
 
 /// Answers a caller's call.
-pub(super) async fn turn_keys(
+pub(super) async fn rotate_keys(
     room: &Room,
     caller: &Caller,
-    request: v1::TurnKeysRequest,
+    request: v1::RotateKeysRequest,
     deadline: Instant,
-) -> Result<v1::TurnKeysResponse, ServiceError> {
+) -> Result<v1::RotateKeysResponse, ServiceError> {
     let everywhere = request.every_shard && level(&request)? != v1::KeyLevel::Customer;
     if !everywhere && level(&request)? != v1::KeyLevel::Root {
         return Ok(answer(room, caller, request, deadline).await?.into_inner());
@@ -37,7 +37,7 @@ pub(super) async fn turn_keys(
     let directory = room.consensus().directory();
     let calls = directory.shards().map(|placement| {
         let shard_id = placement.shard.as_u16().into();
-        let one = v1::TurnKeysRequest {
+        let one = v1::RotateKeysRequest {
             shard_id,
             every_shard: false,
             customer_id: String::new(),
@@ -46,16 +46,19 @@ pub(super) async fn turn_keys(
         async move { answer(room, caller, one, deadline).await.map(tonic::Response::into_inner) }
     });
     let calls: Vec<_> = calls.collect();
-    let add = |sum: v1::TurnKeysResponse, one: v1::TurnKeysResponse| async move {
-        Ok(v1::TurnKeysResponse {
-            keys_turned: sum.keys_turned.saturating_add(one.keys_turned),
+    let add = |sum: v1::RotateKeysResponse, one: v1::RotateKeysResponse| async move {
+        Ok(v1::RotateKeysResponse {
+            keys_rotated: sum.keys_rotated.saturating_add(one.keys_rotated),
             values_resealed: sum.values_resealed.saturating_add(one.values_resealed),
         })
     };
-    stream::iter(calls).buffer_unordered(SHARDS_AT_ONCE).try_fold(v1::TurnKeysResponse::default(), add).await
+    stream::iter(calls)
+        .buffer_unordered(SHARDS_AT_ONCE)
+        .try_fold(v1::RotateKeysResponse::default(), add)
+        .await
 }
 
-fn level(request: &v1::TurnKeysRequest) -> Result<v1::KeyLevel, ServiceError> {
+fn level(request: &v1::RotateKeysRequest) -> Result<v1::KeyLevel, ServiceError> {
     match v1::KeyLevel::try_from(request.level) {
         Ok(v1::KeyLevel::Unspecified) => Err(ServiceError::missing("level")),
         Ok(level) => Ok(level),
@@ -63,9 +66,9 @@ fn level(request: &v1::TurnKeysRequest) -> Result<v1::KeyLevel, ServiceError> {
     }
 }
 
-impl Call for v1::TurnKeysRequest {
-    type Answer = v1::TurnKeysResponse;
-    const METHOD: &'static str = "/custodia.v1.ClusterService/TurnKeys";
+impl Call for v1::RotateKeysRequest {
+    type Answer = v1::RotateKeysResponse;
+    const METHOD: &'static str = "/custodia.v1.ClusterService/RotateKeys";
 
     /// By now the call is about one shard, whatever its level.
     fn prepare(&mut self, room: &Room, _caller: &Caller) -> Result<Target, ServiceError> {
@@ -98,7 +101,7 @@ impl Call for v1::TurnKeysRequest {
         let turned = timeout_at(deadline, turn(keys, level(&self)?, target)).await;
         let turned = turned.map_err(|_elapsed| ServiceError::OutcomeUnknown)?;
         let turned = turned.map_err(|error| room.key_failure(target.group, error))?;
-        Ok(v1::TurnKeysResponse { keys_turned: turned.keys, values_resealed: turned.values })
+        Ok(v1::RotateKeysResponse { keys_rotated: turned.keys, values_resealed: turned.values })
     }
 }
 

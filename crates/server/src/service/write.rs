@@ -96,7 +96,7 @@ impl State {
 
     /// The customer's consent revision.
     pub(super) fn consent_revision(&self) -> u64 {
-        self.core.as_ref().map_or(0, |core| core.header.consent_revision)
+        self.core.as_ref().map_or(0, |core| core.header.guard)
     }
 
     /// The customer's consent revision after these decisions: each is one step.
@@ -257,7 +257,7 @@ impl Draft {
 
     fn seal(&mut self, key: &Key, at: Revisions, value: &impl Stored) -> Result<(), KeysError> {
         let plaintext = Zeroizing::new(value.encode());
-        self.command.writes.push(self.writer.seal(key, at.revision, at.consent_revision, &plaintext)?);
+        self.command.writes.push(self.writer.seal(key, at.revision, at.guard, &plaintext)?);
         Ok(())
     }
 
@@ -265,7 +265,7 @@ impl Draft {
     fn conditions(&mut self, state: &State, remembered: Option<Remembered>) {
         let core = state.core.as_ref().map_or(Expected::Absent, |core| Expected::Both {
             revision: core.header.revision,
-            consent_revision: core.header.consent_revision,
+            guard: core.header.guard,
         });
         self.expect(Key::core(self.home.group(), &self.home.customer), core);
         if remembered.is_some() || state.core.is_none() {
@@ -305,7 +305,7 @@ impl Draft {
         let place = EventPlace::new(event.event.occurred_at, id);
         let by_id = Key::event_id(group, &customer, id);
         self.expect(by_id.clone(), Expected::Absent);
-        let pointer = self.writer.clear(&by_id, at.revision, at.consent_revision, place.as_bytes());
+        let pointer = self.writer.clear(&by_id, at.revision, at.guard, place.as_bytes());
         self.command.writes.push(pointer);
         self.seal(&Key::event(group, &customer, &place), at, event)
     }
@@ -316,7 +316,7 @@ impl Draft {
         let mut bytes = request.fingerprint.to_vec();
         bytes.extend_from_slice(&answer.encode_to_vec());
         memory.remember(request.id, state.now, bytes);
-        let at = Revisions { revision: revision.saturating_add(1), consent_revision: 0 };
+        let at = Revisions { revision: revision.saturating_add(1), guard: 0 };
         self.seal(&Key::requests(self.home.group(), &self.home.customer), at, &memory)
     }
 }
@@ -325,14 +325,14 @@ impl Draft {
 #[derive(Debug, Clone, Copy)]
 struct Revisions {
     revision: u64,
-    consent_revision: u64,
+    guard: u64,
 }
 
 impl Revisions {
     /// The customer's revisions after a change.
     fn after<A>(state: &State, change: &Change<A>) -> Self {
         let revision = state.revision_after(change.record.is_some());
-        Self { revision: revision.as_u64(), consent_revision: state.consent_revision_after(&change.ledger) }
+        Self { revision: revision.as_u64(), guard: state.consent_revision_after(&change.ledger) }
     }
 }
 

@@ -37,7 +37,7 @@ fn operations(number: u64) -> Vec<(Key, Option<Bytes>)> {
         .map(|_| {
             let key = customer_key(random.below(CUSTOMERS));
             let payload: Vec<u8> = (0..random.below(400)).map(|_| random.next().to_le_bytes()[0]).collect();
-            let header = ValueHeader { revision: number, consent_revision: 1, bucket: 2 };
+            let header = ValueHeader { revision: number, guard: 1, bucket: 2 };
             (key, (random.below(8) > 0).then(|| header.encode(&payload)))
         })
         .collect()

@@ -152,7 +152,7 @@ async fn destroyed_key_opens_nothing_and_writes_nothing() {
     let cluster = Cluster::new();
     cluster.node().put(customer(1), "Ana").await;
     let (key, _) = cluster.group.entries(KeyKind::CustomerKey).remove(0);
-    let header = ValueHeader { revision: 2, consent_revision: 2, bucket: 0 };
+    let header = ValueHeader { revision: 2, guard: 2, bucket: 0 };
     let mut batch = Batch::new();
     batch.put(key, header.encode(&[1, 0]));
     cluster.group.engine.write(batch).unwrap();
@@ -169,7 +169,7 @@ async fn entry_whose_header_and_keys_disagree_is_refused() {
     let (key, value) = cluster.group.entries(KeyKind::CustomerKey).remove(0);
     let (header, payload) = ValueHeader::decode(&value).unwrap();
     let mut batch = Batch::new();
-    batch.put(key, ValueHeader { consent_revision: 7, ..header }.encode(&payload));
+    batch.put(key, ValueHeader { guard: 7, ..header }.encode(&payload));
     cluster.group.engine.write(batch).unwrap();
     let error = cluster.node().keys.read(&core(customer(1))).unwrap_err();
     assert!(matches!(error, KeysError::Malformed { .. }), "{error}");

@@ -64,9 +64,9 @@ impl Group {
             let holds = match (condition.expected, header) {
                 (Expected::Absent, header) => header.is_none(),
                 (Expected::Revision(revision), Some(header)) => header.revision == revision,
-                (Expected::ConsentRevision(revision), Some(header)) => header.consent_revision == revision,
-                (Expected::Both { revision, consent_revision }, Some(header)) => {
-                    (header.revision, header.consent_revision) == (revision, consent_revision)
+                (Expected::Guard(revision), Some(header)) => header.guard == revision,
+                (Expected::Both { revision, guard }, Some(header)) => {
+                    (header.revision, header.guard) == (revision, guard)
                 }
                 (_, None) => false,
             };

@@ -39,11 +39,11 @@ impl ClusterService for Api {
         Ok(Response::new(v1::ListNodesResponse { nodes: cluster::nodes(&self.room, deadline).await }))
     }
 
-    async fn turn_keys(
+    async fn rotate_keys(
         &self,
-        request: Request<v1::TurnKeysRequest>,
-    ) -> Result<Response<v1::TurnKeysResponse>, Status> {
+        request: Request<v1::RotateKeysRequest>,
+    ) -> Result<Response<v1::RotateKeysResponse>, Status> {
         let (caller, deadline) = circumstances(&request)?;
-        Ok(Response::new(turning::turn_keys(&self.room, &caller, request.into_inner(), deadline).await?))
+        Ok(Response::new(turning::rotate_keys(&self.room, &caller, request.into_inner(), deadline).await?))
     }
 }
