@@ -13,6 +13,7 @@
 use std::{fmt, str::FromStr, sync::Arc};
 
 use crate::NodeId;
+use custodia_proto::v1;
 use x509_parser::{
     extensions::GeneralName,
     prelude::{FromDer as _, X509Certificate},
@@ -52,6 +53,22 @@ impl Role {
             Self::Privacy => "privacy",
             Self::Operator => "operator",
         }
+    }
+
+    /// The role as the options of methods name it.
+    pub(crate) const fn on_the_wire(self) -> v1::Role {
+        match self {
+            Self::Node => v1::Role::Node,
+            Self::Agent => v1::Role::Agent,
+            Self::Ingest => v1::Role::Ingest,
+            Self::Privacy => v1::Role::Privacy,
+            Self::Operator => v1::Role::Operator,
+        }
+    }
+
+    /// The role that the options of a method name; nothing for none.
+    pub(crate) fn of_wire(role: v1::Role) -> Option<Self> {
+        Self::ALL.into_iter().find(|known| known.on_the_wire() == role)
     }
 
     const fn bit(self) -> u8 {
