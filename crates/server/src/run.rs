@@ -40,11 +40,12 @@ use crate::{
     config::{Config, TimingConfig},
     data::Data,
     error::ServerError,
+    keys::NodeKeys,
     metrics::Metrics,
     metrics_endpoint::{self, Refresh},
     peer::{PeerEndpoint, Peers},
     router::Router,
-    service::{Forwarder, NodeKeys, Room, keep_up_usage, report_last_usage, routes},
+    service::{Forwarder, Room, keep_up_usage, report_last_usage, routes},
     tls::{ClientCertificates, TlsConfigs},
     tokens::Tokens,
 };
