@@ -33,7 +33,7 @@ pub(super) struct OpenBucket {
 }
 
 impl ShardKeys {
-    /// A bucket with room for one more customer.
+    /// A bucket that is not full, with one more customer counted.
     pub(super) async fn allocate_bucket(&self, deadline: Instant) -> Result<BucketId, KeysError> {
         // Held over the proposal of a new bucket: those who come meanwhile need that bucket as well.
         let mut open_bucket = self.open_bucket.lock().await;

@@ -10,7 +10,7 @@ use custodia_store::{Key, StateEngine, ValueHeader};
 
 use super::KeysError;
 
-/// Wrapped keys as they stand in the state.
+/// Wrapped keys as the state has them.
 #[derive(Debug, Clone)]
 pub(super) struct KeyEntry {
     key: Key,

@@ -1,4 +1,4 @@
-//! How keys come to be, and how they are found.
+//! How keys are created and found.
 
 use custodia_consensus::Command;
 use custodia_profile::KeyEpoch;

@@ -31,7 +31,7 @@ pub(super) enum Planned {
     After(Vec<Command>),
 }
 
-/// The group: state, and the planned of the next proposals.
+/// The group: its state, and what happens to the next proposals.
 #[derive(Default)]
 pub(super) struct Group {
     pub(super) engine: Arc<MemoryEngine>,
@@ -112,8 +112,8 @@ impl Propose for Group {
     async fn propose(&self, _: GroupId, command: Command, _: Instant) -> Result<Outcome, ConsensusError> {
         // Lets the other tasks of a test in between.
         tokio::task::yield_now().await;
-        let fate = self.planned.lock().pop_front().unwrap_or(Planned::Pass);
-        match fate {
+        let planned = self.planned.lock().pop_front().unwrap_or(Planned::Pass);
+        match planned {
             Planned::Pass => Ok(self.apply(&command)),
             Planned::Lost => {
                 self.lost.lock().push(command);
