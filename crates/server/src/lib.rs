@@ -1,34 +1,47 @@
 //! The node: one port, TLS 1.3, callers identified and authorised, calls routed to the customer's shard.
 //!
 //! ```text
-//! client ─► transport/ (TLS, identity, admission, router) ─► service/ ─► propose.rs ─► consensus
-//!              authorisation.rs, refusal.rs                    keys/
+//! client ─► transport/ (TLS, identity, admission, router) ─► api/, by service ─► shard/ ─► consensus
 //! other nodes ─► peer/, both sides of custodia.internal.v1.PeerService
+//!
+//! api/        one folder for each service, one file for each RPC or small family; handler.rs, dispatch.rs
+//! shard/      the prologue of reads and writes about a customer: record, permission, mutation, seal
+//! catalogue/  the catalogue on this node, its log of changes, the use of its attributes
+//! routing/    who leads, and the one hop to it          propose.rs  evaluate, propose, again on a conflict
+//! wire/       parsing, conversion, paging, moments, errors ─► status (the only map)
+//! keys/       the keys of the shards                    method.rs   the table of methods, from the .proto options
+//!
 //! run.rs: from start to drain          config.rs, limits.rs, error.rs      data.rs, root_key.rs: what lies on disk
-//! metrics.rs, telemetry.rs: metrics and log                                identity.rs: roles and callers
+//! metrics.rs, counters.rs, telemetry.rs: metrics and log                   identity.rs: roles and callers
 //! ```
 
 use custodia_profile::NodeId;
 
-mod authorisation;
+mod api;
+mod catalogue;
 mod config;
+mod counters;
 mod data;
 mod error;
 mod identity;
 mod keys;
 mod limits;
+mod method;
 mod metrics;
 mod peer;
 mod propose;
 mod refusal;
 mod root_key;
+mod routing;
 mod run;
-mod service;
+mod scan;
+mod shard;
 mod telemetry;
 #[cfg(test)]
 #[path = "authority_for_tests.rs"]
 mod test_authority;
 mod transport;
+mod wire;
 
 pub use config::{
     Config, ControllerConfig, LogConfig, LogFormat, LogLevel, StateEngineName, TimingConfig, TlsFiles,

@@ -13,7 +13,7 @@ use metrics::{Counter, Gauge, Histogram, Key, KeyName, Label, Level, Metadata, R
 use metrics_exporter_prometheus::{BuildError, PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
 use tonic::Code;
 
-use crate::{authorisation::METHODS, propose::CONFLICTS};
+use crate::{method::METHODS, propose::CONFLICTS};
 
 /// Counter by `method` and `code`: calls answered. For a stream, the code with which it started.
 const REQUESTS: &str = "custodia_requests_total";

@@ -35,14 +35,16 @@ use tonic_health::{
 
 use crate::{
     NodeId,
-    authorisation::ServiceId,
+    api::routes,
     config::{Config, TimingConfig},
     data::Data,
     error::ServerError,
     keys::NodeKeys,
+    method::ServiceId,
     metrics::Metrics,
     peer::{PeerEndpoint, Peers},
-    service::{Forwarder, Room, keep_up_usage, report_last_usage, routes},
+    routing::Routing,
+    shard::ShardContext,
     transport::{
         Admission, ClientCertificates, Port, Router, TlsConfigs, Tokens,
         metrics_endpoint::{self, Refresh},
@@ -106,7 +108,7 @@ impl Credentials {
 struct Node {
     started: Started,
     consensus: Arc<Consensus>,
-    context: Arc<Room>,
+    context: Arc<ShardContext>,
     admission: Arc<Admission>,
     health: HealthReporter,
     /// Stops accepting connections, and the background tasks.
@@ -153,10 +155,10 @@ impl Node {
             Arc::new(root),
             config.limits.customer_keys_cached_max,
         ));
-        let forwarder: Arc<dyn Forwarder> = peers;
+        let routing = Routing::new(id, Arc::clone(&consensus), peers);
         let context =
-            Room::new(id, Arc::clone(&consensus), Arc::clone(&keys), forwarder, config.limits.clone());
-        let context = Arc::new(context.of_controller(config.controller.clone()));
+            ShardContext::new(routing, Arc::clone(&keys), config.limits.clone(), config.controller.clone());
+        let context = Arc::new(context);
         let (health, router) = assemble(&consensus, &context, config.reflection);
         report_health(&health, ServingStatus::NotServing).await;
         let admission = Arc::new(Admission::new(router, config.limits.clone(), tokens, Arc::clone(&metrics)));
@@ -169,7 +171,7 @@ impl Node {
             tokio::spawn(metrics_endpoint::keep_up(Arc::clone(&metrics), stop.clone())),
             tokio::spawn(follow_health(Arc::clone(&consensus), health.clone(), stop.clone())),
             spawn_until(&stop, keys.follow_leadership()),
-            spawn_until(&stop, keep_up_usage(Arc::clone(&context))),
+            spawn_until(&stop, Arc::clone(&context).keep_up_usage()),
         ];
         if let Some(listener) = metrics_listener {
             let refresh = refresh(&metrics, &consensus, &admission);
@@ -193,7 +195,7 @@ impl Node {
             let (calls, _) = self.admission.in_flight();
             tracing::warn!(calls, limit = "timing.drain_ms", "drain timed out: cancelling calls in flight");
         }
-        report_last_usage(&self.context).await;
+        self.context.report_last_usage().await;
         self.consensus.shutdown().await;
         self.finish.cancel();
         self.port.await.map_err(|source| ServerError::TaskFailed { task: "the listening port", source })?;
@@ -236,7 +238,11 @@ fn timing(config: &TimingConfig) -> Timing {
 }
 
 /// All services of the node.
-fn assemble(consensus: &Arc<Consensus>, context: &Arc<Room>, reflection: bool) -> (HealthReporter, Router) {
+fn assemble(
+    consensus: &Arc<Consensus>,
+    context: &Arc<ShardContext>,
+    reflection: bool,
+) -> (HealthReporter, Router) {
     let (reporter, health) = health_reporter();
     let peer = PeerEndpoint::server(Arc::clone(consensus), Arc::clone(context));
     let mut router =

@@ -6,8 +6,8 @@ use tonic_types::StatusExt as _;
 use uuid::Uuid;
 
 use super::{
-    cluster_for_tests::{Cluster, get, ingest, observation, text},
-    consents_for_tests::given,
+    consent::test_requests::given,
+    test_cluster::{Cluster, get, ingest, observation, text},
 };
 
 fn reason(status: &tonic::Status) -> String {

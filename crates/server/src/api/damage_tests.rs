@@ -6,7 +6,7 @@ use custodia_store::{Batch, DataFolder, EngineKind, KeyKind, KeyPrefix, ValueHea
 use tonic::Code;
 use tonic_types::StatusExt as _;
 
-use super::cluster_for_tests::{Cluster, get, ingest};
+use super::test_cluster::{Cluster, get, ingest};
 use crate::Config;
 
 /// Flips a bit in every stored value of a kind, with a checksum that fits: only the seal can notice.

@@ -10,9 +10,7 @@
 
 use bytes::Bytes;
 use custodia_consensus::Write;
-use custodia_profile::{
-    Catalogue, CatalogueChange, CatalogueEntry, GroupId, Stored as _, TimestampMs,
-};
+use custodia_profile::{Catalogue, CatalogueChange, CatalogueEntry, GroupId, Stored as _, TimestampMs};
 use custodia_store::{Key, KeyKind, KeyPrefix, StateEngine, ValueHeader};
 
 use crate::{scan::Scan, wire::ServiceError};
@@ -45,10 +43,7 @@ fn decoded(value: &Bytes) -> Result<CatalogueChange, ServiceError> {
 
 /// The catalogue as it was at a moment, and its version then, from the log that this node's engine has: the caller has caught
 /// up before.
-pub(crate) fn as_of(
-    engine: &dyn StateEngine,
-    moment: TimestampMs,
-) -> Result<(Catalogue, u64), ServiceError> {
+pub(crate) fn as_of(engine: &dyn StateEngine, moment: TimestampMs) -> Result<(Catalogue, u64), ServiceError> {
     let mut log = ChangeLog::after(engine, None);
     let mut fault = None;
     let logged = std::iter::from_fn(|| {

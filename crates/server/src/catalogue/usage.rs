@@ -30,11 +30,7 @@ use tokio::{
     time::{Instant, sleep, timeout_at},
 };
 
-use crate::{
-    propose::Attempt,
-    routing::Routing,
-    wire::ServiceError,
-};
+use crate::{propose::Attempt, routing::Routing, wire::ServiceError};
 
 /// What else is read or collected for the first time today comes along.
 const GATHER: Duration = Duration::from_millis(500);
@@ -180,7 +176,8 @@ impl Usage {
         } else {
             let leader = routing.leader_hint(GroupId::Directory);
             let leader = leader.ok_or(ServiceError::NotLeader { leader: None })?;
-            let recorded = timeout_at(deadline, routing.peers().record_usage(&leader, report, deadline)).await;
+            let recorded =
+                timeout_at(deadline, routing.peers().record_usage(&leader, report, deadline)).await;
             recorded
                 .map_err(|_elapsed| ServiceError::DeadlinePassed)?
                 .map_err(|_status| ServiceError::LeaderUnreachable { leader })?;
@@ -255,7 +252,10 @@ fn risen(
 }
 
 /// The days that the directory has of an attribute, with their revision; 0 where it has none.
-pub(crate) fn usage_of(directory: &Directory, attribute: AttributeNumber) -> Result<(u64, Days), ServiceError> {
+pub(crate) fn usage_of(
+    directory: &Directory,
+    attribute: AttributeNumber,
+) -> Result<(u64, Days), ServiceError> {
     let Some(value) = directory.entry(&Key::attribute_usage(attribute)) else {
         return Ok((0, Days::default()));
     };
@@ -266,7 +266,7 @@ pub(crate) fn usage_of(directory: &Directory, attribute: AttributeNumber) -> Res
 #[cfg(test)]
 mod tests {
     use super::*;
-    
+
     fn number(number: u32) -> AttributeNumber {
         AttributeNumber::new(number).expect("a number")
     }

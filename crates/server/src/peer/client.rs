@@ -18,24 +18,22 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use custodia_consensus::{Peer, PeerTransport, TransportError};
 use custodia_proto::internal::v1::{
-    ForwardRequest, ForwardResponse, PeerFrame, peer_service_client::PeerServiceClient,
+    ForwardRequest, ForwardResponse, GetCatalogueVersionRequest, GetNodeFactsRequest, PeerFrame,
+    RecordUsageRequest, peer_service_client::PeerServiceClient,
 };
+use custodia_proto::v1;
 use futures::{Stream, StreamExt as _, stream, stream::BoxStream};
 use metrics::Counter;
 use parking_lot::Mutex;
 use rustls::ClientConfig;
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, timeout, timeout_at};
 use tonic::{
     Code, Request, Status,
     transport::{Channel, Endpoint},
 };
 
 use super::connector::Connector;
-use crate::{
-    NodeId,
-    limits::PEER_MESSAGE_BYTES_MAX,
-    service::{Forwarder, LeaderHint},
-};
+use crate::{NodeId, limits::PEER_MESSAGE_BYTES_MAX, routing::PeerCalls, wire::LeaderHint};
 
 /// Unacknowledged bytes on one exchange, and on a connection.
 const WINDOWS_BYTES: (u32, u32) = (4 << 20, 32 << 20);
@@ -143,19 +141,51 @@ impl PeerTransport for Peers {
 }
 
 #[async_trait]
-impl Forwarder for Peers {
+impl PeerCalls for Peers {
     async fn forward(
         &self,
         to: &LeaderHint,
         message: ForwardRequest,
         deadline: Instant,
     ) -> Result<ForwardResponse, Status> {
-        let patience = deadline.saturating_duration_since(Instant::now());
         let mut client = client(&self.channels(to.node, &to.address).forwards);
-        match timeout(patience, client.forward(request(message, patience))).await {
-            Ok(answer) => answer.map(tonic::Response::into_inner),
-            Err(_elapsed) => Err(Status::deadline_exceeded("the leader did not answer in time")),
-        }
+        answer(deadline, client.forward(request_until(message, deadline))).await
+    }
+
+    async fn catalogue_version(&self, to: &LeaderHint, deadline: Instant) -> Result<u64, Status> {
+        let mut client = client(&self.channels(to.node, &to.address).forwards);
+        let request = request_until(GetCatalogueVersionRequest {}, deadline);
+        Ok(answer(deadline, client.get_catalogue_version(request)).await?.version)
+    }
+
+    async fn record_usage(
+        &self,
+        to: &LeaderHint,
+        usage: RecordUsageRequest,
+        deadline: Instant,
+    ) -> Result<(), Status> {
+        let mut client = client(&self.channels(to.node, &to.address).forwards);
+        answer(deadline, client.record_usage(request_until(usage, deadline))).await.map(drop)
+    }
+
+    async fn node_facts(&self, to: &LeaderHint, deadline: Instant) -> Result<v1::Node, Status> {
+        let mut client = client(&self.channels(to.node, &to.address).forwards);
+        answer(deadline, client.get_node_facts(request_until(GetNodeFactsRequest {}, deadline))).await
+    }
+}
+
+fn request_until<T>(message: T, deadline: Instant) -> Request<T> {
+    request(message, deadline.saturating_duration_since(Instant::now()))
+}
+
+/// Waits for the answer of a unary call, at most until the deadline.
+async fn answer<T>(
+    deadline: Instant,
+    call: impl Future<Output = Result<tonic::Response<T>, Status>>,
+) -> Result<T, Status> {
+    match timeout_at(deadline, call).await {
+        Ok(answer) => answer.map(tonic::Response::into_inner),
+        Err(_elapsed) => Err(Status::deadline_exceeded("the leader did not answer in time")),
     }
 }
 

@@ -5,29 +5,35 @@ use std::sync::Arc;
 
 use custodia_consensus::{Consensus, TransportError};
 use custodia_proto::internal::v1::{
-    ForwardRequest, ForwardResponse, PeerFrame,
+    ForwardRequest, ForwardResponse, GetCatalogueVersionRequest, GetCatalogueVersionResponse,
+    GetNodeFactsRequest, PeerFrame, RecordUsageRequest, RecordUsageResponse,
     peer_service_server::{PeerService, PeerServiceServer},
 };
+use custodia_proto::v1;
 use futures::{StreamExt as _, stream::BoxStream};
+use tokio::time::Instant;
 use tonic::{Request, Response, Status, Streaming};
 
 use crate::{
-    authorisation,
+    Deadline, NodeId,
+    api::{answer_forwarded, own_facts},
+    catalogue::record_usage,
     identity::{PeerNode, RoleSet},
     limits::PEER_MESSAGE_BYTES_MAX,
+    method,
     refusal::Refusal,
-    service::{Room, is_internal},
+    shard::ShardContext,
 };
 
 /// Serves other nodes.
 #[derive(Debug, Clone)]
 pub(crate) struct PeerEndpoint {
     consensus: Arc<Consensus>,
-    context: Arc<Room>,
+    context: Arc<ShardContext>,
 }
 
 impl PeerEndpoint {
-    pub(crate) fn server(consensus: Arc<Consensus>, context: Arc<Room>) -> PeerServiceServer<Self> {
+    pub(crate) fn server(consensus: Arc<Consensus>, context: Arc<ShardContext>) -> PeerServiceServer<Self> {
         PeerServiceServer::new(Self { consensus, context })
             .max_decoding_message_size(PEER_MESSAGE_BYTES_MAX)
             .max_encoding_message_size(PEER_MESSAGE_BYTES_MAX)
@@ -36,7 +42,24 @@ impl PeerEndpoint {
 
 /// The node that the connection's certificate names.
 fn sender<T>(request: &Request<T>) -> Result<PeerNode, Status> {
-    request.extensions().get::<PeerNode>().copied().ok_or_else(|| Refusal::Unauthenticated.status())
+    request.extensions().get::<PeerNode>().copied().ok_or_else(|| Refusal::Unauthenticated.into())
+}
+
+/// When the other node stops waiting.
+fn deadline<T>(request: &Request<T>) -> Instant {
+    request.extensions().get().map_or_else(Instant::now, |Deadline(deadline)| *deadline)
+}
+
+impl PeerEndpoint {
+    /// The sender, where it is a node of this cluster: a certificate of the same authority alone does not make it one.
+    fn member<T>(&self, request: &Request<T>) -> Result<NodeId, Status> {
+        let PeerNode(from) = sender(request)?;
+        if self.consensus.directory().node(from).is_none() {
+            tracing::warn!(%from, "call of a node refused: it is not in this cluster");
+            return Err(Refusal::NotAllowed { allowed: RoleSet::NONE }.into());
+        }
+        Ok(from)
+    }
 }
 
 #[tonic::async_trait]
@@ -63,19 +86,40 @@ impl PeerService for PeerEndpoint {
     }
 
     async fn forward(&self, request: Request<ForwardRequest>) -> Result<Response<ForwardResponse>, Status> {
-        let PeerNode(from) = sender(&request)?;
+        let from = self.member(&request)?;
         let request = request.into_inner();
-        // a certificate of the same authority does not by itself make a node of this cluster
-        if self.consensus.directory().node(from).is_none() {
-            tracing::warn!(%from, "forwarded call refused: the node is not in this cluster");
-            return Err(Refusal::NotAllowed { allowed: RoleSet::NONE }.status());
-        }
-        // the forwarding node has checked this too, but is not trusted to
+        // The forwarding node has checked the same; a node that does not is not let through.
         let roles: RoleSet = request.roles.iter().filter_map(|role| role.parse().ok()).collect();
-        if !(is_internal(&request.method) || authorisation::may_forward(&request.method, roles)) {
-            tracing::warn!(%from, "forwarded call refused: the caller's roles do not allow it");
-            return Err(Refusal::NotAllowed { allowed: RoleSet::NONE }.status());
+        if !method::may_forward(&request.method, roles) {
+            tracing::warn!(%from, "forwarded call refused: its caller lacks the role");
+            return Err(Refusal::NotAllowed { allowed: RoleSet::NONE }.into());
         }
-        Ok(Response::new(self.context.forwarded(request).await))
+        Ok(Response::new(answer_forwarded(&self.context, request).await))
+    }
+
+    async fn get_catalogue_version(
+        &self,
+        request: Request<GetCatalogueVersionRequest>,
+    ) -> Result<Response<GetCatalogueVersionResponse>, Status> {
+        self.member(&request)?;
+        let version = self.context.catalogue().led_version(deadline(&request)).await?;
+        Ok(Response::new(GetCatalogueVersionResponse { version }))
+    }
+
+    async fn record_usage(
+        &self,
+        request: Request<RecordUsageRequest>,
+    ) -> Result<Response<RecordUsageResponse>, Status> {
+        self.member(&request)?;
+        record_usage(self.context.routing(), request.get_ref(), deadline(&request)).await?;
+        Ok(Response::new(RecordUsageResponse {}))
+    }
+
+    async fn get_node_facts(
+        &self,
+        request: Request<GetNodeFactsRequest>,
+    ) -> Result<Response<v1::Node>, Status> {
+        self.member(&request)?;
+        Ok(Response::new(own_facts(&self.context)))
     }
 }

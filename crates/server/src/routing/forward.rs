@@ -78,8 +78,7 @@ impl Routing {
 
 fn opened<A: Message + Default>(response: ForwardResponse) -> Result<A, ServiceError> {
     if response.code == i32::from(Code::Ok) {
-        let malformed =
-            |_error| ServiceError::Internal { context: "a forwarded answer does not decode" };
+        let malformed = |_error| ServiceError::Internal { context: "a forwarded answer does not decode" };
         return A::decode(response.body).map_err(malformed);
     }
     let mut status = Status::with_details(Code::from_i32(response.code), response.message, response.details);

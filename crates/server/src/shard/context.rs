@@ -41,7 +41,15 @@ impl ShardContext {
         counters::describe();
         let routing = Arc::new(routing);
         let catalogue = CatalogueCache::new(Arc::clone(&routing));
-        Self { routing, keys, limits, catalogue, locks: CustomerLocks::new(), usage: Usage::new(), controller }
+        Self {
+            routing,
+            keys,
+            limits,
+            catalogue,
+            locks: CustomerLocks::new(),
+            usage: Usage::new(),
+            controller,
+        }
     }
 
     pub(crate) fn routing(&self) -> &Routing {

@@ -7,8 +7,8 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use bytes::Bytes;
 use custodia_profile::{
-    CustomerRecord, Event, EventId, GroupId, Ingested, Outcome, RefusalReason, RequestMemory, Revision, ShardId, Stored,
-    StoredEvent,
+    CustomerRecord, Event, EventId, GroupId, Ingested, Outcome, RefusalReason, RequestMemory, Revision,
+    ShardId, Stored, StoredEvent,
 };
 use custodia_store::{EventPlace, Key, KeyParts, ValueHeader};
 
@@ -77,17 +77,27 @@ impl ShardContext {
     }
 
     /// The customer's core record as the engine has it now; the caller has passed the read barrier.
-    pub(crate) fn core(&self, location: CustomerLocation) -> Result<Option<Loaded<CustomerRecord>>, ServiceError> {
+    pub(crate) fn core(
+        &self,
+        location: CustomerLocation,
+    ) -> Result<Option<Loaded<CustomerRecord>>, ServiceError> {
         self.load(location, &Key::core(location.group(), &location.customer))
     }
 
     /// The customer's remembered requests.
-    pub(super) fn requests(&self, location: CustomerLocation) -> Result<Option<Loaded<RequestMemory>>, ServiceError> {
+    pub(super) fn requests(
+        &self,
+        location: CustomerLocation,
+    ) -> Result<Option<Loaded<RequestMemory>>, ServiceError> {
         self.load(location, &Key::requests(location.group(), &location.customer))
     }
 
     /// What is stored under `key`, one of the customer's.
-    pub(crate) fn load<T: Stored>(&self, location: CustomerLocation, key: &Key) -> Result<Option<Loaded<T>>, ServiceError> {
+    pub(crate) fn load<T: Stored>(
+        &self,
+        location: CustomerLocation,
+        key: &Key,
+    ) -> Result<Option<Loaded<T>>, ServiceError> {
         let opened = self.keys_of(location.shard)?.read(key);
         self.loaded(location, key, opened)
     }

@@ -17,7 +17,8 @@
 //! and everything is evaluated again on the new state. The lock only saves that work; it is not needed for any of this.
 
 use custodia_profile::{
-    CallerName, CallerRole, ChangeContext, CustomerRecord, Event, LedgerEntry, Recorder, RequestId, RequestMemory, Revision, StoredEvent, TimestampMs,
+    CallerName, CallerRole, ChangeContext, CustomerRecord, Event, LedgerEntry, Recorder, RequestId,
+    RequestMemory, Revision, StoredEvent, TimestampMs,
 };
 use custodia_proto::rpc::{AboutCustomer, Method};
 use prost::Message;
@@ -83,10 +84,7 @@ pub(crate) trait CustomerWrite: AboutCustomer + Send + Sync {
     fn decided(_answer: &Self::Answer, _context: &ShardContext, _view: &CatalogueView) {}
 
     /// The answer for the caller, where more is said than is remembered.
-    fn present(
-        _location: CustomerLocation,
-        answer: Self::Answer,
-    ) -> Result<Self::Answer, ServiceError> {
+    fn present(_location: CustomerLocation, answer: Self::Answer) -> Result<Self::Answer, ServiceError> {
         Ok(answer)
     }
 }
@@ -258,7 +256,8 @@ impl ShardContext {
         let needed = remembered.is_some() || core.is_none();
         let requests = if needed { self.requests(location)? } else { None };
         // Without a record there are no events either.
-        let events = if core.is_some() { self.stored_events(location, events)? } else { StoredEvents::default() };
+        let events =
+            if core.is_some() { self.stored_events(location, events)? } else { StoredEvents::default() };
         let state = CustomerState { location, now: now(), view, recorded_by, events, core, requests };
         if let Some(answer) = answered_before(&state, remembered)? {
             return Ok(Attempt::Done(Written { answer, is_decided: false }));

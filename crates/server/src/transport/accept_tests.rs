@@ -13,7 +13,7 @@ use super::{
     *,
 };
 use crate::{
-    authorisation::ServiceId,
+    method::ServiceId,
     test_authority::{Authority, Issued},
 };
 

@@ -33,9 +33,9 @@ use tonic::{Code, Status, body::Body};
 use super::{Router, Tokens};
 use crate::{
     Deadline,
-    authorisation::{self, Access, Method, ServiceId, Shape, Work},
     identity::{Caller, Identity, PeerNode},
     limits::Limits,
+    method::{self, Access, Method, ServiceId},
     metrics::{Metrics, code_name},
     refusal::Refusal,
 };
@@ -138,7 +138,7 @@ impl Admission {
     /// Serves one call.
     pub(crate) async fn serve(&self, connection: &Connection, request: Request<Body>) -> Response<Body> {
         let arrived = Instant::now();
-        let Some((index, method)) = authorisation::find(request.uri().path()) else {
+        let Some((index, method)) = method::find(request.uri().path()) else {
             return Refusal::MethodUnknown.response();
         };
         let mut response = match self.admit(connection, method, request.headers(), arrived) {
@@ -150,7 +150,7 @@ impl Admission {
             }
         };
         let mut code = code_of(&response);
-        if code == Code::OutOfRange && method.shape == Shape::Unary {
+        if code == Code::OutOfRange && !method.is_streaming {
             // tonic's code for a message over the limit; nothing else here uses it
             response = Refusal::MessageTooLarge { most: self.limits.message_bytes_max }.response();
             code = Code::ResourceExhausted;
@@ -212,9 +212,10 @@ impl Admission {
         if stated == Some(Duration::ZERO) {
             return Err(Refusal::DeadlinePassed);
         }
-        let left = match method.shape {
-            Shape::Unary => stated.unwrap_or(self.limits.deadline_default()).min(self.limits.deadline_max()),
-            Shape::Streaming => stated.unwrap_or(STREAM_DEADLINE).min(STREAM_DEADLINE),
+        let left = if method.is_streaming {
+            stated.unwrap_or(STREAM_DEADLINE).min(STREAM_DEADLINE)
+        } else {
+            stated.unwrap_or(self.limits.deadline_default()).min(self.limits.deadline_max())
         };
         Ok(Deadline(arrived + left))
     }
@@ -235,7 +236,7 @@ impl Admission {
                 }
                 Ok(Permits { _node: Some(of_node), _connection: Some(of_connection) })
             }
-            ServiceId::Peer if method.is_forward() => {
+            ServiceId::Peer if method.is_forward => {
                 let most = self.limits.forwarded_calls_max;
                 let of_node = take(&self.forwarded_calls, "forwarded_calls_max", most)?;
                 Ok(Permits { _node: Some(of_node), _connection: None })
@@ -251,7 +252,7 @@ impl Admission {
 
     async fn run(&self, method: &Method, admitted: Admitted, mut request: Request<Body>) -> Response<Body> {
         let Admitted { caller, peer, deadline, permits } = admitted;
-        if method.work == Work::Any {
+        if !method.is_brief {
             // a call that yields becomes a task of its own
             tokio::task::yield_now().await;
         }
@@ -263,7 +264,7 @@ impl Admission {
         if let Some(peer) = peer {
             extensions.insert(peer);
         }
-        if method.shape == Shape::Streaming && method.service != ServiceId::Peer {
+        if method.is_streaming && method.service != ServiceId::Peer {
             let interrupt = self.interrupt.clone();
             request = request.map(|body| Body::new(SentBody { body, interrupt: wait_for(interrupt) }));
         }
@@ -276,12 +277,11 @@ impl Admission {
             Ok(Err(never)) => match never {},
             Err(_elapsed) => return Refusal::OutcomeUnknown.response(),
         };
-        match method.shape {
-            Shape::Unary => response,
-            Shape::Streaming => {
-                let finish = wait_for(self.finish.clone());
-                response.map(|body| Body::new(HeldBody::new(body, permits, last, finish)))
-            }
+        if method.is_streaming {
+            let finish = wait_for(self.finish.clone());
+            response.map(|body| Body::new(HeldBody::new(body, permits, last, finish)))
+        } else {
+            response
         }
     }
 }
@@ -335,7 +335,7 @@ impl http_body::Body for SentBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
         if self.interrupt.as_mut().poll(cx).is_ready() {
-            return Poll::Ready(Some(Err(Refusal::Draining.status())));
+            return Poll::Ready(Some(Err(Refusal::Draining.into())));
         }
         Pin::new(&mut self.body).poll_frame(cx)
     }
@@ -379,7 +379,7 @@ impl http_body::Body for HeldBody {
         };
         self.ended = true;
         let mut trailers = HeaderMap::new();
-        refusal.status().add_header(&mut trailers)?;
+        Status::from(refusal).add_header(&mut trailers)?;
         Poll::Ready(Some(Ok(Frame::trailers(trailers))))
     }
 

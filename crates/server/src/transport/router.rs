@@ -10,7 +10,7 @@ use tonic::{
     server::NamedService,
 };
 
-use crate::authorisation::ServiceId;
+use crate::method::ServiceId;
 
 /// What a generated tonic service answers with.
 pub(crate) type Answer = BoxFuture<Response<Body>, Infallible>;

@@ -3,8 +3,8 @@
 //! Must always hold: what comes out of here is valid by its type. What needs the catalogue is asked later, on the leader.
 
 use custodia_profile::{
-    AffirmativeAct, AttributeName, ConsentMethod, CustomerId, DecidedBy, Evidence, Language, LawfulBasis, ProfileError,
-    PurposeId, RequestId, Value,
+    AffirmativeAct, AttributeName, ConsentMethod, CustomerId, DecidedBy, Evidence, Language, LawfulBasis,
+    ProfileError, PurposeId, RequestId, Value,
 };
 use custodia_proto::v1;
 use data_encoding::HEXLOWER_PERMISSIVE;

@@ -521,7 +521,8 @@ mod tests {
 
     #[test]
     fn a_caller_without_the_role_is_told_which_roles_do() {
-        let status: Status = (Refusal::NotAllowed { allowed: RoleSet::of(&[Role::Ingest, Role::Privacy]) }).into();
+        let status: Status =
+            (Refusal::NotAllowed { allowed: RoleSet::of(&[Role::Ingest, Role::Privacy]) }).into();
         assert_eq!(status.code(), Code::PermissionDenied);
         assert!(status.message().ends_with("ingest, privacy"), "{}", status.message());
         assert_eq!(status.get_error_details().error_info().expect("an ErrorInfo").reason, "ROLE_NOT_ALLOWED");

@@ -41,7 +41,11 @@ pub(super) fn statuses(context: &ShardContext) -> BTreeMap<GroupId, GroupStatus>
     context.routing().consensus().group_statuses().into_iter().map(|status| (status.group, status)).collect()
 }
 
-pub(super) fn leader(context: &ShardContext, shard: ShardId, statuses: &BTreeMap<GroupId, GroupStatus>) -> Option<NodeId> {
+pub(super) fn leader(
+    context: &ShardContext,
+    shard: ShardId,
+    statuses: &BTreeMap<GroupId, GroupStatus>,
+) -> Option<NodeId> {
     let group = GroupId::Shard(shard);
     statuses.get(&group).map_or_else(|| context.routing().consensus().leader(group), |status| status.leader)
 }

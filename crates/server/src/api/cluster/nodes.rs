@@ -51,8 +51,11 @@ pub(super) async fn all_nodes(context: &ShardContext, deadline: Instant) -> Vec<
 }
 
 async fn facts_of(context: &ShardContext, peer: &Peer, deadline: Instant) -> v1::Node {
-    let facts =
-        if peer.node == context.routing().node() { Some(own_facts(context)) } else { asked(context, peer, deadline).await };
+    let facts = if peer.node == context.routing().node() {
+        Some(own_facts(context))
+    } else {
+        asked(context, peer, deadline).await
+    };
     let down = || v1::Node {
         state: v1::NodeState::Down.into(),
         replicas: placed_on(context, peer),

@@ -32,8 +32,7 @@ impl ShardLeadersCall for v1::RotateKeysRequest {
         let parts = directory.shards().map(|placement| {
             let shard_id = placement.shard.as_u16().into();
             let customer_id = String::new();
-            let part =
-                Self { shard_id, every_shard: false, customer_id, ..self.clone() };
+            let part = Self { shard_id, every_shard: false, customer_id, ..self.clone() };
             rotate(context, call, part)
         });
         let parts: Vec<_> = parts.collect();

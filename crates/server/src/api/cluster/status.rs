@@ -37,7 +37,12 @@ pub(super) async fn cluster_status(context: &ShardContext, deadline: Instant) ->
     };
     let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
     v1::ClusterStatus {
-        cluster_id: context.routing().consensus().cluster().map(|cluster| cluster.to_string()).unwrap_or_default(),
+        cluster_id: context
+            .routing()
+            .consensus()
+            .cluster()
+            .map(|cluster| cluster.to_string())
+            .unwrap_or_default(),
         map_version: directory.map_version(),
         shards: count(directory.shards().len()),
         shards_with_leader: count(directory.shards().filter(|placement| led(placement)).count()),

@@ -30,10 +30,7 @@ impl ConsentAsOf {
     /// Where the customer stands after these decisions; `applied` where the record changes with them.
     pub(super) fn after(state: &CustomerState<'_>, applied: bool, ledger: &[LedgerEntry]) -> Self {
         Self {
-            at: RecordVersion {
-                customer: state.location.customer,
-                revision: state.revision_after(applied),
-            },
+            at: RecordVersion { customer: state.location.customer, revision: state.revision_after(applied) },
             consent_revision: state.consent_revision_after(ledger),
             now: state.now,
         }

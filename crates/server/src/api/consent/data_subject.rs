@@ -62,10 +62,7 @@ impl CustomerWrite for v1::UpdateDataSubjectRequest {
         let changed = update_subject(&record, update.change.clone(), state.change())
             .map_err(|error| of_subject(error.into()))?;
         let applied = changed.ledger.is_some();
-        let at = RecordVersion {
-            customer: state.location.customer,
-            revision: state.revision_after(applied),
-        };
+        let at = RecordVersion { customer: state.location.customer, revision: state.revision_after(applied) };
         let answer = only(&update.mask, convert::data_subject(at, &changed.record.subject));
         let ledger = changed.ledger.into_iter().collect();
         Ok(Mutation { record: applied.then_some(changed.record), ledger, events: Vec::new(), answer })

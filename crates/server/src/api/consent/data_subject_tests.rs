@@ -5,10 +5,8 @@ use tonic::{Code, Status, transport::Channel};
 use tonic_types::StatusExt as _;
 use uuid::Uuid;
 
-use super::{
-    cluster_for_tests::{Cluster, get, ingest},
-    consents_for_tests::{fault, given, new_customer},
-};
+use super::test_requests::{fault, given, new_customer};
+use crate::api::test_cluster::{Cluster, get, ingest};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_law_knows_the_data_subject_on_every_node() {

@@ -87,8 +87,11 @@ fn history_entry(
     let Kept { canonical, entry } = kept.value;
     let change = match &entry.body {
         LedgerBody::Ground { purpose_id, basis, state, .. } => {
-            let of =
-                ConsentAsOf { at, consent_revision: entry.sequence.saturating_add(1), now: entry.recorded_at };
+            let of = ConsentAsOf {
+                at,
+                consent_revision: entry.sequence.saturating_add(1),
+                now: entry.recorded_at,
+            };
             Change::Consent(convert::consent_state(of, (purpose_id.as_str(), *basis), state))
         }
         LedgerBody::Subject(subject) => Change::DataSubject(convert::data_subject(at, subject)),

@@ -14,7 +14,7 @@ mod privacy_signal;
 mod record_consent;
 mod tc_string;
 #[cfg(test)]
-mod test_requests;
+pub(super) mod test_requests;
 #[cfg(test)]
 mod tests;
 mod withdraw_all_consents;

@@ -4,8 +4,7 @@ use std::collections::BTreeSet;
 
 use custodia_profile::{
     Channel, Collector, ConsentMethod, Date, Decision, FieldChange, GroundStatus, LawfulBasis, NoticeId,
-    PrivacySignal, PurposeId, PurposeNumber, Reference, Region, Revision, SubjectChange,
-    TimestampMs,
+    PrivacySignal, PurposeId, PurposeNumber, Reference, Region, Revision, SubjectChange, TimestampMs,
 };
 use custodia_proto::v1;
 

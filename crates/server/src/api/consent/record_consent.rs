@@ -1,6 +1,8 @@
 //! RecordConsent: a consent, a refusal, or another ground for one purpose.
 
-use custodia_profile::{Decision, DecisionEffect, LawfulBasis, PurposeNumber, Recorded, Revision, record_decision};
+use custodia_profile::{
+    Decision, DecisionEffect, LawfulBasis, PurposeNumber, Recorded, Revision, record_decision,
+};
 use custodia_proto::v1;
 
 use super::{
@@ -10,10 +12,7 @@ use super::{
 use crate::{
     catalogue::CatalogueView,
     shard::{CustomerState, CustomerWrite, Mutation, Origin},
-    wire::{
-        ServiceError,
-        convert::purpose_name,
-    },
+    wire::{ServiceError, convert::purpose_name},
 };
 
 impl CustomerWrite for v1::RecordConsentRequest {

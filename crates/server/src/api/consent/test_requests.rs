@@ -1,16 +1,17 @@
 //! Requests of the consent service, for the tests of the services.
 
-use custodia_profile::RequestId;
+use custodia_profile::{CustomerId, PoolId, RequestId};
 use custodia_proto::v1;
 use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
 use uuid::Uuid;
 
-use super::{cluster_for_tests::evidence, write::derived_customer};
+use crate::api::test_cluster::evidence;
 
 /// The id of a customer of whom nothing is known.
 pub(crate) fn new_customer() -> String {
-    derived_customer("tests", RequestId::new(Uuid::now_v7()).expect("an id")).to_string()
+    let request = RequestId::new(Uuid::now_v7()).expect("an id");
+    CustomerId::derive("tests", request, PoolId::default()).to_string()
 }
 
 /// A consent, but for the customer.

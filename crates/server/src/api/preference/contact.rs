@@ -239,11 +239,7 @@ mod tests {
 
     #[test]
     fn a_contact_is_planned_from_now_on_and_at_most_a_year_ahead() {
-        let planned = |at| Planned {
-            channel: email(),
-            topic: None,
-            at,
-        };
+        let planned = |at| Planned { channel: email(), topic: None, at };
         let judged = |after_ms| planned(Some(NOW.plus_ms(after_ms))).moment(NOW).ok();
         assert_eq!(planned(None).moment(NOW).ok(), Some(NOW));
         assert_eq!(judged(1), Some(NOW.plus_ms(1)));

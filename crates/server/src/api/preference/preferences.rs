@@ -82,10 +82,7 @@ impl CustomerWrite for v1::UpdatePreferencesRequest {
             return Err(ServiceError::PurposeRefused { reason, purpose: purpose.id.clone() });
         }
         let changed = record.preferences != update.preferences;
-        let at = RecordVersion {
-            customer: state.location.customer,
-            revision: state.revision_after(changed),
-        };
+        let at = RecordVersion { customer: state.location.customer, revision: state.revision_after(changed) };
         let answer = preferences_parse::wire(at, &update.preferences, Addresses::Given, catalogue);
         let record = changed.then(|| CustomerRecord {
             preferences: update.preferences.clone(),

@@ -7,9 +7,9 @@ use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
 use uuid::Uuid;
 
-use super::{
-    cluster_for_tests::{Cluster, ingest},
-    consents_for_tests::{fault, new_customer},
+use crate::api::{
+    consent::test_requests::{fault, new_customer},
+    test_cluster::{Cluster, ingest},
 };
 
 const HOUR_S: i64 = 3_600;

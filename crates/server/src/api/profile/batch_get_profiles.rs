@@ -68,8 +68,7 @@ impl ShardLeadersCall for v1::BatchGetProfilesRequest {
             reader_for(&call.caller, view, view.purpose(&stated, "purpose")?)?;
             Ok(query)
         };
-        let (view, query) =
-            context.catalogue().parse_on(CatalogueNeed::Names, call.deadline, parsed).await?;
+        let (view, query) = context.catalogue().parse_on(CatalogueNeed::Names, call.deadline, parsed).await?;
         let (purpose, budget) = (stated.clone(), Budget::of(context));
         let batch = Batch { context, call, request: &self, purpose, query, view: &view, budget };
         let answered = batch.answer().await?;
@@ -93,7 +92,11 @@ impl Batch<'_> {
             match self.context.routing().route(location.group(), self.call.hop) {
                 Ok(Route::Here) => here.entry(location.shard).or_default().push((at, location)),
                 Ok(Route::Forward(leader)) => {
-                    elsewhere.entry(leader.node).or_insert_with(|| (leader, Vec::new())).1.push((at, location));
+                    elsewhere
+                        .entry(leader.node)
+                        .or_insert_with(|| (leader, Vec::new()))
+                        .1
+                        .push((at, location));
                 }
                 Err(error) => answered.push((at, failed(error))),
             }

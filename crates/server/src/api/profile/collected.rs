@@ -79,4 +79,3 @@ fn given(grant: Grant, purpose: PurposeNumber) -> Decision {
         expires_at: grant.expires_at,
     }
 }
-

@@ -1,13 +1,13 @@
 //! IngestProfile: observations, consents and events merge into one customer's profile, as far as the law permits.
 
-use custodia_profile::{CustomerId, CustomerRecord, Event, Observations, PoolId, ProfileError, RequestId, Revision, record_decision};
+use custodia_profile::{
+    CustomerId, CustomerRecord, Event, Observations, PoolId, ProfileError, RequestId, Revision,
+    record_decision,
+};
 use custodia_proto::v1;
 use uuid::Uuid;
 
-use super::{
-    collected::Input,
-    convert, parse as ingest_parse,
-};
+use super::{collected::Input, convert, parse as ingest_parse};
 use crate::{
     catalogue::{CatalogueView, Day},
     counters::count_outcomes,
@@ -69,7 +69,9 @@ impl CustomerWrite for v1::IngestProfileRequest {
             customer_id: state.location.customer.to_string(),
             etag: if exists { etag(state.revision_after(changed)) } else { String::new() },
             created: is_new && changed,
-            attributes: attributes.map(|(name, outcome)| convert::attribute_outcome(name, *outcome)).collect(),
+            attributes: attributes
+                .map(|(name, outcome)| convert::attribute_outcome(name, *outcome))
+                .collect(),
             events: events.map(|(id, outcome)| convert::event_outcome(id, *outcome)).collect(),
         };
         let record = changed.then_some(ingested.record);

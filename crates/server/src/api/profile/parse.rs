@@ -4,8 +4,8 @@
 //! is it in use) is asked later, on the leader.
 
 use custodia_profile::{
-    AttributeName, Channel, Collector, ConsentMethod, Event, EventId, EventName, LawfulBasis, NoticeId, Observation,
-    Party, Properties, PropertyName, PurposeId, Revision, SourceId, TimestampMs, Value,
+    AttributeName, Channel, Collector, ConsentMethod, Event, EventId, EventName, LawfulBasis, NoticeId,
+    Observation, Party, Properties, PropertyName, PurposeId, Revision, SourceId, TimestampMs, Value,
     limits::{EVENTS_MAX, GRANTS_MAX, OBSERVATIONS_MAX, PROPERTIES_MAX},
 };
 use custodia_proto::v1;
@@ -146,4 +146,3 @@ fn property((name, stated): (&String, &v1::Value)) -> Result<(PropertyName, Valu
     let name = PropertyName::new("properties", name)?;
     Ok((name, value(stated).map_err(|error| error.named("properties"))?))
 }
-

@@ -10,8 +10,8 @@ use std::collections::BTreeMap;
 use custodia_profile::{
     ConsentMethod, DecidedBy, GroundStatus, LawfulBasis, Purpose, RefusalReason, Verdict,
 };
-use serde::Serialize;
 use data_encoding::HEXLOWER;
+use serde::Serialize;
 
 use super::{Exported, Ground, NO_LANGUAGE, NOT_STATED, iso_8601, optional, stated, title};
 use crate::config::ControllerConfig;

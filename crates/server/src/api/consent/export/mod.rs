@@ -17,13 +17,14 @@ use std::{
 
 use custodia_profile::{
     AffirmativeAct, Catalogue, Classification, CustomerId, CustomerRecord, DataSubject, GroundState,
-    Jurisdiction, LawfulBasis, Notice, Permission, Purpose, PurposeNumber, Reader, Recipient,
-    TimestampMs, Verdict, limits::PURPOSES_MAX,
+    Jurisdiction, LawfulBasis, Notice, Permission, Purpose, PurposeNumber, Reader, Recipient, TimestampMs,
+    Verdict, limits::PURPOSES_MAX,
 };
 use custodia_proto::v1;
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
+use super::get_consents;
 use crate::{
     catalogue::CatalogueView,
     config::ControllerConfig,
@@ -34,7 +35,6 @@ use crate::{
         timestamp,
     },
 };
-use super::get_consents;
 
 /// What stands where a format asks for something that nobody has stated.
 const NOT_STATED: &str = "not stated";
