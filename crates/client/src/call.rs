@@ -1,32 +1,45 @@
 //! One call: attempts, each at the best known node, until one is answered, an error is final, the deadline passes, or all
 //! nodes have been unavailable for too long.
 
-use std::future::Future;
 use std::time::Duration;
 
+use bytes::Bytes;
 use custodia_profile::CustomerId;
+use custodia_proto::rpc::Unary;
+use prost::Message as _;
 use tokio::time::Instant;
-use tonic::transport::Channel;
 
 use crate::client::Client;
 use crate::error::{ClientError, LEADER_KEY};
-use crate::plan::{Planned, Repetition};
+use crate::route_policy::{RetrySafety, RoutePolicy};
 use crate::timing::{ATTEMPT_MIN, backoff, jitter};
+use crate::unary::{decoded, send};
 use crate::unavailable::UnavailableTracker;
 
 impl Client {
     /// Sends a call, and sends it again as its route policy allows, until it is answered or its deadline passes.
-    pub(crate) async fn call<Message, Answer, Attempt, Pending>(
+    pub(crate) async fn call<R: Unary>(&self, mut request: R) -> Result<R::Answer, ClientError> {
+        let policy = RoutePolicy::of(&mut request);
+        self.call_by(policy, &request).await
+    }
+
+    /// The same, with a route policy of its own.
+    pub(crate) async fn call_by<R: Unary>(
         &self,
-        mut message: Message,
-        attempt: Attempt,
-    ) -> Result<Answer, ClientError>
-    where
-        Message: Planned,
-        Attempt: Fn(Channel, tonic::Request<Message>) -> Pending,
-        Pending: Future<Output = Result<tonic::Response<Answer>, tonic::Status>>,
-    {
-        let policy = message.plan();
+        policy: RoutePolicy,
+        request: &R,
+    ) -> Result<R::Answer, ClientError> {
+        let (answer, address) =
+            self.attempt_until_answered(R::METHOD.path, policy, request.encode_to_vec().into()).await?;
+        decoded::<R>(answer).map_err(|status| ClientError::from_status(&status, &address, self.deadline))
+    }
+
+    async fn attempt_until_answered(
+        &self,
+        path: &'static str,
+        policy: RoutePolicy,
+        request: Bytes,
+    ) -> Result<(Bytes, String), ClientError> {
         let deadline = Instant::now() + self.deadline;
         if policy.customer.is_some() {
             self.shared.ensure_map(deadline).await;
@@ -41,20 +54,20 @@ impl Client {
             if left.is_zero() {
                 return Err(self.deadline_exceeded(attempts - 1, last));
             }
-            let limit = attempt_limit(policy.repetition, left, self.deadline);
+            let limit = attempt_limit(policy.retry, left, self.deadline);
             let channel = self.shared.channel(&address)?;
-            let request = self.shared.tonic_request(message.clone(), Some(limit));
-            let error = match tokio::time::timeout(limit, attempt(channel, request)).await {
+            let attempt = send(channel, path, self.shared.tonic_request(request.clone(), Some(limit)));
+            let error = match tokio::time::timeout(limit, attempt).await {
                 Ok(Ok(answer)) => {
                     self.remember_leader(policy.customer, answer.metadata());
-                    return Ok(answer.into_inner());
+                    return Ok((answer.into_inner(), address));
                 }
                 Ok(Err(status)) => ClientError::from_status(&status, &address, limit),
                 Err(_elapsed) => ClientError::DeadlineExceeded { deadline: limit, attempts: 1, last: None },
             };
-            let may_retry = match policy.repetition {
-                Repetition::Safe => error.is_transient(),
-                Repetition::Unsafe => error.had_no_effect(),
+            let may_retry = match policy.retry {
+                RetrySafety::Safe | RetrySafety::ByRequestId => error.is_transient(),
+                RetrySafety::Unsafe => error.had_no_effect(),
             };
             let nodes = if self.only_node(policy.customer).is_some() { 1 } else { self.shared.nodes_known() };
             let is_final = tracker.record(&address, &error, nodes, Instant::now());
@@ -138,9 +151,9 @@ impl Client {
 const IMMEDIATE_REDIRECTS_MAX: u32 = 3;
 
 /// An attempt of a retryable call gets a part of the call's time; any other call has one attempt and all the time.
-fn attempt_limit(repetition: Repetition, left: Duration, whole: Duration) -> Duration {
-    match repetition {
-        Repetition::Safe => left.min(ATTEMPT_MIN.max(whole / 3)),
-        Repetition::Unsafe => left,
+fn attempt_limit(retry: RetrySafety, left: Duration, whole: Duration) -> Duration {
+    match retry {
+        RetrySafety::Safe | RetrySafety::ByRequestId => left.min(ATTEMPT_MIN.max(whole / 3)),
+        RetrySafety::Unsafe => left,
     }
 }

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
 use custodia_profile::CustomerId;
-use custodia_proto::v1;
+use custodia_proto::{rpc::Unary, v1};
+use prost::Message as _;
 use tokio::time::Instant;
 use tonic::metadata::{Ascii, MetadataValue};
 
@@ -14,8 +15,8 @@ use crate::channels::Channels;
 use crate::error::ClientError;
 use crate::map::{Hint, ShardMap};
 use crate::options::{ClientOptions, Token};
-use crate::stubs;
 use crate::timing::{MAP_AGE_MIN, MAP_FETCH_MAX, MAP_REFUSED_PAUSE};
+use crate::unary::{decoded, send};
 
 /// A client of one cluster. Cloning shares the connections and the shard map.
 #[derive(Debug, Clone)]
@@ -187,15 +188,20 @@ impl Shared {
 
     async fn fetch_map(&self, address: &str) -> Result<Option<ShardMap>, ClientError> {
         let channel = self.channel(address)?;
+        let shards = v1::ListShardsRequest { page_size: 4_096, page_token: String::new() };
         let failed = |status: tonic::Status| ClientError::from_status(&status, address, MAP_FETCH_MAX);
-        let request = v1::ListShardsRequest { page_size: 4_096, page_token: String::new() };
-        let mut cluster = stubs::cluster_of(channel);
-        let shards =
-            cluster.list_shards(self.tonic_request(request, Some(MAP_FETCH_MAX))).await.map_err(failed)?;
-        let nodes =
-            cluster.list_nodes(self.tonic_request(v1::ListNodesRequest {}, Some(MAP_FETCH_MAX))).await;
-        let nodes = nodes.map_err(failed)?;
-        Ok(ShardMap::new(&shards.get_ref().shards, &nodes.get_ref().nodes))
+        let shards = self.fetch(channel.clone(), &shards).await.map_err(failed)?;
+        let nodes = self.fetch(channel, &v1::ListNodesRequest {}).await.map_err(failed)?;
+        Ok(ShardMap::new(&shards.shards, &nodes.nodes))
+    }
+
+    async fn fetch<R: Unary>(
+        &self,
+        channel: tonic::transport::Channel,
+        request: &R,
+    ) -> Result<R::Answer, tonic::Status> {
+        let request = self.tonic_request(request.encode_to_vec().into(), Some(MAP_FETCH_MAX));
+        decoded::<R>(send(channel, R::METHOD.path, request).await?.into_inner())
     }
 }
 

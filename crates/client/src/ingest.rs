@@ -13,7 +13,9 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-use custodia_proto::v1::{self, ingest_profiles_response::Result as RowResult};
+use custodia_proto::v1::{
+    self, ingest_profiles_response::Result as RowResult, profile_service_client::ProfileServiceClient,
+};
 use futures::stream::FuturesUnordered;
 use futures::{StreamExt as _, TryFutureExt as _};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
@@ -23,9 +25,10 @@ use tokio_stream::wrappers::UnboundedReceiverStream;
 
 use crate::client::{Client, Shared};
 use crate::error::ClientError;
-use crate::plan::{Plan, Planned as _};
-use crate::stubs::profiles_of;
-use crate::timing::{MAP_FETCH_MAX, STREAM_ROW_DEADLINE, STREAM_STALL_MAX, backoff, jitter};
+use crate::route_policy::RoutePolicy;
+use crate::timing::{
+    ANSWER_BYTES_MAX, MAP_FETCH_MAX, STREAM_ROW_DEADLINE, STREAM_STALL_MAX, backoff, jitter,
+};
 
 /// The result of one row.
 #[derive(Debug)]
@@ -71,7 +74,7 @@ impl IngestSender {
     /// # Errors
     /// When the receiving half was dropped.
     pub async fn send(&mut self, mut request: v1::IngestProfileRequest) -> Result<u64, ClientError> {
-        let policy = request.plan();
+        let policy = RoutePolicy::of(&mut request);
         let Ok(permit) = Arc::clone(&self.window).acquire_owned().await else {
             return Err(ClientError::StreamClosed);
         };
@@ -100,7 +103,7 @@ impl IngestReceiver {
 struct Row {
     sequence: u64,
     request: v1::IngestProfileRequest,
-    policy: Plan,
+    policy: RoutePolicy,
     deadline: Instant,
     attempts: u32,
     avoid: Vec<String>,
@@ -224,7 +227,14 @@ impl NodeStream {
     async fn run(mut self, mut rows: mpsc::UnboundedReceiver<Row>) {
         while let Some(first) = rows.recv().await {
             let end = match self.shared.channel(&self.address) {
-                Ok(channel) => self.stream(profiles_of(channel), first, &mut rows).await,
+                Ok(channel) => {
+                    self.stream(
+                        ProfileServiceClient::new(channel).max_decoding_message_size(ANSWER_BYTES_MAX),
+                        first,
+                        &mut rows,
+                    )
+                    .await
+                }
                 Err(error) => {
                     self.return_row(first, Err(error));
                     continue;
@@ -243,7 +253,7 @@ impl NodeStream {
 
     async fn stream(
         &mut self,
-        mut profiles: v1::profile_service_client::ProfileServiceClient<tonic::transport::Channel>,
+        mut profiles: ProfileServiceClient<tonic::transport::Channel>,
         first: Row,
         rows: &mut mpsc::UnboundedReceiver<Row>,
     ) -> End {

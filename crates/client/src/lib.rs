@@ -20,11 +20,11 @@ mod client;
 mod error;
 mod ingest;
 mod map;
+mod methods;
 mod options;
-mod plan;
-mod services;
-mod stubs;
+mod route_policy;
 mod timing;
+mod unary;
 mod unavailable;
 
 pub use client::Client;
