@@ -10,6 +10,8 @@
     reason = "a measurement prints its result, and stops where it cannot go on"
 )]
 
+mod cluster;
+mod compare;
 mod echo;
 mod footprint;
 mod load;
@@ -45,6 +47,33 @@ enum What {
         #[arg(long, default_value_t = 1)]
         echoes: usize,
     },
+    /// Two builds of the node side by side: lookups, updates and new customers, with generated stubs over TLS.
+    Compare {
+        /// The `custodia` binary of the build that is measured against.
+        #[arg(long, value_name = "FILE")]
+        before: std::path::PathBuf,
+        /// The `custodia` binary of the build in question.
+        #[arg(long, value_name = "FILE")]
+        after: std::path::PathBuf,
+        /// Rounds for each number of callers. Every round gives one ratio; medians and quartiles are printed.
+        #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..))]
+        rounds: u32,
+        /// Milliseconds of each measurement.
+        #[arg(long, default_value_t = 500)]
+        milliseconds: u64,
+        /// Numbers of callers, each with one call in flight.
+        #[arg(long, value_delimiter = ',', default_value = "1,16,64")]
+        callers: Vec<usize>,
+        /// Connections to each node, shared by the callers.
+        #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+        connections: u32,
+        /// Shards of each cluster.
+        #[arg(long, default_value_t = 16)]
+        shards: u32,
+        /// `fjall` or `sled`.
+        #[arg(long, default_value = "fjall")]
+        engine: String,
+    },
     /// GetProfile with full verdicts, with none, and with verdicts alone, in turn.
     Verdicts {
         /// Milliseconds of each measurement.
@@ -72,6 +101,16 @@ enum What {
         #[arg(long, default_value_t = 20)]
         seconds: u64,
     },
+    /// A cluster in a process of its own, for `compare`.
+    #[command(hide = true)]
+    Cluster {
+        /// `fjall` or `sled`.
+        #[arg(long)]
+        engine: String,
+        /// Shards of the cluster.
+        #[arg(long)]
+        shards: u32,
+    },
     /// The bare echo as a process of its own.
     #[command(hide = true)]
     EchoServer {
@@ -88,11 +127,25 @@ async fn main() {
         What::Lookup { seconds, pairs, engine, echoes } => {
             lookup::measure(Duration::from_secs(seconds), pairs, engine_name(&engine), echoes).await;
         }
+        What::Compare { before, after, rounds, milliseconds, callers, connections, shards, engine } => {
+            let comparison = compare::Comparison {
+                before,
+                after,
+                engine: engine_name(&engine),
+                shards,
+                time: Duration::from_millis(milliseconds),
+                rounds: rounds as usize,
+                callers,
+                connections: connections as usize,
+            };
+            compare::measure(&comparison).await;
+        }
         What::Verdicts { milliseconds, rounds } => {
             verdicts::measure(Duration::from_millis(milliseconds), rounds).await;
         }
         What::Footprint { customers, engine } => footprint::measure(customers, engine_name(&engine)).await,
         What::Idle { shards, seconds } => footprint::idle(shards, Duration::from_secs(seconds)).await,
+        What::Cluster { engine, shards } => cluster::serve(engine_name(&engine), shards).await,
         What::EchoServer { folder, address } => echo::serve(&folder, address).await,
     }
 }
