@@ -24,6 +24,8 @@ pub mod internal {
     }
 }
 
+pub mod rpc;
+
 /// The well-known types that the messages use.
 pub use prost_types::{FieldMask, Timestamp};
 

@@ -27,6 +27,7 @@ mod limits;
 mod metrics;
 mod metrics_endpoint;
 mod peer;
+mod propose;
 mod refusal;
 mod root_key;
 mod router;

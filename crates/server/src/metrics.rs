@@ -13,7 +13,7 @@ use metrics::{Counter, Gauge, Histogram, Key, KeyName, Label, Level, Metadata, R
 use metrics_exporter_prometheus::{BuildError, PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
 use tonic::Code;
 
-use crate::authorisation::METHODS;
+use crate::{authorisation::METHODS, propose::CONFLICTS};
 
 /// Counter by `method` and `code`: calls answered. For a stream, the code with which it began.
 const REQUESTS: &str = "custodia_requests_total";
@@ -191,6 +191,7 @@ fn describe(recorder: &PrometheusRecorder) {
         (REQUESTS, "calls answered"),
         (CONNECTIONS_REFUSED, "connections refused before their first call"),
         (PEER_CONNECT_FAILED, "failed attempts to connect to another node"),
+        (CONFLICTS, "commands evaluated again because the state had changed meanwhile"),
     ];
     for (name, text) in counters {
         recorder.describe_counter(KeyName::from_const_str(name), None, text.into());

@@ -22,7 +22,8 @@ use tokio::sync::Mutex;
 use super::entry::{self, KeyEntry};
 use super::filling::Filling;
 use super::writer::{self, CustomerWriter};
-use super::{CustomerKeyCache, KeysError, Opened, Propose};
+use super::{CustomerKeyCache, KeysError, Opened};
+use crate::propose::Propose;
 
 /// How often something is tried again when others change the same keys.
 pub(super) const TRIES_MAX: u32 = 8;

@@ -14,7 +14,10 @@ use custodia_store::{
 };
 use parking_lot::Mutex;
 
-use crate::keys::{CustomerKeyCache, CustomerWriter, KeysError, Propose, ShardKeys, ShardKeysParts};
+use crate::{
+    keys::{CustomerKeyCache, CustomerWriter, KeysError, ShardKeys, ShardKeysParts},
+    propose::Propose,
+};
 
 /// What happens to a proposal.
 pub(super) enum Fate {

@@ -1,0 +1,31 @@
+//! Compiles `proto/` with protox, so that no `protoc` has to be installed, and generates from the options of the methods what
+//! `rpc.rs` offers.
+
+mod methods;
+
+use std::{error::Error, path::PathBuf};
+
+const FILES: [&str; 6] = [
+    "custodia/v1/profile.proto",
+    "custodia/v1/consent.proto",
+    "custodia/v1/catalog.proto",
+    "custodia/v1/preference.proto",
+    "custodia/v1/cluster.proto",
+    "custodia/internal/v1/peer.proto",
+];
+
+fn main() -> Result<(), Box<dyn Error>> {
+    println!("cargo:rerun-if-changed=../../proto");
+    println!("cargo:rerun-if-changed=build");
+    let mut compiler = protox::Compiler::new(["../../proto"])?;
+    compiler.include_imports(true).include_source_info(true).open_files(FILES)?;
+    let out = PathBuf::from(std::env::var("OUT_DIR")?);
+    // Maps in order, so that equal messages have equal bytes.
+    tonic_prost_build::configure()
+        .bytes(".custodia.internal.v1")
+        .btree_map(".custodia.v1")
+        .compile_fds(compiler.file_descriptor_set())?;
+    std::fs::write(out.join("custodia.bin"), compiler.encode_file_descriptor_set())?;
+    std::fs::write(out.join("methods.rs"), methods::generate(&compiler.descriptor_pool())?)?;
+    Ok(())
+}

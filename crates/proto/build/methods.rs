@@ -1,0 +1,361 @@
+//! From the options of the methods (`custodia/v1/options.proto`) to code: the table, the traits of each request, and the lists
+//! from which the server writes its dispatch and the client its methods. A method that lacks an option, or whose options
+//! contradict its request, ends the build.
+
+use std::fmt::Write as _;
+
+use protox::prost_reflect::{
+    DescriptorPool, DynamicMessage, FieldDescriptor, Kind, MethodDescriptor, ReflectMessage as _, Value,
+};
+
+const RULE: &str = "custodia.v1.rule";
+const PUBLIC: &str = "custodia.v1";
+
+/// Which trait of the server answers a method.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Handler {
+    CustomerRead,
+    CustomerWrite,
+    DirectoryWrite,
+    ShardLeaders,
+    AnyNode,
+}
+
+impl Handler {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::CustomerRead => "customer_read",
+            Self::CustomerWrite => "customer_write",
+            Self::DirectoryWrite => "directory_write",
+            Self::ShardLeaders => "shard_leaders",
+            Self::AnyNode => "any_node",
+        }
+    }
+}
+
+/// A method with its options.
+struct Rpc {
+    method: MethodDescriptor,
+    roles: Vec<String>,
+    answered_by: String,
+    handler: Handler,
+    is_read: bool,
+    retry: &'static str,
+    customer_field: Vec<FieldDescriptor>,
+    dated_field: Option<FieldDescriptor>,
+    brief: bool,
+}
+
+/// The generated code.
+///
+/// # Errors
+/// Which method lacks which option, or contradicts it.
+pub(crate) fn generate(pool: &DescriptorPool) -> Result<String, String> {
+    let mut rpcs = Vec::new();
+    for service in pool.services().filter(|service| service.package_name().starts_with("custodia.")) {
+        for method in service.methods() {
+            let name = method.full_name().to_owned();
+            rpcs.push(Rpc::read(method).map_err(|problem| format!("{name}: {problem}"))?);
+        }
+    }
+    let mut code = String::new();
+    table(&mut code, &rpcs);
+    for rpc in rpcs.iter().filter(|rpc| rpc.is_public() && !rpc.streams()) {
+        rpc.traits(&mut code);
+    }
+    lists(&mut code, &rpcs);
+    Ok(code)
+}
+
+impl Rpc {
+    fn read(method: MethodDescriptor) -> Result<Self, String> {
+        let rule = rule(&method)?;
+        let roles = texts(&rule, "roles");
+        if roles.is_empty() {
+            return Err(format!("the option ({RULE}) names no roles"));
+        }
+        let answered_by = text(&rule, "answered_by");
+        let (is_read, retry) = match idempotency(&method) {
+            "NO_SIDE_EFFECTS" => (true, "Safe"),
+            "IDEMPOTENT" => (false, "ByRequestId"),
+            _ => (false, "Unsafe"),
+        };
+        let handler = match answered_by.as_str() {
+            "ANSWERER_CUSTOMER_LEADER" if is_read => Handler::CustomerRead,
+            "ANSWERER_CUSTOMER_LEADER" => Handler::CustomerWrite,
+            "ANSWERER_DIRECTORY_LEADER" => Handler::DirectoryWrite,
+            "ANSWERER_SHARD_LEADERS" => Handler::ShardLeaders,
+            "ANSWERER_ANY_NODE" => Handler::AnyNode,
+            _ => return Err(format!("the option ({RULE}) does not say by whom the method is answered")),
+        };
+        let input = method.input();
+        let field = |name: &str| input.get_field_by_name(name);
+        if retry == "ByRequestId" && field("request_id").is_none() {
+            return Err("a method with idempotency_level IDEMPOTENT needs a field request_id".to_owned());
+        }
+        if handler == Handler::CustomerRead && field("purpose").is_none() {
+            return Err("a read about a customer needs a field purpose".to_owned());
+        }
+        let customer_field = match handler {
+            Handler::CustomerRead | Handler::CustomerWrite => customer_field(&method, &rule)?,
+            Handler::DirectoryWrite | Handler::ShardLeaders | Handler::AnyNode => Vec::new(),
+        };
+        let dated_field = match text(&rule, "dated_field").as_str() {
+            "" => None,
+            name => Some(field(name).ok_or_else(|| format!("the request has no field {name}"))?),
+        };
+        let brief = matches!(value(&rule, "brief"), Value::Bool(true));
+        if method.is_client_streaming() != method.is_server_streaming() {
+            return Err("a stream in one direction only is not supported yet".to_owned());
+        }
+        Ok(Self { method, roles, answered_by, handler, is_read, retry, customer_field, dated_field, brief })
+    }
+
+    fn is_public(&self) -> bool {
+        self.method.parent_service().package_name() == PUBLIC
+    }
+
+    fn streams(&self) -> bool {
+        self.method.is_client_streaming()
+    }
+
+    fn path(&self) -> String {
+        format!("/{}/{}", self.method.parent_service().full_name(), self.method.name())
+    }
+
+    fn request(&self) -> String {
+        self.method.input().name().to_owned()
+    }
+
+    fn answer(&self) -> String {
+        self.method.output().name().to_owned()
+    }
+
+    fn has(&self, field: &str) -> bool {
+        self.method.input().get_field_by_name(field).is_some()
+    }
+
+    /// The name of the constant that holds the method's row.
+    fn row(&self) -> String {
+        format!("{}_{}", snake(self.method.parent_service().name()), snake(self.method.name())).to_uppercase()
+    }
+
+    fn traits(&self, code: &mut String) {
+        let (request, answer, row) = (self.request(), self.answer(), self.row());
+        let mut methods = String::new();
+        if self.has("request_id") {
+            methods += "fn request_id(&self) -> &str { &self.request_id }\n";
+            methods += "fn request_id_mut(&mut self) -> Option<&mut String> { Some(&mut self.request_id) }\n";
+        }
+        if self.has("validate_only") {
+            methods += "fn validate_only(&self) -> bool { self.validate_only }\n";
+        }
+        if let Some(field) = &self.dated_field {
+            let field = field.name();
+            let _ = writeln!(
+                methods,
+                "fn date_mut(&mut self) -> Option<&mut Option<crate::Timestamp>> {{ Some(&mut self.{field}) }}"
+            );
+        }
+        let about = self.about_customer();
+        if about.is_some() {
+            methods += "fn customer(&self) -> Option<&str> { self.customer_id().ok() }\n";
+        }
+        let _ = writeln!(
+            code,
+            "impl Unary for v1::{request} {{ type Answer = v1::{answer}; const METHOD: &'static Method = &{row}; {methods} }}"
+        );
+        code.extend(about);
+    }
+
+    fn about_customer(&self) -> Option<String> {
+        let (last, parents) = self.customer_field.split_last()?;
+        let path: Vec<&str> = self.customer_field.iter().map(FieldDescriptor::name).collect();
+        let mut owner = "self".to_owned();
+        for parent in parents {
+            owner = format!("{owner}.{0}.as_ref().ok_or(\"{0}\")?", parent.name());
+        }
+        let purpose = if self.has("purpose") { "fn purpose(&self) -> &str { &self.purpose }" } else { "" };
+        Some(format!(
+            "impl AboutCustomer for v1::{} {{ const CUSTOMER_FIELD: &'static str = \"{}\";
+            fn customer_id(&self) -> Result<&str, &'static str> {{ Ok(&{owner}.{}) }} {purpose} }}\n",
+            self.request(),
+            path.join("."),
+            last.name(),
+        ))
+    }
+
+    /// The comment above the method, as attributes.
+    fn docs(&self) -> String {
+        let file = self.method.parent_file();
+        let info = file.file_descriptor_proto().source_code_info.as_ref();
+        let at = info.and_then(|info| info.location.iter().find(|at| at.path == self.method.path()));
+        let comment = at.and_then(|at| at.leading_comments.clone()).unwrap_or_default();
+        comment.lines().fold(String::new(), |mut docs, line| {
+            let _ = write!(docs, "#[doc = {line:?}] ");
+            docs
+        })
+    }
+}
+
+fn rule(method: &MethodDescriptor) -> Result<DynamicMessage, String> {
+    let missing = || format!("lacks the option ({RULE})");
+    let extension = method.parent_pool().get_extension_by_name(RULE).ok_or_else(missing)?;
+    let options = method.options();
+    match &*options.get_extension(&extension) {
+        Value::Message(rule) if options.has_extension(&extension) => Ok(rule.clone()),
+        _ => Err(missing()),
+    }
+}
+
+fn idempotency(method: &MethodDescriptor) -> &'static str {
+    let options = method.method_descriptor_proto().options.as_ref();
+    options.map_or("", |options| options.idempotency_level().as_str_name())
+}
+
+fn customer_field(method: &MethodDescriptor, rule: &DynamicMessage) -> Result<Vec<FieldDescriptor>, String> {
+    let path = match text(rule, "customer_field") {
+        path if path.is_empty() => "customer_id".to_owned(),
+        path => path,
+    };
+    let mut message = Some(method.input());
+    let mut fields = Vec::new();
+    for name in path.split('.') {
+        let field = message.and_then(|message| message.get_field_by_name(name));
+        let field = field.ok_or_else(|| format!("the request has no field {path}"))?;
+        message = match field.kind() {
+            Kind::Message(message) => Some(message),
+            _ => None,
+        };
+        fields.push(field);
+    }
+    Ok(fields)
+}
+
+fn value(message: &DynamicMessage, field: &str) -> Value {
+    message.get_field_by_name(field).map_or(Value::Bool(false), |value| value.into_owned())
+}
+
+/// The text of a field, or the name of its enum member; empty where it is the default.
+fn text(message: &DynamicMessage, field: &str) -> String {
+    let descriptor = message.descriptor().get_field_by_name(field);
+    descriptor.map_or_else(String::new, |descriptor| name_of(&descriptor, &value(message, field)))
+}
+
+fn texts(message: &DynamicMessage, field: &str) -> Vec<String> {
+    let descriptor = message.descriptor().get_field_by_name(field);
+    let Value::List(values) = value(message, field) else { return Vec::new() };
+    descriptor.map(|of| values.iter().map(|value| name_of(&of, value)).collect()).unwrap_or_default()
+}
+
+fn name_of(field: &FieldDescriptor, value: &Value) -> String {
+    match (field.kind(), value) {
+        (Kind::Enum(of), Value::EnumNumber(number)) => {
+            of.get_value(*number).map(|member| member.name().to_owned()).unwrap_or_default()
+        }
+        (_, Value::String(text)) => text.clone(),
+        _ => String::new(),
+    }
+}
+
+/// The rows, and the table of them.
+fn table(code: &mut String, rpcs: &[Rpc]) {
+    let member = |name: &str, prefix: &str| pascal(name.strip_prefix(prefix).unwrap_or(name));
+    for rpc in rpcs {
+        let roles: Vec<_> = rpc.roles.iter().map(|role| format!("Role::{}", member(role, "ROLE_"))).collect();
+        let _ = writeln!(
+            code,
+            "static {}: Method = Method {{ path: {:?}, service: {:?}, roles: &[{}], answered_by: Answerer::{}, \
+             is_read: {}, retry: RetrySafety::{}, is_streaming: {}, brief: {} }};",
+            rpc.row(),
+            rpc.path(),
+            rpc.method.parent_service().full_name(),
+            roles.join(", "),
+            member(&rpc.answered_by, "ANSWERER_"),
+            rpc.is_read,
+            rpc.retry,
+            rpc.streams(),
+            rpc.brief,
+        );
+    }
+    let rows: Vec<_> = rpcs.iter().map(|rpc| format!("&{}", rpc.row())).collect();
+    let _ = writeln!(
+        code,
+        "/// Every method of `custodia.v1` and `custodia.internal.v1`.\npub static METHODS: &[&Method] = &[{}];",
+        rows.join(", ")
+    );
+}
+
+/// The macros that hand the list of methods to another macro.
+fn lists(code: &mut String, rpcs: &[Rpc]) {
+    let mut services: Vec<String> = Vec::new();
+    let mut unary = String::new();
+    for rpc in rpcs.iter().filter(|rpc| rpc.is_public()) {
+        let service = rpc.method.parent_service().name().to_owned();
+        if !services.contains(&service) {
+            services.push(service);
+        }
+        if !rpc.streams() {
+            let _ = writeln!(
+                unary,
+                "{} {:?} {}({}) -> {} as {};",
+                rpc.docs(),
+                rpc.path(),
+                snake(rpc.method.name()),
+                rpc.request(),
+                rpc.answer(),
+                rpc.handler.name()
+            );
+        }
+    }
+    let _ = writeln!(
+        code,
+        "/// Hands every unary method of the public API to the macro `$each`: its documentation, its path,
+        /// `name(Request) -> Answer as handler`.
+        #[macro_export]
+        macro_rules! unary_methods {{ ($each:ident) => {{ $each! {{ {unary} }} }} }}"
+    );
+    let mut groups = String::new();
+    for service in services {
+        let _ = writeln!(groups, "$each! {{ {service} {}_server", snake(&service));
+        let of_service = |rpc: &&Rpc| rpc.is_public() && rpc.method.parent_service().name() == service;
+        for rpc in rpcs.iter().filter(of_service) {
+            let (name, request, answer) = (snake(rpc.method.name()), rpc.request(), rpc.answer());
+            let _ = if rpc.streams() {
+                writeln!(groups, "stream {name}({request}) -> {answer} as {}Stream;", rpc.method.name())
+            } else {
+                writeln!(groups, "unary {name}({request}) -> {answer} as {};", rpc.handler.name())
+            };
+        }
+        groups += "}\n";
+    }
+    let _ = writeln!(
+        code,
+        "/// Hands each service of the public API to the macro `$each`: its name, the module of its generated server, and its
+        /// methods.
+        #[macro_export]
+        macro_rules! services {{ ($each:ident) => {{ {groups} }} }}"
+    );
+}
+
+/// `GetProfile` → `get_profile`.
+fn snake(name: &str) -> String {
+    let mut snake = String::new();
+    for (at, letter) in name.char_indices() {
+        if letter.is_ascii_uppercase() && at > 0 {
+            snake.push('_');
+        }
+        snake.push(letter.to_ascii_lowercase());
+    }
+    snake
+}
+
+/// `CUSTOMER_LEADER` → `CustomerLeader`.
+fn pascal(name: &str) -> String {
+    let word = |word: &str| {
+        let mut letters = word.chars();
+        let first = letters.next().map(|letter| letter.to_ascii_uppercase());
+        first.into_iter().chain(letters.map(|letter| letter.to_ascii_lowercase())).collect::<String>()
+    };
+    name.split('_').map(word).collect()
+}

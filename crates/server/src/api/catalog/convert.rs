@@ -1,0 +1,149 @@
+//! Entries of the catalogue become wire messages, for callers.
+
+use custodia_profile::{
+    AttributeDefinition, BalancingTest, Catalogue, CatalogueChange, CatalogueEntry, Jurisdiction,
+    JurisdictionBases, LawfulBasis, Notice, Purpose, PurposeNumber, Recipient, Region, SourceMapping,
+};
+use custodia_proto::v1;
+
+use super::{
+    convert::purpose_name,
+    opaque::{etag, hex},
+    time::timestamp,
+};
+
+fn bases(bases: &[LawfulBasis]) -> Vec<i32> {
+    bases.iter().map(|basis| basis.number().into()).collect()
+}
+
+fn purpose_names(numbers: &[PurposeNumber], catalogue: &Catalogue) -> Vec<String> {
+    numbers.iter().map(|number| purpose_name(*number, catalogue)).collect()
+}
+
+/// A purpose of the catalogue.
+pub(crate) fn purpose(purpose: &Purpose) -> v1::Purpose {
+    v1::Purpose {
+        id: purpose.id.as_str().to_owned(),
+        display_name: purpose.display_name.clone(),
+        description: purpose.description.clone(),
+        dpv: purpose.dpv.clone(),
+        lawful_bases: bases(&purpose.lawful_bases),
+        notices: purpose.notices.iter().map(notice).collect(),
+        standing_bases: bases(&purpose.standing_bases),
+        deprecated: purpose.deprecated,
+        etag: etag(purpose.revision),
+        jurisdiction_bases: purpose.jurisdiction_bases.iter().map(jurisdiction_bases).collect(),
+        data_categories: purpose.data_categories.iter().map(|id| id.as_str().to_owned()).collect(),
+        recipients: purpose.recipients.iter().map(|id| id.as_str().to_owned()).collect(),
+        retention_days: purpose.retention_days,
+        owner: purpose.owner.clone(),
+        law: purpose.law.clone(),
+        balancing_test: purpose.balancing_test.as_ref().map(balancing_test),
+        sale_or_sharing: purpose.sale_or_sharing,
+        google_consent_types: purpose.google_consent_types.iter().map(|kind| kind.number().into()).collect(),
+    }
+}
+
+fn notice(notice: &Notice) -> v1::NoticeVersion {
+    v1::NoticeVersion {
+        version: notice.version.as_str().to_owned(),
+        text_sha256: notice.text_sha256.map(hex).unwrap_or_default(),
+        language: notice.language.clone(),
+        asks_again: notice.asks_again,
+        valid_from: notice.valid_from.map(timestamp),
+    }
+}
+
+fn jurisdiction_bases(of: &JurisdictionBases) -> v1::JurisdictionBases {
+    v1::JurisdictionBases {
+        jurisdiction: of.jurisdiction.as_str().to_owned(),
+        lawful_bases: bases(&of.lawful_bases),
+    }
+}
+
+fn balancing_test(test: &BalancingTest) -> v1::BalancingTest {
+    v1::BalancingTest {
+        interest: test.interest.clone(),
+        necessity: test.necessity.clone(),
+        balance: test.balance.clone(),
+        reviewer: test.reviewer.clone(),
+        reviewed_on: test.reviewed_on.to_string(),
+        objection_route: test.objection_route.clone(),
+    }
+}
+
+/// An attribute of the catalogue.
+pub(crate) fn attribute(attribute: &AttributeDefinition, catalogue: &Catalogue) -> v1::AttributeDefinition {
+    v1::AttributeDefinition {
+        name: attribute.name.as_str().to_owned(),
+        number: attribute.number.as_u32(),
+        description: attribute.description.clone(),
+        r#type: attribute.value_type.number().into(),
+        classification: attribute.classification.number().into(),
+        purposes: purpose_names(&attribute.purposes, catalogue),
+        owner: attribute.owner.clone(),
+        bytes_max: u32::try_from(attribute.bytes_max).unwrap_or(u32::MAX),
+        etag: etag(attribute.revision),
+        data_category: attribute.data_category.as_ref().map_or_else(String::new, |id| id.as_str().to_owned()),
+        unit: attribute.unit.clone(),
+        retention_days: attribute.retention_days,
+        mappings: attribute.mappings.iter().map(mapping).collect(),
+    }
+}
+
+fn mapping(mapping: &SourceMapping) -> v1::SourceMapping {
+    v1::SourceMapping {
+        source: mapping.source.as_str().to_owned(),
+        field: mapping.field.clone(),
+        difference: mapping.difference.clone(),
+    }
+}
+
+/// A jurisdiction of the catalogue.
+pub(crate) fn jurisdiction(jurisdiction: &Jurisdiction) -> v1::Jurisdiction {
+    v1::Jurisdiction {
+        id: jurisdiction.id.as_str().to_owned(),
+        display_name: jurisdiction.display_name.clone(),
+        law: jurisdiction.law.clone(),
+        regions: jurisdiction.regions.iter().map(Region::to_string).collect(),
+        consent_model: jurisdiction.consent_model.number().into(),
+        honours_gpc: jurisdiction.honours_gpc,
+        lawful_bases: bases(&jurisdiction.lawful_bases),
+        sensitive_bases: bases(&jurisdiction.sensitive_bases),
+        sensitive_needs_explicit: jurisdiction.sensitive_needs_explicit,
+        opt_in_below_age: jurisdiction.opt_in_below_age.into(),
+        guardian_below_age: jurisdiction.guardian_below_age.into(),
+        etag: etag(jurisdiction.revision),
+        built_in: jurisdiction.built_in,
+    }
+}
+
+/// A recipient of the catalogue.
+pub(crate) fn recipient(recipient: &Recipient, catalogue: &Catalogue) -> v1::Recipient {
+    v1::Recipient {
+        id: recipient.id.as_str().to_owned(),
+        display_name: recipient.display_name.clone(),
+        description: recipient.description.clone(),
+        owner: recipient.owner.clone(),
+        purposes: purpose_names(&recipient.purposes, catalogue),
+        suspended: recipient.suspended,
+        etag: etag(recipient.revision),
+    }
+}
+
+/// A change of the catalogue. A number means one purpose for ever, so that the catalogue of now has every name.
+pub(crate) fn change(change: &CatalogueChange, catalogue: &Catalogue) -> v1::CatalogChange {
+    use v1::catalog_change::Entry;
+    let entry = match change.entry() {
+        CatalogueEntry::Purpose(entry) => Entry::Purpose(purpose(entry)),
+        CatalogueEntry::Attribute(entry) => Entry::Attribute(attribute(entry, catalogue)),
+        CatalogueEntry::Jurisdiction(entry) => Entry::Jurisdiction(jurisdiction(entry)),
+        CatalogueEntry::Recipient(entry) => Entry::Recipient(recipient(entry, catalogue)),
+    };
+    v1::CatalogChange {
+        version: change.version(),
+        changed_at: Some(timestamp(change.changed_at())),
+        changed_by: change.changed_by().to_owned(),
+        entry: Some(entry),
+    }
+}

@@ -1,0 +1,280 @@
+//! What purposes, attributes, jurisdictions and recipients have in common: each is an entry of the catalogue with a
+//! name, a revision, a form on the wire and a place in the directory. `definitions.rs` serves all of them alike.
+
+use std::sync::Arc;
+
+use custodia_profile::{
+    AttributeDefinition, Catalogue, CatalogueEntry, Jurisdiction, ProfileError, Purpose, Recipient, Revision,
+    Stored,
+};
+use custodia_proto::v1;
+use custodia_store::Key;
+use prost::Message;
+
+use super::{catalogue_convert, definitions_parse, error::ServiceError, opaque::Listing};
+
+/// The revision of a new entry.
+pub(crate) const FIRST: Revision = Revision::from_u64(1);
+
+/// Whether an update must say which revision it replaces.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum UpdateEtag {
+    Required,
+    Optional,
+}
+
+/// A kind of entry of the catalogue.
+pub(crate) trait Definition: Stored + Clone + Into<CatalogueEntry> + Send + Sync + 'static {
+    /// As callers send and get it.
+    type Wire: Message + Default;
+    /// What it is called in errors; also the field of a request that holds it.
+    const KIND: &'static str;
+    const LISTING: Listing;
+    const UPDATE_ETAG: UpdateEtag;
+
+    /// The name in the form on the wire.
+    fn wire_name(wire: &Self::Wire) -> &str;
+    /// The etag in the form on the wire.
+    fn wire_etag(wire: &Self::Wire) -> &str;
+    /// Refuses a text that is no name of this kind, naming the field that holds it.
+    fn check_name(text: &str) -> Result<(), ServiceError>;
+    /// The entry that the caller means, as the successor of `stored` or as a new one.
+    fn parse(wire: &Self::Wire, stored: Option<&Self>, catalogue: &Catalogue) -> Result<Self, ServiceError>;
+    /// The form on the wire.
+    fn wire(&self, catalogue: &Catalogue) -> Self::Wire;
+    fn name(&self) -> &str;
+    fn revision(&self) -> Revision;
+    /// Where it lies in the directory.
+    fn key(&self) -> Key;
+    /// The entry of a name.
+    fn find<'a>(catalogue: &'a Catalogue, name: &str) -> Option<&'a Arc<Self>>;
+    /// Every entry, by name.
+    fn all(catalogue: &Catalogue) -> impl Iterator<Item = &Arc<Self>>;
+}
+
+/// The revision of an entry that comes after `stored`.
+fn next<D: Definition>(stored: Option<&D>) -> Revision {
+    stored.map_or(FIRST, |stored| stored.revision().next())
+}
+
+/// Why the catalogue does not take an entry that is well by itself. That it is full is no fault of the request.
+pub(crate) fn not_taken<D: Definition>(error: ProfileError) -> ServiceError {
+    if let ProfileError::TooMany { count_max, .. } = error {
+        return ServiceError::CatalogueFull { kind: D::KIND, limit: count_max };
+    }
+    if let ProfileError::Duplicate { field: field @ "jurisdiction.regions" } = error {
+        return ServiceError::invalid(field, "has a region of another jurisdiction");
+    }
+    error.into()
+}
+
+impl Definition for Purpose {
+    type Wire = v1::Purpose;
+    const KIND: &'static str = "purpose";
+    const LISTING: Listing = Listing::Purposes;
+    const UPDATE_ETAG: UpdateEtag = UpdateEtag::Required;
+
+    fn wire_name(wire: &v1::Purpose) -> &str {
+        &wire.id
+    }
+
+    fn wire_etag(wire: &v1::Purpose) -> &str {
+        &wire.etag
+    }
+
+    fn check_name(text: &str) -> Result<(), ServiceError> {
+        definitions_parse::purpose_id(text).map(drop)
+    }
+
+    fn parse(wire: &v1::Purpose, stored: Option<&Self>, catalogue: &Catalogue) -> Result<Self, ServiceError> {
+        let number = match stored {
+            Some(stored) => stored.number,
+            None => catalogue.next_purpose_number().map_err(not_taken::<Self>)?,
+        };
+        definitions_parse::purpose(wire, number, next(stored), catalogue)
+    }
+
+    fn wire(&self, _catalogue: &Catalogue) -> v1::Purpose {
+        catalogue_convert::purpose(self)
+    }
+
+    fn name(&self) -> &str {
+        self.id.as_str()
+    }
+
+    fn revision(&self) -> Revision {
+        self.revision
+    }
+
+    fn key(&self) -> Key {
+        Key::purpose(&self.id)
+    }
+
+    fn find<'a>(catalogue: &'a Catalogue, name: &str) -> Option<&'a Arc<Self>> {
+        catalogue.purpose_by_id(name)
+    }
+
+    fn all(catalogue: &Catalogue) -> impl Iterator<Item = &Arc<Self>> {
+        catalogue.purposes()
+    }
+}
+
+impl Definition for AttributeDefinition {
+    type Wire = v1::AttributeDefinition;
+    const KIND: &'static str = "attribute";
+    const LISTING: Listing = Listing::Attributes;
+    const UPDATE_ETAG: UpdateEtag = UpdateEtag::Optional;
+
+    fn wire_name(wire: &v1::AttributeDefinition) -> &str {
+        &wire.name
+    }
+
+    fn wire_etag(wire: &v1::AttributeDefinition) -> &str {
+        &wire.etag
+    }
+
+    fn check_name(text: &str) -> Result<(), ServiceError> {
+        definitions_parse::attribute_name(text).map(drop)
+    }
+
+    fn parse(
+        wire: &v1::AttributeDefinition,
+        stored: Option<&Self>,
+        catalogue: &Catalogue,
+    ) -> Result<Self, ServiceError> {
+        let number = match stored {
+            Some(stored) if wire.number != 0 && wire.number != stored.number.as_u32() => {
+                return Err(ServiceError::invalid("number", "cannot change"));
+            }
+            Some(stored) => stored.number,
+            None => catalogue.next_attribute_number().map_err(not_taken::<Self>)?,
+        };
+        definitions_parse::attribute(wire, number, next(stored), catalogue)
+    }
+
+    fn wire(&self, catalogue: &Catalogue) -> v1::AttributeDefinition {
+        catalogue_convert::attribute(self, catalogue)
+    }
+
+    fn name(&self) -> &str {
+        self.name.as_str()
+    }
+
+    fn revision(&self) -> Revision {
+        self.revision
+    }
+
+    fn key(&self) -> Key {
+        Key::attribute(&self.name)
+    }
+
+    fn find<'a>(catalogue: &'a Catalogue, name: &str) -> Option<&'a Arc<Self>> {
+        catalogue.attribute_by_name(name)
+    }
+
+    fn all(catalogue: &Catalogue) -> impl Iterator<Item = &Arc<Self>> {
+        catalogue.attributes()
+    }
+}
+
+impl Definition for Jurisdiction {
+    type Wire = v1::Jurisdiction;
+    const KIND: &'static str = "jurisdiction";
+    const LISTING: Listing = Listing::Jurisdictions;
+    const UPDATE_ETAG: UpdateEtag = UpdateEtag::Required;
+
+    fn wire_name(wire: &v1::Jurisdiction) -> &str {
+        &wire.id
+    }
+
+    fn wire_etag(wire: &v1::Jurisdiction) -> &str {
+        &wire.etag
+    }
+
+    fn check_name(text: &str) -> Result<(), ServiceError> {
+        definitions_parse::jurisdiction_id(text).map(drop)
+    }
+
+    fn parse(
+        wire: &v1::Jurisdiction,
+        stored: Option<&Self>,
+        _catalogue: &Catalogue,
+    ) -> Result<Self, ServiceError> {
+        definitions_parse::jurisdiction(wire, next(stored))
+    }
+
+    fn wire(&self, _catalogue: &Catalogue) -> v1::Jurisdiction {
+        catalogue_convert::jurisdiction(self)
+    }
+
+    fn name(&self) -> &str {
+        self.id.as_str()
+    }
+
+    fn revision(&self) -> Revision {
+        self.revision
+    }
+
+    fn key(&self) -> Key {
+        Key::jurisdiction(&self.id)
+    }
+
+    fn find<'a>(catalogue: &'a Catalogue, name: &str) -> Option<&'a Arc<Self>> {
+        catalogue.jurisdiction(name)
+    }
+
+    fn all(catalogue: &Catalogue) -> impl Iterator<Item = &Arc<Self>> {
+        catalogue.jurisdictions()
+    }
+}
+
+impl Definition for Recipient {
+    type Wire = v1::Recipient;
+    const KIND: &'static str = "recipient";
+    const LISTING: Listing = Listing::Recipients;
+    const UPDATE_ETAG: UpdateEtag = UpdateEtag::Required;
+
+    fn wire_name(wire: &v1::Recipient) -> &str {
+        &wire.id
+    }
+
+    fn wire_etag(wire: &v1::Recipient) -> &str {
+        &wire.etag
+    }
+
+    fn check_name(text: &str) -> Result<(), ServiceError> {
+        definitions_parse::recipient_id(text).map(drop)
+    }
+
+    fn parse(
+        wire: &v1::Recipient,
+        stored: Option<&Self>,
+        catalogue: &Catalogue,
+    ) -> Result<Self, ServiceError> {
+        definitions_parse::recipient(wire, next(stored), catalogue)
+    }
+
+    fn wire(&self, catalogue: &Catalogue) -> v1::Recipient {
+        catalogue_convert::recipient(self, catalogue)
+    }
+
+    fn name(&self) -> &str {
+        self.id.as_str()
+    }
+
+    fn revision(&self) -> Revision {
+        self.revision
+    }
+
+    fn key(&self) -> Key {
+        Key::recipient(&self.id)
+    }
+
+    fn find<'a>(catalogue: &'a Catalogue, name: &str) -> Option<&'a Arc<Self>> {
+        catalogue.recipient(name)
+    }
+
+    fn all(catalogue: &Catalogue) -> impl Iterator<Item = &Arc<Self>> {
+        catalogue.recipients()
+    }
+}

@@ -1,0 +1,240 @@
+//! The door of the catalogue: purposes, attributes, jurisdictions and recipients as callers define them.
+//!
+//! Must always hold: whatever a definition names is there (its purposes, the jurisdictions whose bases it states), so
+//! that a slip of the pen cannot leave a rule without effect. A purpose may name recipients that are registered later:
+//! until then the name admits nobody.
+
+use custodia_profile::{
+    AttributeDefinition, AttributeFields, AttributeName, AttributeNumber, BalancingTest, Catalogue,
+    CategoryId, Classification, ConsentModel, GoogleConsentType, Jurisdiction, JurisdictionBases,
+    JurisdictionFields, JurisdictionId, LawfulBasis, Notice, NoticeId, ProfileError, Purpose, PurposeFields,
+    PurposeId, PurposeNumber, Recipient, RecipientFields, RecipientId, Region, Revision, SourceId,
+    SourceMapping, ValueType,
+    limits::{
+        ATTRIBUTE_PURPOSES_MAX, DATA_CATEGORIES_MAX, JURISDICTION_BASES_MAX, JURISDICTION_REGIONS_MAX,
+        MAPPINGS_MAX, NOTICES_MAX, PURPOSE_RECIPIENTS_MAX, RECIPIENT_PURPOSES_MAX,
+    },
+};
+use custodia_proto::v1;
+
+use super::{
+    error::{FieldFault, ServiceError},
+    parse::{chosen, each, sha256, within_limit},
+    time::parse_optional,
+};
+
+/// The purpose's name.
+pub(crate) fn purpose_id(text: &str) -> Result<PurposeId, ServiceError> {
+    PurposeId::new(text).map_err(named("id"))
+}
+
+/// The attribute's name.
+pub(crate) fn attribute_name(text: &str) -> Result<AttributeName, ServiceError> {
+    AttributeName::new(text).map_err(named("name"))
+}
+
+/// The jurisdiction's name.
+pub(crate) fn jurisdiction_id(text: &str) -> Result<JurisdictionId, ServiceError> {
+    JurisdictionId::new(text).map_err(named("id"))
+}
+
+/// The recipient's name.
+pub(crate) fn recipient_id(text: &str) -> Result<RecipientId, ServiceError> {
+    RecipientId::new(text).map_err(named("id"))
+}
+
+/// The profile crate's refusal of the field `name`; empty where the caller knows the path.
+fn named<'a>(name: &'a str) -> impl Fn(ProfileError) -> ServiceError + 'a {
+    move |error| ServiceError::from(error).named(name)
+}
+
+/// The profile crate names the fields of a definition with its message in front; here the message is put in front
+/// by the caller, as for all others.
+fn of_definition(message: &str) -> impl Fn(ProfileError) -> ServiceError + '_ {
+    move |error| ServiceError::from(error).renamed(|field| field.strip_prefix(message).map(str::to_owned))
+}
+
+/// A member of an enum inside of a list or of a definition, which cannot be unspecified.
+fn required<T>(number: i32, member: impl Fn(u8) -> Result<T, ProfileError>) -> Result<T, ServiceError> {
+    let found = chosen(number, member).map_err(named(""))?;
+    found.ok_or_else(|| ServiceError::missing(""))
+}
+
+fn bases(field: &str, wire: &[i32]) -> Result<Vec<LawfulBasis>, ServiceError> {
+    // The list cannot be longer than there are bases, but it is not read to its end before that is known.
+    within_limit(field, wire.len(), LawfulBasis::ALL.len())?;
+    each(field, wire, |basis| required(*basis, LawfulBasis::from_number))
+}
+
+/// A purpose under the number and revision that the catalogue gives it.
+pub(crate) fn purpose(
+    wire: &v1::Purpose,
+    number: PurposeNumber,
+    revision: Revision,
+    catalogue: &Catalogue,
+) -> Result<Purpose, ServiceError> {
+    within_limit("notices", wire.notices.len(), NOTICES_MAX)?;
+    within_limit("jurisdiction_bases", wire.jurisdiction_bases.len(), JURISDICTION_BASES_MAX)?;
+    within_limit("data_categories", wire.data_categories.len(), DATA_CATEGORIES_MAX)?;
+    within_limit("recipients", wire.recipients.len(), PURPOSE_RECIPIENTS_MAX)?;
+    within_limit("google_consent_types", wire.google_consent_types.len(), GoogleConsentType::ALL.len())?;
+    let fields = PurposeFields {
+        number,
+        id: purpose_id(&wire.id)?,
+        display_name: wire.display_name.clone(),
+        description: wire.description.clone(),
+        dpv: wire.dpv.clone(),
+        lawful_bases: bases("lawful_bases", &wire.lawful_bases)?,
+        jurisdiction_bases: each("jurisdiction_bases", &wire.jurisdiction_bases, |one| {
+            jurisdiction_bases(one, catalogue)
+        })?,
+        notices: each("notices", &wire.notices, notice)?,
+        standing_bases: bases("standing_bases", &wire.standing_bases)?,
+        data_categories: each("data_categories", &wire.data_categories, |text| {
+            CategoryId::new(text).map_err(named(""))
+        })?,
+        recipients: each("recipients", &wire.recipients, |text| RecipientId::new(text).map_err(named("")))?,
+        retention_days: wire.retention_days,
+        owner: wire.owner.clone(),
+        law: wire.law.clone(),
+        balancing_test: wire.balancing_test.as_ref().map(balancing_test).transpose()?,
+        sale_or_sharing: wire.sale_or_sharing,
+        google_consent_types: each("google_consent_types", &wire.google_consent_types, |kind| {
+            required(*kind, GoogleConsentType::from_number)
+        })?,
+        deprecated: wire.deprecated,
+        revision,
+    };
+    Purpose::new(fields).map_err(of_definition("purpose."))
+}
+
+fn jurisdiction_bases(
+    wire: &v1::JurisdictionBases,
+    catalogue: &Catalogue,
+) -> Result<JurisdictionBases, ServiceError> {
+    let jurisdiction = JurisdictionId::new(&wire.jurisdiction).map_err(named("jurisdiction"))?;
+    if catalogue.jurisdiction(jurisdiction.as_str()).is_none() {
+        return Err(ServiceError::field("jurisdiction", FieldFault::JurisdictionUnknown));
+    }
+    Ok(JurisdictionBases { jurisdiction, lawful_bases: bases("lawful_bases", &wire.lawful_bases)? })
+}
+
+fn balancing_test(wire: &v1::BalancingTest) -> Result<BalancingTest, ServiceError> {
+    let reviewed_on = "balancing_test.reviewed_on";
+    if wire.reviewed_on.is_empty() {
+        return Err(ServiceError::missing(reviewed_on));
+    }
+    Ok(BalancingTest {
+        interest: wire.interest.clone(),
+        necessity: wire.necessity.clone(),
+        balance: wire.balance.clone(),
+        reviewer: wire.reviewer.clone(),
+        reviewed_on: wire.reviewed_on.parse().map_err(named(reviewed_on))?,
+        objection_route: wire.objection_route.clone(),
+    })
+}
+
+fn notice(wire: &v1::NoticeVersion) -> Result<Notice, ServiceError> {
+    Ok(Notice {
+        version: NoticeId::new("version", &wire.version)?,
+        text_sha256: sha256("text_sha256", &wire.text_sha256)?,
+        language: wire.language.clone(),
+        asks_again: wire.asks_again,
+        valid_from: parse_optional(wire.valid_from.as_ref(), "valid_from")?,
+    })
+}
+
+/// The number of a purpose in a list.
+fn purpose_number(text: &str, catalogue: &Catalogue) -> Result<PurposeNumber, ServiceError> {
+    let id = PurposeId::new(text).map_err(named(""))?;
+    let known = catalogue.purpose_by_id(id.as_str()).map(|purpose| purpose.number);
+    known.ok_or_else(|| ServiceError::field("", FieldFault::PurposeUnknown))
+}
+
+/// An attribute under the number and revision that the catalogue gives it.
+pub(crate) fn attribute(
+    wire: &v1::AttributeDefinition,
+    number: AttributeNumber,
+    revision: Revision,
+    catalogue: &Catalogue,
+) -> Result<AttributeDefinition, ServiceError> {
+    within_limit("purposes", wire.purposes.len(), ATTRIBUTE_PURPOSES_MAX)?;
+    within_limit("mappings", wire.mappings.len(), MAPPINGS_MAX)?;
+    let data_category = Some(&wire.data_category).filter(|text| !text.is_empty());
+    let fields = AttributeFields {
+        number,
+        name: attribute_name(&wire.name)?,
+        description: wire.description.clone(),
+        value_type: required(wire.r#type, ValueType::from_number).map_err(|error| error.named("type"))?,
+        classification: required(wire.classification, Classification::from_number)
+            .map_err(|error| error.named("classification"))?,
+        purposes: each("purposes", &wire.purposes, |text| purpose_number(text, catalogue))?,
+        owner: wire.owner.clone(),
+        bytes_max: usize::try_from(wire.bytes_max).unwrap_or(usize::MAX),
+        data_category: data_category
+            .map(|text| CategoryId::new(text).map_err(named("data_category")))
+            .transpose()?,
+        unit: wire.unit.clone(),
+        retention_days: wire.retention_days,
+        mappings: each("mappings", &wire.mappings, mapping)?,
+        revision,
+    };
+    AttributeDefinition::new(fields).map_err(of_definition("attribute."))
+}
+
+fn mapping(wire: &v1::SourceMapping) -> Result<SourceMapping, ServiceError> {
+    Ok(SourceMapping {
+        source: SourceId::new(&wire.source).map_err(named("source"))?,
+        field: wire.field.clone(),
+        difference: wire.difference.clone(),
+    })
+}
+
+/// A jurisdiction under the revision that the catalogue gives it.
+pub(crate) fn jurisdiction(
+    wire: &v1::Jurisdiction,
+    revision: Revision,
+) -> Result<Jurisdiction, ServiceError> {
+    within_limit("regions", wire.regions.len(), JURISDICTION_REGIONS_MAX)?;
+    let fields = JurisdictionFields {
+        id: jurisdiction_id(&wire.id)?,
+        display_name: wire.display_name.clone(),
+        law: wire.law.clone(),
+        regions: each("regions", &wire.regions, |text| Region::new(text).map_err(named("")))?,
+        consent_model: required(wire.consent_model, ConsentModel::from_number)
+            .map_err(|error| error.named("consent_model"))?,
+        honours_gpc: wire.honours_gpc,
+        lawful_bases: bases("lawful_bases", &wire.lawful_bases)?,
+        sensitive_bases: bases("sensitive_bases", &wire.sensitive_bases)?,
+        sensitive_needs_explicit: wire.sensitive_needs_explicit,
+        opt_in_below_age: age("opt_in_below_age", wire.opt_in_below_age)?,
+        guardian_below_age: age("guardian_below_age", wire.guardian_below_age)?,
+        revision,
+        // The type knows which names are built in.
+        built_in: false,
+    };
+    Jurisdiction::new(fields).map_err(of_definition("jurisdiction."))
+}
+
+fn age(field: &str, years: u32) -> Result<u8, ServiceError> {
+    u8::try_from(years).map_err(|_range| ServiceError::invalid(field, "expected at most 255 years"))
+}
+
+/// A recipient under the revision that the catalogue gives it.
+pub(crate) fn recipient(
+    wire: &v1::Recipient,
+    revision: Revision,
+    catalogue: &Catalogue,
+) -> Result<Recipient, ServiceError> {
+    within_limit("purposes", wire.purposes.len(), RECIPIENT_PURPOSES_MAX)?;
+    let fields = RecipientFields {
+        id: recipient_id(&wire.id)?,
+        display_name: wire.display_name.clone(),
+        description: wire.description.clone(),
+        owner: wire.owner.clone(),
+        purposes: each("purposes", &wire.purposes, |text| purpose_number(text, catalogue))?,
+        suspended: wire.suspended,
+        revision,
+    };
+    Recipient::new(fields).map_err(of_definition("recipient."))
+}

@@ -1,0 +1,157 @@
+//! What is recorded of a customer's decisions becomes wire messages.
+
+use custodia_profile::{
+    Catalogue, CustomerId, DataSubject, Evidence, GroundState, GroundStatus, LawfulBasis, PurposeId,
+    PurposeNumber, Revision, StoredTcString, TcString, TimestampMs, VendorSet,
+};
+use custodia_proto::v1;
+
+use super::{
+    convert::{RecordVersion, purpose_name},
+    error::ServiceError,
+    opaque::{etag, hex},
+    time::timestamp,
+};
+
+/// Where a customer stands when something is said of its decisions.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ConsentAsOf {
+    pub(crate) at: RecordVersion,
+    pub(crate) consent_revision: u64,
+    /// The moment at which grounds count as expired.
+    pub(crate) now: TimestampMs,
+}
+
+/// The state of one ground for one purpose.
+pub(crate) fn consent_state(
+    of: ConsentAsOf,
+    (purpose, basis): (&str, LawfulBasis),
+    state: &GroundState,
+) -> v1::ConsentState {
+    v1::ConsentState {
+        customer_id: of.at.customer.to_string(),
+        purpose: purpose.to_owned(),
+        lawful_basis: basis.number().into(),
+        status: consent_status(state, of.now).into(),
+        notice_version: text(state.notice.as_ref().map(|notice| notice.as_str())),
+        method: state.method.map_or(0, |method| method.number().into()),
+        collector: text(state.collector.as_ref().map(|collector| collector.as_str())),
+        reference: text(state.reference.as_ref().map(|reference| reference.as_str())),
+        decided_at: Some(timestamp(state.decided_at)),
+        expires_at: state.expires_at.map(timestamp),
+        recorded_at: Some(timestamp(state.recorded_at)),
+        consent_revision: of.consent_revision,
+        etag: etag(of.at.revision),
+        evidence: state.evidence.as_ref().map(evidence),
+        channel: text(state.channel.as_ref().map(|channel| channel.as_str())),
+        valid_from: state.valid_from.map(timestamp),
+    }
+}
+
+/// The states of grounds, by purpose, then basis.
+pub(crate) fn consent_states<'a>(
+    of: ConsentAsOf,
+    grounds: impl IntoIterator<Item = (&'a (PurposeNumber, LawfulBasis), &'a GroundState)>,
+    catalogue: &Catalogue,
+) -> Vec<v1::ConsentState> {
+    let state = |((purpose, basis), state): (&(PurposeNumber, LawfulBasis), &GroundState)| {
+        consent_state(of, (&purpose_name(*purpose, catalogue), *basis), state)
+    };
+    let mut states: Vec<_> = grounds.into_iter().map(state).collect();
+    states.sort_by(|one, other| (&one.purpose, one.lawful_basis).cmp(&(&other.purpose, other.lawful_basis)));
+    states
+}
+
+/// The status as of a moment.
+pub(crate) fn consent_status(state: &GroundState, now: TimestampMs) -> v1::ConsentStatus {
+    match state.status {
+        GroundStatus::Given if state.is_expired(now) => v1::ConsentStatus::Expired,
+        GroundStatus::Given => v1::ConsentStatus::Given,
+        GroundStatus::Refused => v1::ConsentStatus::Refused,
+        GroundStatus::Withdrawn => v1::ConsentStatus::Withdrawn,
+        GroundStatus::Requested => v1::ConsentStatus::Requested,
+        GroundStatus::Revoked => v1::ConsentStatus::Revoked,
+        GroundStatus::Invalidated => v1::ConsentStatus::Invalidated,
+    }
+}
+
+/// The name of a purpose that a ledger entry names: its own word for it, else the catalogue's.
+pub(crate) fn entry_purpose(
+    purpose_id: Option<&PurposeId>,
+    purpose: PurposeNumber,
+    catalogue: &Catalogue,
+) -> String {
+    purpose_id.map_or_else(|| purpose_name(purpose, catalogue), |id| id.as_str().to_owned())
+}
+
+fn evidence(evidence: &Evidence) -> v1::ConsentEvidence {
+    v1::ConsentEvidence {
+        act: evidence.act.map_or(0, |act| act.number().into()),
+        statement_sha256: evidence.statement_sha256.map(hex).unwrap_or_default(),
+        language: text(evidence.language.as_ref().map(|language| language.as_str())),
+        bundled: false,
+        decided_by: evidence.decided_by.number().into(),
+    }
+}
+
+/// What is known about a data subject.
+pub(crate) fn data_subject(at: RecordVersion, subject: &DataSubject) -> v1::DataSubject {
+    let restriction = subject.restriction.as_ref().map(|restriction| v1::Restriction {
+        reason: restriction.reason.as_str().to_owned(),
+        since: Some(timestamp(restriction.since)),
+    });
+    let legal_hold = subject.legal_hold.as_ref().map(|hold| v1::LegalHold {
+        reference: hold.reference.as_str().to_owned(),
+        since: Some(timestamp(hold.since)),
+    });
+    v1::DataSubject {
+        customer_id: at.customer.to_string(),
+        regions: subject.regions.iter().map(|region| region.as_str().to_owned()).collect(),
+        birth_date: subject.birth_date.map(|date| date.to_string()).unwrap_or_default(),
+        restriction,
+        legal_hold,
+        updated_at: subject.updated_at.map(timestamp),
+        sale_opted_out_at: subject.sale_opt_out.map(timestamp),
+        // A customer who does not exist has no etag.
+        etag: if at.revision == Revision::NONE { String::new() } else { etag(at.revision) },
+    }
+}
+
+/// A recorded TC string with what it says.
+pub(crate) fn tc_string(customer: CustomerId, stored: &StoredTcString) -> Result<v1::TcString, ServiceError> {
+    // It was in force when it was recorded, or it would not have been.
+    let unreadable = |_fault| ServiceError::Internal { context: "a recorded TC string does not parse" };
+    let said: TcString = stored.parse().map_err(unreadable)?;
+    Ok(v1::TcString {
+        customer_id: customer.to_string(),
+        tc_string: stored.text.as_str().to_owned(),
+        created: Some(timestamp(said.created)),
+        last_updated: Some(timestamp(said.last_updated)),
+        cmp_id: said.cmp_id.into(),
+        cmp_version: said.cmp_version.into(),
+        consent_language: said.consent_language,
+        vendor_list_version: said.vendor_list_version.into(),
+        policy_version: said.policy_version.into(),
+        service_specific: said.service_specific,
+        special_features: numbers(&said.special_features),
+        purposes_consent: numbers(&said.purposes_consent),
+        purposes_legitimate_interest: numbers(&said.purposes_legitimate_interest),
+        publisher_country: said.publisher_country,
+        vendors_consent: vendors(&said.vendors_consent),
+        vendors_legitimate_interest: vendors(&said.vendors_legitimate_interest),
+        vendors_disclosed: vendors(&said.vendors_disclosed),
+        recorded_at: Some(timestamp(stored.recorded_at)),
+    })
+}
+
+fn numbers(ids: &[u8]) -> Vec<u32> {
+    ids.iter().copied().map(u32::from).collect()
+}
+
+fn vendors(set: &VendorSet) -> Vec<u32> {
+    set.iter().map(u32::from).collect()
+}
+
+fn text(text: Option<&str>) -> String {
+    text.unwrap_or_default().to_owned()
+}

@@ -1,0 +1,484 @@
+//! Consent records as ISO/IEC TS 27560:2023 structures them, in JSON-LD with the options of W3C's Data Privacy Vocabulary.
+//!
+//! Must always hold: one record a purpose, so that no status is read for another purpose; every field that the guide
+//! says must be there is there. Source: W3C Data Privacy Vocabularies and Controls Community Group, Consent Records and
+//! Receipts as per ISO/IEC TS 27560:2023 using DPV, <https://w3id.org/dpv/guides/consent-27560>, profile
+//! `dpv-27560#record`; options of DPV 2.2, <https://w3id.org/dpv/2.2>.
+
+use std::collections::BTreeMap;
+
+use custodia_profile::{
+    ConsentMethod, DecidedBy, GroundStatus, LawfulBasis, Purpose, RefusalReason, Verdict,
+};
+use serde::Serialize;
+
+use super::{Exported, Ground, NO_LANGUAGE, NOT_STATED, iso_8601, optional, stated, title};
+use crate::{config::ControllerConfig, service::opaque::hex};
+
+const CONFORMS_TO: &str = "https://w3id.org/dpv/schema/dpv-27560#record";
+/// The name of the controller within a document.
+const CONTROLLER: &str = "_:controller";
+
+const PREFIXES: [(&str, &str); 7] = [
+    ("dct", "http://purl.org/dc/options/"),
+    ("dpv", "https://w3id.org/dpv#"),
+    ("loc", "https://w3id.org/dpv/loc#"),
+    ("rdf", "http://www.w3.org/1999/02/22-rdf-syntax-ns#"),
+    ("schema", "https://schema.org/"),
+    ("skos", "http://www.w3.org/2004/02/skos/core#"),
+    ("xsd", "http://www.w3.org/2001/XMLSchema#"),
+];
+/// Properties whose texts name things, and those whose texts are moments.
+const TYPED: [(&str, &str); 8] = [
+    ("dct:conformsTo", "@id"),
+    ("dct:issued", "xsd:dateTime"),
+    ("dpv:hasDataController", "@id"),
+    ("dpv:hasJurisdiction", "@id"),
+    ("dpv:hasLegalBasis", "@id"),
+    ("dpv:isIndicatedAtTime", "xsd:dateTime"),
+    ("dpv:isIndicatedBy", "@id"),
+    ("skos:broader", "@id"),
+];
+
+/// The whole document.
+#[derive(Debug, Serialize)]
+pub(crate) struct Document {
+    #[serde(rename = "@context")]
+    context: BTreeMap<&'static str, Term>,
+    #[serde(rename = "@graph")]
+    graph: Vec<Record>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+enum Term {
+    Prefix(&'static str),
+    Typed {
+        #[serde(rename = "@type")]
+        kind: &'static str,
+    },
+}
+
+#[derive(Debug, Serialize)]
+struct Record {
+    #[serde(rename = "@id")]
+    id: String,
+    #[serde(rename = "@type")]
+    kind: &'static str,
+    #[serde(rename = "dct:identifier")]
+    identifier: String,
+    #[serde(rename = "dct:conformsTo")]
+    conforms_to: &'static str,
+    #[serde(rename = "dct:issued")]
+    issued: String,
+    #[serde(rename = "dpv:hasDataSubject")]
+    data_subject: Thing,
+    #[serde(rename = "dpv:hasDataController")]
+    data_controller: &'static str,
+    #[serde(rename = "dpv:hasJurisdiction")]
+    jurisdictions: Vec<Place>,
+    #[serde(rename = "dpv:hasApplicableLaw")]
+    laws: Vec<Thing>,
+    #[serde(rename = "dpv:hasNotice")]
+    notice: NoticeNode,
+    #[serde(rename = "dpv:hasProcess")]
+    process: Process,
+    #[serde(rename = "dpv:hasConsentControl")]
+    consent_control: Thing,
+    #[serde(rename = "dpv:hasRight")]
+    rights: Vec<Thing>,
+    #[serde(rename = "dpv:hasEntity")]
+    entities: Vec<Entity>,
+    #[serde(rename = "dpv:hasConsentStatus")]
+    statuses: Vec<Status>,
+}
+
+/// A node that is told by its type, name and description.
+#[derive(Debug, Default, Serialize)]
+struct Thing {
+    #[serde(rename = "@type")]
+    kind: &'static str,
+    #[serde(rename = "dct:identifier", skip_serializing_if = "Option::is_none")]
+    identifier: Option<String>,
+    #[serde(rename = "dct:title", skip_serializing_if = "Option::is_none")]
+    title: Option<String>,
+    #[serde(rename = "dct:description", skip_serializing_if = "Option::is_none")]
+    description: Option<String>,
+    #[serde(rename = "skos:broader", skip_serializing_if = "Option::is_none")]
+    broader: Option<String>,
+    #[serde(rename = "dpv:isExercisedAt", skip_serializing_if = "Option::is_none")]
+    exercised_at: Option<String>,
+}
+
+/// A place with a term of its own, or one told in words.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+enum Place {
+    Term(String),
+    Told(Thing),
+}
+
+#[derive(Debug, Serialize)]
+struct NoticeNode {
+    #[serde(rename = "@type")]
+    kind: &'static str,
+    #[serde(rename = "dct:identifier")]
+    identifier: String,
+    #[serde(rename = "dct:language")]
+    language: String,
+    #[serde(rename = "schema:sha256", skip_serializing_if = "Option::is_none")]
+    sha256: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct Process {
+    #[serde(rename = "@type")]
+    kind: &'static str,
+    #[serde(rename = "dpv:hasPurpose")]
+    purpose: Thing,
+    #[serde(rename = "dpv:hasPersonalData")]
+    personal_data: Vec<Thing>,
+    #[serde(rename = "dpv:hasLegalBasis")]
+    legal_bases: Vec<&'static str>,
+    #[serde(rename = "dpv:hasRecipient")]
+    recipients: Vec<Thing>,
+    #[serde(rename = "dpv:hasStorageCondition")]
+    storage: Vec<StorageCondition>,
+}
+
+#[derive(Debug, Serialize)]
+struct StorageCondition {
+    #[serde(rename = "@type")]
+    kind: &'static str,
+    #[serde(rename = "dpv:hasLocation", skip_serializing_if = "Option::is_none")]
+    location: Option<Thing>,
+    #[serde(rename = "dpv:hasDuration", skip_serializing_if = "Option::is_none")]
+    duration: Option<Duration>,
+}
+
+#[derive(Debug, Serialize)]
+struct Duration {
+    #[serde(rename = "@type")]
+    kind: &'static str,
+    #[serde(rename = "rdf:value")]
+    value: String,
+}
+
+#[derive(Debug, Serialize)]
+struct Entity {
+    #[serde(rename = "@id")]
+    id: &'static str,
+    #[serde(rename = "@type")]
+    kind: &'static str,
+    #[serde(rename = "dpv:hasName")]
+    name: String,
+    #[serde(rename = "dpv:hasIdentifier")]
+    identifier: &'static str,
+    #[serde(rename = "schema:contactPoint")]
+    contact: ContactPoint,
+    #[serde(rename = "schema:address")]
+    address: PostalAddress,
+    #[serde(rename = "schema:url", skip_serializing_if = "Option::is_none")]
+    url: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct ContactPoint {
+    #[serde(rename = "@type")]
+    kind: &'static str,
+    #[serde(rename = "schema:name")]
+    name: String,
+    #[serde(rename = "schema:email", skip_serializing_if = "Option::is_none")]
+    email: Option<String>,
+    #[serde(rename = "schema:telephone", skip_serializing_if = "Option::is_none")]
+    telephone: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct PostalAddress {
+    #[serde(rename = "@type")]
+    kind: &'static str,
+    #[serde(rename = "schema:streetAddress")]
+    street: String,
+    #[serde(rename = "schema:postalCode", skip_serializing_if = "Option::is_none")]
+    postal_code: Option<String>,
+    #[serde(rename = "schema:addressLocality", skip_serializing_if = "Option::is_none")]
+    locality: Option<String>,
+    #[serde(rename = "schema:addressCountry", skip_serializing_if = "Option::is_none")]
+    country: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct Status {
+    #[serde(rename = "@type")]
+    kinds: Vec<&'static str>,
+    #[serde(rename = "dpv:isIndicatedAtTime")]
+    at: String,
+    #[serde(rename = "dpv:isIndicatedBy")]
+    by: &'static str,
+    #[serde(rename = "dpv:hasDuration")]
+    duration: Duration,
+    #[serde(rename = "dpv:hasIndicationMethod", skip_serializing_if = "Option::is_none")]
+    method: Option<String>,
+    #[serde(rename = "dct:source", skip_serializing_if = "Option::is_none")]
+    source: Option<Source>,
+}
+
+/// The statement, form or recording that proves a decision.
+#[derive(Debug, Serialize)]
+struct Source {
+    #[serde(rename = "@type")]
+    kind: &'static str,
+    #[serde(rename = "schema:sha256")]
+    sha256: String,
+}
+
+/// The records of all purposes.
+pub(crate) fn document(exported: &Exported<'_>) -> Document {
+    let prefixes = PREFIXES.into_iter().map(|(name, iri)| (name, Term::Prefix(iri)));
+    let typed = TYPED.into_iter().map(|(name, kind)| (name, Term::Typed { kind }));
+    Document {
+        context: prefixes.chain(typed).collect(),
+        graph: exported.purposes.iter().map(|purpose| record(exported, purpose)).collect(),
+    }
+}
+
+fn record<'a>(exported: &Exported<'a>, purpose: &'a Purpose) -> Record {
+    let grounds: Vec<Ground<'_>> = exported.grounds(purpose).collect();
+    let consent = grounds.iter().find(|ground| ground.basis == LawfulBasis::Consent);
+    let id = exported.identifier(&["dpv-27560", purpose.id.as_str()]);
+    let laws = exported.jurisdictions().into_iter().map(|jurisdiction| Thing {
+        kind: "dpv:Law",
+        identifier: Some(jurisdiction.id.as_str().to_owned()),
+        title: Some(stated(&jurisdiction.law)),
+        ..Thing::default()
+    });
+    let exercised_at = Some(stated(&exported.controller.rights_url));
+    let right = Thing {
+        kind: "dpv:DataSubjectRight",
+        title: Some("Right to withdraw consent".to_owned()),
+        exercised_at: exercised_at.clone(),
+        ..Thing::default()
+    };
+    Record {
+        id: id.urn().to_string(),
+        kind: "dpv:ConsentRecord",
+        identifier: id.to_string(),
+        conforms_to: CONFORMS_TO,
+        issued: iso_8601(exported.now),
+        data_subject: Thing {
+            kind: "dpv:DataSubject",
+            identifier: Some(exported.customer.to_string()),
+            ..Thing::default()
+        },
+        data_controller: CONTROLLER,
+        jurisdictions: jurisdictions(exported),
+        laws: laws.collect(),
+        notice: notice(purpose, consent),
+        process: process(exported, purpose, &grounds),
+        consent_control: Thing { kind: "dpv:WithdrawConsent", exercised_at, ..Thing::default() },
+        rights: vec![right],
+        entities: vec![entity(exported.controller)],
+        statuses: vec![status(exported, consent)],
+    }
+}
+
+/// A region has a term of its own in DPV's locations; where none is stated, the default jurisdiction is told.
+fn jurisdictions(exported: &Exported<'_>) -> Vec<Place> {
+    let subject = &exported.record.subject;
+    let mut places: Vec<Place> =
+        subject.regions.iter().map(|region| Place::Term(format!("loc:{}", region.as_str()))).collect();
+    if subject.regions.is_empty() || subject.region_unknown {
+        places.push(Place::Told(Thing {
+            kind: "dpv:Location",
+            title: Some(exported.catalogue.jurisdiction_of(None).display_name.clone()),
+            ..Thing::default()
+        }));
+    }
+    places
+}
+
+fn notice(purpose: &Purpose, consent: Option<&Ground<'_>>) -> NoticeNode {
+    let version = consent.and_then(|ground| ground.state.notice.as_ref());
+    let known = consent.and_then(|ground| ground.notice(purpose));
+    NoticeNode {
+        kind: "dpv:ConsentNotice",
+        identifier: version.map_or_else(
+            || NOT_STATED.to_owned(),
+            |version| format!("{}/{}", purpose.id.as_str(), version.as_str()),
+        ),
+        language: consent.map_or_else(|| NO_LANGUAGE.to_owned(), |ground| ground.language(purpose)),
+        sha256: known.and_then(|notice| notice.text_sha256).map(hex),
+    }
+}
+
+fn process(exported: &Exported<'_>, purpose: &Purpose, grounds: &[Ground<'_>]) -> Process {
+    let data = exported.data(purpose).into_iter().map(|(name, is_sensitive)| Thing {
+        kind: if is_sensitive { "dpv:SpecialCategoryPersonalData" } else { "dpv:PersonalData" },
+        identifier: Some(name.to_owned()),
+        ..Thing::default()
+    });
+    let mut personal_data: Vec<Thing> = data.collect();
+    if personal_data.is_empty() {
+        let unknown = Some(NOT_STATED.to_owned());
+        personal_data.push(Thing { kind: "dpv:PersonalData", identifier: unknown, ..Thing::default() });
+    }
+    let controller = Thing {
+        kind: "dpv:DataController",
+        title: Some(stated(&exported.controller.name)),
+        ..Thing::default()
+    };
+    let applications = exported.recipients(purpose).map(|recipient| Thing {
+        kind: "dpv:Recipient",
+        identifier: Some(recipient.id.as_str().to_owned()),
+        title: optional(&recipient.display_name),
+        ..Thing::default()
+    });
+    let in_force = grounds.iter().filter(|ground| matches!(ground.verdict, Verdict::Permit { .. }));
+    Process {
+        kind: "dpv:Process",
+        purpose: Thing {
+            kind: "dpv:Purpose",
+            identifier: Some(purpose.id.as_str().to_owned()),
+            title: Some(title(purpose)),
+            description: optional(&purpose.description),
+            broader: optional(&purpose.dpv),
+            exercised_at: None,
+        },
+        personal_data,
+        legal_bases: in_force.map(legal_basis).collect(),
+        recipients: std::iter::once(controller).chain(applications).collect(),
+        storage: storage(exported, purpose),
+    }
+}
+
+fn storage(exported: &Exported<'_>, purpose: &Purpose) -> Vec<StorageCondition> {
+    let pool = Thing {
+        kind: "dpv:Location",
+        identifier: Some(format!("pool-{}", exported.customer.pool())),
+        ..Thing::default()
+    };
+    let duration = match purpose.retention_days {
+        0 => Duration { kind: "dpv:UntilEventDuration", value: "withdrawal or erasure".to_owned() },
+        days => Duration { kind: "dpv:TemporalDuration", value: format!("P{days}D") },
+    };
+    vec![
+        StorageCondition { kind: "dpv:StorageLocation", location: Some(pool), duration: None },
+        StorageCondition { kind: "dpv:StorageDuration", location: None, duration: Some(duration) },
+    ]
+}
+
+const fn legal_basis(ground: &Ground<'_>) -> &'static str {
+    match ground.basis {
+        LawfulBasis::Consent => consent_type(ground.state.method),
+        LawfulBasis::Contract => "dpv:Contract",
+        LawfulBasis::LegalObligation => "dpv:LegalObligation",
+        LawfulBasis::VitalInterests => "dpv:VitalInterest",
+        LawfulBasis::PublicTask => "dpv:PublicInterest",
+        LawfulBasis::LegitimateInterests => "dpv:LegitimateInterest",
+    }
+}
+
+const fn consent_type(method: Option<ConsentMethod>) -> &'static str {
+    match method {
+        Some(ConsentMethod::Unambiguous) => "dpv:ExpressedConsent",
+        Some(ConsentMethod::Explicit) => "dpv:ExplicitlyExpressedConsent",
+        Some(ConsentMethod::OptOut) => "dpv:ImpliedConsent",
+        None => "dpv:Consent",
+    }
+}
+
+fn entity(controller: &ControllerConfig) -> Entity {
+    Entity {
+        id: CONTROLLER,
+        kind: "dpv:DataController",
+        name: stated(&controller.name),
+        identifier: CONTROLLER,
+        contact: ContactPoint {
+            kind: "schema:ContactPoint",
+            name: stated(&controller.contact),
+            email: optional(&controller.email),
+            telephone: optional(&controller.phone),
+        },
+        address: PostalAddress {
+            kind: "schema:PostalAddress",
+            street: stated(&controller.street),
+            postal_code: optional(&controller.postal_code),
+            locality: optional(&controller.locality),
+            country: optional(&controller.country),
+        },
+        url: optional(&controller.policy_url),
+    }
+}
+
+/// The state of the consent; where none is recorded, that nothing is known as of now.
+fn status(exported: &Exported<'_>, consent: Option<&Ground<'_>>) -> Status {
+    let Some(ground) = consent else {
+        return Status {
+            kinds: vec!["dpv:ConsentUnknown"],
+            at: iso_8601(exported.now),
+            by: "dpv:DataController",
+            duration: until_decision(),
+            method: None,
+            source: None,
+        };
+    };
+    let state = ground.state;
+    let evidence = state.evidence.as_ref();
+    let proof = evidence.and_then(|evidence| evidence.statement_sha256);
+    Status {
+        kinds: kinds(ground),
+        at: iso_8601(state.decided_at),
+        by: decided_by(ground),
+        duration: duration(ground),
+        method: ground.act(),
+        source: proof.map(|sha256| Source { kind: "schema:MediaObject", sha256: hex(sha256) }),
+    }
+}
+
+/// What was given and does not hold any more, or not yet, is not told as given: who reads the type alone must not be misled.
+fn kinds(ground: &Ground<'_>) -> Vec<&'static str> {
+    match (ground.state.status, ground.verdict) {
+        (GroundStatus::Refused, _) => vec!["dpv:ConsentRefused"],
+        (GroundStatus::Withdrawn, _) => vec!["dpv:ConsentWithdrawn"],
+        (GroundStatus::Requested, _) => vec!["dpv:ConsentRequested"],
+        (GroundStatus::Revoked, _) => vec!["dpv:ConsentRevoked"],
+        (GroundStatus::Invalidated, _) => vec!["dpv:ConsentInvalidated"],
+        (GroundStatus::Given, Verdict::Permit { .. }) => {
+            vec!["dpv:ConsentGiven", consent_type(ground.state.method)]
+        }
+        (
+            GroundStatus::Given,
+            Verdict::Refuse(RefusalReason::ConsentExpired | RefusalReason::NoticeOutdated),
+        ) => vec!["dpv:ConsentExpired"],
+        (GroundStatus::Given, Verdict::Refuse(_)) => vec!["dpv:ConsentStatusInvalidForProcessing"],
+    }
+}
+
+/// Who asks is the controller; the answer is the data subject's, or whoever's the evidence says.
+fn decided_by(ground: &Ground<'_>) -> &'static str {
+    if ground.state.status == GroundStatus::Requested {
+        return "dpv:DataController";
+    }
+    match ground.state.decided_by() {
+        DecidedBy::DataSubject => "dpv:DataSubject",
+        DecidedBy::Guardian => "dpv:GuardianOfDataSubject",
+        DecidedBy::Controller => "dpv:DataController",
+        DecidedBy::Authority => "dpv:Authority",
+    }
+}
+
+fn duration(ground: &Ground<'_>) -> Duration {
+    let end = match ground.verdict {
+        Verdict::Permit { until, .. } => until,
+        Verdict::Refuse(_) => ground.state.expires_at,
+    };
+    match end {
+        Some(end) => Duration { kind: "dpv:UntilTimeDuration", value: iso_8601(end) },
+        None => until_decision(),
+    }
+}
+
+fn until_decision() -> Duration {
+    Duration { kind: "dpv:UntilEventDuration", value: "another decision of the data subject".to_owned() }
+}

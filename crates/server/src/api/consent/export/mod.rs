@@ -1,0 +1,302 @@
+//! ExportConsent on the leader: what is recorded about consent, in formats that others read.
+//!
+//! ```text
+//! grounds ‖ region ‖ catalogue ‖ controller ‖ now ──▶ Exported ──▶ dpv_27560.rs | receipt.rs ──▶ JSON
+//! ```
+//! Must always hold: a document is a pure function of these. It holds what the data subject may see and nothing else:
+//! [`Exported`] has no values, addresses, restriction or legal hold, and no format gives a collector or a reference.
+//! docs/consent-exports.md lists every field; the tests hold the documents to that very page.
+
+mod dpv_27560;
+mod receipt;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use custodia_profile::{
+    AffirmativeAct, Catalogue, Classification, CustomerId, CustomerRecord, DataSubject, GroundState,
+    Jurisdiction, LawfulBasis, Notice, Permission, Purpose, PurposeId, PurposeNumber, Reader, Recipient,
+    TimestampMs, Verdict, limits::PURPOSES_MAX,
+};
+use custodia_proto::v1;
+use sha2::{Digest as _, Sha256};
+use tokio::time::Instant;
+use uuid::Uuid;
+
+use super::{
+    catalogue_view::CatalogueView,
+    consents::record_for,
+    error::ServiceError,
+    forward::{Call, Target},
+    parse::{self, within_limit},
+    context::ShardContext,
+    time::{now, timestamp},
+};
+use crate::{config::ControllerConfig, identity::Caller};
+
+/// What stands where a format asks for something that nobody has stated.
+const NOT_STATED: &str = "not stated";
+/// The language tag where none is known: undetermined (ISO 639-2).
+const NO_LANGUAGE: &str = "und";
+
+impl Call for v1::ExportConsentRequest {
+    type Answer = v1::ExportConsentResponse;
+    const METHOD: &'static str = "/custodia.v1.ConsentService/ExportConsent";
+
+    fn prepare(&mut self, context: &ShardContext, _caller: &Caller) -> Result<Target, ServiceError> {
+        context.target_of(parse::customer_id(&self.customer_id)?)
+    }
+
+    async fn execute(
+        self,
+        context: &ShardContext,
+        caller: &Caller,
+        target: Target,
+        deadline: Instant,
+    ) -> Result<Self::Answer, ServiceError> {
+        let format = Format::parse(self.format)?;
+        let wanted = wanted(&self.purposes)?;
+        let (location, core) = record_for(context, caller, &self.purpose, target, deadline).await?;
+        let view = context.view_with(deadline, |view| knows(view, &core.value, &wanted)).await?;
+        let purposes = purposes(&core.value, &wanted, &view)?;
+        let exported =
+            Exported::new(location.customer, &core.value, purposes, &view.catalogue, context.controller(), now());
+        Ok(v1::ExportConsentResponse {
+            customer_id: location.customer.to_string(),
+            media_type: format.media_type().to_owned(),
+            document: format.document(&exported)?,
+        })
+    }
+}
+
+/// A format of documents.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Format {
+    Dpv27560,
+    Receipt,
+}
+
+impl Format {
+    fn parse(number: i32) -> Result<Self, ServiceError> {
+        match v1::ConsentExportFormat::try_from(number) {
+            Ok(v1::ConsentExportFormat::Dpv27560) => Ok(Self::Dpv27560),
+            Ok(v1::ConsentExportFormat::Receipt) => Ok(Self::Receipt),
+            Ok(v1::ConsentExportFormat::Unspecified) => Err(ServiceError::missing("format")),
+            Err(_unknown) => Err(ServiceError::invalid("format", "expected DPV_27560 or RECEIPT")),
+        }
+    }
+
+    const fn media_type(self) -> &'static str {
+        match self {
+            Self::Dpv27560 => "application/ld+json",
+            Self::Receipt => "application/json",
+        }
+    }
+
+    fn document(self, exported: &Exported<'_>) -> Result<String, ServiceError> {
+        let document = match self {
+            Self::Dpv27560 => serde_json::to_string_pretty(&dpv_27560::document(exported)),
+            Self::Receipt => serde_json::to_string_pretty(&receipt::document(exported)),
+        };
+        document.map_err(|_unwritable| ServiceError::Internal {
+            context: "a consent document does not serialise",
+        })
+    }
+}
+
+/// The purposes that the caller names; none: all on which something is recorded.
+fn wanted(names: &[String]) -> Result<Vec<PurposeId>, ServiceError> {
+    within_limit("purposes", names.len(), PURPOSES_MAX)?;
+    names.iter().enumerate().map(|(at, name)| parse::purpose(name, &format!("purposes[{at}]"))).collect()
+}
+
+/// Does the catalogue have the purposes that the caller names, and those of the record?
+fn knows(view: &CatalogueView, record: &CustomerRecord, wanted: &[PurposeId]) -> bool {
+    wanted.iter().all(|name| view.catalogue.purpose_by_id(name.as_str()).is_some())
+        && record.grounds.keys().all(|(number, _)| view.catalogue.purpose(*number).is_some())
+}
+
+/// The purposes to export, by name.
+fn purposes<'a>(
+    record: &CustomerRecord,
+    wanted: &[PurposeId],
+    view: &'a CatalogueView,
+) -> Result<Vec<&'a Purpose>, ServiceError> {
+    let named = wanted.iter().enumerate();
+    let numbers: BTreeSet<PurposeNumber> = if wanted.is_empty() {
+        record.grounds.keys().map(|(number, _)| *number).collect()
+    } else {
+        named
+            .map(|(at, name)| view.purpose_number(name, &format!("purposes[{at}]")))
+            .collect::<Result<_, _>>()?
+    };
+    let mut found: Vec<&Purpose> = numbers
+        .into_iter()
+        .filter_map(|number| view.catalogue.purpose(number).map(|found| &**found))
+        .collect();
+    found.sort_by(|one, other| one.id.cmp(&other.id));
+    Ok(found)
+}
+
+/// What a document is made of.
+#[derive(Debug)]
+struct Exported<'a> {
+    customer: CustomerId,
+    /// The grounds and the region alone. Without restriction and legal hold: what was decided stays decided under them,
+    /// and a hold is not the data subject's to know.
+    record: CustomerRecord,
+    purposes: Vec<&'a Purpose>,
+    catalogue: &'a Catalogue,
+    controller: &'a ControllerConfig,
+    now: TimestampMs,
+}
+
+impl<'a> Exported<'a> {
+    fn new(
+        customer: CustomerId,
+        record: &CustomerRecord,
+        purposes: Vec<&'a Purpose>,
+        catalogue: &'a Catalogue,
+        controller: &'a ControllerConfig,
+        now: TimestampMs,
+    ) -> Self {
+        let subject = DataSubject { restriction: None, legal_hold: None, ..record.subject.clone() };
+        let record = CustomerRecord { grounds: record.grounds.clone(), subject, ..CustomerRecord::new(now) };
+        Self { customer, record, purposes, catalogue, controller, now }
+    }
+
+    /// What is recorded for a purpose, by basis, and what the law says of it now.
+    fn grounds(&self, purpose: &'a Purpose) -> impl Iterator<Item = Ground<'_>> {
+        LawfulBasis::ALL.into_iter().filter_map(move |basis| {
+            let state = self.record.ground(purpose.number, basis)?;
+            let law = Permission::for_basis(
+                purpose,
+                basis,
+                Reader::Controller,
+                &self.record,
+                self.catalogue,
+                self.now,
+            );
+            Some(Ground { basis, state, verdict: law.verdict() })
+        })
+    }
+
+    /// The categories of data that a purpose may use, and whether each has sensitive data. An attribute without a
+    /// category stands for itself.
+    fn data<'b>(&'b self, purpose: &'b Purpose) -> BTreeMap<&'b str, bool> {
+        let stated = purpose.data_categories.iter().map(|category| (category.as_str(), false));
+        let mut found: BTreeMap<&str, bool> = stated.collect();
+        for attribute in self.catalogue.attributes().filter(|attribute| attribute.allows(purpose.number)) {
+            let category = attribute.data_category.as_ref();
+            let may_be_used = purpose.data_categories.is_empty()
+                || category.is_some_and(|category| purpose.data_categories.contains(category));
+            if may_be_used && attribute.classification != Classification::Anonymous {
+                let name = category.map_or(attribute.name.as_str(), |category| category.as_str());
+                *found.entry(name).or_default() |= attribute.classification == Classification::Sensitive;
+            }
+        }
+        found
+    }
+
+    /// The applications that may read for a purpose.
+    fn recipients(&self, purpose: &Purpose) -> impl Iterator<Item = &'a Recipient> {
+        let recipients = self.catalogue.recipients().map(|recipient| &**recipient);
+        recipients.filter(|recipient| Reader::Registered(recipient).refused(purpose).is_none())
+    }
+
+    /// The jurisdictions whose rules hold for the data subject, each once.
+    fn jurisdictions(&self) -> Vec<&'a Jurisdiction> {
+        let mut found: Vec<&Jurisdiction> = Vec::new();
+        for jurisdiction in self.record.subject.jurisdictions(self.catalogue) {
+            if found.iter().all(|other| other.id != jurisdiction.id) {
+                found.push(jurisdiction);
+            }
+        }
+        found
+    }
+
+    /// The same id for the same parts: a UUID of version 8 (RFC 9562, section 5.8), since nothing here is random.
+    fn identifier(&self, parts: &[&str]) -> Uuid {
+        let mut hash = Sha256::new_with_prefix(self.customer.as_bytes());
+        for part in parts {
+            hash.update([0]);
+            hash.update(part.as_bytes());
+        }
+        let digest: [u8; 32] = hash.finalize().into();
+        let mut half = [0; 16];
+        half.iter_mut().zip(digest).for_each(|(byte, hashed)| *byte = hashed);
+        uuid::Builder::from_custom_bytes(half).into_uuid()
+    }
+}
+
+/// One recorded ground, and what the law says of it now.
+#[derive(Debug)]
+struct Ground<'a> {
+    basis: LawfulBasis,
+    state: &'a GroundState,
+    verdict: Verdict,
+}
+
+impl Ground<'_> {
+    /// What the data subject did and where, in words.
+    fn act(&self) -> Option<String> {
+        let act = self.state.evidence.as_ref().and_then(|evidence| evidence.act).map(act_in_words);
+        let channel = self.state.channel.as_ref().map(|channel| channel.as_str());
+        match (act, channel) {
+            (None, None) => None,
+            (Some(act), None) => Some(act.to_owned()),
+            (None, Some(channel)) => Some(format!("by {channel}")),
+            (Some(act), Some(channel)) => Some(format!("{act}, by {channel}")),
+        }
+    }
+
+    /// The notice that the data subject saw, as the catalogue has it.
+    fn notice<'a>(&self, purpose: &'a Purpose) -> Option<&'a Notice> {
+        let version = self.state.notice.as_ref()?;
+        purpose.notices.iter().find(|notice| notice.version == *version)
+    }
+
+    /// The language in which the notice was shown, or in which it is written.
+    fn language(&self, purpose: &Purpose) -> String {
+        let shown = self.state.evidence.as_ref().and_then(|evidence| evidence.language.as_ref());
+        let shown = shown.map(|language| language.as_str().to_owned());
+        let written = || self.notice(purpose).map(|notice| notice.language.clone());
+        shown.or_else(written).filter(|tag| !tag.is_empty()).unwrap_or_else(|| NO_LANGUAGE.to_owned())
+    }
+}
+
+const fn act_in_words(act: AffirmativeAct) -> &'static str {
+    match act {
+        AffirmativeAct::TickedBox => "ticked a box",
+        AffirmativeAct::Clicked => "clicked a button or a switch",
+        AffirmativeAct::Spoken => "said so",
+        AffirmativeAct::Signed => "signed",
+        AffirmativeAct::DoubleOptIn => "confirmed by a link that was sent",
+        AffirmativeAct::PreTickedBox => "left a box as it was ticked beforehand",
+        AffirmativeAct::Silence => "said nothing",
+        AffirmativeAct::ContinuedUse => "went on using the service",
+    }
+}
+
+/// The name of a purpose for people.
+fn title(purpose: &Purpose) -> String {
+    let name = if purpose.display_name.is_empty() { purpose.id.as_str() } else { &purpose.display_name };
+    name.to_owned()
+}
+
+/// A text, or that nobody has stated it.
+fn stated(text: &str) -> String {
+    if text.is_empty() { NOT_STATED.to_owned() } else { text.to_owned() }
+}
+
+/// A text that may be left out.
+fn optional(text: &str) -> Option<String> {
+    (!text.is_empty()).then(|| text.to_owned())
+}
+
+/// A moment as in ISO 8601, in UTC.
+fn iso_8601(moment: TimestampMs) -> String {
+    timestamp(moment).to_string()
+}
+
+#[cfg(test)]
+mod tests;

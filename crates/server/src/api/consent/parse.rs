@@ -1,0 +1,298 @@
+//! What the calls of the consent service say, parsed.
+
+use std::collections::BTreeSet;
+
+use custodia_profile::{
+    Channel, Collector, ConsentMethod, Date, Decision, FieldChange, GroundStatus, LawfulBasis, NoticeId,
+    PrivacySignal, PurposeId, PurposeNumber, Reference, Region, RequestId, Revision, SubjectChange,
+    TimestampMs,
+};
+use custodia_proto::v1;
+
+use super::{
+    error::{FieldFault, ServiceError},
+    opaque::parse_etag,
+    parse::{self, Proof, each, named},
+    time::parse_optional,
+};
+use crate::identity::{Role, RoleSet};
+
+/// The fields of a data subject that can be changed.
+const SUBJECT_FIELDS: [&str; 4] = ["regions", "birth_date", "restriction", "legal_hold"];
+/// Those of them that are the privacy office's to change.
+const PRIVACY_FIELDS: [&str; 2] = ["restriction", "legal_hold"];
+
+/// A decision that RecordConsent brings; its purpose is resolved later.
+#[derive(Debug)]
+pub(crate) struct Consent {
+    pub(crate) purpose: PurposeId,
+    pub(crate) request_id: Option<RequestId>,
+    pub(crate) etag: Option<Revision>,
+    pub(crate) decided_at: Option<TimestampMs>,
+    status: GroundStatus,
+    basis: LawfulBasis,
+    notice: Option<NoticeId>,
+    method: Option<ConsentMethod>,
+    proof: Proof,
+    collector: Option<Collector>,
+    reference: Option<Reference>,
+    channel: Option<Channel>,
+    valid_from: Option<TimestampMs>,
+    expires_at: Option<TimestampMs>,
+}
+
+impl Consent {
+    /// The decision, once the catalogue has said which purpose is meant.
+    pub(crate) fn decision(self, purpose: PurposeNumber) -> Decision {
+        Decision {
+            purpose,
+            basis: self.basis,
+            status: self.status,
+            notice: self.notice,
+            method: self.method,
+            evidence: self.proof.evidence,
+            bundled: self.proof.bundled,
+            collector: self.collector,
+            reference: self.reference,
+            channel: self.channel,
+            decided_at: self.decided_at,
+            valid_from: self.valid_from,
+            expires_at: self.expires_at,
+        }
+    }
+}
+
+/// The parts of a RecordConsent.
+pub(crate) fn record_consent(request: &v1::RecordConsentRequest) -> Result<Consent, ServiceError> {
+    Ok(Consent {
+        purpose: parse::purpose(&request.purpose, "purpose")?,
+        status: status(request.status)?,
+        basis: parse::lawful_basis(request.lawful_basis)?.unwrap_or(LawfulBasis::Consent),
+        notice: NoticeId::optional("notice_version", &request.notice_version)?,
+        method: parse::consent_method(request.method)?,
+        proof: parse::proof(request.evidence.as_ref()).map_err(|error| error.within("evidence"))?,
+        collector: Collector::optional("collector", &request.collector)?,
+        reference: Reference::optional("reference", &request.reference)?,
+        channel: Channel::optional("channel", &request.channel)?,
+        decided_at: parse_optional(request.decided_at.as_ref(), "decided_at")?,
+        valid_from: parse_optional(request.valid_from.as_ref(), "valid_from")?,
+        expires_at: parse_optional(request.expires_at.as_ref(), "expires_at")?,
+        request_id: parse::request_id(&request.request_id)?,
+        etag: parse_etag(&request.etag)?,
+    })
+}
+
+/// A withdrawal has a call of its own, and that a ground has expired is computed.
+fn status(number: i32) -> Result<GroundStatus, ServiceError> {
+    match v1::ConsentStatus::try_from(number) {
+        Ok(v1::ConsentStatus::Given) => Ok(GroundStatus::Given),
+        Ok(v1::ConsentStatus::Refused) => Ok(GroundStatus::Refused),
+        Ok(v1::ConsentStatus::Requested) => Ok(GroundStatus::Requested),
+        Ok(v1::ConsentStatus::Revoked) => Ok(GroundStatus::Revoked),
+        Ok(v1::ConsentStatus::Invalidated) => Ok(GroundStatus::Invalidated),
+        Ok(v1::ConsentStatus::Unspecified) => Err(ServiceError::missing("status")),
+        Ok(v1::ConsentStatus::Withdrawn | v1::ConsentStatus::Expired) | Err(_) => {
+            Err(ServiceError::invalid("status", "expected GIVEN, REFUSED, REQUESTED, REVOKED or INVALIDATED"))
+        }
+    }
+}
+
+/// The signal of a RecordPrivacySignal.
+pub(crate) fn privacy_signal(number: i32) -> Result<PrivacySignal, ServiceError> {
+    match v1::PrivacySignal::try_from(number) {
+        Ok(v1::PrivacySignal::Gpc) => Ok(PrivacySignal::Gpc),
+        Ok(v1::PrivacySignal::Unspecified) => Err(ServiceError::missing("signal")),
+        Err(_unknown) => Err(ServiceError::invalid("signal", "expected GPC")),
+    }
+}
+
+/// The data subject of an UpdateDataSubject.
+pub(crate) fn data_subject(request: &v1::UpdateDataSubjectRequest) -> Result<&v1::DataSubject, ServiceError> {
+    request.data_subject.as_ref().ok_or_else(|| ServiceError::missing("data_subject"))
+}
+
+/// The change that an UpdateDataSubject by a caller with these roles asks for.
+pub(crate) fn subject_change(
+    request: &v1::UpdateDataSubjectRequest,
+    roles: RoleSet,
+) -> Result<SubjectChange, ServiceError> {
+    let wire = data_subject(request)?;
+    let masked = subject_mask(request)?;
+    let forbidden = |field: &&&str| masked.contains(**field) && !roles.contains(Role::Privacy);
+    if let Some(field) = PRIVACY_FIELDS.iter().find(forbidden) {
+        return Err(of_subject(ServiceError::field(field, FieldFault::RoleNeeded(Role::Privacy))));
+    }
+    changed_fields(wire, &masked).map_err(of_subject)
+}
+
+/// The same error, with the path of the field in the request.
+pub(crate) fn of_subject(error: ServiceError) -> ServiceError {
+    error.within("data_subject")
+}
+
+fn subject_mask(request: &v1::UpdateDataSubjectRequest) -> Result<BTreeSet<&str>, ServiceError> {
+    let mask = request.update_mask.as_ref().filter(|mask| !mask.paths.is_empty());
+    let mask = mask.ok_or_else(|| ServiceError::missing("update_mask"))?;
+    let masked: BTreeSet<&str> = mask.paths.iter().map(String::as_str).collect();
+    if masked.iter().all(|path| SUBJECT_FIELDS.contains(path)) {
+        Ok(masked)
+    } else {
+        Err(ServiceError::invalid("update_mask", "expected regions, birth_date, restriction or legal_hold"))
+    }
+}
+
+fn changed_fields(wire: &v1::DataSubject, masked: &BTreeSet<&str>) -> Result<SubjectChange, ServiceError> {
+    let mut change = SubjectChange::default();
+    if masked.contains("regions") {
+        let regions = regions(&wire.regions)?;
+        change.regions = set_or_clear((!regions.is_empty()).then_some(regions));
+    }
+    if masked.contains("birth_date") {
+        change.birth_date = set_or_clear(birth_date(&wire.birth_date)?);
+    }
+    if masked.contains("restriction") {
+        let reason =
+            wire.restriction.as_ref().map(|stated| Reference::new("restriction.reason", &stated.reason));
+        change.restriction = set_or_clear(reason.transpose()?);
+    }
+    if masked.contains("legal_hold") {
+        let matter =
+            wire.legal_hold.as_ref().map(|stated| Reference::new("legal_hold.reference", &stated.reference));
+        change.legal_hold = set_or_clear(matter.transpose()?);
+    }
+    Ok(change)
+}
+
+fn set_or_clear<T>(stated: Option<T>) -> FieldChange<T> {
+    stated.map_or(FieldChange::Clear, FieldChange::Set)
+}
+
+fn regions(wire: &[String]) -> Result<BTreeSet<Region>, ServiceError> {
+    let region = |text: &String| Region::new(text).map_err(named(""));
+    let stated = each("regions", wire, region)?;
+    let regions: BTreeSet<Region> = stated.into_iter().collect();
+    if regions.len() == wire.len() {
+        Ok(regions)
+    } else {
+        Err(ServiceError::invalid("regions", "has an entry twice"))
+    }
+}
+
+fn birth_date(text: &str) -> Result<Option<Date>, ServiceError> {
+    if text.is_empty() { Ok(None) } else { text.parse().map(Some).map_err(named("birth_date")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn field<T: std::fmt::Debug>(result: Result<T, ServiceError>) -> (String, FieldFault) {
+        match result {
+            Err(ServiceError::Field { field, fault }) => (field, fault),
+            other => panic!("expected a field at fault, got {other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_decision_is_any_that_is_not_a_withdrawal() {
+        let mut request = v1::RecordConsentRequest { purpose: "marketing".to_owned(), ..Default::default() };
+        assert_eq!(field(record_consent(&request)), ("status".to_owned(), FieldFault::Missing));
+        for status in [v1::ConsentStatus::Withdrawn.into(), v1::ConsentStatus::Expired.into(), 99] {
+            request.status = status;
+            assert_eq!(field(record_consent(&request)).0, "status");
+        }
+        for (status, meant) in [
+            (v1::ConsentStatus::Given, GroundStatus::Given),
+            (v1::ConsentStatus::Refused, GroundStatus::Refused),
+            (v1::ConsentStatus::Requested, GroundStatus::Requested),
+            (v1::ConsentStatus::Revoked, GroundStatus::Revoked),
+            (v1::ConsentStatus::Invalidated, GroundStatus::Invalidated),
+        ] {
+            request.status = status.into();
+            assert_eq!(record_consent(&request).expect("valid").status, meant);
+        }
+        request.evidence = Some(v1::ConsentEvidence { act: 99, ..Default::default() });
+        assert_eq!(field(record_consent(&request)).0, "evidence.act");
+    }
+
+    fn update(paths: &[&str], subject: v1::DataSubject) -> v1::UpdateDataSubjectRequest {
+        let paths = paths.iter().map(|&path| path.to_owned()).collect();
+        v1::UpdateDataSubjectRequest {
+            data_subject: Some(subject),
+            update_mask: Some(prost_types::FieldMask { paths }),
+            ..Default::default()
+        }
+    }
+
+    fn whole() -> v1::DataSubject {
+        v1::DataSubject {
+            regions: vec!["US-CA".to_owned(), "DE".to_owned()],
+            birth_date: "2010-02-28".to_owned(),
+            restriction: Some(v1::Restriction { reason: "accuracy".to_owned(), since: None }),
+            legal_hold: Some(v1::LegalHold { reference: "case 7".to_owned(), since: None }),
+            ..Default::default()
+        }
+    }
+
+    const SOURCE: RoleSet = RoleSet::of(&[Role::Ingest]);
+    const OFFICE: RoleSet = RoleSet::of(&[Role::Privacy]);
+
+    #[test]
+    fn a_change_is_of_the_masked_fields_alone() {
+        let change = subject_change(&update(&["birth_date"], whole()), SOURCE).expect("valid");
+        let date = "2010-02-28".parse().expect("a date");
+        assert_eq!(change, SubjectChange { birth_date: FieldChange::Set(date), ..SubjectChange::default() });
+        let cleared = subject_change(&update(&SUBJECT_FIELDS, v1::DataSubject::default()), OFFICE);
+        let expected = SubjectChange {
+            regions: FieldChange::Clear,
+            birth_date: FieldChange::Clear,
+            restriction: FieldChange::Clear,
+            legal_hold: FieldChange::Clear,
+        };
+        assert_eq!(cleared.expect("valid"), expected);
+        assert_eq!(field(subject_change(&update(&[], whole()), OFFICE)).0, "update_mask");
+        for path in ["*", "etag", "regions.0"] {
+            assert_eq!(field(subject_change(&update(&[path], whole()), OFFICE)).0, "update_mask", "{path}");
+        }
+        let nobody = v1::UpdateDataSubjectRequest::default();
+        assert_eq!(field(subject_change(&nobody, OFFICE)), ("data_subject".to_owned(), FieldFault::Missing));
+    }
+
+    #[test]
+    fn restriction_and_hold_are_for_the_privacy_office() {
+        for path in PRIVACY_FIELDS {
+            let request = update(&["regions", path], whole());
+            let denied = (format!("data_subject.{path}"), FieldFault::RoleNeeded(Role::Privacy));
+            assert_eq!(field(subject_change(&request, SOURCE)), denied);
+            subject_change(&request, OFFICE).expect("allowed");
+        }
+        subject_change(&update(&["regions", "birth_date"], whole()), SOURCE).expect("allowed");
+    }
+
+    #[test]
+    fn a_field_of_a_data_subject_at_fault_is_named_with_its_path() {
+        let fault = |change: fn(&mut v1::DataSubject)| {
+            let mut subject = whole();
+            change(&mut subject);
+            field(subject_change(&update(&SUBJECT_FIELDS, subject), OFFICE)).0
+        };
+        assert_eq!(fault(|subject| subject.regions[1] = "Germany".to_owned()), "data_subject.regions[1]");
+        assert_eq!(fault(|subject| subject.regions[1] = "US-CA".to_owned()), "data_subject.regions");
+        assert_eq!(fault(|subject| subject.birth_date = "2010-02-30".to_owned()), "data_subject.birth_date");
+        assert_eq!(
+            fault(|subject| subject.restriction = Some(v1::Restriction::default())),
+            "data_subject.restriction.reason"
+        );
+        assert_eq!(
+            fault(|subject| subject.legal_hold = Some(v1::LegalHold::default())),
+            "data_subject.legal_hold.reference"
+        );
+    }
+
+    #[test]
+    fn a_signal_is_one_that_is_known() {
+        assert_eq!(privacy_signal(1).expect("GPC"), PrivacySignal::Gpc);
+        assert_eq!(field(privacy_signal(0)), ("signal".to_owned(), FieldFault::Missing));
+        assert_eq!(field(privacy_signal(2)).0, "signal");
+    }
+}

@@ -1,0 +1,283 @@
+//! CheckContact and RecordContact on the leader.
+//!
+//! Must always hold: a caller learns where and in which language a customer is reached only where a contact is allowed,
+//! at that moment or from a later one on, and the law permits the purpose now: a ground that begins next year opens no
+//! address today. A contact that was made is recorded whatever the law says of it: it is a fact,
+//! and leaving it out would let the next one through the customer's frequency caps.
+
+use custodia_profile::{
+    Catalogue, Contact, ContactChannel, ContactQuestion, CustomerRecord, Permission, Purpose, PurposeId,
+    TimestampMs, TopicId, Verdict, check_contact, limits::FUTURE_MAX_MS,
+};
+use custodia_proto::v1;
+use tokio::time::Instant;
+
+use super::{
+    error::ServiceError,
+    forward::{Call, Target},
+    opaque::etag,
+    parse::{self, named},
+    profiles::remembered,
+    record::CustomerLocation,
+    context::ShardContext,
+    time::{now, parse_optional, timestamp},
+    write::{Change, Commit, State, WriteOptions},
+};
+use crate::identity::Caller;
+
+/// How far ahead a contact may be planned: a leap year.
+const PLANNED_MAX_MS: i64 = 366 * 24 * 60 * 60 * 1_000;
+
+impl Call for v1::CheckContactRequest {
+    type Answer = v1::CheckContactResponse;
+    const METHOD: &'static str = "/custodia.v1.PreferenceService/CheckContact";
+
+    fn prepare(&mut self, context: &ShardContext, _caller: &Caller) -> Result<Target, ServiceError> {
+        context.target_of(parse::customer_id(&self.customer_id)?)
+    }
+
+    async fn execute(
+        self,
+        context: &ShardContext,
+        caller: &Caller,
+        target: Target,
+        deadline: Instant,
+    ) -> Result<Self::Answer, ServiceError> {
+        let planned = Planned::parse(&self)?;
+        let (shard, customer) = target.place()?;
+        let view = context.view_as(caller, &planned.purpose, deadline).await?;
+        context.read_barrier(target.group, deadline).await?;
+        let core = context.core(CustomerLocation { shard, customer })?.ok_or(ServiceError::CustomerNotFound)?;
+        let now = now();
+        let at = planned.moment(now)?;
+        let purpose = view.purpose(&planned.purpose, "purpose")?;
+        let question = ContactQuestion {
+            channel: &planned.channel,
+            purpose,
+            topic: planned.topic.as_ref(),
+            reader: context.reader_for(caller, &view, purpose)?,
+        };
+        Ok(checked(&core.value, &question, &view.catalogue, at, now))
+    }
+}
+
+/// A contact as the caller plans it.
+#[derive(Debug)]
+struct Planned {
+    channel: ContactChannel,
+    purpose: PurposeId,
+    topic: Option<TopicId>,
+    at: Option<TimestampMs>,
+}
+
+impl Planned {
+    fn parse(request: &v1::CheckContactRequest) -> Result<Self, ServiceError> {
+        let topic = &request.topic;
+        Ok(Self {
+            channel: ContactChannel::new("channel", &request.channel)?,
+            purpose: parse::purpose(&request.purpose, "purpose")?,
+            topic: (!topic.is_empty()).then(|| TopicId::new(topic).map_err(named("topic"))).transpose()?,
+            at: parse_optional(request.at.as_ref(), "at")?,
+        })
+    }
+
+    /// The moment that is judged. The law of the past is no question of contacts; a clock that is a little behind is
+    /// taken for now.
+    fn moment(&self, now: TimestampMs) -> Result<TimestampMs, ServiceError> {
+        let Some(at) = self.at else { return Ok(now) };
+        if !(now.plus_ms(-FUTURE_MAX_MS)..=now.plus_ms(PLANNED_MAX_MS)).contains(&at) {
+            return Err(ServiceError::invalid("at", "expected a moment from now on, at most a year ahead"));
+        }
+        Ok(at.max(now))
+    }
+}
+
+/// The verdict on a contact at a moment, as it may be said now.
+fn checked(
+    record: &CustomerRecord,
+    question: &ContactQuestion<'_>,
+    catalogue: &Catalogue,
+    at: TimestampMs,
+    now: TimestampMs,
+) -> v1::CheckContactResponse {
+    let answer = answer(record, question.channel, check_contact(record, question, catalogue, at));
+    let law = Permission::for_purpose(question.purpose, question.reader, record, catalogue, now);
+    match law.verdict() {
+        Verdict::Permit { .. } => answer,
+        Verdict::Refuse(_) => {
+            v1::CheckContactResponse { address: String::new(), language: String::new(), ..answer }
+        }
+    }
+}
+
+fn answer(record: &CustomerRecord, channel: &ContactChannel, contact: Contact) -> v1::CheckContactResponse {
+    let preferences = &record.preferences;
+    let address =
+        || preferences.channel(channel)?.address.as_ref().map(|address| address.as_str().to_owned());
+    let language = || preferences.language.as_ref().map(|language| language.as_str().to_owned());
+    let reached = || v1::CheckContactResponse {
+        address: address().unwrap_or_default(),
+        language: language().unwrap_or_default(),
+        ..v1::CheckContactResponse::default()
+    };
+    match contact {
+        Contact::Allowed { ground } => v1::CheckContactResponse {
+            verdict: v1::ContactVerdict::Allowed.into(),
+            ground: ground.number().into(),
+            ..reached()
+        },
+        Contact::NotAllowed(reason) => v1::CheckContactResponse {
+            verdict: v1::ContactVerdict::NotAllowed.into(),
+            reason: reason.number().into(),
+            explanation: reason.explanation().to_owned(),
+            ..v1::CheckContactResponse::default()
+        },
+        Contact::AllowedFrom { at, reason, ground } => v1::CheckContactResponse {
+            verdict: v1::ContactVerdict::AllowedFrom.into(),
+            reason: reason.number().into(),
+            explanation: reason.explanation().to_owned(),
+            allowed_from: Some(timestamp(at)),
+            ground: ground.number().into(),
+            ..reached()
+        },
+    }
+}
+
+impl Call for v1::RecordContactRequest {
+    type Answer = v1::RecordContactResponse;
+    const METHOD: &'static str = "/custodia.v1.PreferenceService/RecordContact";
+
+    fn prepare(&mut self, context: &ShardContext, _caller: &Caller) -> Result<Target, ServiceError> {
+        context.target_of(parse::customer_id(&self.customer_id)?)
+    }
+
+    async fn execute(
+        mut self,
+        context: &ShardContext,
+        _caller: &Caller,
+        target: Target,
+        deadline: Instant,
+    ) -> Result<Self::Answer, ServiceError> {
+        let channel = ContactChannel::new("channel", &self.channel)?;
+        let purpose = parse::purpose(&self.purpose, "purpose")?;
+        let contacted_at = parse_optional(self.contacted_at.as_ref(), "contacted_at")?;
+        let remembered = remembered(Self::METHOD, parse::request_id(&self.request_id)?, &mut self);
+        let (shard, customer) = target.place()?;
+        let known = context.view_with(deadline, |view| view.catalogue.purpose_by_id(purpose.as_str()).is_some());
+        let view = known.await?;
+        let purpose = view.purpose(&purpose, "purpose")?;
+        let options = WriteOptions { remembered, etag: None, commit: Commit::Yes };
+        let evaluate = |state: &State| recorded(state, &channel, purpose, contacted_at);
+        Box::pin(context.change(CustomerLocation { shard, customer }, options, deadline, evaluate)).await
+    }
+}
+
+fn recorded(
+    state: &State,
+    channel: &ContactChannel,
+    purpose: &Purpose,
+    contacted_at: Option<TimestampMs>,
+) -> Result<Change<v1::RecordContactResponse>, ServiceError> {
+    let mut record = state.record().ok_or(ServiceError::CustomerNotFound)?.clone();
+    record.contacts.record(channel, purpose.number, contacted_at.unwrap_or(state.now), state.now)?;
+    record.updated_at = record.updated_at.max(state.now);
+    let answer = v1::RecordContactResponse {
+        customer_id: state.location.customer.to_string(),
+        etag: etag(state.next_revision()),
+    };
+    Ok(Change { record: Some(record), ledger: Vec::new(), events: Vec::new(), answer })
+}
+
+#[cfg(test)]
+mod tests {
+    use custodia_profile::{
+        Address, ChannelPreference, GroundState, GroundStatus, Language, LawfulBasis, PreferenceFields,
+        Preferences, Reader, RefusalReason,
+    };
+
+    use super::*;
+    use crate::service::catalogue_for_tests::purpose;
+
+    const NOW: TimestampMs = TimestampMs::from_ms(1_700_000_000_000);
+
+    fn email() -> ContactChannel {
+        ContactChannel::new("channel", "email").expect("a channel")
+    }
+
+    fn reachable() -> CustomerRecord {
+        let preferences = Preferences::new(PreferenceFields {
+            language: Language::optional("language", "de").expect("a language"),
+            channels: vec![ChannelPreference {
+                channel: email(),
+                wanted: true,
+                address: Address::optional("address", "ana@example.org").expect("an address"),
+            }],
+            ..PreferenceFields::default()
+        });
+        CustomerRecord { preferences: preferences.expect("valid"), ..CustomerRecord::new(NOW) }
+    }
+
+    #[test]
+    fn where_a_contact_is_not_allowed_nothing_says_how_to_make_it() {
+        let refused = answer(&reachable(), &email(), Contact::NotAllowed(RefusalReason::ConsentWithdrawn));
+        assert_eq!((refused.address.as_str(), refused.language.as_str()), ("", ""));
+        assert_eq!(refused.ground, 0);
+        let allowed = answer(&reachable(), &email(), Contact::Allowed { ground: LawfulBasis::Consent });
+        assert_eq!((allowed.address.as_str(), allowed.language.as_str()), ("ana@example.org", "de"));
+        assert_eq!((allowed.reason, allowed.ground), (0, 1));
+    }
+
+    /// Regression: a contact planned for after the beginning of a contract told the address before it.
+    #[test]
+    fn a_ground_that_begins_later_opens_no_address_today() {
+        let mut catalogue = Catalogue::new();
+        let service = purpose(1, "service", &[LawfulBasis::Contract]);
+        let begins = NOW.plus_ms(60_000);
+        let contract = GroundState {
+            valid_from: Some(begins),
+            ..GroundState::bare(GroundStatus::Given, NOW.plus_ms(-1), NOW.plus_ms(-1))
+        };
+        let mut record = reachable();
+        record.grounds.insert((service.number, LawfulBasis::Contract), contract);
+        catalogue.put_purpose(service.clone()).expect("fits");
+        let (channel, reader) = (email(), Reader::Controller);
+        let question = ContactQuestion { channel: &channel, purpose: &service, topic: None, reader };
+        let said = |at, now| {
+            let said = checked(&record, &question, &catalogue, at, now);
+            (said.verdict(), said.address, said.language)
+        };
+        let (allowed, refused) = (v1::ContactVerdict::Allowed, v1::ContactVerdict::NotAllowed);
+        assert_eq!(said(begins, NOW), (allowed, String::new(), String::new()));
+        assert_eq!(said(NOW, NOW), (refused, String::new(), String::new()));
+        assert_eq!(said(begins, begins), (allowed, "ana@example.org".to_owned(), "de".to_owned()));
+    }
+
+    #[test]
+    fn a_contact_of_later_says_from_when_and_why_not_yet() {
+        let at = NOW.plus_ms(5);
+        let contact =
+            Contact::AllowedFrom { at, reason: RefusalReason::QuietHours, ground: LawfulBasis::Contract };
+        let later = answer(&reachable(), &email(), contact);
+        assert_eq!(later.verdict(), v1::ContactVerdict::AllowedFrom);
+        assert_eq!(later.reason(), v1::RefusalReason::QuietHours);
+        assert_eq!(later.allowed_from, Some(timestamp(at)));
+        assert_eq!((later.ground(), later.address.as_str()), (v1::LawfulBasis::Contract, "ana@example.org"));
+    }
+
+    #[test]
+    fn a_contact_is_planned_from_now_on_and_at_most_a_year_ahead() {
+        let planned = |at| Planned {
+            channel: email(),
+            purpose: PurposeId::new("marketing").expect("a name"),
+            topic: None,
+            at,
+        };
+        let judged = |after_ms| planned(Some(NOW.plus_ms(after_ms))).moment(NOW).ok();
+        assert_eq!(planned(None).moment(NOW).ok(), Some(NOW));
+        assert_eq!(judged(1), Some(NOW.plus_ms(1)));
+        assert_eq!(judged(PLANNED_MAX_MS), Some(NOW.plus_ms(PLANNED_MAX_MS)));
+        assert_eq!(judged(-FUTURE_MAX_MS), Some(NOW), "a clock that is a little behind");
+        assert_eq!(judged(-FUTURE_MAX_MS - 1), None);
+        assert_eq!(judged(PLANNED_MAX_MS + 1), None);
+    }
+}

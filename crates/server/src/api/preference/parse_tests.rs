@@ -1,0 +1,108 @@
+//! Preferences as callers send them, and as they come back.
+
+use custodia_profile::{Catalogue, CustomerId, LawfulBasis, PoolId, PurposeId, Revision};
+use custodia_proto::v1;
+
+use super::{
+    catalogue_for_tests,
+    catalogue_view::CatalogueView,
+    convert::RecordVersion,
+    error::ServiceError,
+    preferences_parse::{Addresses, cap_purposes, preferences, wire},
+};
+
+fn view() -> CatalogueView {
+    let mut catalogue = Catalogue::new();
+    let purpose = catalogue_for_tests::purpose(1, "newsletter", &[LawfulBasis::Consent]);
+    catalogue.put_purpose(purpose).expect("taken");
+    CatalogueView { directory: std::sync::Arc::default(), catalogue: catalogue.into(), version: 1 }
+}
+
+fn customer() -> CustomerId {
+    CustomerId::from_parts(1_700_000_000_000, [7; 10], PoolId::DEFAULT)
+}
+
+fn sent() -> v1::Preferences {
+    let text = str::to_owned;
+    v1::Preferences {
+        customer_id: customer().to_string(),
+        language: text("de-CH"),
+        time_zone: text("Europe/Zurich"),
+        channels: vec![
+            v1::ChannelPreference { channel: text("email"), wanted: true, address: text("ana@example.org") },
+            v1::ChannelPreference { channel: text("phone"), wanted: false, address: String::new() },
+        ],
+        frequency_caps: vec![v1::FrequencyCap {
+            channel: text("email"),
+            purpose: text("newsletter"),
+            contacts_max: 2,
+            window_hours: 168,
+        }],
+        quiet_hours: vec![v1::QuietHours {
+            days: vec![6, 7],
+            begins: text("22:00"),
+            ends: text("08:30"),
+            channel: String::new(),
+        }],
+        topics: vec![v1::TopicPreference { topic: text("sailing"), wanted: true }],
+        etag: "0000000000000007".to_owned(),
+    }
+}
+
+/// The path of the field at fault.
+fn fault(change: impl FnOnce(&mut v1::Preferences)) -> String {
+    let mut wire = sent();
+    change(&mut wire);
+    let error = preferences(&wire, &view()).expect_err("refused");
+    let ServiceError::Field { field, .. } = error else { panic!("no field: {error}") };
+    field
+}
+
+#[test]
+fn preferences_come_back_as_they_were_sent() {
+    let stored = preferences(&sent(), &view()).expect("valid");
+    let at = RecordVersion { customer: customer(), revision: Revision::from_u64(7) };
+    assert_eq!(wire(at, &stored, Addresses::Given, &view().catalogue), sent());
+}
+
+#[test]
+fn addresses_are_left_out_and_nothing_else() {
+    let stored = preferences(&sent(), &view()).expect("valid");
+    let at = RecordVersion { customer: customer(), revision: Revision::from_u64(7) };
+    let mut expected = sent();
+    expected.channels[0].address.clear();
+    assert_eq!(wire(at, &stored, Addresses::LeftOut, &view().catalogue), expected);
+}
+
+#[test]
+fn a_fault_names_the_entry_and_the_field() {
+    for (expected, change) in [
+        ("channels[1].channel", (|wire| wire.channels[1].channel.clear()) as fn(&mut v1::Preferences)),
+        ("channels[0].address", |wire| wire.channels[0].address = "x".repeat(257)),
+        ("channels", |wire| wire.channels[1].channel = "EMAIL".to_owned()),
+        ("frequency_caps[0].purpose", |wire| wire.frequency_caps[0].purpose = "unknown".to_owned()),
+        ("frequency_caps.contacts_max", |wire| wire.frequency_caps[0].contacts_max = 256 + 2),
+        ("frequency_caps.window_hours", |wire| wire.frequency_caps[0].window_hours = 65_536 + 1),
+        ("quiet_hours[0].days", |wire| wire.quiet_hours[0].days.push(0)),
+        ("quiet_hours[0].days", |wire| wire.quiet_hours[0].days.push(8)),
+        ("quiet_hours[0].begins", |wire| wire.quiet_hours[0].begins = "24:00".to_owned()),
+        ("quiet_hours[0].ends", |wire| wire.quiet_hours[0].ends.clear()),
+        ("time_zone", |wire| wire.time_zone.clear()),
+        ("time_zone", |wire| wire.time_zone = "Europe/Nowhere".to_owned()),
+        ("language", |wire| wire.language = "d€".to_owned()),
+        ("topics[0].topic", |wire| wire.topics[0].topic = "Sailing!".to_owned()),
+    ] {
+        assert_eq!(fault(change), expected);
+    }
+}
+
+#[test]
+fn a_cap_for_all_purposes_names_none() {
+    let mut wire = sent();
+    wire.frequency_caps.push(v1::FrequencyCap { window_hours: 1, ..v1::FrequencyCap::default() });
+    let named = cap_purposes(&wire).expect("valid");
+    assert_eq!(named, [Some(PurposeId::new("newsletter").expect("a name")), None]);
+    wire.frequency_caps[1].purpose = "No name".to_owned();
+    let error = cap_purposes(&wire).expect_err("refused");
+    assert!(error.to_string().starts_with("frequency_caps[1].purpose"), "{error}");
+}

@@ -1,0 +1,117 @@
+//! Types of `custodia-profile` become wire messages, for callers.
+
+use custodia_profile::{
+    AttributeDefinition, AttributeValue, Catalogue, CustomerId, CustomerRecord, LawfulBasis, Outcome,
+    Permission, Provenance, PurposeNumber, RefusalReason, Revision, StoredEvent, Value, Verdict,
+};
+use custodia_proto::v1;
+
+use super::{opaque::etag, time::timestamp};
+
+/// What is said of the attributes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Detail {
+    /// Given values, and why others are withheld.
+    Full,
+    /// Given values.
+    None,
+    /// Whether each would be given, and no value.
+    Only,
+}
+
+/// The profile as it may be seen: `attributes` are the stored ones that the caller asked for, with their definitions;
+/// `given` is told of each whose value is in the answer.
+pub(crate) fn profile<'a>(
+    at: RecordVersion,
+    record: &'a CustomerRecord,
+    attributes: impl Iterator<Item = (&'a AttributeDefinition, &'a AttributeValue)>,
+    permission: &Permission<'_>,
+    detail: Detail,
+    catalogue: &Catalogue,
+    given: impl Fn(&AttributeDefinition),
+) -> v1::Profile {
+    let mut shown = Vec::with_capacity(record.attributes.len());
+    let mut withheld = Vec::new();
+    for (definition, stored) in attributes {
+        match permission.for_attribute(definition, Some(stored.provenance.observed_at)) {
+            Verdict::Permit { ground, until, .. } => {
+                let has_value = detail != Detail::Only;
+                if has_value {
+                    given(definition);
+                }
+                shown.push(v1::Attribute {
+                    name: definition.name.as_str().to_owned(),
+                    value: has_value.then(|| value(&stored.value)),
+                    provenance: has_value.then(|| provenance(&stored.provenance, catalogue)),
+                    ground: ground.number().into(),
+                    until: until.map(timestamp),
+                });
+            }
+            Verdict::Refuse(reason) if detail != Detail::None => withheld.push(v1::WithheldAttribute {
+                name: definition.name.as_str().to_owned(),
+                reason: reason.number().into(),
+                explanation: reason.explanation().to_owned(),
+            }),
+            Verdict::Refuse(_) => {}
+        }
+    }
+    shown.sort_unstable_by(|one, other| one.name.cmp(&other.name));
+    withheld.sort_unstable_by(|one, other| one.name.cmp(&other.name));
+    v1::Profile {
+        customer_id: at.customer.to_string(),
+        etag: etag(at.revision),
+        attributes: shown,
+        withheld,
+        created_at: Some(timestamp(record.created_at)),
+        updated_at: Some(timestamp(record.updated_at)),
+    }
+}
+
+/// What became of an observation.
+pub(crate) fn attribute_outcome(attribute: &str, outcome: Outcome) -> v1::AttributeOutcome {
+    let (merged, refusal, explanation) = outcome_parts(outcome);
+    v1::AttributeOutcome { attribute: attribute.to_owned(), merged, refusal, explanation }
+}
+
+/// What became of an event.
+pub(crate) fn event_outcome(event_id: &str, outcome: Outcome) -> v1::EventOutcome {
+    let (appended, refusal, explanation) = outcome_parts(outcome);
+    v1::EventOutcome { event_id: event_id.to_owned(), appended, refusal, explanation }
+}
+
+fn outcome_parts(outcome: Outcome) -> (bool, i32, String) {
+    match outcome {
+        Outcome::Merged => (true, 0, String::new()),
+        Outcome::Refused(reason) => (false, reason.number().into(), reason.explanation().to_owned()),
+    }
+}
+
+/// A stored event that is given.
+pub(crate) fn stored_event(
+    stored: &StoredEvent,
+    ground: LawfulBasis,
+    catalogue: &Catalogue,
+) -> v1::StoredEvent {
+    let event = &stored.event;
+    let properties = event.properties.as_map().iter();
+    v1::StoredEvent {
+        event: Some(v1::Event {
+            event_id: event.id.as_str().to_owned(),
+            name: event.name.as_str().to_owned(),
+            occurred_at: Some(timestamp(event.occurred_at)),
+            channel: event.channel.as_ref().map(|channel| channel.as_str().to_owned()).unwrap_or_default(),
+            properties: properties.map(|(name, stored)| (name.as_str().to_owned(), value(stored))).collect(),
+        }),
+        provenance: Some(provenance(&stored.provenance, catalogue)),
+        ground: ground.number().into(),
+    }
+}
+
+/// Events of a page that are withheld, by reason.
+pub(crate) fn withheld_events(
+    counts: impl IntoIterator<Item = (RefusalReason, i32)>,
+) -> Vec<v1::WithheldEvents> {
+    let entry =
+        |(reason, count): (RefusalReason, i32)| v1::WithheldEvents { reason: reason.number().into(), count };
+    counts.into_iter().map(entry).collect()
+}

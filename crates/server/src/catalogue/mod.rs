@@ -1,0 +1,11 @@
+//! The catalogue on a node: parsed once per change, its log of changes, and the use of its attributes.
+
+mod cache;
+mod change_log;
+#[cfg(test)]
+pub(crate) mod test_entries;
+mod usage;
+
+pub(crate) use cache::{CATALOGUE_META, CatalogueCache, CatalogueNeed, CatalogueView};
+pub(crate) use change_log::{ChangeLog, as_of, logged_change};
+pub(crate) use usage::{Day, Days, Usage, record_usage, usage_of};

@@ -1,0 +1,90 @@
+//! The hop: a caller's call goes to the leader with who calls and what is left of the deadline.
+
+use std::fmt;
+
+use async_trait::async_trait;
+use custodia_proto::{
+    internal::v1::{ForwardRequest, ForwardResponse, RecordUsageRequest},
+    rpc::Unary,
+    v1,
+};
+use prost::Message;
+use tokio::time::{Instant, timeout_at};
+use tonic::{Code, Status};
+
+use super::Routing;
+use crate::{
+    counters::count_forwarded,
+    identity::Caller,
+    wire::{LeaderHint, ServiceError, leader_in, name_leader},
+};
+
+/// The client's side of the calls between nodes that are not the consensus crate's.
+#[async_trait]
+pub(crate) trait PeerCalls: fmt::Debug + Send + Sync + 'static {
+    /// `PeerService.Forward`: asks a node and waits for its answer, at most until the deadline.
+    async fn forward(
+        &self,
+        to: &LeaderHint,
+        request: ForwardRequest,
+        deadline: Instant,
+    ) -> Result<ForwardResponse, Status>;
+
+    /// `PeerService.GetCatalogueVersion`.
+    async fn catalogue_version(&self, to: &LeaderHint, deadline: Instant) -> Result<u64, Status>;
+
+    /// `PeerService.RecordUsage`.
+    async fn record_usage(
+        &self,
+        to: &LeaderHint,
+        request: RecordUsageRequest,
+        deadline: Instant,
+    ) -> Result<(), Status>;
+
+    /// `PeerService.GetNodeFacts`.
+    async fn node_facts(&self, to: &LeaderHint, deadline: Instant) -> Result<v1::Node, Status>;
+}
+
+impl Routing {
+    /// Passes a call on to `leader`.
+    pub(crate) async fn forward<R: Unary>(
+        &self,
+        leader: &LeaderHint,
+        caller: &Caller,
+        request: &R,
+        deadline: Instant,
+    ) -> Result<R::Answer, ServiceError> {
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(ServiceError::DeadlinePassed);
+        }
+        let method = R::METHOD.path;
+        let request = ForwardRequest {
+            method: method.to_owned(),
+            body: request.encode_to_vec().into(),
+            caller: caller.name.to_string(),
+            roles: caller.roles.iter().map(|role| role.name().to_owned()).collect(),
+            timeout_ms: u32::try_from(left.as_millis()).unwrap_or(u32::MAX).max(1),
+        };
+        count_forwarded(method);
+        match timeout_at(deadline, self.peers().forward(leader, request, deadline)).await {
+            Err(_elapsed) => Err(ServiceError::OutcomeUnknown),
+            Ok(Err(status)) if status.code() == Code::DeadlineExceeded => Err(ServiceError::OutcomeUnknown),
+            Ok(Err(_status)) => Err(ServiceError::LeaderUnreachable { leader: leader.clone() }),
+            Ok(Ok(response)) => opened(response),
+        }
+    }
+}
+
+fn opened<A: Message + Default>(response: ForwardResponse) -> Result<A, ServiceError> {
+    if response.code == i32::from(Code::Ok) {
+        let malformed =
+            |_error| ServiceError::Internal { context: "a forwarded answer does not decode" };
+        return A::decode(response.body).map_err(malformed);
+    }
+    let mut status = Status::with_details(Code::from_i32(response.code), response.message, response.details);
+    if let Some(leader) = leader_in(&status) {
+        name_leader(status.metadata_mut(), &leader);
+    }
+    Err(ServiceError::Forwarded(Box::new(status)))
+}

@@ -1,0 +1,190 @@
+//! Which node answers: where a customer lives, who leads, and the one hop to it.
+//!
+//! ```text
+//! caller ── call ──▶ node A ── leads? ── yes ──▶ answer
+//!                              └─ no ── PeerService.Forward ──▶ node B ── leads? ── yes ──▶ answer
+//!                                                                        └─ no ──▶ UNAVAILABLE + custodia-leader
+//! ```
+//!
+//! Must always hold: a forwarded call is never forwarded again, and nothing here tries twice. So a call costs at most one hop,
+//! and two nodes that each take the other for the leader cannot play ping-pong.
+
+mod forward;
+
+use std::{fmt, sync::Arc};
+
+use custodia_consensus::{Consensus, ConsensusError};
+use custodia_profile::{CustomerId, GroupId, NodeId, ShardId};
+use custodia_seal::ClusterId;
+use tokio::time::Instant;
+
+pub(crate) use forward::PeerCalls;
+
+use crate::{
+    propose::{Attempt, ProposeError, propose_until_applied},
+    wire::{LeaderHint, ServiceError},
+};
+
+/// Where a customer lives.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct CustomerLocation {
+    pub(crate) shard: ShardId,
+    pub(crate) customer: CustomerId,
+}
+
+impl CustomerLocation {
+    pub(crate) const fn group(self) -> GroupId {
+        GroupId::Shard(self.shard)
+    }
+}
+
+/// How a call came to this node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Hop {
+    /// From a caller: it may be forwarded.
+    First,
+    /// From another node: it is answered here or not at all.
+    Forwarded,
+}
+
+/// Who answers a call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Route {
+    Here,
+    Forward(LeaderHint),
+}
+
+/// This node among the others.
+pub(crate) struct Routing {
+    node: NodeId,
+    consensus: Arc<Consensus>,
+    peers: Arc<dyn PeerCalls>,
+}
+
+impl fmt::Debug for Routing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Routing").field("node", &self.node).finish_non_exhaustive()
+    }
+}
+
+impl Routing {
+    pub(crate) fn new(node: NodeId, consensus: Arc<Consensus>, peers: Arc<dyn PeerCalls>) -> Self {
+        Self { node, consensus, peers }
+    }
+
+    pub(crate) const fn node(&self) -> NodeId {
+        self.node
+    }
+
+    pub(crate) const fn consensus(&self) -> &Arc<Consensus> {
+        &self.consensus
+    }
+
+    pub(crate) fn peers(&self) -> &dyn PeerCalls {
+        &*self.peers
+    }
+
+    /// The cluster, once this node is in one.
+    pub(crate) fn cluster(&self) -> Result<ClusterId, ServiceError> {
+        self.consensus.cluster().ok_or(ServiceError::Consensus(ConsensusError::NotInitialised))
+    }
+
+    /// Where a customer lives. A node that is in a cluster but has no map has lost its state and is fetching it back: another
+    /// node takes the call.
+    pub(crate) fn locate(&self, customer: CustomerId) -> Result<CustomerLocation, ServiceError> {
+        self.cluster()?;
+        let shard = self.consensus.directory().shard_of(customer.slot());
+        let lost = ConsensusError::NoReplica { group: GroupId::Directory };
+        Ok(CustomerLocation { shard: shard.ok_or(lost)?, customer })
+    }
+
+    /// Does this node lead the group?
+    pub(crate) fn leads(&self, group: GroupId) -> bool {
+        self.consensus.is_leader(group)
+    }
+
+    /// Who answers a call about a group.
+    ///
+    /// # Errors
+    /// [`ServiceError::NotLeader`] where another node leads and the call may not be forwarded, or no leader is known.
+    pub(crate) fn route(&self, group: GroupId, hop: Hop) -> Result<Route, ServiceError> {
+        if self.leads(group) {
+            return Ok(Route::Here);
+        }
+        match (self.leader_hint(group), hop) {
+            (Some(leader), Hop::First) => Ok(Route::Forward(leader)),
+            (leader, Hop::Forwarded) => Err(ServiceError::NotLeader { leader }),
+            (None, Hop::First) => Err(ServiceError::NotLeader { leader: None }),
+        }
+    }
+
+    /// The leader of a group, where it is another node and known. A node without a replica of a shard asks the one
+    /// that leads it by preference.
+    pub(crate) fn leader_hint(&self, group: GroupId) -> Option<LeaderHint> {
+        let leader = self.consensus.leader(group).or_else(|| self.preferred_elsewhere(group))?;
+        self.hint_of(leader)
+    }
+
+    fn preferred_elsewhere(&self, group: GroupId) -> Option<NodeId> {
+        let GroupId::Shard(shard) = group else { return None };
+        let directory = self.consensus.directory();
+        let placement = directory.shard(shard)?;
+        placement.replica_on(self.node).is_none().then_some(placement.preferred)
+    }
+
+    fn hint_of(&self, node: NodeId) -> Option<LeaderHint> {
+        if node == self.node {
+            return None;
+        }
+        let address = self.consensus.directory().node(node)?.address.clone();
+        Some(LeaderHint { node, address })
+    }
+
+    /// On `Ok`, local reads of the group's state see every write acknowledged before the call.
+    pub(crate) async fn read_barrier(&self, group: GroupId, deadline: Instant) -> Result<(), ServiceError> {
+        let barrier = self.consensus.read_barrier(group, deadline.into_std()).await;
+        barrier.map_err(|error| self.barrier_failed(group, error))
+    }
+
+    /// Changes a group's state: evaluates, proposes, and starts over on a conflict.
+    pub(crate) async fn propose_until_applied<T, Evaluated>(
+        &self,
+        group: GroupId,
+        deadline: Instant,
+        evaluate: impl FnMut() -> Evaluated + Send,
+    ) -> Result<T, ServiceError>
+    where
+        T: Send,
+        Evaluated: Future<Output = Result<Attempt<T>, ServiceError>> + Send,
+    {
+        let proposed = propose_until_applied(&*self.consensus, group, deadline.into_std(), evaluate).await;
+        proposed.map_err(|error| match error {
+            ProposeError::Evaluate(error) => error,
+            ProposeError::Barrier(error) => self.barrier_failed(group, error),
+            ProposeError::Consensus(ConsensusError::Timeout) if Instant::now() < deadline => {
+                ServiceError::LeadershipLost
+            }
+            ProposeError::Consensus(ConsensusError::Timeout) => ServiceError::OutcomeUnknown,
+            ProposeError::Consensus(error) => self.explained(group, error),
+            ProposeError::Contended { tries } => ServiceError::Contended { tries },
+        })
+    }
+
+    fn barrier_failed(&self, group: GroupId, error: ConsensusError) -> ServiceError {
+        if matches!(error, ConsensusError::Timeout) {
+            return ServiceError::DeadlinePassed;
+        }
+        self.explained(group, error)
+    }
+
+    /// A failure of consensus, with the leader's address where another node leads.
+    pub(crate) fn explained(&self, group: GroupId, error: ConsensusError) -> ServiceError {
+        if let ConsensusError::NotLeader { leader } = error {
+            return ServiceError::NotLeader { leader: leader.and_then(|node| self.hint_of(node)) };
+        }
+        if let ConsensusError::NoReplica { .. } = error {
+            return ServiceError::NotLeader { leader: self.leader_hint(group) };
+        }
+        ServiceError::Consensus(error)
+    }
+}

@@ -1,0 +1,58 @@
+//! Tells whether two requests with the same request id are the same request.
+//!
+//! ```text
+//! xxh3-128 of: method ‖ 0 ‖ request
+//! ```
+//!
+//! Must always hold: equal requests have equal bytes, because the generated messages keep maps in order. The fingerprint stands
+//! in sealed request memories only, and it guards against mistakes of an honest caller, so a fast hash is enough.
+
+use custodia_proto::rpc::Unary;
+use xxhash_rust::xxh3::Xxh3Default;
+
+/// The fingerprint of a request.
+pub(crate) type Fingerprint = [u8; 16];
+
+/// The fingerprint of a request.
+pub(crate) fn fingerprint<R: Unary>(request: &R) -> Fingerprint {
+    let mut hash = Xxh3Default::new();
+    hash.update(R::METHOD.path.as_bytes());
+    hash.update(&[0]);
+    hash.update(&request.encode_to_vec());
+    hash.digest128().to_be_bytes()
+}
+
+#[cfg(test)]
+mod tests {
+    use custodia_proto::v1;
+
+    use super::*;
+
+    fn request(names: impl IntoIterator<Item = u32>) -> v1::AppendEventsRequest {
+        let value = |number: u32| v1::Value { kind: Some(v1::value::Kind::Integer(number.into())) };
+        let properties = names.into_iter().map(|number| (format!("p{number}"), value(number))).collect();
+        v1::AppendEventsRequest {
+            events: vec![v1::Event { properties, ..Default::default() }],
+            ..Default::default()
+        }
+    }
+
+    #[test]
+    fn the_order_of_a_map_does_not_matter() {
+        let forward = fingerprint(&request(0..40));
+        for _ in 0..8 {
+            assert_eq!(fingerprint(&request((0..40).rev())), forward);
+        }
+    }
+
+    #[test]
+    fn another_method_property_or_field_is_another_request() {
+        let first = fingerprint(&request(0..3));
+        let ingest = v1::IngestProfileRequest { events: request(0..3).events, ..Default::default() };
+        assert_ne!(fingerprint(&ingest), first);
+        assert_ne!(fingerprint(&request(0..2)), first);
+        let mut changed = request(0..3);
+        "web".clone_into(&mut changed.source);
+        assert_ne!(fingerprint(&changed), first);
+    }
+}

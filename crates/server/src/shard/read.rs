@@ -1,0 +1,131 @@
+//! The prologue of every read about one customer.
+//!
+//! ```text
+//! parse on the catalogue ─▶ caller admitted? ─▶ read barrier ─▶ one engine get, open, decode ─▶ permission ─▶ handler
+//! ```
+//!
+//! Must always hold: what is given was allowed by the record that the read barrier makes current, so that after an
+//! acknowledged withdrawal nothing is given that it forbids.
+
+use std::future::Future;
+
+use custodia_profile::{CustomerRecord, Permission, Purpose, Reader, TimestampMs, Verdict};
+use custodia_proto::rpc::AboutCustomer;
+use tokio::time::Instant;
+
+use super::{Loaded, ShardContext, reader::reader_for};
+use crate::{
+    catalogue::{CatalogueNeed, CatalogueView},
+    identity::Caller,
+    routing::CustomerLocation,
+    wire::{ServiceError, convert::RecordVersion, now, parse},
+};
+
+/// What the law must say of the stated purpose before a read is answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ReadAccess {
+    /// The purpose is permitted for this customer, or the caller is the controller: the privacy office answers for what is
+    /// restricted, too.
+    Permitted,
+    /// The caller may ask; the handler gives no more than the law permits.
+    Admitted,
+}
+
+/// A read about one customer, answered by the leader of the customer's shard.
+pub(crate) trait CustomerRead: AboutCustomer + Send + Sync {
+    /// What the call asks for, parsed.
+    type Query: Send + Sync;
+    const ACCESS: ReadAccess;
+    const CATALOGUE: CatalogueNeed = CatalogueNeed::Names;
+
+    /// Parses the fields besides customer and purpose.
+    fn parse(&self, view: &CatalogueView) -> Result<Self::Query, ServiceError>;
+
+    /// Whether the catalogue has what the answer will name of the record. Where not, this node catches up: the record may
+    /// hold what was defined moments ago on another node.
+    fn knows(_record: &CustomerRecord, _view: &CatalogueView) -> bool {
+        true
+    }
+
+    /// The answer, no more than the permission gives.
+    fn answer(
+        query: Self::Query,
+        profile: ProfileView<'_>,
+    ) -> impl Future<Output = Result<Self::Answer, ServiceError>> + Send;
+}
+
+/// One customer's record as a caller may see it for its purpose.
+pub(crate) struct ProfileView<'a> {
+    pub(crate) context: &'a ShardContext,
+    pub(crate) location: CustomerLocation,
+    pub(crate) stored: &'a Loaded<CustomerRecord>,
+    pub(crate) view: &'a CatalogueView,
+    pub(crate) purpose: &'a Purpose,
+    pub(crate) reader: Reader<'a>,
+    pub(crate) permission: Permission<'a>,
+    pub(crate) now: TimestampMs,
+}
+
+impl<'a> ProfileView<'a> {
+    /// Asks the law.
+    pub(crate) fn new(
+        context: &'a ShardContext,
+        caller: &Caller,
+        location: CustomerLocation,
+        stored: &'a Loaded<CustomerRecord>,
+        view: &'a CatalogueView,
+        purpose: &'a Purpose,
+    ) -> Result<Self, ServiceError> {
+        let now = now();
+        let reader = reader_for(caller, view, purpose)?;
+        let permission = Permission::for_purpose(purpose, reader, &stored.value, &view.catalogue, now);
+        Ok(Self { context, location, stored, view, purpose, reader, permission, now })
+    }
+
+    pub(crate) const fn record(&self) -> &'a CustomerRecord {
+        &self.stored.value
+    }
+
+    pub(crate) const fn version(&self) -> RecordVersion {
+        RecordVersion { customer: self.location.customer, revision: self.stored.revision() }
+    }
+
+    fn check(&self, access: ReadAccess) -> Result<(), ServiceError> {
+        match self.permission.verdict() {
+            Verdict::Refuse(reason)
+                if access == ReadAccess::Permitted && self.reader != Reader::Controller =>
+            {
+                Err(ServiceError::PurposeRefused { reason, purpose: self.purpose.id.clone() })
+            }
+            Verdict::Refuse(_) | Verdict::Permit { .. } => Ok(()),
+        }
+    }
+}
+
+impl ShardContext {
+    /// Answers a read on the leader of the customer's shard.
+    pub(crate) async fn read<R: CustomerRead>(
+        &self,
+        caller: &Caller,
+        location: CustomerLocation,
+        request: &R,
+        deadline: Instant,
+    ) -> Result<R::Answer, ServiceError> {
+        let stated = parse::purpose(request.purpose(), "purpose")?;
+        let admitted = |view: &CatalogueView| {
+            let query = request.parse(view)?;
+            reader_for(caller, view, view.purpose(&stated, "purpose")?)?;
+            Ok(query)
+        };
+        let (mut view, query) = self.catalogue().parse_on(R::CATALOGUE, deadline, admitted).await?;
+        self.routing().read_barrier(location.group(), deadline).await?;
+        let stored = self.core(location)?.ok_or(ServiceError::CustomerNotFound)?;
+        if !R::knows(&stored.value, &view) {
+            view = self.catalogue().current_view(deadline).await?;
+        }
+        let purpose = view.purpose(&stated, "purpose")?;
+        let profile = ProfileView::new(self, caller, location, &stored, &view, purpose)?;
+        profile.check(R::ACCESS)?;
+        R::answer(query, profile).await
+    }
+}

@@ -1,0 +1,89 @@
+//! Who a call reads for: the controller itself, or the registered application that the caller's name is.
+//!
+//! Must always hold: every call that states why it asks comes through [`reader_for`] before anything of a customer
+//! is given. A caller of the privacy office reads as the controller; every other one is the recipient of its name,
+//! and reads only for the purposes for which that recipient is registered. What is wrong with it is said of the
+//! call as a whole, so that no refusal depends on a customer.
+//!
+//! A change of a recipient that is acknowledged is known here at once where it allows more: a node that would refuse
+//! catches up first. One that allows less, a suspension, is known to every node as soon as it has applied it, which takes
+//! milliseconds.
+
+use custodia_profile::{Catalogue, Purpose, Reader};
+
+use crate::{
+    catalogue::CatalogueView,
+    identity::{Caller, Role},
+    wire::ServiceError,
+};
+
+/// Who the caller reads for, if it may ask for the purpose at all.
+pub(crate) fn reader_for<'a>(
+    caller: &Caller,
+    view: &'a CatalogueView,
+    purpose: &Purpose,
+) -> Result<Reader<'a>, ServiceError> {
+    let reader = reader(caller, &view.catalogue);
+    match reader.refused(purpose) {
+        None => Ok(reader),
+        Some(reason) => Err(ServiceError::ReaderRefused { reason, purpose: purpose.id.clone() }),
+    }
+}
+
+/// Who the caller reads for.
+fn reader<'a>(caller: &Caller, catalogue: &'a Catalogue) -> Reader<'a> {
+    if caller.roles.contains(Role::Privacy) {
+        return Reader::Controller;
+    }
+    catalogue.recipient(&caller.name).map_or(Reader::Unregistered, |recipient| Reader::Registered(recipient))
+}
+
+#[cfg(test)]
+mod tests {
+    use custodia_profile::{LawfulBasis, PurposeNumber, Recipient, RecipientFields, RefusalReason, Revision};
+
+    use super::*;
+    use crate::{catalogue::test_entries::purpose, identity::RoleSet};
+
+    fn recipient(id: &str, purposes: &[u32], suspended: bool) -> Recipient {
+        Recipient::new(RecipientFields {
+            id: id.parse().expect("a name"),
+            display_name: String::new(),
+            description: String::new(),
+            owner: String::new(),
+            purposes: purposes.iter().map(|number| PurposeNumber::new(*number).expect("a number")).collect(),
+            suspended,
+            revision: Revision::from_u64(1),
+        })
+        .expect("valid")
+    }
+
+    /// SE-2, CO-4: role and name of the caller, the purpose it asks for, and what it is told.
+    #[test]
+    fn a_caller_reads_as_the_recipient_of_its_name_and_the_privacy_office_as_the_controller() {
+        let mut catalogue = Catalogue::new();
+        catalogue.put_purpose(purpose(1, "service", &[LawfulBasis::Contract])).expect("fits");
+        catalogue.put_purpose(purpose(2, "marketing", &[LawfulBasis::Consent])).expect("fits");
+        catalogue.put_recipient(recipient("desk", &[1], false)).expect("fits");
+        catalogue.put_recipient(recipient("ads", &[1, 2], true)).expect("fits");
+        let (open, other) = (None, Some(RefusalReason::RecipientNotAllowed));
+        let unknown = Some(RefusalReason::RecipientNotRegistered);
+        let table = [
+            (Role::Agent, "desk", "service", open),
+            (Role::Ingest, "desk", "service", open),
+            (Role::Agent, "desk", "marketing", other),
+            (Role::Agent, "ads", "service", other),
+            (Role::Agent, "nobody", "service", unknown),
+            (Role::Operator, "nobody", "service", unknown),
+            (Role::Privacy, "nobody", "marketing", open),
+            (Role::Privacy, "ads", "marketing", open),
+        ];
+        for (role, name, asked, refused) in table {
+            let caller = Caller { name: name.into(), roles: RoleSet::of(&[role]) };
+            let asked = catalogue.purpose_by_id(asked).expect("defined");
+            assert_eq!(reader(&caller, &catalogue).refused(asked), refused, "{role} {name} {}", asked.id);
+        }
+        let caller = Caller { name: "nobody".into(), roles: RoleSet::of(&[Role::Agent, Role::Privacy]) };
+        assert_eq!(reader(&caller, &catalogue), Reader::Controller, "roles add up");
+    }
+}

@@ -1,0 +1,186 @@
+//! A customer's values between the engine and the profile types.
+//!
+//! Must always hold: a value that does not authenticate or decode is never served and never replaced: the call ends
+//! with DATA_LOSS for that record, counted and logged with shard and revision, and the shard goes on.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use bytes::Bytes;
+use custodia_profile::{
+    CustomerRecord, Event, EventId, GroupId, Ingested, Outcome, RefusalReason, RequestMemory, Revision, ShardId, Stored,
+    StoredEvent,
+};
+use custodia_store::{EventPlace, Key, KeyParts, ValueHeader};
+
+use super::ShardContext;
+use crate::{
+    counters::count_unreadable,
+    keys::{KeysError, ShardKeys},
+    routing::CustomerLocation,
+    wire::ServiceError,
+};
+
+/// A value with its header.
+#[derive(Debug)]
+pub(crate) struct Loaded<T> {
+    pub(crate) header: ValueHeader,
+    pub(crate) value: T,
+}
+
+impl<T> Loaded<T> {
+    pub(crate) const fn revision(&self) -> Revision {
+        Revision::from_u64(self.header.revision)
+    }
+}
+
+/// The events that are stored under the ids of a request; nothing where one cannot be read.
+#[derive(Debug, Default)]
+pub(crate) struct StoredEvents(BTreeMap<EventId, Option<StoredEvent>>);
+
+impl StoredEvents {
+    /// What becomes of an event whose id is stored; nothing where it is not.
+    fn outcome_of(&self, event: &StoredEvent) -> Option<Outcome> {
+        Some(match self.0.get(&event.event.id)? {
+            Some(stored) if stored.says_the_same(event) => Outcome::Merged,
+            Some(_other) => Outcome::Refused(RefusalReason::EventIdReused),
+            None => Outcome::Refused(RefusalReason::Unreadable),
+        })
+    }
+
+    /// Leaves of the events to append those that are not stored yet. `sent` are all of the request, in the order of their
+    /// outcomes: one whose id is stored with other content is refused.
+    pub(crate) fn sift(&self, sent: &[Event], ingested: &mut Ingested) {
+        let mut unseen = Vec::with_capacity(ingested.events.len());
+        for event in std::mem::take(&mut ingested.events) {
+            match self.outcome_of(&event) {
+                None => unseen.push(event),
+                Some(Outcome::Merged) => {}
+                Some(refused) => {
+                    let outcomes = sent.iter().zip(&mut ingested.event_outcomes);
+                    let stays = |(sent, outcome): &(&Event, &mut Outcome)| {
+                        sent.id == event.event.id && **outcome == Outcome::Merged
+                    };
+                    for (_, outcome) in outcomes.filter(stays) {
+                        *outcome = refused;
+                    }
+                }
+            }
+        }
+        ingested.events = unseen;
+    }
+}
+
+impl ShardContext {
+    /// The keys of a shard.
+    pub(crate) fn keys_of(&self, shard: ShardId) -> Result<&Arc<ShardKeys>, ServiceError> {
+        self.keys().of(self.routing().cluster()?, shard)
+    }
+
+    /// The customer's core record as the engine has it now; the caller has passed the read barrier.
+    pub(crate) fn core(&self, location: CustomerLocation) -> Result<Option<Loaded<CustomerRecord>>, ServiceError> {
+        self.load(location, &Key::core(location.group(), &location.customer))
+    }
+
+    /// The customer's remembered requests.
+    pub(super) fn requests(&self, location: CustomerLocation) -> Result<Option<Loaded<RequestMemory>>, ServiceError> {
+        self.load(location, &Key::requests(location.group(), &location.customer))
+    }
+
+    /// What is stored under `key`, one of the customer's.
+    pub(crate) fn load<T: Stored>(&self, location: CustomerLocation, key: &Key) -> Result<Option<Loaded<T>>, ServiceError> {
+        let opened = self.keys_of(location.shard)?.read(key);
+        self.loaded(location, key, opened)
+    }
+
+    /// Opens and decodes a value that was read under `key`.
+    pub(crate) fn open<T: Stored>(
+        &self,
+        location: CustomerLocation,
+        key: &Key,
+        stored: Bytes,
+    ) -> Result<Option<Loaded<T>>, ServiceError> {
+        let opened = self.keys_of(location.shard)?.open(key, stored);
+        self.loaded(location, key, opened)
+    }
+
+    /// What is stored under the ids of these events.
+    pub(super) fn stored_events(
+        &self,
+        location: CustomerLocation,
+        events: &[Event],
+    ) -> Result<StoredEvents, ServiceError> {
+        let mut stored = BTreeMap::new();
+        for event in events {
+            if let Some(found) = self.event_of_id(location, &event.id)? {
+                stored.insert(event.id.clone(), found);
+            }
+        }
+        Ok(StoredEvents(stored))
+    }
+
+    fn event_of_id(
+        &self,
+        location: CustomerLocation,
+        id: &EventId,
+    ) -> Result<Option<Option<StoredEvent>>, ServiceError> {
+        let (group, customer) = (location.group(), &location.customer);
+        let by_id = Key::event_id(group, customer, id.as_str());
+        let Some(pointer) = self.engine().get(by_id.as_ref())? else { return Ok(None) };
+        let stored = ValueHeader::decode(&pointer)
+            .and_then(|(_, place)| EventPlace::from_bytes(&place))
+            .map_err(|error| unreadable(location, &by_id, None, &error))
+            .and_then(|place| self.load(location, &Key::event(group, customer, &place)));
+        match stored {
+            Ok(event) => Ok(Some(event.map(|Loaded { value, .. }| value))),
+            Err(ServiceError::Unreadable) => Ok(Some(None)),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn loaded<T: Stored>(
+        &self,
+        location: CustomerLocation,
+        key: &Key,
+        opened: Result<Option<crate::keys::Opened>, KeysError>,
+    ) -> Result<Option<Loaded<T>>, ServiceError> {
+        match opened {
+            Ok(None) => Ok(None),
+            Ok(Some(opened)) => match T::decode(&opened.plaintext) {
+                Ok(value) => Ok(Some(Loaded { header: opened.header, value })),
+                Err(error) => Err(unreadable(location, key, Some(opened.header.revision), &error)),
+            },
+            Err(error) if error.is_data_loss() => Err(unreadable(location, key, None, &error)),
+            Err(error) => Err(self.key_failure(location.group(), error)),
+        }
+    }
+
+    /// A failure of the keys, as the caller of the shard sees it.
+    pub(crate) fn key_failure(&self, group: GroupId, error: KeysError) -> ServiceError {
+        match error {
+            KeysError::Consensus(error) => self.routing().explained(group, error),
+            KeysError::Store(error) => error.into(),
+            KeysError::NoCustomer | KeysError::Destroyed => ServiceError::CustomerNotFound,
+            KeysError::Contended { tries } => ServiceError::Contended { tries },
+            KeysError::Seal(_)
+            | KeysError::ShardKeyMissing { .. }
+            | KeysError::BucketKeyMissing { .. }
+            | KeysError::CustomerKeyMissing { .. }
+            | KeysError::EpochGone { .. }
+            | KeysError::Malformed { .. }
+            | KeysError::Exhausted { .. } => ServiceError::Keys(error),
+        }
+    }
+}
+
+/// Counts and logs a record that cannot be read. The customer is not named: shard and revision find it for a repair.
+fn unreadable(
+    location: CustomerLocation,
+    key: &Key,
+    revision: Option<u64>,
+    error: &dyn std::error::Error,
+) -> ServiceError {
+    count_unreadable();
+    let kind = KeyParts::parse(key.as_ref()).map(|parts| parts.kind).ok();
+    tracing::error!(shard = %location.shard, ?kind, revision, %error, "a stored value does not open or decode");
+    ServiceError::Unreadable
+}

@@ -1,0 +1,282 @@
+//! The one way in which a customer changes.
+//!
+//! ```text
+//! parse on the catalogue ─▶ lock the customer ─▶ read barrier ─▶ record, remembered requests, events of the same ids
+//!        ┌────────────────────────────────────────▲      │
+//!        │                                               ├─ answered before? ── yes ──▶ first answer
+//!        │ conflict                                      ├─ etag as expected?
+//!        └──────────── propose ◀── seal ◀── evaluate (pure)
+//!                          │ applied
+//!                          ▼
+//!                        answer, counted once
+//! ```
+//!
+//! Why no data slips past a withdrawal, and no request takes effect twice: what was read is in the command's conditions
+//! (revision and guard of the core, revision of the request memory, absence of each new event id, the customer's key).
+//! Whatever changed in between, also by a proposal of before whose outcome nobody knows, makes the command fail as a whole,
+//! and everything is evaluated again on the new state. The lock only saves that work; it is not needed for any of this.
+
+use custodia_profile::{
+    CustomerRecord, Event, LedgerEntry, RequestId, RequestMemory, Revision, StoredEvent, TimestampMs,
+};
+use custodia_proto::rpc::{AboutCustomer, Unary as _};
+use prost::Message;
+use tokio::time::Instant;
+
+use super::{
+    Loaded, ShardContext, StoredEvents, command,
+    fingerprint::{Fingerprint, fingerprint},
+};
+use crate::{
+    catalogue::{CatalogueNeed, CatalogueView},
+    identity::Caller,
+    propose::Attempt,
+    routing::CustomerLocation,
+    wire::{FieldFault, ServiceError, made_at, now, parse},
+};
+
+/// Where a write comes from.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Origin<'a> {
+    pub(crate) caller: &'a Caller,
+    /// When the request was made, where its id says so.
+    pub(crate) made_at: Option<TimestampMs>,
+}
+
+/// A write about one customer, made by the leader of the customer's shard.
+pub(crate) trait CustomerWrite: AboutCustomer + Send + Sync {
+    /// What the call asks for, parsed, with the catalogue's numbers.
+    type Input: Send + Sync;
+    const CATALOGUE: CatalogueNeed = CatalogueNeed::Names;
+
+    /// Fills in what must be the same on every node, before the call is routed.
+    fn complete(&mut self, _caller: &Caller) -> Result<(), ServiceError> {
+        Ok(())
+    }
+
+    /// Parses the fields besides customer and request id.
+    fn parse(&self, origin: Origin<'_>, view: &CatalogueView) -> Result<Self::Input, ServiceError>;
+
+    /// Whether the catalogue has every name of the input, where an unknown one is no error of the call.
+    fn knows(_input: &Self::Input, _view: &CatalogueView) -> bool {
+        true
+    }
+
+    /// The revision at which the record must be.
+    fn etag(_input: &Self::Input) -> Option<Revision> {
+        None
+    }
+
+    /// The events that the call brings: what is stored under their ids is loaded before the evaluation.
+    fn events(_input: &Self::Input) -> &[Event] {
+        &[]
+    }
+
+    /// Judges the input on the state. Pure; it may be asked again on another state.
+    fn evaluate(
+        input: &Self::Input,
+        state: &CustomerState<'_>,
+    ) -> Result<Mutation<Self::Answer>, ServiceError>;
+
+    /// Told once of a mutation that is committed: what is counted is counted here.
+    fn committed(_answer: &Self::Answer, _context: &ShardContext, _view: &CatalogueView) {}
+
+    /// The answer for the caller, where more is said than is remembered.
+    fn present(
+        _location: CustomerLocation,
+        answer: Self::Answer,
+    ) -> Result<Self::Answer, ServiceError> {
+        Ok(answer)
+    }
+}
+
+/// Whether a mutation is made or only judged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Commit {
+    Yes,
+    ValidateOnly,
+}
+
+impl Commit {
+    pub(crate) const fn of(validate_only: bool) -> Self {
+        if validate_only { Self::ValidateOnly } else { Self::Yes }
+    }
+}
+
+/// A request that is remembered.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Remembered {
+    pub(super) id: RequestId,
+    pub(super) fingerprint: Fingerprint,
+}
+
+/// What a write asks for, besides what it does.
+#[derive(Debug, Clone, Copy)]
+struct WriteOptions {
+    remembered: Option<Remembered>,
+    etag: Option<Revision>,
+    commit: Commit,
+}
+
+/// What a write is evaluated on.
+#[derive(Debug)]
+pub(crate) struct CustomerState<'a> {
+    pub(crate) location: CustomerLocation,
+    pub(crate) now: TimestampMs,
+    pub(crate) view: &'a CatalogueView,
+    pub(crate) events: StoredEvents,
+    pub(super) core: Option<Loaded<CustomerRecord>>,
+    pub(super) requests: Option<Loaded<RequestMemory>>,
+}
+
+impl CustomerState<'_> {
+    /// The record, where the customer has one.
+    pub(crate) fn record(&self) -> Option<&CustomerRecord> {
+        self.core.as_ref().map(|core| &core.value)
+    }
+
+    /// The record; an empty one where the customer has none.
+    pub(crate) fn record_or_new(&self) -> std::borrow::Cow<'_, CustomerRecord> {
+        match self.record() {
+            Some(record) => std::borrow::Cow::Borrowed(record),
+            None => std::borrow::Cow::Owned(CustomerRecord::new(self.now)),
+        }
+    }
+
+    /// The record of a customer that must have one.
+    pub(crate) fn existing(&self) -> Result<&CustomerRecord, ServiceError> {
+        self.record().ok_or(ServiceError::CustomerNotFound)
+    }
+
+    /// The revision that the record has.
+    pub(super) fn revision(&self) -> Revision {
+        self.core.as_ref().map_or(Revision::NONE, Loaded::revision)
+    }
+
+    /// The revision that the record will have, whether it changes or not.
+    pub(crate) fn revision_after(&self, changes: bool) -> Revision {
+        if changes { self.revision().next() } else { self.revision() }
+    }
+
+    /// The customer's consent revision after these decisions: each is one step.
+    pub(crate) fn consent_revision_after(&self, decisions: &[LedgerEntry]) -> u64 {
+        let before = self.core.as_ref().map_or(0, |core| core.header.guard);
+        before.saturating_add(u64::try_from(decisions.len()).unwrap_or(u64::MAX))
+    }
+}
+
+/// What an evaluation leads to.
+#[derive(Debug)]
+pub(crate) struct Mutation<A> {
+    /// The new record, where it differs.
+    pub(crate) record: Option<CustomerRecord>,
+    /// Entries to append to the ledger; with any, the consent revision rises.
+    pub(crate) ledger: Vec<LedgerEntry>,
+    /// Events to append, none of which is stored.
+    pub(crate) events: Vec<StoredEvent>,
+    pub(crate) answer: A,
+}
+
+/// The answer of a write as it is remembered, and whether this call has committed it.
+struct Written {
+    answer: Vec<u8>,
+    is_committed: bool,
+}
+
+/// Judges what was loaded. The answer is encoded, so that one function writes for all methods.
+type Evaluate<'a> = dyn Fn(&CustomerState<'_>) -> Result<Mutation<Vec<u8>>, ServiceError> + Send + Sync + 'a;
+
+impl ShardContext {
+    /// Makes a write on the leader of the customer's shard, or gives the first answer to a request that was answered before.
+    pub(crate) async fn write<R: CustomerWrite>(
+        &self,
+        caller: &Caller,
+        location: CustomerLocation,
+        request: &R,
+        deadline: Instant,
+    ) -> Result<R::Answer, ServiceError> {
+        let commit = Commit::of(request.validate_only());
+        let request_id = parse::request_id(request.request_id())?;
+        let remembered = request_id.filter(|_| commit == Commit::Yes);
+        let remembered = remembered.map(|id| Remembered { id, fingerprint: fingerprint(request) });
+        let origin = Origin { caller, made_at: made_at(request_id, now()) };
+        let parsed = |view: &CatalogueView| request.parse(origin, view);
+        let (mut view, mut input) = self.catalogue().parse_on(R::CATALOGUE, deadline, parsed).await?;
+        if !R::knows(&input, &view) {
+            view = self.catalogue().current_view(deadline).await?;
+            input = request.parse(origin, &view)?;
+        }
+        let options = WriteOptions { remembered, etag: R::etag(&input), commit };
+        let evaluate = |state: &CustomerState<'_>| {
+            let Mutation { record, ledger, events, answer } = R::evaluate(&input, state)?;
+            Ok(Mutation { record, ledger, events, answer: answer.encode_to_vec() })
+        };
+        let written = self.mutate(location, options, &view, R::events(&input), deadline, &evaluate);
+        let Written { answer, is_committed } = Box::pin(written).await?;
+        let answer = R::Answer::decode(&*answer).map_err(|_error| ServiceError::Unreadable)?;
+        if is_committed {
+            R::committed(&answer, self, &view);
+        }
+        R::present(location, answer)
+    }
+
+    async fn mutate(
+        &self,
+        location: CustomerLocation,
+        options: WriteOptions,
+        view: &CatalogueView,
+        events: &[Event],
+        deadline: Instant,
+        evaluate: &Evaluate<'_>,
+    ) -> Result<Written, ServiceError> {
+        let _locked = self.locks().lock(location.customer, deadline).await?;
+        let attempt = || self.attempt(location, options, view, events, deadline, evaluate);
+        self.routing().propose_until_applied(location.group(), deadline, attempt).await
+    }
+
+    async fn attempt(
+        &self,
+        location: CustomerLocation,
+        WriteOptions { remembered, etag, commit }: WriteOptions,
+        view: &CatalogueView,
+        events: &[Event],
+        deadline: Instant,
+        evaluate: &Evaluate<'_>,
+    ) -> Result<Attempt<Written>, ServiceError> {
+        let core = self.core(location)?;
+        // Also without a request id where there is no record: the memory may stand alone, and knows the key's bucket.
+        let needed = remembered.is_some() || core.is_none();
+        let requests = if needed { self.requests(location)? } else { None };
+        // Without a record there are no events either.
+        let events = if core.is_some() { self.stored_events(location, events)? } else { StoredEvents::default() };
+        let state = CustomerState { location, now: now(), view, events, core, requests };
+        if let Some(answer) = answered_before(&state, remembered)? {
+            return Ok(Attempt::Done(Written { answer, is_committed: false }));
+        }
+        if etag.is_some_and(|etag| etag != state.revision()) {
+            return Err(ServiceError::EtagStale);
+        }
+        let mutation = evaluate(&state)?;
+        let changes = mutation.record.is_some() || !mutation.events.is_empty() || remembered.is_some();
+        if commit == Commit::ValidateOnly || !changes {
+            return Ok(Attempt::Done(Written { answer: mutation.answer, is_committed: false }));
+        }
+        let command = command::build(self, &state, remembered, &mutation, deadline).await?;
+        Ok(Attempt::Propose { command, answer: Written { answer: mutation.answer, is_committed: true } })
+    }
+}
+
+/// The first answer to a request that was answered within 24 hours.
+fn answered_before(
+    state: &CustomerState<'_>,
+    request: Option<Remembered>,
+) -> Result<Option<Vec<u8>>, ServiceError> {
+    let Some((request, memory)) = request.zip(state.requests.as_ref()) else { return Ok(None) };
+    let Some(known) = memory.value.answer(&request.id, state.now) else { return Ok(None) };
+    let split = known.split_first_chunk::<{ size_of::<Fingerprint>() }>();
+    let (fingerprint, answer) = split.ok_or(ServiceError::Unreadable)?;
+    if *fingerprint != request.fingerprint {
+        return Err(ServiceError::field("request_id", FieldFault::RequestIdReused));
+    }
+    Ok(Some(answer.to_vec()))
+}

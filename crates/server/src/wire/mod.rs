@@ -1,0 +1,20 @@
+//! What all calls share on the wire: parsing with errors that name the field, conversion, paging, moments, etags, and the one
+//! map from errors to gRPC.
+//!
+//! Must always hold: nothing here knows a service, a shard or the network.
+
+pub(crate) mod convert;
+mod error;
+mod etag;
+mod paging;
+pub(crate) mod parse;
+mod status;
+mod time;
+
+pub(crate) use error::{FieldFault, LeaderHint, ServiceError};
+pub(crate) use etag::{etag, parse_etag};
+pub(crate) use paging::{Listing, PageSize, Pager, page_start};
+pub(crate) use status::{leader_in, name_leader, row_error};
+#[cfg(test)]
+pub(crate) use status::ERROR_DOMAIN;
+pub(crate) use time::{made_at, now, parse_optional, parse_timestamp, timestamp};

@@ -1,0 +1,127 @@
+//! Fields that many calls share, parsed: a type of `custodia-profile`, or an error that names the field.
+//!
+//! Must always hold: what comes out of here is valid by its type. What needs the catalogue is asked later, on the leader.
+
+use custodia_profile::{
+    AffirmativeAct, AttributeName, ConsentMethod, CustomerId, DecidedBy, Evidence, Language, LawfulBasis, ProfileError,
+    PurposeId, RequestId, Value,
+};
+use custodia_proto::v1;
+use data_encoding::HEXLOWER_PERMISSIVE;
+
+use super::{FieldFault, ServiceError, parse_timestamp};
+
+/// What was done to decide.
+#[derive(Debug, Default)]
+pub(crate) struct Proof {
+    pub(crate) evidence: Option<Evidence>,
+    /// The same act answered for other purposes as well.
+    pub(crate) bundled: bool,
+}
+
+/// The profile crate's refusal of the field `name`.
+pub(crate) fn named<'a>(name: &'a str) -> impl Fn(ProfileError) -> ServiceError + 'a {
+    move |error| ServiceError::from(error).named(name)
+}
+
+/// The customer that the field `customer_id` names.
+pub(crate) fn customer_id(text: &str) -> Result<CustomerId, ServiceError> {
+    if text.is_empty() {
+        return Err(ServiceError::missing("customer_id"));
+    }
+    text.parse().map_err(named("customer_id"))
+}
+
+/// The purpose that the field `name` names.
+pub(crate) fn purpose(text: &str, name: &str) -> Result<PurposeId, ServiceError> {
+    PurposeId::new(text).map_err(named(name))
+}
+
+/// The request id, where the field `request_id` is set.
+pub(crate) fn request_id(text: &str) -> Result<Option<RequestId>, ServiceError> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    text.parse().map(Some).map_err(named("request_id"))
+}
+
+/// The lawful basis, where the field `lawful_basis` is set.
+pub(crate) fn lawful_basis(number: i32) -> Result<Option<LawfulBasis>, ServiceError> {
+    chosen(number, LawfulBasis::from_number).map_err(named("lawful_basis"))
+}
+
+/// The method of consent, where the field `method` is set.
+pub(crate) fn consent_method(number: i32) -> Result<Option<ConsentMethod>, ServiceError> {
+    chosen(number, ConsentMethod::from_number).map_err(named("method"))
+}
+
+/// The member of an enum, where it is not the unspecified one.
+pub(crate) fn chosen<T>(
+    number: i32,
+    member: impl Fn(u8) -> Result<T, ProfileError>,
+) -> Result<Option<T>, ProfileError> {
+    // No enum of ours has 255 members, so that a number out of range is refused as an unknown one.
+    if number == 0 { Ok(None) } else { member(u8::try_from(number).unwrap_or(u8::MAX)).map(Some) }
+}
+
+/// The attributes of a read mask; nothing where all are meant.
+pub(crate) fn read_mask(
+    mask: Option<&prost_types::FieldMask>,
+) -> Result<Option<Vec<AttributeName>>, ServiceError> {
+    let Some(mask) = mask.filter(|mask| !mask.paths.is_empty()) else { return Ok(None) };
+    within_limit("read_mask", mask.paths.len(), custodia_profile::limits::ATTRIBUTES_MAX)?;
+    let name = |path: &String| AttributeName::new(path).map_err(named("read_mask"));
+    mask.paths.iter().map(name).collect::<Result<_, _>>().map(Some)
+}
+
+/// A list's length against its limit.
+pub(crate) fn within_limit(field: &str, count: usize, limit: usize) -> Result<(), ServiceError> {
+    if count > limit { Err(ServiceError::field(field, FieldFault::TooMany(limit))) } else { Ok(()) }
+}
+
+/// Each entry of a list, with its place in the path of an error.
+pub(crate) fn each<W, T>(
+    field: &str,
+    list: &[W],
+    parse: impl Fn(&W) -> Result<T, ServiceError>,
+) -> Result<Vec<T>, ServiceError> {
+    let entry = |(at, wire)| parse(wire).map_err(|error| error.within(&format!("{field}[{at}]")));
+    list.iter().enumerate().map(entry).collect()
+}
+
+/// The evidence of a decision; its errors name fields of the evidence.
+pub(crate) fn proof(wire: Option<&v1::ConsentEvidence>) -> Result<Proof, ServiceError> {
+    let Some(wire) = wire else { return Ok(Proof::default()) };
+    let decided_by = chosen(wire.decided_by, DecidedBy::from_number).map_err(named("decided_by"))?;
+    let evidence = Evidence {
+        act: chosen(wire.act, AffirmativeAct::from_number).map_err(named("act"))?,
+        statement_sha256: sha256("statement_sha256", &wire.statement_sha256)?,
+        language: Language::optional("language", &wire.language)?,
+        decided_by: decided_by.unwrap_or_default(),
+    };
+    Ok(Proof { evidence: evidence.or_nothing(), bundled: wire.bundled })
+}
+
+/// A SHA-256 in hex, where the field is set.
+pub(crate) fn sha256(field: &str, text: &str) -> Result<Option<[u8; 32]>, ServiceError> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let bytes = HEXLOWER_PERMISSIVE.decode(text.as_bytes()).ok();
+    let hash = bytes.and_then(|bytes| bytes.try_into().ok());
+    hash.map(Some).ok_or_else(|| ServiceError::invalid(field, "expected 64 hex digits"))
+}
+
+/// A value that a caller states.
+pub(crate) fn value(wire: &v1::Value) -> Result<Value, ServiceError> {
+    use v1::value::Kind;
+    let kind = wire.kind.as_ref().ok_or_else(|| ServiceError::missing("value"))?;
+    Ok(match kind {
+        Kind::Text(text) => Value::text(text)?,
+        Kind::Integer(number) => Value::Integer(*number),
+        Kind::Decimal(number) => Value::decimal(*number)?,
+        Kind::Boolean(yes) => Value::Boolean(*yes),
+        Kind::Date(text) => Value::Date(text.parse().map_err(named("value"))?),
+        Kind::Timestamp(timestamp) => Value::Timestamp(parse_timestamp(timestamp, "value")?),
+    })
+}

@@ -1,0 +1,529 @@
+//! The one place that says how a [`ServiceError`] or a [`Refusal`] looks on the wire: gRPC code, `google.rpc.ErrorInfo` with a
+//! reason that programs can rely on, `BadRequest` naming the field, `RetryInfo` where trying again helps, and the
+//! metadata `custodia-leader: <node id>@<address>` where another node should be asked.
+//!
+//! Must always hold: the mapping is total without a wildcard arm, so a new variant does not compile before its
+//! code is chosen.
+
+use std::{collections::HashMap, time::Duration};
+
+use custodia_consensus::ConsensusError;
+use custodia_profile::{RefusalReason, TcStringError};
+use custodia_proto::v1;
+use custodia_store::StoreError;
+use tonic::{Code, Status, metadata::MetadataMap};
+use tonic_types::{ErrorDetails, StatusExt as _};
+
+use super::{FieldFault, LeaderHint, ServiceError};
+use crate::{counters::count_error, keys::KeysError, refusal::Refusal};
+
+/// `google.rpc.ErrorInfo.domain` of every error.
+pub(crate) const ERROR_DOMAIN: &str = "custodia";
+
+/// The response metadata that names the leader of the shard that a call was about.
+const LEADER_METADATA: &str = "custodia-leader";
+
+/// The key in `google.rpc.ErrorInfo.metadata` that says the same, so that it survives the hop between nodes.
+const LEADER_DETAIL: &str = "leader";
+
+/// The key in `google.rpc.ErrorInfo.metadata` that names the purpose for which a caller may not ask.
+const PURPOSE_DETAIL: &str = "purpose";
+
+/// The key in `google.rpc.ErrorInfo.metadata` that names the law's reason, a `RefusalReason` without its prefix.
+const REASON_DETAIL: &str = "reason";
+
+/// The key in `google.rpc.ErrorInfo.metadata` that names what is wrong with a TC string.
+const FAULT_DETAIL: &str = "fault";
+
+/// The key in `google.rpc.ErrorInfo.metadata` that names the role that a field takes.
+const ROLE_DETAIL: &str = "role";
+
+/// How long a caller should wait before it asks again, where no leader is known: half of an election.
+const RETRY_AFTER_NO_LEADER: Duration = Duration::from_millis(300);
+/// Where the leader is known: it can be asked at once.
+const RETRY_AFTER_OTHER_LEADER: Duration = Duration::from_millis(1);
+/// Where a queue or the node was full.
+const RETRY_AFTER_BUSY: Duration = Duration::from_millis(100);
+/// Where the node is stopping: another node takes the call at once.
+const RETRY_AFTER_DRAINING: Duration = Duration::from_millis(10);
+
+/// The wire form of one condition.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Class {
+    code: Code,
+    reason: &'static str,
+    retry_after: Option<Duration>,
+}
+
+const fn final_of(code: Code, reason: &'static str) -> Class {
+    Class { code, reason, retry_after: None }
+}
+
+const fn passing(code: Code, reason: &'static str, retry_after: Duration) -> Class {
+    Class { code, reason, retry_after: Some(retry_after) }
+}
+
+fn class_of_fault(fault: &FieldFault) -> Class {
+    let reason = match fault {
+        FieldFault::Missing => "FIELD_REQUIRED",
+        FieldFault::Invalid(_) => "FIELD_INVALID",
+        FieldFault::TooMany(_) | FieldFault::TooLong(_) => "LIMIT_EXCEEDED",
+        FieldFault::PurposeUnknown => "PURPOSE_UNKNOWN",
+        FieldFault::JurisdictionUnknown => "JURISDICTION_UNKNOWN",
+        FieldFault::AttributeUnknown => "ATTRIBUTE_UNKNOWN",
+        FieldFault::NoticeUnknown => "NOTICE_UNKNOWN",
+        FieldFault::NotRecordable(refusal) if rests_on_customer(*refusal) => {
+            return final_of(Code::FailedPrecondition, refusal.name());
+        }
+        FieldFault::NotRecordable(refusal) => refusal.name(),
+        FieldFault::TcString(_) => "TC_STRING_INVALID",
+        FieldFault::RoleNeeded(_) => return final_of(Code::PermissionDenied, "ROLE_NOT_ALLOWED"),
+        FieldFault::RequestIdReused => "REQUEST_ID_REUSED",
+    };
+    final_of(Code::InvalidArgument, reason)
+}
+
+/// Whether the same decision could be recorded of another customer: its state forbids it, not the request.
+const fn rests_on_customer(refusal: RefusalReason) -> bool {
+    matches!(
+        refusal,
+        RefusalReason::OptOutNotAllowed
+            | RefusalReason::GuardianConsentNeeded
+            | RefusalReason::IllegalTransition
+    )
+}
+
+fn class_of(error: &ServiceError) -> Class {
+    match error {
+        ServiceError::Field { fault, .. } => class_of_fault(fault),
+        ServiceError::ObjectionStands => final_of(Code::FailedPrecondition, "OBJECTION_STANDS"),
+        ServiceError::ReaderRefused { reason, .. } => final_of(Code::PermissionDenied, reason.name()),
+        ServiceError::PurposeRefused { reason, .. } => final_of(Code::FailedPrecondition, reason.name()),
+        ServiceError::CustomerNotFound => final_of(Code::NotFound, "CUSTOMER_NOT_FOUND"),
+        ServiceError::TcStringNotFound => final_of(Code::NotFound, "TC_STRING_NOT_FOUND"),
+        ServiceError::EntryNotFound { .. } => final_of(Code::NotFound, "ENTRY_NOT_FOUND"),
+        ServiceError::EntryExists { .. } => final_of(Code::AlreadyExists, "ENTRY_EXISTS"),
+        ServiceError::CatalogueFull { .. } => final_of(Code::ResourceExhausted, "CATALOGUE_FULL"),
+        ServiceError::EtagStale => final_of(Code::Aborted, "ETAG_STALE"),
+        ServiceError::MethodUnknown => final_of(Code::Unimplemented, "METHOD_UNKNOWN"),
+        ServiceError::NotLeader { leader: Some(_) } => {
+            passing(Code::Unavailable, "NOT_LEADER", RETRY_AFTER_OTHER_LEADER)
+        }
+        ServiceError::NotLeader { leader: None } => {
+            passing(Code::Unavailable, "NO_LEADER", RETRY_AFTER_NO_LEADER)
+        }
+        ServiceError::LeaderUnreachable { .. } => {
+            passing(Code::Unavailable, "LEADER_UNREACHABLE", RETRY_AFTER_NO_LEADER)
+        }
+        ServiceError::ResponseTooLarge { .. } => final_of(Code::ResourceExhausted, "LIMIT_EXCEEDED"),
+        ServiceError::CatalogueUnavailable => {
+            passing(Code::Unavailable, "CATALOGUE_UNAVAILABLE", RETRY_AFTER_NO_LEADER)
+        }
+        ServiceError::CustomerBusy => passing(Code::ResourceExhausted, "CUSTOMER_BUSY", RETRY_AFTER_BUSY),
+        ServiceError::Contended { .. } => passing(Code::Aborted, "CONTENDED", RETRY_AFTER_BUSY),
+        ServiceError::DeadlinePassed => final_of(Code::DeadlineExceeded, "DEADLINE_PASSED"),
+        ServiceError::OutcomeUnknown => final_of(Code::DeadlineExceeded, "OUTCOME_UNKNOWN"),
+        ServiceError::LeadershipLost => passing(Code::Unavailable, "OUTCOME_UNKNOWN", RETRY_AFTER_NO_LEADER),
+        ServiceError::Unreadable => final_of(Code::DataLoss, "RECORD_UNREADABLE"),
+        ServiceError::Internal { .. } => final_of(Code::Internal, "INTERNAL"),
+        ServiceError::Consensus(error) => class_of_consensus(error),
+        ServiceError::Keys(error) => class_of_keys(error),
+        ServiceError::Forwarded(status) => final_of(status.code(), "FORWARDED"),
+    }
+}
+
+/// The wire form of a consensus failure. The shard is not named: the caller cannot act on it.
+fn class_of_consensus(error: &ConsensusError) -> Class {
+    match error {
+        ConsensusError::NotLeader { .. } | ConsensusError::NoReplica { .. } => {
+            passing(Code::Unavailable, "NOT_LEADER", RETRY_AFTER_NO_LEADER)
+        }
+        ConsensusError::NoQuorum => passing(Code::Unavailable, "NO_QUORUM", RETRY_AFTER_NO_LEADER),
+        ConsensusError::Timeout => final_of(Code::DeadlineExceeded, "OUTCOME_UNKNOWN"),
+        ConsensusError::Overloaded { .. } => passing(Code::ResourceExhausted, "OVERLOADED", RETRY_AFTER_BUSY),
+        ConsensusError::TooLarge { .. } => final_of(Code::ResourceExhausted, "LIMIT_EXCEEDED"),
+        ConsensusError::NotInitialised => final_of(Code::FailedPrecondition, "NOT_INITIALISED"),
+        ConsensusError::AlreadyInitialised { .. } => final_of(Code::AlreadyExists, "ALREADY_INITIALISED"),
+        ConsensusError::OtherShape => final_of(Code::AlreadyExists, "OTHER_SHAPE"),
+        ConsensusError::InvalidShape { .. } => final_of(Code::InvalidArgument, "INVALID_SHAPE"),
+        ConsensusError::Stopped => passing(Code::Unavailable, "NODE_STOPPING", RETRY_AFTER_NO_LEADER),
+        ConsensusError::Store(StoreError::DiskFull) => final_of(Code::ResourceExhausted, "DISK_FULL"),
+        ConsensusError::Store(_) => final_of(Code::Internal, "STORAGE_FAILED"),
+        ConsensusError::Peer { .. } => passing(Code::Unavailable, "NODE_UNREACHABLE", RETRY_AFTER_NO_LEADER),
+        ConsensusError::Refused { .. } => final_of(Code::FailedPrecondition, "NODE_REFUSED"),
+        ConsensusError::ForeignKey { .. }
+        | ConsensusError::BrokenOff { .. }
+        | ConsensusError::LogLost { .. }
+        | ConsensusError::Replica { .. }
+        | ConsensusError::Malformed { .. } => final_of(Code::Internal, "INTERNAL"),
+    }
+}
+
+/// The wire form of a failure of the keys. What is wrong with one customer's keys has become another error before.
+const fn class_of_keys(error: &KeysError) -> Class {
+    match error {
+        KeysError::Seal(_) => final_of(Code::FailedPrecondition, "ROOT_KEY_UNUSABLE"),
+        KeysError::Store(_) => final_of(Code::Internal, "STORAGE_FAILED"),
+        KeysError::Consensus(_) => passing(Code::Unavailable, "NO_QUORUM", RETRY_AFTER_NO_LEADER),
+        KeysError::ShardKeyMissing { .. }
+        | KeysError::BucketKeyMissing { .. }
+        | KeysError::CustomerKeyMissing { .. }
+        | KeysError::EpochGone { .. }
+        | KeysError::Malformed { .. } => final_of(Code::DataLoss, "KEY_UNREADABLE"),
+        KeysError::Destroyed | KeysError::NoCustomer => final_of(Code::NotFound, "CUSTOMER_NOT_FOUND"),
+        KeysError::Contended { .. } => passing(Code::Aborted, "CONTENDED", RETRY_AFTER_BUSY),
+        KeysError::Exhausted { .. } => final_of(Code::Internal, "INTERNAL"),
+    }
+}
+
+/// The wire form of a call that is refused before any handler has seen it.
+const fn class_of_refusal(refusal: Refusal) -> Class {
+    match refusal {
+        Refusal::Unauthenticated => final_of(Code::Unauthenticated, "UNAUTHENTICATED"),
+        Refusal::NotAllowed { .. } => final_of(Code::PermissionDenied, "ROLE_NOT_ALLOWED"),
+        Refusal::NamelessNode => final_of(Code::PermissionDenied, "NODE_UNNAMED"),
+        Refusal::MethodUnknown => final_of(Code::Unimplemented, "METHOD_UNKNOWN"),
+        Refusal::TimeoutMalformed => final_of(Code::InvalidArgument, "TIMEOUT_MALFORMED"),
+        Refusal::DeadlinePassed => final_of(Code::DeadlineExceeded, "DEADLINE_PASSED"),
+        Refusal::OutcomeUnknown => final_of(Code::DeadlineExceeded, "OUTCOME_UNKNOWN"),
+        Refusal::Full { .. } => passing(Code::ResourceExhausted, "LIMIT_EXCEEDED", RETRY_AFTER_BUSY),
+        Refusal::MessageTooLarge { .. } => final_of(Code::ResourceExhausted, "LIMIT_EXCEEDED"),
+        Refusal::Draining => passing(Code::Unavailable, "DRAINING", RETRY_AFTER_DRAINING),
+    }
+}
+
+impl From<Refusal> for Status {
+    fn from(refusal: Refusal) -> Self {
+        let class = class_of_refusal(refusal);
+        let mut facts = HashMap::new();
+        if let Refusal::Full { limit, most } = refusal {
+            facts.extend([("limit".to_owned(), limit.to_owned()), ("most".to_owned(), most.to_string())]);
+        }
+        if let Refusal::MessageTooLarge { most } = refusal {
+            let limit = "message_bytes_max".to_owned();
+            facts.extend([("limit".to_owned(), limit), ("most".to_owned(), most.to_string())]);
+        }
+        let mut details = ErrorDetails::with_error_info(class.reason, ERROR_DOMAIN, facts);
+        if let Some(delay) = class.retry_after {
+            details.set_retry_info(Some(delay));
+        }
+        Self::with_error_details(class.code, refusal.to_string(), details)
+    }
+}
+
+impl From<ServiceError> for Status {
+    fn from(error: ServiceError) -> Self {
+        if let ServiceError::Forwarded(status) = error {
+            return *status;
+        }
+        let class = class_of(&error);
+        log(&error, class);
+        let mut details = ErrorDetails::new();
+        let leader = leader_of(&error);
+        details.set_error_info(class.reason, ERROR_DOMAIN, facts_of(&error));
+        if let Some(field) = field_of(&error) {
+            details.add_bad_request_violation(field, problem_of(&error));
+        }
+        if let Some(delay) = class.retry_after {
+            details.set_retry_info(Some(delay));
+        }
+        let mut metadata = MetadataMap::new();
+        if let Some(leader) = leader {
+            name_leader(&mut metadata, leader);
+        }
+        Self::with_error_details_and_metadata(class.code, error.to_string(), details, metadata)
+    }
+}
+
+/// The same in small, for one item of a stream or a batch.
+pub(crate) fn row_error(error: ServiceError) -> v1::RowError {
+    if let ServiceError::Forwarded(status) = error {
+        return row_of_status(&status);
+    }
+    let class = class_of(&error);
+    log(&error, class);
+    v1::RowError {
+        code: class.code.into(),
+        reason: class.reason.to_owned(),
+        message: error.to_string(),
+        field: field_of(&error).unwrap_or_default().to_owned(),
+    }
+}
+
+fn row_of_status(status: &Status) -> v1::RowError {
+    let details = status.get_error_details();
+    let field = details.bad_request().and_then(|bad| bad.field_violations.first());
+    v1::RowError {
+        code: status.code().into(),
+        reason: details.error_info().map(|info| info.reason.clone()).unwrap_or_default(),
+        message: status.message().to_owned(),
+        field: field.map(|violation| violation.field.clone()).unwrap_or_default(),
+    }
+}
+
+/// Names the leader of a call's shard in the metadata of its answer.
+pub(crate) fn name_leader(metadata: &mut MetadataMap, leader: &LeaderHint) {
+    if let Ok(value) = leader_text(leader).parse() {
+        metadata.insert(LEADER_METADATA, value);
+    }
+}
+
+fn leader_text(leader: &LeaderHint) -> String {
+    format!("{}@{}", leader.node, leader.address)
+}
+
+/// The leader that a status of another node names in its details.
+pub(crate) fn leader_in(status: &Status) -> Option<LeaderHint> {
+    let info = status.get_details_error_info()?;
+    parse_leader(info.metadata.get(LEADER_DETAIL)?)
+}
+
+fn parse_leader(text: &str) -> Option<LeaderHint> {
+    let (node, address) = text.split_once('@')?;
+    Some(LeaderHint { node: node.parse().ok()?, address: address.to_owned() })
+}
+
+fn leader_of(error: &ServiceError) -> Option<&LeaderHint> {
+    if let ServiceError::NotLeader { leader } = error { leader.as_ref() } else { None }
+}
+
+/// What a program needs to know besides the reason.
+fn facts_of(error: &ServiceError) -> HashMap<String, String> {
+    let leader = leader_of(error).map(|leader| (LEADER_DETAIL.to_owned(), leader_text(leader)));
+    let mut facts: HashMap<_, _> = leader.into_iter().collect();
+    if let ServiceError::ReaderRefused { purpose, .. } | ServiceError::PurposeRefused { purpose, .. } = error
+    {
+        facts.insert(PURPOSE_DETAIL.to_owned(), purpose.as_str().to_owned());
+    }
+    if let Some(reason) = refusal_of(error) {
+        facts.insert(REASON_DETAIL.to_owned(), reason.name().to_owned());
+    }
+    if let ServiceError::Field { fault: FieldFault::TcString(fault), .. } = error {
+        facts.insert(FAULT_DETAIL.to_owned(), tc_string_fault(*fault).to_owned());
+    }
+    if let ServiceError::Field { fault: FieldFault::RoleNeeded(role), .. } = error {
+        facts.insert(ROLE_DETAIL.to_owned(), role.name().to_owned());
+    }
+    facts
+}
+
+/// The law's reason, where the law refused.
+fn refusal_of(error: &ServiceError) -> Option<RefusalReason> {
+    if let ServiceError::Field { fault: FieldFault::NotRecordable(reason), .. }
+    | ServiceError::ReaderRefused { reason, .. }
+    | ServiceError::PurposeRefused { reason, .. } = error
+    {
+        return Some(*reason);
+    }
+    matches!(error, ServiceError::ObjectionStands).then_some(RefusalReason::Objected)
+}
+
+/// The name of a fault, for programs.
+const fn tc_string_fault(fault: TcStringError) -> &'static str {
+    match fault {
+        TcStringError::TooLong => "TOO_LONG",
+        TcStringError::Encoding => "ENCODING",
+        TcStringError::Truncated => "TRUNCATED",
+        TcStringError::Field { .. } => "FIELD",
+        TcStringError::Segment => "SEGMENT",
+        TcStringError::Version { .. } => "VERSION",
+        TcStringError::PolicyVersion { .. } => "POLICY_VERSION",
+        TcStringError::GlobalScope => "GLOBAL_SCOPE",
+        TcStringError::NoDisclosedVendors => "NO_DISCLOSED_VENDORS",
+        TcStringError::Outdated => "OUTDATED",
+        TcStringError::InFuture => "IN_FUTURE",
+    }
+}
+
+fn field_of(error: &ServiceError) -> Option<&str> {
+    match error {
+        ServiceError::Field { field, .. } => Some(field),
+        ServiceError::EtagStale => Some("etag"),
+        ServiceError::ObjectionStands
+        | ServiceError::ReaderRefused { .. }
+        | ServiceError::PurposeRefused { .. }
+        | ServiceError::CustomerNotFound
+        | ServiceError::TcStringNotFound
+        | ServiceError::EntryNotFound { .. }
+        | ServiceError::EntryExists { .. }
+        | ServiceError::CatalogueFull { .. }
+        | ServiceError::MethodUnknown
+        | ServiceError::NotLeader { .. }
+        | ServiceError::LeaderUnreachable { .. }
+        | ServiceError::ResponseTooLarge { .. }
+        | ServiceError::CatalogueUnavailable
+        | ServiceError::CustomerBusy
+        | ServiceError::Contended { .. }
+        | ServiceError::DeadlinePassed
+        | ServiceError::OutcomeUnknown
+        | ServiceError::LeadershipLost
+        | ServiceError::Unreadable
+        | ServiceError::Internal { .. }
+        | ServiceError::Consensus(_)
+        | ServiceError::Keys(_)
+        | ServiceError::Forwarded(_) => None,
+    }
+}
+
+fn problem_of(error: &ServiceError) -> String {
+    if let ServiceError::Field { fault, .. } = error { fault.to_string() } else { error.to_string() }
+}
+
+/// An error is logged where it is handled: here it leaves the node. What a caller did wrong is counted, not logged.
+fn log(error: &ServiceError, class: Class) {
+    count_error(class.reason);
+    if let ServiceError::Internal { context } = error {
+        tracing::error!(context, "a call met a broken invariant");
+    } else if let ServiceError::Keys(cause) = error {
+        tracing::error!(error = %Chain(cause), reason = class.reason, "a call failed for want of a key");
+    } else if let ServiceError::Consensus(cause) = error
+        && class.code == Code::Internal
+    {
+        tracing::error!(error = %Chain(cause), "a call failed in consensus");
+    }
+}
+
+/// An error and its causes in one line.
+struct Chain<'a>(&'a dyn std::error::Error);
+
+impl std::fmt::Display for Chain<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}", self.0)?;
+        let mut cause = self.0.source();
+        while let Some(error) = cause {
+            write!(f, ": {error}")?;
+            cause = error.source();
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use custodia_profile::{NodeId, ProfileError};
+
+    use super::*;
+    use crate::identity::{Role, RoleSet};
+
+    fn hint() -> LeaderHint {
+        LeaderHint { node: NodeId::new(3).expect("a node"), address: "h3:7".to_owned() }
+    }
+
+    fn reason(status: &Status) -> String {
+        status.get_details_error_info().expect("every error has its reason").reason
+    }
+
+    #[test]
+    fn a_field_at_fault_is_named_with_its_path() {
+        let error = ServiceError::missing("value").within("observations[2]");
+        let status = Status::from(error);
+        assert_eq!((status.code(), reason(&status).as_str()), (Code::InvalidArgument, "FIELD_REQUIRED"));
+        let bad = status.get_details_bad_request().expect("a field");
+        assert_eq!(bad.field_violations[0].field, "observations[2].value");
+        assert_eq!(status.message(), "observations[2].value: is required");
+    }
+
+    #[test]
+    fn a_node_that_does_not_lead_names_the_one_that_does() {
+        let status = Status::from(ServiceError::NotLeader { leader: Some(hint()) });
+        assert_eq!(status.code(), Code::Unavailable);
+        assert_eq!(status.metadata().get(LEADER_METADATA).expect("a hint"), "3@h3:7");
+        assert!(status.get_details_retry_info().expect("when to retry").retry_delay.is_some());
+        assert_eq!(parse_leader("3@h3:7"), Some(hint()));
+    }
+
+    #[test]
+    fn an_unknown_outcome_names_no_leader_so_that_nobody_takes_it_for_unsent() {
+        for error in [ServiceError::OutcomeUnknown, ServiceError::LeaderUnreachable { leader: hint() }] {
+            assert!(Status::from(error).metadata().get(LEADER_METADATA).is_none());
+        }
+    }
+
+    #[test]
+    fn a_row_carries_the_same_facts_as_a_call() {
+        let row = row_error(ServiceError::field("purpose", FieldFault::PurposeUnknown));
+        let status = Status::from(ServiceError::field("purpose", FieldFault::PurposeUnknown));
+        let forwarded = row_error(ServiceError::Forwarded(Box::new(status)));
+        assert_eq!(row, forwarded);
+        assert_eq!((row.code, row.reason.as_str(), row.field.as_str()), (3, "PURPOSE_UNKNOWN", "purpose"));
+    }
+
+    #[test]
+    fn a_stale_etag_is_aborted_and_an_unreadable_record_is_data_loss() {
+        assert_eq!(Status::from(ServiceError::EtagStale).code(), Code::Aborted);
+        assert_eq!(Status::from(ServiceError::Unreadable).code(), Code::DataLoss);
+        assert_eq!(Status::from(ServiceError::CustomerNotFound).code(), Code::NotFound);
+    }
+
+    fn of_profile(error: ProfileError) -> (Code, String, String, String) {
+        let status = Status::from(ServiceError::from(error));
+        let info = status.get_details_error_info().expect("every error has its reason");
+        let bad = status.get_details_bad_request();
+        let field = bad.and_then(|bad| bad.field_violations.first().map(|first| first.field.clone()));
+        let detail = [REASON_DETAIL, FAULT_DETAIL].iter().find_map(|key| info.metadata.get(*key).cloned());
+        (status.code(), info.reason, field.unwrap_or_default(), detail.unwrap_or_default())
+    }
+
+    #[test]
+    fn a_decision_that_cannot_be_recorded_says_why_and_because_of_which_field() {
+        use RefusalReason as Reason;
+        for (reason, code, field) in [
+            (Reason::PurposeDeprecated, Code::InvalidArgument, "purpose"),
+            (Reason::BasisNotAllowed, Code::InvalidArgument, "lawful_basis"),
+            (Reason::PreTicked, Code::InvalidArgument, "evidence.act"),
+            (Reason::Silence, Code::InvalidArgument, "evidence.act"),
+            (Reason::Bundled, Code::InvalidArgument, "evidence.bundled"),
+            (Reason::OptOutNotAllowed, Code::FailedPrecondition, "method"),
+            (Reason::GuardianConsentNeeded, Code::FailedPrecondition, "evidence.decided_by"),
+            (Reason::IllegalTransition, Code::FailedPrecondition, "status"),
+        ] {
+            let name = reason.name().to_owned();
+            let expected = (code, name.clone(), field.to_owned(), name);
+            assert_eq!(of_profile(ProfileError::NotRecordable { reason }), expected);
+        }
+        let objected = of_profile(ProfileError::ObjectionStands);
+        let expected = (Code::FailedPrecondition, "OBJECTION_STANDS", "", "OBJECTED");
+        assert_eq!((objected.0, &*objected.1, &*objected.2, &*objected.3), expected);
+    }
+
+    #[test]
+    fn a_tc_string_that_is_refused_says_what_is_wrong_with_it() {
+        let refused = of_profile(TcStringError::NoDisclosedVendors.into());
+        let expected = (Code::InvalidArgument, "TC_STRING_INVALID", "tc_string", "NO_DISCLOSED_VENDORS");
+        assert_eq!((refused.0, &*refused.1, &*refused.2, &*refused.3), expected);
+        assert_eq!(of_profile(TcStringError::TooLong.into()).1, "LIMIT_EXCEEDED");
+    }
+
+    #[test]
+    fn a_field_that_takes_a_role_is_named_with_the_role() {
+        let error = ServiceError::field("data_subject.legal_hold", FieldFault::RoleNeeded(Role::Privacy));
+        let status = Status::from(error);
+        let info = status.get_details_error_info().expect("every error has its reason");
+        assert_eq!((status.code(), info.reason.as_str()), (Code::PermissionDenied, "ROLE_NOT_ALLOWED"));
+        assert_eq!(info.metadata.get(ROLE_DETAIL).map(String::as_str), Some("privacy"));
+        let bad = status.get_details_bad_request().expect("a field");
+        assert_eq!(bad.field_violations[0].field, "data_subject.legal_hold");
+    }
+
+    #[test]
+    fn a_full_node_names_the_limit_and_when_to_come_back() {
+        let status: Status = Refusal::Full { limit: "node_calls_max", most: 7 }.into();
+        assert_eq!(status.code(), Code::ResourceExhausted);
+        assert!(status.message().contains("node_calls_max of 7"), "{}", status.message());
+        let details = status.get_error_details();
+        let info = details.error_info().expect("an ErrorInfo");
+        assert_eq!(
+            (info.reason.as_str(), info.metadata["limit"].as_str()),
+            ("LIMIT_EXCEEDED", "node_calls_max")
+        );
+        assert!(details.retry_info().is_some());
+    }
+
+    #[test]
+    fn a_caller_without_the_role_is_told_which_roles_do() {
+        let status: Status = (Refusal::NotAllowed { allowed: RoleSet::of(&[Role::Ingest, Role::Privacy]) }).into();
+        assert_eq!(status.code(), Code::PermissionDenied);
+        assert!(status.message().ends_with("ingest, privacy"), "{}", status.message());
+        assert_eq!(status.get_error_details().error_info().expect("an ErrorInfo").reason, "ROLE_NOT_ALLOWED");
+    }
+}
