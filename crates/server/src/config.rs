@@ -1,8 +1,8 @@
-//! The configuration of one node: a TOML file, parsed and checked whole before anything is opened or bound.
-//! An unknown key, a missing one, or a value out of bounds refuses to start and says which key.
+//! The configuration of one node: a TOML file, parsed and checked as a whole before anything is opened or bound. An
+//! unknown key, a missing one, or a value out of bounds refuses to start and names the key.
 //!
-//! Every key is documented at its field; the defaults are those of the `Default` implementations here and in
-//! [`crate::limits`]. Relative paths are relative to the folder of the configuration file.
+//! Every key is documented at its field; the defaults are in the `Default` implementations here and in [`crate::limits`].
+//! Relative paths start at the folder of the configuration file.
 
 use std::{
     net::SocketAddr,
@@ -22,23 +22,23 @@ use crate::{
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
-    /// The node's number in the cluster, from 1. Never reused for another data folder. Required.
+    /// The node's number in the cluster, from 1. Never reuse it for another data folder. Required.
     #[serde(deserialize_with = "node_id")]
     pub node_id: NodeId,
-    /// Address and port on which the node serves clients and other nodes. Port 0 picks a free one. Required.
+    /// Address and port on which the node serves clients and other nodes. Port 0 picks a free port. Required.
     pub listen: SocketAddr,
-    /// `host:port` under which the other nodes and clients reach this one; port 0 stands for the bound port.
+    /// `host:port` at which clients and other nodes reach this one; port 0 stands for the bound port.
     /// Default: `listen`, which then must not be an unspecified address (0.0.0.0).
     pub advertise: Option<String>,
-    /// The folder that holds everything the node keeps. Made if absent. Required.
+    /// The folder that holds everything the node stores. Created if absent. Required.
     pub data_dir: PathBuf,
-    /// What keeps the state on disk: `fjall` or `sled`. A data folder stays with its engine. Default `fjall`.
+    /// The engine that keeps the state on disk: `fjall` or `sled`. A data folder keeps its engine. Default `fjall`.
     #[serde(default)]
     pub state_engine: StateEngineName,
     /// Memory for the engine's cache, in bytes. Default 256 MiB; at least 8 MiB.
     #[serde(default = "default_cache_bytes")]
     pub cache_bytes: u64,
-    /// The file with the root keys (owner-only mode). Required.
+    /// The file with the root keys, with owner-only mode. Required.
     pub root_key_file: PathBuf,
     /// Certificates. Required.
     pub tls: TlsFiles,
@@ -51,7 +51,7 @@ pub struct Config {
     #[serde(default)]
     pub log: LogConfig,
     /// Address and port of the Prometheus endpoint, which has no TLS and no authentication: keep it on loopback or
-    /// behind a proxy. Port 0 picks a free one. Default: off.
+    /// behind a proxy. Port 0 picks a free port. Default: off.
     pub metrics_listen: Option<SocketAddr>,
     /// Serve gRPC reflection, for development. Default false.
     #[serde(default)]
@@ -81,8 +81,8 @@ pub enum StateEngineName {
 pub struct TlsFiles {
     /// The authorities that sign clients' and nodes' certificates. Required.
     pub ca: PathBuf,
-    /// The node's certificate, then its intermediates. It serves clients and calls other nodes, and carries the URI
-    /// `spiffe://custodia/node/<node_id>`. Required.
+    /// The node's certificate, then its intermediates. The node presents it to clients and to other nodes; it carries the
+    /// URI `spiffe://custodia/node/<node_id>`. Required.
     pub certificate: PathBuf,
     /// Its private key. Required.
     pub key: PathBuf,
@@ -122,29 +122,30 @@ pub enum LogFormat {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum LogLevel {
-    /// What needs somebody to act.
+    /// What needs action.
     Error,
-    /// And what may soon.
+    /// Also what may need action soon.
     Warn,
-    /// And what happened.
+    /// Also what happened.
     #[default]
     Info,
-    /// And why.
+    /// Also why.
     Debug,
-    /// And everything.
+    /// Everything.
     Trace,
 }
 
-/// `[timing]`: of consensus and of the drain, in milliseconds. The same on every node; a node whose `election_max_ms` is
-/// another is heard by nobody. To change that one, stop every node first: a lease granted under the old one must be over.
+/// `[timing]`: of consensus and of the drain, in milliseconds. Must be the same on every node: a node with another
+/// `election_max_ms` is rejected by its peers. To change that value, stop every node first: a lease granted under the old
+/// value must have expired.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct TimingConfig {
-    /// A leader's heartbeat. Default 250; 20 to 5,000.
+    /// Interval of a leader's heartbeats. Default 250; 20 to 5,000.
     pub heartbeat_ms: u64,
     /// Shortest wait for a leader before an election. Default 750; at least 3 heartbeats.
     pub election_min_ms: u64,
-    /// Longest such wait; the spread keeps candidates apart. Also the wait of a restarted node before it votes
+    /// Longest such wait; the spread keeps candidates apart. Also how long a restarted node waits before it votes
     /// again. Default 1,500; at least 4/3 of `election_min_ms`, at most 60,000.
     pub election_max_ms: u64,
     /// How long a stopping node waits for its calls in flight. Default 10,000; at most 300,000.
@@ -176,14 +177,14 @@ impl TimingConfig {
     }
 }
 
-/// `[controller]`: who answers for the data, as consent records and receipts name it (GDPR Art. 13(1)(a), (b)). The same on
-/// every node. Default of each key: empty, and the document says `not stated` there. Each is at most 256 bytes.
+/// `[controller]`: who is responsible for the data, as consent records and receipts name it (GDPR Art. 13(1)(a), (b)). Must
+/// be the same on every node. Default of each key: empty, and documents say `not stated`. Each is at most 256 bytes.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ControllerConfig {
     /// The legal name.
     pub name: String,
-    /// Whom customers turn to, e.g. the data protection officer.
+    /// Whom customers contact, e.g. the data protection officer.
     pub contact: String,
     /// Street and number of the postal address.
     pub street: String,
@@ -263,7 +264,7 @@ impl Config {
         Self::parse(&text, path.parent().unwrap_or_else(|| Path::new("")))
     }
 
-    /// Parses and checks a text; `folder` is what its relative paths are relative to.
+    /// Parses and checks a text; its relative paths start at `folder`.
     ///
     /// # Errors
     /// See [`ConfigError`].
@@ -275,7 +276,7 @@ impl Config {
         Ok(config)
     }
 
-    /// Where others reach a node that has bound `bound`.
+    /// The address at which others reach a node that is bound to `bound`.
     pub fn advertised(&self, bound: SocketAddr) -> String {
         match self.advertise.as_deref().map(|address| address.rsplit_once(':')) {
             Some(Some((host, "0"))) => format!("{host}:{}", bound.port()),
@@ -288,7 +289,7 @@ impl Config {
         match &self.advertise {
             Some(address) => validate_advertise(address)?,
             None if self.listen.ip().is_unspecified() => {
-                return Err(invalid("advertise", "is required where `listen` is an unspecified address"));
+                return Err(invalid("advertise", "is required when `listen` is an unspecified address"));
             }
             None => {}
         }

@@ -1,4 +1,4 @@
-//! Configurations that are taken, and those that are refused with the key at fault.
+//! Configurations that are accepted, and those that are refused with the key at fault.
 
 use super::*;
 

@@ -3,7 +3,7 @@
 //! Must always hold: a label is a word from a closed list, never a caller, a customer or a value; reads that go well
 //! count nothing here, they are counted as calls.
 
-use custodia_profile::Outcome;
+use custodia_proto::v1;
 use metrics::{counter, describe_counter};
 
 /// Counter by `reason` (that of `google.rpc.ErrorInfo`): calls and rows that ended in an error.
@@ -13,8 +13,6 @@ const ERRORS: &str = "custodia_call_errors_total";
 const INGESTED: &str = "custodia_ingested_total";
 /// Counter: stored values that do not open or decode. Anything above 0 is an alarm.
 const UNREADABLE: &str = "custodia_unreadable_records_total";
-/// Counter: writes that were evaluated again because the customer had changed meanwhile.
-const CONFLICTS: &str = "custodia_write_conflicts_total";
 /// Counter by `method`: calls that were passed on to another node.
 const FORWARDED: &str = "custodia_forwarded_calls_total";
 
@@ -23,7 +21,7 @@ pub(crate) fn describe() {
     describe_counter!(ERRORS, "calls and rows that ended in an error");
     describe_counter!(INGESTED, "what became of everything that was to be stored");
     describe_counter!(UNREADABLE, "stored values that do not open or decode");
-    describe_counter!(CONFLICTS, "writes that were evaluated again after a conflict");
+    describe_counter!(crate::propose::CONFLICTS, "writes that were evaluated again after a conflict");
     describe_counter!(FORWARDED, "calls passed on to another node");
 }
 
@@ -35,23 +33,18 @@ pub(crate) fn count_unreadable() {
     counter!(UNREADABLE).increment(1);
 }
 
-pub(crate) fn count_conflict() {
-    counter!(CONFLICTS).increment(1);
-}
-
 pub(crate) fn count_forwarded(method: &'static str) {
     counter!(FORWARDED, "method" => method).increment(1);
 }
 
-/// Nothing is refused in silence: what was merged and what was not is counted by reason.
-pub(crate) fn count_outcomes(attributes: &[Outcome], events: &[Outcome]) {
-    for (kind, outcomes) in [("attribute", attributes), ("event", events)] {
-        for outcome in outcomes {
-            let label = match outcome {
-                Outcome::Merged => "MERGED",
-                Outcome::Refused(reason) => reason.name(),
-            };
-            counter!(INGESTED, "kind" => kind, "outcome" => label).increment(1);
-        }
+/// Every refusal is counted with its reason.
+pub(crate) fn count_outcomes(attributes: &[v1::AttributeOutcome], events: &[v1::EventOutcome]) {
+    let attributes = attributes.iter().map(|outcome| ("attribute", outcome.merged, outcome.refusal()));
+    let events = events.iter().map(|outcome| ("event", outcome.appended, outcome.refusal()));
+    for (kind, is_merged, refusal) in attributes.chain(events) {
+        let name = refusal.as_str_name();
+        let reason = name.strip_prefix("REFUSAL_REASON_").unwrap_or(name);
+        let outcome = if is_merged { "MERGED" } else { reason };
+        counter!(INGESTED, "kind" => kind, "outcome" => outcome).increment(1);
     }
 }

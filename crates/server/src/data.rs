@@ -1,8 +1,8 @@
-//! What a node finds on its disk: the data folder, locked; the state engine; the shared log; and proof that the
+//! What a node has on disk: the data folder, locked; the state engine; the shared log. Opening it checks that the
 //! configured root key is the one that the state was sealed under.
 //!
-//! Must always hold: nothing is served before that proof. With a wrong root key every read would fail as if the
-//! data were damaged, and new keys would be made that the other nodes cannot unwrap.
+//! Must always hold: nothing is served before that check. With a wrong root key every read would fail as if the data were
+//! damaged, and the node would create keys that the other nodes cannot unwrap.
 
 use std::{fmt, sync::Arc};
 
@@ -18,7 +18,7 @@ use crate::{
     error::ServerError,
 };
 
-/// Most epochs of a shard's key that are looked at.
+/// Most epochs of a shard's key that are checked.
 const EPOCHS_MAX: usize = 64;
 
 impl From<StateEngineName> for EngineKind {
@@ -30,7 +30,7 @@ impl From<StateEngineName> for EngineKind {
     }
 }
 
-/// Everything that is on disk, open.
+/// Everything on disk, open.
 pub(crate) struct Data {
     pub(crate) folder: Arc<DataFolder>,
     pub(crate) engine: Arc<dyn StateEngine>,
@@ -44,13 +44,13 @@ impl fmt::Debug for Data {
 }
 
 impl Data {
-    /// Opens it. Blocks: there may be a log to replay.
+    /// Opens everything. Blocks: there may be a log to replay.
     pub(crate) fn open(config: &Config, node: NodeId, root: &FileRootKey) -> Result<Self, ServerError> {
         let kind = EngineKind::from(config.state_engine);
         let folder = DataFolder::open(&config.data_dir, node, kind)?;
         let opened = open_engine(&folder.state_path(), kind, config.cache_bytes)?;
         if let Some(aside) = opened.set_aside {
-            tracing::error!(aside = %aside.display(), "the state engine was set aside; this node's replicas are rebuilt from the others");
+            tracing::error!(aside = %aside.display(), "cannot open the state engine: its folder was renamed, and this node's replicas are rebuilt from the other nodes");
         }
         let log = SharedLog::open(&folder.log_path())?;
         if let Some(cluster) = folder.cluster() {
@@ -60,7 +60,7 @@ impl Data {
     }
 }
 
-/// Unwraps every shard key on this node. At most one small scan per shard that there can be.
+/// Unwraps every shard key on this node: at most one small scan per possible shard.
 fn check_root_key(
     engine: &dyn StateEngine,
     cluster: ClusterId,

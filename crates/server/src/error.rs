@@ -1,5 +1,5 @@
-//! What can keep a node from starting or make it stop. Each condition has its own variant, its own sentence and a
-//! hint at what to do; no text holds personal data or key bytes.
+//! What can keep a node from starting or make it stop. Each condition has its own variant, its own message and, where
+//! there is something to do, a hint; no text holds personal data or key bytes.
 
 use std::{io, net::SocketAddr, path::PathBuf};
 
@@ -13,7 +13,7 @@ use crate::NodeId;
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     /// The file cannot be read.
-    #[error("the configuration file {} cannot be read", path.display())]
+    #[error("cannot read the configuration file {}", path.display())]
     Unreadable {
         /// The file.
         path: PathBuf,
@@ -21,10 +21,10 @@ pub enum ConfigError {
         #[source]
         source: io::Error,
     },
-    /// No TOML, an unknown key, a missing key, or a value of the wrong type; the text shows line and key.
-    #[error("the configuration is not valid: {0}")]
+    /// Not TOML, an unknown key, a missing key, or a value of the wrong type; the text shows line and key.
+    #[error("invalid configuration: {0}")]
     Syntax(String),
-    /// A key whose value cannot be.
+    /// A key with an invalid value.
     #[error("configuration key `{key}`: {reason}")]
     Invalid {
         /// The key, with its section.
@@ -34,11 +34,11 @@ pub enum ConfigError {
     },
 }
 
-/// Own certificates and keys that cannot be used.
+/// Why the node's own certificate or key cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
     /// A file that cannot be read.
-    #[error("`{key}`: the file {} cannot be read", path.display())]
+    #[error("`{key}`: cannot read the file {}", path.display())]
     Unreadable {
         /// The configuration key.
         key: &'static str,
@@ -48,8 +48,8 @@ pub enum TlsError {
         #[source]
         source: io::Error,
     },
-    /// A file without what it should hold.
-    #[error("`{key}`: the file {} holds no usable PEM {expected}", path.display())]
+    /// A file that lacks what it should hold.
+    #[error("`{key}`: the file {} holds no valid PEM {expected}", path.display())]
     NoPem {
         /// The configuration key.
         key: &'static str,
@@ -58,32 +58,32 @@ pub enum TlsError {
         /// What it should hold.
         expected: &'static str,
     },
-    /// The key is not the certificate's.
-    #[error("the private key in `tls.key` does not belong to the certificate in `tls.certificate`")]
+    /// Key and certificate do not match.
+    #[error("the private key in `tls.key` does not match the certificate in `tls.certificate`")]
     KeyMismatch,
-    /// The node's own certificate is over.
-    #[error("the certificate in `tls.certificate` has expired: it was valid until {until}")]
+    /// The node's own certificate has expired.
+    #[error("the certificate in `tls.certificate` expired at {until}")]
     Expired {
         /// The end of its validity.
         until: String,
     },
-    /// The node's own certificate has not begun.
+    /// The node's own certificate is not valid yet.
     #[error("the certificate in `tls.certificate` is not valid before {from}")]
     NotYetValid {
         /// The start of its validity.
         from: String,
     },
-    /// The node's own certificate does not name it.
-    #[error("the certificate in `tls.certificate` does not carry the URI spiffe://custodia/node/{node}")]
+    /// The node's own certificate does not name the node.
+    #[error("the certificate in `tls.certificate` lacks the URI spiffe://custodia/node/{node}")]
     NotThisNode {
         /// The node that the configuration names.
         node: NodeId,
     },
-    /// The TLS library refuses.
-    #[error("the TLS configuration is refused")]
+    /// The TLS library rejects the configuration.
+    #[error("invalid TLS configuration")]
     Refused(#[source] rustls::Error),
     /// The certificates of `tls.ca` cannot be used to verify others.
-    #[error("`tls.ca` cannot be used to verify certificates")]
+    #[error("cannot verify certificates with `tls.ca`")]
     Verifier(#[source] rustls::server::VerifierBuilderError),
 }
 
@@ -96,7 +96,7 @@ pub enum ServerError {
     /// See [`TlsError`].
     #[error(transparent)]
     Tls(#[from] TlsError),
-    /// The port is taken.
+    /// The port is in use.
     #[error("{address} is in use by another process")]
     AddressInUse {
         /// Where the node wanted to listen.
@@ -119,25 +119,25 @@ pub enum ServerError {
         /// What is wrong with it.
         reason: String,
     },
-    /// Metrics cannot be collected.
-    #[error("metrics cannot be set up")]
+    /// Setting up the metrics failed.
+    #[error("cannot set up the metrics")]
     Metrics(#[source] metrics_exporter_prometheus::BuildError),
-    /// The data folder, the state engine or the log cannot be opened.
+    /// The data folder, the state engine or the log does not open.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The root keys cannot be used, or they are not those that the data was sealed under.
+    /// The root keys are unusable, or not those that the data was sealed under.
     #[error(transparent)]
     Seal(#[from] SealError),
-    /// The Raft groups cannot be started.
-    #[error("consensus cannot start")]
+    /// The Raft groups did not start.
+    #[error("cannot start consensus")]
     Consensus(#[from] ConsensusError),
-    /// The node ran, and cannot go on.
-    #[error("the node has failed and ends")]
+    /// The node was running and cannot continue.
+    #[error("the node failed and is stopping")]
     Failed(#[source] ConsensusError),
-    /// A task of the node broke off.
-    #[error("the node's {task} broke off")]
-    BrokenOff {
-        /// Which part of the node.
+    /// A task of the node panicked or was cancelled.
+    #[error("a task of the node failed: {task}")]
+    TaskFailed {
+        /// Which one.
         task: &'static str,
         /// How.
         #[source]
@@ -149,26 +149,22 @@ impl ServerError {
     /// What to do about it.
     pub fn hint(&self) -> Option<&'static str> {
         match self {
-            Self::Config(_) => {
-                Some("every key and its default stand in the documentation of the configuration")
-            }
+            Self::Config(_) => Some("the documentation of the configuration lists every key and its default"),
             Self::Tls(error) => error.hint(),
             Self::AddressInUse { .. } => {
                 Some("stop the other process, or change `listen` or `metrics_listen`")
             }
             Self::Bind { .. } => Some("`listen` must be an address of this machine"),
             Self::Tokens { .. } => {
-                Some("each [[token]] has `name`, `roles` and `sha256` (hex, of the token)")
+                Some("each [[token]] needs `name`, `roles` and `sha256` (hex, of the token)")
             }
             Self::Store(error) => store_hint(error),
             Self::Seal(error) => seal_hint(error),
             Self::Consensus(ConsensusError::Store(error)) | Self::Failed(ConsensusError::Store(error)) => {
                 store_hint(error)
             }
-            Self::Failed(_) => {
-                Some("start the node again; if it ends again, its log says where it broke off")
-            }
-            Self::Metrics(_) | Self::Consensus(_) | Self::BrokenOff { .. } => None,
+            Self::Failed(_) => Some("start the node again; if it stops again, its log says where it failed"),
+            Self::Metrics(_) | Self::Consensus(_) | Self::TaskFailed { .. } => None,
         }
     }
 }
@@ -177,27 +173,29 @@ impl TlsError {
     const fn hint(&self) -> Option<&'static str> {
         match self {
             Self::Unreadable { .. } | Self::NoPem { .. } => {
-                Some("the files under [tls] are PEM, readable by the node")
+                Some("the files under [tls] must be PEM and readable by the node")
             }
-            Self::KeyMismatch => Some("the certificate and the key must have been made together"),
+            Self::KeyMismatch => Some("use the private key that the certificate was issued for"),
             Self::Expired { .. } | Self::NotYetValid { .. } => {
-                Some("have a new certificate issued, and look at the machine's clock")
+                Some("issue a new certificate, and check the machine's clock")
             }
-            Self::NotThisNode { .. } => Some("every node has a certificate of its own, see `node_id`"),
+            Self::NotThisNode { .. } => {
+                Some("every node needs its own certificate, which names its `node_id`")
+            }
             Self::Refused(_) | Self::Verifier(_) => None,
         }
     }
 }
 
 fn store_hint(error: &StoreError) -> Option<&'static str> {
-    // the enum is open, so that a new way to fail needs no change here
+    // no exhaustive match: a new variant needs no hint
     if matches!(error, StoreError::Locked { .. }) {
-        Some("another node runs on this data folder")
+        Some("another node is running on this data folder")
     } else if matches!(error, StoreError::OtherNode { .. } | StoreError::OtherCluster { .. }) {
-        Some("`node_id` and `data_dir` must belong together; a data folder is never given to another node")
+        Some("`node_id` and `data_dir` belong together; never give a data folder to another node")
     } else if matches!(error, StoreError::OtherEngine { .. }) {
         Some(
-            "a data folder stays with its `state_engine`; a node with an empty folder gets its data from the others",
+            "a data folder keeps its `state_engine`; a node with an empty folder gets its data from the others",
         )
     } else if matches!(error, StoreError::DiskFull) {
         Some("make room on the disk of `data_dir`, then start the node again")

@@ -1,4 +1,4 @@
-//! Who calls: roles, the caller, and how a certificate names both.
+//! Who is calling: roles, the caller, and how a certificate names both.
 //!
 //! ```text
 //! X.509 subjectAltName URI   spiffe://custodia/<role>/<name>
@@ -6,25 +6,26 @@
 //!                                              └ node | agent | ingest | privacy | operator
 //! ```
 //!
-//! A certificate may carry several such URIs: the roles add up, the name is the first one's. URIs of another trust
-//! domain are ignored; one of ours that does not parse gives nothing. So a certificate without a well-formed URI of
-//! ours has no role, and without a role no call is allowed. The subject's common name never decides anything.
+//! A certificate may carry several such URIs: the roles add up, the name is that of the first. URIs of another trust
+//! domain are ignored, and so is one of ours that does not parse. So a certificate without a well-formed URI of ours
+//! gives no role, and without a role no call is allowed. The subject's common name is never used.
 
 use std::{fmt, str::FromStr, sync::Arc};
 
 use crate::NodeId;
+use custodia_proto::v1;
 use x509_parser::{
     extensions::GeneralName,
     prelude::{FromDer as _, X509Certificate},
 };
 
-/// The trust domain and its scheme: what every identity of ours starts with.
+/// The scheme and the trust domain, with which every identity of ours starts.
 const PREFIX: &str = "spiffe://custodia/";
 
 /// The longest name of a caller, in bytes.
 pub(crate) const CALLER_NAME_BYTES_MAX: usize = 64;
 
-/// What a caller may be. The table in `authorisation.rs` says what each may call.
+/// What a caller may be. The method table says what each role may call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Role {
     /// Another node of the cluster. Only a certificate gives this role, never a token.
@@ -35,7 +36,7 @@ pub enum Role {
     Ingest,
     /// The privacy office: consents, reads, the catalogue.
     Privacy,
-    /// Runs the cluster; sees no profile data.
+    /// Operates the cluster; sees no profile data.
     Operator,
 }
 
@@ -52,6 +53,22 @@ impl Role {
             Self::Privacy => "privacy",
             Self::Operator => "operator",
         }
+    }
+
+    /// The role as the options of methods name it.
+    pub(crate) const fn on_the_wire(self) -> v1::Role {
+        match self {
+            Self::Node => v1::Role::Node,
+            Self::Agent => v1::Role::Agent,
+            Self::Ingest => v1::Role::Ingest,
+            Self::Privacy => v1::Role::Privacy,
+            Self::Operator => v1::Role::Operator,
+        }
+    }
+
+    /// The role that the options of a method name; nothing for none.
+    pub(crate) fn of_wire(role: v1::Role) -> Option<Self> {
+        Self::ALL.into_iter().find(|known| known.on_the_wire() == role)
     }
 
     const fn bit(self) -> u8 {
@@ -71,7 +88,7 @@ impl fmt::Display for Role {
     }
 }
 
-/// A word that is no role.
+/// A word that names no role.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a role is one of node, agent, ingest, privacy, operator")]
 pub struct UnknownRole;
@@ -84,7 +101,7 @@ impl FromStr for Role {
     }
 }
 
-/// A set of roles, as one byte, so that the check on every call is one `and`.
+/// A set of roles, as one byte: the check on every call is one `and`.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Hash)]
 pub struct RoleSet(u8);
 
@@ -114,12 +131,12 @@ impl RoleSet {
         self.0 & role.bit() != 0
     }
 
-    /// Have the sets a role in common?
+    /// Do the sets have a role in common?
     pub const fn intersects(self, other: Self) -> bool {
         self.0 & other.0 != 0
     }
 
-    /// Has it no role at all?
+    /// Is the set empty?
     pub const fn is_empty(self) -> bool {
         self.0 == 0
     }
@@ -159,7 +176,7 @@ impl fmt::Debug for RoleSet {
 pub struct Caller {
     /// The name in the certificate or of the token.
     pub name: Arc<str>,
-    /// What it may be.
+    /// Its roles.
     pub roles: RoleSet,
 }
 
@@ -177,8 +194,8 @@ pub struct Identity {
 }
 
 impl Identity {
-    /// Reads the identities out of a certificate that the TLS layer has verified. Never fails: what cannot be read
-    /// gives no role.
+    /// Reads the identities from a certificate that the TLS layer has verified. Never fails: what is unreadable gives no
+    /// role.
     pub fn of_certificate(der: &[u8]) -> Self {
         let Ok((_, certificate)) = X509Certificate::from_der(der) else { return Self::default() };
         let Ok(Some(names)) = certificate.subject_alternative_name() else { return Self::default() };
@@ -210,7 +227,7 @@ fn parse_uri(uri: &str) -> Option<(Role, &str)> {
     Some((role.parse().ok()?, is_caller_name(name).then_some(name)?))
 }
 
-/// May a caller be called so?
+/// Is this a valid name of a caller?
 pub(crate) fn is_caller_name(name: &str) -> bool {
     (1..=CALLER_NAME_BYTES_MAX).contains(&name.len())
         && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte))

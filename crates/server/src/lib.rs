@@ -1,22 +1,15 @@
 //! The node: one port, TLS 1.3, callers identified and authorised, calls routed to the customer's shard.
 //!
 //! ```text
-//! listener ── TLS handshake ── connection (identity parsed once) ── admission ── router ── service ── consensus
-//!  run.rs       accept.rs, tls.rs  identity.rs, turn.rs              admission.rs  router.rs  service/  keys/
-//!                                                                   authorisation.rs, tokens.rs, limits.rs,
-//!                                                                   refusal.rs, metrics.rs
-//! start:        config.rs, data.rs (data folder, engine, log, proof of the root key), error.rs with hints
-//! other nodes:  peer/, both sides of custodia.internal.v1.PeerService
-//! page:         metrics_endpoint.rs                                 log: telemetry.rs
+//! client ─► transport/ (TLS, identity, admission, router) ─► service/ ─► propose.rs ─► consensus
+//!              authorisation.rs, refusal.rs                    keys/
+//! other nodes ─► peer/, both sides of custodia.internal.v1.PeerService
+//! run.rs: from start to drain          config.rs, limits.rs, error.rs      data.rs, root_key.rs: what lies on disk
+//! metrics.rs, telemetry.rs: metrics and log                                identity.rs: roles and callers
 //! ```
-//!
-//! A handler finds in the extensions of its request: [`Caller`], [`Deadline`], and in the peer service [`PeerNode`].
-//! Nothing reaches a handler that the table in `authorisation.rs` does not allow.
 
 use custodia_profile::NodeId;
 
-mod accept;
-mod admission;
 mod authorisation;
 mod config;
 mod data;
@@ -25,21 +18,17 @@ mod identity;
 mod keys;
 mod limits;
 mod metrics;
-mod metrics_endpoint;
 mod peer;
 mod propose;
 mod refusal;
 mod root_key;
-mod router;
 mod run;
 mod service;
 mod telemetry;
 #[cfg(test)]
 #[path = "authority_for_tests.rs"]
 mod test_authority;
-mod tls;
-mod tokens;
-mod turn;
+mod transport;
 
 pub use config::{
     Config, ControllerConfig, LogConfig, LogFormat, LogLevel, StateEngineName, TimingConfig, TlsFiles,

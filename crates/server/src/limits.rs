@@ -1,7 +1,7 @@
-//! Every limit of a node that can be set, each named and documented here and nowhere else; what the data model
-//! itself bounds (observations of a call, bytes of a value) stands in `custodia-profile`.
+//! Every configurable limit of a node, named and documented here and nowhere else; the limits of the data model
+//! (observations of a call, bytes of a value) are in `custodia-profile`.
 //!
-//! Over a limit comes RESOURCE_EXHAUSTED or INVALID_ARGUMENT with the limit's name, which is the key in `[limits]`.
+//! A call over a limit gets RESOURCE_EXHAUSTED or INVALID_ARGUMENT with the limit's name, which is the key in `[limits]`.
 
 use std::time::Duration;
 
@@ -19,30 +19,30 @@ pub struct Limits {
     pub response_bytes_max: usize,
     /// Most ids in one BatchGetProfiles. Default 500; 1 to 500.
     pub batch_ids_max: usize,
-    /// Requests of one IngestProfiles stream that are worked on at a time. Default 64; 1 to 1,024.
+    /// Requests of one IngestProfiles stream that are processed at a time. Default 64; 1 to 1,024.
     pub stream_window: usize,
     /// Calls in flight on one connection of a client. Default 512; 1 to 65,536.
     pub connection_calls_max: usize,
     /// Calls in flight on the node, all clients together. Default 4,096; 1 to 1,048,576.
     pub node_calls_max: usize,
-    /// Consensus messages in flight from other nodes. Apart from `node_calls_max`, so that clients cannot starve the
+    /// Consensus messages in flight from other nodes. Separate from `node_calls_max`, so that clients cannot starve the
     /// cluster's own work. Default 16,384; 64 to 1,048,576.
     pub peer_calls_max: usize,
-    /// Callers' calls in flight that other nodes have passed on. Apart from `peer_calls_max`, so that they cannot
-    /// hold up votes and heartbeats. Default 8,192; 64 to 1,048,576.
+    /// Forwarded calls in flight from other nodes. Separate from `peer_calls_max`, so that they cannot delay votes and
+    /// heartbeats. Default 8,192; 64 to 1,048,576.
     pub forwarded_calls_max: usize,
-    /// Open connections. Over it new ones are closed at once. Default 4,096; 8 to 1,048,576.
+    /// Open connections. Beyond that, new ones are closed at once. Default 4,096; 8 to 1,048,576.
     pub connections_max: usize,
-    /// TLS handshakes under way. Over it new connections wait in the kernel's queue. Default 256; 1 to 65,536.
+    /// TLS handshakes in progress. Beyond that, new connections wait in the kernel's queue. Default 256; 1 to 65,536.
     pub handshakes_max: usize,
-    /// A TLS handshake that has not ended after so many milliseconds is given up. Default 5,000; 100 to 60,000.
+    /// A TLS handshake times out after so many milliseconds. Default 5,000; 100 to 60,000.
     pub handshake_timeout_ms: u64,
     /// Customers whose unwrapped keys are kept in memory, about 200 bytes each. Default 200,000; 1,024 to 100,000,000.
     pub customer_keys_cached_max: usize,
     /// The deadline of a call that states none, in milliseconds. Default 10,000; 1 to `deadline_max_ms`.
     pub deadline_default_ms: u64,
-    /// The longest deadline of a call, in milliseconds; a longer one is cut to it. Streams have no deadline but
-    /// the one that their caller states. Default 60,000; 100 to 3,600,000.
+    /// The longest deadline of a call, in milliseconds; a longer one is shortened to it. A stream has no deadline unless
+    /// its caller states one. Default 60,000; 100 to 3,600,000.
     pub deadline_max_ms: u64,
 }
 
@@ -68,13 +68,13 @@ impl Default for Limits {
 }
 
 /// Largest message between nodes, in bytes: a batch of log entries or a chunk of a snapshot, which `consensus` keeps
-/// well below it, and a forwarded response of `response_bytes_max`.
+/// well below it, or a forwarded response of `response_bytes_max`.
 pub(crate) const PEER_MESSAGE_BYTES_MAX: usize = 72 << 20;
 
 /// Most bytes of a request's headers.
 pub(crate) const HEADER_BYTES_MAX: u32 = 16 << 10;
 
-/// How far before its arrival the id of a request may date what the request leaves undated.
+/// How long before its arrival the time in a request's id may be, to date what the request leaves undated.
 pub(crate) const REQUEST_AGE_MAX: Duration = Duration::from_secs(24 * 3_600);
 
 impl Limits {
@@ -111,13 +111,16 @@ impl Limits {
     }
 }
 
-/// Refuses a value outside of its bounds, by the name of its key.
+/// Refuses a value outside its bounds, with the name of its key.
 pub(crate) fn within<N>(key: &'static str, value: N, least: N, most: N) -> Result<(), ConfigError>
 where
     N: PartialOrd + std::fmt::Display,
 {
     if value < least || value > most {
-        return Err(ConfigError::Invalid { key, reason: format!("{value} is not within {least} to {most}") });
+        return Err(ConfigError::Invalid {
+            key,
+            reason: format!("{value} is not between {least} and {most}"),
+        });
     }
     Ok(())
 }

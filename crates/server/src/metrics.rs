@@ -1,7 +1,7 @@
-//! What a node counts and measures. Each metric is documented in the table below, and nowhere else.
+//! What a node counts and measures. Each metric is documented in the list below, and nowhere else.
 //!
-//! Must always hold: a label is a method, a gRPC code, or another word from a closed list: never a caller, a
-//! customer, an address or a value. Every handle is made once, so that counting is one atomic addition.
+//! Must always hold: a label is a method, a gRPC code, or another word from a closed list, never a caller, a customer, an
+//! address or a value. Every handle is created once, so that counting is one atomic addition.
 
 use std::{
     fmt,
@@ -15,23 +15,23 @@ use tonic::Code;
 
 use crate::{authorisation::METHODS, propose::CONFLICTS};
 
-/// Counter by `method` and `code`: calls answered. For a stream, the code with which it began.
+/// Counter by `method` and `code`: calls answered. For a stream, the code with which it started.
 const REQUESTS: &str = "custodia_requests_total";
 /// Histogram by `method`, in seconds: from a call's arrival to its answer; for a stream, to its first answer.
 const DURATION: &str = "custodia_request_duration_seconds";
-/// Gauge by `from` (`client`, `node`): calls being worked on.
+/// Gauge by `from` (`client`, `node`): calls in flight.
 const IN_FLIGHT: &str = "custodia_requests_in_flight";
 /// Gauge: open connections after their TLS handshake.
 const CONNECTIONS: &str = "custodia_connections";
-/// Counter by `reason` (`timeout`, `tls`, `full`): connections that were refused.
+/// Counter by `reason` (`timeout`, `tls`, `full`): connections refused before their first call.
 const CONNECTIONS_REFUSED: &str = "custodia_connections_refused_total";
 /// Counter: failed attempts to connect to another node.
 const PEER_CONNECT_FAILED: &str = "custodia_peer_connect_failed_total";
-/// Gauge: Raft groups that have a replica on this node.
+/// Gauge: Raft groups with a replica on this node.
 const RAFT_GROUPS: &str = "custodia_raft_groups";
 /// Gauge: Raft groups that this node leads.
 const RAFT_GROUPS_LED: &str = "custodia_raft_groups_led";
-/// Gauge: bytes that the state engine takes on disk.
+/// Gauge: bytes that the state engine uses on disk.
 const STATE_DISK_BYTES: &str = "custodia_state_disk_bytes";
 
 /// Upper bounds of the histogram's buckets, in seconds.
@@ -40,7 +40,7 @@ const DURATION_BUCKETS: &[f64] = &[
     60.0,
 ];
 
-/// How often recorded durations are folded into their buckets, where nobody scrapes.
+/// How often recorded durations are folded into their buckets while nobody scrapes.
 pub(crate) const UPKEEP_EVERY: Duration = Duration::from_secs(5);
 
 static METADATA: Metadata<'static> = Metadata::new("custodia", Level::INFO, None);
@@ -82,18 +82,18 @@ struct MethodMetrics {
     duration: Histogram,
 }
 
-/// The metrics of one node. Its own are not kept by the process's global recorder, so that several nodes can live in
-/// one process.
+/// The metrics of one node. They have a recorder of their own, not the process's global one, so that several nodes can
+/// run in one process.
 pub(crate) struct Metrics {
     recorder: Arc<PrometheusRecorder>,
     methods: Box<[MethodMetrics]>,
-    /// Calls of clients being worked on.
+    /// Clients' calls in flight.
     pub(crate) client_calls: Gauge,
-    /// Calls of other nodes being worked on.
+    /// Other nodes' calls in flight.
     pub(crate) peer_calls: Gauge,
     /// Open connections.
     pub(crate) connections: Gauge,
-    /// Handshakes that took too long.
+    /// Handshakes that timed out.
     pub(crate) refused_timeout: Counter,
     /// Handshakes that failed.
     pub(crate) refused_tls: Counter,
@@ -146,7 +146,7 @@ impl Metrics {
         }))
     }
 
-    /// Counts an answer to the method at this place of the authorisation table.
+    /// Counts an answer to the method at this place of the method table.
     pub(crate) fn answered(&self, method: usize, code: Code, took: Duration) {
         let Some(metrics) = self.methods.get(method) else { return };
         metrics.duration.record(took.as_secs_f64());
@@ -159,21 +159,21 @@ impl Metrics {
             .increment(1);
     }
 
-    /// Bytes of the state engine on disk. A gauge is a float: beyond 2^53 bytes the last digits are lost.
-    #[expect(clippy::cast_precision_loss, reason = "no disk is that large, and nobody reads the digits")]
+    /// Bytes of the state engine on disk. A gauge is a float: beyond 2^53 bytes it loses the last digits.
+    #[expect(clippy::cast_precision_loss, reason = "disks are smaller, and nobody reads the last digits")]
     pub(crate) fn set_disk_bytes(&self, bytes: u64) {
         self.state_disk_bytes.set(bytes as f64);
     }
 
-    /// Takes in what the services count by the macros of the crate `metrics`. Where several nodes live in one process,
-    /// in tests, the first one has these.
+    /// Makes this the recorder of what is counted with the macros of the crate `metrics`. When several nodes run in one
+    /// process, in tests, the first one gets these.
     pub(crate) fn make_global(&self) {
         if metrics::set_global_recorder(Arc::clone(&self.recorder)).is_err() {
-            tracing::debug!("another node of this process has the global metrics");
+            tracing::debug!("another node of this process already has the global metrics");
         }
     }
 
-    /// What renders the page.
+    /// Renders the page.
     pub(crate) fn handle(&self) -> PrometheusHandle {
         self.recorder.handle()
     }
@@ -197,16 +197,16 @@ fn describe(recorder: &PrometheusRecorder) {
         recorder.describe_counter(KeyName::from_const_str(name), None, text.into());
     }
     let gauges = [
-        (IN_FLIGHT, None, "calls being worked on"),
+        (IN_FLIGHT, None, "calls in flight"),
         (CONNECTIONS, None, "open connections"),
         (RAFT_GROUPS, None, "Raft groups with a replica on this node"),
         (RAFT_GROUPS_LED, None, "Raft groups that this node leads"),
-        (STATE_DISK_BYTES, Some(Unit::Bytes), "bytes that the state engine takes on disk"),
+        (STATE_DISK_BYTES, Some(Unit::Bytes), "bytes that the state engine uses on disk"),
     ];
     for (name, unit, text) in gauges {
         recorder.describe_gauge(KeyName::from_const_str(name), unit, text.into());
     }
-    let text = "from a call's arrival to its answer";
+    let text = "time from a call's arrival to its answer";
     recorder.describe_histogram(KeyName::from_const_str(DURATION), Some(Unit::Seconds), text.into());
 }
 

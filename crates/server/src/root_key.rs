@@ -1,4 +1,4 @@
-//! The text of a new root key file, for whoever writes it with owner-only mode.
+//! The text of a root key file. The caller writes it, with owner-only mode.
 
 use std::path::Path;
 
@@ -8,8 +8,8 @@ use zeroize::Zeroizing;
 
 use crate::error::ServerError;
 
-/// The text of a root key file with one fresh key. Its id is random, so that the files of two clusters are told apart
-/// by name already. The caller writes it with mode 0600; all nodes of a cluster share it.
+/// The text of a root key file with one fresh key. Its id is random, which tells the files of two clusters apart. The
+/// caller writes it with mode 0600; all nodes of a cluster share it.
 ///
 /// # Errors
 /// When the random source fails.
@@ -20,11 +20,11 @@ pub fn generate_root_key_file() -> Result<Zeroizing<String>, ServerError> {
     Ok(FileRootKey::generate(&id, &SystemRandom)?)
 }
 
-/// The text of the root key file at `path` with one more, fresh key of this id; `current` stays. The first step of
-/// turning the root.
+/// The text of the root key file at `path` with one more, fresh key of this id; `current` stays. The first step of rotating
+/// the root key.
 ///
 /// # Errors
-/// When the file cannot be used, the id is taken or not well formed, or the random source fails.
+/// When the file is unusable, the id is in use or malformed, or the random source fails.
 pub fn add_root_key(path: &Path, id: &str) -> Result<Zeroizing<String>, ServerError> {
     Ok(FileRootKey::open(path)?.text_with_fresh_key(&id.parse()?, &SystemRandom)?)
 }

@@ -1,20 +1,21 @@
 //! A node from its start to its end.
 //!
 //! ```text
-//! certificates, tokens, root key ─► ports bound ─► data folder, engine, log ─► root key proven ─► consensus
+//! certificates, tokens, root key ─► ports bound ─► data folder, engine, log ─► root key checked ─► consensus
 //!    ─► services ─► serving ─► (shutdown, or consensus has failed) ─► drain
 //! ```
 //!
 //! The drain, each step bounded in time:
 //!
-//! 1. no new connection; health says NOT_SERVING; new calls of clients get UNAVAILABLE, other nodes are still served;
-//! 2. the calls of clients in flight end;
-//! 3. what the node has seen of the use of attributes is reported to the directory;
-//! 4. consensus gives its leaderships away, then stops and makes everything durable;
+//! 1. no new connection is accepted; health says NOT_SERVING; new calls of clients get UNAVAILABLE, other nodes are still
+//!    served;
+//! 2. the clients' calls in flight end;
+//! 3. the use of attributes that the node has seen is reported to the directory;
+//! 4. consensus transfers its leaderships, then stops and makes everything durable;
 //! 5. the connections end; what is left after the grace period is cut off.
 //!
-//! In this order nobody waits for a leader that is gone: until 4 this node answers what it has taken in, and after it
-//! the others lead.
+//! In this order nobody waits for a leader that is gone: until 4 this node answers every call that it has admitted, and
+//! after it the others lead.
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
@@ -34,37 +35,36 @@ use tonic_health::{
 
 use crate::{
     NodeId,
-    accept::Port,
-    admission::Admission,
     authorisation::ServiceId,
     config::{Config, TimingConfig},
     data::Data,
     error::ServerError,
+    keys::NodeKeys,
     metrics::Metrics,
-    metrics_endpoint::{self, Refresh},
     peer::{PeerEndpoint, Peers},
-    router::Router,
-    service::{Forwarder, NodeKeys, Room, keep_up_usage, report_last_usage, routes},
-    tls::{ClientCertificates, TlsConfigs},
-    tokens::Tokens,
+    service::{Forwarder, Room, keep_up_usage, report_last_usage, routes},
+    transport::{
+        Admission, ClientCertificates, Port, Router, TlsConfigs, Tokens,
+        metrics_endpoint::{self, Refresh},
+    },
 };
 
-/// The connections' last moments, once every call has ended.
+/// How long connections may take to close once every call has ended.
 const CLOSE_GRACE: Duration = Duration::from_secs(1);
 
-/// Where a node listens, once it does.
+/// Where a running node listens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Started {
     /// The port for clients and other nodes.
     pub address: SocketAddr,
-    /// The port of the metrics, where it is on.
+    /// The port of the metrics, if it is on.
     pub metrics_address: Option<SocketAddr>,
 }
 
-/// Runs a node until `shutdown`, then drains it. `started` is told where the node listens, as soon as it serves.
+/// Runs a node until `shutdown`, then drains it. Sends where the node listens to `started` as soon as it serves.
 ///
 /// # Errors
-/// Why the node could not start, or why it ended by itself; see [`ServerError`].
+/// Why the node could not start, or why it stopped by itself; see [`ServerError`].
 pub async fn run(
     config: Config,
     shutdown: impl Future<Output = ()>,
@@ -74,7 +74,7 @@ pub async fn run(
     if let Some(started) = started.into()
         && started.send(node.started).is_err()
     {
-        tracing::debug!("nobody waits for the start");
+        tracing::debug!("nobody is waiting for the start");
     }
     let failed = tokio::select! {
         () = shutdown => None,
@@ -102,14 +102,14 @@ impl Credentials {
     }
 }
 
-/// A node that serves.
+/// A running node.
 struct Node {
     started: Started,
     consensus: Arc<Consensus>,
-    room: Arc<Room>,
+    context: Arc<Room>,
     admission: Arc<Admission>,
     health: HealthReporter,
-    /// Ends accepting, and the tasks in the background.
+    /// Stops accepting connections, and the background tasks.
     stop: CancellationToken,
     /// Ends the connections.
     finish: CancellationToken,
@@ -154,10 +154,11 @@ impl Node {
             config.limits.customer_keys_cached_max,
         ));
         let forwarder: Arc<dyn Forwarder> = peers;
-        let room = Room::new(id, Arc::clone(&consensus), Arc::clone(&keys), forwarder, config.limits.clone());
-        let room = Arc::new(room.of_controller(config.controller.clone()));
-        let (health, router) = assemble(&consensus, &room, config.reflection);
-        say_health(&health, ServingStatus::NotServing).await;
+        let context =
+            Room::new(id, Arc::clone(&consensus), Arc::clone(&keys), forwarder, config.limits.clone());
+        let context = Arc::new(context.of_controller(config.controller.clone()));
+        let (health, router) = assemble(&consensus, &context, config.reflection);
+        report_health(&health, ServingStatus::NotServing).await;
         let admission = Arc::new(Admission::new(router, config.limits.clone(), tokens, Arc::clone(&metrics)));
         let (stop, finish) = (CancellationToken::new(), CancellationToken::new());
         let port =
@@ -168,34 +169,34 @@ impl Node {
             tokio::spawn(metrics_endpoint::keep_up(Arc::clone(&metrics), stop.clone())),
             tokio::spawn(follow_health(Arc::clone(&consensus), health.clone(), stop.clone())),
             spawn_until(&stop, keys.follow_leadership()),
-            spawn_until(&stop, keep_up_usage(Arc::clone(&room))),
+            spawn_until(&stop, keep_up_usage(Arc::clone(&context))),
         ];
         if let Some(listener) = metrics_listener {
             let refresh = refresh(&metrics, &consensus, &admission);
             background.push(tokio::spawn(metrics_endpoint::serve(listener, metrics, refresh, stop.clone())));
         }
-        Ok(Self { started, consensus, room, admission, health, stop, finish, port, background })
+        Ok(Self { started, consensus, context, admission, health, stop, finish, port, background })
     }
 
-    /// See the drawing at the top.
+    /// The steps are at the top of this file.
     async fn drain(self, timing: &TimingConfig) -> Result<(), ServerError> {
         tracing::info!("draining");
         self.stop.cancel();
         for task in self.background {
             if let Err(error) = task.await {
-                tracing::error!(%error, "a task in the background broke off");
+                tracing::error!(%error, "a background task failed");
             }
         }
-        say_health(&self.health, ServingStatus::NotServing).await;
+        report_health(&self.health, ServingStatus::NotServing).await;
         self.admission.drain();
         if !self.admission.idle(timing.drain()).await {
             let (calls, _) = self.admission.in_flight();
-            tracing::warn!(calls, limit = "timing.drain_ms", "calls are cut off by the drain");
+            tracing::warn!(calls, limit = "timing.drain_ms", "drain timed out: cancelling calls in flight");
         }
-        report_last_usage(&self.room).await;
+        report_last_usage(&self.context).await;
         self.consensus.shutdown().await;
         self.finish.cancel();
-        self.port.await.map_err(|source| ServerError::BrokenOff { task: "port", source })?;
+        self.port.await.map_err(|source| ServerError::TaskFailed { task: "the listening port", source })?;
         tracing::info!("stopped");
         Ok(())
     }
@@ -222,7 +223,7 @@ async fn open_data(
 ) -> Result<(FileRootKey, Data), ServerError> {
     let config = config.clone();
     let opening = spawn_blocking(move || Data::open(&config, node, &root).map(|data| (root, data)));
-    opening.await.map_err(|source| ServerError::BrokenOff { task: "opening of its data", source })?
+    opening.await.map_err(|source| ServerError::TaskFailed { task: "opening the data folder", source })?
 }
 
 fn timing(config: &TimingConfig) -> Timing {
@@ -234,12 +235,12 @@ fn timing(config: &TimingConfig) -> Timing {
     }
 }
 
-/// All services behind the door.
-fn assemble(consensus: &Arc<Consensus>, room: &Arc<Room>, reflection: bool) -> (HealthReporter, Router) {
+/// All services of the node.
+fn assemble(consensus: &Arc<Consensus>, context: &Arc<Room>, reflection: bool) -> (HealthReporter, Router) {
     let (reporter, health) = health_reporter();
-    let peer = PeerEndpoint::server(Arc::clone(consensus), Arc::clone(room));
+    let peer = PeerEndpoint::server(Arc::clone(consensus), Arc::clone(context));
     let mut router =
-        routes(Router::default(), room).with(ServiceId::Peer, peer).with(ServiceId::Health, health);
+        routes(Router::default(), context).with(ServiceId::Peer, peer).with(ServiceId::Health, health);
     if reflection {
         let builder = || {
             tonic_reflection::server::Builder::configure()
@@ -251,31 +252,31 @@ fn assemble(consensus: &Arc<Consensus>, room: &Arc<Room>, reflection: bool) -> (
                 router = router.with(ServiceId::Reflection, newer).with(ServiceId::ReflectionAlpha, older);
             }
             (Err(error), _) | (_, Err(error)) => {
-                tracing::warn!(%error, "no reflection: the descriptors do not fit")
+                tracing::warn!(%error, "reflection is off: cannot use the descriptors")
             }
         }
     }
     (reporter, router)
 }
 
-/// The services whose health is told, besides the node's as a whole.
-const TOLD: [ServiceId; 5] =
+/// The services whose health is reported, besides the node's as a whole.
+const REPORTED: [ServiceId; 5] =
     [ServiceId::Profile, ServiceId::Consent, ServiceId::Preference, ServiceId::Catalog, ServiceId::Cluster];
 
-async fn say_health(health: &HealthReporter, status: ServingStatus) {
+async fn report_health(health: &HealthReporter, status: ServingStatus) {
     health.set_service_status("", status).await;
-    for service in TOLD {
+    for service in REPORTED {
         health.set_service_status(service.name(), status).await;
     }
 }
 
-/// SERVING from the moment at which the node is in a cluster and knows its shards.
+/// Reports SERVING once the node is in a cluster and knows its shards.
 async fn follow_health(consensus: Arc<Consensus>, health: HealthReporter, stop: CancellationToken) {
     let mut changed = consensus.directory_changed();
     loop {
         changed.mark_unchanged();
         if consensus.directory().shape().is_some() {
-            say_health(&health, ServingStatus::Serving).await;
+            report_health(&health, ServingStatus::Serving).await;
             return;
         }
         match stop.run_until_cancelled(changed.changed()).await {
@@ -292,7 +293,7 @@ fn spawn_until(stop: &CancellationToken, work: impl Future<Output = ()> + Send +
     })
 }
 
-/// Brings the gauges up to date when the page is read.
+/// Updates the gauges when the page is read.
 fn refresh(metrics: &Arc<Metrics>, consensus: &Arc<Consensus>, admission: &Arc<Admission>) -> Refresh {
     let (metrics, consensus, admission) = (Arc::clone(metrics), Arc::clone(consensus), Arc::clone(admission));
     Arc::new(move || {

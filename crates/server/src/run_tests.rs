@@ -101,7 +101,7 @@ impl Sandbox {
         endpoint.tls_config(tls).expect("valid").connect().await.expect("connects")
     }
 
-    /// The way from node `node` to others.
+    /// The connections of node `node` to others.
     fn peers(&self, node: u32) -> Peers {
         let config = self.config(node, "");
         let tls = TlsConfigs::load(&config.tls, config.node_id, ClientCertificates::Required).expect("valid");

@@ -1,6 +1,6 @@
-//! The log: structured records on standard error, as text or JSON. Our own crates at the configured level; what
-//! others write, from warnings on, since their info records are about their insides. The Raft library warns of every
-//! election and of every peer that does not answer, once a heartbeat: its warnings come from `debug` on.
+//! The log: structured records on standard error, as text or JSON. Our own crates log at the configured level, other
+//! crates from warnings on, since their info records are about their internals. The Raft library warns of every election
+//! and, once a heartbeat, of every peer that does not answer: its warnings appear only from `debug` on.
 
 use std::io::stderr;
 
@@ -11,7 +11,7 @@ use tracing_subscriber::{
 
 use crate::config::{LogConfig, LogFormat, LogLevel};
 
-/// Every crate of ours begins so.
+/// The prefix of our crates.
 const OWN: &str = "custodia";
 /// The Raft library.
 const RAFT: &str = "openraft";
@@ -28,7 +28,7 @@ impl From<LogLevel> for LevelFilter {
     }
 }
 
-/// Starts the log of this process. Where one has been started already, that one stays.
+/// Starts the log of this process. A log that was started before stays.
 pub fn init_log(config: &LogConfig) {
     let level = LevelFilter::from(config.level);
     let raft = if level >= LevelFilter::DEBUG { LevelFilter::WARN } else { LevelFilter::ERROR };
@@ -40,6 +40,6 @@ pub fn init_log(config: &LogConfig) {
         LogFormat::Json => layer.json().flatten_event(true).boxed(),
     };
     if registry().with(layer.with_filter(filter)).try_init().is_err() {
-        tracing::debug!("the log was started before");
+        tracing::debug!("the log had already been started");
     }
 }

@@ -1,97 +1,93 @@
-//! The implementations of the public API.
+//! The public API: a folder for each service, in it a file for each RPC or small family with its parsing and conversion.
 //!
 //! ```text
-//! api/          the generated traits ─▶ one function each
-//! parse.rs      wire ─▶ profile types, errors name the field     convert.rs, time.rs, opaque.rs   and back
-//! forward.rs    here or one hop to the leader                    stream.rs, batch.rs               many at a time
-//! context.rs       what every call works with                       shards.rs                         keys per shard
-//! read.rs       barrier ─▶ get ─▶ open ─▶ permission ─▶ profile  record.rs                         one value
-//! write.rs      lock ─▶ barrier ─▶ evaluate ─▶ seal ─▶ propose   locks.rs, fingerprint.rs
-//! reader.rs     who a call reads for                             usage.rs                          what is read and collected
-//! definition.rs, definitions.rs, changes.rs   the catalogue and its log
-//! consents.rs, history.rs, explain.rs, data_subject.rs, signals.rs, tc_string.rs, consent_mode.rs   the consent service
-//! consent_parse.rs, consent_convert.rs   its wire ─▶ profile types and back
-//! preferences.rs, contact.rs   the preference service            preferences_parse.rs             its wire and back
-//! export/       consent in the formats of others
-//! profiles.rs, events.rs, cluster.rs, turning.rs   the other calls themselves
-//! status.rs     every error ─▶ gRPC, in one table                error.rs
+//! generated service traits ─▶ handler.rs: who calls, which node answers ─▶ shard::read / shard::write ─▶ the handler
+//! PeerService.Forward      ─▶ dispatch.rs ─▶ the same
 //! ```
 //!
 //! **Architecture Invariant:** nothing here knows raft, encryption or files; nothing here decides what is allowed,
 //! `custodia-profile` does; no call is forwarded twice and nothing here retries over the network.
 
-mod api;
-mod batch;
-mod catalogue_convert;
-#[cfg(test)]
-mod catalogue_for_tests;
-#[cfg(test)]
-mod catalogue_tests;
-mod catalogue_view;
-mod changes;
+mod catalog;
 mod cluster;
 #[cfg(test)]
-mod cluster_for_tests;
-#[cfg(test)]
 mod cluster_tests;
-mod consent_convert;
-mod consent_mode;
-mod consent_parse;
-#[cfg(test)]
-mod consent_tests;
-mod consents;
-#[cfg(test)]
-mod consents_for_tests;
-mod contact;
-mod convert;
+mod consent;
 #[cfg(test)]
 mod damage_tests;
-mod data_subject;
+mod dispatch;
+mod handler;
+mod preference;
+mod profile;
 #[cfg(test)]
-mod data_subject_tests;
-mod definition;
-mod definitions;
-mod definitions_parse;
-mod error;
-mod events;
-mod explain;
-mod export;
-mod fingerprint;
-mod forward;
-mod forwarded;
-mod history;
-mod locks;
-mod meters;
-mod node_facts;
-mod opaque;
-mod parse;
-#[cfg(test)]
-mod parse_tests;
-mod preferences;
-mod preferences_parse;
-#[cfg(test)]
-mod preferences_parse_tests;
-#[cfg(test)]
-mod preferences_tests;
-mod profiles;
-mod read;
-mod reader;
-mod record;
-mod context;
-mod shards;
-mod signals;
-mod status;
-mod stream;
-mod tc_string;
-mod time;
-mod turning;
-mod usage;
-mod write;
+mod test_cluster;
 
-pub(crate) use api::routes;
-pub(crate) use error::LeaderHint;
-pub(crate) use forward::Forwarder;
-pub(crate) use forwarded::is_internal;
-pub(crate) use context::ShardContext;
-pub(crate) use shards::NodeKeys;
-pub(crate) use usage::{keep_up as keep_up_usage, report_last as report_last_usage};
+use std::sync::Arc;
+
+use custodia_proto::v1;
+use futures::stream::BoxStream;
+use tonic::{Request, Response, Status, Streaming};
+
+pub(crate) use cluster::own_facts;
+pub(crate) use dispatch::answer_forwarded;
+
+use crate::{method::ServiceId, shard::ShardContext, transport::Router};
+
+/// The public API of a node.
+#[derive(Debug, Clone)]
+struct Api {
+    context: Arc<ShardContext>,
+}
+
+/// The router with the services of the public API.
+pub(crate) fn routes(router: Router, context: &Arc<ShardContext>) -> Router {
+    let api = Api { context: Arc::clone(context) };
+    let (request, response) = (context.limits().message_bytes_max, context.limits().response_bytes_max);
+    macro_rules! sized {
+        ($module:ident::$server:ident) => {
+            v1::$module::$server::new(api.clone())
+                .max_decoding_message_size(request)
+                .max_encoding_message_size(response)
+        };
+    }
+    router
+        .with(ServiceId::Profile, sized!(profile_service_server::ProfileServiceServer))
+        .with(ServiceId::Consent, sized!(consent_service_server::ConsentServiceServer))
+        .with(ServiceId::Preference, sized!(preference_service_server::PreferenceServiceServer))
+        .with(ServiceId::Catalog, sized!(catalog_service_server::CatalogServiceServer))
+        .with(ServiceId::Cluster, sized!(cluster_service_server::ClusterServiceServer))
+}
+
+/// Implements the generated traits: a unary method is answered by the trait of `handler.rs` that its options name, a stream by
+/// the function of its name.
+macro_rules! serve {
+    ($service:ident $module:ident {
+        $(unary $method:ident($request:ident) -> $answer:ident as $handler:ident;
+        $(stream $stream:ident($item:ident) -> $row:ident as $answers:ident;)?)*
+    }) => {
+        #[tonic::async_trait]
+        impl v1::$module::$service for Api {
+            $(
+                async fn $method(
+                    &self,
+                    request: Request<v1::$request>,
+                ) -> Result<Response<v1::$answer>, Status> {
+                    handler::$handler(&self.context, request).await
+                }
+
+                $(
+                    type $answers = BoxStream<'static, Result<v1::$row, Status>>;
+
+                    async fn $stream(
+                        &self,
+                        request: Request<Streaming<v1::$item>>,
+                    ) -> Result<Response<Self::$answers>, Status> {
+                        handler::$stream(&self.context, request)
+                    }
+                )?
+            )*
+        }
+    };
+}
+
+custodia_proto::services!(serve);

@@ -48,6 +48,11 @@ const DAY_MS: i64 = 24 * 60 * 60 * 1_000;
 pub(crate) struct Day(u32);
 
 impl Day {
+    #[cfg(test)]
+    pub(crate) const fn new(days: u32) -> Self {
+        Self(days)
+    }
+
     pub(crate) fn of(moment: TimestampMs) -> Self {
         Self(u32::try_from(moment.as_ms().div_euclid(DAY_MS)).unwrap_or(0))
     }

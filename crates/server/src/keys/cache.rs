@@ -1,7 +1,7 @@
 //! Unwrapped customer keys of all shards of a node, bounded.
 //!
-//! Always: a key is in here only after it was read from the state. The caller compares epochs: a key of another epoch
-//! than the value's is read again, so a turn on another node needs no message.
+//! Must always hold: a key is in here only after it was read from the state. The caller compares epochs: a key of another
+//! epoch than the value's is read again, so a rotation on another node needs no message.
 
 use std::sync::Arc;
 
@@ -30,7 +30,7 @@ impl CustomerKeyCache {
         self.keys.insert(customer, key);
     }
 
-    /// Forgets a customer's key, when it is destroyed or turned.
+    /// Forgets a customer's key, when it is destroyed or rotated.
     pub(crate) fn remove(&self, customer: &CustomerId) {
         self.keys.remove(customer);
     }

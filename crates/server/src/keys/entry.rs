@@ -1,6 +1,6 @@
 //! One entry of the state that holds wrapped keys (layout in mod.rs).
 //!
-//! Always: the header's guard is the epoch of the first key of the set.
+//! Must always hold: the header's guard is the epoch of the first key of the set.
 
 use bytes::Bytes;
 use custodia_consensus::{Condition, Expected, Write};
@@ -10,7 +10,7 @@ use custodia_store::{Key, StateEngine, ValueHeader};
 
 use super::KeysError;
 
-/// Wrapped keys as they stand in the state.
+/// Wrapped keys as the state has them.
 #[derive(Debug, Clone)]
 pub(super) struct KeyEntry {
     key: Key,
@@ -51,8 +51,8 @@ impl KeyEntry {
         self.keys.current().map(custodia_seal::WrappedKey::epoch).ok_or(KeysError::Destroyed)
     }
 
-    /// Whether a turn of this key has begun and not ended.
-    pub(super) fn is_turning(&self) -> bool {
+    /// Whether a rotation of this key has begun and not ended.
+    pub(super) fn is_rotating(&self) -> bool {
         self.keys.keys().len() > 1
     }
 

@@ -1,31 +1,33 @@
-//! Why a key could not be had or turned.
+//! Why a key is unavailable, or why its rotation failed.
 
 use custodia_consensus::ConsensusError;
 use custodia_profile::KeyEpoch;
 use custodia_seal::{BucketId, SealError};
 use custodia_store::StoreError;
 
-/// Why a key could not be had or turned. Holds no key bytes and no ids of customers.
+use crate::propose::ProposeError;
+
+/// Why a key is unavailable, or why its rotation failed. Holds no key bytes and no ids of customers.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum KeysError {
     /// Bytes do not open. Of a value or a wrapped key this is damage: data loss for one record, repaired from another
     /// replica. Of a root key it is the operator's file.
-    #[error("sealed bytes or keys could not be opened")]
+    #[error("cannot open sealed bytes or keys")]
     Seal(#[from] SealError),
-    /// The state could not be read.
-    #[error("the state could not be read")]
+    /// Reading the state failed.
+    #[error("cannot read the state")]
     Store(#[from] StoreError),
-    /// A command of a turn, or for a new bucket, was not applied.
-    #[error("keys could not be written")]
+    /// A command for a rotation or a new bucket was not applied.
+    #[error("cannot write keys")]
     Consensus(#[from] ConsensusError),
-    /// The state names a shard key that it does not hold: damage.
-    #[error("shard key of epoch {epoch} is missing")]
+    /// The state refers to a shard key that it does not hold: damage.
+    #[error("the shard key of epoch {epoch} is missing")]
     ShardKeyMissing {
         /// The epoch.
         epoch: KeyEpoch,
     },
-    /// The state names a bucket key that it does not hold: damage.
-    #[error("key of bucket {bucket} is missing")]
+    /// The state refers to a bucket key that it does not hold: damage.
+    #[error("the key of bucket {bucket} is missing")]
     BucketKeyMissing {
         /// The bucket.
         bucket: BucketId,
@@ -36,7 +38,7 @@ pub(crate) enum KeysError {
         /// The bucket.
         bucket: BucketId,
     },
-    /// A key of this epoch was there and is gone: the value was read before a turn ended, or it is damage.
+    /// A key of this epoch existed and is gone: the value was read before a rotation ended, or it is damage.
     #[error("the key of epoch {epoch} is gone")]
     EpochGone {
         /// The epoch.
@@ -48,24 +50,34 @@ pub(crate) enum KeysError {
     /// There is no such customer.
     #[error("there is no such customer")]
     NoCustomer,
-    /// An entry or a key of the state is not what this program writes.
+    /// An entry or a key of the state is not in a form that this program writes.
     #[error("malformed {what}")]
     Malformed {
         /// What was read.
         what: &'static str,
     },
-    /// Others changed the same keys again and again.
+    /// Others kept changing the same keys.
     #[error("gave up after {tries} conflicts")]
     Contended {
-        /// How often it was tried.
+        /// How often it was proposed.
         tries: u32,
     },
-    /// All numbers of epochs, buckets or revisions are used.
-    #[error("all numbers of {what} are used up")]
+    /// No number is left for an epoch, a bucket or a revision.
+    #[error("no number is left for more {what}")]
     Exhausted {
-        /// What they number.
+        /// What is numbered.
         what: &'static str,
     },
+}
+
+impl From<ProposeError<Self>> for KeysError {
+    fn from(error: ProposeError<Self>) -> Self {
+        match error {
+            ProposeError::Evaluate(error) => error,
+            ProposeError::Barrier(error) | ProposeError::Consensus(error) => Self::Consensus(error),
+            ProposeError::Contended { tries } => Self::Contended { tries },
+        }
+    }
 }
 
 impl KeysError {

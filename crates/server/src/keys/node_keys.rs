@@ -1,5 +1,5 @@
-//! The keys of every shard on this node: made when a shard is first used, prepared when this node begins to lead it,
-//! forgotten when it leads no longer.
+//! The keys of every shard on this node: created when a shard is first used, prepared when this node begins to lead it,
+//! forgotten when it no longer does.
 
 use std::{
     collections::BTreeSet,
@@ -12,10 +12,9 @@ use custodia_profile::{GroupId, ShardId, limits::SHARDS_MAX};
 use custodia_seal::{ClusterId, RandomSource, RootKey, ShardPlace, SystemRandom};
 use tokio::{sync::Semaphore, task::JoinSet};
 
-use super::error::ServiceError;
-use crate::keys::{CustomerKeyCache, ShardKeys, ShardKeysParts};
+use super::{CustomerKeyCache, ShardKeys, ShardKeysParts};
 
-/// Shards whose interrupted turns go on at the same time.
+/// Shards whose interrupted rotations are resumed at the same time.
 const RESUMED_AT_ONCE: usize = 2;
 
 /// The keys of the shards of a node.
@@ -25,7 +24,7 @@ pub(crate) struct NodeKeys {
     cache: Arc<CustomerKeyCache>,
     random: Arc<dyn RandomSource>,
     resuming: Arc<Semaphore>,
-    /// By shard number; a node is in one cluster for ever, so what is made once stays right.
+    /// By shard number. A node stays in one cluster, so an entry never becomes wrong.
     shards: Box<[OnceLock<Arc<ShardKeys>>]>,
 }
 
@@ -48,11 +47,10 @@ impl NodeKeys {
         }
     }
 
-    /// The keys of one shard.
-    pub(super) fn of(&self, cluster: ClusterId, shard: ShardId) -> Result<&Arc<ShardKeys>, ServiceError> {
-        let slot = self.shards.get(usize::from(shard.as_u16()));
-        let slot = slot.ok_or(ServiceError::Internal { context: "a shard number out of range" })?;
-        Ok(slot.get_or_init(|| {
+    /// The keys of one shard; none for a number that no shard can have.
+    pub(crate) fn of(&self, cluster: ClusterId, shard: ShardId) -> Option<&Arc<ShardKeys>> {
+        let slot = self.shards.get(usize::from(shard.as_u16()))?;
+        Some(slot.get_or_init(|| {
             let consensus: Arc<Consensus> = Arc::clone(&self.consensus);
             Arc::new(ShardKeys::new(ShardKeysParts {
                 place: ShardPlace { cluster, shard },
@@ -95,15 +93,15 @@ impl NodeKeys {
 
     async fn begin(&self, shard: ShardId, resumed: &mut JoinSet<()>) {
         let Some(cluster) = self.consensus.cluster() else { return };
-        let Ok(keys) = self.of(cluster, shard) else { return };
+        let Some(keys) = self.of(cluster, shard) else { return };
         if let Err(error) = keys.prepare().await {
-            tracing::warn!(%shard, %error, "the keys of a shard could not be prepared; they are tried again when used");
+            tracing::warn!(%shard, %error, "cannot prepare the keys of a shard; trying again when they are used");
         }
-        let (keys, room) = (Arc::clone(keys), Arc::clone(&self.resuming));
+        let (keys, permits) = (Arc::clone(keys), Arc::clone(&self.resuming));
         resumed.spawn(async move {
-            let Ok(_room) = room.acquire().await else { return };
-            if let Err(error) = keys.resume_turns().await {
-                tracing::warn!(%shard, %error, "a turn of keys could not go on; it does when keys are turned again");
+            let Ok(_permit) = permits.acquire().await else { return };
+            if let Err(error) = keys.resume_rotations().await {
+                tracing::warn!(%shard, %error, "cannot resume a key rotation; the next rotation finishes it");
             }
         });
     }

@@ -1,8 +1,8 @@
-//! The keys of one shard on a node that has a replica of it: reads and makes keys for the leader's reads and writes.
+//! The keys of one shard on a node that has a replica of it: finds and creates keys for the leader's reads and writes.
 //!
-//! Always: nothing here is needed for correctness but the state itself. The ring, the cache and the count of the
-//! bucket may be behind (another node led and turned keys); a missing epoch is read from the state, and a write is
-//! conditional on what it assumed.
+//! Must always hold: correctness rests on the state alone. The ring, the cache and the count of the open bucket may be
+//! stale (another node led and rotated keys); a missing epoch is read from the state, and a write is conditional on what
+//! it assumed.
 
 use std::fmt;
 use std::sync::Arc;
@@ -19,14 +19,12 @@ use custodia_store::{Key, KeyKind, KeyParts, KeyPrefix, StateEngine};
 use parking_lot::RwLock;
 use tokio::sync::Mutex;
 
+use super::bucket_allocator::OpenBucket;
 use super::entry::{self, KeyEntry};
-use super::filling::Filling;
 use super::writer::{self, CustomerWriter};
 use super::{CustomerKeyCache, KeysError, Opened};
-use crate::propose::Propose;
+use crate::propose::{Propose, TRIES_MAX};
 
-/// How often something is tried again when others change the same keys.
-pub(super) const TRIES_MAX: u32 = 8;
 pub(super) const SCAN_PAGE: usize = 1_024;
 
 /// What the keys of a shard are made of.
@@ -50,19 +48,19 @@ pub(crate) struct ShardKeysParts {
 pub(crate) struct ShardKeys {
     pub(super) parts: ShardKeysParts,
     ring: RwLock<Keyring>,
-    pub(super) filling: Mutex<Option<Filling>>,
-    /// One turn at a time; the conditions keep two nodes apart, this keeps two calls from conflicting for nothing.
-    pub(super) turning: Mutex<()>,
+    pub(super) open_bucket: Mutex<Option<OpenBucket>>,
+    /// One rotation at a time: conditions keep two nodes apart, this saves two calls a needless conflict.
+    pub(super) rotating: Mutex<()>,
 }
 
 impl ShardKeys {
     /// The keys of the shard at `parts.place`. Reads nothing yet.
     pub(crate) fn new(parts: ShardKeysParts) -> Self {
         let ring = RwLock::new(Keyring::new(parts.place));
-        Self { parts, ring, filling: Mutex::new(None), turning: Mutex::new(()) }
+        Self { parts, ring, open_bucket: Mutex::new(None), rotating: Mutex::new(()) }
     }
 
-    /// Called when this node begins to lead the shard: forgets what may be behind, unwraps the newest shard key and
+    /// Called when this node begins to lead the shard: forgets what may be stale, unwraps the newest shard key and
     /// counts the newest bucket, so that the first calls need not. A failure is worth a warning; everything is tried
     /// again when needed.
     ///
@@ -72,15 +70,15 @@ impl ShardKeys {
         self.forget().await;
         if self.newest_shard_entry()?.is_some() {
             self.newest_shard_key()?;
-            *self.filling.lock().await = self.newest_bucket()?;
+            *self.open_bucket.lock().await = self.newest_bucket()?;
         }
         Ok(())
     }
 
-    /// Forgets the unwrapped keys of the shard, when this node leads it no longer.
+    /// Forgets the unwrapped keys of the shard, when this node no longer leads it.
     pub(crate) async fn forget(&self) {
         self.ring.write().clear();
-        *self.filling.lock().await = None;
+        *self.open_bucket.lock().await = None;
     }
 
     /// The value under `key`, opened.
@@ -94,8 +92,8 @@ impl ShardKeys {
         }
     }
 
-    /// Opens `value`, as it was read under `key`. When its key is gone, a turn ended between the reads of the value
-    /// and of the key: then the value is read again, and may be gone as well.
+    /// Opens `value`, as it was read under `key`. When its key is gone, a rotation ended between the reads of the
+    /// value and of the key: then the value is read again, and may be gone as well.
     ///
     /// # Errors
     /// As [`Self::read`].
@@ -128,7 +126,7 @@ impl ShardKeys {
     /// The key of `customer`, kept in `bucket`, of `epoch`.
     ///
     /// # Errors
-    /// [`KeysError::EpochGone`] when there is a key, but none of this epoch.
+    /// [`KeysError::EpochGone`] when there is a key but none of this epoch.
     pub(crate) fn customer_key(
         &self,
         customer: CustomerId,
@@ -147,15 +145,15 @@ impl ShardKeys {
         Ok(key)
     }
 
-    /// What a command for `customer` needs: of one who exists, `bucket` is in the headers of the core record and of the
-    /// remembered requests; of one who has neither it is none, and the writer brings the key and the condition that
-    /// there is neither yet. Then the command must put one of them, or nobody finds the key again. May propose a new
-    /// bucket, and the shard's first key, on the way, and ends a turn of the customer's key that was cut off.
+    /// What a command for `customer` needs. `bucket` is in the headers of the core record and of the remembered requests.
+    /// For a customer who has neither, pass none: the writer then brings a new key and the condition that neither
+    /// exists, and the command must put one of them, or nobody finds the key again. On the way this may propose a new
+    /// bucket and the shard's first key, and it finishes an interrupted rotation of the customer's key.
     ///
-    /// On a conflict ask for another writer: it reads the state anew.
+    /// After a conflict, ask for another writer: it reads the state again.
     ///
     /// # Errors
-    /// [`KeysError::Destroyed`] after an erasure; [`KeysError::Consensus`] when a bucket could not be made.
+    /// [`KeysError::Destroyed`] after an erasure; [`KeysError::Consensus`] when no bucket could be created.
     pub(crate) async fn writer(
         &self,
         customer: CustomerId,
@@ -165,8 +163,8 @@ impl ShardKeys {
         let parts = match bucket {
             Some(bucket) => {
                 let (entry, key) = self.known_customer(customer, bucket)?;
-                if entry.is_turning() {
-                    Box::pin(self.end_abandoned_turn(customer, bucket, deadline)).await;
+                if entry.is_rotating() {
+                    Box::pin(self.finish_interrupted_rotation(customer, bucket, deadline)).await;
                 }
                 key
             }
@@ -199,13 +197,13 @@ impl ShardKeys {
 
     async fn new_customer(&self, customer: CustomerId, deadline: Instant) -> Result<NewKey, KeysError> {
         let random = &*self.parts.random;
-        let bucket = self.take_place(deadline).await?;
+        let bucket = self.allocate_bucket(deadline).await?;
         let (bucket_entry, bucket_key) = self.current_bucket_key(bucket)?;
         let key = CustomerKey::generate(KeyEpoch::FIRST, random)?;
         let place = self.parts.place.bucket(bucket).customer(customer);
         let wrapped = bucket_key.wrap_child(&key, &place, random)?;
         let entry_key = Key::customer_key(self.group(), bucket.get(), &customer);
-        // A customer has one key: so there must be no value that names the bucket of another one.
+        // A customer has one key, so no value may name the bucket of another one.
         let core = Key::core(self.group(), &customer);
         let requests = Key::requests(self.group(), &customer);
         Ok(NewKey {
@@ -344,7 +342,7 @@ impl ShardKeys {
     }
 }
 
-/// Reads again when a key went away between two reads of the state, because a turn ended there. When it stays away,
+/// Reads again when a key went away between two reads of the state, because a rotation ended there. When it stays away,
 /// it is gone for good.
 pub(super) fn reread<T>(attempt: impl Fn() -> Result<T, KeysError>) -> Result<T, KeysError> {
     let mut outcome = attempt();

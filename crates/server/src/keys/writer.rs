@@ -1,5 +1,5 @@
-//! What a write of one customer needs of the keys: it seals, and brings the conditions without which the command
-//! could leave a value that nothing opens (the rule in mod.rs).
+//! What a write of one customer needs of the keys: seals values, and adds the conditions without which the command could
+//! leave a value that nothing opens (the rule in mod.rs).
 
 use std::sync::Arc;
 

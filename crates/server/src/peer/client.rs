@@ -3,8 +3,8 @@
 //! Three, so that votes and heartbeats (`Call`) wait for nothing: a snapshot may fill the connection of `Exchange`
 //! (log entries, snapshots), and many callers that of `Forward`.
 //!
-//! Must always hold: an exchange pulls its first message before it connects, so that a dead peer cannot be asked
-//! again and again for nothing (measured.md §1, trap 2).
+//! Must always hold: an exchange waits for its first message before it connects, so that consensus does not retry a dead
+//! peer in a busy loop.
 
 use std::{
     collections::HashMap,
@@ -39,9 +39,9 @@ use crate::{
 
 /// Unacknowledged bytes on one exchange, and on a connection.
 const WINDOWS_BYTES: (u32, u32) = (4 << 20, 32 << 20);
-/// A connection is asked so often whether it lives, also when idle …
+/// A connection is pinged this often, also when idle …
 const KEEPALIVE_EVERY: Duration = Duration::from_secs(2);
-/// … and is given up when it has not answered after so long: a node that is cut off is noticed before its TCP.
+/// … and is closed when it does not answer within this time: faster than TCP notices that a node is cut off.
 const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The connections to all other nodes.
@@ -70,7 +70,7 @@ impl Peers {
         Self { tls, connect_failed, peers: Mutex::default() }
     }
 
-    /// The connections to a node, made when first used; made anew when its address has changed.
+    /// The connections to a node, opened at first use, and again when its address has changed.
     fn channels(&self, node: NodeId, address: &str) -> Arc<Channels> {
         let mut peers = self.peers.lock();
         if let Some(channels) = peers.get(&node).filter(|channels| channels.address == address) {
@@ -88,7 +88,7 @@ impl Peers {
 
     fn channel(&self, node: NodeId, address: &str) -> Channel {
         let connector = Connector::new(Arc::clone(&self.tls), node, address, self.connect_failed.clone());
-        // the connector knows where to, and speaks TLS itself; this name is only what the requests carry
+        // the connector knows the address and speaks TLS itself; this name is only what the requests carry
         Endpoint::from_static("http://node.custodia")
             .initial_stream_window_size(WINDOWS_BYTES.0)
             .initial_connection_window_size(WINDOWS_BYTES.1)
@@ -105,7 +105,7 @@ fn client(channel: &Channel) -> PeerServiceClient<Channel> {
         .max_encoding_message_size(PEER_MESSAGE_BYTES_MAX)
 }
 
-/// A request that tells the other end, too, how long it is waited for.
+/// A request that tells the other end how long this node waits for it.
 fn request<T>(message: T, patience: Duration) -> Request<T> {
     let mut request = Request::new(message);
     request.set_timeout(patience);
@@ -159,8 +159,8 @@ impl Forwarder for Peers {
     }
 }
 
-/// What goes out on an exchange. A type without a lifetime: of a boxed stream inside of a future, the compiler forgets
-/// that it is `'static`, and the future is not `Send` then.
+/// What goes out on an exchange. A type without a lifetime: for a boxed stream inside a future, the compiler loses the
+/// `'static`, and the future would not be `Send`.
 struct Outgoing(BoxStream<'static, PeerFrame>);
 
 impl Stream for Outgoing {
@@ -182,7 +182,7 @@ fn unframed(frame: Result<PeerFrame, Status>) -> Result<Bytes, TransportError> {
     }
 }
 
-/// What a failed call means. A node that answers with a refusal is there, and is told apart from one that is not.
+/// What a failed call means. A node that refuses a call is reachable; callers tell it apart from one that is not.
 fn transport_error(status: &Status) -> TransportError {
     let reason = || std::error::Error::source(status).map_or_else(|| status.message().to_owned(), innermost);
     match status.code() {
@@ -220,7 +220,7 @@ mod tests {
     use crate::{
         metrics::Metrics,
         test_authority::Authority,
-        tls::{ClientCertificates, TlsConfigs},
+        transport::{ClientCertificates, TlsConfigs},
     };
 
     #[tokio::test]
@@ -240,7 +240,7 @@ mod tests {
         let call = peers.call(&peer, Bytes::new(), patience);
         let mut calls = Box::pin(async { futures::join!(forward, call) });
         let mut connections = Vec::new();
-        // nobody speaks TLS here, so the calls fail in the end, and by then have made all their connections
+        // nobody speaks TLS here, so the calls fail in the end; by then they have opened all their connections
         while connections.len() < 2 {
             tokio::select! {
                 accepted = listener.accept() => connections.push(accepted.expect("a connection")),

@@ -1,17 +1,17 @@
-//! One connection to one other node: TCP, TLS with this node's certificate, and proof that the other end is the
-//! node that was meant.
+//! One connection to one other node: TCP, TLS with this node's certificate, and a check that the other end is the
+//! intended node.
 //!
 //! ```text
 //!            connect ok
 //!   ┌─────────────────────────┐
 //!   ▼                         │
-//! ready ── failed ──► waiting(delay) ── delay over ──► one more try
+//! ready ── failed ──► waiting(delay) ── delay over ──► one attempt  
 //!                        ▲   50 ms, doubled up to 1 s      │ failed
 //!                        └──────────────────────────────────┘
 //! ```
 //!
-//! While waiting, a call fails at once; so a dead node costs its callers neither time nor CPU. Nothing here retries:
-//! the next call is the next try.
+//! While waiting, a call fails at once, so a dead node costs its callers neither time nor CPU. Nothing here retries: the
+//! next call is the next attempt.
 
 use std::{
     io,
@@ -40,18 +40,18 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 const DELAY_FIRST: Duration = Duration::from_millis(50);
 const DELAY_LONGEST: Duration = Duration::from_secs(1);
 
-/// Why there is no connection.
+/// Why connecting failed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ConnectError {
-    #[error("the last attempt to connect has just failed")]
+    #[error("the last attempt to connect failed; waiting before the next one")]
     Waiting,
     #[error("`{0}` is not host:port")]
     Address(Arc<str>),
-    #[error("no connection after {CONNECT_TIMEOUT:?}")]
+    #[error("cannot connect within {CONNECT_TIMEOUT:?}")]
     TimedOut,
     #[error("cannot connect")]
     Io(#[from] io::Error),
-    #[error("the other end's certificate is not that of node {0}")]
+    #[error("the peer's certificate is not that of node {0}")]
     OtherNode(NodeId),
 }
 
@@ -103,7 +103,7 @@ impl Connector {
         match &result {
             Ok(_) => {
                 if state.failures > 0 {
-                    tracing::info!(node = %self.node, address = %self.address, "connected again");
+                    tracing::info!(node = %self.node, address = %self.address, "reconnected to node");
                 }
                 *state = State::default();
             }
@@ -111,7 +111,7 @@ impl Connector {
                 self.failed.increment(1);
                 if state.failures == 0 {
                     let cause = std::error::Error::source(error).map(ToString::to_string);
-                    tracing::warn!(node = %self.node, address = %self.address, %error, cause, "cannot reach a node");
+                    tracing::warn!(node = %self.node, address = %self.address, %error, cause, "cannot connect to node");
                 }
                 state.failed(Instant::now());
             }

@@ -1,5 +1,5 @@
-//! From other nodes: the server side of `custodia.internal.v1.PeerService`. Only a connection whose certificate
-//! names a node comes here (`admission.rs`), so what is done in a node's name is done by that node.
+//! From other nodes: the server side of `custodia.internal.v1.PeerService`. Admission lets only connections through whose
+//! certificate names a node, so a call in a node's name comes from that node.
 
 use std::sync::Arc;
 
@@ -23,12 +23,12 @@ use crate::{
 #[derive(Debug, Clone)]
 pub(crate) struct PeerEndpoint {
     consensus: Arc<Consensus>,
-    room: Arc<Room>,
+    context: Arc<Room>,
 }
 
 impl PeerEndpoint {
-    pub(crate) fn server(consensus: Arc<Consensus>, room: Arc<Room>) -> PeerServiceServer<Self> {
-        PeerServiceServer::new(Self { consensus, room })
+    pub(crate) fn server(consensus: Arc<Consensus>, context: Arc<Room>) -> PeerServiceServer<Self> {
+        PeerServiceServer::new(Self { consensus, context })
             .max_decoding_message_size(PEER_MESSAGE_BYTES_MAX)
             .max_encoding_message_size(PEER_MESSAGE_BYTES_MAX)
     }
@@ -65,17 +65,17 @@ impl PeerService for PeerEndpoint {
     async fn forward(&self, request: Request<ForwardRequest>) -> Result<Response<ForwardResponse>, Status> {
         let PeerNode(from) = sender(&request)?;
         let request = request.into_inner();
-        // a certificate of the same authority alone does not make a node of this cluster
+        // a certificate of the same authority does not by itself make a node of this cluster
         if self.consensus.directory().node(from).is_none() {
-            tracing::warn!(%from, "a forwarded call was refused: the node is not in this cluster");
+            tracing::warn!(%from, "forwarded call refused: the node is not in this cluster");
             return Err(Refusal::NotAllowed { allowed: RoleSet::NONE }.status());
         }
-        // the forwarding node has checked the same; a node that does not is not let through
+        // the forwarding node has checked this too, but is not trusted to
         let roles: RoleSet = request.roles.iter().filter_map(|role| role.parse().ok()).collect();
         if !(is_internal(&request.method) || authorisation::may_forward(&request.method, roles)) {
-            tracing::warn!(%from, "a forwarded call was refused: its caller may not make it");
+            tracing::warn!(%from, "forwarded call refused: the caller's roles do not allow it");
             return Err(Refusal::NotAllowed { allowed: RoleSet::NONE }.status());
         }
-        Ok(Response::new(self.room.forwarded(request).await))
+        Ok(Response::new(self.context.forwarded(request).await))
     }
 }

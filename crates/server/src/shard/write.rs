@@ -17,9 +17,9 @@
 //! and everything is evaluated again on the new state. The lock only saves that work; it is not needed for any of this.
 
 use custodia_profile::{
-    CustomerRecord, Event, LedgerEntry, RequestId, RequestMemory, Revision, StoredEvent, TimestampMs,
+    CallerName, CallerRole, ChangeContext, CustomerRecord, Event, LedgerEntry, Recorder, RequestId, RequestMemory, Revision, StoredEvent, TimestampMs,
 };
-use custodia_proto::rpc::{AboutCustomer, Unary as _};
+use custodia_proto::rpc::{AboutCustomer, Method};
 use prost::Message;
 use tokio::time::Instant;
 
@@ -78,8 +78,9 @@ pub(crate) trait CustomerWrite: AboutCustomer + Send + Sync {
         state: &CustomerState<'_>,
     ) -> Result<Mutation<Self::Answer>, ServiceError>;
 
-    /// Told once of a mutation that is committed: what is counted is counted here.
-    fn committed(_answer: &Self::Answer, _context: &ShardContext, _view: &CatalogueView) {}
+    /// Told once of an answer that this call has brought about: what is counted is counted here, not at a retry, a conflict or
+    /// a call that only validates.
+    fn decided(_answer: &Self::Answer, _context: &ShardContext, _view: &CatalogueView) {}
 
     /// The answer for the caller, where more is said than is remembered.
     fn present(
@@ -112,7 +113,8 @@ pub(super) struct Remembered {
 
 /// What a write asks for, besides what it does.
 #[derive(Debug, Clone, Copy)]
-struct WriteOptions {
+struct WriteOptions<'a> {
+    recorded_by: &'a Recorder,
     remembered: Option<Remembered>,
     etag: Option<Revision>,
     commit: Commit,
@@ -124,6 +126,7 @@ pub(crate) struct CustomerState<'a> {
     pub(crate) location: CustomerLocation,
     pub(crate) now: TimestampMs,
     pub(crate) view: &'a CatalogueView,
+    recorded_by: &'a Recorder,
     pub(crate) events: StoredEvents,
     pub(super) core: Option<Loaded<CustomerRecord>>,
     pub(super) requests: Option<Loaded<RequestMemory>>,
@@ -146,6 +149,11 @@ impl CustomerState<'_> {
     /// The record of a customer that must have one.
     pub(crate) fn existing(&self) -> Result<&CustomerRecord, ServiceError> {
         self.record().ok_or(ServiceError::CustomerNotFound)
+    }
+
+    /// What every ledger entry needs besides its body.
+    pub(crate) const fn change(&self) -> ChangeContext<'_> {
+        ChangeContext { customer: &self.location.customer, recorded_by: self.recorded_by, now: self.now }
     }
 
     /// The revision that the record has.
@@ -177,10 +185,11 @@ pub(crate) struct Mutation<A> {
     pub(crate) answer: A,
 }
 
-/// The answer of a write as it is remembered, and whether this call has committed it.
+/// The answer of a write as it is remembered.
 struct Written {
     answer: Vec<u8>,
-    is_committed: bool,
+    /// This call has brought it about: it is neither the answer of an earlier call nor a mere validation.
+    is_decided: bool,
 }
 
 /// Judges what was loaded. The answer is encoded, so that one function writes for all methods.
@@ -206,16 +215,17 @@ impl ShardContext {
             view = self.catalogue().current_view(deadline).await?;
             input = request.parse(origin, &view)?;
         }
-        let options = WriteOptions { remembered, etag: R::etag(&input), commit };
+        let recorded_by = &recorder(caller, R::METHOD)?;
+        let options = WriteOptions { recorded_by, remembered, etag: R::etag(&input), commit };
         let evaluate = |state: &CustomerState<'_>| {
             let Mutation { record, ledger, events, answer } = R::evaluate(&input, state)?;
             Ok(Mutation { record, ledger, events, answer: answer.encode_to_vec() })
         };
         let written = self.mutate(location, options, &view, R::events(&input), deadline, &evaluate);
-        let Written { answer, is_committed } = Box::pin(written).await?;
+        let Written { answer, is_decided } = Box::pin(written).await?;
         let answer = R::Answer::decode(&*answer).map_err(|_error| ServiceError::Unreadable)?;
-        if is_committed {
-            R::committed(&answer, self, &view);
+        if is_decided {
+            R::decided(&answer, self, &view);
         }
         R::present(location, answer)
     }
@@ -223,7 +233,7 @@ impl ShardContext {
     async fn mutate(
         &self,
         location: CustomerLocation,
-        options: WriteOptions,
+        options: WriteOptions<'_>,
         view: &CatalogueView,
         events: &[Event],
         deadline: Instant,
@@ -237,7 +247,7 @@ impl ShardContext {
     async fn attempt(
         &self,
         location: CustomerLocation,
-        WriteOptions { remembered, etag, commit }: WriteOptions,
+        WriteOptions { recorded_by, remembered, etag, commit }: WriteOptions<'_>,
         view: &CatalogueView,
         events: &[Event],
         deadline: Instant,
@@ -249,9 +259,9 @@ impl ShardContext {
         let requests = if needed { self.requests(location)? } else { None };
         // Without a record there are no events either.
         let events = if core.is_some() { self.stored_events(location, events)? } else { StoredEvents::default() };
-        let state = CustomerState { location, now: now(), view, events, core, requests };
+        let state = CustomerState { location, now: now(), view, recorded_by, events, core, requests };
         if let Some(answer) = answered_before(&state, remembered)? {
-            return Ok(Attempt::Done(Written { answer, is_committed: false }));
+            return Ok(Attempt::Done(Written { answer, is_decided: false }));
         }
         if etag.is_some_and(|etag| etag != state.revision()) {
             return Err(ServiceError::EtagStale);
@@ -259,11 +269,19 @@ impl ShardContext {
         let mutation = evaluate(&state)?;
         let changes = mutation.record.is_some() || !mutation.events.is_empty() || remembered.is_some();
         if commit == Commit::ValidateOnly || !changes {
-            return Ok(Attempt::Done(Written { answer: mutation.answer, is_committed: false }));
+            let is_decided = commit == Commit::Yes;
+            return Ok(Attempt::Done(Written { answer: mutation.answer, is_decided }));
         }
         let command = command::build(self, &state, remembered, &mutation, deadline).await?;
-        Ok(Attempt::Propose { command, answer: Written { answer: mutation.answer, is_committed: true } })
+        Ok(Attempt::Propose { command, answer: Written { answer: mutation.answer, is_decided: true } })
     }
+}
+
+/// Who records what a call changes: the caller, under the first of its roles that allows the call.
+fn recorder(caller: &Caller, method: &Method) -> Result<Recorder, ServiceError> {
+    let role = caller.roles.iter().find(|role| method.roles.contains(&role.on_the_wire()));
+    let role = role.ok_or(ServiceError::Internal { context: "a write without a role that allows it" })?;
+    Ok(Recorder { name: CallerName::new(&caller.name)?, role: role.name().parse::<CallerRole>()? })
 }
 
 /// The first answer to a request that was answered within 24 hours.

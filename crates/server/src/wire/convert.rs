@@ -45,6 +45,8 @@ pub(crate) struct RecordVersion {
 
 #[cfg(test)]
 mod tests {
+    use custodia_profile::{LawfulBasis, RefusalReason};
+
     use super::*;
 
     #[test]
@@ -77,7 +79,7 @@ mod tests {
         ];
         for kind in kinds {
             let wire = v1::Value { kind: Some(kind) };
-            assert_eq!(value(&super::super::parse::value(&wire).expect("valid")), wire);
+            assert_eq!(value(&crate::wire::parse::value(&wire).expect("valid")), wire);
         }
     }
 }

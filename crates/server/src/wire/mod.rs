@@ -16,5 +16,5 @@ pub(crate) use etag::{etag, parse_etag};
 pub(crate) use paging::{Listing, PageSize, Pager, page_start};
 pub(crate) use status::{leader_in, name_leader, row_error};
 #[cfg(test)]
-pub(crate) use status::ERROR_DOMAIN;
+pub(crate) use status::LEADER_METADATA;
 pub(crate) use time::{made_at, now, parse_optional, parse_timestamp, timestamp};

@@ -18,10 +18,10 @@ use super::{FieldFault, LeaderHint, ServiceError};
 use crate::{counters::count_error, keys::KeysError, refusal::Refusal};
 
 /// `google.rpc.ErrorInfo.domain` of every error.
-pub(crate) const ERROR_DOMAIN: &str = "custodia";
+const ERROR_DOMAIN: &str = "custodia";
 
 /// The response metadata that names the leader of the shard that a call was about.
-const LEADER_METADATA: &str = "custodia-leader";
+pub(crate) const LEADER_METADATA: &str = "custodia-leader";
 
 /// The key in `google.rpc.ErrorInfo.metadata` that says the same, so that it survives the hop between nodes.
 const LEADER_DETAIL: &str = "leader";

@@ -6,11 +6,9 @@ use custodia_profile::{
 };
 use custodia_proto::v1;
 
-use super::{
-    convert::purpose_name,
-    opaque::{etag, hex},
-    time::timestamp,
-};
+use data_encoding::HEXLOWER;
+
+use crate::wire::{convert::purpose_name, etag, timestamp};
 
 fn bases(bases: &[LawfulBasis]) -> Vec<i32> {
     bases.iter().map(|basis| basis.number().into()).collect()
@@ -21,7 +19,7 @@ fn purpose_names(numbers: &[PurposeNumber], catalogue: &Catalogue) -> Vec<String
 }
 
 /// A purpose of the catalogue.
-pub(crate) fn purpose(purpose: &Purpose) -> v1::Purpose {
+pub(super) fn purpose(purpose: &Purpose) -> v1::Purpose {
     v1::Purpose {
         id: purpose.id.as_str().to_owned(),
         display_name: purpose.display_name.clone(),
@@ -47,7 +45,7 @@ pub(crate) fn purpose(purpose: &Purpose) -> v1::Purpose {
 fn notice(notice: &Notice) -> v1::NoticeVersion {
     v1::NoticeVersion {
         version: notice.version.as_str().to_owned(),
-        text_sha256: notice.text_sha256.map(hex).unwrap_or_default(),
+        text_sha256: notice.text_sha256.map(|hash| HEXLOWER.encode(&hash)).unwrap_or_default(),
         language: notice.language.clone(),
         asks_again: notice.asks_again,
         valid_from: notice.valid_from.map(timestamp),
@@ -73,7 +71,7 @@ fn balancing_test(test: &BalancingTest) -> v1::BalancingTest {
 }
 
 /// An attribute of the catalogue.
-pub(crate) fn attribute(attribute: &AttributeDefinition, catalogue: &Catalogue) -> v1::AttributeDefinition {
+pub(super) fn attribute(attribute: &AttributeDefinition, catalogue: &Catalogue) -> v1::AttributeDefinition {
     v1::AttributeDefinition {
         name: attribute.name.as_str().to_owned(),
         number: attribute.number.as_u32(),
@@ -100,7 +98,7 @@ fn mapping(mapping: &SourceMapping) -> v1::SourceMapping {
 }
 
 /// A jurisdiction of the catalogue.
-pub(crate) fn jurisdiction(jurisdiction: &Jurisdiction) -> v1::Jurisdiction {
+pub(super) fn jurisdiction(jurisdiction: &Jurisdiction) -> v1::Jurisdiction {
     v1::Jurisdiction {
         id: jurisdiction.id.as_str().to_owned(),
         display_name: jurisdiction.display_name.clone(),
@@ -119,7 +117,7 @@ pub(crate) fn jurisdiction(jurisdiction: &Jurisdiction) -> v1::Jurisdiction {
 }
 
 /// A recipient of the catalogue.
-pub(crate) fn recipient(recipient: &Recipient, catalogue: &Catalogue) -> v1::Recipient {
+pub(super) fn recipient(recipient: &Recipient, catalogue: &Catalogue) -> v1::Recipient {
     v1::Recipient {
         id: recipient.id.as_str().to_owned(),
         display_name: recipient.display_name.clone(),
@@ -132,7 +130,7 @@ pub(crate) fn recipient(recipient: &Recipient, catalogue: &Catalogue) -> v1::Rec
 }
 
 /// A change of the catalogue. A number means one purpose for ever, so that the catalogue of now has every name.
-pub(crate) fn change(change: &CatalogueChange, catalogue: &Catalogue) -> v1::CatalogChange {
+pub(super) fn change(change: &CatalogueChange, catalogue: &Catalogue) -> v1::CatalogChange {
     use v1::catalog_change::Entry;
     let entry = match change.entry() {
         CatalogueEntry::Purpose(entry) => Entry::Purpose(purpose(entry)),

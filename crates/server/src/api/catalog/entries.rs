@@ -1,190 +1,166 @@
-//! The calls of the catalogue, the same for every kind of entry: written on the directory's leader, read on every node.
+//! Create, Update, Get and List, the same for every kind of entry: written on the directory's leader, read on every node.
 //!
 //! Must always hold: a definition, its entry in the log of changes and the new version of the catalogue are one
 //! command, conditional on the version that was read. So changes of the catalogue are one after the other, each is
 //! checked against all before it, a number is given out once (the largest so far and one, and no entry is ever
 //! removed), and what an entry was at any moment can be told.
 
-use custodia_consensus::{Command, Condition, ConsensusError, Expected, Outcome, Write};
+use std::sync::Arc;
+
+use custodia_consensus::{Command, Condition, Expected, Write};
 use custodia_profile::{AttributeDefinition, Catalogue, GroupId, Jurisdiction, Purpose, Recipient, Revision};
 use custodia_proto::v1;
 use custodia_store::{Key, ValueHeader};
 use tokio::time::Instant;
-use tonic::Response;
 
-use super::{
-    catalogue_view::{CATALOGUE_META, CatalogueView},
-    changes,
-    definition::{Definition, UpdateEtag, not_taken},
-    error::{FieldFault, ServiceError},
-    events::page_size,
-    forward::{Call, Target, answer},
-    opaque::{Listing, page_token, parse_etag, parse_page_token},
-    context::ShardContext,
-    write::Commit,
+use super::entry::{Entry, UpdateEtag, not_taken};
+use crate::{
+    api::handler::{AnyNodeCall, DirectoryWrite},
+    catalogue::{CATALOGUE_META, CatalogueNeed, CatalogueView, logged_change},
+    identity::Caller,
+    propose::Attempt,
+    shard::{Commit, ShardContext},
+    wire::{PageSize, Pager, ServiceError, now, page_start, parse_etag},
 };
-use crate::identity::Caller;
 
-/// How often a change of the catalogue is evaluated at most.
-const TRIES_MAX: u32 = 8;
-/// Entries of a page where the caller does not say, and the most.
-pub(crate) const PAGE: (usize, usize) = (100, 1_000);
+pub(super) const PAGE: PageSize = PageSize { default: 100, max: 1_000 };
 
-const DIRECTORY: Target = Target { group: GroupId::Directory, customer: None };
-
-/// Answers a definition; afterwards this node has it, too.
-pub(crate) async fn define<C: Call>(
-    context: &ShardContext,
-    caller: &Caller,
-    call: C,
-    deadline: Instant,
-) -> Result<Response<C::Answer>, ServiceError> {
-    let response = answer(context, caller, call, deadline).await?;
-    if !context.leads(GroupId::Directory)
-        && let Err(error) = Box::pin(context.catalogue_cache().catch_up(context, deadline)).await
-    {
-        // What is acknowledged stands; a call that needs it here catches up by itself.
-        tracing::debug!(%error, "the definition is not on this node yet");
-    }
-    Ok(response)
-}
-
+/// The four calls of one kind of entry.
 macro_rules! calls {
-    ($($kind:ty, $field:ident: $create:ident = $create_name:literal, $update:ident = $update_name:literal;)*) => {$(
-        impl Call for v1::$create {
-            type Answer = <$kind as Definition>::Wire;
-            const METHOD: &'static str = concat!("/custodia.v1.CatalogService/", $create_name);
-
-            fn prepare(&mut self, _room: &ShardContext, _caller: &Caller) -> Result<Target, ServiceError> {
-                Ok(DIRECTORY)
-            }
-
+    ($($kind:ty, $field:ident, $list:ident by $name:ident: $create:ident $update:ident $get:ident
+        $list_request:ident -> $list_response:ident;)*) => {$(
+        impl DirectoryWrite for v1::$create {
             async fn execute(
                 self,
                 context: &ShardContext,
                 caller: &Caller,
-                _target: Target,
                 deadline: Instant,
             ) -> Result<Self::Answer, ServiceError> {
-                let commit = if self.validate_only { Commit::ValidateOnly } else { Commit::Yes };
-                create::<$kind>(context, caller, self.$field, commit, deadline).await
+                create::<$kind>(context, caller, self.$field, Commit::of(self.validate_only), deadline).await
             }
         }
 
-        impl Call for v1::$update {
-            type Answer = <$kind as Definition>::Wire;
-            const METHOD: &'static str = concat!("/custodia.v1.CatalogService/", $update_name);
-
-            fn prepare(&mut self, _room: &ShardContext, _caller: &Caller) -> Result<Target, ServiceError> {
-                Ok(DIRECTORY)
-            }
-
+        impl DirectoryWrite for v1::$update {
             async fn execute(
                 self,
                 context: &ShardContext,
                 caller: &Caller,
-                _target: Target,
                 deadline: Instant,
             ) -> Result<Self::Answer, ServiceError> {
                 update::<$kind>(context, caller, self.$field, deadline).await
+            }
+        }
+
+        impl AnyNodeCall for v1::$get {
+            async fn answer(
+                self,
+                context: &ShardContext,
+                deadline: Instant,
+            ) -> Result<Self::Answer, ServiceError> {
+                get::<$kind>(context, &self.$name, deadline).await
+            }
+        }
+
+        impl AnyNodeCall for v1::$list_request {
+            async fn answer(
+                self,
+                context: &ShardContext,
+                _deadline: Instant,
+            ) -> Result<Self::Answer, ServiceError> {
+                let view = context.catalogue().view()?;
+                let ($list, next_page_token) =
+                    list::<$kind>(&view.catalogue, self.page_size, &self.page_token)?;
+                Ok(v1::$list_response { $list, next_page_token })
             }
         }
     )*};
 }
 
 calls! {
-    Purpose, purpose:
-        CreatePurposeRequest = "CreatePurpose", UpdatePurposeRequest = "UpdatePurpose";
-    AttributeDefinition, attribute:
-        CreateAttributeRequest = "CreateAttribute", UpdateAttributeRequest = "UpdateAttribute";
-    Jurisdiction, jurisdiction:
-        CreateJurisdictionRequest = "CreateJurisdiction", UpdateJurisdictionRequest = "UpdateJurisdiction";
-    Recipient, recipient:
-        CreateRecipientRequest = "CreateRecipient", UpdateRecipientRequest = "UpdateRecipient";
+    Purpose, purpose, purposes by id: CreatePurposeRequest UpdatePurposeRequest GetPurposeRequest
+        ListPurposesRequest -> ListPurposesResponse;
+    AttributeDefinition, attribute, attributes by name: CreateAttributeRequest UpdateAttributeRequest GetAttributeRequest
+        ListAttributesRequest -> ListAttributesResponse;
+    Jurisdiction, jurisdiction, jurisdictions by id: CreateJurisdictionRequest UpdateJurisdictionRequest
+        GetJurisdictionRequest ListJurisdictionsRequest -> ListJurisdictionsResponse;
+    Recipient, recipient, recipients by id: CreateRecipientRequest UpdateRecipientRequest GetRecipientRequest
+        ListRecipientsRequest -> ListRecipientsResponse;
 }
 
-async fn create<D: Definition>(
+async fn create<E: Entry>(
     context: &ShardContext,
     caller: &Caller,
-    wire: Option<D::Wire>,
+    wire: Option<E::Wire>,
     commit: Commit,
     deadline: Instant,
-) -> Result<D::Wire, ServiceError> {
-    let wire = wire.ok_or_else(|| ServiceError::missing(D::KIND))?;
-    change(context, caller, commit, deadline, |catalogue| created::<D>(&wire, catalogue)).await
+) -> Result<E::Wire, ServiceError> {
+    let wire = wire.ok_or_else(|| ServiceError::missing(E::KIND))?;
+    change(context, caller, commit, deadline, |catalogue| created::<E>(&wire, catalogue)).await
 }
 
-fn created<D: Definition>(wire: &D::Wire, catalogue: &Catalogue) -> Result<D, ServiceError> {
-    let entry = D::parse(wire, None, catalogue).map_err(|error| error.within(D::KIND))?;
-    match D::find(catalogue, entry.name()) {
-        Some(_) => Err(ServiceError::EntryExists { kind: D::KIND }),
+fn created<E: Entry>(wire: &E::Wire, catalogue: &Catalogue) -> Result<D, ServiceError> {
+    let entry = E::parse(wire, None, catalogue).map_err(|error| error.within(E::KIND))?;
+    match E::find(catalogue, entry.name()) {
+        Some(_) => Err(ServiceError::EntryExists { kind: E::KIND }),
         None => Ok(entry),
     }
 }
 
-async fn update<D: Definition>(
+async fn update<E: Entry>(
     context: &ShardContext,
     caller: &Caller,
-    wire: Option<D::Wire>,
+    wire: Option<E::Wire>,
     deadline: Instant,
-) -> Result<D::Wire, ServiceError> {
-    let wire = wire.ok_or_else(|| ServiceError::missing(D::KIND))?;
-    change(context, caller, Commit::Yes, deadline, |catalogue| updated::<D>(&wire, catalogue)).await
+) -> Result<E::Wire, ServiceError> {
+    let wire = wire.ok_or_else(|| ServiceError::missing(E::KIND))?;
+    change(context, caller, Commit::Yes, deadline, |catalogue| updated::<E>(&wire, catalogue)).await
 }
 
-fn updated<D: Definition>(wire: &D::Wire, catalogue: &Catalogue) -> Result<D, ServiceError> {
-    let within = |error: ServiceError| error.within(D::KIND);
-    let etag = parse_etag(D::wire_etag(wire)).map_err(within)?;
-    if etag.is_none() && D::UPDATE_ETAG == UpdateEtag::Required {
+fn updated<E: Entry>(wire: &E::Wire, catalogue: &Catalogue) -> Result<D, ServiceError> {
+    let within = |error: ServiceError| error.within(E::KIND);
+    let etag = parse_etag(E::wire_etag(wire)).map_err(within)?;
+    if etag.is_none() && E::UPDATE_ETAG == UpdateEtag::Required {
         return Err(within(ServiceError::missing("etag")));
     }
-    D::check_name(D::wire_name(wire)).map_err(within)?;
-    let stored = D::find(catalogue, D::wire_name(wire));
-    let stored = stored.ok_or(ServiceError::EntryNotFound { kind: D::KIND })?;
+    E::check_name(E::wire_name(wire)).map_err(within)?;
+    let stored = E::find(catalogue, E::wire_name(wire));
+    let stored = stored.ok_or(ServiceError::EntryNotFound { kind: E::KIND })?;
     if etag.is_some_and(|etag| etag != stored.revision()) {
         return Err(ServiceError::EtagStale);
     }
-    D::parse(wire, Some(stored), catalogue).map_err(within)
+    E::parse(wire, Some(stored), catalogue).map_err(within)
 }
 
-async fn change<D: Definition>(
+async fn change<E: Entry>(
     context: &ShardContext,
     caller: &Caller,
     commit: Commit,
     deadline: Instant,
-    evaluate: impl Fn(&Catalogue) -> Result<D, ServiceError> + Send + Sync,
-) -> Result<D::Wire, ServiceError> {
-    for _ in 0..TRIES_MAX {
-        context.read_barrier(GroupId::Directory, deadline).await?;
-        let view = context.view()?;
+    evaluate: impl Fn(&Catalogue) -> Result<E, ServiceError> + Send + Sync,
+) -> Result<E::Wire, ServiceError> {
+    let evaluate = &evaluate;
+    let attempt = || async move {
+        let view = context.catalogue().view()?;
         let entry = evaluate(&view.catalogue)?;
         let mut after = Catalogue::clone(&view.catalogue);
-        after.put(entry.clone().into()).map_err(not_taken::<D>)?;
+        after.put(entry.clone().into()).map_err(not_taken::<E>)?;
         let answer = entry.wire(&after);
         if commit == Commit::ValidateOnly {
-            return Ok(answer);
+            return Ok(Attempt::Done(answer));
         }
-        let logged = changes::next_change(context, &view, caller, entry.clone().into())?;
-        match context
-            .consensus()
-            .propose(GroupId::Directory, command(&view, &entry, logged), deadline.into_std())
-            .await
-        {
-            Ok(Outcome::Applied { .. }) => return Ok(answer),
-            Ok(Outcome::Conflict { .. }) => {}
-            Err(ConsensusError::Timeout) => return Err(ServiceError::OutcomeUnknown),
-            Err(error) => return Err(context.explained(GroupId::Directory, error)),
-        }
-    }
-    Err(ServiceError::Contended { tries: TRIES_MAX })
+        let (engine, changed_by) = (context.engine(), &caller.name);
+        let logged = logged_change(engine, view.version, now(), changed_by, entry.clone().into())?;
+        Ok(Attempt::Propose { command: command(&view, &entry, logged), answer })
+    };
+    context.routing().propose_until_applied(GroupId::Directory, deadline, attempt).await
 }
 
 /// The entry, what the log says of it and the next version of the catalogue, provided that nothing changed meanwhile.
-fn command<D: Definition>(view: &CatalogueView, entry: &D, logged: Write) -> Command {
+fn command<E: Entry>(view: &CatalogueView, entry: &D, logged: Write) -> Command {
     let meta = Key::meta(CATALOGUE_META).into_bytes();
     let key = entry.key().into_bytes();
     // A built-in entry that was never changed has no revision and is not stored.
-    let stored = D::find(&view.catalogue, entry.name()).map_or(Revision::NONE, |stored| stored.revision());
+    let stored = E::find(&view.catalogue, entry.name()).map_or(Revision::NONE, |stored| stored.revision());
     let at = |revision: u64| if revision == 0 { Expected::Absent } else { Expected::Revision(revision) };
     let value =
         |revision, payload: &[u8]| Some(ValueHeader { revision, ..ValueHeader::default() }.encode(payload));
@@ -203,54 +179,41 @@ fn command<D: Definition>(view: &CatalogueView, entry: &D, logged: Write) -> Com
 }
 
 /// An entry, from this node's copy of the catalogue.
-pub(crate) async fn get<D: Definition>(
+async fn get<E: Entry>(
     context: &ShardContext,
     name: &str,
     deadline: Instant,
-) -> Result<D::Wire, ServiceError> {
-    D::check_name(name)?;
-    let view = context.view_with(deadline, |view| D::find(&view.catalogue, name).is_some()).await?;
-    let found = D::find(&view.catalogue, name).ok_or(ServiceError::EntryNotFound { kind: D::KIND })?;
-    Ok(found.wire(&view.catalogue))
+) -> Result<E::Wire, ServiceError> {
+    E::check_name(name)?;
+    let find = |view: &CatalogueView| {
+        let found = E::find(&view.catalogue, name).ok_or(ServiceError::EntryNotFound { kind: E::KIND })?;
+        Ok(found.wire(&view.catalogue))
+    };
+    let (_, found) = context.catalogue().parse_on(CatalogueNeed::Names, deadline, find).await?;
+    Ok(found)
 }
 
-/// Entries by name and the token of the next page, from this node's copy of the catalogue.
-pub(crate) fn list<D: Definition>(
-    context: &ShardContext,
-    size: i32,
-    token: &str,
-) -> Result<(Vec<D::Wire>, String), ServiceError> {
-    page::<D>(&context.view()?.catalogue, size, token)
-}
-
-fn page<D: Definition>(
+/// Entries by name and the token of the next page, from a copy of the catalogue.
+fn list<E: Entry>(
     catalogue: &Catalogue,
     size: i32,
     token: &str,
-) -> Result<(Vec<D::Wire>, String), ServiceError> {
-    let (after, size) = page_of(D::LISTING, token, size)?;
-    let behind = |entry: &&std::sync::Arc<D>| after.as_deref().is_none_or(|after| entry.name() > after);
-    let mut found: Vec<_> = D::all(catalogue).filter(behind).take(size.saturating_add(1)).collect();
-    let has_more = found.len() > size;
-    found.truncate(size);
-    let last = found.last().filter(|_| has_more);
-    let token = last.map(|last| page_token(D::LISTING, last.name().as_bytes())).unwrap_or_default();
-    Ok((found.into_iter().map(|entry| entry.wire(catalogue)).collect(), token))
-}
-
-fn page_of(listing: Listing, token: &str, size: i32) -> Result<(Option<String>, usize), ServiceError> {
-    let malformed =
-        |_utf8| ServiceError::field("page_token", FieldFault::Invalid("is not a token of this list".into()));
-    let after = parse_page_token(listing, token)?.map(String::from_utf8).transpose().map_err(malformed)?;
-    Ok((after, page_size(size, PAGE.0, PAGE.1)?))
+) -> Result<(Vec<E::Wire>, String), ServiceError> {
+    let name = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).ok();
+    let after = page_start(E::LISTING, token, name)?;
+    let mut pager = Pager::new(E::LISTING, size, PAGE)?;
+    let behind = |entry: &&Arc<E>| after.as_deref().is_none_or(|after| entry.name() > after);
+    let page = E::all(catalogue).filter(behind).take_while(|entry| pager.admits(entry.name().as_bytes(), 0));
+    let page = page.map(|entry| entry.wire(catalogue)).collect();
+    Ok((page, pager.next_page_token()))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::service::{
-        catalogue_for_tests::{attribute, purpose},
-        opaque::etag,
+    use crate::{
+        catalogue::test_entries::{attribute, purpose},
+        wire::etag,
     };
 
     fn catalogue() -> Catalogue {
@@ -280,12 +243,12 @@ mod tests {
         field
     }
 
-    fn pages<D: Definition>(catalogue: &Catalogue, size: i32) -> Vec<String> {
+    fn pages<E: Entry>(catalogue: &Catalogue, size: i32) -> Vec<String> {
         let (mut names, mut token) = (Vec::new(), String::new());
         loop {
-            let (entries, next) = page::<D>(catalogue, size, &token).expect("a page");
+            let (entries, next) = list::<E>(catalogue, size, &token).expect("a page");
             assert!(entries.len() <= size.try_into().expect("small") && !entries.is_empty());
-            names.extend(entries.iter().map(|entry| D::wire_name(entry).to_owned()));
+            names.extend(entries.iter().map(|entry| E::wire_name(entry).to_owned()));
             token = next;
             if token.is_empty() {
                 return names;
@@ -305,8 +268,8 @@ mod tests {
         assert_eq!(pages::<AttributeDefinition>(&catalogue, 2), ["email"]);
         assert_eq!(pages::<Jurisdiction>(&catalogue, 2), ["br", "default", "eu", "ru", "us-ca"]);
         assert_eq!(pages::<Recipient>(&catalogue, 3), ["Ads", "desk", "till"]);
-        let (_, token) = page::<Purpose>(&catalogue, 1, "").expect("a page");
-        assert_eq!(field(&page::<Recipient>(&catalogue, 1, &token).expect_err("of purposes")), "page_token");
+        let (_, token) = list::<Purpose>(&catalogue, 1, "").expect("a page");
+        assert_eq!(field(&list::<Recipient>(&catalogue, 1, &token).expect_err("of purposes")), "page_token");
     }
 
     #[test]

@@ -1,5 +1,5 @@
 //! What purposes, attributes, jurisdictions and recipients have in common: each is an entry of the catalogue with a
-//! name, a revision, a form on the wire and a place in the directory. `definitions.rs` serves all of them alike.
+//! name, a revision, a form on the wire and a key in the directory. `entries.rs` serves all of them alike.
 
 use std::sync::Arc;
 
@@ -11,20 +11,21 @@ use custodia_proto::v1;
 use custodia_store::Key;
 use prost::Message;
 
-use super::{catalogue_convert, definitions_parse, error::ServiceError, opaque::Listing};
+use super::{convert, parse};
+use crate::wire::{Listing, ServiceError};
 
 /// The revision of a new entry.
-pub(crate) const FIRST: Revision = Revision::from_u64(1);
+const FIRST: Revision = Revision::from_u64(1);
 
 /// Whether an update must say which revision it replaces.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum UpdateEtag {
+pub(super) enum UpdateEtag {
     Required,
     Optional,
 }
 
 /// A kind of entry of the catalogue.
-pub(crate) trait Definition: Stored + Clone + Into<CatalogueEntry> + Send + Sync + 'static {
+pub(super) trait Entry: Stored + Clone + Into<CatalogueEntry> + Send + Sync + 'static {
     /// As callers send and get it.
     type Wire: Message + Default;
     /// What it is called in errors; also the field of a request that holds it.
@@ -44,7 +45,7 @@ pub(crate) trait Definition: Stored + Clone + Into<CatalogueEntry> + Send + Sync
     fn wire(&self, catalogue: &Catalogue) -> Self::Wire;
     fn name(&self) -> &str;
     fn revision(&self) -> Revision;
-    /// Where it lies in the directory.
+    /// Its key in the directory.
     fn key(&self) -> Key;
     /// The entry of a name.
     fn find<'a>(catalogue: &'a Catalogue, name: &str) -> Option<&'a Arc<Self>>;
@@ -53,12 +54,12 @@ pub(crate) trait Definition: Stored + Clone + Into<CatalogueEntry> + Send + Sync
 }
 
 /// The revision of an entry that comes after `stored`.
-fn next<D: Definition>(stored: Option<&D>) -> Revision {
+fn next<D: Entry>(stored: Option<&D>) -> Revision {
     stored.map_or(FIRST, |stored| stored.revision().next())
 }
 
 /// Why the catalogue does not take an entry that is well by itself. That it is full is no fault of the request.
-pub(crate) fn not_taken<D: Definition>(error: ProfileError) -> ServiceError {
+pub(super) fn not_taken<D: Entry>(error: ProfileError) -> ServiceError {
     if let ProfileError::TooMany { count_max, .. } = error {
         return ServiceError::CatalogueFull { kind: D::KIND, limit: count_max };
     }
@@ -68,7 +69,7 @@ pub(crate) fn not_taken<D: Definition>(error: ProfileError) -> ServiceError {
     error.into()
 }
 
-impl Definition for Purpose {
+impl Entry for Purpose {
     type Wire = v1::Purpose;
     const KIND: &'static str = "purpose";
     const LISTING: Listing = Listing::Purposes;
@@ -83,7 +84,7 @@ impl Definition for Purpose {
     }
 
     fn check_name(text: &str) -> Result<(), ServiceError> {
-        definitions_parse::purpose_id(text).map(drop)
+        parse::purpose_id(text).map(drop)
     }
 
     fn parse(wire: &v1::Purpose, stored: Option<&Self>, catalogue: &Catalogue) -> Result<Self, ServiceError> {
@@ -91,11 +92,11 @@ impl Definition for Purpose {
             Some(stored) => stored.number,
             None => catalogue.next_purpose_number().map_err(not_taken::<Self>)?,
         };
-        definitions_parse::purpose(wire, number, next(stored), catalogue)
+        parse::purpose(wire, number, next(stored), catalogue)
     }
 
     fn wire(&self, _catalogue: &Catalogue) -> v1::Purpose {
-        catalogue_convert::purpose(self)
+        convert::purpose(self)
     }
 
     fn name(&self) -> &str {
@@ -119,7 +120,7 @@ impl Definition for Purpose {
     }
 }
 
-impl Definition for AttributeDefinition {
+impl Entry for AttributeDefinition {
     type Wire = v1::AttributeDefinition;
     const KIND: &'static str = "attribute";
     const LISTING: Listing = Listing::Attributes;
@@ -134,7 +135,7 @@ impl Definition for AttributeDefinition {
     }
 
     fn check_name(text: &str) -> Result<(), ServiceError> {
-        definitions_parse::attribute_name(text).map(drop)
+        parse::attribute_name(text).map(drop)
     }
 
     fn parse(
@@ -149,11 +150,11 @@ impl Definition for AttributeDefinition {
             Some(stored) => stored.number,
             None => catalogue.next_attribute_number().map_err(not_taken::<Self>)?,
         };
-        definitions_parse::attribute(wire, number, next(stored), catalogue)
+        parse::attribute(wire, number, next(stored), catalogue)
     }
 
     fn wire(&self, catalogue: &Catalogue) -> v1::AttributeDefinition {
-        catalogue_convert::attribute(self, catalogue)
+        convert::attribute(self, catalogue)
     }
 
     fn name(&self) -> &str {
@@ -177,7 +178,7 @@ impl Definition for AttributeDefinition {
     }
 }
 
-impl Definition for Jurisdiction {
+impl Entry for Jurisdiction {
     type Wire = v1::Jurisdiction;
     const KIND: &'static str = "jurisdiction";
     const LISTING: Listing = Listing::Jurisdictions;
@@ -192,7 +193,7 @@ impl Definition for Jurisdiction {
     }
 
     fn check_name(text: &str) -> Result<(), ServiceError> {
-        definitions_parse::jurisdiction_id(text).map(drop)
+        parse::jurisdiction_id(text).map(drop)
     }
 
     fn parse(
@@ -200,11 +201,11 @@ impl Definition for Jurisdiction {
         stored: Option<&Self>,
         _catalogue: &Catalogue,
     ) -> Result<Self, ServiceError> {
-        definitions_parse::jurisdiction(wire, next(stored))
+        parse::jurisdiction(wire, next(stored))
     }
 
     fn wire(&self, _catalogue: &Catalogue) -> v1::Jurisdiction {
-        catalogue_convert::jurisdiction(self)
+        convert::jurisdiction(self)
     }
 
     fn name(&self) -> &str {
@@ -228,7 +229,7 @@ impl Definition for Jurisdiction {
     }
 }
 
-impl Definition for Recipient {
+impl Entry for Recipient {
     type Wire = v1::Recipient;
     const KIND: &'static str = "recipient";
     const LISTING: Listing = Listing::Recipients;
@@ -243,7 +244,7 @@ impl Definition for Recipient {
     }
 
     fn check_name(text: &str) -> Result<(), ServiceError> {
-        definitions_parse::recipient_id(text).map(drop)
+        parse::recipient_id(text).map(drop)
     }
 
     fn parse(
@@ -251,11 +252,11 @@ impl Definition for Recipient {
         stored: Option<&Self>,
         catalogue: &Catalogue,
     ) -> Result<Self, ServiceError> {
-        definitions_parse::recipient(wire, next(stored), catalogue)
+        parse::recipient(wire, next(stored), catalogue)
     }
 
     fn wire(&self, catalogue: &Catalogue) -> v1::Recipient {
-        catalogue_convert::recipient(self, catalogue)
+        convert::recipient(self, catalogue)
     }
 
     fn name(&self) -> &str {

@@ -1,4 +1,4 @@
-//! The door of the catalogue: purposes, attributes, jurisdictions and recipients as callers define them.
+//! What callers define, parsed: purposes, attributes, jurisdictions and recipients.
 //!
 //! Must always hold: whatever a definition names is there (its purposes, the jurisdictions whose bases it states), so
 //! that a slip of the pen cannot leave a rule without effect. A purpose may name recipients that are registered later:
@@ -17,29 +17,29 @@ use custodia_profile::{
 };
 use custodia_proto::v1;
 
-use super::{
-    error::{FieldFault, ServiceError},
+use crate::wire::{
+    FieldFault, ServiceError,
     parse::{chosen, each, sha256, within_limit},
-    time::parse_optional,
+    parse_optional,
 };
 
 /// The purpose's name.
-pub(crate) fn purpose_id(text: &str) -> Result<PurposeId, ServiceError> {
+pub(super) fn purpose_id(text: &str) -> Result<PurposeId, ServiceError> {
     PurposeId::new(text).map_err(named("id"))
 }
 
 /// The attribute's name.
-pub(crate) fn attribute_name(text: &str) -> Result<AttributeName, ServiceError> {
+pub(super) fn attribute_name(text: &str) -> Result<AttributeName, ServiceError> {
     AttributeName::new(text).map_err(named("name"))
 }
 
 /// The jurisdiction's name.
-pub(crate) fn jurisdiction_id(text: &str) -> Result<JurisdictionId, ServiceError> {
+pub(super) fn jurisdiction_id(text: &str) -> Result<JurisdictionId, ServiceError> {
     JurisdictionId::new(text).map_err(named("id"))
 }
 
 /// The recipient's name.
-pub(crate) fn recipient_id(text: &str) -> Result<RecipientId, ServiceError> {
+pub(super) fn recipient_id(text: &str) -> Result<RecipientId, ServiceError> {
     RecipientId::new(text).map_err(named("id"))
 }
 
@@ -67,7 +67,7 @@ fn bases(field: &str, wire: &[i32]) -> Result<Vec<LawfulBasis>, ServiceError> {
 }
 
 /// A purpose under the number and revision that the catalogue gives it.
-pub(crate) fn purpose(
+pub(super) fn purpose(
     wire: &v1::Purpose,
     number: PurposeNumber,
     revision: Revision,
@@ -152,7 +152,7 @@ fn purpose_number(text: &str, catalogue: &Catalogue) -> Result<PurposeNumber, Se
 }
 
 /// An attribute under the number and revision that the catalogue gives it.
-pub(crate) fn attribute(
+pub(super) fn attribute(
     wire: &v1::AttributeDefinition,
     number: AttributeNumber,
     revision: Revision,
@@ -191,7 +191,7 @@ fn mapping(wire: &v1::SourceMapping) -> Result<SourceMapping, ServiceError> {
 }
 
 /// A jurisdiction under the revision that the catalogue gives it.
-pub(crate) fn jurisdiction(
+pub(super) fn jurisdiction(
     wire: &v1::Jurisdiction,
     revision: Revision,
 ) -> Result<Jurisdiction, ServiceError> {
@@ -221,7 +221,7 @@ fn age(field: &str, years: u32) -> Result<u8, ServiceError> {
 }
 
 /// A recipient under the revision that the catalogue gives it.
-pub(crate) fn recipient(
+pub(super) fn recipient(
     wire: &v1::Recipient,
     revision: Revision,
     catalogue: &Catalogue,

@@ -9,9 +9,9 @@ use tokio::time::Instant;
 use tonic::Code;
 use tonic_types::StatusExt as _;
 
-use super::{
-    cluster_for_tests::{Cluster, get, ingest},
-    status::LEADER_METADATA,
+use crate::{
+    api::test_cluster::{Cluster, get, ingest},
+    wire::LEADER_METADATA,
 };
 
 const PATIENCE: Duration = Duration::from_secs(20);

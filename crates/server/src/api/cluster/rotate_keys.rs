@@ -7,55 +7,44 @@
 use custodia_profile::{GroupId, ShardId};
 use custodia_proto::v1;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::timeout_at;
 
-use super::{
-    error::ServiceError,
-    forward::{Call, Target, answer},
-    parse,
-    context::ShardContext,
-};
 use crate::{
-    identity::Caller,
-    keys::{KeysError, ShardKeys, Turned},
+    api::handler::{Call, ShardLeadersCall},
+    keys::{KeysError, Rotated, ShardKeys},
+    routing::{CustomerLocation, Hop, Route},
+    shard::ShardContext,
+    wire::{ServiceError, parse},
 };
 
-/// Shards whose keys are turned at the same time by one call.
+/// Shards whose keys one call rotates at the same time.
 const SHARDS_AT_ONCE: usize = 8;
 
-/// Answers a caller's call.
-pub(crate) async fn rotate_keys(
-    context: &ShardContext,
-    caller: &Caller,
-    request: v1::RotateKeysRequest,
-    deadline: Instant,
-) -> Result<v1::RotateKeysResponse, ServiceError> {
-    let everywhere = request.every_shard && level(&request)? != v1::KeyLevel::Customer;
-    if !everywhere && level(&request)? != v1::KeyLevel::Root {
-        return Ok(answer(context, caller, request, deadline).await?.into_inner());
-    }
-    let directory = context.consensus().directory();
-    let calls = directory.shards().map(|placement| {
-        let shard_id = placement.shard.as_u16().into();
-        let one = v1::RotateKeysRequest {
-            shard_id,
-            every_shard: false,
-            customer_id: String::new(),
-            ..request.clone()
+impl ShardLeadersCall for v1::RotateKeysRequest {
+    async fn answer(self, context: &ShardContext, call: &Call) -> Result<Self::Answer, ServiceError> {
+        let level = level(&self)?;
+        let is_everywhere =
+            level == v1::KeyLevel::Root || (self.every_shard && level != v1::KeyLevel::Customer);
+        if call.hop == Hop::Forwarded || !is_everywhere {
+            return rotate(context, call, self).await;
+        }
+        let directory = context.routing().consensus().directory();
+        let parts = directory.shards().map(|placement| {
+            let shard_id = placement.shard.as_u16().into();
+            let customer_id = String::new();
+            let part =
+                Self { shard_id, every_shard: false, customer_id, ..self.clone() };
+            rotate(context, call, part)
+        });
+        let parts: Vec<_> = parts.collect();
+        let add = |sum: Self::Answer, one: Self::Answer| async move {
+            Ok(v1::RotateKeysResponse {
+                keys_rotated: sum.keys_rotated.saturating_add(one.keys_rotated),
+                values_resealed: sum.values_resealed.saturating_add(one.values_resealed),
+            })
         };
-        async move { answer(context, caller, one, deadline).await.map(tonic::Response::into_inner) }
-    });
-    let calls: Vec<_> = calls.collect();
-    let add = |sum: v1::RotateKeysResponse, one: v1::RotateKeysResponse| async move {
-        Ok(v1::RotateKeysResponse {
-            keys_rotated: sum.keys_rotated.saturating_add(one.keys_rotated),
-            values_resealed: sum.values_resealed.saturating_add(one.values_resealed),
-        })
-    };
-    stream::iter(calls)
-        .buffer_unordered(SHARDS_AT_ONCE)
-        .try_fold(v1::RotateKeysResponse::default(), add)
-        .await
+        stream::iter(parts).buffer_unordered(SHARDS_AT_ONCE).try_fold(Self::Answer::default(), add).await
+    }
 }
 
 fn level(request: &v1::RotateKeysRequest) -> Result<v1::KeyLevel, ServiceError> {
@@ -66,53 +55,69 @@ fn level(request: &v1::RotateKeysRequest) -> Result<v1::KeyLevel, ServiceError> 
     }
 }
 
-impl Call for v1::RotateKeysRequest {
-    type Answer = v1::RotateKeysResponse;
-    const METHOD: &'static str = "/custodia.v1.ClusterService/RotateKeys";
+/// Whose keys a part of the call rotates.
+#[derive(Debug, Clone, Copy)]
+enum Target {
+    Shard(ShardId),
+    Customer(CustomerLocation),
+}
 
-    /// By now the call is about one shard, whatever its level.
-    fn prepare(&mut self, context: &ShardContext, _caller: &Caller) -> Result<Target, ServiceError> {
-        let names_customer = !self.customer_id.is_empty();
-        match level(self)? {
-            v1::KeyLevel::Customer => context.target_of(parse::customer_id(&self.customer_id)?),
-            v1::KeyLevel::Bucket if names_customer => context.target_of(parse::customer_id(&self.customer_id)?),
+impl Target {
+    fn of(context: &ShardContext, request: &v1::RotateKeysRequest) -> Result<Self, ServiceError> {
+        let names_customer = !request.customer_id.is_empty();
+        match level(request)? {
+            v1::KeyLevel::Customer => Self::customer(context, request),
+            v1::KeyLevel::Bucket if names_customer => Self::customer(context, request),
             v1::KeyLevel::Unspecified | v1::KeyLevel::Root | v1::KeyLevel::Shard | v1::KeyLevel::Bucket => {
                 let unknown = || ServiceError::invalid("shard_id", "there is no such shard");
-                let number = u16::try_from(self.shard_id).map_err(|_range| unknown())?;
+                let number = u16::try_from(request.shard_id).map_err(|_range| unknown())?;
                 let shard = ShardId::new(number)?;
-                context.consensus().directory().shard(shard).ok_or_else(unknown)?;
-                Ok(Target { group: GroupId::Shard(shard), customer: None })
+                context.routing().consensus().directory().shard(shard).ok_or_else(unknown)?;
+                Ok(Self::Shard(shard))
             }
         }
     }
 
-    async fn execute(
-        self,
-        context: &ShardContext,
-        _caller: &Caller,
-        target: Target,
-        deadline: Instant,
-    ) -> Result<Self::Answer, ServiceError> {
-        let GroupId::Shard(shard) = target.group else {
-            return Err(ServiceError::Internal { context: "keys of the directory" });
-        };
-        let keys = context.keys_of(shard)?;
-        // A turn that is cut off leaves everything readable and goes on where it stopped when it is asked for again.
-        let turned = timeout_at(deadline, turn(keys, level(&self)?, target)).await;
-        let turned = turned.map_err(|_elapsed| ServiceError::OutcomeUnknown)?;
-        let turned = turned.map_err(|error| context.key_failure(target.group, error))?;
-        Ok(v1::RotateKeysResponse { keys_rotated: turned.keys, values_resealed: turned.values })
+    fn customer(context: &ShardContext, request: &v1::RotateKeysRequest) -> Result<Self, ServiceError> {
+        context.routing().locate(parse::customer_id(&request.customer_id)?).map(Self::Customer)
+    }
+
+    const fn shard(self) -> ShardId {
+        match self {
+            Self::Shard(shard) | Self::Customer(CustomerLocation { shard, .. }) => shard,
+        }
     }
 }
 
-async fn turn(keys: &ShardKeys, level: v1::KeyLevel, target: Target) -> Result<Turned, KeysError> {
-    match (level, target.customer) {
-        (v1::KeyLevel::Root, _) => keys.turn_root().await,
-        (v1::KeyLevel::Shard, _) => keys.turn_shard().await,
-        (v1::KeyLevel::Bucket, Some(customer)) => keys.turn_bucket(keys.bucket_of(customer)?).await,
-        (v1::KeyLevel::Bucket, None) => keys.turn_buckets().await,
-        (v1::KeyLevel::Customer, Some(customer)) => keys.turn_customer(customer).await,
-        (v1::KeyLevel::Customer, None) => Err(KeysError::NoCustomer),
-        (v1::KeyLevel::Unspecified, _) => Ok(Turned::default()),
+/// Rotates the keys of one shard, or of one of its customers, on its leader.
+async fn rotate(
+    context: &ShardContext,
+    call: &Call,
+    request: v1::RotateKeysRequest,
+) -> Result<v1::RotateKeysResponse, ServiceError> {
+    let target = Target::of(context, &request)?;
+    let group = GroupId::Shard(target.shard());
+    if let Route::Forward(leader) = context.routing().route(group, call.hop)? {
+        return context.routing().forward(&leader, &call.caller, &request, call.deadline).await;
+    }
+    let keys = context.keys_of(target.shard())?;
+    // A rotation that is cut off leaves everything readable and goes on where it stopped when it is asked for again.
+    let rotated = timeout_at(call.deadline, rotate_here(keys, level(&request)?, target)).await;
+    let rotated = rotated.map_err(|_elapsed| ServiceError::OutcomeUnknown)?;
+    let rotated = rotated.map_err(|error| context.key_failure(group, error))?;
+    Ok(v1::RotateKeysResponse { keys_rotated: rotated.keys, values_resealed: rotated.values })
+}
+
+async fn rotate_here(keys: &ShardKeys, level: v1::KeyLevel, target: Target) -> Result<Rotated, KeysError> {
+    match (level, target) {
+        (v1::KeyLevel::Root, _) => keys.rotate_root().await,
+        (v1::KeyLevel::Shard, _) => keys.rotate_shard().await,
+        (v1::KeyLevel::Bucket, Target::Customer(at)) => {
+            keys.rotate_bucket(keys.bucket_of(at.customer)?).await
+        }
+        (v1::KeyLevel::Bucket, Target::Shard(_)) => keys.rotate_buckets().await,
+        (v1::KeyLevel::Customer, Target::Customer(at)) => keys.rotate_customer(at.customer).await,
+        (v1::KeyLevel::Customer, Target::Shard(_)) => Err(KeysError::NoCustomer),
+        (v1::KeyLevel::Unspecified, _) => Ok(Rotated::default()),
     }
 }

@@ -4,43 +4,35 @@
 //! itself: whoever reads the signals passes on what the controller may do. The catalogue is caught up first, so that
 //! no purpose that was mapped before the call is missed.
 
+use std::future::{Future, ready};
+
 use custodia_profile::{Catalogue, CustomerRecord, GoogleConsentType, Permission, Reader, TimestampMs};
 use custodia_proto::v1;
-use tokio::time::Instant;
 
-use super::{
-    consents::record_asked,
-    error::ServiceError,
-    forward::{Call, Target},
-    parse,
-    context::ShardContext,
-    time::now,
+use crate::{
+    catalogue::{CatalogueNeed, CatalogueView},
+    shard::{CustomerRead, ProfileView, ReadAccess},
+    wire::ServiceError,
 };
-use crate::identity::Caller;
 
-impl Call for v1::GetConsentModeRequest {
-    type Answer = v1::ConsentMode;
-    const METHOD: &'static str = "/custodia.v1.ConsentService/GetConsentMode";
+impl CustomerRead for v1::GetConsentModeRequest {
+    type Query = ();
+    const ACCESS: ReadAccess = ReadAccess::Admitted;
+    const CATALOGUE: CatalogueNeed = CatalogueNeed::Current;
 
-    fn prepare(&mut self, context: &ShardContext, _caller: &Caller) -> Result<Target, ServiceError> {
-        context.target_of(parse::customer_id(&self.customer_id)?)
+    fn parse(&self, _view: &CatalogueView) -> Result<(), ServiceError> {
+        Ok(())
     }
 
-    async fn execute(
-        self,
-        context: &ShardContext,
-        caller: &Caller,
-        target: Target,
-        deadline: Instant,
-    ) -> Result<Self::Answer, ServiceError> {
-        Box::pin(context.catalogue_cache().catch_up(context, deadline)).await?;
-        let (location, core) = record_asked(context, caller, &self.purpose, target, deadline).await?;
-        let (catalogue, now) = (&context.view()?.catalogue, now());
-        let signal = |kind| signal(kind, &core.value, catalogue, now);
-        Ok(v1::ConsentMode {
-            customer_id: location.customer.to_string(),
+    fn answer(
+        (): (),
+        profile: ProfileView<'_>,
+    ) -> impl Future<Output = Result<v1::ConsentMode, ServiceError>> + Send {
+        let signal = |kind| signal(kind, profile.record(), &profile.view.catalogue, profile.now);
+        ready(Ok(v1::ConsentMode {
+            customer_id: profile.location.customer.to_string(),
             signals: GoogleConsentType::ALL.into_iter().map(signal).collect(),
-        })
+        }))
     }
 }
 

@@ -1,29 +1,52 @@
 //! What is recorded of a customer's decisions becomes wire messages.
 
 use custodia_profile::{
-    Catalogue, CustomerId, DataSubject, Evidence, GroundState, GroundStatus, LawfulBasis, PurposeId,
-    PurposeNumber, Revision, StoredTcString, TcString, TimestampMs, VendorSet,
+    Catalogue, CustomerId, DataSubject, Evidence, GroundState, GroundStatus, LawfulBasis, LedgerEntry,
+    PurposeNumber, Recorder, Revision, StoredTcString, TcString, TimestampMs, VendorSet,
 };
 use custodia_proto::v1;
 
-use super::{
-    convert::{RecordVersion, purpose_name},
-    error::ServiceError,
-    opaque::{etag, hex},
-    time::timestamp,
+use data_encoding::HEXLOWER;
+
+use crate::{
+    shard::CustomerState,
+    wire::{
+        ServiceError,
+        convert::{RecordVersion, purpose_name},
+        etag, timestamp,
+    },
 };
 
 /// Where a customer stands when something is said of its decisions.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct ConsentAsOf {
-    pub(crate) at: RecordVersion,
-    pub(crate) consent_revision: u64,
+pub(super) struct ConsentAsOf {
+    pub(super) at: RecordVersion,
+    pub(super) consent_revision: u64,
     /// The moment at which grounds count as expired.
-    pub(crate) now: TimestampMs,
+    pub(super) now: TimestampMs,
+}
+
+impl ConsentAsOf {
+    /// Where the customer stands after these decisions; `applied` where the record changes with them.
+    pub(super) fn after(state: &CustomerState<'_>, applied: bool, ledger: &[LedgerEntry]) -> Self {
+        Self {
+            at: RecordVersion {
+                customer: state.location.customer,
+                revision: state.revision_after(applied),
+            },
+            consent_revision: state.consent_revision_after(ledger),
+            now: state.now,
+        }
+    }
+
+    /// The etag of the record.
+    pub(super) fn etag(self) -> String {
+        etag(self.at.revision)
+    }
 }
 
 /// The state of one ground for one purpose.
-pub(crate) fn consent_state(
+pub(super) fn consent_state(
     of: ConsentAsOf,
     (purpose, basis): (&str, LawfulBasis),
     state: &GroundState,
@@ -49,7 +72,7 @@ pub(crate) fn consent_state(
 }
 
 /// The states of grounds, by purpose, then basis.
-pub(crate) fn consent_states<'a>(
+pub(super) fn consent_states<'a>(
     of: ConsentAsOf,
     grounds: impl IntoIterator<Item = (&'a (PurposeNumber, LawfulBasis), &'a GroundState)>,
     catalogue: &Catalogue,
@@ -63,7 +86,7 @@ pub(crate) fn consent_states<'a>(
 }
 
 /// The status as of a moment.
-pub(crate) fn consent_status(state: &GroundState, now: TimestampMs) -> v1::ConsentStatus {
+pub(super) fn consent_status(state: &GroundState, now: TimestampMs) -> v1::ConsentStatus {
     match state.status {
         GroundStatus::Given if state.is_expired(now) => v1::ConsentStatus::Expired,
         GroundStatus::Given => v1::ConsentStatus::Given,
@@ -75,19 +98,15 @@ pub(crate) fn consent_status(state: &GroundState, now: TimestampMs) -> v1::Conse
     }
 }
 
-/// The name of a purpose that a ledger entry names: its own word for it, else the catalogue's.
-pub(crate) fn entry_purpose(
-    purpose_id: Option<&PurposeId>,
-    purpose: PurposeNumber,
-    catalogue: &Catalogue,
-) -> String {
-    purpose_id.map_or_else(|| purpose_name(purpose, catalogue), |id| id.as_str().to_owned())
+/// Who recorded an entry of the ledger.
+pub(super) fn recorder(recorder: &Recorder) -> v1::Recorder {
+    v1::Recorder { name: recorder.name.as_str().to_owned(), role: i32::from(recorder.role.number()) }
 }
 
 fn evidence(evidence: &Evidence) -> v1::ConsentEvidence {
     v1::ConsentEvidence {
         act: evidence.act.map_or(0, |act| act.number().into()),
-        statement_sha256: evidence.statement_sha256.map(hex).unwrap_or_default(),
+        statement_sha256: evidence.statement_sha256.map(|hash| HEXLOWER.encode(&hash)).unwrap_or_default(),
         language: text(evidence.language.as_ref().map(|language| language.as_str())),
         bundled: false,
         decided_by: evidence.decided_by.number().into(),
@@ -95,7 +114,7 @@ fn evidence(evidence: &Evidence) -> v1::ConsentEvidence {
 }
 
 /// What is known about a data subject.
-pub(crate) fn data_subject(at: RecordVersion, subject: &DataSubject) -> v1::DataSubject {
+pub(super) fn data_subject(at: RecordVersion, subject: &DataSubject) -> v1::DataSubject {
     let restriction = subject.restriction.as_ref().map(|restriction| v1::Restriction {
         reason: restriction.reason.as_str().to_owned(),
         since: Some(timestamp(restriction.since)),
@@ -118,7 +137,7 @@ pub(crate) fn data_subject(at: RecordVersion, subject: &DataSubject) -> v1::Data
 }
 
 /// A recorded TC string with what it says.
-pub(crate) fn tc_string(customer: CustomerId, stored: &StoredTcString) -> Result<v1::TcString, ServiceError> {
+pub(super) fn tc_string(customer: CustomerId, stored: &StoredTcString) -> Result<v1::TcString, ServiceError> {
     // It was in force when it was recorded, or it would not have been.
     let unreadable = |_fault| ServiceError::Internal { context: "a recorded TC string does not parse" };
     let said: TcString = stored.parse().map_err(unreadable)?;

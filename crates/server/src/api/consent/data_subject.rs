@@ -1,83 +1,74 @@
-//! GetDataSubject and UpdateDataSubject on the leader.
+//! GetDataSubject and UpdateDataSubject: what else the law needs to know about a data subject.
 //!
 //! Must always hold: restriction and legal hold are changed by the privacy office alone; every change is an entry of the
 //! ledger in the same command.
 
-use custodia_profile::{CustomerRecord, update_subject};
+use std::future::{Future, ready};
+
+use custodia_profile::{Revision, SubjectChange, update_subject};
 use custodia_proto::v1;
-use tokio::time::Instant;
 
 use super::{
-    consent_convert,
-    consent_parse::{data_subject, of_subject, subject_change},
-    consents::record_for,
-    convert::RecordVersion,
-    error::ServiceError,
-    forward::{Call, Target},
-    opaque::parse_etag,
-    parse,
-    profiles::remembered,
-    record::CustomerLocation,
-    context::ShardContext,
-    write::{Change, Commit, State, WriteOptions},
+    convert,
+    parse::{data_subject, of_subject, subject_change},
 };
-use crate::identity::Caller;
+use crate::{
+    catalogue::CatalogueView,
+    shard::{CustomerRead, CustomerState, CustomerWrite, Mutation, Origin, ProfileView, ReadAccess},
+    wire::{ServiceError, convert::RecordVersion, parse_etag},
+};
 
-impl Call for v1::GetDataSubjectRequest {
-    type Answer = v1::DataSubject;
-    const METHOD: &'static str = "/custodia.v1.ConsentService/GetDataSubject";
+impl CustomerRead for v1::GetDataSubjectRequest {
+    type Query = ();
+    const ACCESS: ReadAccess = ReadAccess::Permitted;
 
-    fn prepare(&mut self, context: &ShardContext, _caller: &Caller) -> Result<Target, ServiceError> {
-        context.target_of(parse::customer_id(&self.customer_id)?)
+    fn parse(&self, _view: &CatalogueView) -> Result<(), ServiceError> {
+        Ok(())
     }
 
-    async fn execute(
-        self,
-        context: &ShardContext,
-        caller: &Caller,
-        target: Target,
-        deadline: Instant,
-    ) -> Result<Self::Answer, ServiceError> {
-        let (location, core) = record_for(context, caller, &self.purpose, target, deadline).await?;
-        let at = RecordVersion { customer: location.customer, revision: core.revision() };
-        Ok(consent_convert::data_subject(at, &core.value.subject))
+    fn answer(
+        (): (),
+        profile: ProfileView<'_>,
+    ) -> impl Future<Output = Result<v1::DataSubject, ServiceError>> + Send {
+        ready(Ok(convert::data_subject(profile.version(), &profile.record().subject)))
     }
 }
 
-impl Call for v1::UpdateDataSubjectRequest {
-    type Answer = v1::DataSubject;
-    const METHOD: &'static str = "/custodia.v1.ConsentService/UpdateDataSubject";
+/// An UpdateDataSubject, parsed.
+#[derive(Debug)]
+pub(super) struct Update {
+    change: SubjectChange,
+    mask: prost_types::FieldMask,
+    etag: Option<Revision>,
+}
 
-    fn prepare(&mut self, context: &ShardContext, _caller: &Caller) -> Result<Target, ServiceError> {
-        let customer = parse::customer_id(&data_subject(self)?.customer_id);
-        context.target_of(customer.map_err(of_subject)?)
+impl CustomerWrite for v1::UpdateDataSubjectRequest {
+    type Input = Update;
+
+    fn parse(&self, origin: Origin<'_>, _view: &CatalogueView) -> Result<Update, ServiceError> {
+        Ok(Update {
+            change: subject_change(self, origin.caller.roles)?,
+            mask: self.update_mask.clone().unwrap_or_default(),
+            etag: parse_etag(&data_subject(self)?.etag).map_err(of_subject)?,
+        })
     }
 
-    async fn execute(
-        mut self,
-        context: &ShardContext,
-        caller: &Caller,
-        target: Target,
-        deadline: Instant,
-    ) -> Result<Self::Answer, ServiceError> {
-        let change = subject_change(&self, caller.roles)?;
-        let mask = self.update_mask.clone().unwrap_or_default();
-        let etag = parse_etag(&data_subject(&self)?.etag).map_err(of_subject)?;
-        let remembered = remembered(Self::METHOD, parse::request_id(&self.request_id)?, &mut self);
-        let (shard, customer) = target.place()?;
-        let options = WriteOptions { remembered, etag, commit: Commit::Yes };
-        let evaluate = |state: &State| {
-            let new = CustomerRecord::new(state.now);
-            let record = state.record().unwrap_or(&new);
-            let changed = update_subject(record, &customer, change.clone(), state.now)
-                .map_err(|error| of_subject(error.into()))?;
-            let applied = changed.ledger.is_some();
-            let at = RecordVersion { customer, revision: state.revision_after(applied) };
-            let answer = only(&mask, consent_convert::data_subject(at, &changed.record.subject));
-            let ledger = changed.ledger.into_iter().collect();
-            Ok(Change { record: applied.then_some(changed.record), ledger, events: Vec::new(), answer })
+    fn etag(update: &Update) -> Option<Revision> {
+        update.etag
+    }
+
+    fn evaluate(update: &Update, state: &CustomerState<'_>) -> Result<Mutation<Self::Answer>, ServiceError> {
+        let record = state.record_or_new();
+        let changed = update_subject(&record, update.change.clone(), state.change())
+            .map_err(|error| of_subject(error.into()))?;
+        let applied = changed.ledger.is_some();
+        let at = RecordVersion {
+            customer: state.location.customer,
+            revision: state.revision_after(applied),
         };
-        Box::pin(context.change(CustomerLocation { shard, customer }, options, deadline, evaluate)).await
+        let answer = only(&update.mask, convert::data_subject(at, &changed.record.subject));
+        let ledger = changed.ledger.into_iter().collect();
+        Ok(Mutation { record: applied.then_some(changed.record), ledger, events: Vec::new(), answer })
     }
 }
 

@@ -7,101 +7,82 @@ use std::sync::Arc;
 
 use custodia_profile::{
     AttributeDefinition, AttributeName, AttributeNumber, Catalogue, CustomerRecord, GroundOrigin, LawAsOf,
-    LawfulBasis, Permission, Purpose, PurposeId, PurposeNumber, Reader, RecipientId, RefusalReason,
-    TimestampMs, Verdict,
+    LawfulBasis, Permission, Purpose, PurposeNumber, Reader, RecipientId, RefusalReason, TimestampMs,
+    Verdict,
 };
 use custodia_proto::v1;
-use tokio::time::Instant;
 
-use super::{
-    catalogue_view::CatalogueView,
-    consents::record_for,
-    error::{FieldFault, ServiceError},
-    forward::{Call, Target},
-    history::{law_as_of, past_moment},
-    opaque::etag,
-    parse::{self, named},
-    context::ShardContext,
-    time::{now, timestamp},
+use super::history::{law_as_of, past_moment};
+use crate::{
+    catalogue::{CatalogueNeed, CatalogueView, as_of},
+    shard::{CustomerRead, ProfileView, ReadAccess},
+    wire::{
+        FieldFault, ServiceError, etag,
+        parse::{self, named},
+        timestamp,
+    },
 };
-use crate::identity::Caller;
 
-impl Call for v1::ExplainDecisionRequest {
-    type Answer = v1::DecisionExplanation;
-    const METHOD: &'static str = "/custodia.v1.ConsentService/ExplainDecision";
+impl CustomerRead for v1::ExplainDecisionRequest {
+    type Query = Asked;
+    const ACCESS: ReadAccess = ReadAccess::Permitted;
+    /// The log of the catalogue must be whole up to the moment.
+    const CATALOGUE: CatalogueNeed = CatalogueNeed::Current;
 
-    fn prepare(&mut self, context: &ShardContext, _caller: &Caller) -> Result<Target, ServiceError> {
-        context.target_of(parse::customer_id(&self.customer_id)?)
+    fn parse(&self, view: &CatalogueView) -> Result<Asked, ServiceError> {
+        Asked::parse(self, view)
     }
 
-    async fn execute(
-        self,
-        context: &ShardContext,
-        caller: &Caller,
-        target: Target,
-        deadline: Instant,
-    ) -> Result<Self::Answer, ServiceError> {
-        let asked = Asked::parse(&self)?;
-        let (location, core) = record_for(context, caller, &self.purpose, target, deadline).await?;
-        // The log of the catalogue must be whole up to the moment.
-        Box::pin(context.catalogue_cache().catch_up(context, deadline)).await?;
-        let view = context.view()?;
-        let (purpose, attribute) = asked.numbers(&view)?;
-        let (law, _) = law_as_of(context, location, asked.time).await?;
+    async fn answer(asked: Asked, profile: ProfileView<'_>) -> Result<v1::DecisionExplanation, ServiceError> {
+        let (law, _) = law_as_of(profile.context, profile.location, asked.time).await?;
+        let view = profile.view;
         let (catalogue, catalogue_version) = match asked.time {
             Some(time) => {
-                let (catalogue, version) = context.catalogue_as_of(time)?;
+                let (catalogue, version) = as_of(profile.context.engine(), time)?;
                 (Arc::new(catalogue), version)
             }
             None => (Arc::clone(&view.catalogue), view.version),
         };
         let case = Case {
-            moment: asked.time.unwrap_or_else(now),
+            moment: asked.time.unwrap_or(profile.now),
             recipient: asked.recipient.as_ref(),
-            stored: &core.value,
+            stored: profile.record(),
             law: &law,
             catalogue: &catalogue,
         };
         Ok(v1::DecisionExplanation {
             time: Some(timestamp(case.moment)),
             catalogue_version,
-            ..case.explain(purpose, attribute)
+            ..case.explain(asked.purpose, asked.attribute)
         })
     }
 }
 
-/// What is to be explained.
+/// What is to be explained. Purpose and attribute exist now, whether or not they did then.
 #[derive(Debug)]
-struct Asked {
-    purpose: PurposeId,
-    attribute: Option<AttributeName>,
+pub(super) struct Asked {
+    purpose: PurposeNumber,
+    attribute: Option<AttributeNumber>,
     time: Option<TimestampMs>,
     recipient: Option<RecipientId>,
 }
 
 impl Asked {
-    fn parse(request: &v1::ExplainDecisionRequest) -> Result<Self, ServiceError> {
-        let attribute = |text: &String| AttributeName::new(text).map_err(named("attribute"));
+    fn parse(request: &v1::ExplainDecisionRequest, view: &CatalogueView) -> Result<Self, ServiceError> {
+        let purpose = parse::purpose(&request.decided_purpose, "decided_purpose")?;
+        let attribute = |text: &String| {
+            let name = AttributeName::new(text).map_err(named("attribute"))?;
+            let found = view.catalogue.attribute_by_name(name.as_str());
+            let unknown = || ServiceError::field("attribute", FieldFault::AttributeUnknown);
+            found.map(|found| found.number).ok_or_else(unknown)
+        };
         let recipient = |text: &String| RecipientId::new(text).map_err(named("recipient"));
         Ok(Self {
-            purpose: parse::purpose(&request.decided_purpose, "decided_purpose")?,
             attribute: Some(&request.attribute).filter(|text| !text.is_empty()).map(attribute).transpose()?,
             time: past_moment(request.time.as_ref())?,
             recipient: Some(&request.recipient).filter(|text| !text.is_empty()).map(recipient).transpose()?,
+            purpose: view.purpose_number(&purpose, "decided_purpose")?,
         })
-    }
-
-    /// The numbers of what is asked about: it exists now, whether or not it did then.
-    fn numbers(
-        &self,
-        view: &CatalogueView,
-    ) -> Result<(PurposeNumber, Option<AttributeNumber>), ServiceError> {
-        let purpose = view.purpose_number(&self.purpose, "decided_purpose")?;
-        let unknown = || ServiceError::field("attribute", FieldFault::AttributeUnknown);
-        let number = |name: &AttributeName| {
-            view.catalogue.attribute_by_name(name.as_str()).map(|found| found.number).ok_or_else(unknown)
-        };
-        Ok((purpose, self.attribute.as_ref().map(number).transpose()?))
     }
 }
 

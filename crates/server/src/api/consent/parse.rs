@@ -4,18 +4,19 @@ use std::collections::BTreeSet;
 
 use custodia_profile::{
     Channel, Collector, ConsentMethod, Date, Decision, FieldChange, GroundStatus, LawfulBasis, NoticeId,
-    PrivacySignal, PurposeId, PurposeNumber, Reference, Region, RequestId, Revision, SubjectChange,
+    PrivacySignal, PurposeId, PurposeNumber, Reference, Region, Revision, SubjectChange,
     TimestampMs,
 };
 use custodia_proto::v1;
 
-use super::{
-    error::{FieldFault, ServiceError},
-    opaque::parse_etag,
-    parse::{self, Proof, each, named},
-    time::parse_optional,
+use crate::{
+    identity::{Role, RoleSet},
+    wire::{
+        FieldFault, ServiceError,
+        parse::{self, Proof, each, named},
+        parse_etag, parse_optional,
+    },
 };
-use crate::identity::{Role, RoleSet};
 
 /// The fields of a data subject that can be changed.
 const SUBJECT_FIELDS: [&str; 4] = ["regions", "birth_date", "restriction", "legal_hold"];
@@ -24,11 +25,10 @@ const PRIVACY_FIELDS: [&str; 2] = ["restriction", "legal_hold"];
 
 /// A decision that RecordConsent brings; its purpose is resolved later.
 #[derive(Debug)]
-pub(crate) struct Consent {
-    pub(crate) purpose: PurposeId,
-    pub(crate) request_id: Option<RequestId>,
-    pub(crate) etag: Option<Revision>,
-    pub(crate) decided_at: Option<TimestampMs>,
+pub(super) struct Consent {
+    pub(super) purpose: PurposeId,
+    pub(super) etag: Option<Revision>,
+    pub(super) decided_at: Option<TimestampMs>,
     status: GroundStatus,
     basis: LawfulBasis,
     notice: Option<NoticeId>,
@@ -43,7 +43,7 @@ pub(crate) struct Consent {
 
 impl Consent {
     /// The decision, once the catalogue has said which purpose is meant.
-    pub(crate) fn decision(self, purpose: PurposeNumber) -> Decision {
+    pub(super) fn decision(self, purpose: PurposeNumber) -> Decision {
         Decision {
             purpose,
             basis: self.basis,
@@ -63,7 +63,7 @@ impl Consent {
 }
 
 /// The parts of a RecordConsent.
-pub(crate) fn record_consent(request: &v1::RecordConsentRequest) -> Result<Consent, ServiceError> {
+pub(super) fn record_consent(request: &v1::RecordConsentRequest) -> Result<Consent, ServiceError> {
     Ok(Consent {
         purpose: parse::purpose(&request.purpose, "purpose")?,
         status: status(request.status)?,
@@ -77,7 +77,6 @@ pub(crate) fn record_consent(request: &v1::RecordConsentRequest) -> Result<Conse
         decided_at: parse_optional(request.decided_at.as_ref(), "decided_at")?,
         valid_from: parse_optional(request.valid_from.as_ref(), "valid_from")?,
         expires_at: parse_optional(request.expires_at.as_ref(), "expires_at")?,
-        request_id: parse::request_id(&request.request_id)?,
         etag: parse_etag(&request.etag)?,
     })
 }
@@ -98,7 +97,7 @@ fn status(number: i32) -> Result<GroundStatus, ServiceError> {
 }
 
 /// The signal of a RecordPrivacySignal.
-pub(crate) fn privacy_signal(number: i32) -> Result<PrivacySignal, ServiceError> {
+pub(super) fn privacy_signal(number: i32) -> Result<PrivacySignal, ServiceError> {
     match v1::PrivacySignal::try_from(number) {
         Ok(v1::PrivacySignal::Gpc) => Ok(PrivacySignal::Gpc),
         Ok(v1::PrivacySignal::Unspecified) => Err(ServiceError::missing("signal")),
@@ -107,12 +106,12 @@ pub(crate) fn privacy_signal(number: i32) -> Result<PrivacySignal, ServiceError>
 }
 
 /// The data subject of an UpdateDataSubject.
-pub(crate) fn data_subject(request: &v1::UpdateDataSubjectRequest) -> Result<&v1::DataSubject, ServiceError> {
+pub(super) fn data_subject(request: &v1::UpdateDataSubjectRequest) -> Result<&v1::DataSubject, ServiceError> {
     request.data_subject.as_ref().ok_or_else(|| ServiceError::missing("data_subject"))
 }
 
 /// The change that an UpdateDataSubject by a caller with these roles asks for.
-pub(crate) fn subject_change(
+pub(super) fn subject_change(
     request: &v1::UpdateDataSubjectRequest,
     roles: RoleSet,
 ) -> Result<SubjectChange, ServiceError> {
@@ -126,7 +125,7 @@ pub(crate) fn subject_change(
 }
 
 /// The same error, with the path of the field in the request.
-pub(crate) fn of_subject(error: ServiceError) -> ServiceError {
+pub(super) fn of_subject(error: ServiceError) -> ServiceError {
     error.within("data_subject")
 }
 

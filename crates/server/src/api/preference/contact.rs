@@ -1,71 +1,59 @@
-//! CheckContact and RecordContact on the leader.
+//! CheckContact and RecordContact: whether a contact is allowed, and that one was made.
 //!
 //! Must always hold: a caller learns where and in which language a customer is reached only where a contact is allowed,
 //! at that moment or from a later one on, and the law permits the purpose now: a ground that begins next year opens no
 //! address today. A contact that was made is recorded whatever the law says of it: it is a fact,
 //! and leaving it out would let the next one through the customer's frequency caps.
 
+use std::future::{Future, ready};
+
 use custodia_profile::{
-    Catalogue, Contact, ContactChannel, ContactQuestion, CustomerRecord, Permission, Purpose, PurposeId,
+    Catalogue, Contact, ContactChannel, ContactQuestion, CustomerRecord, Permission, PurposeNumber,
     TimestampMs, TopicId, Verdict, check_contact, limits::FUTURE_MAX_MS,
 };
 use custodia_proto::v1;
-use tokio::time::Instant;
 
-use super::{
-    error::ServiceError,
-    forward::{Call, Target},
-    opaque::etag,
-    parse::{self, named},
-    profiles::remembered,
-    record::CustomerLocation,
-    context::ShardContext,
-    time::{now, parse_optional, timestamp},
-    write::{Change, Commit, State, WriteOptions},
+use crate::{
+    catalogue::CatalogueView,
+    shard::{CustomerRead, CustomerState, CustomerWrite, Mutation, Origin, ProfileView, ReadAccess},
+    wire::{
+        ServiceError, etag,
+        parse::{self, named},
+        parse_optional, timestamp,
+    },
 };
-use crate::identity::Caller;
 
 /// How far ahead a contact may be planned: a leap year.
 const PLANNED_MAX_MS: i64 = 366 * 24 * 60 * 60 * 1_000;
 
-impl Call for v1::CheckContactRequest {
-    type Answer = v1::CheckContactResponse;
-    const METHOD: &'static str = "/custodia.v1.PreferenceService/CheckContact";
+impl CustomerRead for v1::CheckContactRequest {
+    type Query = Planned;
+    const ACCESS: ReadAccess = ReadAccess::Admitted;
 
-    fn prepare(&mut self, context: &ShardContext, _caller: &Caller) -> Result<Target, ServiceError> {
-        context.target_of(parse::customer_id(&self.customer_id)?)
+    fn parse(&self, _view: &CatalogueView) -> Result<Planned, ServiceError> {
+        Planned::parse(self)
     }
 
-    async fn execute(
-        self,
-        context: &ShardContext,
-        caller: &Caller,
-        target: Target,
-        deadline: Instant,
-    ) -> Result<Self::Answer, ServiceError> {
-        let planned = Planned::parse(&self)?;
-        let (shard, customer) = target.place()?;
-        let view = context.view_as(caller, &planned.purpose, deadline).await?;
-        context.read_barrier(target.group, deadline).await?;
-        let core = context.core(CustomerLocation { shard, customer })?.ok_or(ServiceError::CustomerNotFound)?;
-        let now = now();
-        let at = planned.moment(now)?;
-        let purpose = view.purpose(&planned.purpose, "purpose")?;
+    fn answer(
+        planned: Planned,
+        profile: ProfileView<'_>,
+    ) -> impl Future<Output = Result<v1::CheckContactResponse, ServiceError>> + Send {
         let question = ContactQuestion {
             channel: &planned.channel,
-            purpose,
+            purpose: profile.purpose,
             topic: planned.topic.as_ref(),
-            reader: context.reader_for(caller, &view, purpose)?,
+            reader: profile.reader,
         };
-        Ok(checked(&core.value, &question, &view.catalogue, at, now))
+        let catalogue = &profile.view.catalogue;
+        let answer = |at| checked(profile.record(), &question, catalogue, at, profile.now);
+        ready(planned.moment(profile.now).map(answer))
     }
 }
 
 /// A contact as the caller plans it.
 #[derive(Debug)]
-struct Planned {
+pub(super) struct Planned {
     channel: ContactChannel,
-    purpose: PurposeId,
     topic: Option<TopicId>,
     at: Option<TimestampMs>,
 }
@@ -75,7 +63,6 @@ impl Planned {
         let topic = &request.topic;
         Ok(Self {
             channel: ContactChannel::new("channel", &request.channel)?,
-            purpose: parse::purpose(&request.purpose, "purpose")?,
             topic: (!topic.is_empty()).then(|| TopicId::new(topic).map_err(named("topic"))).transpose()?,
             at: parse_optional(request.at.as_ref(), "at")?,
         })
@@ -143,49 +130,35 @@ fn answer(record: &CustomerRecord, channel: &ContactChannel, contact: Contact) -
     }
 }
 
-impl Call for v1::RecordContactRequest {
-    type Answer = v1::RecordContactResponse;
-    const METHOD: &'static str = "/custodia.v1.PreferenceService/RecordContact";
+/// A contact that was made.
+#[derive(Debug)]
+pub(super) struct Made {
+    channel: ContactChannel,
+    purpose: PurposeNumber,
+    contacted_at: Option<TimestampMs>,
+}
 
-    fn prepare(&mut self, context: &ShardContext, _caller: &Caller) -> Result<Target, ServiceError> {
-        context.target_of(parse::customer_id(&self.customer_id)?)
-    }
+impl CustomerWrite for v1::RecordContactRequest {
+    type Input = Made;
 
-    async fn execute(
-        mut self,
-        context: &ShardContext,
-        _caller: &Caller,
-        target: Target,
-        deadline: Instant,
-    ) -> Result<Self::Answer, ServiceError> {
+    fn parse(&self, _origin: Origin<'_>, view: &CatalogueView) -> Result<Made, ServiceError> {
         let channel = ContactChannel::new("channel", &self.channel)?;
         let purpose = parse::purpose(&self.purpose, "purpose")?;
         let contacted_at = parse_optional(self.contacted_at.as_ref(), "contacted_at")?;
-        let remembered = remembered(Self::METHOD, parse::request_id(&self.request_id)?, &mut self);
-        let (shard, customer) = target.place()?;
-        let known = context.view_with(deadline, |view| view.catalogue.purpose_by_id(purpose.as_str()).is_some());
-        let view = known.await?;
-        let purpose = view.purpose(&purpose, "purpose")?;
-        let options = WriteOptions { remembered, etag: None, commit: Commit::Yes };
-        let evaluate = |state: &State| recorded(state, &channel, purpose, contacted_at);
-        Box::pin(context.change(CustomerLocation { shard, customer }, options, deadline, evaluate)).await
+        Ok(Made { channel, purpose: view.purpose_number(&purpose, "purpose")?, contacted_at })
     }
-}
 
-fn recorded(
-    state: &State,
-    channel: &ContactChannel,
-    purpose: &Purpose,
-    contacted_at: Option<TimestampMs>,
-) -> Result<Change<v1::RecordContactResponse>, ServiceError> {
-    let mut record = state.record().ok_or(ServiceError::CustomerNotFound)?.clone();
-    record.contacts.record(channel, purpose.number, contacted_at.unwrap_or(state.now), state.now)?;
-    record.updated_at = record.updated_at.max(state.now);
-    let answer = v1::RecordContactResponse {
-        customer_id: state.location.customer.to_string(),
-        etag: etag(state.next_revision()),
-    };
-    Ok(Change { record: Some(record), ledger: Vec::new(), events: Vec::new(), answer })
+    fn evaluate(made: &Made, state: &CustomerState<'_>) -> Result<Mutation<Self::Answer>, ServiceError> {
+        let mut record = state.existing()?.clone();
+        let contacted_at = made.contacted_at.unwrap_or(state.now);
+        record.contacts.record(&made.channel, made.purpose, contacted_at, state.now)?;
+        record.updated_at = record.updated_at.max(state.now);
+        let answer = v1::RecordContactResponse {
+            customer_id: state.location.customer.to_string(),
+            etag: etag(state.revision_after(true)),
+        };
+        Ok(Mutation { record: Some(record), ledger: Vec::new(), events: Vec::new(), answer })
+    }
 }
 
 #[cfg(test)]
@@ -268,7 +241,6 @@ mod tests {
     fn a_contact_is_planned_from_now_on_and_at_most_a_year_ahead() {
         let planned = |at| Planned {
             channel: email(),
-            purpose: PurposeId::new("marketing").expect("a name"),
             topic: None,
             at,
         };

@@ -7,27 +7,22 @@ use std::collections::BTreeSet;
 
 use custodia_profile::{
     Address, Catalogue, ChannelPreference, ContactChannel, DayOfWeek, FrequencyCap, Language, LocalTime,
-    PreferenceFields, Preferences, PurposeId, QuietHours, TimeZoneName, TopicId, TopicPreference,
+    PreferenceFields, Preferences, QuietHours, TimeZoneName, TopicId, TopicPreference,
 };
 use custodia_proto::v1;
 
-use super::{
-    catalogue_view::CatalogueView,
-    convert::{RecordVersion, purpose_name},
-    error::ServiceError,
-    opaque::etag,
-    parse::{self, chosen, each, named},
+use crate::{
+    catalogue::CatalogueView,
+    wire::{
+        ServiceError,
+        convert::{RecordVersion, purpose_name},
+        etag,
+        parse::{self, chosen, each, named},
+    },
 };
 
-/// The purposes that the frequency caps name, in their order; nothing where a cap is for all together.
-pub(crate) fn cap_purposes(wire: &v1::Preferences) -> Result<Vec<Option<PurposeId>>, ServiceError> {
-    each("frequency_caps", &wire.frequency_caps, |cap| {
-        (!cap.purpose.is_empty()).then(|| parse::purpose(&cap.purpose, "purpose")).transpose()
-    })
-}
-
 /// The preferences, once the catalogue has said which purposes are meant.
-pub(crate) fn preferences(wire: &v1::Preferences, view: &CatalogueView) -> Result<Preferences, ServiceError> {
+pub(super) fn preferences(wire: &v1::Preferences, view: &CatalogueView) -> Result<Preferences, ServiceError> {
     let time_zone = &wire.time_zone;
     Ok(Preferences::new(PreferenceFields {
         language: Language::optional("language", &wire.language)?,
@@ -81,13 +76,13 @@ fn topic(wire: &v1::TopicPreference) -> Result<TopicPreference, ServiceError> {
 
 /// Whether an answer holds the customer's addresses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Addresses {
+pub(super) enum Addresses {
     Given,
     LeftOut,
 }
 
 /// Stored preferences, for the caller.
-pub(crate) fn wire(
+pub(super) fn wire(
     at: RecordVersion,
     preferences: &Preferences,
     addresses: Addresses,

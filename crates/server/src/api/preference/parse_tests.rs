@@ -3,17 +3,15 @@
 use custodia_profile::{Catalogue, CustomerId, LawfulBasis, PoolId, PurposeId, Revision};
 use custodia_proto::v1;
 
-use super::{
-    catalogue_for_tests,
-    catalogue_view::CatalogueView,
-    convert::RecordVersion,
-    error::ServiceError,
-    preferences_parse::{Addresses, cap_purposes, preferences, wire},
+use super::parse::{Addresses, preferences, wire};
+use crate::{
+    catalogue::{CatalogueView, test_entries},
+    wire::{ServiceError, convert::RecordVersion},
 };
 
 fn view() -> CatalogueView {
     let mut catalogue = Catalogue::new();
-    let purpose = catalogue_for_tests::purpose(1, "newsletter", &[LawfulBasis::Consent]);
+    let purpose = test_entries::purpose(1, "newsletter", &[LawfulBasis::Consent]);
     catalogue.put_purpose(purpose).expect("taken");
     CatalogueView { directory: std::sync::Arc::default(), catalogue: catalogue.into(), version: 1 }
 }

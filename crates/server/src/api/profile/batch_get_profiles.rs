@@ -6,28 +6,26 @@ use std::{
     sync::atomic::{AtomicUsize, Ordering},
 };
 
-use custodia_consensus::ConsensusError;
-use custodia_profile::{CustomerId, GroupId, NodeId, ShardId};
+use custodia_profile::{GroupId, NodeId, PurposeId, ShardId};
 use custodia_proto::v1::{self, batch_profile::Result as Item};
 use futures::future::join_all;
 use prost::Message as _;
-use tokio::time::Instant;
 
-use super::{
-    catalogue_view::CatalogueView,
-    error::{LeaderHint, ServiceError},
-    forward::forward_message,
-    parse::{self, within_limit},
-    read::ReadRequest,
-    context::ShardContext,
-    status::row_error,
+use super::get_profile::{ReadRequest, knows};
+use crate::{
+    api::handler::{Call, ShardLeadersCall},
+    catalogue::{CatalogueNeed, CatalogueView},
+    routing::{CustomerLocation, Route},
+    shard::{ProfileView, ShardContext, reader_for},
+    wire::{
+        LeaderHint, ServiceError,
+        parse::{self, within_limit},
+        row_error,
+    },
 };
-use crate::identity::Caller;
-
-pub(crate) const METHOD: &str = "/custodia.v1.ProfileService/BatchGetProfiles";
 
 /// A customer and its place among the ids.
-type Asked = (usize, ShardId, CustomerId);
+type Asked = (usize, CustomerLocation);
 type Answered = Vec<(usize, Item)>;
 
 /// What a response may still hold: beyond it an id is answered with the limit instead of the profile.
@@ -51,143 +49,118 @@ impl Budget {
 }
 
 /// What is the same for every id of a batch.
-struct Reading<'a> {
-    question: &'a ReadRequest,
-    caller: &'a Caller,
+struct Batch<'a> {
+    context: &'a ShardContext,
+    call: &'a Call,
+    request: &'a v1::BatchGetProfilesRequest,
+    purpose: PurposeId,
+    query: ReadRequest,
     view: &'a CatalogueView,
+    budget: Budget,
 }
 
-/// Answers a caller's batch.
-pub(crate) async fn batch_get(
-    context: &ShardContext,
-    caller: &Caller,
-    request: v1::BatchGetProfilesRequest,
-    deadline: Instant,
-) -> Result<v1::BatchGetProfilesResponse, ServiceError> {
-    within_limit("customer_ids", request.customer_ids.len(), context.limits().batch_ids_max)?;
-    let question = ReadRequest::parse(&request.purpose, request.read_mask.as_ref(), request.verdicts)?;
-    let view = context.view_for(&question, caller, deadline).await?;
-    let (asked, mut answered) = sorted_out(context, &request)?;
-    let mut here = Vec::new();
-    let mut elsewhere: BTreeMap<NodeId, (LeaderHint, Vec<Asked>)> = BTreeMap::new();
-    for one in asked {
-        let group = GroupId::Shard(one.1);
-        if context.leads(group) {
-            here.push(one);
-        } else if let Some(leader) = context.leader_hint(group) {
-            elsewhere.entry(leader.node).or_insert_with(|| (leader, Vec::new())).1.push(one);
+impl ShardLeadersCall for v1::BatchGetProfilesRequest {
+    async fn answer(self, context: &ShardContext, call: &Call) -> Result<Self::Answer, ServiceError> {
+        within_limit("customer_ids", self.customer_ids.len(), context.limits().batch_ids_max)?;
+        let stated = parse::purpose(&self.purpose, "purpose")?;
+        let parsed = |view: &CatalogueView| {
+            let query = ReadRequest::parse(self.read_mask.as_ref(), self.verdicts, view)?;
+            reader_for(&call.caller, view, view.purpose(&stated, "purpose")?)?;
+            Ok(query)
+        };
+        let (view, query) =
+            context.catalogue().parse_on(CatalogueNeed::Names, call.deadline, parsed).await?;
+        let (purpose, budget) = (stated.clone(), Budget::of(context));
+        let batch = Batch { context, call, request: &self, purpose, query, view: &view, budget };
+        let answered = batch.answer().await?;
+        Ok(in_order(&self, answered))
+    }
+}
+
+impl Batch<'_> {
+    async fn answer(&self) -> Result<Answered, ServiceError> {
+        let mut answered = Vec::new();
+        let mut here: BTreeMap<ShardId, Vec<Asked>> = BTreeMap::new();
+        let mut elsewhere: BTreeMap<NodeId, (LeaderHint, Vec<Asked>)> = BTreeMap::new();
+        for (at, text) in self.request.customer_ids.iter().enumerate() {
+            let location = match parse::customer_id(text) {
+                Ok(customer) => self.context.routing().locate(customer)?,
+                Err(error) => {
+                    answered.push((at, failed(error.named(&format!("customer_ids[{at}]")))));
+                    continue;
+                }
+            };
+            match self.context.routing().route(location.group(), self.call.hop) {
+                Ok(Route::Here) => here.entry(location.shard).or_default().push((at, location)),
+                Ok(Route::Forward(leader)) => {
+                    elsewhere.entry(leader.node).or_insert_with(|| (leader, Vec::new())).1.push((at, location));
+                }
+                Err(error) => answered.push((at, failed(error))),
+            }
+        }
+        let local = here.into_iter().map(|(shard, asked)| self.read_shard(shard, asked));
+        let remote = elsewhere.into_values().map(|(leader, asked)| self.ask(leader, asked));
+        let (local, remote) = futures::join!(join_all(local), join_all(remote));
+        answered.extend(local.into_iter().flatten());
+        answered.extend(remote.into_iter().flatten().map(|(at, item)| (at, self.budget.spend(item))));
+        Ok(answered)
+    }
+
+    /// Reads on this node: one barrier serves the whole shard, since every id of the call was asked for before it.
+    async fn read_shard(&self, shard: ShardId, asked: Vec<Asked>) -> Answered {
+        let barrier = self.context.routing().read_barrier(GroupId::Shard(shard), self.call.deadline).await;
+        if let Err(error) = barrier {
+            return failed_alike(&asked, error);
+        }
+        let mut answered = Vec::with_capacity(asked.len());
+        for (at, location) in asked {
+            let profile = self.read(location).await;
+            answered
+                .push((at, profile.map_or_else(failed, |profile| self.budget.spend(Item::Profile(profile)))));
+        }
+        answered
+    }
+
+    async fn read(&self, location: CustomerLocation) -> Result<v1::Profile, ServiceError> {
+        let stored = self.context.core(location)?.ok_or(ServiceError::CustomerNotFound)?;
+        let newer;
+        let view = if knows(&stored.value, self.view) {
+            self.view
         } else {
-            answered.push((one.0, failed(ServiceError::NotLeader { leader: None })));
+            newer = self.context.catalogue().current_view(self.call.deadline).await?;
+            &newer
+        };
+        let purpose = view.purpose(&self.purpose, "purpose")?;
+        let caller = &self.call.caller;
+        self.query.answer(&ProfileView::new(self.context, caller, location, &stored, view, purpose)?)
+    }
+
+    /// Asks the node that leads the shards of these customers.
+    async fn ask(&self, leader: LeaderHint, asked: Vec<Asked>) -> Answered {
+        let part = v1::BatchGetProfilesRequest {
+            customer_ids: asked.iter().map(|(_, location)| location.customer.to_string()).collect(),
+            ..self.request.clone()
+        };
+        let Call { caller, deadline, .. } = self.call;
+        match self.context.routing().forward(&leader, caller, &part, *deadline).await {
+            Ok(answer) => {
+                let missing = || failed(ServiceError::Internal { context: "a batch came back short" });
+                let mut items = answer.profiles.into_iter().map(|profile| profile.result);
+                let item = |(at, _)| (at, items.next().flatten().unwrap_or_else(missing));
+                asked.into_iter().map(item).collect()
+            }
+            Err(error) => failed_alike(&asked, error),
         }
     }
-    let forwarded =
-        elsewhere.into_values().map(|(leader, asked)| ask(context, caller, &request, leader, asked, deadline));
-    let budget = Budget::of(context);
-    let reading = Reading { question: &question, caller, view: &view };
-    let (local, remote) = futures::join!(local(context, here, &reading, &budget, deadline), join_all(forwarded));
-    answered.extend(local);
-    answered.extend(remote.into_iter().flatten().map(|(at, item)| (at, budget.spend(item))));
-    Ok(in_order(&request, answered))
-}
-
-/// Answers the part of a batch that another node sent here; what this node does not lead is not passed on.
-pub(crate) async fn batch_get_here(
-    context: &ShardContext,
-    caller: &Caller,
-    request: v1::BatchGetProfilesRequest,
-    deadline: Instant,
-) -> Result<v1::BatchGetProfilesResponse, ServiceError> {
-    within_limit("customer_ids", request.customer_ids.len(), context.limits().batch_ids_max)?;
-    let question = ReadRequest::parse(&request.purpose, request.read_mask.as_ref(), request.verdicts)?;
-    let view = context.view_for(&question, caller, deadline).await?;
-    let (asked, mut answered) = sorted_out(context, &request)?;
-    let reading = Reading { question: &question, caller, view: &view };
-    answered.extend(local(context, asked, &reading, &Budget::of(context), deadline).await);
-    Ok(in_order(&request, answered))
-}
-
-/// The ids that can be asked for, and what is said about the others.
-fn sorted_out(
-    context: &ShardContext,
-    request: &v1::BatchGetProfilesRequest,
-) -> Result<(Vec<Asked>, Answered), ServiceError> {
-    let mut asked = Vec::with_capacity(request.customer_ids.len());
-    let mut answered = Vec::new();
-    for (at, text) in request.customer_ids.iter().enumerate() {
-        match parse::customer_id(text) {
-            Ok(customer) => asked.push((at, context.shard_of(customer)?, customer)),
-            Err(error) => answered.push((at, failed(error.named(&format!("customer_ids[{at}]"))))),
-        }
-    }
-    Ok((asked, answered))
 }
 
 fn failed(error: ServiceError) -> Item {
     Item::Error(row_error(error))
 }
 
-/// Reads on this node: one barrier per shard, then all its customers.
-async fn local(
-    context: &ShardContext,
-    asked: Vec<Asked>,
-    reading: &Reading<'_>,
-    budget: &Budget,
-    deadline: Instant,
-) -> Answered {
-    let mut by_shard: BTreeMap<ShardId, Vec<Asked>> = BTreeMap::new();
-    for one in asked {
-        by_shard.entry(one.1).or_default().push(one);
-    }
-    let shards = by_shard.into_iter().map(|(shard, asked)| async move {
-        if !context.leads(GroupId::Shard(shard)) {
-            let row = row_error(ConsensusError::NotLeader { leader: None }.into());
-            return asked.into_iter().map(|(at, _, _)| (at, Item::Error(row.clone()))).collect();
-        }
-        // One barrier serves the whole shard: every id of the call was asked for before it.
-        if let Err(error) = context.read_barrier(GroupId::Shard(shard), deadline).await {
-            let row = row_error(error);
-            return asked.into_iter().map(|(at, _, _)| (at, Item::Error(row.clone()))).collect();
-        }
-        let mut answered = Vec::with_capacity(asked.len());
-        for (at, _, customer) in asked {
-            let Reading { question, caller, view } = *reading;
-            let profile = context.profile((shard, customer), question, caller, view, deadline).await;
-            answered.push((at, profile.map_or_else(failed, |profile| budget.spend(Item::Profile(profile)))));
-        }
-        answered
-    });
-    let answered: Vec<Answered> = join_all(shards).await;
-    answered.into_iter().flatten().collect()
-}
-
-/// Asks the node that leads the shards of these customers.
-async fn ask(
-    context: &ShardContext,
-    caller: &Caller,
-    request: &v1::BatchGetProfilesRequest,
-    leader: LeaderHint,
-    asked: Vec<Asked>,
-    deadline: Instant,
-) -> Answered {
-    let part = v1::BatchGetProfilesRequest {
-        customer_ids: asked.iter().map(|(_, _, customer)| customer.to_string()).collect(),
-        purpose: request.purpose.clone(),
-        read_mask: request.read_mask.clone(),
-        verdicts: request.verdicts,
-    };
-    let answer: Result<v1::BatchGetProfilesResponse, _> =
-        forward_message(context, &leader, caller, METHOD, &part, deadline).await;
-    match answer {
-        Ok(answer) => {
-            let missing = || failed(ServiceError::Internal { context: "a batch came back short" });
-            let mut items = answer.profiles.into_iter().map(|profile| profile.result);
-            asked.into_iter().map(|(at, _, _)| (at, items.next().flatten().unwrap_or_else(missing))).collect()
-        }
-        Err(error) => {
-            let row = row_error(error);
-            asked.into_iter().map(|(at, _, _)| (at, Item::Error(row.clone()))).collect()
-        }
-    }
+fn failed_alike(asked: &[Asked], error: ServiceError) -> Answered {
+    let row = row_error(error);
+    asked.iter().map(|(at, _)| (*at, Item::Error(row.clone()))).collect()
 }
 
 fn in_order(request: &v1::BatchGetProfilesRequest, mut answered: Answered) -> v1::BatchGetProfilesResponse {

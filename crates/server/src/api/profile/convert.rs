@@ -1,16 +1,21 @@
-//! Types of `custodia-profile` become wire messages, for callers.
+//! Profiles, events and outcomes become wire messages.
 
 use custodia_profile::{
-    AttributeDefinition, AttributeValue, Catalogue, CustomerId, CustomerRecord, LawfulBasis, Outcome,
-    Permission, Provenance, PurposeNumber, RefusalReason, Revision, StoredEvent, Value, Verdict,
+    AttributeDefinition, AttributeValue, Catalogue, LawfulBasis, Outcome, RefusalReason, StoredEvent, Verdict,
 };
 use custodia_proto::v1;
 
-use super::{opaque::etag, time::timestamp};
+use crate::{
+    shard::ProfileView,
+    wire::{
+        convert::{provenance, value},
+        etag, timestamp,
+    },
+};
 
 /// What is said of the attributes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Detail {
+pub(super) enum Detail {
     /// Given values, and why others are withheld.
     Full,
     /// Given values.
@@ -21,19 +26,17 @@ pub(crate) enum Detail {
 
 /// The profile as it may be seen: `attributes` are the stored ones that the caller asked for, with their definitions;
 /// `given` is told of each whose value is in the answer.
-pub(crate) fn profile<'a>(
-    at: RecordVersion,
-    record: &'a CustomerRecord,
+pub(super) fn profile<'a>(
+    profile: &ProfileView<'_>,
     attributes: impl Iterator<Item = (&'a AttributeDefinition, &'a AttributeValue)>,
-    permission: &Permission<'_>,
     detail: Detail,
-    catalogue: &Catalogue,
     given: impl Fn(&AttributeDefinition),
 ) -> v1::Profile {
+    let (record, catalogue) = (profile.record(), &profile.view.catalogue);
     let mut shown = Vec::with_capacity(record.attributes.len());
     let mut withheld = Vec::new();
     for (definition, stored) in attributes {
-        match permission.for_attribute(definition, Some(stored.provenance.observed_at)) {
+        match profile.permission.for_attribute(definition, Some(stored.provenance.observed_at)) {
             Verdict::Permit { ground, until, .. } => {
                 let has_value = detail != Detail::Only;
                 if has_value {
@@ -57,9 +60,10 @@ pub(crate) fn profile<'a>(
     }
     shown.sort_unstable_by(|one, other| one.name.cmp(&other.name));
     withheld.sort_unstable_by(|one, other| one.name.cmp(&other.name));
+    let version = profile.version();
     v1::Profile {
-        customer_id: at.customer.to_string(),
-        etag: etag(at.revision),
+        customer_id: version.customer.to_string(),
+        etag: etag(version.revision),
         attributes: shown,
         withheld,
         created_at: Some(timestamp(record.created_at)),
@@ -68,13 +72,13 @@ pub(crate) fn profile<'a>(
 }
 
 /// What became of an observation.
-pub(crate) fn attribute_outcome(attribute: &str, outcome: Outcome) -> v1::AttributeOutcome {
+pub(super) fn attribute_outcome(attribute: &str, outcome: Outcome) -> v1::AttributeOutcome {
     let (merged, refusal, explanation) = outcome_parts(outcome);
     v1::AttributeOutcome { attribute: attribute.to_owned(), merged, refusal, explanation }
 }
 
 /// What became of an event.
-pub(crate) fn event_outcome(event_id: &str, outcome: Outcome) -> v1::EventOutcome {
+pub(super) fn event_outcome(event_id: &str, outcome: Outcome) -> v1::EventOutcome {
     let (appended, refusal, explanation) = outcome_parts(outcome);
     v1::EventOutcome { event_id: event_id.to_owned(), appended, refusal, explanation }
 }
@@ -87,7 +91,7 @@ fn outcome_parts(outcome: Outcome) -> (bool, i32, String) {
 }
 
 /// A stored event that is given.
-pub(crate) fn stored_event(
+pub(super) fn stored_event(
     stored: &StoredEvent,
     ground: LawfulBasis,
     catalogue: &Catalogue,
@@ -108,7 +112,7 @@ pub(crate) fn stored_event(
 }
 
 /// Events of a page that are withheld, by reason.
-pub(crate) fn withheld_events(
+pub(super) fn withheld_events(
     counts: impl IntoIterator<Item = (RefusalReason, i32)>,
 ) -> Vec<v1::WithheldEvents> {
     let entry =

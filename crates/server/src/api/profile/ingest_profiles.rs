@@ -15,27 +15,26 @@ use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
 use tonic::{Status, Streaming};
 
-use super::{error::ServiceError, forward::answer, context::ShardContext, status::row_error};
-use crate::identity::Caller;
+use crate::{
+    api::handler::{Call, answer_write},
+    shard::ShardContext,
+    wire::{ServiceError, row_error},
+};
 
 type Answers = BoxStream<'static, Result<v1::IngestProfilesResponse, Status>>;
 
 /// Answers a stream until its sender ends it, it breaks, or its deadline passes.
 pub(crate) fn ingest_profiles(
     context: Arc<ShardContext>,
-    caller: Caller,
+    call: Call,
     rows: Streaming<v1::IngestProfileRequest>,
-    deadline: Instant,
 ) -> Answers {
     let window = context.limits().stream_window;
     let started = rows.enumerate().map(move |(sequence, row)| {
         let sequence = u64::try_from(sequence).unwrap_or(u64::MAX);
-        let (context, caller) = (Arc::clone(&context), caller.clone());
+        let (context, call) = (Arc::clone(&context), call.clone());
         async move {
-            Ok(v1::IngestProfilesResponse {
-                sequence,
-                result: Some(started(context, caller, row?, deadline).await),
-            })
+            Ok(v1::IngestProfilesResponse { sequence, result: Some(started(context, call, row?).await) })
         }
     });
     // After an error of the stream itself there is nothing more to read.
@@ -54,16 +53,12 @@ enum Progress {
 }
 
 /// Works on a row on a task of its own, so that the rows of a window use all cores. Dropping it ends the task.
-async fn started(
-    context: Arc<ShardContext>,
-    caller: Caller,
-    row: v1::IngestProfileRequest,
-    deadline: Instant,
-) -> RowResult {
-    let deadline = deadline.min(Instant::now() + context.limits().deadline_default());
-    let task = tokio::spawn(async move { answer(&context, &caller, row, deadline).await });
+async fn started(context: Arc<ShardContext>, call: Call, row: v1::IngestProfileRequest) -> RowResult {
+    let deadline = call.deadline.min(Instant::now() + context.limits().deadline_default());
+    let call = Call { deadline, ..call };
+    let task = tokio::spawn(async move { answer_write(&context, &call, row).await });
     match AbortOnDropHandle::new(task).await {
-        Ok(Ok(response)) => RowResult::Response(response.into_inner()),
+        Ok(Ok(answered)) => RowResult::Response(answered.answer),
         Ok(Err(error)) => RowResult::Error(row_error(error)),
         Err(_panicked) => {
             RowResult::Error(row_error(ServiceError::Internal { context: "a row's task ended early" }))

@@ -1,39 +1,36 @@
-//! The door of the data services: wire messages become types of `custodia-profile`, or an error that names the field.
+//! What IngestProfile and AppendEvents say, parsed: types of `custodia-profile`, or an error that names the field.
 //!
 //! Must always hold: what comes out of here is valid by its types. What needs the catalogue (does the purpose exist,
 //! is it in use) is asked later, on the leader.
 
-use std::collections::BTreeMap;
-
 use custodia_profile::{
-    AffirmativeAct, AttributeName, Channel, Collector, ConsentMethod, CustomerId, DecidedBy, Event, EventId,
-    EventName, Evidence, Language, LawfulBasis, NoticeId, Observation, Party, ProfileError, Properties,
-    PropertyName, PurposeId, RequestId, Revision, SourceId, TimestampMs, Value,
+    AttributeName, Channel, Collector, ConsentMethod, Event, EventId, EventName, LawfulBasis, NoticeId, Observation,
+    Party, Properties, PropertyName, PurposeId, Revision, SourceId, TimestampMs, Value,
     limits::{EVENTS_MAX, GRANTS_MAX, OBSERVATIONS_MAX, PROPERTIES_MAX},
 };
 use custodia_proto::v1;
 
-use super::{
-    error::{FieldFault, ServiceError},
-    opaque::{parse_etag, unhex},
-    time::{parse_optional, parse_timestamp},
+use crate::wire::{
+    ServiceError,
+    parse::{Proof, chosen, consent_method, each, lawful_basis, named, proof, purpose, value, within_limit},
+    parse_etag, parse_optional, parse_timestamp,
 };
 
 /// What every ingest says about its data.
 #[derive(Debug)]
-pub(crate) struct Collected {
-    pub(crate) purpose: PurposeId,
-    pub(crate) source: SourceId,
-    pub(crate) party: Party,
-    pub(crate) basis: Option<LawfulBasis>,
-    pub(crate) observations: Vec<Observation>,
-    pub(crate) grants: Vec<Grant>,
-    pub(crate) events: Vec<Event>,
+pub(super) struct Collected {
+    pub(super) purpose: PurposeId,
+    pub(super) source: SourceId,
+    pub(super) party: Party,
+    pub(super) basis: Option<LawfulBasis>,
+    pub(super) observations: Vec<Observation>,
+    pub(super) grants: Vec<Grant>,
+    pub(super) events: Vec<Event>,
 }
 
 impl Collected {
     /// Dates what the caller left undated; nothing: it is dated when it is stored.
-    pub(crate) fn date(&mut self, made_at: Option<TimestampMs>) {
+    pub(super) fn date(&mut self, made_at: Option<TimestampMs>) {
         for observation in &mut self.observations {
             observation.observed_at = observation.observed_at.or(made_at);
         }
@@ -45,26 +42,26 @@ impl Collected {
 
 /// A consent that came with data.
 #[derive(Debug)]
-pub(crate) struct Grant {
-    pub(crate) purpose: PurposeId,
-    pub(crate) notice: NoticeId,
-    pub(crate) method: ConsentMethod,
-    pub(crate) collector: Option<Collector>,
-    pub(crate) channel: Option<Channel>,
-    pub(crate) proof: Proof,
-    pub(crate) given_at: Option<TimestampMs>,
-    pub(crate) expires_at: Option<TimestampMs>,
+pub(super) struct Grant {
+    pub(super) purpose: PurposeId,
+    pub(super) notice: NoticeId,
+    pub(super) method: ConsentMethod,
+    pub(super) collector: Option<Collector>,
+    pub(super) channel: Option<Channel>,
+    pub(super) proof: Proof,
+    pub(super) given_at: Option<TimestampMs>,
+    pub(super) expires_at: Option<TimestampMs>,
 }
 
 /// An IngestProfile or AppendEvents, but for the customer and the request id.
 #[derive(Debug)]
-pub(crate) struct Ingest {
-    pub(crate) collected: Collected,
-    pub(crate) etag: Option<Revision>,
+pub(super) struct Ingest {
+    pub(super) collected: Collected,
+    pub(super) etag: Option<Revision>,
 }
 
 /// The parts of an IngestProfile.
-pub(crate) fn ingest(request: v1::IngestProfileRequest) -> Result<Ingest, ServiceError> {
+pub(super) fn ingest(request: &v1::IngestProfileRequest) -> Result<Ingest, ServiceError> {
     within_limit("observations", request.observations.len(), OBSERVATIONS_MAX)?;
     within_limit("consents", request.consents.len(), GRANTS_MAX)?;
     Ok(Ingest {
@@ -76,13 +73,13 @@ pub(crate) fn ingest(request: v1::IngestProfileRequest) -> Result<Ingest, Servic
             basis: lawful_basis(request.lawful_basis)?,
             observations: each("observations", &request.observations, observation)?,
             grants: each("consents", &request.consents, grant)?,
-            events: events(request.events)?,
+            events: events(&request.events)?,
         },
     })
 }
 
 /// The parts of an AppendEvents.
-pub(crate) fn append_events(request: v1::AppendEventsRequest) -> Result<Ingest, ServiceError> {
+pub(super) fn append_events(request: &v1::AppendEventsRequest) -> Result<Ingest, ServiceError> {
     if request.events.is_empty() {
         return Err(ServiceError::missing("events"));
     }
@@ -95,7 +92,7 @@ pub(crate) fn append_events(request: v1::AppendEventsRequest) -> Result<Ingest, 
             basis: lawful_basis(request.lawful_basis)?,
             observations: Vec::new(),
             grants: Vec::new(),
-            events: events(request.events)?,
+            events: events(&request.events)?,
         },
     })
 }
@@ -126,17 +123,15 @@ fn grant(wire: &v1::ConsentGrant) -> Result<Grant, ServiceError> {
     })
 }
 
-fn events(wire: Vec<v1::Event>) -> Result<Vec<Event>, ServiceError> {
+fn events(wire: &[v1::Event]) -> Result<Vec<Event>, ServiceError> {
     within_limit("events", wire.len(), EVENTS_MAX)?;
-    each("events", &wire, event)
+    each("events", wire, event)
 }
 
 fn event(wire: &v1::Event) -> Result<Event, ServiceError> {
     within_limit("properties", wire.properties.len(), PROPERTIES_MAX)?;
     let occurred_at = wire.occurred_at.as_ref().ok_or_else(|| ServiceError::missing("occurred_at"))?;
-    // By name, so that of several faults always the same one is reported.
-    let by_name: BTreeMap<&String, &v1::Value> = wire.properties.iter().collect();
-    let properties = by_name.into_iter().map(property).collect::<Result<_, _>>()?;
+    let properties = wire.properties.iter().map(property).collect::<Result<_, _>>()?;
     Ok(Event {
         id: EventId::new("event_id", &wire.event_id)?,
         name: EventName::new("name", &wire.name)?,

@@ -1,13 +1,13 @@
-//! How keys come to be, and how they are found.
+//! How keys are created and found.
 
 use custodia_consensus::Command;
 use custodia_profile::KeyEpoch;
 use custodia_seal::{BucketId, SealError};
 use custodia_store::{Batch, Key, KeyKind, StateEngine, ValueHeader};
 
-use super::group::{BUCKET, Cluster, Fate, applied, core, customer, group_id, soon};
+use super::group::{BUCKET, Cluster, Planned, applied, core, customer, group_id, soon};
 use crate::keys::KeysError;
-use crate::keys::filling::BUCKET_CUSTOMERS;
+use crate::keys::bucket_allocator::BUCKET_CUSTOMERS;
 
 #[tokio::test]
 async fn first_customer_brings_the_keys_of_every_level() {
@@ -56,7 +56,7 @@ async fn two_leaders_make_one_shard_key_and_one_bucket_between_them() {
     let keys = [KeyKind::ShardKey, KeyKind::BucketKey, KeyKind::CustomerKey, KeyKind::Core];
     let writes = keys.into_iter().flat_map(|kind| rival.group.entries(kind));
     let writes = writes.map(|(key, value)| custodia_consensus::Write { key, value: Some(value) }).collect();
-    cluster.group.plan([Fate::After(vec![Command { conditions: Vec::new(), writes }])]);
+    cluster.group.plan([Planned::After(vec![Command { conditions: Vec::new(), writes }])]);
 
     assert!(applied(&old.put(customer(1), "mine").await));
     assert_eq!(cluster.group.epochs(KeyKind::ShardKey), [[1]]);
@@ -131,7 +131,7 @@ async fn missing_entries_are_data_loss_and_say_what_is_missing() {
     cluster.node().put(customer(1), "Ana").await;
     for (kind, expected) in [
         (KeyKind::CustomerKey, "a customer key of bucket 0 is missing"),
-        (KeyKind::BucketKey, "key of bucket 0 is missing"),
+        (KeyKind::BucketKey, "the key of bucket 0 is missing"),
         (KeyKind::ShardKey, "the key of epoch 1 is gone"),
     ] {
         let (key, value) = cluster.group.entries(kind).remove(0);

@@ -1,4 +1,4 @@
-//! A group of one, and nodes that lead it in turn: all share the state, each has its own ring and cache.
+//! A group of one, and nodes that lead it one after the other: all share the state, each has its own ring and cache.
 
 use std::collections::VecDeque;
 use std::path::PathBuf;
@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// What happens to a proposal.
-pub(super) enum Fate {
+pub(super) enum Planned {
     /// It is applied.
     Pass,
     /// It is not, and the proposer is told that it does not lead. It may still come: [`Group::late`].
@@ -31,12 +31,12 @@ pub(super) enum Fate {
     After(Vec<Command>),
 }
 
-/// The group: state, and the fates of the next proposals.
+/// The group: its state, and what happens to the next proposals.
 #[derive(Default)]
 pub(super) struct Group {
     pub(super) engine: Arc<MemoryEngine>,
     applying: Mutex<u64>,
-    fates: Mutex<VecDeque<Fate>>,
+    planned: Mutex<VecDeque<Planned>>,
     lost: Mutex<Vec<Command>>,
 }
 
@@ -47,8 +47,8 @@ impl std::fmt::Debug for Group {
 }
 
 impl Group {
-    pub(super) fn plan(&self, fates: impl IntoIterator<Item = Fate>) {
-        *self.fates.lock() = fates.into_iter().collect();
+    pub(super) fn plan(&self, planned: impl IntoIterator<Item = Planned>) {
+        *self.planned.lock() = planned.into_iter().collect();
     }
 
     /// The last lost command arrives after all.
@@ -112,18 +112,18 @@ impl Propose for Group {
     async fn propose(&self, _: GroupId, command: Command, _: Instant) -> Result<Outcome, ConsensusError> {
         // Lets the other tasks of a test in between.
         tokio::task::yield_now().await;
-        let fate = self.fates.lock().pop_front().unwrap_or(Fate::Pass);
-        match fate {
-            Fate::Pass => Ok(self.apply(&command)),
-            Fate::Lost => {
+        let planned = self.planned.lock().pop_front().unwrap_or(Planned::Pass);
+        match planned {
+            Planned::Pass => Ok(self.apply(&command)),
+            Planned::Lost => {
                 self.lost.lock().push(command);
                 Err(ConsensusError::NotLeader { leader: None })
             }
-            Fate::Unknown => {
+            Planned::Unknown => {
                 self.apply(&command);
                 Err(ConsensusError::Timeout)
             }
-            Fate::After(others) => {
+            Planned::After(others) => {
                 for other in &others {
                     self.apply(other);
                 }

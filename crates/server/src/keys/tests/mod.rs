@@ -4,4 +4,4 @@ mod faults;
 mod first_keys;
 mod group;
 mod races;
-mod turns;
+mod rotations;

@@ -1,4 +1,4 @@
-//! Writers and readers that meet a turn: nothing is lost, whichever comes first.
+//! Writers and readers that meet a rotation: nothing is lost, whichever comes first.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -8,25 +8,25 @@ use custodia_profile::KeyEpoch;
 use custodia_seal::sealed_epoch;
 use custodia_store::{KeyKind, KeyPrefix, StateEngine, ValueHeader};
 
-use super::group::{BUCKET, Cluster, Fate, Node, applied, core, customer, everything};
+use super::group::{BUCKET, Cluster, Node, Planned, applied, core, customer, everything};
 use crate::keys::KeysError;
 
 #[tokio::test]
-async fn writer_with_the_old_customer_key_conflicts_from_the_begin_of_the_turn() {
+async fn writer_with_the_old_customer_key_conflicts_from_the_begin_of_the_rotation() {
     let cluster = Cluster::new();
     let (node, writer) = (cluster.node(), cluster.node());
     node.put(customer(1), "before").await;
     let in_flight = writer.core_command(customer(1), "in flight").await;
-    cluster.group.plan([Fate::Pass, Fate::Lost]);
-    node.keys.turn_customer(customer(1)).await.unwrap_err();
-    assert_eq!(cluster.group.epochs(KeyKind::CustomerKey), [[2, 1]], "the turn has begun and not ended");
+    cluster.group.plan([Planned::Pass, Planned::Lost]);
+    node.keys.rotate_customer(customer(1)).await.unwrap_err();
+    assert_eq!(cluster.group.epochs(KeyKind::CustomerKey), [[2, 1]], "the rotation has begun and not ended");
     assert!(
         !applied(&cluster.group.apply(&in_flight)),
         "the core has its revision, but the key is not current"
     );
 
-    node.keys.resume_turns().await.unwrap();
-    node.keys.turn_customer(customer(1)).await.unwrap();
+    node.keys.resume_rotations().await.unwrap();
+    node.keys.rotate_customer(customer(1)).await.unwrap();
     assert!(!applied(&cluster.group.apply(&in_flight)));
     assert!(applied(&writer.put(customer(1), "evaluated again").await));
     assert_eq!(cluster.node().core_text(customer(1)), "evaluated again");
@@ -38,9 +38,9 @@ async fn reseal_loses_against_a_writer_that_was_first() {
     let (node, writer) = (cluster.node(), cluster.node());
     node.put(customer(1), "before").await;
     let in_flight = writer.core_command(customer(1), "first").await;
-    // The writer's command is applied just before the begin of the turn.
-    cluster.group.plan([Fate::After(vec![in_flight])]);
-    node.keys.turn_customer(customer(1)).await.unwrap();
+    // The writer's command is applied just before the begin of the rotation.
+    cluster.group.plan([Planned::After(vec![in_flight])]);
+    node.keys.rotate_customer(customer(1)).await.unwrap();
     assert_eq!(cluster.node().core_text(customer(1)), "first");
     assert_eq!(cluster.group.sealed_epoch(&core(customer(1))).as_u32(), 2);
 }
@@ -56,7 +56,7 @@ async fn events_appended_with_the_old_key_conflict_though_the_core_is_unchanged(
     append.writes.push(sealing.seal(&event, 1, 1, b"event").unwrap());
     sealing.finish(&mut append);
 
-    node.keys.turn_customer(customer(1)).await.unwrap();
+    node.keys.rotate_customer(customer(1)).await.unwrap();
     assert!(!applied(&cluster.group.apply(&append)));
     assert!(cluster.group.engine.get(event.as_ref()).unwrap().is_none());
 }
@@ -67,20 +67,20 @@ async fn customer_made_under_the_old_bucket_key_conflicts() {
     let (node, writer) = (cluster.node(), cluster.node());
     node.put(customer(1), "somebody").await;
     let in_flight = writer.core_command(customer(2), "new").await;
-    node.keys.turn_bucket(BUCKET).await.unwrap();
+    node.keys.rotate_bucket(BUCKET).await.unwrap();
     assert!(!applied(&cluster.group.apply(&in_flight)));
     assert!(applied(&writer.put(customer(2), "new").await));
     assert_eq!(cluster.node().core_text(customer(2)), "new");
 }
 
 #[tokio::test]
-async fn turn_of_the_bucket_does_not_disturb_a_writer() {
+async fn rotation_of_the_bucket_does_not_disturb_a_writer() {
     let cluster = Cluster::new();
     let (node, writer) = (cluster.node(), cluster.node());
     node.put(customer(1), "before").await;
     let in_flight = writer.core_command(customer(1), "in flight").await;
-    node.keys.turn_bucket(BUCKET).await.unwrap();
-    node.keys.turn_shard().await.unwrap();
+    node.keys.rotate_bucket(BUCKET).await.unwrap();
+    node.keys.rotate_shard().await.unwrap();
     assert!(applied(&cluster.group.apply(&in_flight)));
     assert_eq!(cluster.node().core_text(customer(1)), "in flight");
 }
@@ -88,10 +88,10 @@ async fn turn_of_the_bucket_does_not_disturb_a_writer() {
 #[tokio::test]
 async fn bucket_made_under_the_old_shard_key_conflicts_and_is_made_again() {
     let cluster = Cluster::new();
-    let (node, turner) = (cluster.node(), cluster.node());
-    cluster.group.plan([Fate::Pass, Fate::Lost]);
+    let (node, rotator) = (cluster.node(), cluster.node());
+    cluster.group.plan([Planned::Pass, Planned::Lost]);
     node.writer(customer(1)).await.unwrap_err();
-    turner.keys.turn_shard().await.unwrap();
+    rotator.keys.rotate_shard().await.unwrap();
     assert_eq!(cluster.group.epochs(KeyKind::ShardKey), [[2]]);
     assert!(!applied(&cluster.group.late()));
     node.put(customer(1), "Ana").await;
@@ -102,7 +102,7 @@ async fn bucket_made_under_the_old_shard_key_conflicts_and_is_made_again() {
 async fn bucket_of_a_deposed_leader_does_not_replace_that_of_its_successor() {
     let cluster = Cluster::new();
     let (deposed, next) = (cluster.node(), cluster.node());
-    cluster.group.plan([Fate::Pass, Fate::Lost]);
+    cluster.group.plan([Planned::Pass, Planned::Lost]);
     deposed.writer(customer(1)).await.unwrap_err();
     next.put(customer(1), "Ana").await;
     assert!(!applied(&cluster.group.late()));
@@ -111,51 +111,51 @@ async fn bucket_of_a_deposed_leader_does_not_replace_that_of_its_successor() {
 
 /// The resealed values have the revisions that they had, so only the condition on the key tells that they are late.
 #[tokio::test]
-async fn reseal_of_a_deposed_leader_comes_too_late_after_two_more_turns() {
+async fn reseal_of_a_deposed_leader_comes_too_late_after_two_more_rotations() {
     let cluster = Cluster::new();
     let (deposed, next) = (cluster.node(), cluster.node());
     next.put(customer(1), "Ana").await;
-    cluster.group.plan([Fate::Pass, Fate::Lost]);
-    deposed.keys.turn_customer(customer(1)).await.unwrap_err();
-    next.keys.turn_customer(customer(1)).await.unwrap();
+    cluster.group.plan([Planned::Pass, Planned::Lost]);
+    deposed.keys.rotate_customer(customer(1)).await.unwrap_err();
+    next.keys.rotate_customer(customer(1)).await.unwrap();
     assert_eq!(cluster.group.epochs(KeyKind::CustomerKey), [[3]]);
     assert!(!applied(&cluster.group.late()));
     assert_eq!(cluster.node().core_text(customer(1)), "Ana");
 }
 
-/// Regression: a leader that was deposed in the middle of a turn took it for damage that its successor had ended the turn.
+/// Regression: a leader that was deposed in the middle of a rotation took it for damage that its successor had ended the rotation.
 #[tokio::test]
-async fn turn_that_another_leader_ends_meanwhile_is_no_damage() {
+async fn rotation_that_another_leader_ends_meanwhile_is_no_damage() {
     let cluster = Cluster::new();
     let (deposed, next) = (cluster.node(), cluster.node());
     next.put(customer(1), "Ana").await;
     let looks = AtomicU32::new(0);
     let meanwhile = |_: Bytes, value: Bytes| {
         if looks.fetch_add(1, Ordering::Relaxed) == 0 {
-            let turn = || futures::executor::block_on(next.keys.turn_customer(customer(1)));
-            std::thread::scope(|elsewhere| elsewhere.spawn(turn).join()).unwrap()?;
+            let rotation = || futures::executor::block_on(next.keys.rotate_customer(customer(1)));
+            std::thread::scope(|elsewhere| elsewhere.spawn(rotation).join()).unwrap()?;
         }
         let (_, sealed) = ValueHeader::decode(&value)?;
         deposed.keys.customer_key(customer(1), BUCKET, sealed_epoch(&sealed)?)?;
         Ok(None)
     };
     let cores = KeyPrefix::kind(deposed.keys.group(), KeyKind::Core);
-    assert_eq!(deposed.keys.carry_over(&cores, &[], &meanwhile).await.unwrap(), 0);
-    assert_eq!(looks.into_inner(), 2, "what was read before the end of the turn is read again");
+    assert_eq!(deposed.keys.rewrap_all(&cores, &[], &meanwhile).await.unwrap(), 0);
+    assert_eq!(looks.into_inner(), 2, "what was read before the end of the rotation is read again");
 
     let gone = |_: Bytes, _: Bytes| Err(KeysError::EpochGone { epoch: KeyEpoch::FIRST });
-    let damage = deposed.keys.carry_over(&cores, &[], &gone).await.unwrap_err();
+    let damage = deposed.keys.rewrap_all(&cores, &[], &gone).await.unwrap_err();
     assert!(damage.is_data_loss(), "what stays away is gone for good");
 }
 
 #[tokio::test]
-async fn value_read_before_a_turn_is_opened_after_it() {
+async fn value_read_before_a_rotation_is_opened_after_it() {
     let cluster = Cluster::new();
     let (node, reader) = (cluster.node(), cluster.node());
     node.put(customer(1), "Ana").await;
     let key = core(customer(1));
     let value = cluster.group.engine.get(key.as_ref()).unwrap().unwrap();
-    node.keys.turn_customer(customer(1)).await.unwrap();
+    node.keys.rotate_customer(customer(1)).await.unwrap();
     let opened = reader.keys.open(&key, value.clone()).unwrap().unwrap();
     assert_eq!(opened.plaintext.as_slice(), b"Ana");
 
@@ -172,7 +172,7 @@ async fn cached_key_of_another_epoch_is_read_again() {
     node.put(customer(1), "Ana").await;
     assert_eq!(reader.core_text(customer(1)), "Ana");
     for epoch in 2..5 {
-        node.keys.turn_customer(customer(1)).await.unwrap();
+        node.keys.rotate_customer(customer(1)).await.unwrap();
         assert_eq!(cluster.group.sealed_epoch(&core(customer(1))), KeyEpoch::new(epoch).unwrap());
         assert_eq!(reader.core_text(customer(1)), "Ana");
         assert!(applied(&reader.put(customer(1), "Ana").await));
@@ -196,17 +196,17 @@ async fn count_up(node: &Node, customer: custodia_profile::CustomerId) -> bool {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn counters_lose_no_step_while_every_level_is_turned() {
+async fn counters_lose_no_step_while_every_level_is_rotated() {
     const STEPS: u32 = 60;
     let cluster = Cluster::new();
-    let turner = Arc::new(cluster.node());
+    let rotator = Arc::new(cluster.node());
     let mut tasks = Vec::new();
     for number in 0..4 {
-        turner.put(customer(number), "0").await;
+        rotator.put(customer(number), "0").await;
     }
     for number in 0..4 {
-        // Two writers know the turner's ring and cache, two their own.
-        let node = if number % 2 == 0 { Arc::clone(&turner) } else { Arc::new(cluster.node()) };
+        // Two writers know the rotator's ring and cache, two their own.
+        let node = if number % 2 == 0 { Arc::clone(&rotator) } else { Arc::new(cluster.node()) };
         tasks.push(tokio::spawn(async move {
             let mut done = 0;
             while done < STEPS {
@@ -217,12 +217,12 @@ async fn counters_lose_no_step_while_every_level_is_turned() {
     }
     let mut newcomers = 100;
     while tasks.iter().any(|task| !task.is_finished()) {
-        turner.keys.turn_shard().await.unwrap();
-        turner.keys.turn_buckets().await.unwrap();
+        rotator.keys.rotate_shard().await.unwrap();
+        rotator.keys.rotate_buckets().await.unwrap();
         for number in 0..4 {
-            turner.keys.turn_customer(customer(number)).await.unwrap();
+            rotator.keys.rotate_customer(customer(number)).await.unwrap();
         }
-        newcomers += u16::from(applied(&turner.put(customer(newcomers), "0").await));
+        newcomers += u16::from(applied(&rotator.put(customer(newcomers), "0").await));
     }
     for task in tasks {
         task.await.unwrap();

@@ -11,9 +11,10 @@ use custodia_profile::{
     ConsentMethod, DecidedBy, GroundStatus, LawfulBasis, Purpose, RefusalReason, Verdict,
 };
 use serde::Serialize;
+use data_encoding::HEXLOWER;
 
 use super::{Exported, Ground, NO_LANGUAGE, NOT_STATED, iso_8601, optional, stated, title};
-use crate::{config::ControllerConfig, service::opaque::hex};
+use crate::config::ControllerConfig;
 
 const CONFORMS_TO: &str = "https://w3id.org/dpv/schema/dpv-27560#record";
 /// The name of the controller within a document.
@@ -308,7 +309,7 @@ fn notice(purpose: &Purpose, consent: Option<&Ground<'_>>) -> NoticeNode {
             |version| format!("{}/{}", purpose.id.as_str(), version.as_str()),
         ),
         language: consent.map_or_else(|| NO_LANGUAGE.to_owned(), |ground| ground.language(purpose)),
-        sha256: known.and_then(|notice| notice.text_sha256).map(hex),
+        sha256: known.and_then(|notice| notice.text_sha256).map(|hash| HEXLOWER.encode(&hash)),
     }
 }
 
@@ -432,7 +433,7 @@ fn status(exported: &Exported<'_>, consent: Option<&Ground<'_>>) -> Status {
         by: decided_by(ground),
         duration: duration(ground),
         method: ground.act(),
-        source: proof.map(|sha256| Source { kind: "schema:MediaObject", sha256: hex(sha256) }),
+        source: proof.map(|sha256| Source { kind: "schema:MediaObject", sha256: HEXLOWER.encode(&sha256) }),
     }
 }
 

@@ -10,67 +10,77 @@
 mod dpv_27560;
 mod receipt;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    future::{Future, ready},
+};
 
 use custodia_profile::{
     AffirmativeAct, Catalogue, Classification, CustomerId, CustomerRecord, DataSubject, GroundState,
-    Jurisdiction, LawfulBasis, Notice, Permission, Purpose, PurposeId, PurposeNumber, Reader, Recipient,
+    Jurisdiction, LawfulBasis, Notice, Permission, Purpose, PurposeNumber, Reader, Recipient,
     TimestampMs, Verdict, limits::PURPOSES_MAX,
 };
 use custodia_proto::v1;
 use sha2::{Digest as _, Sha256};
-use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::{
-    catalogue_view::CatalogueView,
-    consents::record_for,
-    error::ServiceError,
-    forward::{Call, Target},
-    parse::{self, within_limit},
-    context::ShardContext,
-    time::{now, timestamp},
+use crate::{
+    catalogue::CatalogueView,
+    config::ControllerConfig,
+    shard::{CustomerRead, ProfileView, ReadAccess},
+    wire::{
+        ServiceError,
+        parse::{self, within_limit},
+        timestamp,
+    },
 };
-use crate::{config::ControllerConfig, identity::Caller};
+use super::get_consents;
 
 /// What stands where a format asks for something that nobody has stated.
 const NOT_STATED: &str = "not stated";
 /// The language tag where none is known: undetermined (ISO 639-2).
 const NO_LANGUAGE: &str = "und";
 
-impl Call for v1::ExportConsentRequest {
-    type Answer = v1::ExportConsentResponse;
-    const METHOD: &'static str = "/custodia.v1.ConsentService/ExportConsent";
+impl CustomerRead for v1::ExportConsentRequest {
+    /// The format, and the purposes that the caller names; none: all on which something is recorded.
+    type Query = (Format, BTreeSet<PurposeNumber>);
+    const ACCESS: ReadAccess = ReadAccess::Permitted;
 
-    fn prepare(&mut self, context: &ShardContext, _caller: &Caller) -> Result<Target, ServiceError> {
-        context.target_of(parse::customer_id(&self.customer_id)?)
+    fn parse(&self, view: &CatalogueView) -> Result<Self::Query, ServiceError> {
+        Ok((Format::parse(self.format)?, wanted(&self.purposes, view)?))
     }
 
-    async fn execute(
-        self,
-        context: &ShardContext,
-        caller: &Caller,
-        target: Target,
-        deadline: Instant,
-    ) -> Result<Self::Answer, ServiceError> {
-        let format = Format::parse(self.format)?;
-        let wanted = wanted(&self.purposes)?;
-        let (location, core) = record_for(context, caller, &self.purpose, target, deadline).await?;
-        let view = context.view_with(deadline, |view| knows(view, &core.value, &wanted)).await?;
-        let purposes = purposes(&core.value, &wanted, &view)?;
-        let exported =
-            Exported::new(location.customer, &core.value, purposes, &view.catalogue, context.controller(), now());
-        Ok(v1::ExportConsentResponse {
-            customer_id: location.customer.to_string(),
-            media_type: format.media_type().to_owned(),
-            document: format.document(&exported)?,
-        })
+    fn knows(record: &CustomerRecord, view: &CatalogueView) -> bool {
+        get_consents::knows(record, view)
     }
+
+    fn answer(
+        (format, wanted): Self::Query,
+        profile: ProfileView<'_>,
+    ) -> impl Future<Output = Result<v1::ExportConsentResponse, ServiceError>> + Send {
+        ready(export(format, wanted, &profile))
+    }
+}
+
+fn export(
+    format: Format,
+    wanted: BTreeSet<PurposeNumber>,
+    profile: &ProfileView<'_>,
+) -> Result<v1::ExportConsentResponse, ServiceError> {
+    let (record, customer) = (profile.record(), profile.location.customer);
+    let purposes = purposes(record, wanted, profile.view);
+    let (catalogue, controller) = (&profile.view.catalogue, profile.context.controller());
+    let exported = Exported::new(customer, record, purposes, catalogue, controller, profile.now);
+    Ok(v1::ExportConsentResponse {
+        customer_id: customer.to_string(),
+        media_type: format.media_type().to_owned(),
+        document: format.document(&exported)?,
+    })
 }
 
 /// A format of documents.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Format {
+pub(super) enum Format {
     Dpv27560,
     Receipt,
 }
@@ -103,38 +113,27 @@ impl Format {
     }
 }
 
-/// The purposes that the caller names; none: all on which something is recorded.
-fn wanted(names: &[String]) -> Result<Vec<PurposeId>, ServiceError> {
+fn wanted(names: &[String], view: &CatalogueView) -> Result<BTreeSet<PurposeNumber>, ServiceError> {
     within_limit("purposes", names.len(), PURPOSES_MAX)?;
-    names.iter().enumerate().map(|(at, name)| parse::purpose(name, &format!("purposes[{at}]"))).collect()
-}
-
-/// Does the catalogue have the purposes that the caller names, and those of the record?
-fn knows(view: &CatalogueView, record: &CustomerRecord, wanted: &[PurposeId]) -> bool {
-    wanted.iter().all(|name| view.catalogue.purpose_by_id(name.as_str()).is_some())
-        && record.grounds.keys().all(|(number, _)| view.catalogue.purpose(*number).is_some())
+    let number = |(at, name): (usize, &String)| {
+        let field = format!("purposes[{at}]");
+        view.purpose_number(&parse::purpose(name, &field)?, &field)
+    };
+    names.iter().enumerate().map(number).collect()
 }
 
 /// The purposes to export, by name.
 fn purposes<'a>(
     record: &CustomerRecord,
-    wanted: &[PurposeId],
+    wanted: BTreeSet<PurposeNumber>,
     view: &'a CatalogueView,
-) -> Result<Vec<&'a Purpose>, ServiceError> {
-    let named = wanted.iter().enumerate();
-    let numbers: BTreeSet<PurposeNumber> = if wanted.is_empty() {
-        record.grounds.keys().map(|(number, _)| *number).collect()
-    } else {
-        named
-            .map(|(at, name)| view.purpose_number(name, &format!("purposes[{at}]")))
-            .collect::<Result<_, _>>()?
-    };
-    let mut found: Vec<&Purpose> = numbers
-        .into_iter()
-        .filter_map(|number| view.catalogue.purpose(number).map(|found| &**found))
-        .collect();
+) -> Vec<&'a Purpose> {
+    let recorded = || record.grounds.keys().map(|(number, _)| *number).collect();
+    let numbers = if wanted.is_empty() { recorded() } else { wanted };
+    let found = |number| view.catalogue.purpose(number).map(|found| &**found);
+    let mut found: Vec<&Purpose> = numbers.into_iter().filter_map(found).collect();
     found.sort_by(|one, other| one.id.cmp(&other.id));
-    Ok(found)
+    found
 }
 
 /// What a document is made of.

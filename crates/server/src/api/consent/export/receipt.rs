@@ -9,9 +9,10 @@ use std::collections::BTreeSet;
 
 use custodia_profile::{ConsentMethod, LawfulBasis, Purpose, RefusalReason, TimestampMs, Verdict};
 use serde::Serialize;
+use data_encoding::HEXLOWER;
 
 use super::{Exported, Ground, NO_LANGUAGE, NOT_STATED, iso_8601, optional, stated, title};
-use crate::{config::ControllerConfig, service::opaque::hex};
+use crate::config::ControllerConfig;
 
 const VERSION: &str = "KI-CR-v1.1.0";
 
@@ -216,7 +217,7 @@ fn entry(exported: &Exported<'_>, purpose: &Purpose, ground: &Ground<'_>) -> Pur
         lawful_basis: basis_name(ground.basis),
         decided_at: seconds(ground.state.decided_at),
         notice_version: ground.state.notice.as_ref().map(|notice| notice.as_str().to_owned()),
-        notice_sha256: ground.notice(purpose).and_then(|notice| notice.text_sha256).map(hex),
+        notice_sha256: ground.notice(purpose).and_then(|notice| notice.text_sha256).map(|hash| HEXLOWER.encode(&hash)),
     }
 }
 

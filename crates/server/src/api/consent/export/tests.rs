@@ -11,7 +11,8 @@ use custodia_profile::{
 use custodia_profile::{ConsentMethod, GoogleConsentType, RefusalReason};
 use serde_json::Value as Json;
 
-use super::{super::catalogue_for_tests, *};
+use super::*;
+use crate::catalogue::test_entries;
 use page::{Field, faults, fields, rows};
 
 const NOW: TimestampMs = TimestampMs::from_ms(1_750_000_000_123);
@@ -39,7 +40,7 @@ fn notice(version: &str, asks_again: bool) -> Notice {
 fn catalogue() -> Catalogue {
     use LawfulBasis::{Consent, Contract, LegitimateInterests};
     let fields = |number, id: &str, bases: &[LawfulBasis]| {
-        let plain: &PurposeFields = &catalogue_for_tests::purpose(number, id, bases);
+        let plain: &PurposeFields = &test_entries::purpose(number, id, bases);
         PurposeFields { notices: vec![notice("1", false), notice("2", true)], ..plain.clone() }
     };
     let mut catalogue = Catalogue::new();
@@ -55,7 +56,7 @@ fn catalogue() -> Catalogue {
     put(fields(ORDERS, "orders", &[Contract, Consent]));
     put(PurposeFields { sale_or_sharing: true, ..fields(ADS, "ads", &[Consent]) });
     let mut put = |number, name: &str, category: &str, classification, purpose| {
-        let plain: &AttributeFields = &catalogue_for_tests::attribute(number, name, &[purpose]);
+        let plain: &AttributeFields = &test_entries::attribute(number, name, &[purpose]);
         let data_category = (!category.is_empty()).then(|| category.parse().expect("a category"));
         let fields = AttributeFields { data_category, classification, ..plain.clone() };
         catalogue.put_attribute(AttributeDefinition::new(fields).expect("valid")).expect("taken");

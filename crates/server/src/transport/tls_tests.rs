@@ -1,4 +1,4 @@
-//! Own certificates that are taken or refused.
+//! Own certificates that are accepted or refused.
 
 use std::fs;
 

@@ -1,4 +1,4 @@
-//! Calls over a real HTTP/2 connection in memory, and the stream that gathers, byte for byte.
+//! Calls over a real HTTP/2 connection in memory, and the batched writer, byte for byte.
 
 use std::{
     convert::Infallible,
@@ -24,7 +24,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::*;
 
-/// More than a turn gathers, and than the windows of a connection.
+/// More than the buffer holds, and than the windows of a connection.
 const LARGE: usize = 1 << 20;
 
 /// A server that answers by path.
@@ -69,12 +69,12 @@ fn serve(
     let (near, far) = duplex(bytes);
     let (paths, finish) = (paths.clone(), finish.clone());
     let serving = tokio::spawn(async move {
-        let (stream, calls) = (Gathering::new(far), NewCalls::default());
+        let (stream, calls) = (BatchedWriter::new(far), PendingCalls::default());
         let connection = server::Builder::new(calls.clone()).serve_connection(
             TokioIo::new(stream.clone()),
             service_fn(move |request| paths.clone().answer(request)),
         );
-        serve_in_turns(connection, &stream, &calls, finish.cancelled()).await
+        serve_batched(connection, &stream, &calls, finish.cancelled()).await
     });
     (near, serving)
 }
@@ -126,7 +126,7 @@ async fn calls_that_wait_and_calls_that_do_not_are_answered_on_one_connection() 
 }
 
 #[tokio::test]
-async fn an_answer_larger_than_what_is_gathered_arrives_whole() {
+async fn an_answer_larger_than_the_buffer_arrives_whole() {
     let (paths, finish) = (Paths::default(), CancellationToken::new());
     let (near, serving) = serve(&paths, &finish, 1_000);
     let sender = connect(near).await;
@@ -218,9 +218,9 @@ impl AsyncWrite for Ending {
     }
 }
 
-/// Regression: such a call was never begun, and kept itself in memory.
+/// Regression: such a call was never started, and kept itself in memory.
 #[tokio::test]
-async fn a_call_that_comes_with_the_end_of_its_connection_is_begun_and_not_left_in_memory() {
+async fn a_call_that_comes_with_the_end_of_its_connection_is_started_and_not_left_in_memory() {
     let (near, mut client_sends) = duplex(1 << 16);
     let mut sender = connect(near).await;
     let request = Request::post("http://node/together").body(String::new()).expect("a request");
@@ -235,7 +235,7 @@ async fn a_call_that_comes_with_the_end_of_its_connection_is_begun_and_not_left_
 
     let paths = Paths::default();
     let ending = Ending { bytes: io::Cursor::new(sent), waited: false };
-    let (stream, calls) = (Gathering::new(ending), NewCalls::default());
+    let (stream, calls) = (BatchedWriter::new(ending), PendingCalls::default());
     let waiting = Arc::downgrade(&calls.0);
     let service = service_fn({
         let paths = paths.clone();
@@ -243,25 +243,25 @@ async fn a_call_that_comes_with_the_end_of_its_connection_is_begun_and_not_left_
     });
     let connection =
         server::Builder::new(calls.clone()).serve_connection(TokioIo::new(stream.clone()), service);
-    drop(serve_in_turns(connection, &stream, &calls, std::future::pending()).await);
+    drop(serve_batched(connection, &stream, &calls, std::future::pending()).await);
     drop((stream, calls));
     paths.all_together.cancel();
     for _ in 0..100 {
         tokio::task::yield_now().await;
     }
     assert_eq!(paths.together.load(Ordering::SeqCst), 1, "it has begun");
-    assert_eq!(waiting.strong_count(), 0, "nothing holds the list of new calls");
+    assert_eq!(waiting.strong_count(), 0, "nothing holds the list of pending calls");
 }
 
 #[tokio::test]
-async fn a_turn_that_is_long_leaves_calls_to_other_tasks() {
-    let calls = NewCalls::default();
+async fn a_batch_beyond_its_budget_leaves_calls_to_other_tasks() {
+    let calls = PendingCalls::default();
     let (ran, done) = (Arc::new(AtomicUsize::new(0)), Arc::new(Semaphore::new(0)));
     for _ in 0..3 {
         let (ran, done) = (Arc::clone(&ran), Arc::clone(&done));
         calls.execute(async move {
             let began = Instant::now();
-            while began.elapsed() <= TURN {
+            while began.elapsed() <= INLINE_BUDGET {
                 std::hint::spin_loop();
             }
             ran.fetch_add(1, Ordering::SeqCst);
@@ -269,10 +269,10 @@ async fn a_turn_that_is_long_leaves_calls_to_other_tasks() {
         });
     }
     let cx = &mut Context::from_waker(Waker::noop());
-    assert!(calls.begin(cx));
+    assert!(calls.start(cx));
     assert_eq!(ran.load(Ordering::SeqCst), 1, "the others are tasks of their own, which have not begun");
     drop(done.acquire_many(3).await.expect("open"));
-    assert!(!calls.begin(cx));
+    assert!(!calls.start(cx));
 }
 
 /// Notes that it was woken.
@@ -286,16 +286,16 @@ impl Wake for Alarm {
 }
 
 #[test]
-fn what_is_woken_within_a_turn_is_looked_at_in_it_and_what_comes_after_wakes_the_task() {
+fn a_wake_up_during_a_batch_is_handled_in_it_and_a_later_one_wakes_the_task() {
     let alarm = Arc::new(Alarm::default());
     let task = Waker::from(Arc::clone(&alarm));
-    let turning = Arc::new(Turning::default());
-    let waker = Waker::from(Arc::clone(&turning));
-    turning.begin(&Context::from_waker(&task));
+    let batch = Arc::new(BatchWaker::default());
+    let waker = Waker::from(Arc::clone(&batch));
+    batch.begin(&Context::from_waker(&task));
     waker.wake_by_ref();
     waker.wake_by_ref();
-    assert!(!turning.is_over());
-    assert!(turning.is_over());
+    assert!(!batch.is_over());
+    assert!(batch.is_over());
     assert!(!alarm.0.load(Ordering::SeqCst));
     waker.wake_by_ref();
     assert!(alarm.0.load(Ordering::SeqCst));
@@ -305,7 +305,7 @@ proptest! {
     /// Whatever is written in whatever pieces comes out whole and in order, and nothing before it is sent but
     /// what is over the limit.
     #[test]
-    fn what_is_gathered_is_sent_whole_and_in_order(
+    fn what_is_buffered_is_sent_whole_and_in_order(
         pieces in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..40_000), 0..12),
         bytes in 1_usize..100_000,
     ) {
@@ -313,7 +313,7 @@ proptest! {
         let whole = pieces.concat();
         let received = runtime.block_on(async {
             let (mut near, far) = duplex(bytes);
-            let mut stream = Gathering::new(far);
+            let mut stream = BatchedWriter::new(far);
             let reading = tokio::spawn(async move {
                 let mut received = Vec::new();
                 near.read_to_end(&mut received).await.expect("read");
@@ -322,11 +322,11 @@ proptest! {
             for piece in &pieces {
                 stream.write_all(piece).await.expect("taken");
                 stream.flush().await.expect("flushed");
-                let held = stream.0.lock().bytes.len();
-                assert!(held <= GATHERED_BYTES_MAX);
+                let held = stream.0.lock().buffer.len();
+                assert!(held <= BUFFER_BYTES_MAX);
             }
             poll_fn(|cx| stream.poll_send(cx)).await.expect("sent");
-            assert_eq!(stream.0.lock().bytes.len(), 0);
+            assert_eq!(stream.0.lock().buffer.len(), 0);
             stream.shutdown().await.expect("closed");
             drop(stream);
             reading.await.expect("ends")
@@ -336,9 +336,9 @@ proptest! {
 }
 
 #[tokio::test]
-async fn a_flush_sends_nothing_and_the_end_of_the_turn_sends_all() {
+async fn a_flush_sends_nothing_and_the_end_of_the_batch_sends_all() {
     let (mut near, far) = duplex(1_000);
-    let mut stream = Gathering::new(far);
+    let mut stream = BatchedWriter::new(far);
     stream.write_all(b"one").await.expect("taken");
     stream.flush().await.expect("flushed");
     let slices = [io::IoSlice::new(b" two"), io::IoSlice::new(b""), io::IoSlice::new(b" three")];

@@ -1,5 +1,5 @@
-//! From a row of the authorisation table to the service that serves it: an index, no search by name and no
-//! allocation besides the handler's own future.
+//! From a row of the method table to its service: by index, without a search by name and without an allocation besides
+//! the handler's own future.
 
 use std::{convert::Infallible, fmt};
 
@@ -15,7 +15,7 @@ use crate::authorisation::ServiceId;
 /// What a generated tonic service answers with.
 pub(crate) type Answer = BoxFuture<Response<Body>, Infallible>;
 
-/// A generated tonic service, its type forgotten.
+/// A generated tonic service, its type erased.
 trait Handle: Send + Sync {
     fn handle(&self, request: Request<Body>) -> Answer;
 }
@@ -28,7 +28,7 @@ where
         + Sync,
 {
     fn handle(&self, request: Request<Body>) -> Answer {
-        // always ready: a generated service is a few shared pointers, and a clone of it is per call by design
+        // always ready: a generated service is a few shared pointers, meant to be cloned for each call
         self.clone().call(request)
     }
 }
@@ -64,7 +64,7 @@ impl Router {
         self
     }
 
-    /// Hands a request to its service, where the node has it.
+    /// Hands a request to its service, if the node has it.
     pub(crate) fn route(&self, id: ServiceId, request: Request<Body>) -> Option<Answer> {
         self.services.get(id.index())?.as_ref().map(|service| service.handle(request))
     }

@@ -1,6 +1,6 @@
 //! Bearer tokens for clients without a certificate.
 //!
-//! The file holds the SHA-256 of each token, never a token, so reading it lets nobody in:
+//! The file holds the SHA-256 of each token, never a token, so reading it gives no access:
 //!
 //! ```toml
 //! [[token]]
@@ -9,11 +9,12 @@
 //! sha256 = "9f86d081884c7d65…"     # of the token, 64 hex digits
 //! ```
 //!
-//! Must always hold: a token that is compared has been hashed before, so the time of the look-up tells nothing about a
-//! valid one; no token reaches a message or a log.
+//! Must always hold: tokens are hashed before they are compared, so the time of a look-up reveals nothing about a valid
+//! one; no token appears in a message or a log.
 
 use std::{collections::HashMap, fmt, path::Path};
 
+use data_encoding::HEXLOWER_PERMISSIVE;
 use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 
@@ -25,7 +26,7 @@ use crate::{
 /// Most tokens in a file.
 const TOKENS_MAX: usize = 10_000;
 
-/// The tokens that let a caller in.
+/// The tokens that identify callers.
 pub(crate) struct Tokens {
     callers: HashMap<[u8; 32], Caller>,
 }
@@ -61,7 +62,7 @@ impl Tokens {
     }
 
     fn parse(text: &str) -> Result<Self, String> {
-        // toml's message alone: its picture of the line would show a token that was put in by mistake
+        // only toml's message: its excerpt of the line could show a token that was put in by mistake
         let file: File =
             toml::from_str(text).map_err(|error| format!("is not valid: {}", error.message()))?;
         if file.token.len() > TOKENS_MAX {
@@ -72,13 +73,13 @@ impl Tokens {
             let (hash, caller) =
                 entry.parse().map_err(|reason| format!("token {}: {reason}", position + 1))?;
             if callers.insert(hash, caller).is_some() {
-                return Err(format!("token {}: the same sha256 stands twice", position + 1));
+                return Err(format!("token {}: its sha256 appears twice", position + 1));
             }
         }
         Ok(Self { callers })
     }
 
-    /// The caller that this value of the header `authorization` stands for.
+    /// The caller that this value of the header `authorization` identifies.
     pub(crate) fn caller(&self, authorization: &[u8]) -> Option<Caller> {
         let (scheme, token) = authorization.split_at_checked(7)?;
         if !scheme.eq_ignore_ascii_case(b"bearer ") {
@@ -92,40 +93,20 @@ impl Tokens {
 impl Entry {
     fn parse(self) -> Result<([u8; 32], Caller), &'static str> {
         if !is_caller_name(&self.name) {
-            return Err("`name` must be 1 to 64 of [a-zA-Z0-9._-]");
+            return Err("`name` must be 1 to 64 characters from [a-zA-Z0-9._-]");
         }
         let roles = self
             .roles
             .iter()
             .map(|role| role.parse::<Role>())
             .collect::<Result<RoleSet, _>>()
-            .map_err(|_unknown| "`roles` must be of agent, ingest, privacy, operator")?;
+            .map_err(|_unknown| "`roles` must list one or more of agent, ingest, privacy, operator")?;
         if roles.is_empty() || roles.contains(Role::Node) {
-            return Err("`roles` must be of agent, ingest, privacy, operator");
+            return Err("`roles` must list one or more of agent, ingest, privacy, operator");
         }
-        let hash = parse_hex(&self.sha256).ok_or("`sha256` must be 64 hex digits")?;
+        let hash = HEXLOWER_PERMISSIVE.decode(self.sha256.as_bytes()).ok();
+        let hash = hash.and_then(|hash| hash.try_into().ok()).ok_or("`sha256` must be 64 hex digits")?;
         Ok((hash, Caller { name: self.name.into(), roles }))
-    }
-}
-
-fn parse_hex(text: &str) -> Option<[u8; 32]> {
-    let mut bytes = [0; 32];
-    let (pairs, []) = text.as_bytes().as_chunks::<2>() else { return None };
-    if pairs.len() != bytes.len() {
-        return None;
-    }
-    for (byte, [high, low]) in bytes.iter_mut().zip(pairs) {
-        *byte = hex_digit(*high)? << 4 | hex_digit(*low)?;
-    }
-    Some(bytes)
-}
-
-const fn hex_digit(digit: u8) -> Option<u8> {
-    match digit {
-        b'0'..=b'9' => Some(digit - b'0'),
-        b'a'..=b'f' => Some(digit - b'a' + 10),
-        b'A'..=b'F' => Some(digit - b'A' + 10),
-        _ => None,
     }
 }
 

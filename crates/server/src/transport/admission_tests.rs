@@ -1,4 +1,4 @@
-//! The door, tried without TLS or network.
+//! Admission without TLS or network.
 
 use std::convert::Infallible;
 
@@ -6,11 +6,11 @@ use http_body::Body as _;
 use tonic::{codegen::Service, server::NamedService};
 use tonic_types::StatusExt as _;
 
+use super::super::router::Answer;
 use super::*;
 use crate::{
     NodeId,
     identity::{Role, RoleSet},
-    router::Answer,
 };
 
 const GET: &str = "/custodia.v1.ProfileService/GetProfile";
@@ -21,7 +21,7 @@ const STREAM: &str = "/custodia.v1.ProfileService/IngestProfiles";
 
 const BATCH: &str = "/custodia.v1.ProfileService/BatchGetProfiles";
 
-/// Answers at once, with what the door has put into the request; or never, where the path is INGEST or FORWARD.
+/// Answers at once, with what admission has put into the request; or never, where the path is INGEST or FORWARD.
 #[derive(Clone)]
 struct Probe;
 
@@ -46,7 +46,7 @@ impl Service<Request<Body>> for Probe {
             let caller = request.extensions().get::<Caller>().cloned();
             let deadline = request.extensions().get::<Deadline>().copied();
             let mut response = Response::new(if request.uri().path() == STREAM {
-                // says what it is sent
+                // echoes what it is sent
                 request.into_body()
             } else {
                 Body::empty()
@@ -68,7 +68,7 @@ impl http_body::Body for Endless {
     }
 }
 
-fn door(limits: Limits) -> Admission {
+fn admission(limits: Limits) -> Admission {
     let metrics = Metrics::new().expect("metrics");
     Admission::new(Router::default().with(ServiceId::Profile, Probe), limits, None, metrics)
 }
@@ -97,20 +97,20 @@ fn refused(response: &Response<Body>) -> (Code, String) {
 /// A batch of a thousand profiles must not hold up the lookups of its connection.
 #[tokio::test]
 async fn only_brief_work_is_done_before_a_call_has_a_task_of_its_own() {
-    let door = door(Limits::default());
-    let connection = door.connection(caller(Role::Agent));
-    assert!(futures::poll!(std::pin::pin!(door.serve(&connection, request(GET)))).is_ready());
-    let mut batch = std::pin::pin!(door.serve(&connection, request(BATCH)));
+    let admission = admission(Limits::default());
+    let connection = admission.connection(caller(Role::Agent));
+    assert!(futures::poll!(std::pin::pin!(admission.serve(&connection, request(GET)))).is_ready());
+    let mut batch = std::pin::pin!(admission.serve(&connection, request(BATCH)));
     assert!(futures::poll!(batch.as_mut()).is_pending());
     assert_eq!(code_of(&batch.await), Code::Ok);
 }
 
 #[tokio::test]
 async fn an_allowed_call_reaches_its_handler_with_caller_and_deadline() {
-    let door = door(Limits::default());
-    let connection = door.connection(caller(Role::Agent));
+    let admission = admission(Limits::default());
+    let connection = admission.connection(caller(Role::Agent));
     let before = Instant::now();
-    let response = door.serve(&connection, request_within(GET, "5S")).await;
+    let response = admission.serve(&connection, request_within(GET, "5S")).await;
     let (caller, deadline) = response
         .extensions()
         .get::<(Option<Caller>, Option<Deadline>)>()
@@ -123,10 +123,10 @@ async fn an_allowed_call_reaches_its_handler_with_caller_and_deadline() {
 
 #[tokio::test]
 async fn a_deadline_over_the_limit_is_cut_to_it() {
-    let door = door(Limits { deadline_max_ms: 20_000, ..Limits::default() });
-    let connection = door.connection(caller(Role::Agent));
+    let admission = admission(Limits { deadline_max_ms: 20_000, ..Limits::default() });
+    let connection = admission.connection(caller(Role::Agent));
     let before = Instant::now();
-    let response = door.serve(&connection, request_within(GET, "9H")).await;
+    let response = admission.serve(&connection, request_within(GET, "9H")).await;
     let (_, deadline) = response
         .extensions()
         .get::<(Option<Caller>, Option<Deadline>)>()
@@ -137,37 +137,37 @@ async fn a_deadline_over_the_limit_is_cut_to_it() {
 
 #[tokio::test]
 async fn callers_without_the_role_are_turned_away() {
-    let door = door(Limits::default());
-    let nobody = door.connection(Identity::default());
+    let admission = admission(Limits::default());
+    let nobody = admission.connection(Identity::default());
     assert_eq!(
-        refused(&door.serve(&nobody, request(GET)).await),
+        refused(&admission.serve(&nobody, request(GET)).await),
         (Code::Unauthenticated, "UNAUTHENTICATED".into())
     );
-    let operator = door.connection(caller(Role::Operator));
+    let operator = admission.connection(caller(Role::Operator));
     assert_eq!(
-        refused(&door.serve(&operator, request(GET)).await),
+        refused(&admission.serve(&operator, request(GET)).await),
         (Code::PermissionDenied, "ROLE_NOT_ALLOWED".into())
     );
     // a node whose certificate carries no number
-    let nameless = door.connection(caller(Role::Node));
+    let nameless = admission.connection(caller(Role::Node));
     assert_eq!(
-        refused(&door.serve(&nameless, request(CALL)).await),
+        refused(&admission.serve(&nameless, request(CALL)).await),
         (Code::PermissionDenied, "NODE_UNNAMED".into())
     );
-    assert_eq!(refused(&door.serve(&operator, request("/x/y")).await).0, Code::Unimplemented);
+    assert_eq!(refused(&admission.serve(&operator, request("/x/y")).await).0, Code::Unimplemented);
 }
 
 #[tokio::test]
 async fn expired_and_malformed_timeouts_are_refused_before_any_work() {
-    let door = door(Limits::default());
-    let connection = door.connection(caller(Role::Agent));
+    let admission = admission(Limits::default());
+    let connection = admission.connection(caller(Role::Agent));
     assert_eq!(
-        refused(&door.serve(&connection, request_within(GET, "0n")).await),
+        refused(&admission.serve(&connection, request_within(GET, "0n")).await),
         (Code::DeadlineExceeded, "DEADLINE_PASSED".into())
     );
     for malformed in ["", "S", "5", "5s", "123456789S", "-1S", "1.5S"] {
         assert_eq!(
-            refused(&door.serve(&connection, request_within(GET, malformed)).await),
+            refused(&admission.serve(&connection, request_within(GET, malformed)).await),
             (Code::InvalidArgument, "TIMEOUT_MALFORMED".into()),
             "{malformed}"
         );
@@ -176,30 +176,32 @@ async fn expired_and_malformed_timeouts_are_refused_before_any_work() {
 
 #[tokio::test(start_paused = true)]
 async fn a_handler_that_outlives_its_deadline_is_ended() {
-    let door = door(Limits::default());
-    let connection = door.connection(caller(Role::Ingest));
-    let response = door.serve(&connection, request_within(INGEST, "100m")).await;
+    let admission = admission(Limits::default());
+    let connection = admission.connection(caller(Role::Ingest));
+    let response = admission.serve(&connection, request_within(INGEST, "100m")).await;
     assert_eq!(refused(&response), (Code::DeadlineExceeded, "OUTCOME_UNKNOWN".into()));
-    assert_eq!(door.in_flight(), (0, 0), "its permits are given back");
+    assert_eq!(admission.in_flight(), (0, 0), "its permits are given back");
 }
 
 #[tokio::test]
 async fn a_call_over_the_limit_in_flight_is_told_which() {
-    let door = door(Limits { node_calls_max: 2, connection_calls_max: 1, ..Limits::default() });
-    let first = door.connection(caller(Role::Ingest));
-    let stream = door.serve(&first, request(STREAM)).await;
-    assert_eq!(door.in_flight(), (1, 0), "a stream holds its permits while it lasts");
-    let over = Status::from_header_map(door.serve(&first, request(GET)).await.headers()).expect("a status");
+    let admission = admission(Limits { node_calls_max: 2, connection_calls_max: 1, ..Limits::default() });
+    let first = admission.connection(caller(Role::Ingest));
+    let stream = admission.serve(&first, request(STREAM)).await;
+    assert_eq!(admission.in_flight(), (1, 0), "a stream holds its permits while it lasts");
+    let over =
+        Status::from_header_map(admission.serve(&first, request(GET)).await.headers()).expect("a status");
     assert_eq!(over.code(), Code::ResourceExhausted);
     assert!(over.message().contains("connection_calls_max"), "{}", over.message());
-    let second = door.connection(caller(Role::Ingest));
-    let other = door.serve(&second, request(STREAM)).await;
-    let third = door.connection(caller(Role::Ingest));
-    let over = Status::from_header_map(door.serve(&third, request(GET)).await.headers()).expect("a status");
+    let second = admission.connection(caller(Role::Ingest));
+    let other = admission.serve(&second, request(STREAM)).await;
+    let third = admission.connection(caller(Role::Ingest));
+    let over =
+        Status::from_header_map(admission.serve(&third, request(GET)).await.headers()).expect("a status");
     assert!(over.message().contains("node_calls_max"), "{}", over.message());
     drop((stream, other));
-    assert_eq!(door.in_flight(), (0, 0));
-    assert_eq!(door.serve(&first, request(GET)).await.headers().get("grpc-status"), None);
+    assert_eq!(admission.in_flight(), (0, 0));
+    assert_eq!(admission.serve(&first, request(GET)).await.headers().get("grpc-status"), None);
 }
 
 /// Answers other nodes as [`Probe`] answers clients.
@@ -228,38 +230,41 @@ impl Service<Request<Body>> for PeerProbe {
 async fn forwarded_calls_take_no_permit_of_consensus_messages() {
     let limits = Limits { forwarded_calls_max: 1, peer_calls_max: 1, ..Limits::default() };
     let metrics = Metrics::new().expect("metrics");
-    let door = Admission::new(Router::default().with(ServiceId::Peer, PeerProbe), limits, None, metrics);
+    let admission = Admission::new(Router::default().with(ServiceId::Peer, PeerProbe), limits, None, metrics);
     let node = Identity { node: NodeId::new(2).ok(), ..caller(Role::Node) };
-    let connection = door.connection(node);
-    let mut forwarded = Box::pin(door.serve(&connection, request(FORWARD)));
+    let connection = admission.connection(node);
+    let mut forwarded = Box::pin(admission.serve(&connection, request(FORWARD)));
     assert!(std::future::poll_fn(|cx| Poll::Ready(forwarded.as_mut().poll(cx).is_pending())).await);
-    assert_eq!(door.in_flight(), (0, 1));
-    let over = door.serve(&connection, request(FORWARD)).await;
+    assert_eq!(admission.in_flight(), (0, 1));
+    let over = admission.serve(&connection, request(FORWARD)).await;
     let over = Status::from_header_map(over.headers()).expect("a status");
     assert!(over.message().contains("forwarded_calls_max"), "{}", over.message());
-    let heartbeat = door.serve(&connection, request(CALL)).await;
+    let heartbeat = admission.serve(&connection, request(CALL)).await;
     assert_eq!(heartbeat.headers().get("grpc-status"), None, "a heartbeat is let in beside it");
     drop(forwarded);
-    assert_eq!(door.in_flight(), (0, 0));
+    assert_eq!(admission.in_flight(), (0, 0));
 }
 
 #[tokio::test]
 async fn a_draining_node_takes_no_new_call_and_waits_for_those_in_flight() {
-    let door = door(Limits::default());
-    let connection = door.connection(caller(Role::Ingest));
-    let stream = door.serve(&connection, request(STREAM)).await;
-    door.drain();
-    assert_eq!(refused(&door.serve(&connection, request(GET)).await), (Code::Unavailable, "DRAINING".into()));
-    assert!(!door.idle(Duration::from_millis(1)).await);
+    let admission = admission(Limits::default());
+    let connection = admission.connection(caller(Role::Ingest));
+    let stream = admission.serve(&connection, request(STREAM)).await;
+    admission.drain();
+    assert_eq!(
+        refused(&admission.serve(&connection, request(GET)).await),
+        (Code::Unavailable, "DRAINING".into())
+    );
+    assert!(!admission.idle(Duration::from_millis(1)).await);
     drop(stream);
-    assert!(door.idle(Duration::from_secs(60)).await);
+    assert!(admission.idle(Duration::from_secs(60)).await);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_stream_ends_with_its_deadline() {
-    let door = door(Limits::default());
-    let connection = door.connection(caller(Role::Ingest));
-    let mut body = door.serve(&connection, request_within(STREAM, "1S")).await.into_body();
+    let admission = admission(Limits::default());
+    let connection = admission.connection(caller(Role::Ingest));
+    let mut body = admission.serve(&connection, request_within(STREAM, "1S")).await.into_body();
     let trailers =
         next(&mut body).await.expect("a frame").expect("no error").into_trailers().expect("trailers");
     assert_eq!(Status::from_header_map(&trailers).expect("a status").code(), Code::DeadlineExceeded);
@@ -268,10 +273,10 @@ async fn a_stream_ends_with_its_deadline() {
 
 #[tokio::test]
 async fn a_drain_ends_what_a_client_sends_and_the_finish_ends_the_stream() {
-    let door = door(Limits::default());
-    let connection = door.connection(caller(Role::Ingest));
-    let mut echo = door.serve(&connection, request(STREAM)).await.into_body();
-    door.drain();
+    let admission = admission(Limits::default());
+    let connection = admission.connection(caller(Role::Ingest));
+    let mut echo = admission.serve(&connection, request(STREAM)).await.into_body();
+    admission.drain();
     let error = next(&mut echo).await.expect("a frame").expect_err("what the client sends has ended");
     assert_eq!(error.code(), Code::Unavailable);
 }

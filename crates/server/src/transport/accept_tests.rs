@@ -1,4 +1,4 @@
-//! Real connections: who gets through the handshake, and what the others can not disturb.
+//! Real connections: who gets through the handshake, and what the others cannot disturb.
 
 use custodia_proto::v1::{ListNodesRequest, cluster_service_client::ClusterServiceClient};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -8,13 +8,13 @@ use tonic::{
 };
 use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
 
-use super::*;
+use super::{
+    super::{ClientCertificates, Router, TlsConfigs, Tokens},
+    *,
+};
 use crate::{
     authorisation::ServiceId,
-    router::Router,
     test_authority::{Authority, Issued},
-    tls::{ClientCertificates, TlsConfigs},
-    tokens::Tokens,
 };
 
 /// A port with a health service and nothing else.

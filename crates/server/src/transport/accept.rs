@@ -4,11 +4,11 @@
 //! accept ─► task: handshake (bounded in number and time) ─► identity, once ─► HTTP/2 ─► admission, per call
 //! ```
 //!
-//! Each connection is one task from its handshake on, so a slow or a plaintext client holds up nobody. hyper is
-//! driven here directly and not by tonic's `Server`: that one can neither end a drain that takes too long, nor leave
-//! out its own timer and boxed middle layers on every call.
+//! Each connection is one task from its handshake on, so a slow or a plaintext client holds up nobody. hyper is driven
+//! directly, not through tonic's `Server`, which cannot end a drain that takes too long and adds a timer and boxed layers
+//! to every call.
 //!
-//! Must always hold: no more handshakes and connections than their limits; when `serve` returns, no connection lives.
+//! Must always hold: handshakes and connections stay within their limits; when `serve` returns, no connection is open.
 
 use std::{convert::Infallible, io, net::SocketAddr, sync::Arc, time::Duration};
 
@@ -25,26 +25,28 @@ use tokio_rustls::{TlsAcceptor, server::TlsStream};
 use tokio_util::sync::CancellationToken;
 use tonic::body::Body;
 
+use super::{
+    Admission,
+    connection::{BatchedWriter, PendingCalls, serve_batched},
+};
 use crate::{
-    admission::Admission,
     identity::Identity,
     limits::{HEADER_BYTES_MAX, Limits},
     metrics::Metrics,
-    turn::{Gathering, NewCalls, serve_in_turns},
 };
 
-/// Streams of a client's connection beyond its `connection_calls_max`: what is over the limit is told so instead of
-/// waiting unseen at the client, and health checks find room.
+/// Streams of a client's connection beyond its `connection_calls_max`: a call over the limit is refused with a reason
+/// instead of waiting unseen at the client, and health checks get through.
 const SPARE_STREAMS: u32 = 64;
-/// What a client may send on one call, and on its connection, before the node has read it.
+/// How many bytes a client may send on one call, and on its connection, before the node has read them.
 const CLIENT_WINDOWS_BYTES: (u32, u32) = (1 << 20, 4 << 20);
 /// The same for another node: log entries and snapshots.
 const PEER_WINDOWS_BYTES: (u32, u32) = (4 << 20, 32 << 20);
-/// A connection that is silent so long is asked whether it lives …
+/// A connection that has been silent for so long is pinged …
 const KEEPALIVE_AFTER: Duration = Duration::from_secs(20);
-/// … and is closed when it has not answered after so long.
+/// … and is closed when it does not answer within this time.
 const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long the node does not accept after accepting has failed, for want of file descriptors as a rule.
+/// How long to pause after accepting has failed, usually for lack of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// The port of a node.
@@ -64,7 +66,7 @@ struct Shared {
     handshake_timeout: Duration,
     client_streams_max: u32,
     peer_streams_max: u32,
-    /// Ends connections after their calls in flight.
+    /// Ends connections once their calls in flight are done.
     finish: CancellationToken,
 }
 
@@ -101,8 +103,8 @@ impl Port {
         }
     }
 
-    /// Serves until `stop`: then no connection is accepted, and those that are open go on until `finish`: then they
-    /// take no new call. What is not done after `grace` is cut off.
+    /// Serves until `stop`: from then on no connection is accepted. Open ones go on until `finish`: from then on they take
+    /// no new call. What is left after `grace` is cut off.
     pub(crate) async fn serve(self, stop: CancellationToken, finish: CancellationToken, grace: Duration) {
         let mut connections = JoinSet::new();
         loop {
@@ -125,12 +127,12 @@ impl Port {
         shared.finish.cancel();
         let all_ended = async { while connections.join_next().await.is_some() {} };
         if timeout(grace, all_ended).await.is_err() {
-            tracing::warn!(connections = connections.len(), "connections cut off at the end of the drain");
+            tracing::warn!(connections = connections.len(), "drain timed out: closing open connections");
         }
         connections.shutdown().await;
     }
 
-    /// A place for a handshake first: over the limit, connections wait in the kernel's queue.
+    /// Takes a handshake permit first: over the limit, connections wait in the kernel's queue.
     async fn accept(&self) -> io::Result<(OwnedSemaphorePermit, TcpStream, SocketAddr)> {
         let permit = Arc::clone(&self.handshakes).acquire_owned().await.map_err(io::Error::other)?;
         let (stream, from) = self.listener.accept().await?;
@@ -146,7 +148,7 @@ impl Port {
     ) {
         if connections.len() >= self.connections_max {
             self.shared.metrics.refused_full.increment(1);
-            tracing::warn!(%from, limit = "connections_max", "connection refused: too many are open");
+            tracing::warn!(%from, limit = "connections_max", "connection refused: too many open connections");
             return;
         }
         let shared = Arc::clone(&self.shared);
@@ -172,10 +174,10 @@ impl Shared {
         }
         match timeout(self.handshake_timeout, self.tls.accept(stream)).await {
             Ok(Ok(stream)) => Some(stream),
-            // somebody who only looks whether the port is open
+            // a probe that only checks whether the port is open
             Ok(Err(error)) if error.kind() == io::ErrorKind::UnexpectedEof => {
                 self.metrics.refused_tls.increment(1);
-                tracing::debug!(%from, %error, "TLS handshake broken off");
+                tracing::debug!(%from, %error, "TLS handshake interrupted");
                 None
             }
             Ok(Err(error)) => {
@@ -185,7 +187,7 @@ impl Shared {
             }
             Err(_elapsed) => {
                 self.metrics.refused_timeout.increment(1);
-                tracing::info!(%from, limit = "handshake_timeout_ms", "TLS handshake took too long");
+                tracing::info!(%from, limit = "handshake_timeout_ms", "TLS handshake timed out");
                 None
             }
         }
@@ -204,7 +206,7 @@ impl Shared {
             let (admission, connection) = (Arc::clone(&admission), Arc::clone(&connection));
             async move { Ok::<_, Infallible>(admission.serve(&connection, request.map(Body::new)).await) }
         });
-        let (stream, calls) = (Gathering::new(stream), NewCalls::default());
+        let (stream, calls) = (BatchedWriter::new(stream), PendingCalls::default());
         let connection = http2::Builder::new(calls.clone())
             .timer(TokioTimer::new())
             .max_concurrent_streams(streams_max)
@@ -215,7 +217,7 @@ impl Shared {
             .max_header_list_size(HEADER_BYTES_MAX)
             .auto_date_header(false)
             .serve_connection(TokioIo::new(stream.clone()), service);
-        let ended = serve_in_turns(connection, &stream, &calls, self.finish.cancelled()).await;
+        let ended = serve_batched(connection, &stream, &calls, self.finish.cancelled()).await;
         if let Err(error) = ended {
             tracing::debug!(%from, %error, "connection ended");
         }

@@ -1,10 +1,10 @@
-//! TLS of the node: version 1.3 alone, HTTP/2 alone, certificates of the configured authority alone.
+//! TLS of the node: only version 1.3, only HTTP/2, only certificates of the configured authority.
 //!
-//! One certificate serves in both directions: it is shown to clients and peers that connect here, and to the peers
-//! that this node connects to. A client must show a certificate too, unless tokens are configured; then it may, and
-//! without one it can be nobody but a token's caller.
+//! The node presents one certificate in both directions: to clients and peers that connect to it, and to the peers that
+//! it connects to. A client must present a certificate too, unless tokens are configured: then a client without one is
+//! identified by its token.
 //!
-//! Sessions are not resumed: each connection is verified anew, so an expired certificate is out at once.
+//! Sessions are not resumed: each connection is verified again, so an expired certificate stops working at once.
 
 use std::{
     path::Path,
@@ -22,10 +22,10 @@ use x509_parser::prelude::{FromDer as _, X509Certificate};
 
 use crate::{NodeId, config::TlsFiles, error::TlsError, identity::Identity};
 
-/// The one protocol over TLS.
+/// The only protocol over TLS.
 const ALPN: &[u8] = b"h2";
 
-/// Does a client have to show a certificate?
+/// Must a client present a certificate?
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ClientCertificates {
     Required,
@@ -48,7 +48,7 @@ struct Material {
 }
 
 impl TlsConfigs {
-    /// Reads and checks the files. A certificate that cannot work is refused here, not at the first connection.
+    /// Reads and checks the files. An unusable certificate is refused here, not at the first connection.
     pub(crate) fn load(
         files: &TlsFiles,
         node: NodeId,

@@ -1,14 +1,14 @@
-//! The door: every call passes here, in this order, before a handler sees it.
+//! Admission: every call is checked here, in this order, before a handler sees it.
 //!
 //! ```text
-//! path ─ known? ─ caller ─ allowed? ─ draining? ─ deadline ─ room? ─► handler ─► answer counted
-//!   UNIMPLEMENTED  UNAUTHENTICATED  UNAVAILABLE  DEADLINE_   RESOURCE_
-//!                  PERMISSION_DENIED             EXCEEDED    EXHAUSTED
+//! method known? ── caller allowed? ── deadline ── below the limits? ── draining? ──► handler ─► answer counted
+//! UNIMPLEMENTED    UNAUTHENTICATED    DEADLINE_   RESOURCE_            UNAVAILABLE
+//!                  PERMISSION_DENIED  EXCEEDED    EXHAUSTED
 //! ```
 //!
-//! Must always hold: a call holds its permits until its answer is whole (a stream: until its body is dropped); other
-//! nodes' calls have permits of their own, so clients cannot starve consensus; and so have the calls that other nodes
-//! pass on, so other nodes' clients cannot either.
+//! Must always hold: a call holds its permits until its answer is complete (a stream: until its body is dropped). Other
+//! nodes' calls have permits of their own, so clients cannot starve consensus; so have the calls that other nodes
+//! forward, so their clients cannot either.
 
 use std::{
     pin::Pin,
@@ -30,6 +30,7 @@ use tokio::{
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use tonic::{Code, Status, body::Body};
 
+use super::{Router, Tokens};
 use crate::{
     Deadline,
     authorisation::{self, Access, Method, ServiceId, Shape, Work},
@@ -37,24 +38,22 @@ use crate::{
     limits::Limits,
     metrics::{Metrics, code_name},
     refusal::Refusal,
-    router::Router,
-    tokens::Tokens,
 };
 
-/// Handlers keep the deadline themselves and say more exactly what happened; the door steps in so much later.
+/// Handlers keep the deadline themselves and can say more exactly what happened; admission ends the call this much later.
 const DEADLINE_GRACE: Duration = Duration::from_millis(250);
 
-/// What a stream without a stated deadline gets: it ends with its connection.
+/// The deadline of a stream that states none: in effect it ends with its connection.
 const STREAM_DEADLINE: Duration = Duration::from_secs(30 * 24 * 3_600);
 
-/// One connection, as the door sees it.
+/// One connection, as admission sees it.
 #[derive(Debug)]
 pub(crate) struct Connection {
     identity: Identity,
     calls: Arc<Semaphore>,
 }
 
-/// The door of one node.
+/// The admission of one node.
 #[derive(Debug)]
 pub(crate) struct Admission {
     router: Router,
@@ -65,13 +64,13 @@ pub(crate) struct Admission {
     peer_calls: Arc<Semaphore>,
     forwarded_calls: Arc<Semaphore>,
     draining: AtomicBool,
-    /// Ends what clients are still sending on streams.
+    /// Ends what clients are still sending on their streams.
     interrupt: CancellationToken,
     /// Ends all streams.
     finish: CancellationToken,
 }
 
-/// A call that may go on.
+/// A call that may proceed.
 struct Admitted {
     caller: Option<Caller>,
     peer: Option<PeerNode>,
@@ -79,7 +78,7 @@ struct Admitted {
     permits: Permits,
 }
 
-/// What a call holds while it is worked on.
+/// What a call holds while it is in progress.
 #[derive(Debug, Default)]
 struct Permits {
     _node: Option<OwnedSemaphorePermit>,
@@ -105,24 +104,24 @@ impl Admission {
         }
     }
 
-    /// A new connection whose other end the TLS layer has verified.
+    /// A new connection, whose other end the TLS layer has verified.
     pub(crate) fn connection(&self, identity: Identity) -> Connection {
         Connection { identity, calls: Arc::new(Semaphore::new(self.limits.connection_calls_max)) }
     }
 
-    /// From now on no call of a client is let in, and their streams are read no further: what has been read is
-    /// answered, then the stream ends with UNAVAILABLE.
+    /// From now on clients' calls are refused, and their streams are read no further: what has been read is answered, then
+    /// the stream ends with UNAVAILABLE.
     pub(crate) fn drain(&self) {
         self.draining.store(true, Ordering::Release);
         self.interrupt.cancel();
     }
 
-    /// Ends every stream, whoever has it: health watchers, other nodes.
+    /// Ends every stream, also those of health watchers and of other nodes.
     pub(crate) fn finish(&self) {
         self.finish.cancel();
     }
 
-    /// Waits until no call of a client is in flight, for so long at most.
+    /// Waits until no client's call is in flight, at most for `patience`.
     pub(crate) async fn idle(&self, patience: Duration) -> bool {
         let all = u32::try_from(self.limits.node_calls_max).unwrap_or(u32::MAX);
         timeout(patience, self.client_calls.acquire_many(all)).await.is_ok()
@@ -152,7 +151,7 @@ impl Admission {
         };
         let mut code = code_of(&response);
         if code == Code::OutOfRange && method.shape == Shape::Unary {
-            // tonic's word for a message over the limit, and nobody else's here
+            // tonic's code for a message over the limit; nothing else here uses it
             response = Refusal::MessageTooLarge { most: self.limits.message_bytes_max }.response();
             code = Code::ResourceExhausted;
         }
@@ -197,7 +196,7 @@ impl Admission {
         Ok(Admitted { caller, peer, deadline, permits })
     }
 
-    /// The certificate decides; only a connection without a role in it can be somebody by a token.
+    /// The certificate decides. A token counts only where the certificate gives no role.
     fn caller(&self, connection: &Connection, headers: &HeaderMap) -> Option<Caller> {
         connection.identity.caller.clone().or_else(|| {
             let authorization = headers.get(AUTHORIZATION)?;
@@ -227,7 +226,7 @@ impl Admission {
             | ServiceId::Preference
             | ServiceId::Catalog
             | ServiceId::Cluster => {
-                // read after the permit is taken: whoever sees the flag unset is waited for by `idle`
+                // read after the permit is taken: `idle` waits for every call that saw the flag unset
                 let of_connection =
                     take(&connection.calls, "connection_calls_max", self.limits.connection_calls_max)?;
                 let of_node = take(&self.client_calls, "node_calls_max", self.limits.node_calls_max)?;
@@ -245,7 +244,7 @@ impl Admission {
                 let of_node = take(&self.peer_calls, "peer_calls_max", self.limits.peer_calls_max)?;
                 Ok(Permits { _node: Some(of_node), _connection: None })
             }
-            // bounded by the streams of the connection; a full node must still be able to say that it lives
+            // bounded by the streams of the connection; a node at its limits must still answer health checks
             ServiceId::Health | ServiceId::Reflection | ServiceId::ReflectionAlpha => Ok(Permits::default()),
         }
     }
@@ -253,7 +252,7 @@ impl Admission {
     async fn run(&self, method: &Method, admitted: Admitted, mut request: Request<Body>) -> Response<Body> {
         let Admitted { caller, peer, deadline, permits } = admitted;
         if method.work == Work::Any {
-            // what is not done at once becomes a task of its own
+            // a call that yields becomes a task of its own
             tokio::task::yield_now().await;
         }
         let extensions = request.extensions_mut();
@@ -321,7 +320,7 @@ fn wait_for(token: CancellationToken) -> Cancelled {
     Box::pin(token.cancelled_owned())
 }
 
-/// What a client sends on a stream, until the node drains.
+/// What a client sends on a stream; ends when the node drains.
 struct SentBody {
     body: Body,
     interrupt: Cancelled,
@@ -342,7 +341,7 @@ impl http_body::Body for SentBody {
     }
 }
 
-/// The answers of a stream, which hold the call's permits and end with its deadline or with the node.
+/// The answers of a stream. They hold the call's permits and end at its deadline or when the node stops.
 struct HeldBody {
     body: Body,
     deadline: Pin<Box<Sleep>>,

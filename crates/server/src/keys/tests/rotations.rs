@@ -1,11 +1,11 @@
-//! Each level of the key tree turned: what is new afterwards, what is gone, and what must not have changed.
+//! Each level of the key tree rotated: what is new afterwards, what is gone, and what must not have changed.
 
 use custodia_profile::KeyEpoch;
 use custodia_seal::{BucketId, SealError};
 use custodia_store::{KeyKind, StateEngine};
 
-use super::group::{BUCKET, Cluster, Fate, core, customer, everything};
-use crate::keys::{KeysError, Turned};
+use super::group::{BUCKET, Cluster, Planned, core, customer, everything};
+use crate::keys::{KeysError, Rotated};
 
 fn second() -> KeyEpoch {
     KeyEpoch::new(2).unwrap()
@@ -18,10 +18,14 @@ async fn root_is_turned_step_by_step_while_every_node_can_read() {
     node.put(customer(1), "Ana").await;
 
     cluster.write_root("old", &["old", "new"]);
-    assert_eq!(node.keys.turn_root().await.unwrap(), Turned::default(), "nothing to do: current is the same");
+    assert_eq!(
+        node.keys.rotate_root().await.unwrap(),
+        Rotated::default(),
+        "nothing to do: current is the same"
+    );
     cluster.write_root("new", &["old", "new"]);
-    assert_eq!(node.keys.turn_root().await.unwrap(), Turned { keys: 1, values: 0 });
-    assert_eq!(node.keys.turn_root().await.unwrap(), Turned::default(), "a second time changes nothing");
+    assert_eq!(node.keys.rotate_root().await.unwrap(), Rotated { keys: 1, values: 0 });
+    assert_eq!(node.keys.rotate_root().await.unwrap(), Rotated::default(), "a second time changes nothing");
     assert_eq!(cluster.node().core_text(customer(1)), "Ana");
 
     cluster.write_root("new", &["new"]);
@@ -32,13 +36,13 @@ async fn root_is_turned_step_by_step_while_every_node_can_read() {
 }
 
 #[tokio::test]
-async fn turn_of_the_root_names_an_unusable_file_and_changes_nothing() {
+async fn rotation_of_the_root_names_an_unusable_file_and_changes_nothing() {
     let cluster = Cluster::new();
     let node = cluster.node();
     node.put(customer(1), "Ana").await;
     let before = cluster.group.entries(KeyKind::ShardKey);
     cluster.write_root("new", &["old"]);
-    let error = node.keys.turn_root().await.unwrap_err();
+    let error = node.keys.rotate_root().await.unwrap_err();
     assert!(matches!(error, KeysError::Seal(SealError::RootKeyFileContent { .. })), "{error}");
     assert_eq!(cluster.group.entries(KeyKind::ShardKey), before);
     assert_eq!(node.core_text(customer(1)), "Ana");
@@ -52,7 +56,7 @@ async fn shard_key_is_turned_and_the_old_one_gone() {
     assert_eq!(bystander.core_text(customer(1)), "Ana");
     let customer_keys = cluster.group.entries(KeyKind::CustomerKey);
 
-    assert_eq!(node.keys.turn_shard().await.unwrap(), Turned { keys: 2, values: 0 });
+    assert_eq!(node.keys.rotate_shard().await.unwrap(), Rotated { keys: 2, values: 0 });
     assert_eq!(cluster.group.epochs(KeyKind::ShardKey), [[2]]);
     assert_eq!(
         cluster.group.epochs(KeyKind::BucketKey),
@@ -63,7 +67,7 @@ async fn shard_key_is_turned_and_the_old_one_gone() {
     for node in [node, bystander, cluster.node()] {
         assert_eq!(node.core_text(customer(1)), "Ana");
         node.put(customer(1), "Ana").await;
-        node.keys.turn_bucket(BUCKET).await.unwrap();
+        node.keys.rotate_bucket(BUCKET).await.unwrap();
     }
 }
 
@@ -77,7 +81,7 @@ async fn bucket_key_is_turned_over_several_batches() {
     let cores = cluster.group.entries(KeyKind::Core);
     bystander.core_text(customer(0));
 
-    assert_eq!(node.keys.turn_bucket(BUCKET).await.unwrap(), Turned { keys: 601, values: 0 });
+    assert_eq!(node.keys.rotate_bucket(BUCKET).await.unwrap(), Rotated { keys: 601, values: 0 });
     assert_eq!(cluster.group.epochs(KeyKind::BucketKey), [[2]]);
     assert_eq!(cluster.group.entries(KeyKind::Core), cores, "no value is touched");
     let fresh = cluster.node();
@@ -90,18 +94,18 @@ async fn bucket_key_is_turned_over_several_batches() {
 }
 
 #[tokio::test]
-async fn every_bucket_of_a_shard_is_turned() {
+async fn every_bucket_of_a_shard_is_rotated() {
     let cluster = Cluster::new();
     let node = cluster.node();
     node.put(customer(1), "Ana").await;
     let before = cluster.group.entries(KeyKind::CustomerKey);
-    assert_eq!(node.keys.turn_buckets().await.unwrap(), Turned { keys: 2, values: 0 });
+    assert_eq!(node.keys.rotate_buckets().await.unwrap(), Rotated { keys: 2, values: 0 });
     assert_ne!(cluster.group.entries(KeyKind::CustomerKey), before);
     assert_eq!(cluster.node().core_text(customer(1)), "Ana");
 }
 
 #[tokio::test]
-async fn turn_of_a_customer_keeps_every_revision() {
+async fn rotation_of_a_customer_keeps_every_revision() {
     let cluster = Cluster::new();
     let node = cluster.node();
     node.put_everything(customer(1), 300).await;
@@ -114,8 +118,8 @@ async fn turn_of_a_customer_keeps_every_revision() {
     let before = read(&node);
     let other = cluster.group.engine.get(core(customer(2)).as_ref()).unwrap();
 
-    let turned = node.keys.turn_customer(customer(1)).await.unwrap();
-    assert_eq!(turned, Turned { keys: 1, values: 602 });
+    let rotated = node.keys.rotate_customer(customer(1)).await.unwrap();
+    assert_eq!(rotated, Rotated { keys: 1, values: 602 });
     assert_eq!(read(&node), before);
     assert_eq!(read(&cluster.node()), before);
     for key in &keys {
@@ -126,7 +130,7 @@ async fn turn_of_a_customer_keeps_every_revision() {
 }
 
 #[tokio::test]
-async fn customer_with_requests_alone_is_turned() {
+async fn customer_with_requests_alone_is_rotated() {
     let cluster = Cluster::new();
     let node = cluster.node();
     let key = everything(customer(1), 0).remove(1);
@@ -136,7 +140,7 @@ async fn customer_with_requests_alone_is_turned() {
     writer.finish(&mut command);
     cluster.group.apply(&command);
 
-    assert_eq!(node.keys.turn_customer(customer(1)).await.unwrap(), Turned { keys: 1, values: 1 });
+    assert_eq!(node.keys.rotate_customer(customer(1)).await.unwrap(), Rotated { keys: 1, values: 1 });
     let opened = cluster.node().keys.read(&key).unwrap().unwrap();
     assert_eq!(opened.plaintext.as_slice(), b"remembered");
 }
@@ -145,24 +149,24 @@ async fn customer_with_requests_alone_is_turned() {
 async fn unknown_customer_and_unknown_bucket_are_refused() {
     let cluster = Cluster::new();
     let node = cluster.node();
-    assert!(matches!(node.keys.turn_customer(customer(1)).await, Err(KeysError::NoCustomer)));
-    let error = node.keys.turn_bucket(BucketId::new(9)).await.unwrap_err();
+    assert!(matches!(node.keys.rotate_customer(customer(1)).await, Err(KeysError::NoCustomer)));
+    let error = node.keys.rotate_bucket(BucketId::new(9)).await.unwrap_err();
     assert!(matches!(error, KeysError::BucketKeyMissing { .. }), "{error}");
-    assert_eq!(node.keys.turn_shard().await.unwrap(), Turned::default(), "no keys yet, nothing to turn");
+    assert_eq!(node.keys.rotate_shard().await.unwrap(), Rotated::default(), "no keys yet, nothing to rotate");
 }
 
 #[tokio::test]
-async fn conflicting_change_in_the_middle_of_a_turn_is_met_and_kept() {
+async fn conflicting_change_in_the_middle_of_a_rotation_is_met_and_kept() {
     let cluster = Cluster::new();
     let (node, writer) = (cluster.node(), cluster.node());
     node.put_everything(customer(1), 2).await;
     // Begin is applied; before the first batch of resealed values, a writer with the new key changes the core.
     let begun = cluster.node();
-    cluster.group.plan([Fate::Pass, Fate::Lost]);
-    begun.keys.turn_customer(customer(1)).await.unwrap_err();
+    cluster.group.plan([Planned::Pass, Planned::Lost]);
+    begun.keys.rotate_customer(customer(1)).await.unwrap_err();
     let change = writer.core_command(customer(1), "changed").await;
-    cluster.group.plan([Fate::After(vec![change])]);
-    node.keys.turn_customer(customer(1)).await.unwrap();
+    cluster.group.plan([Planned::After(vec![change])]);
+    node.keys.rotate_customer(customer(1)).await.unwrap();
     assert_eq!(cluster.node().core_text(customer(1)), "changed");
     assert_eq!(cluster.group.epochs(KeyKind::CustomerKey), [[3]]);
 }

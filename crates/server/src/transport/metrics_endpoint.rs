@@ -1,8 +1,7 @@
-//! The page that Prometheus reads, on a port of its own: plain HTTP, `GET /metrics`, nothing else.
+//! The page for Prometheus, on a port of its own: plain HTTP, `GET /metrics`, nothing else.
 
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
-use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode, header::CONTENT_TYPE};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -12,15 +11,15 @@ use tonic::body::Body;
 
 use crate::metrics::{Metrics, UPKEEP_EVERY};
 
-/// Readers at a time; over it they wait in the kernel's queue.
+/// Readers at a time; over this limit they wait in the kernel's queue.
 const READERS_MAX: usize = 16;
-/// A reader that has not asked after so long is closed.
+/// A reader that sends no request within this time is disconnected.
 const READER_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Brings the gauges up to date. May block.
 pub(crate) type Refresh = Arc<dyn Fn() + Send + Sync>;
 
-/// Folds recorded durations into their buckets, so that they do not pile up where nobody reads the page.
+/// Folds recorded durations into their buckets, so that they do not pile up when nobody reads the page.
 pub(crate) async fn keep_up(metrics: Arc<Metrics>, stop: CancellationToken) {
     let handle = metrics.handle();
     let mut every = tokio::time::interval(UPKEEP_EVERY);
@@ -44,7 +43,7 @@ pub(crate) async fn serve(
             let stream = match listener.accept().await {
                 Ok((stream, _from)) => stream,
                 Err(error) => {
-                    tracing::warn!(%error, "cannot accept readers of the metrics");
+                    tracing::warn!(%error, "cannot accept connections to the metrics port");
                     tokio::time::sleep(READER_TIMEOUT).await;
                     continue;
                 }
@@ -56,7 +55,7 @@ pub(crate) async fn serve(
                 let mut builder = http1::Builder::new();
                 builder.timer(TokioTimer::new()).header_read_timeout(READER_TIMEOUT).keep_alive(false);
                 if let Err(error) = builder.serve_connection(TokioIo::new(stream), service).await {
-                    tracing::debug!(%error, "a reader of the metrics is gone");
+                    tracing::debug!(%error, "connection to the metrics port failed");
                 }
                 drop(place);
             });
@@ -86,30 +85,9 @@ async fn page(
         Ok(text) => {
             let kind = http::HeaderValue::from_static("text/plain; version=0.0.4");
             response.headers_mut().insert(CONTENT_TYPE, kind);
-            *response.body_mut() = Body::new(Page(Some(text.into())));
+            *response.body_mut() = Body::new(text);
         }
         Err(_panicked) => *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR,
     }
     Ok(response)
-}
-
-/// The text, in one piece.
-struct Page(Option<Bytes>);
-
-impl http_body::Body for Page {
-    type Data = Bytes;
-    type Error = Infallible;
-
-    fn poll_frame(
-        mut self: std::pin::Pin<&mut Self>,
-        _cx: &mut std::task::Context<'_>,
-    ) -> std::task::Poll<Option<Result<http_body::Frame<Bytes>, Infallible>>> {
-        std::task::Poll::Ready(self.0.take().map(|text| Ok(http_body::Frame::data(text))))
-    }
-
-    fn size_hint(&self) -> http_body::SizeHint {
-        http_body::SizeHint::with_exact(
-            self.0.as_ref().map_or(0, |text| u64::try_from(text.len()).unwrap_or(u64::MAX)),
-        )
-    }
 }

@@ -1,0 +1,10 @@
+//! CatalogService: definitions are written on the directory's leader and read on every node.
+
+mod convert;
+mod entries;
+mod entry;
+mod list_changes;
+mod list_unused;
+mod parse;
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,75 @@
+//! InitCluster: makes a cluster of empty nodes.
+
+use custodia_consensus::Peer;
+use custodia_profile::{NodeId, ShardId};
+use custodia_proto::v1;
+use tokio::time::{Instant, timeout_at};
+
+use super::status::cluster_status;
+use crate::{
+    api::handler::AnyNodeCall,
+    shard::ShardContext,
+    wire::{ServiceError, parse::each},
+};
+
+/// Shards where the operator does not say.
+const SHARDS_DEFAULT: u16 = 256;
+/// Replicas where the operator does not say and there are nodes enough.
+const REPLICAS_DEFAULT: u8 = 3;
+
+impl AnyNodeCall for v1::InitClusterRequest {
+    async fn answer(
+        self,
+        context: &ShardContext,
+        deadline: Instant,
+    ) -> Result<v1::ClusterStatus, ServiceError> {
+        if self.nodes.is_empty() {
+            return Err(ServiceError::missing("nodes"));
+        }
+        let nodes = each("nodes", &self.nodes, endpoint)?;
+        let shards = shards(self.shards)?;
+        let replicas = replicas(self.replicas, nodes.len())?;
+        let creating = context.routing().consensus().init_cluster(nodes, shards, replicas);
+        timeout_at(deadline, creating).await.map_err(|_elapsed| ServiceError::OutcomeUnknown)??;
+        Ok(cluster_status(context, deadline).await)
+    }
+}
+
+fn endpoint(wire: &v1::NodeEndpoint) -> Result<Peer, ServiceError> {
+    if wire.address.is_empty() {
+        return Err(ServiceError::missing("address"));
+    }
+    let port = wire
+        .address
+        .rsplit_once(':')
+        .and_then(|(host, port)| (!host.is_empty()).then_some(port.parse::<u16>()));
+    if !matches!(port, Some(Ok(1..))) {
+        return Err(ServiceError::invalid("address", "expected host:port"));
+    }
+    Ok(Peer { node: NodeId::new(wire.node_id)?, address: wire.address.clone() })
+}
+
+fn shards(asked: u32) -> Result<u16, ServiceError> {
+    if asked == 0 {
+        return Ok(SHARDS_DEFAULT);
+    }
+    let shards = u16::try_from(asked).unwrap_or(u16::MAX);
+    ShardId::check_count(shards)?;
+    Ok(shards)
+}
+
+/// An even number of replicas bears no more failures than one fewer, so only odd ones are taken.
+fn replicas(asked: u32, nodes: usize) -> Result<u8, ServiceError> {
+    let most = u8::try_from(nodes).unwrap_or(u8::MAX);
+    let odd = |count: u8| if count.is_multiple_of(2) { count.saturating_sub(1) } else { count };
+    if asked == 0 {
+        return Ok(odd(REPLICAS_DEFAULT.min(most)));
+    }
+    match u8::try_from(asked) {
+        Ok(replicas) if replicas.is_multiple_of(2) => {
+            Err(ServiceError::invalid("replicas", "expected an odd number"))
+        }
+        Ok(replicas) if replicas <= most => Ok(replicas),
+        Ok(_) | Err(_) => Err(ServiceError::invalid("replicas", "there are fewer nodes than replicas")),
+    }
+}

@@ -1,0 +1,9 @@
+//! ClusterService: for operators, and for clients that go straight to the leader.
+
+mod init_cluster;
+mod list_shards;
+mod nodes;
+mod rotate_keys;
+mod status;
+
+pub(crate) use nodes::own_facts;

@@ -1,0 +1,42 @@
+//! WithdrawAllConsents: "unsubscribe from everything", in one commit.
+//!
+//! It means every purpose, so the catalogue is caught up first: one that was acknowledged before the call is not missed.
+
+use custodia_profile::{Channel, withdraw_all};
+use custodia_proto::v1;
+
+use super::convert::{ConsentAsOf, consent_state};
+use crate::{
+    catalogue::{CatalogueNeed, CatalogueView},
+    shard::{CustomerState, CustomerWrite, Mutation, Origin},
+    wire::{ServiceError, convert::purpose_name},
+};
+
+impl CustomerWrite for v1::WithdrawAllConsentsRequest {
+    type Input = Option<Channel>;
+    const CATALOGUE: CatalogueNeed = CatalogueNeed::Current;
+
+    fn parse(&self, _origin: Origin<'_>, _view: &CatalogueView) -> Result<Self::Input, ServiceError> {
+        Ok(Channel::optional("channel", &self.channel)?)
+    }
+
+    fn evaluate(
+        channel: &Option<Channel>,
+        state: &CustomerState<'_>,
+    ) -> Result<Mutation<Self::Answer>, ServiceError> {
+        let catalogue = &state.view.catalogue;
+        let withdrawn = withdraw_all(state.existing()?, channel.as_ref(), catalogue, state.change());
+        let applied = !withdrawn.ledger.is_empty();
+        let of = ConsentAsOf::after(state, applied, &withdrawn.ledger);
+        let states = withdrawn.states.iter().map(|(purpose, basis, found)| {
+            consent_state(of, (&purpose_name(*purpose, catalogue), *basis), found)
+        });
+        let answer = v1::WithdrawAllConsentsResponse {
+            customer_id: state.location.customer.to_string(),
+            etag: of.etag(),
+            consents: states.collect(),
+        };
+        let record = applied.then_some(withdrawn.record);
+        Ok(Mutation { record, ledger: withdrawn.ledger, events: Vec::new(), answer })
+    }
+}

@@ -1,0 +1,196 @@
+//! From a call to its handler: who calls and until when, which node answers, and the one hop where it is another.
+
+use std::{future::Future, sync::Arc};
+
+use custodia_profile::GroupId;
+use custodia_proto::{
+    rpc::{AboutCustomer, Unary},
+    v1,
+};
+use futures::stream::BoxStream;
+use tokio::time::Instant;
+use tonic::{Request, Response, Status, Streaming};
+
+use super::profile;
+use crate::{
+    identity::Caller,
+    limits::Deadline,
+    routing::{CustomerLocation, Hop, Route},
+    shard::{CustomerRead, CustomerWrite, ShardContext},
+    wire::{LeaderHint, ServiceError, name_leader, parse},
+};
+
+/// Who calls, how the call came here, and until when it is to be answered.
+#[derive(Debug, Clone)]
+pub(super) struct Call {
+    pub(super) caller: Caller,
+    pub(super) hop: Hop,
+    pub(super) deadline: Instant,
+}
+
+/// An answer, and the leader that gave it where that is another node.
+#[derive(Debug)]
+pub(super) struct Answered<A> {
+    pub(super) answer: A,
+    leader: Option<LeaderHint>,
+}
+
+impl<A> Answered<A> {
+    const fn here(answer: A) -> Self {
+        Self { answer, leader: None }
+    }
+
+    fn into_response(self) -> Response<A> {
+        let mut response = Response::new(self.answer);
+        if let Some(leader) = self.leader {
+            name_leader(response.metadata_mut(), &leader);
+        }
+        response
+    }
+}
+
+/// A call that the node answers which takes it, mostly from its own copy of the directory.
+pub(super) trait AnyNodeCall: Unary {
+    fn answer(
+        self,
+        context: &ShardContext,
+        deadline: Instant,
+    ) -> impl Future<Output = Result<Self::Answer, ServiceError>> + Send;
+}
+
+/// A call that changes the directory, on its leader.
+pub(super) trait DirectoryWrite: Unary + Send + Sync {
+    fn execute(
+        self,
+        context: &ShardContext,
+        caller: &Caller,
+        deadline: Instant,
+    ) -> impl Future<Output = Result<Self::Answer, ServiceError>> + Send;
+}
+
+/// A call that the leaders of several shards answer, each its own part. Forwarded, it is such a part.
+pub(super) trait ShardLeadersCall: Unary {
+    fn answer(
+        self,
+        context: &ShardContext,
+        call: &Call,
+    ) -> impl Future<Output = Result<Self::Answer, ServiceError>> + Send;
+}
+
+/// Who calls, and until when, as admission has put it into the request.
+fn admitted<T>(request: &Request<T>) -> Result<Call, ServiceError> {
+    let extensions = request.extensions();
+    let (caller, deadline) = (extensions.get::<Caller>(), extensions.get::<Deadline>());
+    let missing = ServiceError::Internal { context: "a call that admission did not see" };
+    let (caller, Deadline(deadline)) = caller.zip(deadline).ok_or(missing)?;
+    Ok(Call { caller: caller.clone(), hop: Hop::First, deadline: *deadline })
+}
+
+/// For each kind of method: the function that the service traits call, and the one that a forwarded call is answered with.
+macro_rules! handlers {
+    ($($name:ident = $answer:ident for $handler:ident;)*) => {$(
+        pub(super) async fn $name<R: $handler>(
+            context: &ShardContext,
+            request: Request<R>,
+        ) -> Result<Response<R::Answer>, Status> {
+            let call = admitted(&request)?;
+            Ok($answer(context, &call, request.into_inner()).await?.into_response())
+        }
+    )*};
+}
+
+handlers! {
+    customer_read = answer_read for CustomerRead;
+    customer_write = answer_write for CustomerWrite;
+    directory_write = answer_directory_write for DirectoryWrite;
+    shard_leaders = answer_shard_leaders for ShardLeadersCall;
+    any_node = answer_any_node for AnyNodeCall;
+}
+
+pub(super) async fn answer_read<R: CustomerRead>(
+    context: &ShardContext,
+    call: &Call,
+    request: R,
+) -> Result<Answered<R::Answer>, ServiceError> {
+    let location = locate(context, &request)?;
+    match context.routing().route(location.group(), call.hop)? {
+        Route::Here => {
+            context.read(&call.caller, location, &request, call.deadline).await.map(Answered::here)
+        }
+        // Boxed, here and wherever the rare way begins: the usual one is to have a small future.
+        Route::Forward(leader) => Box::pin(forward(context, call, leader, request)).await,
+    }
+}
+
+pub(super) async fn answer_write<R: CustomerWrite>(
+    context: &ShardContext,
+    call: &Call,
+    mut request: R,
+) -> Result<Answered<R::Answer>, ServiceError> {
+    request.complete(&call.caller)?;
+    let location = locate(context, &request)?;
+    match context.routing().route(location.group(), call.hop)? {
+        Route::Here => {
+            context.write(&call.caller, location, &request, call.deadline).await.map(Answered::here)
+        }
+        Route::Forward(leader) => Box::pin(forward(context, call, leader, request)).await,
+    }
+}
+
+pub(super) async fn answer_directory_write<R: DirectoryWrite>(
+    context: &ShardContext,
+    call: &Call,
+    request: R,
+) -> Result<Answered<R::Answer>, ServiceError> {
+    match context.routing().route(GroupId::Directory, call.hop)? {
+        Route::Here => request.execute(context, &call.caller, call.deadline).await.map(Answered::here),
+        Route::Forward(leader) => {
+            let answered = Box::pin(forward(context, call, leader, request)).await?;
+            // What is acknowledged stands; a call that needs it here catches up by itself.
+            if let Err(error) = Box::pin(context.catalogue().catch_up(call.deadline)).await {
+                tracing::debug!(%error, "catalogue change not on this node yet");
+            }
+            Ok(answered)
+        }
+    }
+}
+
+pub(super) async fn answer_shard_leaders<R: ShardLeadersCall>(
+    context: &ShardContext,
+    call: &Call,
+    request: R,
+) -> Result<Answered<R::Answer>, ServiceError> {
+    request.answer(context, call).await.map(Answered::here)
+}
+
+pub(super) async fn answer_any_node<R: AnyNodeCall>(
+    context: &ShardContext,
+    call: &Call,
+    request: R,
+) -> Result<Answered<R::Answer>, ServiceError> {
+    request.answer(context, call.deadline).await.map(Answered::here)
+}
+
+/// Where the customer lives that a call is about.
+fn locate<R: AboutCustomer>(context: &ShardContext, request: &R) -> Result<CustomerLocation, ServiceError> {
+    let text = request.customer_id().map_err(ServiceError::missing)?;
+    context.routing().locate(parse::customer_id(text).map_err(|error| error.named(R::CUSTOMER_FIELD))?)
+}
+
+async fn forward<R: Unary>(
+    context: &ShardContext,
+    call: &Call,
+    leader: LeaderHint,
+    request: R,
+) -> Result<Answered<R::Answer>, ServiceError> {
+    let answer = context.routing().forward(&leader, &call.caller, &request, call.deadline).await?;
+    Ok(Answered { answer, leader: Some(leader) })
+}
+
+pub(super) fn ingest_profiles(
+    context: &Arc<ShardContext>,
+    request: Request<Streaming<v1::IngestProfileRequest>>,
+) -> Result<Response<BoxStream<'static, Result<v1::IngestProfilesResponse, Status>>>, Status> {
+    let call = admitted(&request)?;
+    Ok(Response::new(profile::ingest_profiles(Arc::clone(context), call, request.into_inner())))
+}

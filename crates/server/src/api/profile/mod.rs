@@ -1,0 +1,15 @@
+//! ProfileService: a customer's attributes and events.
+
+mod append_events;
+mod batch_get_profiles;
+mod collected;
+mod convert;
+mod get_profile;
+mod ingest_profile;
+mod ingest_profiles;
+mod list_events;
+mod parse;
+#[cfg(test)]
+mod parse_tests;
+
+pub(super) use ingest_profiles::ingest_profiles;

@@ -1,0 +1,274 @@
+//! The methods of a node and who may call them: the rows that the build makes of the options in the `.proto` files
+//! (`custodia_proto::rpc::METHODS`), and those of the services that are not ours. A method that is not here cannot be called.
+
+use std::{collections::HashMap, sync::LazyLock};
+
+use custodia_proto::rpc::{self, METHODS as OURS};
+
+use crate::identity::{Role, RoleSet};
+
+/// Which gRPC service a method belongs to, so that routing is an index and not a search by name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ServiceId {
+    Profile,
+    Consent,
+    Preference,
+    Catalog,
+    Cluster,
+    Peer,
+    Health,
+    Reflection,
+    ReflectionAlpha,
+}
+
+impl ServiceId {
+    /// How many there are.
+    pub(crate) const COUNT: usize = 9;
+
+    const ALL: [Self; Self::COUNT] = [
+        Self::Profile,
+        Self::Consent,
+        Self::Preference,
+        Self::Catalog,
+        Self::Cluster,
+        Self::Peer,
+        Self::Health,
+        Self::Reflection,
+        Self::ReflectionAlpha,
+    ];
+
+    fn of(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|service| service.name() == name)
+    }
+
+    /// The service's full name.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Profile => "custodia.v1.ProfileService",
+            Self::Consent => "custodia.v1.ConsentService",
+            Self::Preference => "custodia.v1.PreferenceService",
+            Self::Catalog => "custodia.v1.CatalogService",
+            Self::Cluster => "custodia.v1.ClusterService",
+            Self::Peer => "custodia.internal.v1.PeerService",
+            Self::Health => "grpc.health.v1.Health",
+            Self::Reflection => "grpc.reflection.v1.ServerReflection",
+            Self::ReflectionAlpha => "grpc.reflection.v1alpha.ServerReflection",
+        }
+    }
+
+    /// Its place among the services.
+    pub(crate) const fn index(self) -> usize {
+        match self {
+            Self::Profile => 0,
+            Self::Consent => 1,
+            Self::Catalog => 2,
+            Self::Cluster => 3,
+            Self::Peer => 4,
+            Self::Health => 5,
+            Self::Reflection => 6,
+            Self::ReflectionAlpha => 7,
+            Self::Preference => 8,
+        }
+    }
+}
+
+/// Who may call a method.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Access {
+    /// A caller that has one of these roles.
+    Roles(RoleSet),
+    /// Whoever the TLS layer let in, also without a role: health checks.
+    Connected,
+}
+
+/// A method that the node serves.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Method {
+    /// As in the request's path.
+    pub(crate) path: &'static str,
+    pub(crate) service: ServiceId,
+    pub(crate) access: Access,
+    pub(crate) is_streaming: bool,
+    /// So little is done before the call first waits, one stored value at most, that it is done in the task of its
+    /// connection.
+    pub(crate) is_brief: bool,
+    /// Other nodes call it on behalf of callers or of the catalogue: such calls have permits of their own, so that they
+    /// cannot hold up votes and heartbeats.
+    pub(crate) is_forward: bool,
+}
+
+impl Method {
+    fn ours(method: &'static rpc::Method) -> Option<Self> {
+        let service = ServiceId::of(method.service)?;
+        Some(Self {
+            path: method.path,
+            service,
+            access: Access::Roles(method.roles.iter().filter_map(|role| Role::of_wire(*role)).collect()),
+            is_streaming: method.is_streaming,
+            is_brief: method.brief,
+            is_forward: service == ServiceId::Peer && !method.is_streaming && !method.brief,
+        })
+    }
+
+    const fn foreign(
+        path: &'static str,
+        service: ServiceId,
+        access: Access,
+        is_streaming: bool,
+        is_brief: bool,
+    ) -> Self {
+        Self { path, service, access, is_streaming, is_brief, is_forward: false }
+    }
+}
+
+/// Reflection, where it is on.
+const ANY_ROLE: Access = Access::Roles(RoleSet::of(&Role::ALL));
+
+const FOREIGN: [Method; 4] = [
+    Method::foreign("/grpc.health.v1.Health/Check", ServiceId::Health, Access::Connected, false, true),
+    Method::foreign("/grpc.health.v1.Health/Watch", ServiceId::Health, Access::Connected, true, false),
+    Method::foreign(
+        "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
+        ServiceId::Reflection,
+        ANY_ROLE,
+        true,
+        false,
+    ),
+    Method::foreign(
+        "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
+        ServiceId::ReflectionAlpha,
+        ANY_ROLE,
+        true,
+        false,
+    ),
+];
+
+/// Every method that the node serves.
+pub(crate) static METHODS: LazyLock<Vec<Method>> =
+    LazyLock::new(|| OURS.iter().filter_map(|method| Method::ours(method)).chain(FOREIGN).collect());
+
+static BY_PATH: LazyLock<HashMap<&'static str, usize>> =
+    LazyLock::new(|| METHODS.iter().enumerate().map(|(at, method)| (method.path, at)).collect());
+
+/// The method of a path, and its place among [`METHODS`].
+pub(crate) fn find(path: &str) -> Option<(usize, &'static Method)> {
+    let at = *BY_PATH.get(path)?;
+    Some((at, METHODS.get(at)?))
+}
+
+/// May a caller with these roles make this public call? What a node asks before it serves a call that another node
+/// has forwarded: the peer service and whatever is not of the public API are never forwarded.
+pub(crate) fn may_forward(path: &str, roles: RoleSet) -> bool {
+    find(path).is_some_and(|(_, method)| match (method.service, method.access) {
+        (
+            ServiceId::Profile
+            | ServiceId::Consent
+            | ServiceId::Preference
+            | ServiceId::Catalog
+            | ServiceId::Cluster,
+            Access::Roles(allowed),
+        ) => !method.is_streaming && allowed.intersects(roles),
+        (
+            ServiceId::Profile
+            | ServiceId::Consent
+            | ServiceId::Preference
+            | ServiceId::Catalog
+            | ServiceId::Cluster
+            | ServiceId::Peer
+            | ServiceId::Health
+            | ServiceId::Reflection
+            | ServiceId::ReflectionAlpha,
+            Access::Roles(_) | Access::Connected,
+        ) => false,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use prost::Message as _;
+    use prost_types::FileDescriptorSet;
+
+    use super::*;
+    use crate::identity::Role::{Agent, Node, Operator};
+
+    /// Path of every method, and whether it streams, in the compiled descriptors.
+    fn described() -> BTreeMap<String, bool> {
+        let set = FileDescriptorSet::decode(custodia_proto::FILE_DESCRIPTOR_SET).expect("descriptors decode");
+        let mut methods = BTreeMap::new();
+        for file in &set.file {
+            for service in &file.service {
+                for method in &service.method {
+                    let path = format!("/{}.{}/{}", file.package(), service.name(), method.name());
+                    let streams = method.client_streaming() || method.server_streaming();
+                    methods.insert(path, streams);
+                }
+            }
+        }
+        methods
+    }
+
+    #[test]
+    fn every_rpc_appears_in_the_table_no_more_no_less() {
+        let listed: BTreeMap<String, bool> = METHODS
+            .iter()
+            .filter(|method| method.path.starts_with("/custodia."))
+            .map(|method| (method.path.to_owned(), method.is_streaming))
+            .collect();
+        assert_eq!(listed, described());
+        let distinct: std::collections::BTreeSet<&str> = METHODS.iter().map(|method| method.path).collect();
+        assert_eq!(distinct.len(), METHODS.len(), "no path stands twice");
+    }
+
+    #[test]
+    fn every_path_begins_with_its_service() {
+        for method in &*METHODS {
+            assert!(method.path.starts_with(&format!("/{}/", method.service.name())), "{}", method.path);
+            assert!(method.service.index() < ServiceId::COUNT);
+        }
+    }
+
+    #[test]
+    fn operators_and_nodes_see_no_profile_data() {
+        for method in &*METHODS {
+            if matches!(method.service, ServiceId::Profile | ServiceId::Consent | ServiceId::Preference) {
+                let Access::Roles(roles) = method.access else { panic!("{} is open", method.path) };
+                assert!(!roles.contains(Operator) && !roles.contains(Node), "{}", method.path);
+            }
+        }
+    }
+
+    #[test]
+    fn the_peer_service_is_for_nodes_alone() {
+        for method in METHODS.iter().filter(|method| method.service == ServiceId::Peer) {
+            assert_eq!(method.access, Access::Roles(RoleSet::of(&[Node])), "{}", method.path);
+        }
+    }
+
+    #[test]
+    fn agents_write_nothing() {
+        let reads = ["Get", "BatchGet", "List", "Check", "Server"];
+        for method in &*METHODS {
+            let name = method.path.rsplit('/').next().expect("a name");
+            if let Access::Roles(roles) = method.access
+                && roles.contains(Agent)
+            {
+                assert!(reads.iter().any(|read| name.starts_with(read)), "{}", method.path);
+            }
+        }
+    }
+
+    #[test]
+    fn forwarded_calls_are_held_to_the_same_table() {
+        let get = "/custodia.v1.ProfileService/GetProfile";
+        assert!(may_forward(get, RoleSet::of(&[Agent])));
+        assert!(!may_forward(get, RoleSet::of(&[Operator])));
+        assert!(!may_forward(get, RoleSet::NONE));
+        let all: RoleSet = Role::ALL.into_iter().collect();
+        assert!(!may_forward("/custodia.internal.v1.PeerService/Forward", all));
+        assert!(!may_forward("/custodia.v1.ProfileService/IngestProfiles", all));
+        assert!(!may_forward("/grpc.health.v1.Health/Check", all));
+        assert!(!may_forward("/custodia.v1.ProfileService/NoSuchMethod", all));
+    }
+}

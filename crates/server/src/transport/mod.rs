@@ -1,0 +1,24 @@
+//! From the listening port to a service: everything that a call passes before its handler sees it.
+//!
+//! ```text
+//! accept.rs ── TLS 1.3 ── connection.rs ── admission.rs ───────────────────── router.rs ─► service
+//!   port        tls.rs     batched I/O      role, deadline, limits; tokens.rs   by index
+//! metrics_endpoint.rs: the page for Prometheus, on a port of its own
+//! ```
+//!
+//! A handler finds in the extensions of its request: [`Caller`](crate::Caller), [`Deadline`](crate::Deadline), and in the
+//! peer service [`PeerNode`](crate::PeerNode). Nothing reaches a handler that the method table does not allow.
+
+mod accept;
+mod admission;
+mod connection;
+pub(crate) mod metrics_endpoint;
+mod router;
+mod tls;
+mod tokens;
+
+pub(crate) use accept::Port;
+pub(crate) use admission::Admission;
+pub(crate) use router::Router;
+pub(crate) use tls::{ClientCertificates, TlsConfigs};
+pub(crate) use tokens::Tokens;
