@@ -6,7 +6,11 @@ use std::pin::Pin;
 
 use custodia_proto::internal::v1::peer_service_client::PeerServiceClient;
 use custodia_proto::internal::v1::peer_service_server::{PeerService, PeerServiceServer};
-use custodia_proto::internal::v1::{ForwardRequest, ForwardResponse, PeerFrame};
+use custodia_proto::internal::v1::{
+    ForwardRequest, ForwardResponse, GetCatalogueVersionRequest, GetCatalogueVersionResponse,
+    GetNodeFactsRequest, PeerFrame, RecordUsageRequest, RecordUsageResponse,
+};
+use custodia_proto::v1::Node;
 use custodia_tests::{Sandbox, Validity, connect, free_port};
 use tonic::transport::{Certificate, Channel, Identity, Server, ServerTlsConfig};
 use tonic::{Request, Response, Status, Streaming};
@@ -33,12 +37,34 @@ impl PeerService for Echo {
         &self,
         _: Request<Streaming<PeerFrame>>,
     ) -> Result<Response<Self::ExchangeStream>, Status> {
-        Err(Status::unimplemented("the echo answers unary calls only"))
+        Err(calls_only())
     }
 
     async fn forward(&self, _: Request<ForwardRequest>) -> Result<Response<ForwardResponse>, Status> {
-        Err(Status::unimplemented("the echo answers unary calls only"))
+        Err(calls_only())
     }
+
+    async fn get_catalogue_version(
+        &self,
+        _: Request<GetCatalogueVersionRequest>,
+    ) -> Result<Response<GetCatalogueVersionResponse>, Status> {
+        Err(calls_only())
+    }
+
+    async fn record_usage(
+        &self,
+        _: Request<RecordUsageRequest>,
+    ) -> Result<Response<RecordUsageResponse>, Status> {
+        Err(calls_only())
+    }
+
+    async fn get_node_facts(&self, _: Request<GetNodeFactsRequest>) -> Result<Response<Node>, Status> {
+        Err(calls_only())
+    }
+}
+
+fn calls_only() -> Status {
+    Status::unimplemented("the echo answers Call only")
 }
 
 /// Serves until the process is killed.
