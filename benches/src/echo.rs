@@ -1,4 +1,4 @@
-//! The bare tonic TLS echo: what the wire alone costs, with the same certificates and the same transport.
+//! The bare tonic TLS echo. It shows what the wire alone costs, with the same kind of certificates and transport.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -6,14 +6,18 @@ use std::pin::Pin;
 
 use custodia_proto::internal::v1::peer_service_client::PeerServiceClient;
 use custodia_proto::internal::v1::peer_service_server::{PeerService, PeerServiceServer};
-use custodia_proto::internal::v1::{ForwardRequest, ForwardResponse, PeerFrame};
+use custodia_proto::internal::v1::{
+    ForwardRequest, ForwardResponse, GetCatalogueVersionRequest, GetCatalogueVersionResponse,
+    GetNodeFactsRequest, PeerFrame, RecordUsageRequest, RecordUsageResponse,
+};
+use custodia_proto::v1::Node;
 use custodia_tests::{Sandbox, Validity, connect, free_port};
 use tonic::transport::{Certificate, Channel, Identity, Server, ServerTlsConfig};
 use tonic::{Request, Response, Status, Streaming};
 
 use crate::process::Background;
 
-/// Bytes of a reply.
+/// Size of each reply in bytes.
 pub(crate) const REPLY_BYTES: usize = 1_024;
 
 #[derive(Debug)]
@@ -33,15 +37,37 @@ impl PeerService for Echo {
         &self,
         _: Request<Streaming<PeerFrame>>,
     ) -> Result<Response<Self::ExchangeStream>, Status> {
-        Err(Status::unimplemented("the echo answers single calls"))
+        Err(calls_only())
     }
 
     async fn forward(&self, _: Request<ForwardRequest>) -> Result<Response<ForwardResponse>, Status> {
-        Err(Status::unimplemented("the echo answers single calls"))
+        Err(calls_only())
+    }
+
+    async fn get_catalogue_version(
+        &self,
+        _: Request<GetCatalogueVersionRequest>,
+    ) -> Result<Response<GetCatalogueVersionResponse>, Status> {
+        Err(calls_only())
+    }
+
+    async fn record_usage(
+        &self,
+        _: Request<RecordUsageRequest>,
+    ) -> Result<Response<RecordUsageResponse>, Status> {
+        Err(calls_only())
+    }
+
+    async fn get_node_facts(&self, _: Request<GetNodeFactsRequest>) -> Result<Response<Node>, Status> {
+        Err(calls_only())
     }
 }
 
-/// Serves until the process is ended.
+fn calls_only() -> Status {
+    Status::unimplemented("the echo answers Call only")
+}
+
+/// Serves until the process is killed.
 pub(crate) async fn serve(folder: &Path, address: SocketAddr) {
     let read = |name: &str| std::fs::read(folder.join(name)).expect("a certificate file");
     let tls = ServerTlsConfig::new()
@@ -54,10 +80,10 @@ pub(crate) async fn serve(folder: &Path, address: SocketAddr) {
         .add_service(PeerServiceServer::new(Echo { reply }))
         .serve(address)
         .await
-        .expect("the echo serves");
+        .expect("the echo can serve");
 }
 
-/// Echo processes, and one connection for each node that the cluster has.
+/// Echo processes, and as many connections to them as a client has to the cluster.
 #[derive(Debug)]
 pub(crate) struct Echoes {
     processes: Vec<Background>,
@@ -65,7 +91,7 @@ pub(crate) struct Echoes {
 }
 
 impl Echoes {
-    /// Starts them with a certificate of the sandbox's authority; the connections go to them in turn.
+    /// Starts them with a certificate from the sandbox's authority. The connections are spread over the processes.
     pub(crate) async fn start(sandbox: &Sandbox, processes: usize, connections: usize) -> Self {
         let identity = sandbox.authority.issue("echo", &["agent"], Validity::Current);
         identity.write(&sandbox.path(), "echo");

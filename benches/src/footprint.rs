@@ -1,4 +1,4 @@
-//! What a cluster takes: memory of each node, bytes on disk for each customer, CPU of doing nothing.
+//! What a cluster uses: memory of each node, bytes on disk per customer, CPU of idle nodes.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -28,7 +28,7 @@ pub(crate) async fn measure(customers: usize, engine: &'static str) {
         })
         .collect();
     for loader in loaders {
-        loader.await.expect("a loader ends well");
+        loader.await.expect("a loader does not panic");
     }
     println!("engine {engine}: {customers} customers of 1 KB in {:.0} s", start.elapsed().as_secs_f64());
     for node in &sandbox.nodes {
@@ -36,7 +36,7 @@ pub(crate) async fn measure(customers: usize, engine: &'static str) {
         let (state, log) =
             (disk_bytes(&node.data_path().join("state")), disk_bytes(&node.data_path().join("log")));
         println!(
-            "node {}: {resident} MiB resident, state {} MiB = {} bytes a customer, log {} MiB",
+            "node {}: {resident} MiB resident, state {} MiB = {} bytes per customer, log {} MiB",
             node.id,
             state / MIB,
             state / customers as u64,

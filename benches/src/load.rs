@@ -1,4 +1,4 @@
-//! Closed-loop load: so many callers, each with one call in flight, for so long.
+//! Closed-loop load: a number of callers, each with one call in flight, for a given time.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -7,10 +7,10 @@ use hdrhistogram::Histogram;
 
 use crate::process::CpuTimes;
 
-/// What a run of calls came to.
+/// The result of one run of calls.
 #[derive(Debug)]
 pub(crate) struct Figures {
-    /// Of the whole run, warming up included.
+    /// All calls of the run, those of the warm-up included.
     pub(crate) calls: u64,
     pub(crate) calls_per_second: f64,
     pub(crate) p50_us: u64,
@@ -18,28 +18,29 @@ pub(crate) struct Figures {
 }
 
 impl Figures {
-    /// Microseconds of CPU for each call, where the whole run took this much.
+    /// Microseconds of CPU per call, if the whole run took this much CPU.
     pub(crate) fn cpu_us(&self, cpu: Duration) -> f64 {
         cpu.as_secs_f64() * 1e6 / self.calls as f64
     }
 }
 
-/// Runs some work, and counts the CPU that these processes use meanwhile.
+/// Runs some work and measures the CPU that these processes use meanwhile.
 pub(crate) async fn with_cpu(pids: &[u32], work: impl Future<Output = Figures>) -> (Figures, Duration) {
     let before = CpuTimes::of(pids);
     let figures = work.await;
     (figures, CpuTimes::of(pids).since(&before))
 }
 
-/// The lower quartile, the median and the upper quartile of at least one value.
+/// The lower quartile, the median and the upper quartile. There must be at least one value.
 pub(crate) fn quartiles(values: impl IntoIterator<Item = f64>) -> [f64; 3] {
     let mut values: Vec<f64> = values.into_iter().collect();
     values.sort_by(f64::total_cmp);
     let last = values.len() - 1;
-    [last / 4, values.len() / 2, last - last / 4].map(|index| values[index])
+    let median = f64::midpoint(values[last / 2], values[values.len() / 2]);
+    [values[last / 4], median, values[last - last / 4]]
 }
 
-/// Runs `callers` loops of a call for a time; the first tenth is warming up and not counted.
+/// Runs `callers` loops of a call. A warm-up of a tenth of `time` comes first and is not part of the rates.
 pub(crate) async fn run<Call, Answer>(callers: usize, time: Duration, call: Call) -> Figures
 where
     Call: Fn(usize, u64) -> Answer + Send + Sync + 'static,
@@ -69,8 +70,8 @@ where
     }
     let (mut all, mut calls) = (histogram(), 0);
     for task in tasks {
-        let (times, number) = task.await.expect("a caller ends well");
-        all.add(times).expect("the same digits");
+        let (times, number) = task.await.expect("a caller does not panic");
+        all.add(times).expect("both histograms have the same bounds");
         calls += number;
     }
     Figures {
@@ -81,7 +82,7 @@ where
     }
 }
 
-/// From a microsecond to a minute, to three digits.
+/// Times from a microsecond to a minute, to three digits.
 pub(crate) fn histogram() -> Histogram<u64> {
     Histogram::new_with_bounds(1, 60_000_000, 3).expect("sensible bounds")
 }

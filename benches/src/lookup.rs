@@ -1,4 +1,5 @@
-//! `GetProfile` of a 1 KB customer beside the bare echo, pair by pair; then durable ingests beside the echo.
+//! `GetProfile` of a 1 KB customer beside the bare echo, in pairs; then durable ingests beside the echo. The load comes from
+//! the Rust client. To compare two builds of the node, use `compare`.
 
 use std::io::Write as _;
 use std::path::Path;
@@ -16,7 +17,7 @@ use crate::echo::{Echoes, REPLY_BYTES};
 use crate::load::{Figures, histogram, quartiles, run, with_cpu};
 use crate::process::node_pids;
 
-/// Customers that are looked up in turn.
+/// Customers that are looked up, one after the other.
 const CUSTOMERS: usize = 1_000;
 const CALLERS: [usize; 3] = [1, 16, 64];
 
@@ -31,7 +32,7 @@ pub(crate) async fn measure(time: Duration, pairs: usize, engine: &'static str, 
     }
     let reply = client.get_profile(get(&customers[0], "service")).await.expect("a profile");
     println!(
-        "engine {engine}; a profile's reply has {} bytes, the echo's {REPLY_BYTES}",
+        "engine {engine}; the reply to a lookup has {} bytes, that of the echo {REPLY_BYTES}",
         reply.encoded_len()
     );
     println!(
@@ -76,14 +77,19 @@ pub(crate) async fn measure(time: Duration, pairs: usize, engine: &'static str, 
         );
     }
     let folder = sandbox.path();
-    let synced = tokio::task::spawn_blocking(move || synced_appends(&folder, time)).await.expect("it ends");
-    println!("      1 | {:.0} bare appends/s of 4 KiB, each with fdatasync, p50 {} µs", synced.0, synced.1);
+    let synced = tokio::task::spawn_blocking(move || synced_appends(&folder, time))
+        .await
+        .expect("the appends do not panic");
+    println!(
+        "      1 | {:.0} appends/s of 4 KiB to a file, each with fdatasync, p50 {} µs",
+        synced.0, synced.1
+    );
     for callers in [1, 64] {
         ingests(&client, &echo, callers, time, pairs, synced.0).await;
     }
 }
 
-/// Durable ingests, each a new customer, beside the echo and beside a disk that does nothing else.
+/// Durable ingests, each of a new customer, beside the echo and beside the rate of durable file appends.
 async fn ingests(
     client: &Client,
     echo: &Arc<Echoes>,
@@ -114,13 +120,13 @@ async fn ingests(
     }
     let (of_echo, of_appends): (Vec<f64>, Vec<f64>) = ratios.into_iter().unzip();
     println!(
-        "{callers:7} | median ingests per echo {:.3}, per bare append {:.2}",
+        "{callers:7} | median of ingests per echo {:.3}, per file append {:.2}",
         quartiles(of_echo)[1],
         quartiles(of_appends)[1]
     );
 }
 
-/// Appends to one file, each durable before the next: their number a second, and the median time of one in µs.
+/// Appends to one file, each synced before the next. Returns appends per second and the median time of one in µs.
 fn synced_appends(folder: &Path, time: Duration) -> (f64, u64) {
     let mut file = std::fs::File::create(folder.join("appends")).expect("a file");
     let mut times = histogram();
@@ -146,14 +152,14 @@ async fn run_echo(echo: &Arc<Echoes>, callers: usize, time: Duration) -> Figures
     .await
 }
 
-/// A customer whose reply has about 1 KB: values, provenance and grounds together.
+/// A customer for whom a reply has about 1 KB: values, provenance and grounds together.
 pub(crate) fn one_kilobyte(customer: &str) -> IngestProfileRequest {
     let values = [("given_name", 260), ("surname", 260), ("email", 60), ("phone", 16)];
     let observations = values.iter().map(|(name, bytes)| observation(name, &filler(*bytes))).collect();
     ingest(customer, observations)
 }
 
-/// Text of so many bytes that no two customers share.
+/// Text of `bytes` bytes that no two customers share.
 pub(crate) fn filler(bytes: usize) -> String {
     let mut text = uuid::Uuid::new_v4().simple().to_string().repeat(bytes / 32 + 1);
     text.truncate(bytes);

@@ -1,6 +1,7 @@
-//! `custodia-bench`: measures a real cluster beside a bare tonic echo in the same run, and prints ratios.
+//! `custodia-bench`: measures a real cluster beside a reference in the same run, and prints ratios. The reference is a bare
+//! tonic echo or another build of the node.
 //!
-//! Absolute figures of a shared machine prove little; the ratios of one run do. Nothing here is a test.
+//! Absolute figures from a shared machine prove little; ratios within one run do. Nothing here is a test.
 #![expect(
     clippy::print_stdout,
     clippy::expect_used,
@@ -10,6 +11,8 @@
     reason = "a measurement prints its result, and stops where it cannot go on"
 )]
 
+mod cluster;
+mod compare;
 mod echo;
 mod footprint;
 mod load;
@@ -22,41 +25,68 @@ use std::time::Duration;
 use clap::{Parser, Subcommand};
 
 #[derive(Debug, Parser)]
-#[command(about = "Measures a three-node cluster beside a bare tonic TLS echo")]
+#[command(about = "Measures a three-node cluster beside a bare tonic TLS echo, or two builds side by side")]
 struct Arguments {
     #[command(subcommand)]
-    what: What,
+    measurement: Measurement,
 }
 
 #[derive(Debug, Subcommand)]
-enum What {
-    /// GetProfile of a 1 KB customer beside the echo, then durable ingests beside the echo and beside bare appends.
+enum Measurement {
+    /// GetProfile of a 1 KB customer beside the echo, then durable ingests beside the echo and beside bare file appends.
     Lookup {
-        /// Seconds of each measurement.
+        /// Seconds that each measurement takes.
         #[arg(long, default_value_t = 5)]
         seconds: u64,
-        /// Pairs of echo and lookup for each number of callers; the median ratio is reported.
+        /// Pairs of echo and lookup for each number of callers. The median of their ratios is printed.
         #[arg(long, default_value_t = 3)]
         pairs: usize,
         /// `fjall` or `sled`.
         #[arg(long, default_value = "fjall")]
         engine: String,
-        /// Echo processes. 1 is the wire alone; 3 also costs what three processes cost on this machine.
+        /// Echo processes. 1 measures the wire alone; 3 includes what three processes cost on this machine.
         #[arg(long, default_value_t = 1)]
         echoes: usize,
     },
-    /// GetProfile with full verdicts, with none, and with verdicts alone, in turn.
-    Verdicts {
-        /// Milliseconds of each measurement.
+    /// Two builds of the node side by side: lookups, updates and new customers, with generated stubs over TLS.
+    Compare {
+        /// The `custodia` binary of the build that is measured against.
+        #[arg(long, value_name = "FILE")]
+        before: std::path::PathBuf,
+        /// The `custodia` binary of the build in question.
+        #[arg(long, value_name = "FILE")]
+        after: std::path::PathBuf,
+        /// Rounds for each number of callers. Every round gives one ratio; medians and quartiles are printed.
+        #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..))]
+        rounds: u32,
+        /// Milliseconds that each measurement takes.
         #[arg(long, default_value_t = 500)]
         milliseconds: u64,
-        /// Rounds over the three for each number of callers; medians and quartiles are reported.
+        /// Numbers of callers, each with one call in flight.
+        #[arg(long, value_delimiter = ',', default_value = "1,16,64")]
+        callers: Vec<usize>,
+        /// Connections to each node, shared by the callers.
+        #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+        connections: u32,
+        /// Shards of each cluster.
+        #[arg(long, default_value_t = 16)]
+        shards: u32,
+        /// `fjall` or `sled`.
+        #[arg(long, default_value = "fjall")]
+        engine: String,
+    },
+    /// GetProfile with full verdicts, without verdicts, and with verdicts only, in alternating rounds.
+    Verdicts {
+        /// Milliseconds that each measurement takes.
+        #[arg(long, default_value_t = 500)]
+        milliseconds: u64,
+        /// Rounds for each number of callers. Each measures all three; medians and quartiles are printed.
         #[arg(long, default_value_t = 40, value_parser = clap::value_parser!(u32).range(1..))]
         rounds: u32,
     },
-    /// Memory of each node and bytes on disk for each customer.
+    /// Memory of each node, and bytes on disk per customer.
     Footprint {
-        /// Customers to load.
+        /// Customers to load first.
         #[arg(long, default_value_t = 100_000)]
         customers: usize,
         /// `fjall` or `sled`.
@@ -68,11 +98,21 @@ enum What {
         /// Shards of the cluster.
         #[arg(long, default_value_t = 16)]
         shards: u32,
-        /// Seconds over which the CPU is counted.
+        /// Seconds over which the CPU is measured.
         #[arg(long, default_value_t = 20)]
         seconds: u64,
     },
-    /// The bare echo as a process of its own.
+    /// A cluster in a process of its own, for `compare`.
+    #[command(hide = true)]
+    Cluster {
+        /// `fjall` or `sled`.
+        #[arg(long)]
+        engine: String,
+        /// Shards of the cluster.
+        #[arg(long)]
+        shards: u32,
+    },
+    /// The bare echo in a process of its own, for `lookup`.
     #[command(hide = true)]
     EchoServer {
         /// Holds `ca.crt`, `echo.crt` and `echo.key`.
@@ -84,16 +124,41 @@ enum What {
 
 #[tokio::main]
 async fn main() {
-    match Arguments::parse().what {
-        What::Lookup { seconds, pairs, engine, echoes } => {
+    match Arguments::parse().measurement {
+        Measurement::Lookup { seconds, pairs, engine, echoes } => {
             lookup::measure(Duration::from_secs(seconds), pairs, engine_name(&engine), echoes).await;
         }
-        What::Verdicts { milliseconds, rounds } => {
+        Measurement::Compare {
+            before,
+            after,
+            rounds,
+            milliseconds,
+            callers,
+            connections,
+            shards,
+            engine,
+        } => {
+            let comparison = compare::Comparison {
+                before,
+                after,
+                engine: engine_name(&engine),
+                shards,
+                time: Duration::from_millis(milliseconds),
+                rounds: rounds as usize,
+                callers,
+                connections: connections as usize,
+            };
+            compare::measure(&comparison).await;
+        }
+        Measurement::Verdicts { milliseconds, rounds } => {
             verdicts::measure(Duration::from_millis(milliseconds), rounds).await;
         }
-        What::Footprint { customers, engine } => footprint::measure(customers, engine_name(&engine)).await,
-        What::Idle { shards, seconds } => footprint::idle(shards, Duration::from_secs(seconds)).await,
-        What::EchoServer { folder, address } => echo::serve(&folder, address).await,
+        Measurement::Footprint { customers, engine } => {
+            footprint::measure(customers, engine_name(&engine)).await
+        }
+        Measurement::Idle { shards, seconds } => footprint::idle(shards, Duration::from_secs(seconds)).await,
+        Measurement::Cluster { engine, shards } => cluster::serve(engine_name(&engine), shards).await,
+        Measurement::EchoServer { folder, address } => echo::serve(&folder, address).await,
     }
 }
 

@@ -1,4 +1,4 @@
-//! What the kernel tells of a process: CPU time, resident memory, bytes below a folder.
+//! What the kernel reports: CPU time and memory of processes, bytes of a folder on disk.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -7,14 +7,14 @@ use std::time::Duration;
 
 use custodia_tests::{Node, Sandbox};
 
-/// A process that is ended with its handle.
+/// A child process that is killed when this is dropped.
 #[derive(Debug)]
 pub(crate) struct Background(Child);
 
 impl Background {
-    /// This program again, with other arguments.
+    /// Starts this program again with other arguments.
     pub(crate) fn start_self(arguments: &[&str]) -> Self {
-        let program = std::env::current_exe().expect("the own path");
+        let program = std::env::current_exe().expect("the path of this program");
         let child =
             Command::new(program).args(arguments).stdin(Stdio::null()).spawn().expect("a process starts");
         Self(child)
@@ -33,24 +33,24 @@ impl Drop for Background {
     }
 }
 
-/// The processes of the running nodes.
+/// The process ids of the running nodes.
 pub(crate) fn node_pids(sandbox: &Sandbox) -> Vec<u32> {
     sandbox.nodes.iter().filter_map(Node::pid).collect()
 }
 
-/// User and system time of each thread of some processes, as the scheduler counts it: in nanoseconds, where
-/// `/proc/PID/stat` counts in hundredths of a second and is too coarse for a short round.
+/// User and system time of each thread of some processes, in nanoseconds, as the scheduler counts it (`schedstat`).
+/// `/proc/PID/stat` counts in hundredths of a second, which is too coarse for a short round.
 #[derive(Debug)]
 pub(crate) struct CpuTimes(BTreeMap<u32, Duration>);
 
 impl CpuTimes {
-    /// As it is now.
+    /// The times up to now.
     pub(crate) fn of(pids: &[u32]) -> Self {
         let mut times = BTreeMap::new();
         for pid in pids {
             let threads = std::fs::read_dir(format!("/proc/{pid}/task")).expect("an own child's threads");
             for thread in threads.flatten() {
-                // A thread may end while it is looked at.
+                // A thread may end between the listing and this read.
                 let Ok(figures) = std::fs::read_to_string(thread.path().join("schedstat")) else { continue };
                 let id = thread.file_name().to_string_lossy().parse().expect("a thread's number");
                 let nanoseconds = figures.split_whitespace().next().expect("the time on a core");
@@ -60,21 +60,21 @@ impl CpuTimes {
         Self(times)
     }
 
-    /// What the threads that still run have used since then.
+    /// What the threads that still run have used since `earlier`.
     pub(crate) fn since(&self, earlier: &Self) -> Duration {
         let before = |id: &u32| earlier.0.get(id).copied().unwrap_or_default();
         self.0.iter().map(|(id, time)| time.saturating_sub(before(id))).sum()
     }
 }
 
-/// Resident memory in bytes.
+/// Resident memory of a process in bytes.
 pub(crate) fn resident_bytes(pid: u32) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("an own child's figures");
-    let line = status.lines().find(|line| line.starts_with("VmRSS:")).expect("resident memory is told");
+    let line = status.lines().find(|line| line.starts_with("VmRSS:")).expect("the status has VmRSS");
     line.split_whitespace().nth(1).expect("a number").parse::<u64>().expect("a number") * 1_024
 }
 
-/// Bytes of the blocks that all files below a folder take on disk.
+/// Bytes on disk of all files in a folder and below it, by their blocks.
 pub(crate) fn disk_bytes(folder: &Path) -> u64 {
     use std::os::unix::fs::MetadataExt as _;
     let mut total = 0;

@@ -1,7 +1,7 @@
-//! What it costs to say why: `GetProfile` with full verdicts, with none, and with verdicts alone.
+//! What the reasons in an answer cost: `GetProfile` with full verdicts, without verdicts, and with verdicts only.
 //!
-//! The three take turns in many short rounds, each round beginning with the next of them, so that whatever the
-//! machine does meanwhile meets all alike. Every round gives one ratio; the spread of the ratios is told.
+//! The three alternate in many short rounds, and each round begins with another of them, so that whatever else the machine
+//! does affects all three alike. Every round gives one ratio; medians and quartiles are printed.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,15 +19,15 @@ use crate::load::{quartiles, run, with_cpu};
 use crate::lookup::filler;
 use crate::process::{CpuTimes, node_pids};
 
-/// Customers that are looked up in turn.
+/// Customers that are looked up, one after the other.
 const CUSTOMERS: usize = 1_000;
 const CALLERS: [usize; 2] = [1, 16];
-/// `marketing` is refused [`FOR_SERVICE`]; `service` is given everything, so that its verdicts say nothing more.
+/// `marketing` is refused [`FOR_SERVICE`]. `service` is given everything, so its verdicts add nothing.
 const PURPOSES: [&str; 2] = ["marketing", "service"];
 const DETAILS: [VerdictDetail; 3] = [VerdictDetail::None, VerdictDetail::Full, VerdictDetail::Only];
 /// Bytes of each value: a reply without verdicts then has about 1 KB.
 const VALUE_BYTES: usize = 8;
-/// How long the idle nodes are watched.
+/// How long the CPU of the idle nodes is measured.
 const IDLE: Duration = Duration::from_secs(5);
 
 /// Attributes that both purposes may read.
@@ -51,11 +51,11 @@ const FOR_BOTH: [&str; 14] = [
 const FOR_SERVICE: [&str; 6] =
     ["street", "tax_number", "iban", "open_case", "credit_class", "contract_number"];
 
-/// One measurement of one detail.
+/// The figures of one kind of lookup in one round.
 #[derive(Debug, Clone, Copy)]
 struct Measured {
     cpu_us: f64,
-    /// Without what idle nodes use in the same time.
+    /// Without the CPU that idle nodes use in the same time.
     net_cpu_us: f64,
     calls_per_second: f64,
     p50_us: f64,
@@ -72,15 +72,15 @@ pub(crate) async fn measure(time: Duration, rounds: u32) {
         customers.push(client.ingest_profile(customer()).await.expect("a customer").customer_id);
     }
     let idle = idle_share(&sandbox).await;
-    println!("idle, the nodes use {:.1} % of a core together", idle * 100.0);
+    println!("idle nodes: {:.1} % of a core in total", idle * 100.0);
     let load = Load { sandbox, client, customers: customers.into(), time, idle };
     for purpose in PURPOSES {
         load.sizes(purpose).await;
         for callers in CALLERS {
             let mut measured = [const { Vec::new() }; DETAILS.len()];
             for round in 0..rounds as usize {
-                for turn in 0..DETAILS.len() {
-                    let which = (round + turn) % DETAILS.len();
+                for step in 0..DETAILS.len() {
+                    let which = (round + step) % DETAILS.len();
                     measured[which].push(load.one(purpose, DETAILS[which], callers).await);
                 }
             }
@@ -89,13 +89,13 @@ pub(crate) async fn measure(time: Duration, rounds: u32) {
     }
 }
 
-/// What is measured, and how long.
+/// What every measurement needs.
 struct Load {
     sandbox: Sandbox,
     client: Client,
     customers: Arc<[String]>,
     time: Duration,
-    /// Cores that the idle nodes use together.
+    /// Cores that all nodes together use when idle.
     idle: f64,
 }
 
@@ -121,7 +121,7 @@ impl Load {
         }
     }
 
-    /// Prints what the replies hold.
+    /// Prints how much the replies contain.
     async fn sizes(&self, purpose: &'static str) {
         println!("\npurpose {purpose}");
         for detail in DETAILS {
@@ -157,7 +157,7 @@ async fn define_attributes(sandbox: &Sandbox) {
     }
 }
 
-/// Every attribute, collected for `service`, and consent to both purposes.
+/// A customer with every attribute, collected for `service`, and with consent to both purposes.
 fn customer() -> IngestProfileRequest {
     let names = FOR_BOTH.into_iter().chain(FOR_SERVICE);
     let observations = names.map(|name| observation(name, &filler(VALUE_BYTES))).collect();
@@ -175,7 +175,7 @@ async fn idle_share(sandbox: &Sandbox) -> f64 {
     CpuTimes::of(&pids).since(&before).as_secs_f64() / IDLE.as_secs_f64()
 }
 
-/// Prints the medians of each detail, and the ratios to that without verdicts, which is the first.
+/// Prints the medians for each detail, and the ratios to `NONE`, which comes first.
 fn report(callers: usize, measured: &[Vec<Measured>; DETAILS.len()]) {
     println!("callers | detail |  cpu µs  net µs | lookups/s  p50 µs  p99 µs");
     for (detail, rounds) in DETAILS.into_iter().zip(measured) {
