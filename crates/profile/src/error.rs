@@ -76,15 +76,15 @@ pub enum ProfileError {
         /// What is wrong with it.
         fault: TcStringError,
     },
-    /// Stored bytes were written by a newer release.
-    #[error("stored {kind} has format version {found}, this release reads up to {newest}")]
-    NewerVersion {
+    /// Stored bytes have another format version than this release reads.
+    #[error("stored {kind} has format version {found}; this release reads version {supported} only")]
+    UnsupportedVersion {
         /// What the bytes should hold.
         kind: &'static str,
         /// The version found.
         found: u8,
-        /// The newest that can be read.
-        newest: u8,
+        /// The version that can be read.
+        supported: u8,
     },
     /// Stored bytes cannot be read.
     #[error("stored {kind} cannot be read")]
@@ -122,7 +122,7 @@ impl ProfileError {
             Self::TcString { .. } => Some("tc_string"),
             Self::NotRecordable { .. }
             | Self::ObjectionStands
-            | Self::NewerVersion { .. }
+            | Self::UnsupportedVersion { .. }
             | Self::Corrupt { .. } => None,
         }
     }
@@ -130,7 +130,7 @@ impl ProfileError {
     /// Whether stored bytes are at fault, not the caller.
     #[must_use]
     pub fn is_stored_data(&self) -> bool {
-        matches!(self, Self::NewerVersion { .. } | Self::Corrupt { .. } | Self::CorruptField { .. })
+        matches!(self, Self::UnsupportedVersion { .. } | Self::Corrupt { .. } | Self::CorruptField { .. })
     }
 }
 

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use crate::{
-    AttributeDefinition, AttributeName, AttributeValue, Catalogue, CustomerId, CustomerRecord, Decision,
+    AttributeDefinition, AttributeName, AttributeValue, Catalogue, ChangeContext, CustomerRecord, Decision,
     DecisionEffect, Event, GroundStatus, LawfulBasis, LedgerEntry, Party, Permission, ProfileError,
     Provenance, Purpose, PurposeNumber, Reader, RefusalReason, SourceId, StoredEvent, TimestampMs, Value,
     Verdict, consent,
@@ -80,10 +80,9 @@ pub struct Ingested {
 /// cannot be recorded.
 pub fn ingest(
     record: &CustomerRecord,
-    customer: &CustomerId,
     input: &Observations,
     catalogue: &Catalogue,
-    now: TimestampMs,
+    context: ChangeContext<'_>,
 ) -> Result<Ingested, ProfileError> {
     check_limits(input)?;
     let purpose = catalogue.purpose(input.purpose).ok_or(ProfileError::Unknown { field: "purpose" })?;
@@ -94,11 +93,11 @@ pub fn ingest(
         if grant.basis != LawfulBasis::Consent || grant.status != GroundStatus::Given {
             return Err(ProfileError::Malformed { field: "consents", expected: "given consents" });
         }
-        let (effect, entry) = consent::apply(&mut after, customer, grant, catalogue, now)?;
+        let (effect, entry) = consent::apply(&mut after, grant, catalogue, context)?;
         grant_effects.push(effect);
         ledger.extend(entry);
     }
-    let collection = Collection::new(input, purpose, &after, catalogue, now);
+    let collection = Collection::new(input, purpose, &after, catalogue, context.now);
     let attribute_outcomes = input
         .observations
         .iter()

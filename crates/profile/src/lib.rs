@@ -17,6 +17,7 @@ pub mod limits;
 
 mod basis;
 mod catalogue;
+mod chain;
 mod codec;
 mod consent;
 mod contact;
@@ -35,7 +36,9 @@ mod preferences;
 mod provenance;
 mod reason;
 mod record;
+mod recorder;
 mod signal;
+mod subject_change;
 mod tcf;
 mod value;
 
@@ -45,28 +48,27 @@ pub use catalogue::{
     Classification, ConsentModel, GoogleConsentType, Jurisdiction, JurisdictionBases, JurisdictionFields,
     Notice, Purpose, PurposeFields, Recipient, RecipientFields, SourceMapping,
 };
+pub use chain::{ChainFault, ChainLink, ChangeContext, ledger_hash, verify_chain};
 pub use codec::Stored;
-pub use consent::{Decision, DecisionEffect, Recorded, Withdrawal, record_decision, withdraw};
-pub use contact::{Contact, ContactLog, ContactQuestion, check_contact};
-pub use data_subject::{
-    Changed, DataSubject, FieldChange, LegalHold, Restriction, SubjectChange, update_subject,
+pub use consent::{
+    AllWithdrawn, Decision, DecisionEffect, Recorded, Withdrawal, record_decision, withdraw, withdraw_all,
 };
+pub use contact::{Contact, ContactLog, ContactQuestion, check_contact};
+pub use data_subject::{DataSubject, LegalHold, Restriction};
 pub use error::ProfileError;
 pub use event::{Event, Properties, StoredEvent};
 pub use evidence::{AffirmativeAct, DecidedBy, Evidence};
 pub use ground::{ConsentMethod, GroundState, GroundStatus, Prior, Transition, transition};
 pub use id::{
-    AttributeName, AttributeNumber, CategoryId, CustomerId, GroupId, JurisdictionId, KeyEpoch, NodeId,
-    PoolId, PurposeId, PurposeNumber, RecipientId, Region, ReplicaId, RequestId, Revision, ShardId, SlotId,
-    SourceId, TimestampMs, TopicId,
+    AttributeName, AttributeNumber, CallerName, CategoryId, CustomerId, GroupId, JurisdictionId, KeyEpoch,
+    NodeId, PoolId, PurposeId, PurposeNumber, RecipientId, Region, ReplicaId, RequestId, Revision, ShardId,
+    SlotId, SourceId, TimestampMs, TopicId,
 };
 pub use ingest::{Ingested, Observation, Observations, Outcome, ingest};
 pub use label::{
     Address, Channel, Collector, EventId, EventName, Label, Language, NoticeId, PropertyName, Reference,
 };
-pub use ledger::{
-    ChainFault, ChainLink, LawAsOf, LedgerBody, LedgerEntry, NO_HASH, as_of, ledger_hash, verify_chain,
-};
+pub use ledger::{LawAsOf, LedgerBody, LedgerEntry, NO_HASH, as_of};
 pub use memory::{RememberedRequest, RequestMemory};
 pub use merge::merge_law;
 pub use permission::{GroundOrigin, Permission, Question, Reader, Subject, Verdict, decide};
@@ -77,6 +79,8 @@ pub use preferences::{
 pub use provenance::{Party, Provenance};
 pub use reason::RefusalReason;
 pub use record::{AttributeValue, CustomerRecord};
+pub use recorder::{CallerRole, Recorder};
 pub use signal::{PrivacySignal, SignalRecorded, record_signal, record_tc_string};
+pub use subject_change::{Changed, FieldChange, SubjectChange, update_subject};
 pub use tcf::{PublisherConsent, PublisherRestriction, StoredTcString, TcString, TcStringError, VendorSet};
 pub use value::{Date, Decimal, Text, Value, ValueType};

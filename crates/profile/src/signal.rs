@@ -2,7 +2,7 @@
 //! that is honoured is a no, and holds from now on.
 
 use crate::{
-    Catalogue, Changed, Channel, CustomerId, CustomerRecord, GroundState, GroundStatus, LawfulBasis,
+    Catalogue, ChangeContext, Changed, Channel, CustomerRecord, GroundState, GroundStatus, LawfulBasis,
     LedgerBody, LedgerEntry, ProfileError, Purpose, PurposeNumber, Reference, StoredTcString, TimestampMs,
     consent::{latest_decision, settle},
 };
@@ -34,12 +34,12 @@ pub struct SignalRecorded {
 #[must_use]
 pub fn record_signal(
     record: &CustomerRecord,
-    customer: &CustomerId,
     signal: PrivacySignal,
     channel: Option<&Channel>,
     catalogue: &Catalogue,
-    now: TimestampMs,
+    context: ChangeContext<'_>,
 ) -> SignalRecorded {
+    let now = context.now;
     let reference = match signal {
         PrivacySignal::Gpc => Reference::new("reference", "Sec-GPC: 1").ok(),
     };
@@ -60,7 +60,7 @@ pub fn record_signal(
                 ..GroundState::bare(GroundStatus::Refused, latest.max(now), now)
             };
             let basis = LawfulBasis::Consent;
-            let (_, entry) = settle(&mut result.record, customer, purpose, basis, state.clone(), now);
+            let (_, entry) = settle(&mut result.record, purpose, basis, state.clone(), context);
             result.ledger.extend(entry);
             state
         };
@@ -71,7 +71,7 @@ pub fn record_signal(
         result.record.subject.sale_opt_out = Some(decided.fold(now, TimestampMs::max));
         result.record.subject.updated_at = Some(now);
         let body = LedgerBody::Subject(result.record.subject.clone());
-        result.ledger.push(result.record.append_ledger(customer, body, now));
+        result.ledger.push(result.record.append_ledger(body, context));
     }
     result
 }
@@ -82,16 +82,15 @@ pub fn record_signal(
 /// `TcString` with the fault.
 pub fn record_tc_string(
     record: &CustomerRecord,
-    customer: &CustomerId,
     text: &str,
-    now: TimestampMs,
+    context: ChangeContext<'_>,
 ) -> Result<Changed, ProfileError> {
-    let incoming = StoredTcString::new(text, now)?;
+    let incoming = StoredTcString::new(text, context.now)?;
     let mut record = record.clone();
     if record.tc_string.as_ref().is_some_and(|stored| !incoming.replaces(stored)) {
         return Ok(Changed { record, ledger: None });
     }
     record.tc_string = Some(incoming.clone());
-    let entry = record.append_ledger(customer, LedgerBody::TcString(incoming), now);
+    let entry = record.append_ledger(LedgerBody::TcString(incoming), context);
     Ok(Changed { record, ledger: Some(entry) })
 }

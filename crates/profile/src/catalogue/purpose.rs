@@ -1,5 +1,5 @@
-//! Owns a purpose: why data may be used, and what allows it. Always: at least one lawful basis; notices only grow; a
-//! basis that needs a reason (a law, a balancing test) has it, except in what was stored before reasons were asked for.
+//! Owns a purpose: why data may be used, and what allows it. Always: at least one lawful basis; notices are only ever
+//! added; a basis that needs a reason (a law, a balancing test) has it.
 
 use std::ops::Deref;
 
@@ -67,8 +67,8 @@ pub struct PurposeFields {
 }
 
 impl PurposeFields {
-    /// Whether the basis is allowed anywhere.
-    fn has_basis(&self, basis: LawfulBasis) -> bool {
+    /// Whether any jurisdiction allows the basis.
+    pub(crate) fn has_basis(&self, basis: LawfulBasis) -> bool {
         let elsewhere = self.jurisdiction_bases.iter().map(|bases| &bases.lawful_bases);
         std::iter::once(&self.lawful_bases).chain(elsewhere).any(|bases| bases.contains(&basis))
     }
@@ -79,35 +79,19 @@ impl PurposeFields {
 pub struct Purpose(PurposeFields);
 
 impl Purpose {
-    /// Checks and takes the fields of a new definition.
+    /// Checks the fields.
     ///
     /// # Errors
     /// Names the field and the limit.
     pub fn new(fields: PurposeFields) -> Result<Self, ProfileError> {
-        let purpose = Self::stored(fields)?;
+        check_texts_and_lists(&fields)?;
         let needs_law = [LawfulBasis::LegalObligation, LawfulBasis::PublicTask];
-        if purpose.law.trim().is_empty() && needs_law.into_iter().any(|basis| purpose.has_basis(basis)) {
+        if fields.law.trim().is_empty() && needs_law.into_iter().any(|basis| fields.has_basis(basis)) {
             return Err(ProfileError::Empty { field: "purpose.law" });
         }
-        if purpose.balancing_test.is_none() && purpose.has_basis(LawfulBasis::LegitimateInterests) {
+        if fields.balancing_test.is_none() && fields.has_basis(LawfulBasis::LegitimateInterests) {
             return Err(ProfileError::Empty { field: "purpose.balancing_test" });
         }
-        Ok(purpose)
-    }
-
-    /// Checks and takes the fields of a definition that is stored: it may be older than the duty to give reasons.
-    pub(crate) fn stored(fields: PurposeFields) -> Result<Self, ProfileError> {
-        check_text("purpose.display_name", &fields.display_name, DISPLAY_NAME_BYTES_MAX)?;
-        check_text("purpose.description", &fields.description, DESCRIPTION_BYTES_MAX)?;
-        check_text("purpose.dpv", &fields.dpv, DPV_BYTES_MAX)?;
-        check_text("purpose.owner", &fields.owner, OWNER_BYTES_MAX)?;
-        check_text("purpose.law", &fields.law, LAW_BYTES_MAX)?;
-        check_bases(&fields)?;
-        check_list("purpose.data_categories", &fields.data_categories, DATA_CATEGORIES_MAX)?;
-        check_list("purpose.recipients", &fields.recipients, PURPOSE_RECIPIENTS_MAX)?;
-        check_distinct("purpose.google_consent_types", &fields.google_consent_types)?;
-        notice::check(&fields.notices)?;
-        fields.balancing_test.as_ref().map_or(Ok(()), BalancingTest::check)?;
         Ok(Self(fields))
     }
 
@@ -162,6 +146,20 @@ impl Deref for Purpose {
     fn deref(&self) -> &PurposeFields {
         &self.0
     }
+}
+
+fn check_texts_and_lists(fields: &PurposeFields) -> Result<(), ProfileError> {
+    check_text("purpose.display_name", &fields.display_name, DISPLAY_NAME_BYTES_MAX)?;
+    check_text("purpose.description", &fields.description, DESCRIPTION_BYTES_MAX)?;
+    check_text("purpose.dpv", &fields.dpv, DPV_BYTES_MAX)?;
+    check_text("purpose.owner", &fields.owner, OWNER_BYTES_MAX)?;
+    check_text("purpose.law", &fields.law, LAW_BYTES_MAX)?;
+    check_bases(fields)?;
+    check_list("purpose.data_categories", &fields.data_categories, DATA_CATEGORIES_MAX)?;
+    check_list("purpose.recipients", &fields.recipients, PURPOSE_RECIPIENTS_MAX)?;
+    check_distinct("purpose.google_consent_types", &fields.google_consent_types)?;
+    notice::check(&fields.notices)?;
+    fields.balancing_test.as_ref().map_or(Ok(()), BalancingTest::check)
 }
 
 fn check_bases(fields: &PurposeFields) -> Result<(), ProfileError> {

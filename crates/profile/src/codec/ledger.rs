@@ -1,29 +1,59 @@
-//! Owns the bytes of ledger entries. Always: what the first release wrote is read, and written again as it was, since
+//! Owns the bytes of ledger entries. Always: what decodes encodes to the same bytes if this release wrote them, since
 //! hashes are made of these bytes.
 
 use prost::Message;
 
 use super::{
-    Intact, Stored, frame, ground::WireGround, preferences::WireTcString, subject::WireSubject, unframe,
+    Intact, Stored, byte, frame, ground::WireGround, preferences::WireTcString, subject::WireSubject, unframe,
 };
-use crate::{LedgerBody, LedgerEntry, NO_HASH, ProfileError, PurposeId, TimestampMs};
+use crate::{
+    error::ProfileError,
+    id::{CallerName, PurposeId, TimestampMs},
+    ledger::{LedgerBody, LedgerEntry, NO_HASH},
+    recorder::{CallerRole, Recorder},
+};
 
+#[derive(Clone, PartialEq, Message)]
+struct WireRecorder {
+    #[prost(string, tag = "1")]
+    name: String,
+    #[prost(uint32, tag = "2")]
+    role: u32,
+}
+
+impl WireRecorder {
+    fn from_recorder(recorder: &Recorder) -> Self {
+        Self { name: recorder.name.as_str().to_owned(), role: recorder.role.number().into() }
+    }
+
+    fn into_recorder(self) -> Result<Recorder, ProfileError> {
+        Ok(Recorder {
+            name: CallerName::new(&self.name).intact(KIND, "recorder's name")?,
+            role: CallerRole::from_number(byte(self.role)).intact(KIND, "recorder's role")?,
+        })
+    }
+}
+
+/// Exactly one of `ground`, `subject` and `tc_string` is set. They are not a `oneof`: of one that stood twice, decoding
+/// would keep the last in silence.
 #[derive(Clone, PartialEq, Message)]
 struct WireLedgerEntry {
     #[prost(uint64, tag = "1")]
     sequence: u64,
     #[prost(bytes = "vec", tag = "2")]
     previous: Vec<u8>,
-    #[prost(message, optional, tag = "3")]
+    #[prost(sint64, tag = "3")]
+    recorded_at: i64,
+    #[prost(message, optional, tag = "4")]
+    recorded_by: Option<WireRecorder>,
+    #[prost(message, optional, tag = "5")]
     ground: Option<WireGround>,
-    #[prost(string, tag = "4")]
+    /// Set with `ground` alone.
+    #[prost(string, tag = "6")]
     purpose_id: String,
-    /// Left out where it is the moment that the body carries.
-    #[prost(sint64, optional, tag = "5")]
-    recorded_at: Option<i64>,
-    #[prost(message, optional, tag = "6")]
-    subject: Option<WireSubject>,
     #[prost(message, optional, tag = "7")]
+    subject: Option<WireSubject>,
+    #[prost(message, optional, tag = "8")]
     tc_string: Option<WireTcString>,
 }
 
@@ -31,17 +61,17 @@ const KIND: &str = "ledger entry";
 
 impl Stored for LedgerEntry {
     fn encode(&self) -> Vec<u8> {
-        let recorded_at = (self.body.moment() != Some(self.recorded_at)).then_some(self.recorded_at);
         let mut wire = WireLedgerEntry {
             sequence: self.sequence,
             previous: self.previous.to_vec(),
-            recorded_at: recorded_at.map(TimestampMs::as_ms),
+            recorded_at: self.recorded_at.as_ms(),
+            recorded_by: Some(WireRecorder::from_recorder(&self.recorded_by)),
             ..WireLedgerEntry::default()
         };
         match &self.body {
             LedgerBody::Ground { purpose, purpose_id, basis, state } => {
                 wire.ground = Some(WireGround::from_state(*purpose, *basis, state));
-                wire.purpose_id = purpose_id.as_ref().map_or_else(String::new, |id| id.as_str().to_owned());
+                purpose_id.as_str().clone_into(&mut wire.purpose_id);
             }
             LedgerBody::Subject(subject) => wire.subject = Some(WireSubject::from_whole_subject(subject)),
             LedgerBody::TcString(stored) => wire.tc_string = Some(WireTcString::from_string(stored)),
@@ -54,28 +84,25 @@ impl Stored for LedgerEntry {
         let body = match (wire.ground, wire.subject, wire.tc_string) {
             (Some(ground), None, None) => {
                 let ((purpose, basis), state) = ground.into_state(KIND)?;
-                let purpose_id = match wire.purpose_id.as_str() {
-                    "" => None,
-                    id => Some(PurposeId::new(id).intact(KIND, "purpose")?),
-                };
+                let purpose_id = PurposeId::new(&wire.purpose_id).intact(KIND, "purpose name")?;
                 LedgerBody::Ground { purpose, purpose_id, basis, state }
             }
             (None, Some(subject), None) => LedgerBody::Subject(subject.into_subject(KIND)?),
             (None, None, Some(stored)) => LedgerBody::TcString(stored.into_string(KIND)?),
             _ => return Err(ProfileError::CorruptField { kind: KIND, field: "body" }),
         };
-        let recorded_at = wire.recorded_at.map(TimestampMs::from_ms).or(body.moment());
         let previous = wire.previous.first_chunk::<32>().filter(|hash| hash.len() == wire.previous.len());
         Ok(Self {
             sequence: wire.sequence,
             previous: *previous.intact(KIND, "previous")?,
-            recorded_at: recorded_at.intact(KIND, "recorded_at")?,
+            recorded_at: TimestampMs::from_ms(wire.recorded_at),
+            recorded_by: wire.recorded_by.intact(KIND, "recorder")?.into_recorder()?,
             body,
         })
     }
 }
 
-/// A hash; nothing where it is that of no entry.
+/// A hash; no bytes for [`NO_HASH`].
 pub(super) fn write_hash(hash: &[u8; 32]) -> Vec<u8> {
     if *hash == NO_HASH { Vec::new() } else { hash.to_vec() }
 }

@@ -1,5 +1,6 @@
-//! Owns the bytes on disk (before sealing): `format version (1 byte) ‖ protobuf`. Always: every past version can be
-//! read, a newer one is its own error, and no bytes make this panic. Tags are never reused.
+//! Owns the bytes on disk (before sealing): `format version (1 byte) ‖ protobuf`. Always: another version is an error of
+//! its own, and no bytes make this panic. From the first release on, every version can be read for ever and tags are
+//! never reused; version 1 was never released and is not read.
 
 mod catalogue;
 mod ground;
@@ -13,19 +14,19 @@ use prost::Message;
 
 use crate::ProfileError;
 
-/// The version that is written.
-const VERSION: u8 = 1;
+/// The version that is written and read.
+const VERSION: u8 = 2;
 
 /// What is stored as versioned bytes.
 pub trait Stored: Sized {
-    /// The bytes, in the newest version.
+    /// The bytes to store.
     #[must_use]
     fn encode(&self) -> Vec<u8>;
 
-    /// Reads bytes of any version up to the newest.
+    /// Reads stored bytes.
     ///
     /// # Errors
-    /// `NewerVersion`, `Corrupt` or `CorruptField`.
+    /// `UnsupportedVersion`, `Corrupt` or `CorruptField`.
     fn decode(bytes: &[u8]) -> Result<Self, ProfileError>;
 }
 
@@ -39,10 +40,8 @@ fn frame(message: &impl Message) -> Vec<u8> {
 fn unframe<M: Message + Default>(kind: &'static str, bytes: &[u8]) -> Result<M, ProfileError> {
     match bytes.split_first() {
         Some((&VERSION, body)) => M::decode(body).map_err(|source| ProfileError::Corrupt { kind, source }),
-        Some((&found, _)) if found > VERSION => {
-            Err(ProfileError::NewerVersion { kind, found, newest: VERSION })
-        }
-        Some(_) | None => Err(ProfileError::CorruptField { kind, field: "format version" }),
+        Some((&found, _)) => Err(ProfileError::UnsupportedVersion { kind, found, supported: VERSION }),
+        None => Err(ProfileError::CorruptField { kind, field: "format version" }),
     }
 }
 

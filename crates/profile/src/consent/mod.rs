@@ -1,18 +1,28 @@
 //! Owns how a decision about a ground changes the record. Always: a no can be recorded at any time and for any
-//! purpose; a permission only where the purpose allows it and the proof is complete. What givings, refusals and
-//! withdrawals lead to does not depend on the order in which they arrive.
+//! purpose; a permission only if the purpose allows it and the proof is complete. The order in which consents, refusals
+//! and withdrawals arrive does not change the result.
 
 mod consideration;
+mod withdrawal;
 
 use consideration::{Consideration, check_form};
+pub use withdrawal::{AllWithdrawn, Withdrawal, withdraw, withdraw_all};
 
+use crate::basis::LawfulBasis;
 use crate::{
-    Catalogue, Channel, Collector, ConsentMethod, CustomerId, CustomerRecord, DecidedBy, Evidence,
-    GroundState, GroundStatus, LawfulBasis, LedgerBody, LedgerEntry, NoticeId, ProfileError, Purpose,
-    PurposeNumber, Reference, RefusalReason, TimestampMs, Transition,
+    catalogue::{Catalogue, Purpose},
+    chain::ChangeContext,
+    error::ProfileError,
+    evidence::Evidence,
+    ground::{ConsentMethod, GroundState, GroundStatus, Transition},
+    id::{PurposeNumber, TimestampMs},
+    label::{Channel, Collector, NoticeId, Reference},
+    ledger::{LedgerBody, LedgerEntry},
+    reason::RefusalReason,
+    record::CustomerRecord,
 };
 
-/// A consent, a refusal or another ground, as it came in.
+/// A consent, a refusal or another ground to record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Decision {
     /// The purpose decided upon.
@@ -31,27 +41,16 @@ pub struct Decision {
     pub bundled: bool,
     /// Who collected it.
     pub collector: Option<Collector>,
-    /// Contract, law, incident or balancing test; required for other bases that are given.
+    /// Contract, law, incident or balancing test; required to give any basis but consent.
     pub reference: Option<Reference>,
     /// Through which channel it came.
     pub channel: Option<Channel>,
-    /// When it was decided; nothing: now.
+    /// When it was decided; none: now.
     pub decided_at: Option<TimestampMs>,
-    /// From when it holds; nothing: from the decision on.
+    /// From when it holds; none: from the decision on.
     pub valid_from: Option<TimestampMs>,
-    /// Until when it holds; nothing: until withdrawn.
+    /// Until when it holds; none: until withdrawn.
     pub expires_at: Option<TimestampMs>,
-}
-
-/// A withdrawal, or an objection where the basis is public task or legitimate interests.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Withdrawal {
-    /// The purpose.
-    pub purpose: PurposeNumber,
-    /// The basis.
-    pub basis: LawfulBasis,
-    /// Through which channel it came.
-    pub channel: Option<Channel>,
 }
 
 /// What a decision did.
@@ -72,7 +71,7 @@ pub struct Recorded {
     pub record: CustomerRecord,
     /// What the decision did.
     pub effect: DecisionEffect,
-    /// The entry to append to the ledger, where the decision was applied.
+    /// The entry to append to the ledger, if the decision was applied.
     pub ledger: Option<LedgerEntry>,
     /// The state that now holds.
     pub state: GroundState,
@@ -81,67 +80,28 @@ pub struct Recorded {
 /// Records a decision.
 ///
 /// # Errors
-/// Names the field where the decision is incomplete or lies in the future; `NotRecordable` where the purpose does not
-/// allow the ground, what is said to be consent is none, or the state cannot follow upon the one that stands;
-/// `ObjectionStands` where a ground is recorded over the customer's objection.
+/// Names the field if the decision is incomplete or lies in the future; `NotRecordable` if the purpose does not allow
+/// the ground, if the act is not a valid consent, or if the state cannot follow the recorded one; `ObjectionStands` if
+/// the customer has objected to the ground.
 pub fn record_decision(
     record: &CustomerRecord,
-    customer: &CustomerId,
     decision: &Decision,
     catalogue: &Catalogue,
-    now: TimestampMs,
+    context: ChangeContext<'_>,
 ) -> Result<Recorded, ProfileError> {
     let mut record = record.clone();
-    let (effect, ledger) = apply(&mut record, customer, decision, catalogue, now)?;
+    let (effect, ledger) = apply(&mut record, decision, catalogue, context)?;
     finish(record, effect, ledger, decision.purpose, decision.basis)
-}
-
-/// Records a withdrawal or an objection. It always holds from now on, whatever the clocks of earlier decisions said.
-///
-/// # Errors
-/// `Unknown` where the catalogue has no such purpose.
-pub fn withdraw(
-    record: &CustomerRecord,
-    customer: &CustomerId,
-    withdrawal: &Withdrawal,
-    catalogue: &Catalogue,
-    now: TimestampMs,
-) -> Result<Recorded, ProfileError> {
-    let Withdrawal { purpose, basis, channel } = withdrawal;
-    let purpose = catalogue.purpose(*purpose).ok_or(ProfileError::Unknown { field: "purpose" })?;
-    let mut record = record.clone();
-    let stored = record.ground(purpose.number, *basis);
-    let latest = latest_decision(&record, purpose.number).unwrap_or(now);
-    // A second withdrawal says nothing new, unless something was permitted since: an objection repeated after a
-    // consent must beat that consent too.
-    if stored.is_some_and(|state| state.status == GroundStatus::Withdrawn && state.decided_at >= latest) {
-        return finish(record, DecisionEffect::Unchanged, None, purpose.number, *basis);
-    }
-    let base = stored.cloned().unwrap_or_else(|| GroundState::bare(GroundStatus::Withdrawn, now, now));
-    // The proof of what is withdrawn stays; who gave it does not matter any more.
-    let evidence = base.evidence.map(|evidence| Evidence { decided_by: DecidedBy::DataSubject, ..evidence });
-    let state = GroundState {
-        status: GroundStatus::Withdrawn,
-        decided_at: latest.max(now),
-        valid_from: None,
-        expires_at: None,
-        evidence: evidence.and_then(Evidence::or_nothing),
-        channel: channel.clone(),
-        recorded_at: now,
-        ..base
-    };
-    let (effect, ledger) = settle(&mut record, customer, purpose, *basis, state, now);
-    finish(record, effect, ledger, purpose.number, *basis)
 }
 
 /// Records a decision in place.
 pub(crate) fn apply(
     record: &mut CustomerRecord,
-    customer: &CustomerId,
     decision: &Decision,
     catalogue: &Catalogue,
-    now: TimestampMs,
+    context: ChangeContext<'_>,
 ) -> Result<(DecisionEffect, Option<LedgerEntry>), ProfileError> {
+    let now = context.now;
     let purpose = catalogue.purpose(decision.purpose).ok_or(ProfileError::Unknown { field: "purpose" })?;
     let decided_at = decision.decided_at.unwrap_or(now);
     check_form(purpose, decision, decided_at, now)?;
@@ -176,7 +136,7 @@ pub(crate) fn apply(
     let effect = effect_of(stored, &state, decision.basis);
     let is_fault = match effect {
         None => true,
-        // What came late and changes nothing is no fault: it may have been legal in its time.
+        // A late decision that changes nothing is not an error: it may have been legal at its time.
         Some(DecisionEffect::Superseded) => stored.is_some_and(|stored| stored.decided_at < decided_at),
         Some(DecisionEffect::Unchanged | DecisionEffect::Applied) => false,
     };
@@ -186,7 +146,7 @@ pub(crate) fn apply(
     if let Some(effect) = effect {
         return Ok((effect, None));
     }
-    Ok(settle(record, customer, purpose, decision.basis, state, now))
+    Ok(settle(record, purpose, decision.basis, state, context))
 }
 
 /// What a state does that changes nothing beside the stored one.
@@ -202,22 +162,20 @@ fn effect_of(
     (stored.clone().prevailing(state.clone(), basis) == *stored).then_some(DecisionEffect::Superseded)
 }
 
-/// Puts the state in place if it prevails over the stored one.
+/// Stores the state if it prevails over the stored one.
 pub(crate) fn settle(
     record: &mut CustomerRecord,
-    customer: &CustomerId,
     purpose: &Purpose,
     basis: LawfulBasis,
     state: GroundState,
-    now: TimestampMs,
+    context: ChangeContext<'_>,
 ) -> (DecisionEffect, Option<LedgerEntry>) {
     if let Some(effect) = effect_of(record.ground(purpose.number, basis), &state, basis) {
         return (effect, None);
     }
     record.grounds.insert((purpose.number, basis), state.clone());
-    let body =
-        LedgerBody::Ground { purpose: purpose.number, purpose_id: Some(purpose.id.clone()), basis, state };
-    (DecisionEffect::Applied, Some(record.append_ledger(customer, body, now)))
+    let body = LedgerBody::Ground { purpose: purpose.number, purpose_id: purpose.id.clone(), basis, state };
+    (DecisionEffect::Applied, Some(record.append_ledger(body, context)))
 }
 
 fn finish(

@@ -1,8 +1,8 @@
 //! Owns the frequency caps: from when on another contact stays within all of them. Always: what a cap refuses at one
 //! moment it refuses at every earlier one, so that the latest moment of all caps satisfies each.
 
-use super::{ContactLog, log::HOUR_MS};
-use crate::{ContactChannel, FrequencyCap, PurposeNumber, TimestampMs};
+use super::ContactLog;
+use crate::{ContactChannel, FrequencyCap, PurposeNumber, TimestampMs, id::HOUR_MS};
 
 /// The first moment, at or after `from`, at which no cap is reached. Nothing where a cap allows no contact at all.
 pub(super) fn free_from(

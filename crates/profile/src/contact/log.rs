@@ -9,11 +9,9 @@ use std::collections::BTreeMap;
 
 use crate::{
     ContactChannel, ProfileError, PurposeNumber, TimestampMs,
+    id::HOUR_MS,
     limits::{CAP_CONTACTS_MAX, CAP_WINDOW_HOURS_MAX, CONTACT_PAIRS_MAX, FUTURE_MAX_MS},
 };
-
-/// Milliseconds of an hour.
-pub(super) const HOUR_MS: i64 = 60 * 60 * 1_000;
 
 /// The contacts that were made with a customer. Empty by default.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

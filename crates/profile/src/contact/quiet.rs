@@ -2,12 +2,15 @@
 //! wall. Where it is turned back, an hour comes twice and is quiet twice; where it is turned forward, what it skips
 //! does not come, and quiet hours that end in the gap end with it.
 
-use jiff::{Timestamp, civil::DateTime, tz::TimeZone};
+use jiff::{
+    Timestamp,
+    civil::{DateTime, Time},
+    tz::TimeZone,
+};
 
-use crate::{ContactChannel, DayOfWeek, Preferences, QuietHours, TimestampMs};
+use crate::{ContactChannel, DayOfWeek, Preferences, QuietHours, TimestampMs, id::DAY_MS};
 
 const MINUTE_MS: i64 = 60 * 1_000;
-const DAY_MS: i64 = 24 * 60 * MINUTE_MS;
 
 /// Three weeks. Quiet hours repeat each week, and no zone turns its clock so often that there is no whole week in
 /// between. Who is never to be disturbed in all that time never is.
@@ -53,9 +56,8 @@ fn quiet_for_ms(hours: &QuietHours, local: DateTime) -> Option<i64> {
         let number = day.to_monday_one_offset().unsigned_abs();
         hours.days.is_empty() || hours.days.iter().any(|of: &DayOfWeek| of.number() == number)
     };
-    let time = local.time();
-    let seconds = (i64::from(time.hour()) * 60 + i64::from(time.minute())) * 60 + i64::from(time.second());
-    let now_ms = seconds * 1_000 + i64::from(time.millisecond());
+    let midnight = local.date().to_datetime(Time::midnight());
+    let now_ms = i64::try_from(local.duration_since(midnight).as_millis()).ok()?;
     let begin_ms = i64::from(hours.begins.as_minutes()) * MINUTE_MS;
     let end_ms = i64::from(hours.ends.as_minutes()) * MINUTE_MS;
     let ends_next_day = end_ms <= begin_ms;

@@ -1,6 +1,7 @@
 //! Owns the ids: one newtype a file, private field, parsed at the door. Always: a value of such a type is valid.
 
 mod attribute;
+mod caller;
 mod category;
 mod customer;
 mod group;
@@ -22,6 +23,7 @@ mod timestamp;
 mod topic;
 
 pub use attribute::{AttributeName, AttributeNumber};
+pub use caller::CallerName;
 pub use category::CategoryId;
 pub use customer::CustomerId;
 pub use group::GroupId;
@@ -39,6 +41,7 @@ pub use shard::ShardId;
 pub use slot::SlotId;
 pub use source::SourceId;
 pub use timestamp::TimestampMs;
+pub(crate) use timestamp::{DAY_MS, HOUR_MS};
 pub use topic::TopicId;
 
 /// `FromStr` and `Display` of an id that is a number with a checked `new`.

@@ -1,5 +1,10 @@
 //! Owns the moment: milliseconds since 1970-01-01T00:00:00Z. Always: passed in; nothing here reads a clock.
 
+/// Milliseconds of an hour.
+pub(crate) const HOUR_MS: i64 = 60 * 60 * 1_000;
+/// Milliseconds of a day of 24 hours, whatever the calendar does.
+pub(crate) const DAY_MS: i64 = 24 * HOUR_MS;
+
 /// A moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct TimestampMs(i64);

@@ -24,12 +24,10 @@ mod jurisdictions;
 use crate::{
     AttributeDefinition, AttributeNumber, Catalogue, Classification, CustomerRecord, DataSubject,
     Jurisdiction, LawfulBasis, Purpose, PurposeNumber, Recipient, RefusalReason, StoredEvent, TimestampMs,
+    id::DAY_MS,
 };
 use ground::{Answer, Case, Held, Judged, Met};
 pub(crate) use jurisdictions::Jurisdictions;
-
-/// Milliseconds of a day of retention: 24 hours, whatever the calendar does.
-const DAY_MS: i64 = 24 * 60 * 60 * 1_000;
 
 /// How a ground came to hold. Numbers are those of the API.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

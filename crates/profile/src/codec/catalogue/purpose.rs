@@ -1,4 +1,4 @@
-//! Owns the bytes of a purpose. Always: one that was written before a basis needed a reason is read.
+//! Owns the bytes of a purpose.
 
 use prost::Message;
 
@@ -219,7 +219,7 @@ impl WirePurpose {
             deprecated: self.deprecated,
             revision: Revision::from_u64(self.revision),
         };
-        Purpose::stored(fields).intact(KIND, "combination of fields")
+        Purpose::new(fields).intact(KIND, "combination of fields")
     }
 }
 

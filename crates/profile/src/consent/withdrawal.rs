@@ -1,0 +1,131 @@
+//! Owns withdrawals and objections (GDPR Arts. 7(3) and 21), of one ground or of all. Always: they count from now on,
+//! whatever the clocks of earlier decisions said.
+
+use super::{DecisionEffect, Recorded, finish, latest_decision, settle};
+use crate::{
+    basis::LawfulBasis,
+    catalogue::{Catalogue, Purpose},
+    chain::ChangeContext,
+    error::ProfileError,
+    evidence::{DecidedBy, Evidence},
+    ground::{GroundState, GroundStatus},
+    id::PurposeNumber,
+    label::Channel,
+    ledger::LedgerEntry,
+    record::CustomerRecord,
+};
+
+/// A withdrawal, or an objection if the basis is public task or legitimate interests.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Withdrawal {
+    /// The purpose.
+    pub purpose: PurposeNumber,
+    /// The basis.
+    pub basis: LawfulBasis,
+    /// Through which channel it came.
+    pub channel: Option<Channel>,
+}
+
+/// Records a withdrawal or an objection.
+///
+/// # Errors
+/// `Unknown` if the catalogue has no such purpose.
+pub fn withdraw(
+    record: &CustomerRecord,
+    withdrawal: &Withdrawal,
+    catalogue: &Catalogue,
+    context: ChangeContext<'_>,
+) -> Result<Recorded, ProfileError> {
+    let Withdrawal { purpose, basis, channel } = withdrawal;
+    let purpose = catalogue.purpose(*purpose).ok_or(ProfileError::Unknown { field: "purpose" })?;
+    let mut record = record.clone();
+    let latest = latest_decision(&record, purpose.number).unwrap_or(context.now);
+    // A second withdrawal adds nothing, unless something was permitted since: an objection repeated after a consent
+    // must beat that consent too.
+    let stands = |state: &GroundState| state.status == GroundStatus::Withdrawn && state.decided_at >= latest;
+    let (effect, ledger) = if record.ground(purpose.number, *basis).is_some_and(stands) {
+        (DecisionEffect::Unchanged, None)
+    } else {
+        end(&mut record, purpose, *basis, channel.as_ref(), context)
+    };
+    finish(record, effect, ledger, purpose.number, *basis)
+}
+
+/// The record after a withdrawal from everything.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AllWithdrawn {
+    /// The record; the same as before if nothing changed.
+    pub record: CustomerRecord,
+    /// The entries to append to the ledger: one for each ground that changed.
+    pub ledger: Vec<LedgerEntry>,
+    /// Every no that now stands, by the purpose's name, then by basis: those that this call recorded, and the earlier
+    /// ones.
+    pub states: Vec<(PurposeNumber, LawfulBasis, GroundState)>,
+}
+
+/// Withdraws every consent and objects to every use that yields to an objection: "unsubscribe from everything".
+///
+/// For each purpose of the catalogue, also one no longer in use, since it may come back:
+///
+/// - consent is withdrawn (GDPR Art. 7(3)), where it is recorded or the purpose allows it anywhere. So opt-out law, which
+///   takes silence for consent, permits nothing either (Cal. Civ. Code §1798.120(a));
+/// - an objection to public task and to legitimate interests is recorded (GDPR Art. 21(1)), where that ground is recorded
+///   or the purpose allows it anywhere. Nothing needs to be recorded before, so that neither a standing basis nor one
+///   that is recorded later permits the purpose. For direct marketing the objection needs no reasons and is absolute
+///   (Art. 21(2) and (3)); the catalogue does not tell these purposes apart, so every objection counts as one;
+/// - contract, legal obligation and vital interests stay: they do not yield to the customer.
+///
+/// A no that stands is left as it is, so that a second call changes nothing. The customer's own later consent to a
+/// purpose permits it again, as after any objection.
+#[must_use]
+pub fn withdraw_all(
+    record: &CustomerRecord,
+    channel: Option<&Channel>,
+    catalogue: &Catalogue,
+    context: ChangeContext<'_>,
+) -> AllWithdrawn {
+    let mut all = AllWithdrawn { record: record.clone(), ledger: Vec::new(), states: Vec::new() };
+    let yielding = LawfulBasis::ALL.into_iter().filter(|basis| basis.yields_to_the_customer());
+    for purpose in catalogue.purposes() {
+        for basis in yielding.clone() {
+            let stored = all.record.ground(purpose.number, basis);
+            if stored.is_none() && !purpose.has_basis(basis) {
+                continue;
+            }
+            if !stored.is_some_and(GroundState::is_no) {
+                let (_, entry) = end(&mut all.record, purpose, basis, channel, context);
+                all.ledger.extend(entry);
+            }
+            let state = all.record.ground(purpose.number, basis).cloned();
+            all.states.extend(state.map(|state| (purpose.number, basis, state)));
+        }
+    }
+    all
+}
+
+/// Withdraws one ground now, not before the newest decision on the purpose.
+fn end(
+    record: &mut CustomerRecord,
+    purpose: &Purpose,
+    basis: LawfulBasis,
+    channel: Option<&Channel>,
+    context: ChangeContext<'_>,
+) -> (DecisionEffect, Option<LedgerEntry>) {
+    let now = context.now;
+    let latest = latest_decision(record, purpose.number).unwrap_or(now);
+    let stored = record.ground(purpose.number, basis).cloned();
+    let base = stored.unwrap_or_else(|| GroundState::bare(GroundStatus::Withdrawn, now, now));
+    // The proof of what is withdrawn stays; who gave it no longer matters.
+    let evidence = base.evidence.map(|evidence| Evidence { decided_by: DecidedBy::DataSubject, ..evidence });
+    let state = GroundState {
+        status: GroundStatus::Withdrawn,
+        decided_at: latest.max(now),
+        valid_from: None,
+        expires_at: None,
+        evidence: evidence.and_then(Evidence::or_nothing),
+        channel: channel.cloned(),
+        recorded_at: now,
+        ..base
+    };
+    settle(record, purpose, basis, state, context)
+}
