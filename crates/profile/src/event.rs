@@ -1,11 +1,15 @@
-//! Owns interactions: purchase, call, visit. Always: append-only; the same id again changes nothing,
-//! and with other content it is refused.
+//! Owns interactions: purchase, call, visit. Always: append-only; the same event again changes nothing; the same id with
+//! different content is refused.
 
 use std::collections::BTreeMap;
 
 use crate::{
-    Channel, EventId, EventName, ProfileError, PropertyName, Provenance, TimestampMs, Value,
+    error::ProfileError,
+    id::TimestampMs,
+    label::{Channel, EventId, EventName, PropertyName},
     limits::PROPERTIES_MAX,
+    provenance::Provenance,
+    value::Value,
 };
 
 /// The properties of an event: at most 64, by name.
@@ -13,7 +17,7 @@ use crate::{
 pub struct Properties(BTreeMap<PropertyName, Value>);
 
 impl Properties {
-    /// Checks and takes the properties.
+    /// Checks the properties.
     ///
     /// # Errors
     /// `TooMany` above the limit.
@@ -31,7 +35,7 @@ impl Properties {
     }
 }
 
-/// One interaction as the source tells it.
+/// One interaction as the source reports it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Event {
     /// The source's id.
@@ -57,7 +61,7 @@ pub struct StoredEvent {
 
 impl StoredEvent {
     /// Whether both are the same event for the same purpose, whoever sent it and whenever. The purpose decides who may
-    /// see an event, so the same event for another purpose is not the one that is stored.
+    /// see an event, so the same event for another purpose is a different one.
     #[must_use]
     pub fn says_the_same(&self, other: &Self) -> bool {
         self.event == other.event && self.provenance.purpose == other.provenance.purpose

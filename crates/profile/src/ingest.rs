@@ -1,24 +1,33 @@
-//! Owns what happens to incoming data: judged, then merged (CO-3). Always: every observation and every event has an
-//! outcome, nothing is dropped in silence; the same data in any order leads to the same record.
+//! Owns how incoming data is judged and merged (CO-3). Always: every observation and every event has an outcome, nothing
+//! is dropped silently; the same data in any order gives the same record.
 
 use std::collections::BTreeMap;
 
 use crate::{
-    AttributeDefinition, AttributeName, AttributeValue, Catalogue, ChangeContext, CustomerRecord, Decision,
-    DecisionEffect, Event, GroundStatus, LawfulBasis, LedgerEntry, Party, Permission, ProfileError,
-    Provenance, Purpose, PurposeNumber, Reader, RefusalReason, SourceId, StoredEvent, TimestampMs, Value,
-    Verdict, consent,
+    catalogue::{AttributeDefinition, Catalogue, Purpose},
+    chain::ChangeContext,
+    consent::{self, Decision, DecisionEffect},
+    error::ProfileError,
+    event::{Event, StoredEvent},
+    ground::{GroundStatus, LawfulBasis},
+    id::{AttributeName, PurposeNumber, SourceId, TimestampMs},
+    ledger::LedgerEntry,
     limits::{EVENTS_MAX, FUTURE_MAX_MS, GRANTS_MAX, OBSERVATIONS_MAX},
+    permission::{Permission, Reader, Verdict},
+    provenance::{Party, Provenance},
+    reason::RefusalReason,
+    record::{AttributeValue, CustomerRecord},
+    value::Value,
 };
 
 /// One value observed at a source.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Observation {
-    /// The catalogue's name.
+    /// The attribute's name.
     pub attribute: AttributeName,
     /// The value.
     pub value: Value,
-    /// When it was observed; nothing: now.
+    /// When it was observed; none: now.
     pub observed_at: Option<TimestampMs>,
 }
 
@@ -31,9 +40,9 @@ pub struct Observations {
     pub source: SourceId,
     /// Who collected it.
     pub party: Party,
-    /// The basis that the source states; nothing: the purpose's first that holds.
+    /// The basis that the source states; none: the purpose's first basis that holds.
     pub basis: Option<LawfulBasis>,
-    /// Consents given together with the data: each `Given` and by consent.
+    /// Consents given together with the data: each with status `Given` and basis consent.
     pub grants: Vec<Decision>,
     /// The values.
     pub observations: Vec<Observation>,
@@ -41,43 +50,41 @@ pub struct Observations {
     pub events: Vec<Event>,
 }
 
-/// What became of one observation or event.
+/// The outcome of one observation or event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
-    /// It is stored, now or already.
+    /// It is stored now, or was before.
     Merged,
     /// It is not stored.
     Refused(RefusalReason),
 }
 
-/// What an ingest leads to.
+/// The result of an ingest.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ingested {
     /// The record after it.
     pub record: CustomerRecord,
-    /// Whether the record differs from the one before. If not and there are no events to append, nothing is to be
-    /// written.
+    /// Whether the record changed. If not, and there are no events to append, nothing needs to be written.
     pub record_changed: bool,
-    /// Whether a ground changed, so that the consent revision must.
+    /// Whether a ground changed, so that the consent revision must change.
     pub consent_changed: bool,
     /// The entries to append to the ledger.
     pub ledger: Vec<LedgerEntry>,
-    /// The events to append; one stored before under the same id must be left as it is, and whoever knows that it says
-    /// something else must refuse the event.
+    /// The events to append. The caller must keep an event that is already stored under the same id, and refuse the new one
+    /// if they differ.
     pub events: Vec<StoredEvent>,
-    /// In the order of the grants.
+    /// The effects of the grants, in their order.
     pub grant_effects: Vec<DecisionEffect>,
-    /// In the order of the observations.
+    /// The outcomes of the observations, in their order.
     pub attribute_outcomes: Vec<Outcome>,
-    /// In the order of the events.
+    /// The outcomes of the events, in their order.
     pub event_outcomes: Vec<Outcome>,
 }
 
 /// Records the grants, then judges each observation and event, and merges what is allowed.
 ///
 /// # Errors
-/// The whole input is refused where it is too large, names a purpose that does not exist, or holds a grant that
-/// cannot be recorded.
+/// The whole input is refused if it is too large, names an unknown purpose, or contains a grant that cannot be recorded.
 pub fn ingest(
     record: &CustomerRecord,
     input: &Observations,
@@ -201,8 +208,8 @@ impl<'a> Collection<'a> {
         Outcome::Merged
     }
 
-    /// The ground on which a value may be stored, or why it may not. The law speaks first: of data that may not be
-    /// here nothing else is said.
+    /// The ground on which a value may be stored, or why it may not. The law comes first: nothing else is said about data
+    /// that may not be stored.
     fn judge(
         &self,
         definition: &AttributeDefinition,
@@ -227,7 +234,7 @@ impl<'a> Collection<'a> {
         Ok(ground)
     }
 
-    /// The events to append, each id once, and what became of each.
+    /// The events to append, each id once, and the outcome of each.
     fn events(&self, events: &[Event]) -> (Vec<StoredEvent>, Vec<Outcome>) {
         let mut first_by_id = BTreeMap::new();
         let mut stored = Vec::new();

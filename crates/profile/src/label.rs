@@ -1,7 +1,7 @@
 //! Owns short free texts. Always: 1 to `BYTES_MAX` bytes without control characters; redacted in `Debug`, because
 //! an event's id or a contract's reference can name a person.
 
-use crate::{ProfileError, limits};
+use crate::{error::ProfileError, limits};
 
 /// A short text of at most `BYTES_MAX` bytes.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -17,7 +17,7 @@ pub type Reference = Label<{ limits::REFERENCE_BYTES_MAX }>;
 pub type Channel = Label<{ limits::CHANNEL_BYTES_MAX }>;
 /// A language tag (BCP 47).
 pub type Language = Label<{ limits::LANGUAGE_BYTES_MAX }>;
-/// Where a customer is reached on a channel.
+/// How a customer is reached on a channel.
 pub type Address = Label<{ limits::ADDRESS_BYTES_MAX }>;
 /// The source's id of an event.
 pub type EventId = Label<{ limits::EVENT_NAME_BYTES_MAX }>;
@@ -27,16 +27,16 @@ pub type EventName = Label<{ limits::EVENT_NAME_BYTES_MAX }>;
 pub type PropertyName = Label<{ limits::PROPERTY_NAME_BYTES_MAX }>;
 
 impl<const BYTES_MAX: usize> Label<BYTES_MAX> {
-    /// Checks and takes the text of `field`.
+    /// Checks the text of `field`.
     ///
     /// # Errors
-    /// Names the field and the limit where the text is empty, too long or has control characters.
+    /// Names the field and the limit if the text is empty, too long or has control characters.
     pub fn new(field: &'static str, text: &str) -> Result<Self, ProfileError> {
         check_text(field, text, BYTES_MAX)?;
         if text.is_empty() { Err(ProfileError::Empty { field }) } else { Ok(Self(text.into())) }
     }
 
-    /// The same for a field that may be left out: nothing where the text is empty.
+    /// The same for an optional field: none if the text is empty.
     ///
     /// # Errors
     /// As [`Label::new`].
@@ -62,8 +62,8 @@ pub(crate) fn check_text(field: &'static str, text: &str, bytes_max: usize) -> R
     if text.len() > bytes_max {
         return Err(ProfileError::TooLong { field, bytes_max });
     }
-    // A look at all bytes at once, without a branch, is enough for most texts: control characters are below 0x20, 0x7f,
-    // or begin with 0xc2. Every text of a record comes through here at every read.
+    // One pass over the bytes without a branch settles most texts: control characters are below 0x20, 0x7f, or begin
+    // with 0xc2. Every text of a record is checked here at every read.
     let suspect =
         text.bytes().fold(false, |found, byte| found | (byte < 0x20) | (byte == 0x7f) | (byte == 0xc2));
     if suspect && text.chars().any(char::is_control) {

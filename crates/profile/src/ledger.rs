@@ -5,9 +5,8 @@
 use std::collections::BTreeMap;
 
 use crate::{
-    basis::LawfulBasis,
     data_subject::DataSubject,
-    ground::GroundState,
+    ground::{GroundState, LawfulBasis},
     id::{PurposeId, PurposeNumber, TimestampMs},
     recorder::Recorder,
     tcf::StoredTcString,

@@ -7,24 +7,30 @@
 //! No clock, no randomness, no disk, no network: the caller passes the moment and the random bytes. Everything
 //! that replicas must agree on is ordered; no hash map is iterated.
 //!
-//! Where things live: [`id`] ids · [`limits`] every limit · `catalogue` purposes, attributes, jurisdictions and
-//! recipients · `value`, `record`, `ground`, `evidence`, `data_subject`, `preferences`, `event`, `memory` what is stored
-//! · `ledger` its history · `permission` the law · `consent`, `signal` its decisions · `merge` the law of two records ·
-//! `contact` when a customer may be contacted · `tcf` TC strings · `ingest` judge and merge · `codec` the bytes on disk.
+//! | Module | Owns |
+//! |---|---|
+//! | [`id`], [`limits`], `label`, `value` | ids, every limit, short texts, values |
+//! | `catalogue` | purposes, attributes, jurisdictions and recipients |
+//! | `record`, `ground`, `data_subject`, `preferences`, `contact_log`, `event`, `memory` | what is stored of a customer |
+//! | `ledger`, `recorder`, `chain` | its history: the entries, who recorded them, the hash chain |
+//! | `permission` | the law: may this data be used for this purpose now |
+//! | `consent`, `subject_change` | decisions, withdrawals, signals, and what else changes the answer |
+//! | `ingest`, `merge`, `contact` | judge and merge incoming data; two records of one customer; when to contact |
+//! | `tcf` | TC strings |
+//! | `codec` | the bytes on disk |
 
 pub mod id;
 pub mod limits;
 
-mod basis;
 mod catalogue;
 mod chain;
 mod codec;
 mod consent;
 mod contact;
+mod contact_log;
 mod data_subject;
 mod error;
 mod event;
-mod evidence;
 mod ground;
 mod ingest;
 mod label;
@@ -37,12 +43,10 @@ mod provenance;
 mod reason;
 mod record;
 mod recorder;
-mod signal;
 mod subject_change;
 mod tcf;
 mod value;
 
-pub use basis::LawfulBasis;
 pub use catalogue::{
     AttributeDefinition, AttributeFields, BalancingTest, Catalogue, CatalogueChange, CatalogueEntry,
     Classification, ConsentModel, GoogleConsentType, Jurisdiction, JurisdictionBases, JurisdictionFields,
@@ -51,14 +55,18 @@ pub use catalogue::{
 pub use chain::{ChainFault, ChainLink, ChangeContext, ledger_hash, verify_chain};
 pub use codec::Stored;
 pub use consent::{
-    AllWithdrawn, Decision, DecisionEffect, Recorded, Withdrawal, record_decision, withdraw, withdraw_all,
+    AllWithdrawn, Decision, DecisionEffect, PrivacySignal, Recorded, SignalRecorded, Withdrawal,
+    record_decision, record_signal, record_tc_string, withdraw, withdraw_all,
 };
-pub use contact::{Contact, ContactLog, ContactQuestion, check_contact};
+pub use contact::{Contact, ContactQuestion, check_contact};
+pub use contact_log::ContactLog;
 pub use data_subject::{DataSubject, LegalHold, Restriction};
-pub use error::ProfileError;
+pub use error::{ProfileError, TcStringError};
 pub use event::{Event, Properties, StoredEvent};
-pub use evidence::{AffirmativeAct, DecidedBy, Evidence};
-pub use ground::{ConsentMethod, GroundState, GroundStatus, Prior, Transition, transition};
+pub use ground::{
+    AffirmativeAct, ConsentMethod, DecidedBy, Evidence, GroundState, GroundStatus, LawfulBasis, Prior,
+    Transition, transition,
+};
 pub use id::{
     AttributeName, AttributeNumber, CallerName, CategoryId, CustomerId, GroupId, JurisdictionId, KeyEpoch,
     NodeId, PoolId, PurposeId, PurposeNumber, RecipientId, Region, ReplicaId, RequestId, Revision, ShardId,
@@ -80,7 +88,6 @@ pub use provenance::{Party, Provenance};
 pub use reason::RefusalReason;
 pub use record::{AttributeValue, CustomerRecord};
 pub use recorder::{CallerRole, Recorder};
-pub use signal::{PrivacySignal, SignalRecorded, record_signal, record_tc_string};
 pub use subject_change::{Changed, FieldChange, SubjectChange, update_subject};
-pub use tcf::{PublisherConsent, PublisherRestriction, StoredTcString, TcString, TcStringError, VendorSet};
+pub use tcf::{PublisherConsent, PublisherRestriction, StoredTcString, TcString, VendorSet};
 pub use value::{Date, Decimal, Text, Value, ValueType};

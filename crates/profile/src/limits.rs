@@ -1,5 +1,5 @@
-//! Owns every limit of the profile: what is larger is refused, and the refusal names the limit.
-//! Always: a limit is enforced by the constructor of the type that it limits, so that nothing larger exists inside.
+//! Owns every limit of the profile: larger input is refused, and the refusal names the limit.
+//! Always: the constructor of the limited type enforces the limit, so that nothing larger exists inside.
 
 /// Bytes of one text value.
 pub const TEXT_BYTES_MAX: usize = 4_096;
@@ -43,15 +43,15 @@ pub const OBSERVATIONS_MAX: usize = 256;
 pub const GRANTS_MAX: usize = 32;
 /// Events of one ingest.
 pub const EVENTS_MAX: usize = 256;
-/// How far ahead of the clock an observation, an event or a decision may lie.
+/// How far ahead of the clock an observation, an event or a decision may be.
 pub const FUTURE_MAX_MS: i64 = 5 * 60 * 1_000;
 /// Requests whose answers are remembered for one customer.
 pub const REMEMBERED_REQUESTS_MAX: usize = 64;
 /// How long an answer is remembered.
 pub const REMEMBERED_FOR_MS: i64 = 24 * 60 * 60 * 1_000;
-/// Bytes of all remembered answers of one customer; the newest answer is kept in any case.
+/// Bytes of all remembered answers of one customer; the newest is always kept.
 pub const REMEMBERED_BYTES_MAX: usize = 256 * 1_024;
-/// Hash slots, for ever.
+/// Hash slots; never changes.
 pub const SLOTS: u16 = 4_096;
 /// Shards of a cluster.
 pub const SHARDS_MAX: u16 = 4_096;
@@ -105,7 +105,7 @@ pub const JURISDICTIONS_MAX: usize = 512;
 pub const RECIPIENT_PURPOSES_MAX: usize = 64;
 /// Recipients of the catalogue.
 pub const RECIPIENTS_MAX: usize = 4_096;
-/// Bytes of the name of who changed the catalogue.
+/// Bytes of the name of the caller who changed the catalogue.
 pub const CHANGED_BY_BYTES_MAX: usize = 64;
-/// Regions that are stated of one data subject.
+/// Regions stated for one data subject.
 pub const SUBJECT_REGIONS_MAX: usize = 8;

@@ -1,8 +1,8 @@
 //! Owns the memory of a customer's last requests, so that a retry gets the first answer again. Always: at most 64
-//! requests of the last 24 hours, oldest first, within a limit of bytes.
+//! requests of the last 24 hours, oldest first, within a byte limit.
 
 use crate::{
-    RequestId, TimestampMs,
+    id::{RequestId, TimestampMs},
     limits::{REMEMBERED_BYTES_MAX, REMEMBERED_FOR_MS, REMEMBERED_REQUESTS_MAX},
 };
 
@@ -42,7 +42,7 @@ impl RequestMemory {
     }
 
     /// Remembers an answer; forgets what is older than 24 hours, then the oldest beyond the limits. An answer that is
-    /// remembered already stays as it is.
+    /// already remembered stays as it is.
     pub fn remember(&mut self, id: RequestId, now: TimestampMs, answer: Vec<u8>) {
         self.requests.retain(|request| is_fresh(request, now));
         if self.requests.iter().any(|request| request.id == id) {

@@ -1,4 +1,4 @@
-//! Owns what the law rests on after two customers turned out to be one. Always: the merged record permits nothing that
+//! Owns what the law rests on after two customers prove to be one. Always: the merged record permits nothing that
 //! either of the two did not permit, at any moment; and which of the two comes first makes no difference.
 //!
 //! ```text
@@ -9,18 +9,22 @@
 //!   REFUSED, …      the one                the one          the one                           the newer
 //! ```
 //! Why no more is permitted: a ground that is given after the merge was given, or stood, on both sides, ends no later,
-//! begins no sooner, and rests on an older notice and weaker proof; every no is still there, as late as it was said,
-//! while a consent counts from the earlier day, so that it lifts no more objections than before. The jurisdictions
-//! of both sides hold, the younger age, and every restriction and hold.
+//! begins no sooner, and rests on an older notice and weaker proof. Every no remains, dated as late as it was said,
+//! while a consent counts from the earlier date, so that it lifts no more objections than before. The jurisdictions
+//! of both sides apply, the younger age, and every restriction and hold.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
-    AffirmativeAct, Catalogue, ConsentMethod, CustomerRecord, DataSubject, DecidedBy, Evidence, GroundState,
-    GroundStatus, LawfulBasis, LegalHold, NoticeId, Purpose, PurposeNumber, Restriction,
+    catalogue::{Catalogue, Purpose},
+    data_subject::{DataSubject, LegalHold, Restriction},
+    ground::{AffirmativeAct, ConsentMethod, DecidedBy, Evidence, GroundState, GroundStatus, LawfulBasis},
+    id::PurposeNumber,
+    label::NoticeId,
+    record::CustomerRecord,
 };
 
-/// The grounds by purpose and basis, and the data subject, of the one customer that two records belong to.
+/// The grounds by purpose and basis, and the data subject, of the one customer to whom two records belong.
 #[must_use]
 pub fn merge_law(
     a: &CustomerRecord,
@@ -40,7 +44,7 @@ pub fn merge_law(
     (keys.into_iter().filter_map(merged).collect(), subject(&a.subject, &b.subject))
 }
 
-/// A state beside nothing: what the other customer never gave is not given.
+/// A state that only one record has: what the other customer never gave is not given.
 fn of_one(one: &GroundState, basis: LawfulBasis, purpose: Option<&Purpose>) -> GroundState {
     let stands = purpose.is_some_and(|purpose| purpose.standing_bases.contains(&basis));
     if one.status == GroundStatus::Given && !stands {
@@ -80,7 +84,7 @@ fn of_both(
     }
 }
 
-/// Which status stands beside another. A no stays a no; a question that was not answered is the least that is not given.
+/// Which of two statuses prevails. A no stays a no; an unanswered request is the weakest that is not given.
 const fn strictness(status: GroundStatus) -> u8 {
     match status {
         GroundStatus::Given => 0,
@@ -91,7 +95,7 @@ const fn strictness(status: GroundStatus) -> u8 {
     }
 }
 
-/// The older one by the purpose's order; before all of them, one that the purpose does not know, and none.
+/// The older one by the purpose's order; no notice, and one that the purpose does not know, count as older than all.
 fn older_notice<'a>(
     one: Option<&'a NoticeId>,
     other: Option<&'a NoticeId>,
@@ -112,7 +116,7 @@ fn weaker_method(one: Option<ConsentMethod>, other: Option<ConsentMethod>) -> Op
     [one, other].into_iter().min_by_key(strength).flatten()
 }
 
-/// What both sides' evidence proves. What only one side has proves nothing of the other; the ledger keeps both.
+/// What the evidence of both sides proves. Evidence of one side proves nothing about the other; the ledger keeps both.
 fn weaker_evidence(one: Option<&Evidence>, other: Option<&Evidence>) -> Option<Evidence> {
     let (one, other) = (one.cloned().unwrap_or_default(), other.cloned().unwrap_or_default());
     let both = Evidence {

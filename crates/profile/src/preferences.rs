@@ -1,29 +1,30 @@
 //! Owns how, when and about what a customer wants to be contacted (PR-6). Always: every list is within its limit,
-//! each channel and topic stands once, and quiet hours come with a time zone. Addresses are redacted in `Debug`.
+//! each channel and topic occurs once, and quiet hours require a time zone. Addresses are redacted in `Debug`.
 //!
-//! A preference never allows what the law refuses: see `contact`, which judges both.
+//! A preference never allows what the law refuses: see `contact`, which checks both.
 
 use std::{collections::BTreeSet, fmt, ops::Deref, str::FromStr, sync::LazyLock};
 
 use jiff::tz::{TimeZone, TimeZoneDatabase};
 
 use crate::{
-    Address, Channel, Language, ProfileError, PurposeNumber, TopicId,
     catalogue::check_distinct,
-    label::check_text,
+    error::ProfileError,
+    id::{PurposeNumber, TopicId},
+    label::{Address, Channel, Language, check_text},
     limits::{
         CAP_CONTACTS_MAX, CAP_WINDOW_HOURS_MAX, CHANNEL_PREFERENCES_MAX, FREQUENCY_CAPS_MAX, QUIET_HOURS_MAX,
         TIME_ZONE_BYTES_MAX, TOPICS_MAX,
     },
 };
 
-/// A channel on which customers are contacted: email, phone, sms, post, push, … Letters of ASCII are held in lower
-/// case, so that a no to `Email` is a no to `email`.
+/// A channel on which customers are contacted: email, phone, sms, post, push, … ASCII letters are stored in lower case,
+/// so that a no to `Email` is a no to `email`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ContactChannel(Channel);
 
 impl ContactChannel {
-    /// Checks and takes the text of `field`: 1 to 32 bytes.
+    /// Checks the text of `field`: 1 to 32 bytes.
     ///
     /// # Errors
     /// As [`Channel::new`].
@@ -31,7 +32,7 @@ impl ContactChannel {
         Channel::new(field, &text.to_ascii_lowercase()).map(Self)
     }
 
-    /// The same for a field that may be left out: nothing where the text is empty.
+    /// The same for an optional field: none if the text is empty.
     ///
     /// # Errors
     /// As [`Channel::new`].
@@ -53,16 +54,16 @@ pub struct ChannelPreference {
     pub channel: ContactChannel,
     /// Whether it is wanted.
     pub wanted: bool,
-    /// Where the customer is reached on it.
+    /// How the customer is reached on it.
     pub address: Option<Address>,
 }
 
-/// At most so many contacts in a window that slides.
+/// At most this many contacts in a sliding window.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FrequencyCap {
-    /// The channel; nothing: all together.
+    /// The channel; none: all together.
     pub channel: Option<ContactChannel>,
-    /// The purpose; nothing: all together.
+    /// The purpose; none: all together.
     pub purpose: Option<PurposeNumber>,
     /// 0 to 32.
     pub contacts_max: u8,
@@ -108,10 +109,10 @@ impl DayOfWeek {
         self as u8
     }
 
-    /// The day of a number.
+    /// The day with a number.
     ///
     /// # Errors
-    /// `Malformed` where there is none.
+    /// `Malformed` if there is none.
     pub fn from_number(number: u8) -> Result<Self, ProfileError> {
         let found = Self::ALL.into_iter().find(|day| day.number() == number);
         found.ok_or(ProfileError::Malformed { field: "quiet_hours.days", expected: "a day of the week" })
@@ -126,7 +127,7 @@ impl LocalTime {
     const MALFORMED: ProfileError =
         ProfileError::Malformed { field: "quiet_hours", expected: "a local time, HH:MM from 00:00 to 23:59" };
 
-    /// The time so many minutes after midnight.
+    /// The time this many minutes after midnight.
     ///
     /// # Errors
     /// `Malformed` from 1,440 on.
@@ -161,7 +162,7 @@ impl fmt::Display for LocalTime {
     }
 }
 
-/// Local time in which the customer is left alone, each week.
+/// Local time in which the customer does not want to be contacted, each week.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct QuietHours {
     /// The days on which they begin; none: every day.
@@ -170,7 +171,7 @@ pub struct QuietHours {
     pub begins: LocalTime,
     /// When they end, exclusive; at or before `begins`: on the next day.
     pub ends: LocalTime,
-    /// The channel; nothing: every channel.
+    /// The channel; none: every channel.
     pub channel: Option<ContactChannel>,
 }
 
@@ -179,10 +180,10 @@ pub struct QuietHours {
 pub struct TimeZoneName(Box<str>);
 
 impl TimeZoneName {
-    /// Takes a name that the compiled-in database has, in any case; holds it as the database writes it.
+    /// Takes a name of the compiled-in database, in upper or lower case; stores it as the database writes it.
     ///
     /// # Errors
-    /// `Unknown` where the database has no such name.
+    /// `Malformed` if the database has no such name.
     pub fn new(text: &str) -> Result<Self, ProfileError> {
         let zone = zone_of(text).ok_or(ProfileError::Malformed {
             field: "time_zone",
@@ -191,10 +192,10 @@ impl TimeZoneName {
         Self::stored(zone.iana_name().unwrap_or(text))
     }
 
-    /// Takes a stored name, which a newer release may have written out of a newer database.
+    /// Takes a stored name. A newer release may have written it from a newer database.
     ///
     /// # Errors
-    /// Names the field where the text is empty, too long or has control characters.
+    /// Names the field if the text is empty, too long or has control characters.
     pub(crate) fn stored(text: &str) -> Result<Self, ProfileError> {
         check_text("time_zone", text, TIME_ZONE_BYTES_MAX)?;
         if text.is_empty() { Err(ProfileError::Empty { field: "time_zone" }) } else { Ok(Self(text.into())) }
@@ -206,15 +207,15 @@ impl TimeZoneName {
         &self.0
     }
 
-    /// The zone, where this release's database has it.
+    /// The zone, if this release's database has it.
     pub(crate) fn zone(&self) -> Option<TimeZone> {
         zone_of(&self.0)
     }
 }
 
-/// `Etc/Unknown` is no name of the IANA database; jiff would take it as UTC.
+/// `Etc/Unknown` is not a name of the IANA database; jiff would treat it as UTC.
 fn zone_of(name: &str) -> Option<TimeZone> {
-    // The compiled-in database alone: every node answers the same, whatever its operating system has.
+    // The compiled-in database alone, so that every node answers the same whatever its operating system has.
     static ZONES: LazyLock<TimeZoneDatabase> = LazyLock::new(TimeZoneDatabase::bundled);
     ZONES.get(name).ok().filter(|zone| !zone.is_unknown())
 }
@@ -233,13 +234,13 @@ pub struct TopicPreference {
 pub struct PreferenceFields {
     /// The language (BCP 47).
     pub language: Option<Language>,
-    /// Where the customer's clock runs; required with quiet hours.
+    /// The customer's time zone; required with quiet hours.
     pub time_zone: Option<TimeZoneName>,
     /// The channels, in the order of preference; at most 16, each once.
     pub channels: Vec<ChannelPreference>,
-    /// At most 16; each holds by itself.
+    /// At most 16; each applies on its own.
     pub frequency_caps: Vec<FrequencyCap>,
-    /// At most 16; each holds by itself.
+    /// At most 16; each applies on its own.
     pub quiet_hours: Vec<QuietHours>,
     /// At most 64, each once.
     pub topics: Vec<TopicPreference>,
@@ -250,7 +251,7 @@ pub struct PreferenceFields {
 pub struct Preferences(PreferenceFields);
 
 impl Preferences {
-    /// Checks and takes the fields.
+    /// Checks the fields.
     ///
     /// # Errors
     /// Names the field and the limit.
@@ -310,7 +311,8 @@ fn check_count<T>(field: &'static str, entries: &[T], count_max: usize) -> Resul
     if entries.len() > count_max { Err(ProfileError::TooMany { field, count_max }) } else { Ok(()) }
 }
 
-/// The outline that every BCP 47 tag has (RFC 5646 §2.1): subtags of 1 to 8 letters or digits, the first of letters.
+/// Whether a text has the outline of a BCP 47 tag (RFC 5646 §2.1): subtags of 1 to 8 letters or digits, the first of
+/// letters.
 pub(crate) fn is_language_tag(text: &str) -> bool {
     let is_subtag =
         |part: &str| (1..=8).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_alphanumeric());

@@ -1,6 +1,10 @@
-//! Owns where a stored value comes from (PR-3). Always: complete; no value is stored without it.
+//! Owns where a stored value comes from (PR-3). Always: complete, and stored with every value.
 
-use crate::{LawfulBasis, ProfileError, PurposeNumber, SourceId, TimestampMs};
+use crate::{
+    error::ProfileError,
+    ground::LawfulBasis,
+    id::{PurposeNumber, SourceId, TimestampMs},
+};
 
 /// Who collected a value. Numbers are those of the API.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -25,10 +29,10 @@ impl Party {
         self as u8
     }
 
-    /// The party of a number.
+    /// The party with a number.
     ///
     /// # Errors
-    /// `Malformed` where there is none.
+    /// `Malformed` if there is none.
     pub fn from_number(number: u8) -> Result<Self, ProfileError> {
         let found = Self::ALL.into_iter().find(|party| party.number() == number);
         found.ok_or(ProfileError::Malformed { field: "party", expected: "first, second or third party" })
@@ -46,7 +50,7 @@ pub struct Provenance {
     pub recorded_at: TimestampMs,
     /// Under which purpose it was collected.
     pub purpose: PurposeNumber,
-    /// The basis that carried the collection.
+    /// The basis on which it was collected.
     pub basis: LawfulBasis,
     /// Who collected it.
     pub party: Party,

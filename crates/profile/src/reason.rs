@@ -1,4 +1,4 @@
-//! Owns the reasons for a refusal: one list for ingest, read and egress, as in `types.proto`.
+//! Owns the reasons for a refusal: one list for ingest and read, as in `types.proto`.
 //! Always: numbers are those of the API and are never reused.
 
 /// Why something was refused or withheld.
@@ -11,11 +11,11 @@ pub enum RefusalReason {
     ConsentRefused = 2,
     /// The data subject took consent back, GDPR Art. 7(3).
     ConsentWithdrawn = 3,
-    /// The ground has run out.
+    /// The ground has expired.
     ConsentExpired = 4,
     /// A newer notice asks again.
     NoticeOutdated = 5,
-    /// The attribute is not in use for this purpose.
+    /// The attribute may not be used for this purpose.
     PurposeNotAllowed = 6,
     /// The purpose does not allow the stated basis.
     BasisNotAllowed = 7,
@@ -25,25 +25,25 @@ pub enum RefusalReason {
     WrongType = 9,
     /// The text is longer than the attribute allows.
     ValueTooLong = 10,
-    /// Beyond the clock bound of five minutes.
+    /// More than five minutes ahead of the clock.
     ObservedInFuture = 11,
-    /// A newer observation is stored already.
+    /// A newer observation is already stored.
     ObservedBeforeStored = 12,
     /// The purpose is no longer in use.
     PurposeDeprecated = 13,
     /// The stored bytes do not authenticate.
     Unreadable = 14,
-    /// An event with this id and other content is stored.
+    /// An event with this id and different content is already stored.
     EventIdReused = 15,
     /// Asked, not answered yet.
     ConsentRequested = 16,
-    /// Taken back by another than the data subject, e.g. the guardian.
+    /// Revoked by someone other than the data subject, e.g. the guardian.
     ConsentRevoked = 17,
-    /// Found not to have been valid.
+    /// Found to be invalid.
     ConsentInvalidated = 18,
     /// The data subject objected, GDPR Art. 21.
     Objected = 19,
-    /// The ground begins later.
+    /// The ground is not valid yet.
     GroundNotYetValid = 20,
     /// Stored, and nothing else, GDPR Art. 18.
     ProcessingRestricted = 21,
@@ -55,7 +55,7 @@ pub enum RefusalReason {
     ExplicitConsentNeeded = 24,
     /// The purpose may not use this category of data.
     CategoryNotAllowed = 25,
-    /// The caller is no registered application.
+    /// The caller is not a registered application.
     RecipientNotRegistered = 26,
     /// The application is not registered for this purpose, or is suspended.
     RecipientNotAllowed = 27,
@@ -63,7 +63,7 @@ pub enum RefusalReason {
     RetentionPassed = 28,
     /// At the moment in question the catalogue had no such purpose.
     UnknownPurpose = 29,
-    /// A box ticked beforehand, CJEU C-673/17 (Planet49).
+    /// A pre-ticked box, CJEU C-673/17 (Planet49).
     PreTicked = 30,
     /// One act for several purposes without a separate choice, GDPR recital 43.
     Bundled = 31,
@@ -73,13 +73,13 @@ pub enum RefusalReason {
     OptOutNotAllowed = 33,
     /// The state cannot be reached from the recorded one.
     IllegalTransition = 34,
-    /// The customer does not want this channel, or has given none.
+    /// The customer does not want this channel, or has listed others only.
     ChannelNotAllowed = 40,
     /// The customer does not want this topic.
     TopicNotWanted = 41,
-    /// The customer is left alone at this time.
+    /// The customer does not want to be contacted at this time.
     QuietHours = 42,
-    /// As many contacts were made as the customer wants.
+    /// The customer's limit on contacts has been reached.
     FrequencyCap = 43,
 }
 
@@ -185,26 +185,26 @@ impl RefusalReason {
             Self::ConsentRefused => "The customer refused this purpose.",
             Self::ConsentWithdrawn => "The customer withdrew consent to this purpose.",
             Self::ConsentExpired => "The recorded lawful basis for this purpose has expired.",
-            Self::NoticeOutdated => "The notice has changed since the customer consented and asks again.",
+            Self::NoticeOutdated => "A newer notice requires the customer to consent again.",
             Self::PurposeNotAllowed => "The data may not be used for this purpose.",
             Self::BasisNotAllowed => "This purpose does not allow the stated lawful basis.",
             Self::UnknownAttribute => "The catalogue has no such attribute.",
-            Self::WrongType => "The value does not have the type that the catalogue gives the attribute.",
+            Self::WrongType => "The value's type is not the one that the catalogue gives the attribute.",
             Self::ValueTooLong => "The text is longer than the catalogue allows for the attribute.",
-            Self::ObservedInFuture => "The time lies more than five minutes in the future.",
-            Self::ObservedBeforeStored => "A newer observation is stored already.",
+            Self::ObservedInFuture => "The time is more than five minutes in the future.",
+            Self::ObservedBeforeStored => "A newer observation is already stored.",
             Self::PurposeDeprecated => "This purpose is no longer in use.",
             Self::Unreadable => "The stored record cannot be read and is under repair.",
-            Self::EventIdReused => "An event with this id and other content is stored already.",
+            Self::EventIdReused => "An event with this id and different content is already stored.",
             Self::ConsentRequested => "The customer was asked for consent and has not answered yet.",
-            Self::ConsentRevoked => "Consent to this purpose was revoked by another than the customer.",
-            Self::ConsentInvalidated => "The recorded consent to this purpose was found not to be valid.",
+            Self::ConsentRevoked => "Consent to this purpose was revoked by someone other than the customer.",
+            Self::ConsentInvalidated => "The recorded consent to this purpose was found to be invalid.",
             Self::Objected => "The customer objected to this purpose.",
-            Self::GroundNotYetValid => "The recorded lawful basis for this purpose begins later.",
+            Self::GroundNotYetValid => "The recorded lawful basis for this purpose is not valid yet.",
             Self::ProcessingRestricted => {
-                "Processing of this customer's data is restricted: it is stored and not used."
+                "Processing of this customer's data is restricted: it is stored but not used."
             }
-            Self::LegalHold => "This customer's data is kept unchanged for a legal claim and not used.",
+            Self::LegalHold => "This customer's data is kept unchanged for a legal claim and is not used.",
             Self::GuardianConsentNeeded => "The customer is below the age at which a guardian must consent.",
             Self::ExplicitConsentNeeded => "Sensitive data needs the customer's explicit consent.",
             Self::CategoryNotAllowed => "This purpose may not use this category of data.",
@@ -213,16 +213,16 @@ impl RefusalReason {
                 "The application is not registered for this purpose, or is suspended."
             }
             Self::RetentionPassed => "The value is older than its retention period.",
-            Self::UnknownPurpose => "The catalogue had no such purpose at that moment.",
-            Self::PreTicked => "A box that was ticked beforehand is no consent.",
-            Self::Bundled => "One act for several purposes without a separate choice is no consent.",
-            Self::Silence => "Silence or continued use is no consent.",
+            Self::UnknownPurpose => "The catalogue had no such purpose at that time.",
+            Self::PreTicked => "A pre-ticked box is not consent.",
+            Self::Bundled => "One act for several purposes without a separate choice is not consent.",
+            Self::Silence => "Silence or continued use is not consent.",
             Self::OptOutNotAllowed => "The customer's jurisdiction requires opt-in.",
             Self::IllegalTransition => "This state cannot follow the recorded one.",
             Self::ChannelNotAllowed => "The customer does not want to be contacted on this channel.",
             Self::TopicNotWanted => "The customer does not want to be contacted about this topic.",
-            Self::QuietHours => "The customer wants to be left alone at this time.",
-            Self::FrequencyCap => "The customer has been contacted as often as the customer wants.",
+            Self::QuietHours => "The customer does not want to be contacted at this time.",
+            Self::FrequencyCap => "The customer's limit on contacts has been reached.",
         }
     }
 }

@@ -4,8 +4,15 @@
 use std::collections::BTreeMap;
 
 use crate::{
-    AttributeNumber, ContactLog, DataSubject, GroundState, LawfulBasis, Preferences, Provenance,
-    PurposeNumber, StoredTcString, TimestampMs, Value, ledger::NO_HASH,
+    contact_log::ContactLog,
+    data_subject::DataSubject,
+    ground::{GroundState, LawfulBasis},
+    id::{AttributeNumber, PurposeNumber, TimestampMs},
+    ledger::NO_HASH,
+    preferences::Preferences,
+    provenance::Provenance,
+    tcf::StoredTcString,
+    value::Value,
 };
 
 /// One attribute's value and where it comes from.
@@ -18,15 +25,15 @@ pub struct AttributeValue {
 }
 
 impl AttributeValue {
-    /// Which of two observations of one attribute is kept. Commutative, associative and idempotent, being a maximum
-    /// of a total order: the newer one, then the larger source and value. Of the same observation stored twice the first
-    /// storing counts, so that repeating it changes nothing; the rest only has to be settled the same everywhere.
+    /// Which of two observations of one attribute is kept. Commutative, associative and idempotent, since it is the
+    /// maximum of a total order: the newer one, then the larger source and value. If the same observation is stored twice,
+    /// the first counts, so that repeating it changes nothing. All nodes settle remaining ties alike.
     #[must_use]
     pub fn newest(self, other: Self) -> Self {
         if self.rank() >= other.rank() { self } else { other }
     }
 
-    /// Whether this observation is kept beside `stored`.
+    /// Whether this observation replaces `stored`.
     pub(crate) fn is_newer_than(&self, stored: &Self) -> bool {
         self.rank() > stored.rank()
     }
@@ -54,7 +61,7 @@ pub struct CustomerRecord {
     pub subject: DataSubject,
     /// How many ledger entries the customer has: the sequence of the next one.
     pub ledger_entries: u64,
-    /// The hash of the last entry; all zero where no chain covers it, or there is none.
+    /// The hash of the last entry; [`NO_HASH`] if there is none.
     pub ledger_head: [u8; 32],
     /// How the customer wants to be contacted.
     pub preferences: Preferences,

@@ -1,44 +1,45 @@
-//! `custodia consent history` and `verify`: a customer's whole ledger in a file that proves itself.
+//! Owns `custodia consent history` and `verify`: a customer's whole ledger in a file that proves itself.
 //!
 //! ```text
-//! {"format":"custodia-consent-history-1","customer_id":"cust_…","entries":N,"head":HEX}
-//! {"sequence":0,"previous":HEX,"recorded_at":…,"ground":{…},"canonical":HEX,"hash":HEX}      N of these
+//! {"format":"custodia-consent-history-2","customer_id":"cust_…","entries":N,"head":HEX}
+//! {"sequence":0,"previous":HEX,"recorded_at":…,"recorded_by":{…},"ground":{…},"canonical":HEX,"hash":HEX}      N of these
 //!   hash      = SHA-256("custodia.ledger.v1" ‖ customer, 16 bytes ‖ canonical)
 //!   canonical = the entry's stored bytes; they hold the hash of the entry before
-//!   the rest  = what the bytes say, in words
+//!   the rest  = what the bytes say, readable
 //! ```
 //! Why a change cannot hide: the head is the hash of the last entry, each entry holds the hash of the one before, and
-//! each line must be, to the letter, what its own bytes make of it. Whoever changes, takes out, adds or moves a line
-//! must therefore change the head; so the head is what has to be noted elsewhere, and `--head` compares it.
+//! each line must be, byte for byte, what its own bytes decode to. Whoever changes, removes, adds or moves a line must
+//! therefore change the head. So keep the head elsewhere; `--head` compares it.
 
 use std::path::{Path, PathBuf};
 
 use custodia_profile::{ChainFault, ChainLink, CustomerId, LedgerEntry, Stored as _, verify_chain};
 use custodia_proto::v1;
+use data_encoding::{HEXLOWER, HEXLOWER_PERMISSIVE};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::consent::readable::{Readable, hex, unhex};
+use crate::consent::readable::Readable;
 use crate::error::CliError;
 use crate::files::{self, Readers};
 use crate::output::{self, Format};
 
-const FORMAT: &str = "custodia-consent-history-1";
+const FORMAT: &str = "custodia-consent-history-2";
 
-/// The number of the line on which the first entry stands.
+/// The line of the first entry.
 const FIRST_ENTRY_LINE: u64 = 2;
 
 pub(crate) const VERIFY_HELP: &str = "\
-Exit code 0: the file is a whole, unchanged history under the head that it prints. Exit code 1: it is not; the first
-bad line and what is wrong with it are named. Compare the head with one that was noted elsewhere (--head): a file that
-was made anew from beginning to end would hold together too.";
+Exit code 0: the file is a complete, unchanged history with the head that is printed. Exit code 1: it is not; the error
+names the first bad line and what is wrong with it. Compare the head with a copy kept elsewhere (--head): a file forged
+from beginning to end would also be consistent.";
 
 /// What `consent verify` takes.
 #[derive(Debug, clap::Args)]
 pub(crate) struct VerifyHistory {
     /// The file
     file: PathBuf,
-    /// The head that the file must have, as it was noted elsewhere
+    /// The head that the file must have, from a copy kept elsewhere
     #[arg(long, value_name = "HEX")]
     head: Option<String>,
 }
@@ -53,7 +54,7 @@ struct Header {
     head: String,
 }
 
-/// Each other line, as it is written.
+/// Each other line.
 #[derive(Debug, Serialize)]
 struct Line {
     #[serde(flatten)]
@@ -62,14 +63,14 @@ struct Line {
     hash: String,
 }
 
-/// What of a line is needed to check it.
+/// The part of a line that the check needs.
 #[derive(Debug, Deserialize)]
 struct Claim {
     canonical: String,
     hash: String,
 }
 
-/// Why a file is no proof.
+/// Why a file proves nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Fault {
     line: u64,
@@ -82,11 +83,11 @@ impl Fault {
     }
 }
 
-/// Writes the file, then checks it as `verify` does. It is written in any case: a ledger that does not hold together
-/// is evidence too.
+/// Writes the file, then checks it as `verify` does. The file stays even if the check fails: a broken ledger is evidence
+/// too.
 ///
 /// # Errors
-/// When the file cannot be written, or does not hold.
+/// If the file cannot be written, or the check fails.
 pub(crate) fn write(
     format: Format,
     path: &Path,
@@ -109,7 +110,7 @@ fn report(format: Format, path: &Path, verified: Result<Header, Fault>) -> Resul
         .map_err(|Fault { line, reason }| CliError::Unproven { path: path.to_owned(), line, reason })?;
     match format {
         Format::Table => output::line(&format!(
-            "{}: {entries} entries of {customer_id}, whole and unchanged\nhead {head}",
+            "{}: {entries} entries of {customer_id}, complete and unchanged\nhead {head}",
             path.display()
         )),
         Format::Json => output::print_json(&serde_json::json!({
@@ -118,13 +119,13 @@ fn report(format: Format, path: &Path, verified: Result<Header, Fault>) -> Resul
     }
 }
 
-/// The file's text. Bytes that this version cannot read are written without words; `verify` then says so.
+/// The file's text. An entry that this version cannot read is written as bytes alone; `verify` then reports it.
 fn file_of(history: &v1::ListConsentHistoryResponse) -> String {
     let header = Header {
         format: FORMAT.to_owned(),
         customer_id: history.customer_id.clone(),
         entries: history.entries_total,
-        head: hex(&history.head),
+        head: HEXLOWER.encode(&history.head),
     };
     let mut text = json_line(&header);
     for entry in &history.entries {
@@ -134,45 +135,46 @@ fn file_of(history: &v1::ListConsentHistoryResponse) -> String {
 }
 
 fn entry_line(canonical: &[u8], hash: &[u8]) -> String {
-    let (bytes, hash) = (hex(canonical), hex(hash));
+    let (bytes, hash) = (HEXLOWER.encode(canonical), HEXLOWER.encode(hash));
     match LedgerEntry::decode(canonical) {
         Ok(entry) => json_line(&Line { readable: Readable::of(&entry), canonical: bytes, hash }),
         Err(_unreadable) => format!("{}\n", serde_json::json!({ "canonical": bytes, "hash": hash })),
     }
 }
 
-/// Structs of texts and numbers always become JSON.
+/// Structs of texts and numbers never fail to serialize.
 fn json_line(line: &impl Serialize) -> String {
     let mut text = serde_json::to_string(line).unwrap_or_default();
     text.push('\n');
     text
 }
 
-/// Checks a file's text. Of several faults, the one on the first line is named.
+/// Checks a file's text and returns the first fault.
 fn verify(text: &str, head_noted: Option<&str>) -> Result<Header, Fault> {
     let mut lines = text.lines();
     let header = read_header(lines.next().unwrap_or_default())?;
     let customer: CustomerId =
-        header.customer_id.parse().map_err(|_error| Fault::new(1, "`customer_id` is no customer id"))?;
-    let head = hash_of(&header.head).ok_or_else(|| Fault::new(1, "`head` is no hash of 32 bytes in hex"))?;
+        header.customer_id.parse().map_err(|_error| Fault::new(1, "`customer_id` is not a customer id"))?;
+    let head =
+        hash_of(&header.head).ok_or_else(|| Fault::new(1, "`head` is not a hash of 32 bytes in hex"))?;
     if head_noted.is_some_and(|noted| hash_of(noted) != Some(head)) {
-        return Err(Fault::new(1, "`head` is not the one that was noted"));
+        return Err(Fault::new(1, "`head` differs from the one given with --head"));
     }
     let mut entries = Vec::new();
-    let mut unwritten = None;
+    let mut differing = None;
     for (line, number) in lines.zip(FIRST_ENTRY_LINE..) {
         let (canonical, hash) = read_entry(line, number)?;
-        if unwritten.is_none() && format!("{line}\n") != entry_line(&canonical, &hash) {
-            unwritten = Some(Fault::new(number, difference(line, &canonical, &hash)));
+        if differing.is_none() && format!("{line}\n") != entry_line(&canonical, &hash) {
+            differing = Some(Fault::new(number, difference(line, &canonical, &hash)));
         }
         entries.push((canonical, hash));
     }
     let links: Vec<_> =
         entries.iter().map(|(canonical, hash)| ChainLink { canonical, hash: *hash }).collect();
     let broken = verify_chain(&customer, &links, head, header.entries).err().map(chain_fault);
-    // The chain is named first where both are at fault: changed bytes say other words.
-    match (broken, unwritten) {
-        (Some(broken), Some(unwritten)) if unwritten.line < broken.line => Err(unwritten),
+    // On one line a broken chain is the cause: changed bytes decode to something else.
+    match (broken, differing) {
+        (Some(broken), Some(differing)) if differing.line < broken.line => Err(differing),
         (Some(fault), _) | (None, Some(fault)) => Err(fault),
         (None, None) => Ok(header),
     }
@@ -180,22 +182,26 @@ fn verify(text: &str, head_noted: Option<&str>) -> Result<Header, Fault> {
 
 fn read_header(line: &str) -> Result<Header, Fault> {
     let header: Header = serde_json::from_str(line)
-        .map_err(|_error| Fault::new(1, format!("is not the first line of a {FORMAT} file")))?;
+        .map_err(|_error| Fault::new(1, format!("is not the header of a {FORMAT} file")))?;
     if header.format == FORMAT {
         Ok(header)
     } else {
-        Err(Fault::new(1, format!("`format` is not {FORMAT}, which is what this version reads")))
+        Err(Fault::new(1, format!("`format` is not {FORMAT}, the one that this version reads")))
     }
 }
 
 fn read_entry(line: &str, number: u64) -> Result<(Vec<u8>, [u8; 32]), Fault> {
-    let claim: Claim = serde_json::from_str(line)
-        .map_err(|_error| Fault::new(number, "is no entry: not a JSON object with `canonical` and `hash`"))?;
-    let canonical =
-        unhex(&claim.canonical).ok_or_else(|| Fault::new(number, "`canonical` is not written in hex"))?;
+    let claim: Claim = serde_json::from_str(line).map_err(|_error| {
+        Fault::new(number, "is not an entry: expected a JSON object with `canonical` and `hash`")
+    })?;
+    let canonical = unhex(&claim.canonical).ok_or_else(|| Fault::new(number, "`canonical` is not hex"))?;
     let hash =
-        hash_of(&claim.hash).ok_or_else(|| Fault::new(number, "`hash` is no hash of 32 bytes in hex"))?;
+        hash_of(&claim.hash).ok_or_else(|| Fault::new(number, "`hash` is not a hash of 32 bytes in hex"))?;
     Ok((canonical, hash))
+}
+
+fn unhex(text: &str) -> Option<Vec<u8>> {
+    HEXLOWER_PERMISSIVE.decode(text.as_bytes()).ok()
 }
 
 fn hash_of(text: &str) -> Option<[u8; 32]> {
@@ -207,17 +213,16 @@ fn chain_fault(fault: ChainFault) -> Fault {
     | ChainFault::Changed { sequence }
     | ChainFault::Missing { sequence }
     | ChainFault::Reordered { sequence }
-    | ChainFault::Surplus { sequence }
-    | ChainFault::Unchained { sequence }) = fault;
+    | ChainFault::Surplus { sequence }) = fault;
     Fault::new(sequence.saturating_add(FIRST_ENTRY_LINE), fault.to_string())
 }
 
-/// In what a line is not what its bytes make of it.
+/// How a line differs from what its bytes decode to.
 fn difference(line: &str, canonical: &[u8], hash: &[u8]) -> String {
     let parsed = |text: &str| serde_json::from_str::<Value>(text).unwrap_or_default();
     match first_difference(&parsed(line), &parsed(&entry_line(canonical, hash)), "") {
-        Some(field) => format!("`{field}` is not what the entry's bytes say"),
-        None => "is not written as it was: its fields stand in another order, twice or spaced out".into(),
+        Some(field) => format!("`{field}` differs from the entry's bytes"),
+        None => "was reformatted: a field is moved, repeated or spaced differently".into(),
     }
 }
 

@@ -1,23 +1,31 @@
-//! A ledger entry in words, made of its stored bytes alone. Always: the same entry gives the same text, so that a file
-//! with both can be checked; every field stands in every entry, null where there is nothing.
+//! Owns the readable form of a ledger entry, made from its stored bytes alone. Always: the same entry gives the same text,
+//! so that a file with both can be checked; every entry has every field, null if there is nothing.
 
 use custodia_profile::{
     DataSubject, Evidence, GroundState, Label, LawfulBasis, LedgerBody, LedgerEntry, PurposeId,
     PurposeNumber, StoredTcString, TimestampMs,
 };
 use custodia_proto::v1;
+use data_encoding::HEXLOWER;
 use serde::Serialize;
 
 use crate::words::{Word, word_of};
 
-/// An entry in words.
+/// A readable entry.
 #[derive(Debug, Serialize)]
 pub(crate) struct Readable {
     sequence: u64,
     previous: String,
     recorded_at: String,
+    recorded_by: Recorder,
     #[serde(flatten)]
     body: Body,
+}
+
+#[derive(Debug, Serialize)]
+struct Recorder {
+    name: String,
+    role: &'static str,
 }
 
 #[derive(Debug, Serialize)]
@@ -30,7 +38,7 @@ enum Body {
 
 #[derive(Debug, Serialize)]
 struct Ground {
-    purpose: Option<String>,
+    purpose: String,
     purpose_number: u32,
     lawful_basis: String,
     status: String,
@@ -81,28 +89,27 @@ impl Readable {
     pub(crate) fn of(entry: &LedgerEntry) -> Self {
         let body = match &entry.body {
             LedgerBody::Ground { purpose, purpose_id, basis, state } => {
-                Body::Ground(Box::new(ground(*purpose, purpose_id.as_ref(), *basis, state)))
+                Body::Ground(Box::new(ground(*purpose, purpose_id, *basis, state)))
             }
             LedgerBody::Subject(subject) => Body::DataSubject(data_subject(subject)),
             LedgerBody::TcString(stored) => Body::TcString(tc_string(stored)),
         };
         Self {
             sequence: entry.sequence,
-            previous: hex(&entry.previous),
+            previous: HEXLOWER.encode(&entry.previous),
             recorded_at: moment(entry.recorded_at),
+            recorded_by: Recorder {
+                name: entry.recorded_by.name.to_string(),
+                role: entry.recorded_by.role.name(),
+            },
             body,
         }
     }
 }
 
-fn ground(
-    number: PurposeNumber,
-    purpose: Option<&PurposeId>,
-    basis: LawfulBasis,
-    state: &GroundState,
-) -> Ground {
+fn ground(number: PurposeNumber, purpose: &PurposeId, basis: LawfulBasis, state: &GroundState) -> Ground {
     Ground {
-        purpose: purpose.map(|id| id.as_str().to_owned()),
+        purpose: purpose.to_string(),
         purpose_number: number.as_u32(),
         lawful_basis: word::<v1::LawfulBasis>(basis.number()),
         status: word::<v1::ConsentStatus>(state.status.number()),
@@ -122,7 +129,7 @@ fn ground(
 fn proof(evidence: &Evidence) -> Proof {
     Proof {
         act: evidence.act.map(|act| word::<v1::AffirmativeAct>(act.number())),
-        statement_sha256: evidence.statement_sha256.as_ref().map(|hash| hex(hash)),
+        statement_sha256: evidence.statement_sha256.as_ref().map(|hash| HEXLOWER.encode(hash)),
         language: text(evidence.language.as_ref()),
         decided_by: word::<v1::DecidedBy>(evidence.decided_by.number()),
     }
@@ -157,32 +164,4 @@ fn text<const BYTES_MAX: usize>(label: Option<&Label<BYTES_MAX>>) -> Option<Stri
 fn moment(time: TimestampMs) -> String {
     jiff::Timestamp::from_millisecond(time.as_ms())
         .map_or_else(|_error| time.to_string(), |instant| instant.to_string())
-}
-
-/// Bytes as text: two digits each.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-/// The bytes of [`hex`]; `None` where the text is none.
-pub(crate) fn unhex(text: &str) -> Option<Vec<u8>> {
-    let digits: Option<Vec<u8>> =
-        text.chars().map(|digit| digit.to_digit(16).and_then(|d| u8::try_from(d).ok())).collect();
-    let digits = digits.filter(|digits| digits.len() % 2 == 0)?;
-    Some(digits.chunks_exact(2).map(|pair| pair.iter().fold(0, |byte, digit| byte * 16 + digit)).collect())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn bytes_come_back_from_their_text() {
-        for bytes in [&[][..], &[0, 1, 0x7f, 0x80, 0xff]] {
-            assert_eq!(unhex(&hex(bytes)).as_deref(), Some(bytes));
-        }
-        for wrong in ["0", "0g", "é", "+1"] {
-            assert_eq!(unhex(wrong), None, "{wrong}");
-        }
-    }
 }

@@ -1,4 +1,4 @@
-//! `custodia consent timeline`: what a customer decided, one line each, in the order in which it was recorded.
+//! Owns `custodia consent timeline`: what a customer decided, one line each, in the order in which it was recorded.
 
 use custodia_client::{Client, ClientError};
 use custodia_proto::v1::{self, consent_history_entry::Change};
@@ -10,11 +10,11 @@ use crate::words::{Word as _, word_of};
 /// The server's largest page.
 const PAGE_SIZE: i32 = 500;
 
-/// A customer's whole ledger. The number of entries and the head are those of the last page: decisions can come in
-/// between two pages, and the last page is read up to its own head.
+/// A customer's whole ledger. The number of entries and the head come from the last page: decisions may be recorded
+/// between two pages, and the last page ends at its own head.
 ///
 /// # Errors
-/// When a page cannot be fetched.
+/// If a page cannot be fetched.
 pub(crate) async fn whole_history(
     client: &Client,
     customer_id: &str,
@@ -40,16 +40,18 @@ pub(crate) async fn whole_history(
 
 /// One line for each entry.
 pub(crate) fn timeline_text(entries: &[v1::ConsentHistoryEntry]) -> String {
-    let mut lines = table(["#", "RECORDED", "PURPOSE", "WHAT HAPPENED"]);
+    let mut lines = table(["#", "RECORDED", "BY", "PURPOSE", "WHAT HAPPENED"]);
     for entry in entries {
         let (purpose, what) = match &entry.change {
             Some(Change::Consent(state)) => (state.purpose.as_str(), decision_text(state, entry)),
             Some(Change::DataSubject(subject)) => ("-", subject_text(subject)),
             Some(Change::TcString(tc_string)) => ("-", tc_string_text(tc_string)),
-            None => ("-", "something that this version does not know".into()),
+            None => ("-", "a change that this version does not know".into()),
         };
         let sequence = entry.sequence.to_string();
-        lines.add_row([&sequence, &time_text(entry.recorded_at.as_ref()), purpose, &what]);
+        let recorded_by = entry.recorded_by.as_ref();
+        let recorded_by = recorded_by.map_or_else(|| "-".into(), |by| format!("{} {}", by.role, by.name));
+        lines.add_row([&sequence, &time_text(entry.recorded_at.as_ref()), &recorded_by, purpose, &what]);
     }
     lines.to_string()
 }
@@ -89,7 +91,7 @@ fn decision_text(state: &v1::ConsentState, entry: &v1::ConsentHistoryEntry) -> S
     if details.is_empty() { what } else { format!("{what}: {}", details.join(", ")) }
 }
 
-/// What is known of the customer after a change.
+/// What is known about the customer after a change.
 fn subject_text(subject: &v1::DataSubject) -> String {
     let known: Vec<String> = [
         (!subject.regions.is_empty()).then(|| format!("lives in {}", subject.regions.join(", "))),
@@ -124,7 +126,14 @@ mod tests {
 
     fn entry(sequence: u64, recorded: &str, change: Change) -> v1::ConsentHistoryEntry {
         let recorded_at = Some(parse_time(recorded).unwrap());
-        v1::ConsentHistoryEntry { sequence, recorded_at, change: Some(change), ..Default::default() }
+        let recorded_by = Some(v1::Recorder { name: "web-shop".into(), role: "ingest".into() });
+        v1::ConsentHistoryEntry {
+            sequence,
+            recorded_at,
+            recorded_by,
+            change: Some(change),
+            ..Default::default()
+        }
     }
 
     fn consent(status: v1::ConsentStatus, decided: &str) -> v1::ConsentState {
@@ -171,20 +180,20 @@ mod tests {
         assert_eq!(
             lines,
             [
-                "#  RECORDED              PURPOSE  WHAT HAPPENED",
-                "0  2026-01-02T08:00:00Z  -        the customer: lives in DE, US-CA, born 2012-02-29, processing \
+                "#  RECORDED              BY               PURPOSE  WHAT HAPPENED",
+                "0  2026-01-02T08:00:00Z  ingest web-shop  -        the customer: lives in DE, US-CA, born 2012-02-29, processing \
                  restricted (ticket 7)",
-                "1  2026-01-02T09:00:00Z  offers   consent given: notice 2026-01, explicit, ticked box, by the \
+                "1  2026-01-02T09:00:00Z  ingest web-shop  offers   consent given: notice 2026-01, explicit, ticked box, by the \
                  guardian, collected by web-shop, decided 2026-01-02T00:00:00Z",
-                "2  2026-02-03T10:00:00Z  offers   consent withdrawn: through phone",
-                "3  2026-02-04T10:00:00Z  -        TC string of CMP 31: consent to purposes 1 3, legitimate \
+                "2  2026-02-03T10:00:00Z  ingest web-shop  offers   consent withdrawn: through phone",
+                "3  2026-02-04T10:00:00Z  ingest web-shop  -        TC string of CMP 31: consent to purposes 1 3, legitimate \
                  interest none",
             ]
         );
     }
 
     #[test]
-    fn a_customer_of_whom_nothing_is_known_any_more_says_so() {
+    fn a_customer_about_whom_nothing_is_known_says_so() {
         assert_eq!(subject_text(&v1::DataSubject::default()), "the customer: nothing known");
     }
 }

@@ -1,22 +1,24 @@
-//! Owns the definition of an attribute. Always: in use for at least one purpose; number, name and type never change.
+//! Owns the definition of an attribute. Always: used for at least one purpose; number, name and type never change.
 
 use std::ops::Deref;
 
 use super::check_list;
 use crate::{
-    AttributeName, AttributeNumber, CategoryId, ProfileError, PurposeNumber, Revision, SourceId, ValueType,
+    error::ProfileError,
+    id::{AttributeName, AttributeNumber, CategoryId, PurposeNumber, Revision, SourceId},
     label::check_text,
     limits::{
         ATTRIBUTE_PURPOSES_MAX, DESCRIPTION_BYTES_MAX, MAPPING_DIFFERENCE_BYTES_MAX, MAPPING_FIELD_BYTES_MAX,
         MAPPINGS_MAX, OWNER_BYTES_MAX, TEXT_BYTES_MAX, UNIT_BYTES_MAX,
     },
+    value::ValueType,
 };
 
 /// How sensitive an attribute is. Numbers are those of the API.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
 pub enum Classification {
-    /// Says nothing about a person.
+    /// Not about a person.
     Anonymous = 1,
     /// About a person who is not named.
     Pseudonymous = 2,
@@ -36,33 +38,33 @@ impl Classification {
         self as u8
     }
 
-    /// The classification of a number.
+    /// The classification with a number.
     ///
     /// # Errors
-    /// `Malformed` where there is none.
+    /// `Malformed` if there is none.
     pub fn from_number(number: u8) -> Result<Self, ProfileError> {
         let found = Self::ALL.into_iter().find(|class| class.number() == number);
         found.ok_or(ProfileError::Malformed { field: "classification", expected: "a classification" })
     }
 }
 
-/// How one source calls an attribute, and how its values differ from the definition (GO-2).
+/// How one source names an attribute, and how its values differ from the definition (GO-2).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SourceMapping {
     /// The source.
     pub source: SourceId,
     /// The attribute's name there; at most 128 bytes.
     pub field: String,
-    /// How its values differ; empty: they do not; at most 512 bytes.
+    /// How its values differ, if they do; at most 512 bytes.
     pub difference: String,
 }
 
 /// An attribute's fields before they are checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AttributeFields {
-    /// What the disk holds.
+    /// The number on disk.
     pub number: AttributeNumber,
-    /// What people use.
+    /// The name for people.
     pub name: AttributeName,
     /// The definition for people.
     pub description: String,
@@ -72,7 +74,7 @@ pub struct AttributeFields {
     pub classification: Classification,
     /// For which purposes it may be collected and read.
     pub purposes: Vec<PurposeNumber>,
-    /// Who answers for it; may be empty.
+    /// Who is responsible for it; may be empty.
     pub owner: String,
     /// The most bytes of a text value; 0: 4,096.
     pub bytes_max: usize,
@@ -80,20 +82,20 @@ pub struct AttributeFields {
     pub data_category: Option<CategoryId>,
     /// The unit of its values, e.g. `EUR`; may be empty.
     pub unit: String,
-    /// How long a value may be used, in days from the observation on; 0: as long as the purpose says.
+    /// How long a value may be used, in days after the observation; 0: the purpose's retention.
     pub retention_days: u32,
-    /// What sources call it; each field of a source once.
+    /// Its names in the sources; each field of a source once.
     pub mappings: Vec<SourceMapping>,
-    /// Of this entry: its etag.
+    /// The entry's revision: its etag.
     pub revision: Revision,
 }
 
-/// An attribute's definition. Reads as its fields; its `bytes_max` is never 0.
+/// An attribute's definition. Dereferences to its fields; `bytes_max` is never 0.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AttributeDefinition(AttributeFields);
 
 impl AttributeDefinition {
-    /// Checks and takes the fields.
+    /// Checks the fields.
     ///
     /// # Errors
     /// Names the field and the limit.
@@ -115,13 +117,13 @@ impl AttributeDefinition {
         Ok(Self(fields))
     }
 
-    /// Whether the attribute is in use for the purpose.
+    /// Whether the attribute may be used for the purpose.
     #[must_use]
     pub fn allows(&self, purpose: PurposeNumber) -> bool {
         self.0.purposes.contains(&purpose)
     }
 
-    /// What is stored under the number keeps its meaning.
+    /// Values stored under the number must keep their meaning.
     pub(super) fn check_replacement(&self, new: &Self) -> Result<(), ProfileError> {
         if self.name != new.name {
             return Err(ProfileError::Immutable { field: "attribute.name" });

@@ -1,9 +1,10 @@
-//! Owns why legitimate interests prevail (CO-7). Always, inside a purpose: each question is answered.
+//! Owns the balancing test of legitimate interests (CO-7). Always: within a purpose, every question is answered.
 
 use crate::{
-    Date, ProfileError,
+    error::ProfileError,
     label::check_text,
     limits::{BALANCING_TEXT_BYTES_MAX, OBJECTION_ROUTE_BYTES_MAX, REVIEWER_BYTES_MAX},
+    value::Date,
 };
 
 /// A legitimate interests assessment, GDPR Art. 6(1)(f): the three tests of CJEU C-13/16 (Rīgas satiksme), para. 28.

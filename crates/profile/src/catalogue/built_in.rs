@@ -1,13 +1,13 @@
-//! Owns the jurisdictions that every catalogue holds from the start. Always: `default` is the strictest.
+//! Owns the jurisdictions that every catalogue has from the start. Always: `default` is the strictest.
 //!
-//! They are a starting point for the operator's counsel, not advice; an update of one replaces it. What the laws say
-//! is put into the six bases of GDPR Art. 6(1), which purposes are written in:
+//! They are a starting point for the operator's counsel, not advice; an update of one replaces it. Each law is expressed
+//! in the six bases of GDPR Art. 6(1), which purposes use:
 //!
 //! - `eu`: Regulation (EU) 2016/679 (GDPR), in the EEA by Joint Committee Decision 154/2018. The bases are those of
 //!   Art. 6(1). Sensitive data: explicit consent, Art. 9(2)(a); vital interests, (c); a legal obligation, (b), (i);
-//!   a public task, (g), (j). A guardian consents below 16, Art. 8(1); a member state may lower that to 13: where it
+//!   a public task, (g), (j). A guardian consents below 16, Art. 8(1); a member state may lower that to 13: if it
 //!   did, its region moves to a jurisdiction of its own. Territories with a country code of their own (`RE`, `AX`)
-//!   are not listed, so that `default` holds there.
+//!   are not listed, so that `default` applies there.
 //! - `us-ca`: Cal. Civ. Code §1798.100 ff. (CCPA). No list of bases; sale and sharing go on until the consumer opts
 //!   out, §1798.120(a), and so does the use of sensitive data, §1798.121(a). Below 16 only by opt-in, below 13 by that
 //!   of a parent or guardian, §1798.120(c), (d). Opt-out preference signals: §1798.135(e), Cal. Code Regs. tit. 11
@@ -20,16 +20,19 @@
 //!   authorities, 4; contract, 5; life and health, 6; legitimate interests, 7. Special categories, Art. 10(2): consent
 //!   in writing, 1; life and health, 3; labour, social and other laws, 2.3, 7 and 8. The legal representative
 //!   consents for those who cannot, Art. 9(6): below 14, Civil Code Art. 28.
-//! - `default`: where no region is known, or none fits. As the strictest of the above, sensitive data by explicit
-//!   consent alone, and a guardian consents for every child, UN Convention on the Rights of the Child Art. 1: below 18.
+//! - `default`: if no region is known, or none fits. As strict as the strictest of the above, sensitive data by explicit
+//!   consent only, and a guardian consents for every child, UN Convention on the Rights of the Child Art. 1: below 18.
 //!
-//! A replay of the past starts from these too. So a later release leaves them as they are, and a change of a law is an
-//! update in the catalogue, with its moment.
+//! A replay of the past starts from these too. So a later release must not change them: a change of a law is an update of
+//! the catalogue, with its moment.
 
 use super::jurisdiction::{ConsentModel, Jurisdiction, JurisdictionFields};
-use crate::{JurisdictionId, LawfulBasis, Region, Revision};
+use crate::{
+    ground::LawfulBasis,
+    id::{JurisdictionId, Region, Revision},
+};
 
-/// The name of the jurisdiction that holds where no other does.
+/// The name of the jurisdiction that applies where no other does.
 pub(super) const DEFAULT_ID: &str = "default";
 
 struct BuiltIn {
@@ -45,7 +48,7 @@ struct BuiltIn {
     guardian_below_age: u8,
 }
 
-/// What the lists of exceptions for sensitive data come to in `eu`, `br` and `ru`.
+/// The exceptions for sensitive data in `eu`, `br` and `ru`.
 const SENSITIVE: [LawfulBasis; 4] = [
     LawfulBasis::Consent,
     LawfulBasis::LegalObligation,
@@ -120,17 +123,17 @@ const WITH_REGIONS: [BuiltIn; 4] = [
     },
 ];
 
-/// Whether one of this release has the name.
+/// Whether a jurisdiction of this release has the name.
 pub(super) fn is_built_in(id: &str) -> bool {
     id == DEFAULT.id || WITH_REGIONS.iter().any(|built_in| built_in.id == id)
 }
 
-/// The jurisdiction that holds where no other does.
+/// The jurisdiction that applies where no other does.
 pub(super) fn default_jurisdiction() -> Jurisdiction {
     DEFAULT.jurisdiction()
 }
 
-/// Those of some regions.
+/// Those that have regions.
 pub(super) fn with_regions() -> impl Iterator<Item = Jurisdiction> {
     WITH_REGIONS.iter().map(BuiltIn::jurisdiction)
 }

@@ -1,10 +1,10 @@
 //! Owns the history of the catalogue: every change in order, and the catalogue as it was (CO-8, GO-3). Always: a
-//! catalogue of the past is one that there was.
+//! replayed catalogue is one that existed.
 
 use std::sync::Arc;
 
 use super::{AttributeDefinition, Catalogue, Jurisdiction, Purpose, Recipient};
-use crate::{ProfileError, TimestampMs, label::check_text, limits::CHANGED_BY_BYTES_MAX};
+use crate::{error::ProfileError, id::TimestampMs, label::check_text, limits::CHANGED_BY_BYTES_MAX};
 
 /// One entry of the catalogue.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -79,7 +79,7 @@ impl CatalogueChange {
         self.changed_at
     }
 
-    /// The name of who made it.
+    /// The name of the caller who made it.
     #[must_use]
     pub fn changed_by(&self) -> &str {
         &self.changed_by
@@ -96,11 +96,11 @@ impl Catalogue {
     /// The catalogue at a moment, and its version; 0 before the first change. `changes` is the whole history, in the
     /// order of the versions.
     ///
-    /// The replay ends at the first change after the moment: should a clock have gone back between two changes, the
-    /// result is still a catalogue that there was, never one with a later change and without an earlier one.
+    /// The replay ends at the first change after the moment. So even if a clock went back between two changes, the result is
+    /// a catalogue that existed, never one with a later change but without an earlier one.
     ///
     /// # Errors
-    /// `Malformed` where the versions do not ascend; else as [`Catalogue::put`].
+    /// `Malformed` if the versions do not ascend; else as [`Catalogue::put`].
     pub fn as_of(
         changes: impl IntoIterator<Item = CatalogueChange>,
         moment: TimestampMs,

@@ -1,6 +1,6 @@
-//! Owns the names that Google's consent mode gives to what it asks consent for. Always: numbers are those of the API.
+//! Owns the types of Google's consent mode. Always: numbers are those of the API.
 
-use crate::ProfileError;
+use crate::error::ProfileError;
 
 /// A consent type of Google's consent mode, as its documentation lists them
 /// (<https://developers.google.com/tag-platform/security/concepts/consent-mode>).
@@ -15,7 +15,7 @@ pub enum GoogleConsentType {
     AdPersonalization = 3,
     /// Storage for analytics.
     AnalyticsStorage = 4,
-    /// Storage for what the site or app does, e.g. language settings.
+    /// Storage for the functions of a site or app, e.g. language settings.
     FunctionalityStorage = 5,
     /// Storage for personalisation.
     PersonalizationStorage = 6,
@@ -55,10 +55,10 @@ impl GoogleConsentType {
         }
     }
 
-    /// The type of a number.
+    /// The type with a number.
     ///
     /// # Errors
-    /// `Malformed` where there is none.
+    /// `Malformed` if there is none.
     pub fn from_number(number: u8) -> Result<Self, ProfileError> {
         let found = Self::ALL.into_iter().find(|kind| kind.number() == number);
         found.ok_or(ProfileError::Malformed {

@@ -1,16 +1,18 @@
-//! Owns a jurisdiction: the rules of one law for the customers of some regions (CO-9). Always: sensitive data rests on
-//! bases that the law knows; `default` has no regions, because it holds where none fits.
+//! Owns a jurisdiction: the rules of one law for the customers of some regions (CO-9). Always: the bases for sensitive data
+//! are among those of the law; `default` has no regions, because it applies where no other does.
 
 use std::ops::Deref;
 
 use super::{built_in, check_distinct, check_list};
 use crate::{
-    JurisdictionId, LawfulBasis, ProfileError, Region, Revision,
+    error::ProfileError,
+    ground::LawfulBasis,
+    id::{JurisdictionId, Region, Revision},
     label::check_text,
     limits::{DISPLAY_NAME_BYTES_MAX, JURISDICTION_REGIONS_MAX, LAW_BYTES_MAX},
 };
 
-/// What silence means where a purpose allows consent. Numbers are those of the API.
+/// What silence means if a purpose allows consent. Numbers are those of the API.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
 pub enum ConsentModel {
@@ -30,10 +32,10 @@ impl ConsentModel {
         self as u8
     }
 
-    /// The model of a number.
+    /// The model with a number.
     ///
     /// # Errors
-    /// `Malformed` where there is none.
+    /// `Malformed` if there is none.
     pub fn from_number(number: u8) -> Result<Self, ProfileError> {
         let found = Self::ALL.into_iter().find(|model| model.number() == number);
         found.ok_or(ProfileError::Malformed { field: "consent_model", expected: "a consent model" })
@@ -43,21 +45,21 @@ impl ConsentModel {
 /// A jurisdiction's fields before they are checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct JurisdictionFields {
-    /// What people use and what purposes name.
+    /// The name that callers and purposes use.
     pub id: JurisdictionId,
     /// The name for people.
     pub display_name: String,
     /// The citation of the law.
     pub law: String,
-    /// Where it holds; the more specific region wins.
+    /// Where it applies; the more specific region wins.
     pub regions: Vec<Region>,
     /// What silence means.
     pub consent_model: ConsentModel,
-    /// `Sec-GPC: 1` opts out of sale and sharing.
+    /// Whether `Sec-GPC: 1` opts out of sale and sharing.
     pub honours_gpc: bool,
     /// The bases that this law knows.
     pub lawful_bases: Vec<LawfulBasis>,
-    /// Those that carry sensitive data.
+    /// Those that allow sensitive data.
     pub sensitive_bases: Vec<LawfulBasis>,
     /// Consent to the use of sensitive data must be explicit.
     pub sensitive_needs_explicit: bool,
@@ -65,18 +67,18 @@ pub struct JurisdictionFields {
     pub opt_in_below_age: u8,
     /// In years: below it, a guardian consents; 0: no such age.
     pub guardian_below_age: u8,
-    /// Of this entry: its etag; [`Revision::NONE`] in a built-in one that was never changed.
+    /// The entry's revision: its etag; [`Revision::NONE`] for a built-in one that was never changed.
     pub revision: Revision,
-    /// Whether a built-in one has this name. Whatever is stated, the constructor sets it.
+    /// Whether a built-in jurisdiction has this name. The constructor sets it.
     pub built_in: bool,
 }
 
-/// A jurisdiction. Reads as its fields.
+/// A jurisdiction. Dereferences to its fields.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Jurisdiction(JurisdictionFields);
 
 impl Jurisdiction {
-    /// Checks and takes the fields.
+    /// Checks the fields.
     ///
     /// # Errors
     /// Names the field and the limit.
@@ -87,7 +89,7 @@ impl Jurisdiction {
         if fields.id.as_str() == built_in::DEFAULT_ID && !fields.regions.is_empty() {
             return Err(ProfileError::Malformed {
                 field: "jurisdiction.regions",
-                expected: "none: this one holds where no other does",
+                expected: "none: this one applies where no other does",
             });
         }
         if fields.lawful_bases.is_empty() {
@@ -105,7 +107,7 @@ impl Jurisdiction {
         Ok(Self(fields))
     }
 
-    /// A jurisdiction of this release, which a test checks.
+    /// A jurisdiction of this release; a test checks it.
     pub(super) const fn of_this_release(fields: JurisdictionFields) -> Self {
         Self(fields)
     }

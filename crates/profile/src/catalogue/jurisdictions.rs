@@ -1,5 +1,5 @@
-//! Owns the set of jurisdictions. Always: the built-in ones are in it, and each region is in one of them at most, so
-//! that one law holds for a region.
+//! Owns the set of jurisdictions. Always: it contains the built-in ones, and each region belongs to at most one, so that
+//! one law applies to a region.
 
 use std::{
     collections::{BTreeMap, btree_map::Entry},
@@ -7,7 +7,11 @@ use std::{
 };
 
 use super::{built_in, jurisdiction::Jurisdiction};
-use crate::{JurisdictionId, ProfileError, Region, limits::JURISDICTIONS_MAX};
+use crate::{
+    error::ProfileError,
+    id::{JurisdictionId, Region},
+    limits::JURISDICTIONS_MAX,
+};
 
 /// All jurisdictions. Cloning shares the entries.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,7 +49,7 @@ impl Jurisdictions {
         self.by_id.values()
     }
 
-    /// The one that holds in a region.
+    /// The one that applies in a region.
     pub(super) fn of(&self, region: Option<&Region>) -> &Arc<Jurisdiction> {
         let found = region.and_then(|region| {
             self.by_region.get(region.as_str()).or_else(|| self.by_region.get(region.country()))
@@ -53,7 +57,7 @@ impl Jurisdictions {
         found.unwrap_or(&self.elsewhere)
     }
 
-    /// Adds or replaces some at once: what counts is where the regions are in the end. All or nothing.
+    /// Adds or replaces several at once, all or none: only the final assignment of regions must be valid.
     pub(super) fn put(&mut self, changed: Vec<Arc<Jurisdiction>>) -> Result<(), ProfileError> {
         let mut next = self.clone();
         for jurisdiction in changed {

@@ -1,5 +1,5 @@
-//! Owns the catalogue: what may be kept, why, and for which purpose it may be used (GO-1, GO-3). Always: names and
-//! numbers are unique, what an entry names exists, and nothing is ever removed, so a number means one thing for ever.
+//! Owns the catalogue: which data may be kept, why, and for which purposes it may be used (GO-1, GO-3). Always: names and
+//! numbers are unique, what an entry refers to exists, and nothing is ever removed, so a number never changes its meaning.
 
 mod attribute;
 mod balancing;
@@ -28,7 +28,8 @@ pub use purpose::{JurisdictionBases, Purpose, PurposeFields};
 pub use recipient::{Recipient, RecipientFields};
 
 use crate::{
-    AttributeName, AttributeNumber, ProfileError, PurposeId, PurposeNumber, RecipientId, Region,
+    error::ProfileError,
+    id::{AttributeName, AttributeNumber, PurposeId, PurposeNumber, RecipientId, Region},
     limits::{ATTRIBUTES_MAX, PURPOSES_MAX, RECIPIENTS_MAX},
 };
 
@@ -50,7 +51,7 @@ impl Default for Catalogue {
 }
 
 impl Catalogue {
-    /// A catalogue with the built-in jurisdictions alone: nothing is allowed.
+    /// A catalogue with only the built-in jurisdictions: it allows nothing.
     #[must_use]
     pub fn new() -> Self {
         Self {
@@ -63,14 +64,14 @@ impl Catalogue {
         }
     }
 
-    /// The catalogue of these entries, in whatever order they come: each as it is now, once.
+    /// The catalogue of these entries, in any order: each as it is now, once.
     ///
     /// # Errors
     /// As [`Catalogue::put`].
     pub fn from_entries(entries: impl IntoIterator<Item = CatalogueEntry>) -> Result<Self, ProfileError> {
         let mut catalogue = Self::new();
         let mut jurisdictions = Vec::new();
-        // Attributes and recipients name purposes, and these name jurisdictions.
+        // Attributes and recipients refer to purposes, and purposes to jurisdictions.
         let (mut first, mut last) = (Vec::new(), Vec::new());
         for entry in entries {
             match entry {
@@ -84,25 +85,25 @@ impl Catalogue {
         Ok(catalogue)
     }
 
-    /// The purpose of a number.
+    /// The purpose with a number.
     #[must_use]
     pub fn purpose(&self, number: PurposeNumber) -> Option<&Arc<Purpose>> {
         self.purposes.get(&number)
     }
 
-    /// The purpose of a name.
+    /// The purpose with a name.
     #[must_use]
     pub fn purpose_by_id(&self, id: &str) -> Option<&Arc<Purpose>> {
         self.purposes.get(self.purpose_numbers.get(id)?)
     }
 
-    /// The attribute of a number.
+    /// The attribute with a number.
     #[must_use]
     pub fn attribute(&self, number: AttributeNumber) -> Option<&Arc<AttributeDefinition>> {
         self.attributes.get(&number)
     }
 
-    /// The attribute of a name.
+    /// The attribute with a name.
     #[must_use]
     pub fn attribute_by_name(&self, name: &str) -> Option<&Arc<AttributeDefinition>> {
         self.attributes.get(self.attribute_numbers.get(name)?)
@@ -118,7 +119,7 @@ impl Catalogue {
         self.attribute_numbers.values().filter_map(|number| self.attributes.get(number))
     }
 
-    /// The jurisdiction of a name.
+    /// The jurisdiction with a name.
     #[must_use]
     pub fn jurisdiction(&self, id: &str) -> Option<&Arc<Jurisdiction>> {
         self.jurisdictions.get(id)
@@ -135,7 +136,7 @@ impl Catalogue {
         self.jurisdictions.of(region)
     }
 
-    /// The recipient of a name.
+    /// The recipient with a name.
     #[must_use]
     pub fn recipient(&self, id: &str) -> Option<&Arc<Recipient>> {
         self.recipients.get(id)
@@ -149,7 +150,7 @@ impl Catalogue {
     /// The number for the next new purpose.
     ///
     /// # Errors
-    /// `TooMany` where the catalogue is full.
+    /// `TooMany` if the catalogue is full.
     pub fn next_purpose_number(&self) -> Result<PurposeNumber, ProfileError> {
         if self.purposes.len() >= PURPOSES_MAX {
             return Err(ProfileError::TooMany { field: "purposes", count_max: PURPOSES_MAX });
@@ -161,7 +162,7 @@ impl Catalogue {
     /// The number for the next new attribute.
     ///
     /// # Errors
-    /// `TooMany` where the catalogue is full.
+    /// `TooMany` if the catalogue is full.
     pub fn next_attribute_number(&self) -> Result<AttributeNumber, ProfileError> {
         if self.attributes.len() >= ATTRIBUTES_MAX {
             return Err(ProfileError::TooMany { field: "attributes", count_max: ATTRIBUTES_MAX });
@@ -170,10 +171,10 @@ impl Catalogue {
         AttributeNumber::new(last.saturating_add(1))
     }
 
-    /// Adds an entry, or replaces the one of its number or name.
+    /// Adds an entry, or replaces the one with its number or name.
     ///
     /// # Errors
-    /// As the method for its kind.
+    /// As for the method of its kind.
     pub fn put(&mut self, entry: CatalogueEntry) -> Result<(), ProfileError> {
         match entry {
             CatalogueEntry::Purpose(purpose) => self.put_purpose(purpose),
@@ -183,11 +184,11 @@ impl Catalogue {
         }
     }
 
-    /// Adds a purpose, or replaces the one of its number.
+    /// Adds a purpose, or replaces the one with its number.
     ///
     /// # Errors
-    /// `TooMany`; `Duplicate` where another purpose has the name; `Unknown` where a jurisdiction does not exist;
-    /// `Immutable` where the replacement changes what cannot change: the name, or a notice that was published.
+    /// `TooMany`; `Duplicate` if another purpose has the name; `Unknown` if a jurisdiction does not exist;
+    /// `Immutable` if the replacement changes the name or a published notice.
     pub fn put_purpose(&mut self, purpose: impl Into<Arc<Purpose>>) -> Result<(), ProfileError> {
         let purpose = purpose.into();
         match self.purposes.get(&purpose.number) {
@@ -209,11 +210,11 @@ impl Catalogue {
         Ok(())
     }
 
-    /// Adds an attribute, or replaces the one of its number.
+    /// Adds an attribute, or replaces the one with its number.
     ///
     /// # Errors
-    /// `TooMany`; `Duplicate` where another attribute has the name; `Unknown` where a purpose does not exist;
-    /// `Immutable` where the replacement changes what cannot change: the name or the type.
+    /// `TooMany`; `Duplicate` if another attribute has the name; `Unknown` if a purpose does not exist;
+    /// `Immutable` if the replacement changes the name or the type.
     pub fn put_attribute(
         &mut self,
         attribute: impl Into<Arc<AttributeDefinition>>,
@@ -237,10 +238,10 @@ impl Catalogue {
         Ok(())
     }
 
-    /// Adds a jurisdiction, or replaces the one of its name.
+    /// Adds a jurisdiction, or replaces the one with its name.
     ///
     /// # Errors
-    /// `TooMany`; `Duplicate` where another jurisdiction has one of its regions.
+    /// `TooMany`; `Duplicate` if another jurisdiction has one of its regions.
     pub fn put_jurisdiction(
         &mut self,
         jurisdiction: impl Into<Arc<Jurisdiction>>,
@@ -248,10 +249,10 @@ impl Catalogue {
         self.jurisdictions.put(vec![jurisdiction.into()])
     }
 
-    /// Adds a recipient, or replaces the one of its name.
+    /// Adds a recipient, or replaces the one with its name.
     ///
     /// # Errors
-    /// `TooMany`; `Unknown` where a purpose does not exist.
+    /// `TooMany`; `Unknown` if a purpose does not exist.
     pub fn put_recipient(&mut self, recipient: impl Into<Arc<Recipient>>) -> Result<(), ProfileError> {
         let recipient = recipient.into();
         if !self.recipients.contains_key(&recipient.id) && self.recipients.len() >= RECIPIENTS_MAX {
@@ -265,7 +266,7 @@ impl Catalogue {
     }
 }
 
-/// Whether a list has at most so many entries, and none twice.
+/// Whether a list is within its limit and has no duplicates.
 pub(crate) fn check_list<T: Ord>(
     field: &'static str,
     entries: &[T],
@@ -277,7 +278,7 @@ pub(crate) fn check_list<T: Ord>(
     check_distinct(field, entries)
 }
 
-/// Whether no entry of a short list occurs twice.
+/// Whether a short list has no duplicates.
 pub(crate) fn check_distinct<T: Ord>(field: &'static str, entries: &[T]) -> Result<(), ProfileError> {
     let distinct: BTreeSet<_> = entries.iter().collect();
     if distinct.len() == entries.len() { Ok(()) } else { Err(ProfileError::Duplicate { field }) }

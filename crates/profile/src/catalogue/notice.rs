@@ -1,9 +1,9 @@
-//! Owns the versions of the text that customers are shown. Always: a list is in the order of validity, each version
-//! once.
+//! Owns the versions of the text that customers are shown. Always: a list is ordered by validity, each version once.
 
 use crate::{
-    NoticeId, ProfileError, TimestampMs,
-    label::check_text,
+    error::ProfileError,
+    id::TimestampMs,
+    label::{NoticeId, check_text},
     limits::{LANGUAGE_BYTES_MAX, NOTICES_MAX},
 };
 
@@ -14,13 +14,13 @@ use super::check_list;
 pub struct Notice {
     /// The version.
     pub version: NoticeId,
-    /// SHA-256 of the text, where it is known.
+    /// SHA-256 of the text, if known.
     pub text_sha256: Option<[u8; 32]>,
     /// The language (BCP 47); may be empty.
     pub language: String,
     /// Consent to an older version is no longer enough.
     pub asks_again: bool,
-    /// From when on; none: at once. Before it, consent to an older version still does.
+    /// From when it is valid; none: at once. Until then consent to an older version is still enough.
     pub valid_from: Option<TimestampMs>,
 }
 

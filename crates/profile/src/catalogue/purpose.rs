@@ -5,9 +5,10 @@ use std::ops::Deref;
 
 use super::{BalancingTest, GoogleConsentType, Notice, check_distinct, check_list, notice};
 use crate::{
-    CategoryId, JurisdictionId, LawfulBasis, NoticeId, ProfileError, PurposeId, PurposeNumber, RecipientId,
-    Revision, TimestampMs,
-    label::check_text,
+    error::ProfileError,
+    ground::LawfulBasis,
+    id::{CategoryId, JurisdictionId, PurposeId, PurposeNumber, RecipientId, Revision, TimestampMs},
+    label::{NoticeId, check_text},
     limits::{
         DATA_CATEGORIES_MAX, DESCRIPTION_BYTES_MAX, DISPLAY_NAME_BYTES_MAX, DPV_BYTES_MAX,
         JURISDICTION_BASES_MAX, LAW_BYTES_MAX, OWNER_BYTES_MAX, PURPOSE_RECIPIENTS_MAX,
@@ -26,9 +27,9 @@ pub struct JurisdictionBases {
 /// A purpose's fields before they are checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PurposeFields {
-    /// What the disk holds.
+    /// The number on disk.
     pub number: PurposeNumber,
-    /// What people use.
+    /// The name that callers use.
     pub id: PurposeId,
     /// The name for people.
     pub display_name: String,
@@ -38,31 +39,31 @@ pub struct PurposeFields {
     pub dpv: String,
     /// The allowed bases, in the order in which they are tried.
     pub lawful_bases: Vec<LawfulBasis>,
-    /// Where other bases are allowed.
+    /// Jurisdictions with other bases.
     pub jurisdiction_bases: Vec<JurisdictionBases>,
     /// The notices, in the order of validity.
     pub notices: Vec<Notice>,
-    /// Allowed bases that need nothing recorded per customer.
+    /// Allowed bases that need no record per customer.
     pub standing_bases: Vec<LawfulBasis>,
-    /// The categories of data that it may use; none: those of its attributes.
+    /// The categories of data that it may use; empty: those of its attributes.
     pub data_categories: Vec<CategoryId>,
-    /// The recipients to which its data may go; none: all that are registered for it.
+    /// The recipients to which its data may go; empty: all that are registered for it.
     pub recipients: Vec<RecipientId>,
-    /// How long what is collected under it may be used, in days from the observation on; 0: no end.
+    /// How long data collected for it may be used, in days after the observation; 0: no limit.
     pub retention_days: u32,
-    /// Who answers for it; may be empty.
+    /// Who is responsible for it; may be empty.
     pub owner: String,
-    /// The law it rests on. Required where a legal obligation or a public task is allowed, GDPR Art. 6(3).
+    /// The law it rests on. Required if a legal obligation or a public task is allowed, GDPR Art. 6(3).
     pub law: String,
-    /// Required where legitimate interests are allowed.
+    /// Required if legitimate interests are allowed.
     pub balancing_test: Option<BalancingTest>,
     /// Sells or shares personal data, Cal. Civ. Code §1798.120.
     pub sale_or_sharing: bool,
-    /// The types of Google's consent mode that this purpose stands for.
+    /// The types of Google's consent mode to which this purpose is mapped.
     pub google_consent_types: Vec<GoogleConsentType>,
     /// No longer in use.
     pub deprecated: bool,
-    /// Of this entry: its etag.
+    /// The entry's revision: its etag.
     pub revision: Revision,
 }
 
@@ -74,7 +75,7 @@ impl PurposeFields {
     }
 }
 
-/// A purpose. Reads as its fields.
+/// A purpose. Dereferences to its fields.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Purpose(PurposeFields);
 
@@ -102,8 +103,8 @@ impl Purpose {
         own.map_or(&self.lawful_bases, |bases| &bases.lawful_bases)
     }
 
-    /// Whether consent to a version of the notice is enough at a moment: the purpose knows it, and no newer one asks
-    /// again. A newer one that asks again counts from the moment on from which it is valid.
+    /// Whether consent to a version of the notice is enough at a moment: the purpose has it, and no newer one asks again. A
+    /// newer one that asks again counts from the moment at which it becomes valid.
     #[must_use]
     pub fn accepts_notice(&self, version: &NoticeId, now: TimestampMs) -> bool {
         let known = self.notices.iter().position(|notice| notice.version == *version);
@@ -112,7 +113,7 @@ impl Purpose {
     }
 
     /// The first moment after `now` at which a newer notice asks again, so that consent to this version is no longer
-    /// enough; none where no such moment is set.
+    /// enough; none if no such moment is set.
     #[must_use]
     pub fn notice_ends_at(&self, version: &NoticeId, now: TimestampMs) -> Option<TimestampMs> {
         let newer = self.notices.iter().skip_while(|notice| notice.version != *version).skip(1);
@@ -128,7 +129,7 @@ impl Purpose {
         self.notices.iter().any(|notice| notice.version == *version)
     }
 
-    /// A published notice stays as it was: consents name it.
+    /// A published notice must not change: consents refer to it.
     pub(super) fn check_replacement(&self, new: &Self) -> Result<(), ProfileError> {
         if self.id != new.id {
             return Err(ProfileError::Immutable { field: "purpose.id" });

@@ -1,10 +1,11 @@
-//! Owns a recipient: a registered application, to which data goes. Always: one that is suspended reads nothing.
+//! Owns a recipient: a registered application that reads data. Always: a suspended one reads nothing.
 
 use std::ops::Deref;
 
 use super::check_list;
 use crate::{
-    ProfileError, PurposeNumber, RecipientId, Revision,
+    error::ProfileError,
+    id::{PurposeNumber, RecipientId, Revision},
     label::check_text,
     limits::{DESCRIPTION_BYTES_MAX, DISPLAY_NAME_BYTES_MAX, OWNER_BYTES_MAX, RECIPIENT_PURPOSES_MAX},
 };
@@ -18,22 +19,22 @@ pub struct RecipientFields {
     pub display_name: String,
     /// What it does.
     pub description: String,
-    /// Who answers for it; may be empty.
+    /// Who is responsible for it; may be empty.
     pub owner: String,
     /// For which purposes it may read.
     pub purposes: Vec<PurposeNumber>,
-    /// Reads nothing.
+    /// Suspended: it reads nothing.
     pub suspended: bool,
-    /// Of this entry: its etag.
+    /// The entry's revision: its etag.
     pub revision: Revision,
 }
 
-/// A recipient. Reads as its fields.
+/// A recipient. Dereferences to its fields.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Recipient(RecipientFields);
 
 impl Recipient {
-    /// Checks and takes the fields.
+    /// Checks the fields.
     ///
     /// # Errors
     /// Names the field and the limit.
@@ -45,7 +46,7 @@ impl Recipient {
         Ok(Self(fields))
     }
 
-    /// Whether it may read for the purpose. What the purpose says of its recipients is judged apart.
+    /// Whether it may read for the purpose. The purpose's own list of recipients is checked elsewhere.
     #[must_use]
     pub fn allows(&self, purpose: PurposeNumber) -> bool {
         !self.0.suspended && self.0.purposes.contains(&purpose)

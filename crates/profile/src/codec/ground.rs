@@ -4,8 +4,11 @@ use prost::Message;
 
 use super::{Intact, Stored, byte, frame, unframe};
 use crate::{
-    AffirmativeAct, ConsentMethod, DecidedBy, Evidence, GroundState, GroundStatus, Label, LawfulBasis,
-    ProfileError, PurposeNumber, RememberedRequest, RequestId, RequestMemory, TimestampMs,
+    error::ProfileError,
+    ground::{AffirmativeAct, ConsentMethod, DecidedBy, Evidence, GroundState, GroundStatus, LawfulBasis},
+    id::{PurposeNumber, RequestId, TimestampMs},
+    label::Label,
+    memory::{RememberedRequest, RequestMemory},
 };
 
 #[derive(Clone, PartialEq, Message)]

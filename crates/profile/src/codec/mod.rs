@@ -12,12 +12,12 @@ mod value;
 
 use prost::Message;
 
-use crate::ProfileError;
+use crate::error::ProfileError;
 
 /// The version that is written and read.
 const VERSION: u8 = 2;
 
-/// What is stored as versioned bytes.
+/// A type that is stored as versioned bytes.
 pub trait Stored: Sized {
     /// The bytes to store.
     #[must_use]
@@ -45,7 +45,7 @@ fn unframe<M: Message + Default>(kind: &'static str, bytes: &[u8]) -> Result<M, 
     }
 }
 
-/// Names the stored kind where a constructor refuses what the bytes say.
+/// Names the stored kind and field if a constructor rejects what the bytes say.
 trait Intact<T> {
     fn intact(self, kind: &'static str, field: &'static str) -> Result<T, ProfileError>;
 }
@@ -54,7 +54,7 @@ impl<T> Intact<T> for Result<T, ProfileError> {
     fn intact(self, kind: &'static str, field: &'static str) -> Result<T, ProfileError> {
         match self {
             Ok(value) => Ok(value),
-            // What a nested message found is nearer to the fault.
+            // The nested message's error is closer to the fault.
             Err(error) if error.is_stored_data() => Err(error),
             Err(_) => Err(ProfileError::CorruptField { kind, field }),
         }
@@ -67,8 +67,8 @@ impl<T> Intact<T> for Option<T> {
     }
 }
 
-/// A number that must fit a byte: an enum's.
+/// The number of an enum's member.
 fn byte(number: u32) -> u8 {
-    // 0 is no member of any of our enums, so that a number too large is refused as one unknown.
+    // No enum of ours has a member 0, so a number that is too large is rejected as unknown.
     u8::try_from(number).unwrap_or(0)
 }

@@ -1,5 +1,5 @@
-//! Owns the bytes of a customer's preferences, contacts and TC string: messages that the core record embeds, absent
-//! where nothing is recorded.
+//! Owns the bytes of a customer's preferences, contacts and TC string: messages embedded in the core record, absent if
+//! nothing is recorded.
 
 use std::collections::BTreeMap;
 
@@ -7,9 +7,15 @@ use prost::Message;
 
 use super::{Intact, byte};
 use crate::{
-    ChannelPreference, ContactChannel, ContactLog, DayOfWeek, FrequencyCap, Label, LocalTime,
-    PreferenceFields, Preferences, ProfileError, PurposeNumber, QuietHours, StoredTcString, TimeZoneName,
-    TimestampMs, TopicId, TopicPreference,
+    contact_log::ContactLog,
+    error::ProfileError,
+    id::{PurposeNumber, TimestampMs, TopicId},
+    label::Label,
+    preferences::{
+        ChannelPreference, ContactChannel, DayOfWeek, FrequencyCap, LocalTime, PreferenceFields, Preferences,
+        QuietHours, TimeZoneName, TopicPreference,
+    },
+    tcf::StoredTcString,
 };
 
 #[derive(Clone, PartialEq, Message)]

@@ -1,5 +1,5 @@
-//! Owns the bytes of a customer's core record. Always: attributes and grounds in ascending order, each once; the names
-//! of sources stand once, in a table, and attributes point into it.
+//! Owns the bytes of a customer's core record. Always: attributes and grounds in ascending order, each once; each source's
+//! name is stored once, in a table that attributes point into.
 
 use std::collections::BTreeMap;
 
@@ -15,8 +15,14 @@ use super::{
     value::WireValue,
 };
 use crate::{
-    AttributeNumber, AttributeValue, ContactLog, CustomerRecord, DataSubject, LawfulBasis, Party,
-    Preferences, ProfileError, Provenance, PurposeNumber, SourceId, TimestampMs,
+    contact_log::ContactLog,
+    data_subject::DataSubject,
+    error::ProfileError,
+    ground::LawfulBasis,
+    id::{AttributeNumber, PurposeNumber, SourceId, TimestampMs},
+    preferences::Preferences,
+    provenance::{Party, Provenance},
+    record::{AttributeValue, CustomerRecord},
 };
 
 #[derive(Clone, PartialEq, Message)]
@@ -78,7 +84,7 @@ impl Stored for CustomerRecord {
             WireAttribute {
                 value: Some(WireValue::from_value(&attribute.value)),
                 number: number.as_u32(),
-                // Always found, the table is made of these very names.
+                // Always found: the table is made of these very names.
                 source: sources
                     .binary_search(&source)
                     .ok()

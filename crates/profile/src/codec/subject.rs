@@ -1,12 +1,18 @@
-//! Owns the bytes of what is known about a data subject: a message that the core record embeds, absent where nothing is
-//! known, and that a ledger entry embeds.
+//! Owns the bytes of what is known about a data subject: a message embedded in ledger entries, and in the core record if
+//! anything is known.
 
 use std::collections::BTreeSet;
 
 use prost::Message;
 
 use super::Intact;
-use crate::{DataSubject, Date, Label, LegalHold, ProfileError, Reference, Region, Restriction, TimestampMs};
+use crate::{
+    data_subject::{DataSubject, LegalHold, Restriction},
+    error::ProfileError,
+    id::{Region, TimestampMs},
+    label::{Label, Reference},
+    value::Date,
+};
 
 #[derive(Clone, PartialEq, Message)]
 struct WireCause {
@@ -50,7 +56,7 @@ pub(super) struct WireSubject {
 }
 
 impl WireSubject {
-    /// Nothing where nothing is known.
+    /// None if nothing is known.
     pub(super) fn from_subject(subject: &DataSubject) -> Option<Self> {
         (!subject.is_empty()).then(|| Self::from_whole_subject(subject))
     }

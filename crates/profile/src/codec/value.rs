@@ -6,8 +6,13 @@ use prost::{Message, Oneof};
 
 use super::{Intact, Stored, byte, frame, unframe};
 use crate::{
-    Date, Event, Label, LawfulBasis, Party, ProfileError, Properties, Provenance, PurposeNumber, SourceId,
-    StoredEvent, Text, TimestampMs, Value,
+    error::ProfileError,
+    event::{Event, Properties, StoredEvent},
+    ground::LawfulBasis,
+    id::{PurposeNumber, SourceId, TimestampMs},
+    label::Label,
+    provenance::{Party, Provenance},
+    value::{Date, Text, Value},
 };
 
 #[derive(Clone, PartialEq, Oneof)]

@@ -1,15 +1,23 @@
-//! Owns whether a decision may be recorded. Always: nothing here stands in the way of a no, except that its own fields
-//! must fit each other.
+//! Owns whether a decision may be recorded. Always: a no may always be recorded; only its own fields must be consistent.
 
 use std::sync::Arc;
 
 use crate::{
-    AffirmativeAct, Catalogue, ConsentMethod, ConsentModel, CustomerRecord, DecidedBy, Decision, GroundState,
-    GroundStatus, Jurisdiction, LawfulBasis, Prior, ProfileError, Purpose, RefusalReason, TimestampMs,
-    Transition, limits::FUTURE_MAX_MS, preferences::is_language_tag, transition,
+    catalogue::{Catalogue, ConsentModel, Jurisdiction, Purpose},
+    consent::Decision,
+    error::ProfileError,
+    ground::{
+        AffirmativeAct, ConsentMethod, DecidedBy, GroundState, GroundStatus, LawfulBasis, Prior, Transition,
+        transition,
+    },
+    id::TimestampMs,
+    limits::FUTURE_MAX_MS,
+    preferences::is_language_tag,
+    reason::RefusalReason,
+    record::CustomerRecord,
 };
 
-/// Whether the decision's own fields fit each other and the purpose.
+/// Whether the decision's fields are consistent with each other and with the purpose.
 pub(super) fn check_form(
     purpose: &Purpose,
     decision: &Decision,
@@ -46,7 +54,7 @@ pub(super) fn check_form(
     Ok(())
 }
 
-/// A decision and what it is measured by.
+/// A decision and what it is checked against.
 pub(super) struct Consideration<'a> {
     pub(super) record: &'a CustomerRecord,
     pub(super) purpose: &'a Purpose,
@@ -61,7 +69,7 @@ impl Consideration<'_> {
         if self.purpose.deprecated {
             return Err(ProfileError::NotRecordable { reason: RefusalReason::PurposeDeprecated });
         }
-        // A customer of several jurisdictions needs a ground in each, which need not be the same.
+        // A customer of several jurisdictions needs a ground in each, not necessarily the same one.
         let is_basis = |jurisdiction: &Arc<Jurisdiction>| {
             let basis = self.decision.basis;
             jurisdiction.lawful_bases.contains(&basis)
@@ -84,7 +92,7 @@ impl Consideration<'_> {
         }
     }
 
-    /// Whether what is said to be consent is one.
+    /// Whether the stated consent is valid.
     fn check_consent(&self) -> Result<(), ProfileError> {
         let refuse = |reason| Err(ProfileError::NotRecordable { reason });
         if self.decision.notice.is_none() {
@@ -109,8 +117,8 @@ impl Consideration<'_> {
         self.check_consenter()
     }
 
-    /// Consent is the data subject's own, or the guardian's (GDPR Art. 8), whose it must be below the age that a
-    /// jurisdiction of the customer names. The age counts at the decision: who consented as a child did not consent.
+    /// Consent is the data subject's own or the guardian's (GDPR Art. 8); it must be the guardian's below the age that a
+    /// jurisdiction of the customer names. The age at the decision counts: a child's own consent is not consent.
     fn check_consenter(&self) -> Result<(), ProfileError> {
         match self.decided_by() {
             DecidedBy::Guardian => Ok(()),
@@ -120,12 +128,12 @@ impl Consideration<'_> {
             DecidedBy::DataSubject => Ok(()),
             DecidedBy::Controller | DecidedBy::Authority => Err(ProfileError::Malformed {
                 field: "evidence.decided_by",
-                expected: "data subject or guardian: nobody else consents",
+                expected: "data subject or guardian: nobody else can consent",
             }),
         }
     }
 
-    /// Whether silence is no answer there, to anybody or to one so young.
+    /// Whether the jurisdiction requires opt-in, from everybody or at this age.
     fn asks_opt_in(&self, jurisdiction: &Jurisdiction) -> bool {
         jurisdiction.consent_model == ConsentModel::OptIn
             || self.record.subject.is_below(jurisdiction.opt_in_below_age, self.decided_at)
@@ -139,7 +147,7 @@ impl Consideration<'_> {
         self.record.subject.jurisdictions(self.catalogue)
     }
 
-    /// A data subject withdraws; whoever revokes is another.
+    /// A data subject withdraws; only others revoke.
     pub(super) fn check_revoked(&self) -> Result<(), ProfileError> {
         match self.decided_by() {
             DecidedBy::DataSubject => Err(ProfileError::Malformed {
@@ -154,7 +162,7 @@ impl Consideration<'_> {
         self.decision.evidence.as_ref().map_or_else(DecidedBy::default, |evidence| evidence.decided_by)
     }
 
-    /// Whether the decision can follow upon what stands. What was given is looked at as of the decision.
+    /// Whether the decision may follow the recorded state, which is judged as of the decision.
     pub(super) fn transition(&self) -> Transition {
         let basis = self.decision.basis;
         let prior = match self.record.ground(self.purpose.number, basis) {

@@ -3,18 +3,18 @@
 //! and withdrawals arrive does not change the result.
 
 mod consideration;
+mod signal;
 mod withdrawal;
 
 use consideration::{Consideration, check_form};
+pub use signal::{PrivacySignal, SignalRecorded, record_signal, record_tc_string};
 pub use withdrawal::{AllWithdrawn, Withdrawal, withdraw, withdraw_all};
 
-use crate::basis::LawfulBasis;
 use crate::{
     catalogue::{Catalogue, Purpose},
     chain::ChangeContext,
     error::ProfileError,
-    evidence::Evidence,
-    ground::{ConsentMethod, GroundState, GroundStatus, Transition},
+    ground::{ConsentMethod, Evidence, GroundState, GroundStatus, LawfulBasis, Transition},
     id::{PurposeNumber, TimestampMs},
     label::{Channel, Collector, NoticeId, Reference},
     ledger::{LedgerBody, LedgerEntry},
@@ -149,7 +149,7 @@ pub(crate) fn apply(
     Ok(settle(record, purpose, decision.basis, state, context))
 }
 
-/// What a state does that changes nothing beside the stored one.
+/// The effect of a state that changes nothing, given the stored one.
 fn effect_of(
     stored: Option<&GroundState>,
     state: &GroundState,

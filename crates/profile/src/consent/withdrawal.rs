@@ -3,12 +3,10 @@
 
 use super::{DecisionEffect, Recorded, finish, latest_decision, settle};
 use crate::{
-    basis::LawfulBasis,
     catalogue::{Catalogue, Purpose},
     chain::ChangeContext,
     error::ProfileError,
-    evidence::{DecidedBy, Evidence},
-    ground::{GroundState, GroundStatus},
+    ground::{DecidedBy, Evidence, GroundState, GroundStatus, LawfulBasis},
     id::PurposeNumber,
     label::Channel,
     ledger::LedgerEntry,
@@ -65,17 +63,17 @@ pub struct AllWithdrawn {
 
 /// Withdraws every consent and objects to every use that yields to an objection: "unsubscribe from everything".
 ///
-/// For each purpose of the catalogue, also one no longer in use, since it may come back:
+/// For each purpose of the catalogue, including those no longer in use, since they may return:
 ///
-/// - consent is withdrawn (GDPR Art. 7(3)), where it is recorded or the purpose allows it anywhere. So opt-out law, which
-///   takes silence for consent, permits nothing either (Cal. Civ. Code §1798.120(a));
-/// - an objection to public task and to legitimate interests is recorded (GDPR Art. 21(1)), where that ground is recorded
-///   or the purpose allows it anywhere. Nothing needs to be recorded before, so that neither a standing basis nor one
-///   that is recorded later permits the purpose. For direct marketing the objection needs no reasons and is absolute
-///   (Art. 21(2) and (3)); the catalogue does not tell these purposes apart, so every objection counts as one;
+/// - consent is withdrawn (GDPR Art. 7(3)) if it is recorded or any jurisdiction allows it for the purpose. So opt-out law,
+///   which takes silence for consent, permits nothing either (Cal. Civ. Code §1798.120(a));
+/// - an objection to public task and to legitimate interests is recorded (GDPR Art. 21(1)) under the same condition, even
+///   if nothing was recorded before: then neither a standing basis nor one that is recorded later permits the purpose.
+///   For direct marketing an objection needs no reasons and is absolute (Art. 21(2) and (3)); the catalogue does not mark
+///   such purposes, so every objection here is absolute;
 /// - contract, legal obligation and vital interests stay: they do not yield to the customer.
 ///
-/// A no that stands is left as it is, so that a second call changes nothing. The customer's own later consent to a
+/// An existing no is left as it is, so that a second call changes nothing. The customer's own later consent to a
 /// purpose permits it again, as after any objection.
 #[must_use]
 pub fn withdraw_all(

@@ -1,10 +1,13 @@
-//! Owns the frequency caps: from when on another contact stays within all of them. Always: what a cap refuses at one
-//! moment it refuses at every earlier one, so that the latest moment of all caps satisfies each.
+//! Owns the frequency caps: from when on another contact stays within all of them. Always: a cap that refuses at one
+//! moment refuses at every earlier one, so that the latest moment of all caps satisfies each.
 
-use super::ContactLog;
-use crate::{ContactChannel, FrequencyCap, PurposeNumber, TimestampMs, id::HOUR_MS};
+use crate::{
+    contact_log::ContactLog,
+    id::{HOUR_MS, PurposeNumber, TimestampMs},
+    preferences::{ContactChannel, FrequencyCap},
+};
 
-/// The first moment, at or after `from`, at which no cap is reached. Nothing where a cap allows no contact at all.
+/// The first moment, at or after `from`, at which no cap is reached. None if a cap allows no contact at all.
 pub(super) fn free_from(
     caps: &[FrequencyCap],
     log: &ContactLog,
@@ -22,8 +25,8 @@ pub(super) fn free_from(
     Some(free)
 }
 
-/// The window of a contact at a moment holds what came less than `window_hours` before it, and whatever is recorded
-/// later. So another contact fits as soon as the `contacts_max`-newest has left the window.
+/// The window of a contact covers the `window_hours` before it, and any later contacts. So another contact fits as soon as
+/// the `contacts_max`-newest has left the window.
 fn cap_free_from(cap: &FrequencyCap, log: &ContactLog, from: TimestampMs) -> Option<TimestampMs> {
     let window_ms = i64::from(cap.window_hours) * HOUR_MS;
     let last_counted = usize::from(cap.contacts_max).checked_sub(1)?;

@@ -1,30 +1,34 @@
-//! Owns the verdict on a contact. Always: no contact is allowed, now or later, at a moment at which the law refuses its
-//! purpose.
+//! Owns the verdict on a contact. Always: no contact is allowed at a moment at which the law refuses its purpose.
 //!
-//! 1. The law decides first, at the moment of the contact. What it refuses then is not allowed, also where a later
-//!    moment would be: a refusal is not a delay.
-//! 2. Once the customer has said a word about channels, only those that are wanted may be used. Before that, any.
-//! 3. A topic that is not wanted is not allowed. One about which nothing is said is.
+//! 1. The law decides first, at the moment of the contact. A refusal is not a delay: the contact is not allowed, even if
+//!    the law would permit it later.
+//! 2. Once the customer has listed any channel, only wanted channels may be used. Before that, any may.
+//! 3. An unwanted topic is not allowed. A topic that the customer did not mention is.
 //! 4. Frequency caps and quiet hours only delay, unless a cap allows nothing or quiet hours never end. The caps come
-//!    first: once they are passed they stay so, while quiet hours come again.
+//!    first: once free, they stay free, while quiet hours come again.
 //! 5. The law decides again at the later moment: a ground that ends before it, or a notice that asks again, refuses.
 //!
-//! Of several obstacles the first in this order is named.
+//! The verdict names the first obstacle in this order.
 
 use super::{cap, quiet};
 use crate::{
-    Catalogue, ContactChannel, CustomerRecord, LawfulBasis, Permission, Preferences, Purpose, Reader,
-    RefusalReason, TimestampMs, TopicId, Verdict,
+    catalogue::{Catalogue, Purpose},
+    ground::LawfulBasis,
+    id::{TimestampMs, TopicId},
+    permission::{Permission, Reader, Verdict},
+    preferences::{ContactChannel, Preferences},
+    reason::RefusalReason,
+    record::CustomerRecord,
 };
 
-/// A contact that is planned.
+/// A planned contact.
 #[derive(Debug, Clone, Copy)]
 pub struct ContactQuestion<'a> {
     /// On which channel.
     pub channel: &'a ContactChannel,
     /// For which purpose.
     pub purpose: &'a Purpose,
-    /// About which topic; nothing: about none.
+    /// About which topic, if any.
     pub topic: Option<&'a TopicId>,
     /// Who asks.
     pub reader: Reader<'a>,
@@ -38,7 +42,7 @@ pub enum Contact {
         /// The ground that allows the purpose then.
         ground: LawfulBasis,
     },
-    /// Neither then nor later, as things stand.
+    /// Neither then nor, as things are, later.
     NotAllowed(RefusalReason),
     /// Not at that moment, but later.
     AllowedFrom {
@@ -51,7 +55,7 @@ pub enum Contact {
     },
 }
 
-/// Whether a contact at a moment is allowed, and if not yet, from when on.
+/// Whether a contact is allowed at a moment, and if not, from when on.
 #[must_use]
 pub fn check_contact(
     record: &CustomerRecord,
@@ -91,7 +95,7 @@ fn judge(
     Ok(Contact::AllowedFrom { at: free, reason, ground: law_at(free)? })
 }
 
-/// What the customer said about the channel and the topic, whatever the moment.
+/// Whether the customer wants the channel and the topic.
 fn check_wishes(
     preferences: &Preferences,
     channel: &ContactChannel,

@@ -2,8 +2,6 @@
 
 mod cap;
 mod check;
-mod log;
 mod quiet;
 
 pub use check::{Contact, ContactQuestion, check_contact};
-pub use log::ContactLog;

@@ -1,6 +1,6 @@
-//! Owns the quiet hours: from when on the customer may be disturbed. Always: what counts is the customer's clock on the
-//! wall. Where it is turned back, an hour comes twice and is quiet twice; where it is turned forward, what it skips
-//! does not come, and quiet hours that end in the gap end with it.
+//! Owns the quiet hours: from when on the customer may be contacted. Always: the customer's local clock counts. If it is
+//! set back, an hour occurs twice and is quiet twice; if it is set forward, the skipped time does not occur, and quiet
+//! hours that end in the gap end with it.
 
 use jiff::{
     Timestamp,
@@ -8,19 +8,22 @@ use jiff::{
     tz::TimeZone,
 };
 
-use crate::{ContactChannel, DayOfWeek, Preferences, QuietHours, TimestampMs, id::DAY_MS};
+use crate::{
+    id::{DAY_MS, TimestampMs},
+    preferences::{ContactChannel, DayOfWeek, Preferences, QuietHours},
+};
 
 const MINUTE_MS: i64 = 60 * 1_000;
 
-/// Three weeks. Quiet hours repeat each week, and no zone turns its clock so often that there is no whole week in
-/// between. Who is never to be disturbed in all that time never is.
+/// Three weeks. Quiet hours repeat each week, and no zone changes its clock so often that no whole week lies between. So
+/// quiet hours that do not end within this time never end.
 const SEARCH_MS: i64 = 21 * DAY_MS;
 
-/// More than the ends of 16 quiet hours in those days and the changes of a clock.
-const TURNS_MAX: usize = 1_024;
+/// More than the ends of 16 quiet hours in those days, plus the clock changes.
+const STEPS_MAX: usize = 1_024;
 
-/// The first moment, at or after `from`, outside all quiet hours of the channel. Nothing where they never end, or
-/// where the customer's clock is not known.
+/// The first moment, at or after `from`, outside all quiet hours of the channel. None if they never end, or if
+/// the customer's time zone is unknown.
 pub(super) fn free_from(
     preferences: &Preferences,
     channel: &ContactChannel,
@@ -34,8 +37,8 @@ pub(super) fn free_from(
     let zone = preferences.time_zone.as_ref()?.zone()?;
     let last = from.plus_ms(SEARCH_MS);
     let mut moment = from;
-    // Each turn moves on to an end of quiet hours or to a change of the clock.
-    for _ in 0..TURNS_MAX {
+    // Each step moves on to an end of quiet hours or to a clock change.
+    for _ in 0..STEPS_MAX {
         if moment > last {
             return None;
         }
@@ -50,7 +53,7 @@ pub(super) fn free_from(
     None
 }
 
-/// How long quiet hours that hold at a local moment go on, if the clock is not changed. Nothing where they do not hold.
+/// How long quiet hours continue from a local moment, without a clock change. None if the moment is outside them.
 fn quiet_for_ms(hours: &QuietHours, local: DateTime) -> Option<i64> {
     let begins_on = |day: jiff::civil::Weekday| {
         let number = day.to_monday_one_offset().unsigned_abs();
@@ -62,7 +65,7 @@ fn quiet_for_ms(hours: &QuietHours, local: DateTime) -> Option<i64> {
     let end_ms = i64::from(hours.ends.as_minutes()) * MINUTE_MS;
     let ends_next_day = end_ms <= begin_ms;
     let today = local.date().weekday();
-    // Begun today, and begun yesterday. Both can hold where the hours take a whole day.
+    // Those that began today, and those that began yesterday. Both apply if the hours last a whole day.
     let end_of_today = if ends_next_day { end_ms + DAY_MS } else { end_ms };
     let of_today = begins_on(today) && (begin_ms..end_of_today).contains(&now_ms);
     let of_yesterday = ends_next_day && begins_on(today.previous()) && now_ms < end_ms;
@@ -70,7 +73,7 @@ fn quiet_for_ms(hours: &QuietHours, local: DateTime) -> Option<i64> {
     rests.into_iter().flatten().max()
 }
 
-/// When the clock of a zone is changed next.
+/// The next clock change of a zone.
 fn next_change(zone: &TimeZone, after: Timestamp) -> Option<TimestampMs> {
     let change = zone.following(after).next()?;
     Some(TimestampMs::from_ms(change.timestamp().as_millisecond()))

@@ -1,4 +1,4 @@
-//! Owns the two names of an attribute: the slug that people use, and the number that the disk holds.
+//! Owns the two names of an attribute: the slug for people, and the number on disk.
 
 use super::{number_text, slug::slug};
 
@@ -11,7 +11,7 @@ slug!(
     "1 to 64 of [a-z0-9_], starting with a letter"
 );
 
-/// An attribute's number: given out by the catalogue, never reused, at least 1. What the disk holds.
+/// An attribute's number on disk: assigned by the catalogue, never reused, at least 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct AttributeNumber(u32);
 
@@ -20,9 +20,12 @@ impl AttributeNumber {
     ///
     /// # Errors
     /// `Malformed` for 0.
-    pub const fn new(number: u32) -> Result<Self, crate::ProfileError> {
+    pub const fn new(number: u32) -> Result<Self, crate::error::ProfileError> {
         if number == 0 {
-            return Err(crate::ProfileError::Malformed { field: "attribute number", expected: "at least 1" });
+            return Err(crate::error::ProfileError::Malformed {
+                field: "attribute number",
+                expected: "at least 1",
+            });
         }
         Ok(Self(number))
     }

@@ -11,7 +11,7 @@ use std::{fmt, str::FromStr};
 use xxhash_rust::xxh3::{xxh3_64, xxh3_128};
 
 use super::{PoolId, RequestId, SlotId};
-use crate::ProfileError;
+use crate::error::ProfileError;
 
 const PREFIX: &str = "cust_";
 const DIGITS: usize = 26;
@@ -27,7 +27,7 @@ impl CustomerId {
         expected: "cust_ and 26 characters of a version 7 UUID in lower-case base32",
     };
 
-    /// The id of a customer first met at `unix_ms` (48 bits), with random bytes from the caller.
+    /// The id of a customer first seen at `unix_ms` (48 bits), with random bytes from the caller.
     #[must_use]
     pub fn from_parts(unix_ms: u64, random: [u8; 10], pool: PoolId) -> Self {
         let [_, _, ms @ ..] = unix_ms.to_be_bytes();
@@ -37,9 +37,9 @@ impl CustomerId {
         Self([a, b, c, d, e, f, 0x70 | (r6 & 0x0f), r7, 0x80 | pool.as_u8(), g, h, i, j, k, l, m])
     }
 
-    /// The id that a caller's request for a new customer always leads to, so that a retry makes no second one.
+    /// The id that a caller's request for a new customer always results in, so that a retry creates no second customer.
     ///
-    /// The time is the request id's where that is a UUIDv7, else it comes from the hash as the rest does.
+    /// The time is the request id's if that is a UUIDv7; else it comes from the hash, as the rest does.
     #[must_use]
     pub fn derive(caller: &str, request: RequestId, pool: PoolId) -> Self {
         let mut bytes = Vec::with_capacity(8 + caller.len() + 16);
@@ -55,7 +55,7 @@ impl CustomerId {
         Self::from_parts(u64::from_be_bytes(ms), random, pool)
     }
 
-    /// The id of sixteen stored bytes.
+    /// The id in sixteen stored bytes.
     ///
     /// # Errors
     /// `Malformed` unless they are a UUIDv7.
@@ -80,7 +80,7 @@ impl CustomerId {
         PoolId::new(variant & PoolId::MAX).unwrap_or_default()
     }
 
-    /// The hash slot. Pinned for ever: a change would lose every customer.
+    /// The hash slot. It must never change: every customer would be lost.
     #[must_use]
     pub fn slot(&self) -> SlotId {
         SlotId::of_hash(xxh3_64(&self.0))

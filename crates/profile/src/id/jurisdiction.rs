@@ -12,7 +12,7 @@ slug!(
 );
 
 impl JurisdictionId {
-    /// The name of a built-in jurisdiction, which a test checks.
+    /// The name of a built-in jurisdiction; a test checks it.
     pub(crate) fn built_in(name: &'static str) -> Self {
         Self(name.into())
     }

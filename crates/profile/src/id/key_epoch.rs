@@ -1,9 +1,9 @@
-//! Owns the epoch of a key. Always: a new key of the same place has a larger epoch; the first is 1.
+//! Owns the epoch of a key. Always: the first is 1, and each new key at the same position of the key tree has a larger one.
 
 use super::number_text;
-use crate::ProfileError;
+use crate::error::ProfileError;
 
-/// The epoch of a key of one place in the key tree.
+/// The epoch of a key at one position of the key tree.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct KeyEpoch(u32);
 
@@ -22,7 +22,7 @@ impl KeyEpoch {
         Ok(Self(number))
     }
 
-    /// The epoch after this one; nothing after the last, so that no epoch is ever used twice.
+    /// The epoch after this one; none after the last, so that no epoch is ever used twice.
     #[must_use]
     pub fn next(self) -> Option<Self> {
         self.0.checked_add(1).map(Self)

@@ -1,22 +1,18 @@
-//! Owns the ids: one newtype a file, private field, parsed at the door. Always: a value of such a type is valid.
+//! Owns the ids: one newtype per file, with a private field, parsed where input arrives. Always: a value of such a type
+//! is valid.
 
 mod attribute;
 mod caller;
 mod category;
+mod cluster;
 mod customer;
-mod group;
 mod jurisdiction;
 mod key_epoch;
-mod node;
-mod pool;
 mod purpose;
 mod recipient;
 mod region;
-mod replica;
 mod request;
 mod revision;
-mod shard;
-mod slot;
 mod slug;
 mod source;
 mod timestamp;
@@ -25,20 +21,15 @@ mod topic;
 pub use attribute::{AttributeName, AttributeNumber};
 pub use caller::CallerName;
 pub use category::CategoryId;
+pub use cluster::{GroupId, NodeId, PoolId, ReplicaId, ShardId, SlotId};
 pub use customer::CustomerId;
-pub use group::GroupId;
 pub use jurisdiction::JurisdictionId;
 pub use key_epoch::KeyEpoch;
-pub use node::NodeId;
-pub use pool::PoolId;
 pub use purpose::{PurposeId, PurposeNumber};
 pub use recipient::RecipientId;
 pub use region::Region;
-pub use replica::ReplicaId;
 pub use request::RequestId;
 pub use revision::Revision;
-pub use shard::ShardId;
-pub use slot::SlotId;
 pub use source::SourceId;
 pub use timestamp::TimestampMs;
 pub(crate) use timestamp::{DAY_MS, HOUR_MS};
@@ -54,14 +45,15 @@ macro_rules! number_text {
         }
 
         impl std::str::FromStr for $name {
-            type Err = crate::ProfileError;
+            type Err = crate::error::ProfileError;
 
             fn from_str(text: &str) -> Result<Self, Self::Err> {
                 match text.parse::<$number>() {
                     Ok(number) => Self::new(number),
-                    Err(_) => {
-                        Err(crate::ProfileError::Malformed { field: $field, expected: "a decimal number" })
-                    }
+                    Err(_) => Err(crate::error::ProfileError::Malformed {
+                        field: $field,
+                        expected: "a decimal number",
+                    }),
                 }
             }
         }

@@ -4,7 +4,7 @@
 
 use std::{borrow::Borrow, fmt, str::FromStr};
 
-use crate::ProfileError;
+use crate::error::ProfileError;
 
 /// A country (`DE`) or a subdivision of one (`US-CA`).
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -16,10 +16,10 @@ impl Region {
         expected: "ISO 3166-1 alpha-2 or ISO 3166-2, e.g. DE or US-CA",
     };
 
-    /// Checks and takes the text.
+    /// Checks the text.
     ///
     /// # Errors
-    /// `Malformed` unless it is two capitals, and perhaps a hyphen and one to three capitals or digits.
+    /// `Malformed` unless it is two capitals, optionally followed by a hyphen and one to three capitals or digits.
     pub fn new(text: &str) -> Result<Self, ProfileError> {
         let (country, part) =
             text.split_once('-').map_or((text, None), |(country, part)| (country, Some(part)));
@@ -31,7 +31,7 @@ impl Region {
         if is_country && is_part { Ok(Self(text.into())) } else { Err(Self::MALFORMED) }
     }
 
-    /// A region of a built-in jurisdiction, which a test checks.
+    /// A region of a built-in jurisdiction; a test checks it.
     pub(crate) fn built_in(code: &'static str) -> Self {
         Self(code.into())
     }
@@ -42,7 +42,7 @@ impl Region {
         &self.0
     }
 
-    /// The country's code: what stands before the hyphen.
+    /// The country's code: the part before the hyphen.
     #[must_use]
     pub fn country(&self) -> &str {
         self.0.split_once('-').map_or(&*self.0, |(country, _)| country)

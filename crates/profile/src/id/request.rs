@@ -1,8 +1,8 @@
-//! Owns the id of a request: a UUID that the caller chose, so that a retry is known as one. Always: not nil.
+//! Owns the id of a request: a UUID chosen by the caller, so that a retry is recognised. Always: not nil.
 
 use uuid::Uuid;
 
-use crate::ProfileError;
+use crate::error::ProfileError;
 
 /// The id of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

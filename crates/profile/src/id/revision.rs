@@ -1,6 +1,6 @@
 //! Owns the revision of a stored value: the API's etag. Always: grows by one with every change; 0 is never stored.
 
-use crate::ProfileError;
+use crate::error::ProfileError;
 
 /// The revision of a stored value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -10,13 +10,13 @@ impl Revision {
     /// The revision of what does not exist yet.
     pub const NONE: Self = Self(0);
 
-    /// The revision of a number.
+    /// The revision with a number.
     #[must_use]
     pub const fn from_u64(number: u64) -> Self {
         Self(number)
     }
 
-    /// The revision after this one. At a change each nanosecond the numbers last for five centuries.
+    /// The revision after this one. With one change per nanosecond the numbers last for five centuries.
     #[must_use]
     pub const fn next(self) -> Self {
         Self(self.0.saturating_add(1))

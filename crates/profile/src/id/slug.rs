@@ -1,9 +1,9 @@
-//! Owns the form of names in the catalogue: short, ASCII, without blanks. Always: 1 to 64 bytes, lower case unless the
+//! Owns the form of names in the catalogue: short ASCII without spaces. Always: 1 to 64 bytes, lower case unless the
 //! type says otherwise.
 
-use crate::{ProfileError, limits::SLUG_BYTES_MAX};
+use crate::{error::ProfileError, limits::SLUG_BYTES_MAX};
 
-/// Whether `text` is 1 to 64 bytes, each a lower-case letter, a digit or one of `also`, and starts well.
+/// Whether `text` is 1 to 64 bytes, each a lower-case letter, a digit or one of `also`, and the first is allowed by `starts`.
 pub(super) fn check(
     field: &'static str,
     text: &str,
@@ -32,11 +32,11 @@ macro_rules! slug {
         pub struct $name(std::sync::Arc<str>);
 
         impl $name {
-            /// Checks and takes the text.
+            /// Checks the text.
             ///
             /// # Errors
-            /// Names the field and the form where the text does not fit.
-            pub fn new(text: &str) -> Result<Self, crate::ProfileError> {
+            /// Names the field and the form if the text does not fit.
+            pub fn new(text: &str) -> Result<Self, crate::error::ProfileError> {
                 super::slug::check($field, text, $also, $starts, $expected)?;
                 Ok(Self(text.into()))
             }
@@ -49,7 +49,7 @@ macro_rules! slug {
         }
 
         impl std::str::FromStr for $name {
-            type Err = crate::ProfileError;
+            type Err = crate::error::ProfileError;
 
             fn from_str(text: &str) -> Result<Self, Self::Err> {
                 Self::new(text)

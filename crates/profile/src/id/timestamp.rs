@@ -10,19 +10,19 @@ pub(crate) const DAY_MS: i64 = 24 * HOUR_MS;
 pub struct TimestampMs(i64);
 
 impl TimestampMs {
-    /// The moment so many milliseconds after 1970.
+    /// The moment this many milliseconds after 1970-01-01T00:00:00Z.
     #[must_use]
     pub const fn from_ms(ms: i64) -> Self {
         Self(ms)
     }
 
-    /// Milliseconds since 1970.
+    /// Milliseconds since 1970-01-01T00:00:00Z.
     #[must_use]
     pub const fn as_ms(self) -> i64 {
         self.0
     }
 
-    /// So many milliseconds later; stops at the end of time.
+    /// This many milliseconds later, saturating.
     #[must_use]
     pub const fn plus_ms(self, ms: i64) -> Self {
         Self(self.0.saturating_add(ms))

@@ -1,4 +1,4 @@
-//! Owns the name of a topic about which a customer wants to be contacted, or not.
+//! Owns the name of a topic that a customer may want to be contacted about.
 
 use super::slug::slug;
 

@@ -1,32 +1,36 @@
 //! Owns whether a ground holds in one jurisdiction. Always: a basis holds because of its own state or because nothing
-//! is recorded for it; what was recorded for another purpose says nothing.
+//! is recorded for it; what was recorded for another purpose does not matter.
 //!
 //! 1. A basis counts only if the purpose allows it there and the jurisdiction's law knows it.
 //! 2. A **no** to the purpose is a consent that was refused, withdrawn or revoked, or an objection: a refused or
-//!    withdrawn public task or legitimate interests. It need not be among the purpose's bases: whoever said no meant
-//!    the purpose. **Only the customer's own later consent lifts it**: that consent then permits alone, since an
-//!    objection goes on beating public task and legitimate interests.
+//!    withdrawn public task or legitimate interests. It need not be among the purpose's bases: a no is meant for the
+//!    purpose. **Only the customer's own later consent lifts it**: only that consent then permits, since an
+//!    objection keeps beating public task and legitimate interests.
 //! 3. A consent that was asked for and not answered, or found invalid, beats public task and legitimate interests as a
 //!    no does: whoever asked for consent may not fall back on its own interest (EDPB Guidelines 05/2020, section 6).
-//!    A given consent that has run out or whose notice is outdated does not: nobody said no.
-//! 4. Contract, legal obligation and vital interests bind whatever the customer wishes: they end only by their own end.
+//!    A given consent that has expired or whose notice is outdated does not: nobody said no.
+//! 4. Contract, legal obligation and vital interests hold whatever the customer wishes: only their own end ends them.
 //! 5. A recorded basis holds if it is given, has begun and has not expired. Consent moreover must name a notice at or
 //!    after the last one that asks again; must be a guardian's if the customer was below the jurisdiction's age
-//!    when it was given; and counts by opt-out only where rule 6 would.
+//!    when it was given; and counts by opt-out only if rule 6 would permit.
 //! 6. With nothing recorded a basis holds if it is a standing one of the purpose. So does consent where the law is
 //!    opt-out, unless the customer is below the age of opt-in or of a guardian.
-//! 7. Whoever opted out of sale and sharing by a signal said no to every purpose of sale or sharing, also to one that came
-//!    later, wherever the law honours the signal: it beats every basis, and only a later consent permits again.
-//! 8. Sensitive data needs a basis that carries it there, and consent in express words where the law asks for that.
+//! 7. A signal that opts out of sale and sharing is a no to every purpose of sale or sharing, including later ones,
+//!    wherever the law honours the signal: it beats every basis, and only a later consent permits again.
+//! 8. Sensitive data needs a basis that allows it there, and explicit consent if the law requires that.
 //! 9. If no basis holds, the strongest reason is given ([`STRONGEST_LAST`]).
 
 use crate::{
-    ConsentMethod, ConsentModel, CustomerRecord, DecidedBy, GroundOrigin, GroundState, GroundStatus,
-    Jurisdiction, LawfulBasis, Purpose, RefusalReason, TimestampMs,
+    catalogue::{ConsentModel, Jurisdiction, Purpose},
+    ground::{ConsentMethod, DecidedBy, GroundState, GroundStatus, LawfulBasis},
+    id::TimestampMs,
+    permission::GroundOrigin,
+    reason::RefusalReason,
+    record::CustomerRecord,
 };
 
-/// Reasons why a basis does not hold; of several the last one here is said. A person's word stands above what merely
-/// ran out.
+/// Reasons why a basis does not hold. Of several, the last in this list is given: what a person said outranks what merely
+/// expired.
 const STRONGEST_LAST: [RefusalReason; 13] = [
     RefusalReason::NoGround,
     RefusalReason::ExplicitConsentNeeded,
@@ -62,12 +66,12 @@ impl Held {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Met {
     pub(super) reason: RefusalReason,
-    /// The basis whose recorded state says so.
+    /// The basis whose recorded state is the reason.
     pub(super) rests_on: Option<LawfulBasis>,
 }
 
 impl Met {
-    /// A reason that no recorded state gives.
+    /// A reason without a recorded state.
     pub(super) const fn unrecorded(reason: RefusalReason) -> Self {
         Self { reason, rests_on: None }
     }
@@ -112,7 +116,7 @@ impl Judged {
 /// What the customer said against the purpose.
 #[derive(Debug, Clone, Copy)]
 struct No {
-    /// What a consent that is not given says.
+    /// What a consent with another status than given means.
     consent: Option<Met>,
     /// The newest objection.
     objection: Option<(TimestampMs, Met)>,
@@ -132,7 +136,7 @@ impl No {
         }
     }
 
-    /// What beats a basis, with `state` recorded for it.
+    /// What beats a basis for which `state` is recorded.
     fn against(&self, basis: LawfulBasis, state: Option<&GroundState>) -> Option<Met> {
         let own = state
             .and_then(|state| Some(Met { reason: not_given(basis, state.status)?, rests_on: Some(basis) }));
@@ -152,7 +156,7 @@ impl No {
     }
 }
 
-/// What a status other than given says.
+/// What a status other than given means.
 const fn not_given(basis: LawfulBasis, status: GroundStatus) -> Option<RefusalReason> {
     let may_object = matches!(basis, LawfulBasis::PublicTask | LawfulBasis::LegitimateInterests);
     match status {
@@ -242,7 +246,7 @@ impl<'a> Case<'a> {
         }
     }
 
-    /// Whether the law asks for no more than that the customer did not opt out.
+    /// Whether the law requires no more than that the customer did not opt out.
     fn opt_out_is_enough(&self, jurisdiction: &Jurisdiction) -> bool {
         jurisdiction.consent_model == ConsentModel::OptOut
             && !self.is_below(jurisdiction.opt_in_below_age)
@@ -264,8 +268,8 @@ impl<'a> Case<'a> {
             && signal.is_some_and(|signal| !later(signal))
     }
 
-    /// The age counts at the decision: who consented as a child did not consent, and a guardian's consent goes on
-    /// when the child has come of age, until the customer says otherwise (EDPB Guidelines 05/2020, section 7.1.4).
+    /// The age at the decision counts: a child's own consent is not consent, and a guardian's consent remains valid when
+    /// the child comes of age, until the customer decides otherwise (EDPB Guidelines 05/2020, section 7.1.4).
     fn needs_guardian(&self, jurisdiction: &Jurisdiction, state: &GroundState) -> bool {
         state.decided_by() != DecidedBy::Guardian
             && self.record.subject.is_below(jurisdiction.guardian_below_age, state.decided_at)

@@ -1,11 +1,14 @@
-//! Owns the jurisdictions that a decision applies. Always: at least one, each once, in the order of the regions; none
-//! in memory of its own for a customer who stands in one alone.
+//! Owns the jurisdictions whose rules a decision applies. Always: at least one, each once, in the order of the regions; a
+//! customer in a single jurisdiction costs no allocation.
 
 use std::{iter::once, sync::Arc};
 
-use crate::{Catalogue, DataSubject, Jurisdiction};
+use crate::{
+    catalogue::{Catalogue, Jurisdiction},
+    data_subject::DataSubject,
+};
 
-/// The jurisdictions in which a customer stands.
+/// The jurisdictions of a customer.
 #[derive(Debug, Clone)]
 pub(crate) struct Jurisdictions<'a> {
     first: &'a Arc<Jurisdiction>,

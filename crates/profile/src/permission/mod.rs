@@ -1,30 +1,33 @@
-//! Owns the law: one decision at ingest, at read, at egress and at merge. Always: unknown means no, and exactly one
-//! ground explains a permit. `docs/consent.md` is this law in words, with its table; a test runs that table.
+//! Owns the law: one decision for ingest, read, contact and merge. Always: unknown means no, and exactly one ground
+//! explains a permit. `docs/consent.md` describes this law, with its table; a test runs that table.
 //!
-//! Whether a customer's data may be used for a purpose now, in this order:
+//! Whether a customer's data may be used for a purpose now is decided in this order:
 //!
 //! 1. A purpose that is no longer in use permits nothing.
 //! 2. The reader is the controller, or a registered application that may have this purpose.
-//! 3. A legal hold, then a restriction: the data is stored, and nothing else (Art. 18 GDPR).
-//! 4. Every jurisdiction of the customer must permit ([`jurisdictions`]); in each, the purpose's bases are tried in
-//!    the order that holds there, and the first that holds is its ground ([`ground`]). The ground of the whole is the
-//!    first jurisdiction's, and it ends as soon as one of them ends.
-//! 5. An attribute must be in use for the purpose, of a category that the purpose may use, carried by a basis that
-//!    carries sensitive data if it is sensitive, and younger than its retention.
+//! 3. Under a legal hold, or a restriction (Art. 18 GDPR), the data is stored and not used.
+//! 4. Every jurisdiction of the customer must permit ([`jurisdictions`]). In each, the purpose's bases are tried in
+//!    the order that applies there, and the first that holds is its ground ([`ground`]). The verdict names the first
+//!    jurisdiction's ground, and ends as soon as one of them ends.
+//! 5. An attribute must be in use for the purpose, belong to a category that the purpose may use, rest on a basis that
+//!    allows sensitive data if it is sensitive, and be within its retention.
 //!
-//! An event has no definition, so it serves the purpose alone under which it was collected, for that purpose's
-//! retention.
+//! An event has no definition, so it serves only the purpose for which it was collected, for that purpose's retention.
 //!
-//! The ground is judged once for the purpose, for plain and for sensitive data; each attribute then costs the look at
-//! a few short lists.
+//! The ground is judged once for the purpose, for plain and for sensitive data; each attribute then costs a lookup in a
+//! few short lists.
 
 mod ground;
 mod jurisdictions;
 
 use crate::{
-    AttributeDefinition, AttributeNumber, Catalogue, Classification, CustomerRecord, DataSubject,
-    Jurisdiction, LawfulBasis, Purpose, PurposeNumber, Recipient, RefusalReason, StoredEvent, TimestampMs,
-    id::DAY_MS,
+    catalogue::{AttributeDefinition, Catalogue, Classification, Jurisdiction, Purpose, Recipient},
+    data_subject::DataSubject,
+    event::StoredEvent,
+    ground::LawfulBasis,
+    id::{AttributeNumber, DAY_MS, PurposeNumber, TimestampMs},
+    reason::RefusalReason,
+    record::CustomerRecord,
 };
 use ground::{Answer, Case, Held, Judged, Met};
 pub(crate) use jurisdictions::Jurisdictions;
@@ -37,7 +40,7 @@ pub enum GroundOrigin {
     Recorded = 1,
     /// A standing basis of the purpose.
     Standing = 2,
-    /// Nothing recorded, in a jurisdiction of opt-out.
+    /// Nothing recorded, in an opt-out jurisdiction.
     NotOptedOut = 3,
 }
 
@@ -61,7 +64,7 @@ pub enum Verdict {
         ground: LawfulBasis,
         /// How the ground came to hold.
         origin: GroundOrigin,
-        /// Until when, if the permit ends by itself: the first moment at which this ground no longer carries it.
+        /// Until when, if an end is known: the first moment at which this ground no longer permits it.
         until: Option<TimestampMs>,
     },
     /// Not allowed.
@@ -69,7 +72,7 @@ pub enum Verdict {
 }
 
 impl Verdict {
-    /// The ground, where it is a permit.
+    /// The ground, if it is a permit.
     #[must_use]
     pub const fn ground(self) -> Option<LawfulBasis> {
         match self {
@@ -78,7 +81,7 @@ impl Verdict {
         }
     }
 
-    /// When the permit ends, where it does by itself.
+    /// When the permit ends, if an end is known.
     #[must_use]
     pub const fn until(self) -> Option<TimestampMs> {
         match self {
@@ -87,7 +90,7 @@ impl Verdict {
         }
     }
 
-    /// The reason, where it is a refusal.
+    /// The reason, if it is a refusal.
     #[must_use]
     pub const fn reason(self) -> Option<RefusalReason> {
         match self {
@@ -104,12 +107,12 @@ pub enum Reader<'a> {
     Controller,
     /// A registered application.
     Registered(&'a Recipient),
-    /// A caller that is no registered application.
+    /// A caller that is not a registered application.
     Unregistered,
 }
 
 impl Reader<'_> {
-    /// Why the data of a purpose may not go to this reader, if so.
+    /// Why the data of a purpose may not go to this reader, or none if it may.
     #[must_use]
     pub fn refused(self, purpose: &Purpose) -> Option<RefusalReason> {
         match self {
@@ -123,7 +126,7 @@ impl Reader<'_> {
     }
 }
 
-/// What is decided upon.
+/// What the decision is about.
 #[derive(Debug, Clone, Copy)]
 pub enum Subject<'a> {
     /// The purpose as a whole.
@@ -132,19 +135,19 @@ pub enum Subject<'a> {
     Attribute {
         /// The catalogue's number.
         number: AttributeNumber,
-        /// When its value was observed; nothing: of no particular value, so that no retention has passed.
+        /// When its value was observed; none: about no particular value, so retention is not checked.
         observed_at: Option<TimestampMs>,
     },
     /// A stored event.
     Event(&'a StoredEvent),
 }
 
-/// What the law is asked.
+/// A question to the law.
 #[derive(Debug, Clone, Copy)]
 pub struct Question<'a> {
     /// For which purpose.
     pub purpose: PurposeNumber,
-    /// On what.
+    /// About what.
     pub subject: Subject<'a>,
     /// For whom.
     pub reader: Reader<'a>,
@@ -154,7 +157,7 @@ pub struct Question<'a> {
 
 /// Whether the subject may be used for the purpose now.
 ///
-/// For many subjects of one record, make a [`Permission`] once and ask it for each.
+/// For many subjects of one record, create one [`Permission`] and ask it about each.
 #[must_use]
 pub fn decide(question: &Question<'_>, record: &CustomerRecord, catalogue: &Catalogue) -> Verdict {
     let Some(purpose) = catalogue.purpose(question.purpose) else {
@@ -181,7 +184,7 @@ pub struct Permission<'a> {
 }
 
 impl<'a> Permission<'a> {
-    /// By any basis of the purpose, in the order that holds in each jurisdiction.
+    /// By any basis of the purpose, in the order that applies in each jurisdiction.
     #[must_use]
     pub fn for_purpose(
         purpose: &'a Purpose,
@@ -246,8 +249,8 @@ impl<'a> Permission<'a> {
         self.jurisdictions.iter()
     }
 
-    /// The basis whose recorded state carries the verdict on the purpose, or on an attribute: the state of the
-    /// ground, of the no, or of what ran out. Nothing where no recorded state speaks.
+    /// The basis whose recorded state decides the verdict on the purpose, or on an attribute: the state of the ground, of
+    /// the no, or of what has expired. None if no recorded state decides it.
     #[must_use]
     pub fn rests_on(&self, definition: Option<&AttributeDefinition>) -> Option<LawfulBasis> {
         match definition.map_or(self.judged.plain, |definition| self.answer(definition)) {
@@ -256,7 +259,7 @@ impl<'a> Permission<'a> {
         }
     }
 
-    /// The verdict on an attribute whose value was observed at a moment. Without a moment no retention has passed.
+    /// The verdict on an attribute whose value was observed at a moment. Without a moment retention is not checked.
     #[must_use]
     pub fn for_attribute(
         &self,
@@ -286,7 +289,7 @@ impl<'a> Permission<'a> {
         verdict(self.retained(self.judged.plain, self.purpose.retention_days, occurred_at))
     }
 
-    /// The answer for an attribute, but for its retention.
+    /// The answer for an attribute, before its retention.
     fn answer(&self, definition: &AttributeDefinition) -> Answer {
         let held = self.judged.plain?;
         if !definition.allows(self.purpose.number) {
@@ -303,7 +306,7 @@ impl<'a> Permission<'a> {
         }
     }
 
-    /// The answer, as far as a retention in days allows; 0: no end.
+    /// The answer, limited by a retention in days; 0: no limit.
     fn retained(&self, answer: Answer, days: u32, observed_at: TimestampMs) -> Answer {
         let held = answer?;
         if days == 0 {
@@ -318,7 +321,7 @@ impl<'a> Permission<'a> {
     }
 }
 
-/// What refuses whatever the grounds are.
+/// Why use is refused whatever the grounds are.
 fn refused_outright(purpose: &Purpose, reader: Reader<'_>, subject: &DataSubject) -> Option<RefusalReason> {
     if purpose.deprecated {
         return Some(RefusalReason::PurposeDeprecated);

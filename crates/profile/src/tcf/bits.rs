@@ -1,6 +1,6 @@
 //! Owns the bits of one segment. Always: a read past the end is an error.
 
-use super::TcStringError;
+use crate::error::TcStringError;
 
 /// The bits of a segment, read from left to right; the text's characters are six bits each.
 #[derive(Debug)]

@@ -2,8 +2,8 @@
 
 use jiff::{Timestamp, ToSpan, tz::TimeZone};
 
-use super::{Bits, PublisherConsent, PublisherRestriction, TcString, TcStringError, VendorSet};
-use crate::{TimestampMs, limits::FUTURE_MAX_MS};
+use super::{Bits, PublisherConsent, PublisherRestriction, TcString, VendorSet};
+use crate::{error::TcStringError, id::TimestampMs, limits::FUTURE_MAX_MS};
 
 const VERSION: u8 = 2;
 /// Of TCF 2.3.

@@ -15,36 +15,39 @@
 //! "TC String Format", "What happened to Created and LastUpdated?" and "What happened to Global Scope and Out of Band?"
 //! <https://github.com/InteractiveAdvertisingBureau/GDPR-Transparency-and-Consent-Framework/tree/master/TCFv2>.
 //!
-//! Bits after the last known field are not looked at, as in the IAB's own libraries: a later revision may use them. A
-//! segment of type 2 (vendors allowed out of band) has meant nothing since September 2021 and is passed over.
+//! Bits after the last known field are ignored, as in the IAB's own libraries: a later revision may use them. A segment of
+//! type 2 (vendors allowed out of band) has had no meaning since September 2021 and is ignored.
 
 mod bits;
 mod core_segment;
-mod fault;
 mod vendors;
 
 use bits::Bits;
 use core_segment::Core;
-pub use fault::TcStringError;
 pub use vendors::VendorSet;
 
-use crate::{Label, ProfileError, TimestampMs, limits::TC_STRING_BYTES_MAX};
+use crate::{
+    error::{ProfileError, TcStringError},
+    id::TimestampMs,
+    label::Label,
+    limits::TC_STRING_BYTES_MAX,
+};
 
 const SEGMENT_DISCLOSED_VENDORS: u64 = 1;
 const SEGMENT_ALLOWED_VENDORS: u64 = 2;
 const SEGMENT_PUBLISHER: u64 = 3;
 
-/// A TC string as it is stored: one that was in force when it was recorded.
+/// A stored TC string: one that was in force when it was recorded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredTcString {
-    /// The text, as it came.
+    /// The text as received.
     pub text: Label<TC_STRING_BYTES_MAX>,
     /// When it was recorded.
     pub recorded_at: TimestampMs,
 }
 
 impl StoredTcString {
-    /// Checks and takes a text that comes in now.
+    /// Checks a text received now.
     ///
     /// # Errors
     /// `TcString` with the fault.
@@ -53,7 +56,7 @@ impl StoredTcString {
         Ok(Self { text: Label::new("tc_string", text)?, recorded_at: now })
     }
 
-    /// Whether it says something else than `stored`, and was not updated before it.
+    /// Whether it differs from `stored` and was not updated before it.
     pub(crate) fn replaces(&self, stored: &Self) -> bool {
         let updated = |of: &Self| of.parse().map(|decoded| decoded.last_updated).ok();
         self.text != stored.text && updated(self) >= updated(stored)
@@ -62,7 +65,7 @@ impl StoredTcString {
     /// What the text says, as it was understood when it was recorded.
     ///
     /// # Errors
-    /// The fault; none where the text came through [`StoredTcString::new`].
+    /// The fault; never for a text that [`StoredTcString::new`] accepted.
     pub fn parse(&self) -> Result<TcString, TcStringError> {
         TcString::parse(self.text.as_str(), self.recorded_at)
     }
@@ -111,7 +114,7 @@ pub struct TcString {
     pub vendor_list_version: u16,
     /// The version of the framework's policy, at least 5.
     pub policy_version: u8,
-    /// For one service or group of services alone; always true, see [`TcStringError::GlobalScope`].
+    /// For one service or group of services only; always true, see [`TcStringError::GlobalScope`].
     pub service_specific: bool,
     /// The platform showed texts of its own.
     pub non_standard_texts: bool,
@@ -139,7 +142,7 @@ pub struct TcString {
 }
 
 impl TcString {
-    /// Decodes a text that comes in now.
+    /// Decodes a text received now.
     ///
     /// # Errors
     /// The first fault; see [`TcStringError`].

@@ -1,7 +1,8 @@
 //! Owns a set of vendors of the framework. Always: ranges in ascending order that neither overlap nor touch, so that a
 //! short text which names all 65,535 vendors many times over stays small.
 
-use super::{Bits, TcStringError};
+use super::Bits;
+use crate::error::TcStringError;
 
 /// Vendors by their id in the global vendor list, from 1 on.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

@@ -2,20 +2,20 @@
 
 use std::cmp::Ordering;
 
-use crate::ProfileError;
+use crate::error::ProfileError;
 
 /// A finite number.
 #[derive(Clone, Copy)]
 pub struct Decimal(f64);
 
 impl Decimal {
-    /// Checks and takes a number.
+    /// Checks a number.
     ///
     /// # Errors
-    /// `Malformed` where it is not finite.
+    /// `Malformed` if it is not finite.
     pub fn new(number: f64) -> Result<Self, ProfileError> {
         if number.is_finite() {
-            // Adding zero turns -0 into 0 and changes nothing else.
+            // Adding zero changes -0 into 0 and nothing else.
             Ok(Self(number + 0.0))
         } else {
             Err(ProfileError::Malformed { field: "value", expected: "a finite number" })

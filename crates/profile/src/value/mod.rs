@@ -8,7 +8,7 @@ pub use date::Date;
 pub use decimal::Decimal;
 pub use text::Text;
 
-use crate::{ProfileError, TimestampMs};
+use crate::{error::ProfileError, id::TimestampMs};
 
 /// One value. The order (kind, then content) settles ties between equally new observations.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -93,10 +93,10 @@ impl ValueType {
         self as u8
     }
 
-    /// The type of a number.
+    /// The type with a number.
     ///
     /// # Errors
-    /// `Malformed` where there is none.
+    /// `Malformed` if there is none.
     pub fn from_number(number: u8) -> Result<Self, ProfileError> {
         let found = Self::ALL.into_iter().find(|kind| kind.number() == number);
         found.ok_or(ProfileError::Malformed { field: "type", expected: "a value type" })

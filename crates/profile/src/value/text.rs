@@ -1,13 +1,13 @@
 //! Owns text values. Always: at most 4,096 bytes of UTF-8 without control characters.
 
-use crate::{ProfileError, label::check_text, limits::TEXT_BYTES_MAX};
+use crate::{error::ProfileError, label::check_text, limits::TEXT_BYTES_MAX};
 
 /// A text value.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Text(Box<str>);
 
 impl Text {
-    /// Checks and takes a text.
+    /// Checks a text.
     ///
     /// # Errors
     /// `TooLong` or `Malformed` for control characters.

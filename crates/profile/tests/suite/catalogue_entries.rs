@@ -33,7 +33,7 @@ fn a_purpose_error_names_the_field_and_the_limit() {
         (PurposeFields { lawful_bases: vec![], ..good() }, "purpose.lawful_bases is required"),
         (
             PurposeFields { lawful_bases: vec![LawfulBasis::Consent; 2], ..good() },
-            "purpose.lawful_bases has an entry twice",
+            "purpose.lawful_bases has a duplicate entry",
         ),
         (
             PurposeFields { standing_bases: vec![LawfulBasis::Consent], ..good() },
@@ -44,7 +44,7 @@ fn a_purpose_error_names_the_field_and_the_limit() {
             "purpose.standing_bases is malformed, expected some of the allowed bases, without consent",
         ),
         (many_notices, "purpose.notices has more than 64 entries"),
-        (twice, "purpose.notices has an entry twice"),
+        (twice, "purpose.notices has a duplicate entry"),
         (
             PurposeFields { notices: vec![language], ..good() },
             "purpose.notices.language is longer than 35 bytes",
@@ -70,7 +70,7 @@ fn an_attribute_error_names_the_field_and_the_limit() {
         (AttributeFields { purposes: many, ..good() }, "attribute.purposes has more than 64 entries"),
         (
             AttributeFields { purposes: vec![purpose(1); 2], ..good() },
-            "attribute.purposes has an entry twice",
+            "attribute.purposes has a duplicate entry",
         ),
         (AttributeFields { bytes_max: 4_097, ..good() }, "attribute.bytes_max is longer than 4096 bytes"),
     ];
@@ -150,11 +150,11 @@ fn an_error_in_what_a_purpose_may_do_names_the_field_and_the_limit() {
         ),
         (
             PurposeFields { jurisdiction_bases: vec![bases_of("eu", &[]), bases_of("eu", &[])], ..good() },
-            "purpose.jurisdiction_bases has an entry twice",
+            "purpose.jurisdiction_bases has a duplicate entry",
         ),
         (
             PurposeFields { jurisdiction_bases: vec![bases_of("eu", &[LawfulBasis::Consent; 2])], ..good() },
-            "purpose.jurisdiction_bases.lawful_bases has an entry twice",
+            "purpose.jurisdiction_bases.lawful_bases has a duplicate entry",
         ),
         (
             PurposeFields { data_categories: many(65).map(|id| id.parse().unwrap()).collect(), ..good() },
@@ -162,7 +162,7 @@ fn an_error_in_what_a_purpose_may_do_names_the_field_and_the_limit() {
         ),
         (
             PurposeFields { data_categories: vec!["health".parse().unwrap(); 2], ..good() },
-            "purpose.data_categories has an entry twice",
+            "purpose.data_categories has a duplicate entry",
         ),
         (
             PurposeFields { recipients: many(65).map(|id| id.parse().unwrap()).collect(), ..good() },
@@ -170,11 +170,11 @@ fn an_error_in_what_a_purpose_may_do_names_the_field_and_the_limit() {
         ),
         (
             PurposeFields { recipients: vec!["Mailer".parse().unwrap(); 2], ..good() },
-            "purpose.recipients has an entry twice",
+            "purpose.recipients has a duplicate entry",
         ),
         (
             PurposeFields { google_consent_types: vec![GoogleConsentType::AdStorage; 2], ..good() },
-            "purpose.google_consent_types has an entry twice",
+            "purpose.google_consent_types has a duplicate entry",
         ),
         (
             valid_from([1, 0]),
@@ -307,7 +307,7 @@ fn an_error_in_how_sources_call_an_attribute_names_the_field_and_the_limit() {
     let cases = [
         (AttributeFields { unit: "x".repeat(33), ..good() }, "attribute.unit is longer than 32 bytes"),
         (many(65), "attribute.mappings has more than 64 entries"),
-        (mapped(vec![mapping("f", ""), mapping("f", "other")]), "attribute.mappings has an entry twice"),
+        (mapped(vec![mapping("f", ""), mapping("f", "other")]), "attribute.mappings has a duplicate entry"),
         (mapped(vec![mapping("", "")]), "attribute.mappings.field is required"),
         (mapped(vec![mapping(&"x".repeat(129), "")]), "attribute.mappings.field is longer than 128 bytes"),
         (
@@ -350,7 +350,7 @@ fn a_recipient_error_names_the_field_and_the_limit() {
         (RecipientFields { purposes: many, ..good() }, "recipient.purposes has more than 64 entries"),
         (
             RecipientFields { purposes: vec![purpose(1); 2], ..good() },
-            "recipient.purposes has an entry twice",
+            "recipient.purposes has a duplicate entry",
         ),
     ];
     for (fields, text) in cases {

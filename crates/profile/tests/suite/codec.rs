@@ -1,47 +1,46 @@
-//! The bytes on disk: fixtures of version 1, round trips, and garbage.
+//! The bytes on disk: fixtures of version 2, round trips, and bytes that are none of ours.
 
 use std::collections::BTreeMap;
 
 use custodia_profile::{
     AttributeDefinition, AttributeValue, Channel, ConsentMethod, CustomerRecord, Date, GroundState,
     GroundStatus::Given, Label, LawfulBasis, LedgerBody, LedgerEntry, Party, ProfileError, Properties,
-    Provenance, Purpose, PurposeFields, RequestMemory, Stored, StoredEvent, TimestampMs, Value, ValueType,
+    Provenance, RequestMemory, Stored, StoredEvent, TimestampMs, Value, ValueType,
 };
+use data_encoding::HEXLOWER;
 use proptest::{collection, prelude::*};
 
 use crate::{
     law_codec,
     world::{
-        MARKETING, NOW, SERVICE, at, attribute, attribute_fields, event, notice, purpose, purpose_fields,
-        records, stored_events,
+        MARKETING, NOW, SERVICE, at, attribute, attribute_fields, event, notice, purpose, recorder, records,
+        stored_events,
     },
 };
 
-// Written by the first release. A change here means that stored data can no longer be read.
+/// The version that this release writes.
+pub(crate) const VERSION: u8 = 2;
+
+// A change here means that stored data can no longer be read.
 const RECORD: &str = "\
-    0108b090abfef9621080a0abfef9621803220363726d220473686f702a270a0f616461406578616d706c652e6f726738\
+    0208b090abfef9621080a0abfef9621803220363726d220473686f702a270a0f616461406578616d706c652e6f726738\
     0148c0f6a3fef9625080a0abfef9625801600268022a1a100d3802400148c0f6a3fef9625080a0abfef9625801600268\
     022a1f190000000000002940380348c0f6a3fef9625080a0abfef9625801600268022a1a20003804400148c0f6a3fef9\
     625080a0abfef9625801600268022a1a289bef06380548c0f6a3fef9625080a0abfef9625801600268022a1a30013806\
     400148c0f6a3fef9625080a0abfef962580160026802323808021001180120f69fabfef96228d0afabfef96232013238\
     0342066465736b20344a07666f726d203132520573746f72655880a0abfef962";
 const EVENT: &str = "\
-    010a076f726465722d31120f4f7264657220436f6d706c6574656418c0f6a3fef962220573746f72652a150a0f616461\
+    020a076f726465722d31120f4f7264657220436f6d706c6574656418c0f6a3fef962220573746f72652a150a0f616461\
     406578616d706c652e6f72673a0270302a06100d3a0270312a0d1900000000000029403a0270322a0620003a0270332a\
     08289bef063a0270342a0630013a027035320473686f7038c0f6a3fef9624080a0abfef962480150025802";
 const LEDGER_ENTRY: &str = "\
-    0108021220abababababababababababababababababababababababababababababababab1a3808021001180120f69f\
-    abfef96228d0afabfef962320132380342066465736b20344a07666f726d203132520573746f72655880a0abfef962";
+    0208021220abababababababababababababababababababababababababababababababab1880a0abfef96222070a03\
+    64706f10042a3808021001180120f69fabfef96228d0afabfef962320132380342066465736b20344a07666f726d2031\
+    32520573746f72655880a0abfef96232096d61726b6574696e67";
 const REQUEST_MEMORY: &str = "\
-    010a210a1001890a5dac96774bbcceb302099a80571080a0abfef9621a06616e73776572";
-const PURPOSE: &str = "\
-    01080212046e6577731a046e657773220f576879207765206b6565702069742e2a146470763a5365727669636550726f\
-    766973696f6e320201063a290a0131122007070707070707070707070707070707070707070707070707070707070707\
-    071a02656e3a2b0a0132122007070707070707070707070707070707070707070707070707070707070707071a02656e\
-    20013a290a0133122007070707070707070707070707070707070707070707070707070707070707071a02656e420106\
-    48015001";
+    020a210a1001890a5dac96774bbcceb302099a80571080a0abfef9621a06616e73776572";
 const ATTRIBUTE: &str = "\
-    0108ac021205656d61696c1a0b576861742069742069732e20012803320201023a0363726d40104801";
+    0208ac021205656d61696c1a0b576861742069742069732e20012803320201023a0363726d40104801";
 
 fn provenance(source: &str) -> Provenance {
     Provenance {
@@ -101,11 +100,11 @@ fn stored_event() -> StoredEvent {
 fn ledger_entry() -> LedgerEntry {
     let body = LedgerBody::Ground {
         purpose: purpose(MARKETING),
-        purpose_id: None,
+        purpose_id: "marketing".parse().unwrap(),
         basis: LawfulBasis::Consent,
         state: ground(),
     };
-    LedgerEntry { sequence: 2, previous: [0xab; 32], recorded_at: NOW, body }
+    LedgerEntry { sequence: 2, previous: [0xab; 32], recorded_at: NOW, recorded_by: recorder(), body }
 }
 
 fn request_memory() -> RequestMemory {
@@ -114,91 +113,74 @@ fn request_memory() -> RequestMemory {
     memory
 }
 
-/// As it was written before a basis needed a reason: what is new is absent.
-fn a_purpose() -> Purpose {
-    Purpose::decode(&unhex(PURPOSE)).unwrap()
-}
-
 fn an_attribute() -> AttributeDefinition {
     AttributeDefinition::new(attribute_fields(300, "email", ValueType::Text, &[1, 2])).unwrap()
 }
 
 pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    HEXLOWER.encode(bytes)
 }
 
 pub(crate) fn unhex(hex: &str) -> Vec<u8> {
-    hex.as_bytes()
-        .chunks(2)
-        .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap())
-        .collect()
+    HEXLOWER.decode(hex.as_bytes()).unwrap()
 }
 
-/// What version 1 wrote is read for ever, and is still what is written.
+/// What was written is read for ever, and is still what is written.
 pub(crate) fn holds<T: Stored + PartialEq + std::fmt::Debug>(value: &T, fixture: &str) {
     assert_eq!(hex(&value.encode()), fixture);
     assert_eq!(T::decode(&unhex(fixture)).as_ref(), Ok(value));
 }
 
 #[test]
-fn version_1_of_a_record_is_read() {
+fn version_2_of_a_record_is_read() {
     holds(&record(), RECORD);
 }
 
 #[test]
-fn version_1_of_an_event_is_read() {
+fn version_2_of_an_event_is_read() {
     holds(&stored_event(), EVENT);
 }
 
 #[test]
-fn version_1_of_a_ledger_entry_is_read() {
+fn version_2_of_a_ledger_entry_is_read() {
     holds(&ledger_entry(), LEDGER_ENTRY);
 }
 
 #[test]
-fn version_1_of_a_request_memory_is_read() {
+fn version_2_of_a_request_memory_is_read() {
     holds(&request_memory(), REQUEST_MEMORY);
 }
 
 #[test]
-fn version_1_of_a_purpose_is_read() {
-    let bases = [LawfulBasis::Consent, LawfulBasis::LegitimateInterests];
-    let fields = PurposeFields {
-        standing_bases: vec![LawfulBasis::LegitimateInterests],
-        owner: String::new(),
-        law: String::new(),
-        balancing_test: None,
-        deprecated: true,
-        ..purpose_fields(2, "news", &bases)
-    };
-    assert_eq!(*a_purpose(), fields);
-    holds(&a_purpose(), PURPOSE);
-    let refused = Purpose::new(fields).unwrap_err();
-    assert_eq!(
-        refused,
-        ProfileError::Empty { field: "purpose.balancing_test" },
-        "a new one needs its reasons"
-    );
-}
-
-#[test]
-fn version_1_of_an_attribute_is_read() {
+fn version_2_of_an_attribute_is_read() {
     holds(&an_attribute(), ATTRIBUTE);
 }
 
-/// Whatever the bytes are: a value or an error.
-fn never_panics(bytes: &[u8]) {
-    fn try_as<T: Stored + PartialEq + std::fmt::Debug>(bytes: &[u8]) {
-        if let Ok(value) = T::decode(bytes) {
-            assert_eq!(T::decode(&value.encode()), Ok(value), "what can be read can be written");
-        }
+/// Whatever the bytes are: a value that can be written and read again, or an error that blames the stored data.
+pub(crate) fn decodes_or_blames_the_bytes<T: Stored + PartialEq + std::fmt::Debug>(bytes: &[u8]) {
+    match T::decode(bytes) {
+        Ok(value) => assert_eq!(T::decode(&value.encode()), Ok(value)),
+        Err(error) => assert!(error.is_stored_data(), "{error}"),
     }
-    try_as::<CustomerRecord>(bytes);
-    try_as::<StoredEvent>(bytes);
-    try_as::<LedgerEntry>(bytes);
-    try_as::<RequestMemory>(bytes);
-    try_as::<Purpose>(bytes);
-    try_as::<AttributeDefinition>(bytes);
+}
+
+/// Bytes that do not begin with the version that this release writes.
+pub(crate) fn bytes_of_another_version() -> impl Strategy<Value = Vec<u8>> {
+    collection::vec(any::<u8>(), 1..200).prop_filter("this version", |bytes| bytes[0] != VERSION)
+}
+
+#[track_caller]
+pub(crate) fn names_the_version<T: Stored + PartialEq + std::fmt::Debug>(kind: &'static str, bytes: &[u8]) {
+    let expected = ProfileError::UnsupportedVersion { kind, found: bytes[0], supported: VERSION };
+    assert_eq!(T::decode(bytes), Err(expected));
+}
+
+fn never_panics(bytes: &[u8]) {
+    decodes_or_blames_the_bytes::<CustomerRecord>(bytes);
+    decodes_or_blames_the_bytes::<StoredEvent>(bytes);
+    decodes_or_blames_the_bytes::<LedgerEntry>(bytes);
+    decodes_or_blames_the_bytes::<RequestMemory>(bytes);
+    decodes_or_blames_the_bytes::<AttributeDefinition>(bytes);
 }
 
 fn encodings() -> Vec<Vec<u8>> {
@@ -207,7 +189,6 @@ fn encodings() -> Vec<Vec<u8>> {
         stored_event().encode(),
         ledger_entry().encode(),
         request_memory().encode(),
-        a_purpose().encode(),
         an_attribute().encode(),
         law_codec::record().encode(),
     ];
@@ -216,14 +197,16 @@ fn encodings() -> Vec<Vec<u8>> {
 }
 
 #[test]
-fn a_newer_version_is_its_own_error() {
+fn another_version_is_an_error_that_names_both() {
     let mut bytes = record().encode();
-    bytes[0] = 2;
-    let expected = ProfileError::NewerVersion { kind: "record", found: 2, newest: 1 };
-    assert_eq!(CustomerRecord::decode(&bytes), Err(expected));
-    bytes[0] = 0;
+    for other in [0, 1, 3, 255] {
+        bytes[0] = other;
+        names_the_version::<CustomerRecord>("record", &bytes);
+    }
+    bytes[0] = 1;
+    let error = CustomerRecord::decode(&bytes).unwrap_err();
+    assert_eq!(error.to_string(), "stored record has format version 1; this release reads version 2 only");
     let expected = ProfileError::CorruptField { kind: "record", field: "format version" };
-    assert_eq!(CustomerRecord::decode(&bytes), Err(expected.clone()));
     assert_eq!(CustomerRecord::decode(&[]), Err(expected));
 }
 
@@ -243,7 +226,7 @@ fn every_cut_and_every_flipped_byte_is_survived() {
 
 #[test]
 fn errors_of_stored_data_are_told_from_those_of_callers() {
-    let error = CustomerRecord::decode(&[1, 0xff]).unwrap_err();
+    let error = CustomerRecord::decode(&[2, 0xff]).unwrap_err();
     assert!(error.is_stored_data());
     assert_eq!(error.to_string(), "stored record cannot be read");
 }
@@ -277,11 +260,28 @@ proptest! {
     }
 
     #[test]
-    fn garbage_is_an_error_and_never_a_panic(mut bytes in collection::vec(any::<u8>(), 0..200), versioned: bool) {
-        if let (true, Some(first)) = (versioned, bytes.first_mut()) {
-            *first = 1;
-        }
+    fn bytes_of_another_version_are_refused(bytes in bytes_of_another_version()) {
+        names_the_version::<CustomerRecord>("record", &bytes);
+        names_the_version::<StoredEvent>("event", &bytes);
+        names_the_version::<LedgerEntry>("ledger entry", &bytes);
+        names_the_version::<RequestMemory>("request memory", &bytes);
+    }
+
+    #[test]
+    fn any_bytes_of_this_version_are_a_value_or_an_error_and_never_a_panic(mut bytes in collection::vec(any::<u8>(), 1..200)) {
+        bytes[0] = VERSION;
         never_panics(&bytes);
+    }
+
+    #[test]
+    fn bytes_that_are_no_message_are_an_error(bytes in collection::vec(any::<u8>(), 0..200)) {
+        // Tag 0 does not exist in protobuf.
+        let bytes: Vec<u8> = [VERSION, 0].into_iter().chain(bytes).collect();
+        let blames = |error: Option<ProfileError>| matches!(error, Some(ProfileError::Corrupt { .. }));
+        prop_assert!(blames(CustomerRecord::decode(&bytes).err()));
+        prop_assert!(blames(StoredEvent::decode(&bytes).err()));
+        prop_assert!(blames(LedgerEntry::decode(&bytes).err()));
+        prop_assert!(blames(RequestMemory::decode(&bytes).err()));
     }
 
     #[test]

@@ -6,7 +6,7 @@ use custodia_profile::{
 };
 use proptest::prelude::*;
 
-use crate::world::{NOW, at, catalogue, customer, label};
+use crate::world::{NOW, at, catalogue, context, label};
 
 const DAY_MS: i64 = 24 * 60 * 60 * 1_000;
 
@@ -24,7 +24,7 @@ fn regions(texts: &[&str]) -> FieldChange<std::collections::BTreeSet<Region>> {
 }
 
 fn change(record: &CustomerRecord, change: SubjectChange, now: TimestampMs) -> CustomerRecord {
-    let changed = update_subject(record, &customer(), change, now).unwrap();
+    let changed = update_subject(record, change, context(now)).unwrap();
     let expected = LedgerBody::Subject(changed.record.subject.clone());
     assert_eq!(changed.ledger.unwrap().body, expected);
     changed.record
@@ -112,7 +112,7 @@ fn what_is_known_already_changes_nothing() {
     let moved = || SubjectChange { regions: regions(&["DE"]), ..SubjectChange::default() };
     let record = change(&CustomerRecord::new(at(-1)), moved(), NOW);
     for again in [moved(), SubjectChange::default()] {
-        let same = update_subject(&record, &customer(), again, at(9)).unwrap();
+        let same = update_subject(&record, again, context(at(9))).unwrap();
         assert_eq!((&same.record, same.ledger), (&record, None));
     }
 }
@@ -129,7 +129,7 @@ fn what_is_stated_replaces_an_unknown_region() {
 
 #[test]
 fn nine_regions_and_a_birth_in_the_future_are_refused() {
-    let refused = |change| update_subject(&CustomerRecord::new(NOW), &customer(), change, NOW).unwrap_err();
+    let refused = |change| update_subject(&CustomerRecord::new(NOW), change, context(NOW)).unwrap_err();
     let nine = regions(&["AT", "BE", "BG", "CY", "CZ", "DE", "DK", "EE", "ES"]);
     let error = refused(SubjectChange { regions: nine, ..SubjectChange::default() });
     assert_eq!(error, ProfileError::TooMany { field: "regions", count_max: 8 });
@@ -139,7 +139,7 @@ fn nine_regions_and_a_birth_in_the_future_are_refused() {
         ..SubjectChange::default()
     };
     assert_eq!(refused(birth("2023-11-16")).field(), Some("birth_date"));
-    assert!(update_subject(&CustomerRecord::new(NOW), &customer(), birth("2023-11-15"), NOW).is_ok());
+    assert!(update_subject(&CustomerRecord::new(NOW), birth("2023-11-15"), context(NOW)).is_ok());
 }
 
 #[test]

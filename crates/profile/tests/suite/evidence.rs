@@ -16,7 +16,7 @@ use custodia_profile::{
 };
 
 use crate::world::{
-    NOW, OLD, RESEARCH, SERVICE, at, catalogue, customer, decision, evidence, label, purpose, purpose_fields,
+    NOW, OLD, RESEARCH, SERVICE, at, catalogue, context, decision, evidence, label, purpose, purpose_fields,
 };
 
 const YEAR_MS: i64 = 365 * 24 * 60 * 60 * 1_000;
@@ -44,7 +44,7 @@ fn by(decided_by: DecidedBy) -> Option<Evidence> {
 }
 
 fn record_for(record: &CustomerRecord, decision: &Decision) -> Result<Recorded, ProfileError> {
-    record_decision(record, &customer(), decision, &catalogue(), NOW)
+    record_decision(record, decision, &catalogue(), context(NOW))
 }
 
 #[track_caller]
@@ -136,7 +136,7 @@ fn a_minor_may_say_no_and_another_ground_needs_no_guardian() {
         assert!(record_for(&child, &decision(RESEARCH, Consent, status)).is_ok());
     }
     let withdrawal = Withdrawal { purpose: purpose(RESEARCH), basis: Consent, channel: None };
-    assert!(withdraw(&child, &customer(), &withdrawal, &catalogue(), NOW).is_ok());
+    assert!(withdraw(&child, &withdrawal, &catalogue(), context(NOW)).is_ok());
     assert!(record_for(&child, &decision(SERVICE, Contract, Given)).is_ok());
 }
 
@@ -177,7 +177,7 @@ fn a_withdrawal_keeps_the_proof_and_is_the_data_subjects_own() {
     let said = Decision { evidence: Some(proof.clone()), ..consent() };
     let given = record_for(&of_age(10, "DE"), &said).unwrap().record;
     let withdrawal = Withdrawal { purpose: purpose(RESEARCH), basis: Consent, channel: None };
-    let after = withdraw(&given, &customer(), &withdrawal, &catalogue(), at(1)).unwrap();
+    let after = withdraw(&given, &withdrawal, &catalogue(), context(at(1))).unwrap();
     assert_eq!(after.state.evidence, Some(Evidence { decided_by: DecidedBy::DataSubject, ..proof }));
 }
 
@@ -228,7 +228,7 @@ fn a_basis_is_allowed_where_one_of_the_customers_jurisdictions_allows_it() {
     catalogue.put_purpose(Purpose::new(fields).unwrap()).unwrap();
     let records = |regions: &[&str], basis| {
         let said = decision(31, basis, Given);
-        record_decision(&of_regions(regions), &customer(), &said, &catalogue, NOW).is_ok()
+        record_decision(&of_regions(regions), &said, &catalogue, context(NOW)).is_ok()
     };
     for (regions, consent, interests) in [
         (&["DE"][..], true, false),

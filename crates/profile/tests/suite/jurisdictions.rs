@@ -161,20 +161,20 @@ fn a_jurisdiction_error_names_the_field_and_the_limit() {
         (JurisdictionFields { regions: many, ..good() }, "jurisdiction.regions has more than 256 entries"),
         (
             JurisdictionFields { regions: regions(&["DE", "DE"]), ..good() },
-            "jurisdiction.regions has an entry twice",
+            "jurisdiction.regions has a duplicate entry",
         ),
         (
             JurisdictionFields { regions: regions(&["JP"]), ..built_in("default") },
-            "jurisdiction.regions is malformed, expected none: this one holds where no other does",
+            "jurisdiction.regions is malformed, expected none: this one applies where no other does",
         ),
         (JurisdictionFields { lawful_bases: vec![], ..good() }, "jurisdiction.lawful_bases is required"),
         (
             JurisdictionFields { lawful_bases: vec![LawfulBasis::Consent; 2], ..good() },
-            "jurisdiction.lawful_bases has an entry twice",
+            "jurisdiction.lawful_bases has a duplicate entry",
         ),
         (
             JurisdictionFields { sensitive_bases: vec![LawfulBasis::Consent; 2], ..good() },
-            "jurisdiction.sensitive_bases has an entry twice",
+            "jurisdiction.sensitive_bases has a duplicate entry",
         ),
         (
             JurisdictionFields { lawful_bases: vec![LawfulBasis::Consent], ..good() },

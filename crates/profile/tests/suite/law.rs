@@ -17,7 +17,7 @@ use crate::{
     decision_table::reasons_of_a_decision,
     generated::{ALL, CASES, DAY_MS, Draw, Situation, built_in_situations, law, no_more, situations},
     world::{
-        MARKETING, NOW, RESEARCH, SERVICE, at, attribute, catalogue, customer, event, purpose, record_with,
+        MARKETING, NOW, RESEARCH, SERVICE, at, attribute, catalogue, context, event, purpose, record_with,
         state,
     },
 };
@@ -45,7 +45,7 @@ fn adding_a_no_never_permits_more() {
     law(changes(), CASES / 4, |tally, (situation, change)| {
         let mut draw = Draw::new(change);
         let decision = Decision { status: draw.pick(&[Refused, Withdrawn]), ..decision(&mut draw) };
-        let recorded = record_decision(&situation.record, &customer(), &decision, &situation.catalogue, NOW);
+        let recorded = record_decision(&situation.record, &decision, &situation.catalogue, context(NOW));
         let after =
             recorded.map_err(|error| TestCaseError::fail(format!("a no can always be recorded: {error}")))?;
         if after.ledger.is_some() {
@@ -61,7 +61,7 @@ fn a_request_a_revocation_or_an_invalidation_never_permits_more() {
         let mut draw = Draw::new(change);
         let status = draw.pick(&[Revoked, Invalidated, Requested]);
         let decision = Decision { status, evidence: Some(by_controller()), ..decision(&mut draw) };
-        let Ok(after) = record_decision(&situation.record, &customer(), &decision, &situation.catalogue, NOW)
+        let Ok(after) = record_decision(&situation.record, &decision, &situation.catalogue, context(NOW))
         else {
             return Ok(());
         };
@@ -77,7 +77,7 @@ fn withdrawing_never_permits_more_and_ends_the_basis() {
     law(changes(), CASES, |tally, (situation, change)| {
         let (number, basis) = key(&mut Draw::new(change));
         let withdrawal = Withdrawal { purpose: purpose(number), basis, channel: None };
-        let after = withdraw(&situation.record, &customer(), &withdrawal, &situation.catalogue, NOW).unwrap();
+        let after = withdraw(&situation.record, &withdrawal, &situation.catalogue, context(NOW)).unwrap();
         prop_assert_eq!(after.state.status, Withdrawn);
         let ground = situation.verdict(number, &after.record, situation.now).ground();
         prop_assert_ne!(ground, Some(basis));

@@ -1,4 +1,4 @@
-//! The bytes of what the law rests on: fixtures beside those of the first release, and round trips of every field.
+//! The bytes of what the law rests on: fixtures and round trips of every field.
 
 use custodia_profile::{
     AffirmativeAct, ConsentMethod, CustomerRecord, DataSubject, DecidedBy, Evidence, GroundState,
@@ -13,29 +13,29 @@ use crate::{
     preferences::{drawn_contacts, drawn_preferences},
     world::{
         MARKETING, NOW, PURPOSES, at, bases, hashes, label, labels, moments, notice, purpose, record_with,
-        records, states, subjects,
+        recorder, recorders, records, states, subjects,
     },
 };
 
 const RECORD: &str = "\
-    0108b090abfef96210b090abfef9621803325d08021001180120f69fabfef96228d0afabfef962320132380252057374\
+    0208b090abfef96210b090abfef9621803325d08021001180120f69fabfef96228d0afabfef962320132380252057374\
     6f72655880a0abfef9626094a0abfef9626a2d080512205c5c5c5c5c5c5c5c5c5c5c5c5c5c5c5c5c5c5c5c5c5c5c5c5c\
     5c5c5c5c5c5c5c1a0564652d41542002321408031001180620fa9fabfef9625880a0abfef9623a3f0a0244450a055553\
     2d434110011898e50122120a09636f6e74657374656410f29fabfef9622a110a086d6174746572203910f49fabfef962\
     3080a0abfef9624220cdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcd5a150a0c435153\
     626b34412e49444b511080a0abfef962";
 const GROUND_ENTRY: &str = "\
-    0108021220abababababababababababababababababababababababababababababababab1a5d08021001180120f69f\
-    abfef96228d0afabfef9623201323802520573746f72655880a0abfef9626094a0abfef9626a2d080512205c5c5c5c5c\
-    5c5c5c5c5c5c5c5c5c5c5c5c5c5c5c5c5c5c5c5c5c5c5c5c5c5c5c1a0564652d4154200222096d61726b6574696e6728\
-    88a0abfef962";
+    0208021220abababababababababababababababababababababababababababababababab1888a0abfef96222070a03\
+    64706f10042a5d08021001180120f69fabfef96228d0afabfef9623201323802520573746f72655880a0abfef9626094\
+    a0abfef9626a2d080512205c5c5c5c5c5c5c5c5c5c5c5c5c5c5c5c5c5c5c5c5c5c5c5c5c5c5c5c5c5c5c5c1a0564652d\
+    4154200232096d61726b6574696e67";
 const SUBJECT_ENTRY: &str = "\
-    0108021220abababababababababababababababababababababababababababababababab323f0a0244450a0555532d\
-    434110011898e50122120a09636f6e74657374656410f29fabfef9622a110a086d6174746572203910f49fabfef96230\
-    80a0abfef962";
+    0208021220abababababababababababababababababababababababababababababababab1880a0abfef96222070a03\
+    64706f10043a3f0a0244450a0555532d434110011898e50122120a09636f6e74657374656410f29fabfef9622a110a08\
+    6d6174746572203910f49fabfef9623080a0abfef962";
 const TC_STRING_ENTRY: &str = "\
-    0108021220abababababababababababababababababababababababababababababababab3a150a0c435153626b3441\
-    2e49444b511080a0abfef962";
+    0208021220abababababababababababababababababababababababababababababababab1880a0abfef96222070a03\
+    64706f100442150a0c435153626b34412e49444b511080a0abfef962";
 
 fn ground() -> GroundState {
     let evidence = Evidence {
@@ -82,11 +82,11 @@ pub(crate) fn record() -> CustomerRecord {
 }
 
 fn entry(body: LedgerBody) -> LedgerEntry {
-    LedgerEntry { sequence: 2, previous: [0xab; 32], recorded_at: NOW, body }
+    LedgerEntry { sequence: 2, previous: [0xab; 32], recorded_at: NOW, recorded_by: recorder(), body }
 }
 
 fn ground_entry() -> LedgerEntry {
-    let (purpose, purpose_id) = (purpose(MARKETING), "marketing".parse().ok());
+    let (purpose, purpose_id) = (purpose(MARKETING), "marketing".parse().unwrap());
     let body = LedgerBody::Ground { purpose, purpose_id, basis: Consent, state: ground() };
     LedgerEntry { recorded_at: at(4), ..entry(body) }
 }
@@ -122,8 +122,25 @@ fn an_entry_has_exactly_one_body() {
     // Protobuf messages one behind the other are read as one that has the fields of both.
     let both: Vec<u8> = ground.iter().chain(&subject[1..]).copied().collect();
     assert_eq!(LedgerEntry::decode(&both), Err(corrupt.clone()));
-    let none = format!("0108021220{}", "ab".repeat(32));
+    let none = format!("0208021220{}", "ab".repeat(32));
     assert_eq!(LedgerEntry::decode(&unhex(&none)), Err(corrupt));
+}
+
+#[test]
+fn an_entry_names_its_recorder_and_a_decision_its_purpose() {
+    let bytes = hex(&ground_entry().encode());
+    let corrupt = |field| Err(ProfileError::CorruptField { kind: "ledger entry", field });
+    let recorder = "22070a0364706f1004";
+    for (part, without, field) in [
+        (recorder, "", "recorder"),
+        (recorder, "22021004", "recorder's name"),
+        (recorder, "22050a0364706f", "recorder's role"),
+        (recorder, "22070a0364706f1006", "recorder's role"),
+        ("32096d61726b6574696e67", "", "purpose name"),
+    ] {
+        assert_eq!(bytes.matches(part).count(), 1, "{part}");
+        assert_eq!(LedgerEntry::decode(&unhex(&bytes.replace(part, without))), corrupt(field));
+    }
 }
 
 #[test]
@@ -141,7 +158,7 @@ fn tc_strings() -> impl Strategy<Value = StoredTcString> {
 }
 
 fn bodies() -> impl Strategy<Value = LedgerBody> {
-    let names = option::of(select(vec!["service", "marketing"]).prop_map(|name| name.parse().unwrap()));
+    let names = select(vec!["service", "marketing"]).prop_map(|name| name.parse().unwrap());
     let grounds = (select(PURPOSES.to_vec()), names, bases(), states()).prop_map(
         |(number, purpose_id, basis, state)| LedgerBody::Ground {
             purpose: purpose(number),
@@ -161,8 +178,8 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(1_000))]
 
     #[test]
-    fn every_ledger_entry_round_trips(sequence: u64, previous in hashes(), recorded_at in moments(), body in bodies()) {
-        let entry = LedgerEntry { sequence, previous, recorded_at, body };
+    fn every_ledger_entry_round_trips(sequence: u64, previous in hashes(), recorded_at in moments(), recorded_by in recorders(), body in bodies()) {
+        let entry = LedgerEntry { sequence, previous, recorded_at, recorded_by, body };
         prop_assert_eq!(LedgerEntry::decode(&entry.encode()), Ok(entry));
     }
 

@@ -1,15 +1,21 @@
 //! The ledger: what is appended, the chain and every way to break it, and the state as of a past moment (CO-8).
 
 use custodia_profile::{
-    ChainFault, ChainLink, CustomerId, CustomerRecord, Decision, FieldChange,
+    CallerRole, ChainFault, ChainLink, CustomerId, CustomerRecord, Decision, FieldChange,
     GroundStatus::{Given, Refused, Withdrawn},
     LawfulBasis::{Consent, Contract},
-    LedgerBody, LedgerEntry, NO_HASH, PoolId, Stored, StoredTcString, SubjectChange, Withdrawal, as_of,
-    ledger_hash, record_decision, update_subject, verify_chain, withdraw,
+    LedgerBody, LedgerEntry, NO_HASH, PoolId, Recorder, Stored, StoredTcString, SubjectChange, Withdrawal,
+    as_of, ledger_hash, record_decision, update_subject, verify_chain, withdraw,
 };
 use proptest::{prelude::*, sample::Index};
 
-use crate::world::{MARKETING, NOW, RESEARCH, SERVICE, at, catalogue, customer, decision, label, purpose};
+use crate::{
+    codec::hex,
+    world::{
+        MARKETING, NOW, RESEARCH, SERVICE, at, catalogue, context, context_of, customer, decision, label,
+        purpose, recorder,
+    },
+};
 
 /// A customer's ledger as a file holds it: each entry's bytes and the hash that is claimed for them.
 #[derive(Debug, Clone)]
@@ -59,7 +65,8 @@ fn history(customer: &CustomerId) -> (CustomerRecord, Vec<LedgerEntry>) {
         entries.push(entry.unwrap());
     };
     let decide = |record: &CustomerRecord, decision: &Decision, second: i64| {
-        let recorded = record_decision(record, customer, decision, &catalogue, at(second * 1_000)).unwrap();
+        let recorded =
+            record_decision(record, decision, &catalogue, context_of(customer, at(second * 1_000))).unwrap();
         (recorded.record, recorded.ledger)
     };
     let (after, entry) = decide(&record, &decision(RESEARCH, Consent, Given), 0);
@@ -70,16 +77,16 @@ fn history(customer: &CustomerId) -> (CustomerRecord, Vec<LedgerEntry>) {
         regions: FieldChange::Set(["DE".parse().unwrap()].into()),
         ..SubjectChange::default()
     };
-    let changed = update_subject(&record, customer, moved, at(2_000)).unwrap();
+    let changed = update_subject(&record, moved, context_of(customer, at(2_000))).unwrap();
     take(&mut record, changed.record, changed.ledger);
     let withdrawal = Withdrawal { purpose: purpose(RESEARCH), basis: Consent, channel: None };
-    let withdrawn = withdraw(&record, customer, &withdrawal, &catalogue, at(3_000)).unwrap();
+    let withdrawn = withdraw(&record, &withdrawal, &catalogue, context_of(customer, at(3_000))).unwrap();
     take(&mut record, withdrawn.record, withdrawn.ledger);
     let (after, entry) = decide(&record, &decision(MARKETING, Consent, Refused), 4);
     take(&mut record, after, entry);
     let restricted =
         SubjectChange { restriction: FieldChange::Set(label("contested")), ..SubjectChange::default() };
-    let changed = update_subject(&record, customer, restricted, at(5_000)).unwrap();
+    let changed = update_subject(&record, restricted, context_of(customer, at(5_000))).unwrap();
     take(&mut record, changed.record, changed.ledger);
     (record, entries)
 }
@@ -111,8 +118,8 @@ fn each_entry_holds_the_hash_of_the_one_before() {
 /// SHA-256 of `custodia.ledger.v1`, the id's sixteen bytes and `abc`, as any other program computes it.
 #[test]
 fn the_hash_is_what_the_interface_says() {
-    let hex: String = ledger_hash(&customer(), b"abc").iter().map(|byte| format!("{byte:02x}")).collect();
-    assert_eq!(hex, "7d94bcce7072054affe7947751b0cce8d3afb109154173627258d30815d53a16");
+    let hash = ledger_hash(&customer(), b"abc");
+    assert_eq!(hex(&hash), "7d94bcce7072054affe7947751b0cce8d3afb109154173627258d30815d53a16");
 }
 
 #[test]
@@ -234,7 +241,7 @@ fn an_entry_too_many_is_found() {
     let (mut record, mut entries) = history(&customer());
     let (head, total) = (record.ledger_head, record.ledger_entries);
     let body = entries[0].body.clone();
-    entries.push(record.append_ledger(&customer(), body, at(9_000)));
+    entries.push(record.append_ledger(body, context(at(9_000))));
     let more = File { head, total, ..File::of(&customer(), &record, &entries) };
     assert_eq!(more.fault(), ChainFault::Surplus { sequence: 6 });
 }
@@ -242,33 +249,45 @@ fn an_entry_too_many_is_found() {
 #[test]
 fn bytes_that_are_no_entry_are_found() {
     let mut file = file();
-    file.links[4] = (vec![1, 0xff], ledger_hash(&customer(), &[1, 0xff]));
+    file.links[4] = (vec![2, 0xff], ledger_hash(&customer(), &[2, 0xff]));
     assert_eq!(file.fault(), ChainFault::Unreadable { sequence: 4 });
 }
 
-/// The release before the chain wrote no hashes and no head.
 #[test]
-fn entries_of_the_first_release_are_covered_by_no_chain_and_said_so() {
+fn a_chain_that_stops_short_of_the_first_entry_is_found() {
     let (mut record, entries) = history(&customer());
-    let mut old: Vec<_> = entries[..2].to_vec();
-    old[1].previous = NO_HASH;
+    let mut unchained: Vec<_> = entries[..2].to_vec();
+    unchained[1].previous = NO_HASH;
     record.ledger_entries = 2;
+    record.ledger_head = unchained[1].hash(&customer());
+    assert_eq!(File::of(&customer(), &record, &unchained).fault(), ChainFault::Changed { sequence: 0 });
     record.ledger_head = NO_HASH;
-    let unchained = File::of(&customer(), &record, &old);
-    assert_eq!(unchained.fault(), ChainFault::Unchained { sequence: 1 });
-    old.push(record.append_ledger(&customer(), entries[3].body.clone(), at(9_000)));
-    let grown = File::of(&customer(), &record, &old);
-    assert_eq!(grown.fault(), ChainFault::Unchained { sequence: 1 });
+    assert_eq!(File::of(&customer(), &record, &unchained).fault(), ChainFault::Changed { sequence: 1 });
+}
+
+#[test]
+fn every_entry_names_who_recorded_it_and_the_name_is_under_the_hash() {
+    let (_, entries) = history(&customer());
+    assert!(entries.iter().all(|entry| entry.recorded_by == recorder()));
+    for (place, entry) in entries.iter().enumerate() {
+        for other in [
+            Recorder { name: "somebody-else".parse().unwrap(), ..recorder() },
+            Recorder { role: CallerRole::Ingest, ..recorder() },
+        ] {
+            let mut forged = file();
+            forged.links[place].0 = LedgerEntry { recorded_by: other.clone(), ..entry.clone() }.encode();
+            assert_eq!(forged.fault(), ChainFault::Changed { sequence: place as u64 }, "{other}");
+        }
+    }
 }
 
 #[test]
 fn entries_are_in_the_order_of_time_though_a_clock_is_set_back() {
     let catalogue = catalogue();
     let first = decision(RESEARCH, Consent, Given);
-    let one =
-        record_decision(&CustomerRecord::new(NOW), &customer(), &first, &catalogue, at(60_000)).unwrap();
+    let one = record_decision(&CustomerRecord::new(NOW), &first, &catalogue, context(at(60_000))).unwrap();
     let withdrawal = Withdrawal { purpose: purpose(RESEARCH), basis: Consent, channel: None };
-    let two = withdraw(&one.record, &customer(), &withdrawal, &catalogue, at(50_000)).unwrap();
+    let two = withdraw(&one.record, &withdrawal, &catalogue, context(at(50_000))).unwrap();
     let entry = two.ledger.unwrap();
     assert_eq!(entry.recorded_at, at(60_000));
     assert_eq!(LedgerEntry::decode(&entry.encode()), Ok(entry));
@@ -299,7 +318,7 @@ fn the_state_as_of_a_moment_is_what_was_recorded_by_then() {
 fn a_tc_string_is_part_of_the_state_as_of_a_moment() {
     let stored = StoredTcString { text: label("CQ"), recorded_at: NOW };
     let mut record = CustomerRecord::new(NOW);
-    let entry = record.append_ledger(&customer(), LedgerBody::TcString(stored.clone()), NOW);
+    let entry = record.append_ledger(LedgerBody::TcString(stored.clone()), context(NOW));
     assert_eq!(as_of([&entry], NOW).tc_string, Some(stored));
 }
 
@@ -316,7 +335,7 @@ proptest! {
             text: label(&format!("text {number}")), recorded_at: NOW,
         });
         let entries: Vec<_> =
-            (0..count).map(|number| record.append_ledger(&customer(), body(number), at(number as i64))).collect();
+            (0..count).map(|number| record.append_ledger(body(number), context(at(number as i64)))).collect();
         let mut file = File::of(&customer(), &record, &entries);
         prop_assert_eq!(file.verify(&customer()), Ok(()));
         let (place, other) = (place.index(count), other.index(count));

@@ -51,4 +51,6 @@ mod transitions;
 #[cfg(test)]
 mod values;
 #[cfg(test)]
+mod withdraw_all;
+#[cfg(test)]
 mod world;

@@ -13,7 +13,7 @@ use proptest::{collection, prelude::*, sample::select};
 use crate::{
     generated::{CASES, Draw, Situation, config, law, situations},
     world::{
-        MARKETING, NOW, RESEARCH, SERVICE, at, attribute_values, bases, catalogue, customer, decision, label,
+        MARKETING, NOW, RESEARCH, SERVICE, at, attribute_values, bases, catalogue, context, decision, label,
         moments, notice, purpose, record_with, sources, state, states,
     },
 };
@@ -61,9 +61,9 @@ fn inputs() -> impl Strategy<Value = Observations> {
 }
 
 fn apply(record: &CustomerRecord, inputs: &[Observations], catalogue: &Catalogue) -> CustomerRecord {
-    inputs.iter().fold(record.clone(), |record, input| {
-        ingest(&record, &customer(), input, catalogue, NOW).unwrap().record
-    })
+    inputs
+        .iter()
+        .fold(record.clone(), |record, input| ingest(&record, input, catalogue, context(NOW)).unwrap().record)
 }
 
 proptest! {
@@ -130,8 +130,8 @@ proptest! {
             observations: Vec::new(),
             events: Vec::new(),
         };
-        let one = ingest(&record, &customer(), &with(grants), &catalogue, NOW).unwrap();
-        let two = ingest(&record, &customer(), &with(shuffled), &catalogue, NOW).unwrap();
+        let one = ingest(&record, &with(grants), &catalogue, context(NOW)).unwrap();
+        let two = ingest(&record, &with(shuffled), &catalogue, context(NOW)).unwrap();
         prop_assert_eq!(one.record.grounds, two.record.grounds);
     }
 
@@ -139,8 +139,8 @@ proptest! {
     fn the_same_input_again_changes_nothing(mut input in inputs(), grants in collection::vec(grants(), 0..3), later in 0_i64..10_000) {
         input.grants = grants;
         let (catalogue, record) = (catalogue(), CustomerRecord::new(at(-10)));
-        let first = ingest(&record, &customer(), &input, &catalogue, NOW).unwrap();
-        let again = ingest(&first.record, &customer(), &input, &catalogue, at(later)).unwrap();
+        let first = ingest(&record, &input, &catalogue, context(NOW)).unwrap();
+        let again = ingest(&first.record, &input, &catalogue, context(at(later))).unwrap();
         // A consent may run out in between; what is stored does not change by that.
         prop_assert!(!again.record_changed && !again.consent_changed && again.ledger.is_empty());
         prop_assert_eq!(again.record, first.record);
@@ -149,7 +149,7 @@ proptest! {
     #[test]
     fn only_what_is_allowed_is_merged(input in inputs()) {
         let (catalogue, record) = (catalogue(), CustomerRecord::new(at(-10)));
-        let result = ingest(&record, &customer(), &input, &catalogue, NOW).unwrap();
+        let result = ingest(&record, &input, &catalogue, context(NOW)).unwrap();
         prop_assert_eq!(result.attribute_outcomes.len(), input.observations.len());
         let any_merged = result.attribute_outcomes.contains(&Outcome::Merged);
         prop_assert_eq!(any_merged, result.record_changed);

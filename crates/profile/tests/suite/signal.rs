@@ -10,7 +10,7 @@ use custodia_profile::{
 };
 
 use crate::world::{
-    MARKETING, NOW, RESEARCH, at, catalogue as without_sale, customer, decision, label, purpose,
+    MARKETING, NOW, RESEARCH, at, catalogue as without_sale, context, customer, decision, label, purpose,
     purpose_fields,
 };
 
@@ -35,7 +35,7 @@ fn of_region(region: &str) -> CustomerRecord {
 }
 
 fn signal(record: &CustomerRecord, now: TimestampMs) -> SignalRecorded {
-    record_signal(record, &customer(), PrivacySignal::Gpc, Some(&label("web")), &catalogue(), now)
+    record_signal(record, PrivacySignal::Gpc, Some(&label("web")), &catalogue(), context(now))
 }
 
 fn statuses(record: &CustomerRecord) -> [Option<GroundStatus>; 2] {
@@ -44,7 +44,7 @@ fn statuses(record: &CustomerRecord) -> [Option<GroundStatus>; 2] {
 
 fn give(record: &CustomerRecord, now: TimestampMs) -> CustomerRecord {
     let given = Decision { decided_at: Some(now), ..decision(SELLING, Consent, Given) };
-    record_decision(record, &customer(), &given, &catalogue(), now).unwrap().record
+    record_decision(record, &given, &catalogue(), context(now)).unwrap().record
 }
 
 #[test]
@@ -69,8 +69,7 @@ fn a_signal_refuses_every_purpose_of_sale_or_sharing_and_no_other() {
 
 #[test]
 fn a_signal_refuses_purposes_of_sale_that_come_later_until_the_customer_consents() {
-    let record =
-        record_signal(&of_region("US-CA"), &customer(), PrivacySignal::Gpc, None, &without_sale(), NOW);
+    let record = record_signal(&of_region("US-CA"), PrivacySignal::Gpc, None, &without_sale(), context(NOW));
     assert!(record.states.is_empty(), "there was no such purpose yet");
     let catalogue = catalogue();
     let selling = catalogue.purpose(purpose(SELLING)).unwrap();
@@ -135,7 +134,7 @@ fn a_signal_said_again_changes_nothing_until_something_was_permitted_since() {
 #[test]
 fn a_signal_holds_though_a_consent_was_dated_ahead_of_the_clock() {
     let ahead = Decision { decided_at: Some(at(200_000)), ..decision(SELLING, Consent, Given) };
-    let given = record_decision(&of_region("US-CA"), &customer(), &ahead, &catalogue(), NOW).unwrap();
+    let given = record_decision(&of_region("US-CA"), &ahead, &catalogue(), context(NOW)).unwrap();
     assert_eq!(statuses(&signal(&given.record, at(1)).record), [Some(Refused), Some(Refused)]);
 }
 
@@ -143,7 +142,7 @@ fn a_signal_holds_though_a_consent_was_dated_ahead_of_the_clock() {
 fn a_withdrawal_that_stands_is_left_as_it_is() {
     let given = give(&of_region("US-CA"), NOW);
     let withdrawal = Withdrawal { purpose: purpose(SELLING), basis: Consent, channel: None };
-    let withdrawn = withdraw(&given, &customer(), &withdrawal, &catalogue(), at(1)).unwrap();
+    let withdrawn = withdraw(&given, &withdrawal, &catalogue(), context(at(1))).unwrap();
     let after = signal(&withdrawn.record, at(2));
     assert_eq!(statuses(&after.record), [Some(Withdrawn), Some(Refused)]);
     assert_eq!(after.states.first().map(|(_, state)| state), Some(&withdrawn.state));
@@ -152,7 +151,7 @@ fn a_withdrawal_that_stands_is_left_as_it_is() {
 #[test]
 fn the_other_purposes_keep_their_state() {
     let research = decision(RESEARCH, Consent, Given);
-    let given = record_decision(&of_region("US-CA"), &customer(), &research, &catalogue(), NOW).unwrap();
+    let given = record_decision(&of_region("US-CA"), &research, &catalogue(), context(NOW)).unwrap();
     let after = signal(&given.record, at(1)).record;
     assert_eq!(after.ground(purpose(RESEARCH), Consent), Some(&given.state));
     assert_eq!(after.ground(purpose(MARKETING), Consent), None);
@@ -165,13 +164,13 @@ const TC_NOW: TimestampMs = TimestampMs::from_ms(1_751_500_800_000);
 #[test]
 fn a_tc_string_is_stored_with_its_ledger_entry_and_once() {
     let before = CustomerRecord::new(TC_NOW);
-    let after = record_tc_string(&before, &customer(), TC_STRING, TC_NOW).unwrap();
+    let after = record_tc_string(&before, TC_STRING, context(TC_NOW)).unwrap();
     let stored = after.record.tc_string.clone().unwrap();
     assert_eq!((stored.text.as_str(), stored.recorded_at), (TC_STRING, TC_NOW));
     let entry = after.ledger.unwrap();
     assert_eq!((entry.sequence, entry.body.clone()), (0, LedgerBody::TcString(stored)));
     assert_eq!(after.record.ledger_head, entry.hash(&customer()));
-    let again = record_tc_string(&after.record, &customer(), TC_STRING, TC_NOW.plus_ms(1)).unwrap();
+    let again = record_tc_string(&after.record, TC_STRING, context(TC_NOW.plus_ms(1))).unwrap();
     assert_eq!((again.record, again.ledger), (after.record, None));
 }
 
@@ -181,20 +180,20 @@ fn a_tc_string_that_was_updated_before_the_stored_one_changes_nothing() {
     let older = TC_STRING.replacen("CQSbk4AQSbk4A", "CQSYR8AQSYR8A", 1);
     let updated = |text: &str| TcString::parse(text, TC_NOW).unwrap().last_updated;
     assert!(updated(&older) < updated(TC_STRING));
-    let newer = record_tc_string(&CustomerRecord::new(TC_NOW), &customer(), TC_STRING, TC_NOW).unwrap();
-    let late = record_tc_string(&newer.record, &customer(), &older, TC_NOW.plus_ms(1)).unwrap();
+    let newer = record_tc_string(&CustomerRecord::new(TC_NOW), TC_STRING, context(TC_NOW)).unwrap();
+    let late = record_tc_string(&newer.record, &older, context(TC_NOW.plus_ms(1))).unwrap();
     assert_eq!((late.record, late.ledger), (newer.record, None));
-    let first = record_tc_string(&CustomerRecord::new(TC_NOW), &customer(), &older, TC_NOW).unwrap();
-    let then = record_tc_string(&first.record, &customer(), TC_STRING, TC_NOW.plus_ms(1)).unwrap();
+    let first = record_tc_string(&CustomerRecord::new(TC_NOW), &older, context(TC_NOW)).unwrap();
+    let then = record_tc_string(&first.record, TC_STRING, context(TC_NOW.plus_ms(1))).unwrap();
     assert_eq!(then.record.tc_string.unwrap().text.as_str(), TC_STRING);
 }
 
 #[test]
 fn a_tc_string_that_is_malformed_or_out_of_date_is_not_stored() {
     let before = CustomerRecord::new(TC_NOW);
-    let error = record_tc_string(&before, &customer(), "C!", TC_NOW).unwrap_err();
+    let error = record_tc_string(&before, "C!", context(TC_NOW)).unwrap_err();
     assert!(matches!(error, ProfileError::TcString { .. }));
     let two_years_on = TC_NOW.plus_ms(2 * 366 * 24 * 60 * 60 * 1_000);
-    let error = record_tc_string(&before, &customer(), TC_STRING, two_years_on).unwrap_err();
+    let error = record_tc_string(&before, TC_STRING, context(two_years_on)).unwrap_err();
     assert_eq!(error.field(), Some("tc_string"));
 }

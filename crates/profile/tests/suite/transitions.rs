@@ -10,7 +10,7 @@ use custodia_profile::{
 use proptest::{collection, prelude::*, sample::select};
 
 use crate::world::{
-    NOW, RESEARCH, at, bases, catalogue as small_catalogue, customer, decision, evidence, moments, notice,
+    NOW, RESEARCH, at, bases, catalogue as small_catalogue, context, decision, evidence, moments, notice,
     purpose, purpose_fields, record_with, state, states,
 };
 
@@ -73,7 +73,7 @@ fn every_pair_of_states_is_as_the_table_says() {
                     None => CustomerRecord::new(at(-1_000)),
                     Some(state) => record_with(&[(ALL, basis, state)]),
                 };
-                let result = record_decision(&record, &customer(), &decided(basis, status), &catalogue, NOW);
+                let result = record_decision(&record, &decided(basis, status), &catalogue, context(NOW));
                 let illegal = ProfileError::NotRecordable { reason: RefusalReason::IllegalTransition };
                 let objection = [LegitimateInterests, PublicTask].contains(&basis);
                 let expected = match row.chars().nth(column).unwrap() {
@@ -114,7 +114,7 @@ fn an_illegal_decision_that_came_late_is_superseded_and_no_fault() {
     let catalogue = catalogue();
     let given = record_with(&[(ALL, Consent, state(Given, at(-10)))]);
     let asked = Decision { decided_at: Some(at(-11)), ..decided(Consent, Requested) };
-    let late = record_decision(&given, &customer(), &asked, &catalogue, NOW).unwrap();
+    let late = record_decision(&given, &asked, &catalogue, context(NOW)).unwrap();
     assert_eq!((late.effect, late.ledger, late.record), (DecisionEffect::Superseded, None, given));
 }
 
@@ -123,8 +123,8 @@ fn the_same_illegal_decision_again_is_unchanged_and_no_fault() {
     let catalogue = catalogue();
     let given = record_with(&[(ALL, Consent, state(Given, at(-10)))]);
     let revoked = Decision { decided_at: Some(at(-5)), ..decided(Consent, Revoked) };
-    let once = record_decision(&given, &customer(), &revoked, &catalogue, NOW).unwrap();
-    let again = record_decision(&once.record, &customer(), &revoked, &catalogue, at(9)).unwrap();
+    let once = record_decision(&given, &revoked, &catalogue, context(NOW)).unwrap();
+    let again = record_decision(&once.record, &revoked, &catalogue, context(at(9))).unwrap();
     assert_eq!((again.effect, again.record), (DecisionEffect::Unchanged, once.record));
 }
 
@@ -135,7 +135,7 @@ fn of_a_request_and_its_answer_at_once_the_answer_stands() {
     let answered = Decision { decided_at: Some(NOW), ..decided(Consent, Given) };
     for order in [[&asked, &answered], [&answered, &asked]] {
         let record = order.into_iter().fold(CustomerRecord::new(at(-1)), |record, decision| {
-            record_decision(&record, &customer(), decision, &catalogue, NOW).unwrap().record
+            record_decision(&record, decision, &catalogue, context(NOW)).unwrap().record
         });
         assert_eq!(record.ground(purpose(ALL), Consent).map(|state| state.status), Some(Given));
     }
@@ -150,7 +150,7 @@ fn asking_again_does_not_lift_a_no() {
         for status in [Requested, Revoked, Invalidated] {
             let by_other = Evidence { decided_by: DecidedBy::Controller, ..Evidence::default() };
             let said = Decision { evidence: Some(by_other), ..decision(RESEARCH, Consent, status) };
-            let error = record_decision(&record, &customer(), &said, &catalogue, NOW).unwrap_err();
+            let error = record_decision(&record, &said, &catalogue, context(NOW)).unwrap_err();
             let reason = RefusalReason::IllegalTransition;
             assert_eq!(error, ProfileError::NotRecordable { reason });
         }
@@ -185,7 +185,7 @@ proptest! {
         let catalogue = catalogue();
         let lead_to = |answers: &[Decision]| {
             answers.iter().fold(CustomerRecord::new(at(-1_000)), |record, answer| {
-                match record_decision(&record, &customer(), answer, &catalogue, NOW) {
+                match record_decision(&record, answer, &catalogue, context(NOW)) {
                     Ok(recorded) => recorded.record,
                     Err(error) => { assert_eq!(error, ProfileError::ObjectionStands); record }
                 }
@@ -201,7 +201,7 @@ proptest! {
         let stored = GroundState { decided_at: stored.decided_at.min(at(-1)), ..stored };
         let record = record_with(&[(ALL, basis, stored)]);
         let said = Decision { notice: None, reference: None, ..decided(basis, no) };
-        let after = record_decision(&record, &customer(), &said, &catalogue, NOW).unwrap();
+        let after = record_decision(&record, &said, &catalogue, context(NOW)).unwrap();
         prop_assert!(after.state.is_no());
         prop_assert_eq!((after.effect, after.state.status), (DecisionEffect::Applied, no));
     }

@@ -4,10 +4,10 @@ use std::{collections::BTreeMap, sync::LazyLock};
 
 use custodia_profile::{
     AffirmativeAct, AttributeDefinition, AttributeFields, AttributeNumber, AttributeValue, BalancingTest,
-    Catalogue, Classification, ConsentMethod, CustomerId, CustomerRecord, DataSubject, Date, DecidedBy,
-    Decision, Event, Evidence, GroundState, GroundStatus, Label, LawfulBasis, LegalHold, Notice, NoticeId,
-    Party, PoolId, Properties, Provenance, Purpose, PurposeFields, PurposeNumber, Restriction, Revision,
-    SourceId, StoredEvent, TimestampMs, Value, ValueType,
+    CallerRole, Catalogue, ChangeContext, Classification, ConsentMethod, CustomerId, CustomerRecord,
+    DataSubject, Date, DecidedBy, Decision, Event, Evidence, GroundState, GroundStatus, Label, LawfulBasis,
+    LegalHold, Notice, NoticeId, Party, PoolId, Properties, Provenance, Purpose, PurposeFields,
+    PurposeNumber, Recorder, Restriction, Revision, SourceId, StoredEvent, TimestampMs, Value, ValueType,
 };
 use proptest::{collection, option, prelude::*, sample::select};
 
@@ -28,6 +28,27 @@ pub(crate) const PURPOSES: [u32; 5] = [SERVICE, MARKETING, TAX, OLD, RESEARCH];
 
 pub(crate) fn customer() -> CustomerId {
     CustomerId::from_parts(1_700_000_000_000, [7; 10], PoolId::default())
+}
+
+/// Who records what the tests record.
+pub(crate) fn recorder() -> Recorder {
+    Recorder { name: "dpo".parse().unwrap(), role: CallerRole::Privacy }
+}
+
+/// A change of `customer()`'s record by `recorder()`.
+pub(crate) fn context(now: TimestampMs) -> ChangeContext<'static> {
+    static CUSTOMER: LazyLock<CustomerId> = LazyLock::new(customer);
+    context_of(&CUSTOMER, now)
+}
+
+pub(crate) fn context_of(customer: &CustomerId, now: TimestampMs) -> ChangeContext<'_> {
+    static RECORDER: LazyLock<Recorder> = LazyLock::new(recorder);
+    ChangeContext { customer, recorded_by: &RECORDER, now }
+}
+
+pub(crate) fn recorders() -> impl Strategy<Value = Recorder> {
+    ("[A-Za-z0-9._-]{1,64}", select(CallerRole::ALL.to_vec()))
+        .prop_map(|(name, role)| Recorder { name: name.parse().unwrap(), role })
 }
 
 pub(crate) fn purpose(number: u32) -> PurposeNumber {

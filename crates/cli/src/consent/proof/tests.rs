@@ -1,8 +1,9 @@
 //! A good file holds; whatever is done to one is found, at the line where it was done.
 
 use custodia_profile::{
-    AffirmativeAct, ConsentMethod, CustomerRecord, DataSubject, Evidence, GroundState, GroundStatus, Label,
-    LawfulBasis, LedgerBody, NO_HASH, PoolId, PurposeId, PurposeNumber, Region, TimestampMs,
+    AffirmativeAct, CallerRole, ChangeContext, ConsentMethod, CustomerRecord, DataSubject, Evidence,
+    GroundState, GroundStatus, Label, LawfulBasis, LedgerBody, NO_HASH, PoolId, PurposeId, PurposeNumber,
+    Recorder, Region, TimestampMs,
 };
 
 use super::*;
@@ -25,7 +26,7 @@ fn ground(place: u32) -> LedgerBody {
     let name = PURPOSES[usize::try_from(place).unwrap() % PURPOSES.len()];
     LedgerBody::Ground {
         purpose: PurposeNumber::new(place + 1).unwrap(),
-        purpose_id: Some(PurposeId::new(name).unwrap()),
+        purpose_id: PurposeId::new(name).unwrap(),
         basis: LawfulBasis::Consent,
         state,
     }
@@ -37,9 +38,11 @@ fn history(customer: CustomerId) -> v1::ListConsentHistoryResponse {
     let mut record = CustomerRecord::new(start);
     let subject = DataSubject { regions: [Region::new("DE").unwrap()].into(), ..DataSubject::default() };
     let bodies = (0..4).map(ground).chain([LedgerBody::Subject(subject)]);
+    let recorder = Recorder { name: "dpo".parse().unwrap(), role: CallerRole::Privacy };
     let mut entries = Vec::new();
     for body in bodies {
-        let entry = record.append_ledger(&customer, body, start);
+        let context = ChangeContext { customer: &customer, recorded_by: &recorder, now: start };
+        let entry = record.append_ledger(body, context);
         entries.push(v1::ConsentHistoryEntry {
             sequence: entry.sequence,
             canonical: entry.encode(),
@@ -82,6 +85,7 @@ fn a_good_file_holds_and_says_what_its_bytes_say() {
     assert_eq!(line["ground"]["purpose"], "offers");
     assert_eq!(line["ground"]["evidence"]["act"], "ticked-box");
     assert_eq!(line["recorded_at"], "2026-01-01T00:00:00Z");
+    assert_eq!(line["recorded_by"], serde_json::json!({ "name": "dpo", "role": "privacy" }));
     assert_eq!(line["ground"]["expires_at"], Value::Null);
     let last: Value = serde_json::from_str(text.lines().last().unwrap()).unwrap();
     assert_eq!(last["data_subject"]["regions"][0], "DE");
@@ -100,10 +104,12 @@ fn a_customer_without_decisions_has_a_file_too() {
 #[test]
 fn words_that_the_bytes_do_not_say_are_found() {
     let (line, reason) = fault(|lines| lines[2] = lines[2].replace("analytics", "marketing"));
-    assert_eq!((line, reason.as_str()), (3, "`ground.purpose` is not what the entry's bytes say"));
+    assert_eq!((line, reason.as_str()), (3, "`ground.purpose` differs from the entry's bytes"));
     let (line, reason) = fault(|lines| lines[3] = lines[3].replace("\"ticked-box\"", "\"signed\""));
     assert_eq!(line, 4);
     assert!(reason.contains("ground.evidence.act"), "{reason}");
+    let (_, reason) = fault(|lines| lines[4] = lines[4].replace("\"privacy\"", "\"ingest\""));
+    assert_eq!(reason, "`recorded_by.role` differs from the entry's bytes");
     let (line, reason) = fault(|lines| lines[5] = lines[5].replace("\"DE\"", "\"FR\""));
     assert_eq!((line, reason.contains("data_subject.regions")), (6, true), "{reason}");
     let (_, reason) = fault(|lines| lines[1] = lines[1].replacen('{', "{\"note\":1,", 1));
@@ -114,7 +120,7 @@ fn words_that_the_bytes_do_not_say_are_found() {
 fn a_field_that_stands_twice_is_found_although_one_of_them_is_right() {
     let (line, reason) =
         fault(|lines| lines[1] = lines[1].replace("{\"purpose\"", "{\"status\":\"refused\",\"purpose\""));
-    assert_eq!((line, reason.contains("twice")), (2, true), "{reason}");
+    assert_eq!((line, reason.contains("repeated")), (2, true), "{reason}");
 }
 
 #[test]
@@ -139,7 +145,7 @@ fn a_line_that_is_missing_moved_or_added_is_found() {
     let (line, reason) = fault(|lines| drop(lines.pop()));
     assert_eq!((line, reason.contains("missing")), (6, true), "the last one too: {reason}");
     let (line, reason) = fault(|lines| lines.swap(2, 3));
-    assert_eq!((line, reason.contains("place")), (3, true), "{reason}");
+    assert_eq!((line, reason.contains("out of order")), (3, true), "{reason}");
     let (line, reason) = fault(|lines| lines.push(lines[5].clone()));
     assert_eq!((line, reason.contains("fewer")), (7, true), "{reason}");
 }
@@ -175,7 +181,7 @@ fn a_whole_new_history_is_found_by_a_head_that_was_noted() {
 #[test]
 fn what_is_no_history_is_named_by_its_line() {
     assert_eq!(verify("", None).unwrap_err().line, 1);
-    assert_eq!(fault(|lines| lines[0] = lines[0].replace("history-1", "history-9")).0, 1);
+    assert_eq!(fault(|lines| lines[0] = lines[0].replace("history-2", "history-9")).0, 1);
     assert_eq!(fault(|lines| lines[0] = lines[0].replace("\"head\":\"", "\"head\":\"x")).0, 1);
     assert_eq!(fault(|lines| lines[4] = "nonsense".into()).0, 5);
     assert_eq!(fault(|lines| lines.insert(2, String::new())).0, 3);

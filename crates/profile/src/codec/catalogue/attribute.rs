@@ -7,8 +7,10 @@ use super::{
     read_purposes, write_purposes,
 };
 use crate::{
-    AttributeDefinition, AttributeFields, AttributeName, AttributeNumber, CategoryId, Classification,
-    ProfileError, Revision, SourceId, SourceMapping, ValueType,
+    catalogue::{AttributeDefinition, AttributeFields, Classification, SourceMapping},
+    error::ProfileError,
+    id::{AttributeName, AttributeNumber, CategoryId, Revision, SourceId},
+    value::ValueType,
 };
 
 const KIND: &str = "attribute";

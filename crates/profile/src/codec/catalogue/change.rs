@@ -9,7 +9,11 @@ use super::{
     purpose::WirePurpose,
     recipient::WireRecipient,
 };
-use crate::{CatalogueChange, CatalogueEntry, ProfileError, TimestampMs};
+use crate::{
+    catalogue::{CatalogueChange, CatalogueEntry},
+    error::ProfileError,
+    id::TimestampMs,
+};
 
 const KIND: &str = "catalogue change";
 

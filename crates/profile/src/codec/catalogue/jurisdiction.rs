@@ -1,4 +1,4 @@
-//! Owns the bytes of a jurisdiction. Whether it is built-in is not stored: its name says it.
+//! Owns the bytes of a jurisdiction. Whether it is built-in is not stored: its name says so.
 
 use prost::Message;
 
@@ -6,7 +6,11 @@ use super::{
     super::{Intact, Stored, byte, frame, unframe},
     read_bases, write_bases,
 };
-use crate::{ConsentModel, Jurisdiction, JurisdictionFields, JurisdictionId, ProfileError, Region, Revision};
+use crate::{
+    catalogue::{ConsentModel, Jurisdiction, JurisdictionFields},
+    error::ProfileError,
+    id::{JurisdictionId, Region, Revision},
+};
 
 const KIND: &str = "jurisdiction";
 

@@ -1,5 +1,5 @@
-//! Owns the bytes of catalogue entries, one file a kind, and of the catalogue's changes. Always: a kind has the same
-//! message whether it stands alone or in a change.
+//! Owns the bytes of catalogue entries, one file for each kind, and of the catalogue's changes. Always: an entry has the
+//! same message alone and in a change.
 
 mod attribute;
 mod change;
@@ -8,7 +8,7 @@ mod purpose;
 mod recipient;
 
 use super::{Intact, byte};
-use crate::{LawfulBasis, ProfileError, PurposeNumber};
+use crate::{error::ProfileError, ground::LawfulBasis, id::PurposeNumber};
 
 fn write_bases(bases: &[LawfulBasis]) -> Vec<u32> {
     bases.iter().map(|basis| basis.number().into()).collect()

@@ -7,8 +7,11 @@ use super::{
     read_bases, write_bases,
 };
 use crate::{
-    BalancingTest, CategoryId, Date, GoogleConsentType, JurisdictionBases, JurisdictionId, Label, Notice,
-    ProfileError, Purpose, PurposeFields, PurposeId, PurposeNumber, RecipientId, Revision, TimestampMs,
+    catalogue::{BalancingTest, GoogleConsentType, JurisdictionBases, Notice, Purpose, PurposeFields},
+    error::ProfileError,
+    id::{CategoryId, JurisdictionId, PurposeId, PurposeNumber, RecipientId, Revision, TimestampMs},
+    label::Label,
+    value::Date,
 };
 
 const KIND: &str = "purpose";

@@ -6,7 +6,11 @@ use super::{
     super::{Intact, Stored, frame, unframe},
     read_purposes, write_purposes,
 };
-use crate::{ProfileError, Recipient, RecipientFields, RecipientId, Revision};
+use crate::{
+    catalogue::{Recipient, RecipientFields},
+    error::ProfileError,
+    id::{RecipientId, Revision},
+};
 
 const KIND: &str = "recipient";
 

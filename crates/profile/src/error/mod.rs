@@ -1,8 +1,12 @@
 //! Owns the crate's errors. Always: the text names the field and the limit, never the value.
 
-use crate::{reason::RefusalReason, tcf::TcStringError};
+mod tc_string;
 
-/// What can be wrong with what a caller states, or with stored bytes.
+pub use tc_string::TcStringError;
+
+use crate::reason::RefusalReason;
+
+/// What can be wrong with a caller's input or with stored bytes.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ProfileError {
     /// A required field is empty.
@@ -27,34 +31,34 @@ pub enum ProfileError {
         /// The limit.
         count_max: usize,
     },
-    /// A field does not have the form that it must have.
+    /// A field does not have the expected form.
     #[error("{field} is malformed, expected {expected}")]
     Malformed {
         /// The field at fault.
         field: &'static str,
-        /// The form that it must have.
+        /// The expected form.
         expected: &'static str,
     },
     /// An entry occurs twice.
-    #[error("{field} has an entry twice")]
+    #[error("{field} has a duplicate entry")]
     Duplicate {
         /// The field at fault.
         field: &'static str,
     },
-    /// A field names something that the catalogue does not have.
-    #[error("{field} names nothing that the catalogue has")]
+    /// A field names something that is not in the catalogue.
+    #[error("{field} is not in the catalogue")]
     Unknown {
         /// The field at fault.
         field: &'static str,
     },
-    /// A field of a catalogue entry would change that never may.
+    /// A change of a catalogue entry's field that must never change.
     #[error("{field} cannot change")]
     Immutable {
         /// The field at fault.
         field: &'static str,
     },
-    /// A moment lies further ahead of the clock than allowed.
-    #[error("{field} lies more than {ahead_max_ms} ms in the future")]
+    /// A moment is further ahead of the clock than allowed.
+    #[error("{field} is more than {ahead_max_ms} ms in the future")]
     InFuture {
         /// The field at fault.
         field: &'static str,
@@ -68,7 +72,7 @@ pub enum ProfileError {
         reason: RefusalReason,
     },
     /// The customer has objected; recording the ground again does not lift that.
-    #[error("the customer has objected to this purpose, only the customer's own consent permits it again")]
+    #[error("the customer has objected to this purpose; only the customer's own consent permits it again")]
     ObjectionStands,
     /// A TC string that is malformed or not in force.
     #[error("tc_string {fault}")]
@@ -95,8 +99,8 @@ pub enum ProfileError {
         #[source]
         source: prost::DecodeError,
     },
-    /// Stored bytes can be read, but hold what cannot be.
-    #[error("stored {kind} has an impossible {field}")]
+    /// Stored bytes can be read, but a field has a value that this crate never writes.
+    #[error("stored {kind} has an invalid {field}")]
     CorruptField {
         /// What the bytes should hold.
         kind: &'static str,

@@ -1,5 +1,5 @@
-//! Owns the state of one ground for one purpose. Always: what prevails of two states depends on them alone, not on
-//! the order in which they came; and a request, a revocation or an invalidation never takes the place of a no.
+//! Owns the state of one ground for one purpose. Always: which of two states prevails depends on them alone, not on
+//! the order in which they arrived; and a request, a revocation or an invalidation never replaces a no.
 //!
 //! ```text
 //!   from \ to                  GIVEN       REQUESTED (consent only)   REVOKED, INVALIDATED   REFUSED, WITHDRAWN
@@ -11,18 +11,26 @@
 //!                              not over an objection
 //!   REVOKED, INVALIDATED       yes         yes                        —                      yes
 //! ```
-//! A person's no can be recorded from every state, since nobody may be kept from saying it. A no stays until the
-//! customer consents: asking again is no answer, and to find a consent invalid that was withdrawn must not make the
-//! withdrawal disappear. An objection (a no to legitimate interests or public task) has no way back by recording that
-//! ground again: only the customer's own consent permits the purpose again. See `permission`.
+//! A person's no can be recorded from every state, since nobody may be prevented from saying no. A no stays until the
+//! customer consents: asking again is not an answer, and finding a withdrawn consent invalid must not make the withdrawal
+//! disappear. Recording the same ground again does not lift an objection (a no to legitimate interests or public task):
+//! only the customer's own consent permits the purpose again. See `permission`.
 //!
-//! A no to a consent that was never given is a REFUSED or a WITHDRAWN as the source says it; which of the two makes no
-//! difference to the law. EXPIRED is computed from `expires_at` and never stored.
+//! A no to a consent that was never given is REFUSED or WITHDRAWN, whichever the source states; the law treats both
+//! alike. EXPIRED is computed from `expires_at` and never stored.
+
+mod basis;
+mod evidence;
+
+pub use basis::LawfulBasis;
+pub use evidence::{AffirmativeAct, DecidedBy, Evidence};
 
 use std::cmp::Reverse;
 
 use crate::{
-    Channel, Collector, DecidedBy, Evidence, LawfulBasis, NoticeId, ProfileError, Reference, TimestampMs,
+    error::ProfileError,
+    id::TimestampMs,
+    label::{Channel, Collector, NoticeId, Reference},
 };
 
 /// What was decided. Numbers are those of the API; 4 (expired) is computed and never stored.
@@ -33,13 +41,13 @@ pub enum GroundStatus {
     Given = 1,
     /// The data subject said no.
     Refused = 2,
-    /// The data subject took it back, or objected.
+    /// The data subject withdrew it, or objected.
     Withdrawn = 3,
     /// The data subject was asked and has not answered.
     Requested = 5,
-    /// Another than the data subject took it back.
+    /// Someone other than the data subject revoked it.
     Revoked = 6,
-    /// It was found not to have been valid.
+    /// It was found to be invalid.
     Invalidated = 7,
 }
 
@@ -54,10 +62,10 @@ impl GroundStatus {
         self as u8
     }
 
-    /// The status of a number.
+    /// The status with a number.
     ///
     /// # Errors
-    /// `Malformed` where there is none.
+    /// `Malformed` if there is none.
     pub fn from_number(number: u8) -> Result<Self, ProfileError> {
         let found = Self::ALL.into_iter().find(|status| status.number() == number);
         found.ok_or(ProfileError::Malformed {
@@ -72,8 +80,8 @@ impl GroundStatus {
         matches!(self, Self::Refused | Self::Withdrawn)
     }
 
-    /// Settles ties between equally new decisions: the answer stands before the question, the stricter answer before
-    /// the other, and what the data subject says before what others say.
+    /// Settles ties between equally new decisions: an answer beats a question, the stricter answer beats the other, and
+    /// what the data subject says beats what others say.
     const fn strictness(self) -> u8 {
         match self {
             Self::Requested => 0,
@@ -86,29 +94,29 @@ impl GroundStatus {
     }
 }
 
-/// What stands before a decision: the rows of the table at this file's head.
+/// The state before a decision: the rows of the table at the top of this file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Prior {
     /// Nothing is recorded.
     Unknown,
-    /// This is recorded, and a given ground still holds.
+    /// This status is recorded; if given, it still holds.
     Recorded(GroundStatus),
-    /// A ground was given and holds no longer: it has expired, or a newer notice asks again.
+    /// A given ground that no longer holds: it has expired, or a newer notice asks again.
     Lapsed,
 }
 
-/// Whether a decision can follow upon what stands.
+/// Whether a decision may follow the recorded state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Transition {
-    /// It can.
+    /// It may.
     Allowed,
     /// Not over the customer's objection.
     ObjectionStands,
-    /// It cannot.
+    /// It may not.
     Illegal,
 }
 
-/// The table of this file's head.
+/// The table at the top of this file.
 #[must_use]
 pub const fn transition(from: Prior, to: GroundStatus, basis: LawfulBasis) -> Transition {
     use GroundStatus::{Given, Invalidated, Refused, Requested, Revoked, Withdrawn};
@@ -140,7 +148,7 @@ pub enum ConsentMethod {
     Unambiguous = 1,
     /// An express statement.
     Explicit = 2,
-    /// Not objected where the law allows it.
+    /// Did not opt out, if the law allows that.
     OptOut = 3,
 }
 
@@ -154,10 +162,10 @@ impl ConsentMethod {
         self as u8
     }
 
-    /// The method of a number.
+    /// The method with a number.
     ///
     /// # Errors
-    /// `Malformed` where there is none.
+    /// `Malformed` if there is none.
     pub fn from_number(number: u8) -> Result<Self, ProfileError> {
         let found = Self::ALL.into_iter().find(|method| method.number() == number);
         found.ok_or(ProfileError::Malformed { field: "method", expected: "unambiguous, explicit or opt-out" })
@@ -171,15 +179,15 @@ pub struct GroundState {
     pub status: GroundStatus,
     /// When it was decided.
     pub decided_at: TimestampMs,
-    /// From when it holds; nothing: from the decision on.
+    /// From when it holds; none: from the decision on.
     pub valid_from: Option<TimestampMs>,
-    /// Until when it holds; nothing: until withdrawn.
+    /// Until when it holds; none: until withdrawn.
     pub expires_at: Option<TimestampMs>,
     /// The notice that the customer saw.
     pub notice: Option<NoticeId>,
     /// How consent was expressed.
     pub method: Option<ConsentMethod>,
-    /// What proves it, and who decided; nothing: the data subject, without evidence.
+    /// What proves it, and who decided; none: the data subject, without evidence.
     pub evidence: Option<Evidence>,
     /// Who collected it.
     pub collector: Option<Collector>,
@@ -192,7 +200,7 @@ pub struct GroundState {
 }
 
 impl GroundState {
-    /// A state that says no more than this.
+    /// A state with nothing else set.
     #[must_use]
     pub const fn bare(status: GroundStatus, decided_at: TimestampMs, recorded_at: TimestampMs) -> Self {
         Self {
@@ -222,20 +230,20 @@ impl GroundState {
         self.evidence.as_ref().map_or_else(DecidedBy::default, |evidence| evidence.decided_by)
     }
 
-    /// Whether its time is over at a moment.
+    /// Whether it has expired at a moment.
     #[must_use]
     pub fn is_expired(&self, now: TimestampMs) -> bool {
         self.expires_at.is_some_and(|end| end <= now)
     }
 
-    /// Whether the two say the same, whenever they were stored.
+    /// Whether the two differ in nothing but when they were stored.
     pub(crate) fn says_the_same(&self, other: &Self) -> bool {
         Self { recorded_at: other.recorded_at, ..self.clone() } == *other
     }
 
-    /// Which of two states of one ground holds. Commutative, associative and idempotent, being a maximum of a total
-    /// order: an objection before anything else, then the newer decision, then the stricter, then the one that
-    /// begins later or ends sooner; the rest only has to be settled somehow, and the same everywhere.
+    /// Which of two states of one ground holds. Commutative, associative and idempotent, since it is the maximum of a total
+    /// order: an objection beats anything else, then the newer decision wins, then the stricter, then the one that
+    /// begins later or ends sooner. How remaining ties are settled does not matter, but all nodes must agree.
     #[must_use]
     pub fn prevailing(self, other: Self, basis: LawfulBasis) -> Self {
         let objection_stands = is_objection(basis);

@@ -1,6 +1,6 @@
 //! Owns the six lawful bases of GDPR Art. 6(1) (CO-1). Always: numbers are those of the API.
 
-use crate::ProfileError;
+use crate::error::ProfileError;
 
 /// A lawful basis.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -37,10 +37,10 @@ impl LawfulBasis {
         self as u8
     }
 
-    /// The basis of a number.
+    /// The basis with a number.
     ///
     /// # Errors
-    /// `Malformed` where there is none.
+    /// `Malformed` if there is none.
     pub fn from_number(number: u8) -> Result<Self, ProfileError> {
         let found = Self::ALL.into_iter().find(|basis| basis.number() == number);
         found
@@ -48,7 +48,7 @@ impl LawfulBasis {
     }
 
     /// Whether the customer's no beats this basis. Consent rests on the customer's will; public task and legitimate
-    /// interests yield to an objection (Art. 21). The other three bind whatever the customer wishes.
+    /// interests yield to an objection (Art. 21). The other three hold whatever the customer wishes.
     #[must_use]
     pub const fn yields_to_the_customer(self) -> bool {
         match self {

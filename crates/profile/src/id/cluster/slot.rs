@@ -1,7 +1,7 @@
 //! Owns the hash slot. Always: less than 4,096; slots do not move.
 
 use super::number_text;
-use crate::{ProfileError, limits::SLOTS};
+use crate::{error::ProfileError, limits::SLOTS};
 
 /// One of the 4,096 hash slots.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -21,7 +21,7 @@ impl SlotId {
 
     /// The slot of a hash: its low twelve bits.
     #[expect(clippy::cast_possible_truncation, reason = "the remainder is below 4,096")]
-    pub(super) const fn of_hash(hash: u64) -> Self {
+    pub(in crate::id) const fn of_hash(hash: u64) -> Self {
         Self((hash % SLOTS as u64) as u16)
     }
 

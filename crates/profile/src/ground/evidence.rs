@@ -1,23 +1,23 @@
 //! Owns the evidence of a decision (CO-6): what the data subject did, what proves it, and who decided. Always: numbers
 //! are those of the API. Source: GDPR Art. 7(1); ISO/IEC TS 27560.
 
-use crate::{Language, ProfileError, RefusalReason};
+use crate::{error::ProfileError, label::Language, reason::RefusalReason};
 
-/// What a data subject did. Numbers are those of the API. The last three are no consent.
+/// What a data subject did. Numbers are those of the API. The last three are not consent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
 pub enum AffirmativeAct {
     /// Ticked a box.
     TickedBox = 1,
-    /// Clicked a button or a switch that says what it means.
+    /// Clicked a button or a switch with a clear meaning.
     Clicked = 2,
     /// Said so.
     Spoken = 3,
     /// Signed.
     Signed = 4,
-    /// Confirmed by a link that was sent.
+    /// Confirmed through a link that was sent.
     DoubleOptIn = 5,
-    /// Left a box as it was ticked beforehand.
+    /// Left a pre-ticked box ticked.
     PreTickedBox = 6,
     /// Said nothing.
     Silence = 7,
@@ -44,18 +44,18 @@ impl AffirmativeAct {
         self as u8
     }
 
-    /// The act of a number.
+    /// The act with a number.
     ///
     /// # Errors
-    /// `Malformed` where there is none.
+    /// `Malformed` if there is none.
     pub fn from_number(number: u8) -> Result<Self, ProfileError> {
         let found = Self::ALL.into_iter().find(|act| act.number() == number);
         found
             .ok_or(ProfileError::Malformed { field: "evidence.act", expected: "one of the affirmative acts" })
     }
 
-    /// Why the act is no consent, where it is none: a box ticked beforehand (CJEU C-673/17, Planet49), silence or
-    /// inactivity (GDPR recital 32).
+    /// Why the act is not consent, if it is not: a pre-ticked box (CJEU C-673/17, Planet49), silence or inactivity (GDPR
+    /// recital 32).
     #[must_use]
     pub const fn refusal(self) -> Option<RefusalReason> {
         match self {
@@ -82,7 +82,7 @@ pub enum DecidedBy {
 }
 
 impl DecidedBy {
-    /// Every one, by number.
+    /// Every member, by number.
     pub const ALL: [Self; 4] = [Self::DataSubject, Self::Guardian, Self::Controller, Self::Authority];
 
     /// The number in the API and on disk.
@@ -91,10 +91,10 @@ impl DecidedBy {
         self as u8
     }
 
-    /// The one of a number.
+    /// The member with a number.
     ///
     /// # Errors
-    /// `Malformed` where there is none.
+    /// `Malformed` if there is none.
     pub fn from_number(number: u8) -> Result<Self, ProfileError> {
         let found = Self::ALL.into_iter().find(|by| by.number() == number);
         found.ok_or(ProfileError::Malformed {
@@ -118,7 +118,7 @@ pub struct Evidence {
 }
 
 impl Evidence {
-    /// Nothing where the evidence says no more than no evidence does.
+    /// None if the evidence says nothing.
     #[must_use]
     pub fn or_nothing(self) -> Option<Self> {
         (self != Self::default()).then_some(self)

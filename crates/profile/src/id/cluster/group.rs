@@ -1,7 +1,7 @@
 //! Owns the id of a Raft group: the directory or one shard. Always: `u16` on disk and on the wire, 0xFFFF is the directory.
 
 use super::ShardId;
-use crate::ProfileError;
+use crate::error::ProfileError;
 
 /// A Raft group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -27,7 +27,7 @@ impl GroupId {
     /// The group of a number on disk.
     ///
     /// # Errors
-    /// `Malformed` where the number is neither a shard nor the directory.
+    /// `Malformed` if the number is neither a shard nor the directory.
     pub fn from_u16(number: u16) -> Result<Self, ProfileError> {
         if number == Self::DIRECTORY { Ok(Self::Directory) } else { ShardId::new(number).map(Self::Shard) }
     }

@@ -1,10 +1,18 @@
-//! Owns what a customer's browser or consent platform says: Global Privacy Control, and TC strings. Always: a signal
-//! that is honoured is a no, and holds from now on.
+//! Owns signals of a customer's browser or consent platform: Global Privacy Control, and TC strings. Always: a signal
+//! that is honoured is a no, and counts from now on.
 
+use super::{latest_decision, settle};
 use crate::{
-    Catalogue, ChangeContext, Changed, Channel, CustomerRecord, GroundState, GroundStatus, LawfulBasis,
-    LedgerBody, LedgerEntry, ProfileError, Purpose, PurposeNumber, Reference, StoredTcString, TimestampMs,
-    consent::{latest_decision, settle},
+    catalogue::{Catalogue, Purpose},
+    chain::ChangeContext,
+    error::ProfileError,
+    ground::{GroundState, GroundStatus, LawfulBasis},
+    id::{PurposeNumber, TimestampMs},
+    label::{Channel, Reference},
+    ledger::{LedgerBody, LedgerEntry},
+    record::CustomerRecord,
+    subject_change::Changed,
+    tcf::StoredTcString,
 };
 
 /// A privacy signal. Numbers are those of the API.
@@ -18,7 +26,7 @@ pub enum PrivacySignal {
 /// The record after a signal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SignalRecorded {
-    /// The record; the same as before where nothing changed.
+    /// The record; the same as before if nothing changed.
     pub record: CustomerRecord,
     /// Whether one of the customer's jurisdictions honours the signal.
     pub honoured: bool,
@@ -28,9 +36,9 @@ pub struct SignalRecorded {
     pub states: Vec<(PurposeNumber, GroundState)>,
 }
 
-/// Records a signal: as opted out of sale and sharing, so that it holds for purposes and regions that come later too, and,
-/// if one of the customer's jurisdictions honours it, as refused consent to every purpose of sale or sharing. It holds
-/// from now on, as a withdrawal does; said again it changes nothing, unless something was permitted since.
+/// Records a signal: as an opt-out of sale and sharing, so that it also covers later purposes and regions, and, if one of
+/// the customer's jurisdictions honours it, as refused consent to every purpose of sale or sharing. It counts from now on,
+/// as a withdrawal does. Repeated, it changes nothing unless something was permitted since.
 #[must_use]
 pub fn record_signal(
     record: &CustomerRecord,
@@ -76,7 +84,7 @@ pub fn record_signal(
     result
 }
 
-/// Records a TC string. The one that was updated last counts; one that is older, or the same again, changes nothing.
+/// Records a TC string. The one with the latest update counts; an older one, or the same again, changes nothing.
 ///
 /// # Errors
 /// `TcString` with the fault.

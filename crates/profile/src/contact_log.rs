@@ -1,29 +1,30 @@
-//! Owns the contacts that were made with a customer: what frequency caps count. Always: of each channel and purpose the
-//! newest 32, which is as many as a cap can allow, so that a cap of any channel and purpose is counted exactly; none
-//! that is older than the longest window; and at most 64 pairs of channel and purpose.
+//! Owns the contacts made with a customer, which frequency caps count. Always: the newest 32 for each channel and purpose,
+//! as many as a cap can allow, so that every cap is counted exactly; none older than the longest window; and at most 64
+//! pairs of channel and purpose.
 //!
-//! Where a 65th pair comes, the pair whose last contact is the oldest goes, and `forgotten_until` remembers that
-//! moment: while a cap's window reaches back to it the cap cannot be counted, so it is taken as reached.
+//! A 65th pair evicts the pair whose last contact is the oldest, and `forgotten_until` keeps that moment: while a cap's
+//! window reaches back to it, the cap cannot be counted and so counts as reached.
 
 use std::collections::BTreeMap;
 
 use crate::{
-    ContactChannel, ProfileError, PurposeNumber, TimestampMs,
-    id::HOUR_MS,
+    error::ProfileError,
+    id::{HOUR_MS, PurposeNumber, TimestampMs},
     limits::{CAP_CONTACTS_MAX, CAP_WINDOW_HOURS_MAX, CONTACT_PAIRS_MAX, FUTURE_MAX_MS},
+    preferences::ContactChannel,
 };
 
-/// The contacts that were made with a customer. Empty by default.
+/// The contacts made with a customer. Empty by default.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ContactLog {
     /// The moments, newest first; never an empty list.
     contacts: BTreeMap<(ContactChannel, PurposeNumber), Vec<TimestampMs>>,
-    /// The newest contact of a pair that had to go.
+    /// The newest contact of an evicted pair.
     forgotten_until: Option<TimestampMs>,
 }
 
 impl ContactLog {
-    /// Whether nothing is remembered.
+    /// Whether it holds nothing.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.contacts.is_empty() && self.forgotten_until.is_none()
@@ -34,7 +35,7 @@ impl ContactLog {
         self.contacts.iter().map(|((channel, purpose), moments)| (channel, *purpose, moments.as_slice()))
     }
 
-    /// The newest contact of a pair that had to go.
+    /// The newest contact of an evicted pair.
     #[must_use]
     pub const fn forgotten_until(&self) -> Option<TimestampMs> {
         self.forgotten_until
@@ -43,7 +44,7 @@ impl ContactLog {
     /// Takes a stored log.
     ///
     /// # Errors
-    /// `Malformed` where it could not have been written.
+    /// `Malformed` if this crate could not have written it.
     pub(crate) fn stored(
         contacts: BTreeMap<(ContactChannel, PurposeNumber), Vec<TimestampMs>>,
         forgotten_until: Option<TimestampMs>,
@@ -61,7 +62,7 @@ impl ContactLog {
     /// Records a contact that was made.
     ///
     /// # Errors
-    /// `InFuture` where `contacted_at` lies more than five minutes ahead of `now`.
+    /// `InFuture` if `contacted_at` is more than five minutes ahead of `now`.
     pub fn record(
         &mut self,
         channel: &ContactChannel,
@@ -73,14 +74,14 @@ impl ContactLog {
             return Err(ProfileError::InFuture { field: "contacted_at", ahead_max_ms: FUTURE_MAX_MS });
         }
         let moments = self.contacts.entry((channel.clone(), purpose)).or_default();
-        let place = moments.partition_point(|moment| *moment >= contacted_at);
-        moments.insert(place, contacted_at);
+        let position = moments.partition_point(|moment| *moment >= contacted_at);
+        moments.insert(position, contacted_at);
         moments.truncate(CAP_CONTACTS_MAX.into());
         self.forget(now.plus_ms(-i64::from(CAP_WINDOW_HOURS_MAX) * HOUR_MS));
         Ok(())
     }
 
-    /// Drops what no cap can count any more, up to and with `outdated`, and the pairs that are too many.
+    /// Drops what no cap can count any more, up to and including `outdated`, and surplus pairs.
     fn forget(&mut self, outdated: TimestampMs) {
         self.contacts.retain(|_, moments| {
             moments.truncate(moments.partition_point(|moment| *moment > outdated));

@@ -5,7 +5,7 @@ use std::ops::RangeInclusive;
 
 use super::{SlotId, number_text};
 use crate::{
-    ProfileError,
+    error::ProfileError,
     limits::{SHARDS_MAX, SLOTS},
 };
 
@@ -25,7 +25,7 @@ impl ShardId {
         Ok(Self(number))
     }
 
-    /// Whether a cluster may have so many shards.
+    /// Whether a cluster may have this number of shards.
     ///
     /// # Errors
     /// `Malformed` unless it is a power of two of at most 4,096.
@@ -39,14 +39,14 @@ impl ShardId {
         Ok(())
     }
 
-    /// The shard that owns a slot in a cluster of so many shards (a power of two of at most 4,096).
+    /// The shard that owns a slot in a cluster of this number of shards (a power of two of at most 4,096).
     #[must_use]
     #[expect(clippy::cast_possible_truncation, reason = "slot < 4,096, so the quotient is below `shards`")]
     pub const fn of(slot: SlotId, shards: u16) -> Self {
         Self((slot.as_u16() as u32 * shards as u32 / SLOTS as u32) as u16)
     }
 
-    /// The slots that the shard owns, or nothing where there is no such shard.
+    /// The slots that the shard owns; none if there is no such shard.
     #[must_use]
     pub fn slots(self, shards: u16) -> Option<RangeInclusive<SlotId>> {
         Self::check_count(shards).ok()?;

@@ -1,7 +1,7 @@
-//! Owns the id of a node: a machine's place in the cluster, at least 1.
+//! Owns the id of a node: a member of the cluster, at least 1.
 
 use super::number_text;
-use crate::ProfileError;
+use crate::error::ProfileError;
 
 /// A node of the cluster.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -1,7 +1,7 @@
 //! Owns the residency pool: which country's nodes may hold a customer. Always: six bits, 0 is the default pool.
 
 use super::number_text;
-use crate::ProfileError;
+use crate::error::ProfileError;
 
 /// A residency pool.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]

@@ -1,7 +1,7 @@
 //! Owns the id of a replica: fresh for every placement of a group on a node, never reused, at least 1.
 
 use super::number_text;
-use crate::ProfileError;
+use crate::error::ProfileError;
 
 /// One placement of one group on one node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
