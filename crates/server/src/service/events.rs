@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use custodia_profile::{Catalogue, Observations, Permission, RefusalReason, StoredEvent, Verdict};
 use custodia_proto::v1;
-use custodia_store::{EventPlace, Key, KeyKind, KeyParts, KeyPrefix};
+use custodia_store::{EventSortKey, Key, KeyKind, KeyParts, KeyPrefix};
 use tokio::time::Instant;
 
 use super::{
@@ -112,10 +112,10 @@ impl Call for v1::ListEventsRequest {
     }
 }
 
-fn page_start(token: &str) -> Result<Option<EventPlace>, ServiceError> {
+fn page_start(token: &str) -> Result<Option<EventSortKey>, ServiceError> {
     let Some(place) = parse_page_token(Listing::Events, token)? else { return Ok(None) };
     let malformed = |_length| ServiceError::invalid("page_token", "is not a token of this list");
-    EventPlace::from_bytes(&place).map(Some).map_err(malformed)
+    EventSortKey::from_bytes(&place).map(Some).map_err(malformed)
 }
 
 /// The size of a page that the field `page_size` asks for.
@@ -183,7 +183,7 @@ impl Page<'_> {
 fn filled(
     room: &Room,
     mut page: Page<'_>,
-    after: Option<EventPlace>,
+    after: Option<EventSortKey>,
 ) -> Result<v1::ListEventsResponse, ServiceError> {
     let home = page.home;
     let prefix = KeyPrefix::customer(home.group(), KeyKind::Event, &home.customer);

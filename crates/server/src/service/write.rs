@@ -23,7 +23,7 @@ use custodia_profile::{
     RequestMemory, Revision, Stored, StoredEvent, TimestampMs,
 };
 use custodia_seal::BucketId;
-use custodia_store::{EventPlace, Key, ValueHeader};
+use custodia_store::{EventSortKey, Key, ValueHeader};
 use prost::Message;
 use tokio::time::Instant;
 use zeroize::Zeroizing;
@@ -224,7 +224,7 @@ impl Room {
         let by_id = Key::event_id(home.group(), &home.customer, event.event.id.as_str());
         let Some(pointer) = self.consensus().engine().get(by_id.as_ref())? else { return Ok(None) };
         let stored = ValueHeader::decode(&pointer)
-            .and_then(|(_, place)| EventPlace::from_bytes(&place))
+            .and_then(|(_, place)| EventSortKey::from_bytes(&place))
             .map_err(|error| unreadable(home, &by_id, None, &error))
             .and_then(|place| self.load(home, &Key::event(home.group(), &home.customer, &place)));
         match stored {
@@ -302,7 +302,7 @@ impl Draft {
     /// The event and the way to it from its id. The place is in the event's key as well, so it needs no seal.
     fn event(&mut self, event: &StoredEvent, at: Revisions) -> Result<(), KeysError> {
         let (group, customer, id) = (self.home.group(), self.home.customer, event.event.id.as_str());
-        let place = EventPlace::new(event.event.occurred_at, id);
+        let place = EventSortKey::new(event.event.occurred_at, id);
         let by_id = Key::event_id(group, &customer, id);
         self.expect(by_id.clone(), Expected::Absent);
         let pointer = self.writer.clear(&by_id, at.revision, at.guard, place.as_bytes());
