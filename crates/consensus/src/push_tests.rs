@@ -143,7 +143,7 @@ impl Scene {
 
     async fn end(self) {
         assert!(replica(self.at()).status().running);
-        let spool = self.cluster.data(self.follower).join("spool");
+        let spool = self.cluster.data(self.follower).join("snapshots");
         assert_eq!(std::fs::read_dir(spool).unwrap().count(), 0, "a received snapshot was left");
         self.cluster.hub.mend();
         self.cluster.shutdown().await;

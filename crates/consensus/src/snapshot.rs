@@ -15,8 +15,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use custodia_profile::GroupId;
 use custodia_store::{
-    DataFolder, EngineSnapshot, KeyKind, KeyParts, Pair, ReplicaEntry, SpoolWriter, StoreError,
-    install_spool, list_spools, remove_spool, resume_install, spool_snapshot,
+    DataFolder, EngineSnapshot, KeyKind, KeyParts, Pair, ReplicaEntry, SnapshotFileWriter, StoreError,
+    install_snapshot_file, list_snapshot_files, remove_snapshot_file, resume_install, write_snapshot_file,
 };
 use futures::stream::{self, BoxStream};
 use futures::{Stream, StreamExt};
@@ -207,10 +207,10 @@ impl Spool {
     ) -> Result<String, ConsensusError> {
         let name = format!("{}-{}", prefix(group), SPOOLED.fetch_add(1, Ordering::Relaxed));
         let meta = Applied::from(meta).encode();
-        let path = self.folder.spool_path();
+        let path = self.folder.snapshots_path();
         let writing = tokio::task::spawn_blocking(move || {
-            let mut spool = SpoolWriter::create(&path, &name, &meta)?;
-            spool_snapshot(&mut source, &mut spool)?;
+            let mut spool = SnapshotFileWriter::create(&path, &name, &meta)?;
+            write_snapshot_file(&mut source, &mut spool)?;
             spool.finish()?;
             Ok::<_, StoreError>(name)
         });
@@ -231,10 +231,10 @@ impl Spool {
             SnapshotData::Durable => return Err(ConsensusError::Malformed { what: WHAT }),
         };
         let applied = Applied::from(meta).encode();
-        let (engine, path) = (Arc::clone(&context.engine), self.folder.spool_path());
+        let (engine, path) = (Arc::clone(&context.engine), self.folder.snapshots_path());
         let installing = tokio::task::spawn_blocking(move || {
-            install_spool(engine.as_ref(), &path, &name, group, &[(ReplicaEntry::Applied, applied)])?;
-            remove_spool(&path, &name)
+            install_snapshot_file(engine.as_ref(), &path, &name, group, &[(ReplicaEntry::Applied, applied)])?;
+            remove_snapshot_file(&path, &name)
         });
         Ok(installing.await.map_err(|_gone| ConsensusError::Stopped)??)
     }
@@ -242,20 +242,20 @@ impl Spool {
     /// Removes a received snapshot that nobody needs after all.
     pub(crate) async fn discard(&self, data: SnapshotData) -> Result<(), ConsensusError> {
         let SnapshotData::Spooled(name) = data else { return Ok(()) };
-        let path = self.folder.spool_path();
-        let removing = tokio::task::spawn_blocking(move || remove_spool(&path, &name));
+        let path = self.folder.snapshots_path();
+        let removing = tokio::task::spawn_blocking(move || remove_snapshot_file(&path, &name));
         Ok(removing.await.map_err(|_gone| ConsensusError::Stopped)??)
     }
 
     /// Finishes what a crash has interrupted, and removes what nobody needs. Before a group's state is read.
     pub(crate) fn resume(&self, context: &MachineContext, group: GroupId) -> Result<(), ConsensusError> {
-        let path: PathBuf = self.folder.spool_path();
+        let path: PathBuf = self.folder.snapshots_path();
         let resumed = resume_install(context.engine.as_ref(), &path, group)?;
         tracing::debug!(%group, ?resumed, "looked for an unfinished install");
         let own = format!("{}-", prefix(group));
-        for name in list_spools(&path)? {
+        for name in list_snapshot_files(&path)? {
             if name.starts_with(&own) {
-                remove_spool(&path, &name)?;
+                remove_snapshot_file(&path, &name)?;
             }
         }
         Ok(())

@@ -81,7 +81,11 @@ async fn snapshot_of_much_data_travels_in_pieces_and_survives_restarts() {
     cluster.start(away).await;
     cluster.agree(shard(0)).await;
     assert_eq!(get(cluster.at(away), shard(0), 239), Some((1, vec![9; 50_000].into())));
-    assert_eq!(std::fs::read_dir(cluster.data(away).join("spool")).unwrap().count(), 0, "a spool was left");
+    assert_eq!(
+        std::fs::read_dir(cluster.data(away).join("snapshots")).unwrap().count(),
+        0,
+        "a spool was left"
+    );
     cluster.shutdown().await;
 }
 

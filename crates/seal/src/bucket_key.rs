@@ -1,11 +1,16 @@
-//! The key of one bucket of customers, in one epoch. It wraps customer keys.
+//! The key of one bucket of customers in one epoch. It wraps customer keys.
 
 use std::fmt;
 
 use custodia_profile::KeyEpoch;
 
 use crate::cipher::Cipher;
-use crate::{CustomerKey, CustomerPlace, KeyLevel, RandomSource, SealError, WrappedKey};
+use crate::customer_key::CustomerKey;
+use crate::error::SealError;
+use crate::key_context::CustomerKeyContext;
+use crate::key_level::KeyLevel;
+use crate::random::RandomSource;
+use crate::wrapped::WrappedKey;
 
 /// A bucket key in the clear.
 pub struct BucketKey {
@@ -35,7 +40,7 @@ impl BucketKey {
     pub fn wrap_child(
         &self,
         child: &CustomerKey,
-        place: &CustomerPlace,
+        context: &CustomerKeyContext,
         random: &dyn RandomSource,
     ) -> Result<WrappedKey, SealError> {
         WrappedKey::under(
@@ -43,7 +48,7 @@ impl BucketKey {
             KeyLevel::Customer,
             (child.cipher(), child.epoch()),
             random,
-            |aad| place.append(aad),
+            |aad| context.append(aad),
         )
     }
 
@@ -54,10 +59,10 @@ impl BucketKey {
     pub fn unwrap_child(
         &self,
         wrapped: &WrappedKey,
-        place: &CustomerPlace,
+        context: &CustomerKeyContext,
     ) -> Result<CustomerKey, SealError> {
         let cipher =
-            wrapped.open_under((&self.cipher, self.epoch), KeyLevel::Customer, |aad| place.append(aad))?;
+            wrapped.open_under((&self.cipher, self.epoch), KeyLevel::Customer, |aad| context.append(aad))?;
         Ok(CustomerKey::from_cipher(cipher, wrapped.epoch()))
     }
 

@@ -1,26 +1,27 @@
-//! The one place that touches the cipher: AES-256-GCM with a random 96-bit nonce in front.
+//! The only use of the cipher: AES-256-GCM with a random 96-bit nonce in front.
 //!
 //! ```text
 //! box = nonce (12) ‖ ciphertext (as long as the plaintext) ‖ tag (16)
 //! ```
 //!
-//! Random nonces are safe for 2³² boxes under one key (NIST SP 800-38D §8.3). A customer key makes one box per
-//! write of that customer, a bucket or shard key one per child and turn: both stay many orders below.
+//! Random nonces are safe for 2³² boxes under one key (NIST SP 800-38D §8.3). A customer key makes one box for each value
+//! that is written, a bucket or shard key one for each child and rotation: both stay far below.
 
 use std::fmt;
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
-use crate::{Format, RandomSource, SealError};
+use crate::error::{Format, SealError};
+use crate::random::RandomSource;
 
 /// Bytes of every key in the tree.
 pub(crate) const KEY_BYTES: usize = 32;
 const TAG_BYTES: usize = 16;
-/// What a box is longer than its plaintext.
+/// How much longer a box is than its plaintext.
 pub(crate) const BOX_OVERHEAD_BYTES: usize = NONCE_LEN + TAG_BYTES;
 
-/// The bytes of one key in the clear: zeroized when dropped, never printed, readable only inside this crate.
+/// The bytes of one key in the clear: zeroized on drop, never printed, readable only inside this crate.
 #[derive(Zeroize, ZeroizeOnDrop)]
 pub struct KeyBytes([u8; KEY_BYTES]);
 
@@ -50,7 +51,7 @@ impl fmt::Debug for KeyBytes {
     }
 }
 
-/// A key ready for use: its bytes, and the expanded key schedule, which costs more to make than to seal 1 KB.
+/// A key ready for use: its bytes and the expanded key schedule, which costs more to compute than sealing 1 KB.
 /// aws-lc clears the schedule when it frees it.
 pub(crate) struct Cipher {
     bytes: KeyBytes,

@@ -1,28 +1,28 @@
-//! The identity of one cluster, part of the additional data of everything that is sealed.
+//! The identity of one cluster. It is part of the additional data of everything that is sealed.
 
 use std::fmt;
 use std::str::FromStr;
 
 use uuid::Uuid;
 
-/// Names one cluster for ever. Bytes sealed in one cluster do not open in another.
+/// The permanent identity of a cluster. Bytes sealed in one cluster do not open in another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ClusterId(Uuid);
 
 impl ClusterId {
-    /// The id that `uuid` stands for.
+    /// From a UUID.
     #[must_use]
     pub const fn new(uuid: Uuid) -> Self {
         Self(uuid)
     }
 
-    /// The id with these sixteen bytes.
+    /// From sixteen bytes.
     #[must_use]
     pub const fn from_bytes(bytes: [u8; 16]) -> Self {
         Self(Uuid::from_bytes(bytes))
     }
 
-    /// The sixteen bytes, as they enter the additional data.
+    /// The sixteen bytes, as in the additional data.
     #[must_use]
     pub const fn as_bytes(&self) -> &[u8; 16] {
         self.0.as_bytes()

@@ -1,4 +1,4 @@
-//! The key of one customer, in one epoch. It seals the customer's values (layout: value.rs).
+//! The key of one customer in one epoch. It seals the customer's values (layout: value.rs).
 
 use std::fmt;
 
@@ -6,8 +6,9 @@ use custodia_profile::KeyEpoch;
 use zeroize::Zeroizing;
 
 use crate::cipher::Cipher;
-use crate::value::{self, HEADER_BYTES};
-use crate::{Format, RandomSource, SEALED_OVERHEAD_BYTES, SealContext, SealError, SystemRandom};
+use crate::error::{Format, SealError};
+use crate::random::{RandomSource, SystemRandom};
+use crate::value::{self, HEADER_BYTES, SEALED_OVERHEAD_BYTES, SealContext};
 
 /// A customer key in the clear, with its key schedule ready.
 pub struct CustomerKey {
@@ -38,7 +39,7 @@ impl CustomerKey {
         self.seal_with(&SystemRandom, context, plaintext)
     }
 
-    /// Seals with a nonce out of `random`.
+    /// Seals with a nonce from `random`.
     ///
     /// # Errors
     /// As [`Self::seal`].
@@ -57,7 +58,7 @@ impl CustomerKey {
         Ok(sealed)
     }
 
-    /// Opens what [`Self::seal`] made with the same key and context.
+    /// Opens a value that [`Self::seal`] made with the same key and context.
     ///
     /// # Errors
     /// [`SealError::WrongEpoch`] when the value was sealed under another epoch of this customer's key;

@@ -1,15 +1,15 @@
-//! Where nonces and fresh keys come from: a parameter, so that fixtures can be made again byte for byte.
+//! The source of nonces and new keys. It is a parameter, so that fixtures can be reproduced byte for byte.
 
 use std::fmt;
 
-use crate::SealError;
+use crate::error::SealError;
 
-/// A source of bytes that nobody can predict.
+/// A source of unpredictable bytes.
 pub trait RandomSource: Send + Sync + fmt::Debug {
     /// Fills `bytes`.
     ///
     /// # Errors
-    /// [`SealError::Random`] when the source gives nothing; no key or nonce is made then.
+    /// [`SealError::Random`] when the source fails; no key or nonce is made then.
     fn fill(&self, bytes: &mut [u8]) -> Result<(), SealError>;
 }
 

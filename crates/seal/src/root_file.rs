@@ -1,9 +1,9 @@
-//! Root keys in a file that only its owner may use: for development and for clusters without a key service.
+//! Root keys in a file that only its owner may access: for development, and for clusters without a key service.
 //!
 //! ```toml
-//! current = "2026-11"          # new shard keys are wrapped with this one
+//! current = "2026-11"          # wraps new shard keys
 //!
-//! [[keys]]                     # 1 to 32 of them; older ones stay until nothing is wrapped with them
+//! [[keys]]                     # 1 to 32; older ones stay until they wrap nothing
 //! id = "2026-11"
 //! key = "<64 hexadecimal digits>"
 //! ```
@@ -16,13 +16,12 @@
 //! 8       60     box of the 32 key bytes (cipher.rs)
 //! ```
 //!
-//! The fingerprint tells the wrong key of the right name (an operator's mistake, one clear error) from altered
-//! bytes (an alarm). It tells nothing about a random key.
+//! The fingerprint tells a wrong key of the right name (an operator's mistake, one clear error) from altered bytes (an
+//! alarm). It reveals nothing about a random key.
 //!
-//! Turning the root, without a pause: 1. add the new key to the file of every node, `current` unchanged, and
-//! reload; 2. set `current` on every node and reload; 3. have every shard wrap its keys anew; 4. when no shard
-//! is wrapped with the old key any more, take it out of the files. After each step every node can unwrap
-//! what any other node wraps.
+//! Rotating the root key without downtime: 1. add the new key to the file of every node, leave `current`, and reload; 2. set
+//! `current` on every node and reload; 3. have every shard rewrap its keys; 4. when the old key wraps no shard key any more,
+//! remove it from the files. After each step every node can unwrap what any other node wraps.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -32,66 +31,23 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use aws_lc_rs::hmac;
+use data_encoding::{HEXLOWER, HEXLOWER_PERMISSIVE};
 use parking_lot::RwLock;
 use serde::de::Visitor;
 use serde::{Deserialize, Deserializer};
 use zeroize::Zeroizing;
 
 use crate::cipher::{Cipher, KEY_BYTES, KeyBytes};
-use crate::{Format, RandomSource, RootKey, RootKeyId, SealError};
+use crate::error::{Format, RootFileFault, SealError};
+use crate::random::RandomSource;
+use crate::root::RootKey;
+use crate::root_key_id::RootKeyId;
 
-/// The most root keys that a file holds.
+/// Most root keys in a file.
 pub const ROOT_KEYS_MAX: usize = 32;
 const FILE_BYTES_MAX: u64 = 64 * 1024;
 const FINGERPRINT_BYTES: usize = 8;
 const FINGERPRINT_LABEL: &[u8] = b"custodia root key fingerprint 1";
-
-/// What is wrong with the content of a root key file. Never repeats the content.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum RootFileFault {
-    /// Not the TOML described above.
-    Syntax {
-        /// The line, counted from 1, where known.
-        line: Option<usize>,
-    },
-    /// A key is not 64 hexadecimal digits.
-    KeyText {
-        /// Its id.
-        id: RootKeyId,
-    },
-    /// Two keys have one id.
-    Duplicate {
-        /// The id.
-        id: RootKeyId,
-    },
-    /// `current` names no key of the file.
-    NoCurrent {
-        /// The id it names.
-        id: RootKeyId,
-    },
-    /// No key, or more than [`ROOT_KEYS_MAX`].
-    Count {
-        /// How many.
-        keys: usize,
-    },
-}
-
-impl fmt::Display for RootFileFault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Syntax { line: Some(line) } => {
-                write!(f, "line {line} is not as expected: current = \"ID\", then [[keys]] with id and key")
-            }
-            Self::Syntax { line: None } => {
-                f.write_str("expected UTF-8 text with current = \"ID\", then [[keys]] with id and key")
-            }
-            Self::KeyText { id } => write!(f, "key \"{id}\" is not 64 hexadecimal digits"),
-            Self::Duplicate { id } => write!(f, "key \"{id}\" is there twice"),
-            Self::NoCurrent { id } => write!(f, "current = \"{id}\" names no key of the file"),
-            Self::Count { keys } => write!(f, "it holds {keys} keys, 1 to {ROOT_KEYS_MAX} are allowed"),
-        }
-    }
-}
 
 /// The root keys of one file.
 pub struct FileRootKey {
@@ -103,8 +59,8 @@ impl FileRootKey {
     /// Reads the keys in `path`.
     ///
     /// # Errors
-    /// [`SealError::RootKeyFile`], [`SealError::RootKeyFileMode`] when group or others have any permission (on
-    /// Unix), [`SealError::RootKeyFileContent`].
+    /// [`SealError::RootKeyFile`], [`SealError::RootKeyFileMode`] when group or others have any permission (on Unix),
+    /// [`SealError::RootKeyFileContent`].
     pub fn open(path: &Path) -> Result<Self, SealError> {
         let keys = Keys::read(path)?;
         Ok(Self { path: path.to_owned(), keys: RwLock::new(Arc::new(keys)) })
@@ -116,7 +72,7 @@ impl FileRootKey {
         self.keys().all.iter().map(|key| key.id.clone()).collect()
     }
 
-    /// The text of a new file with one fresh random key. The caller writes it, with mode 0600.
+    /// The text of a new file with one new random key. The caller writes it, with mode 0600.
     ///
     /// # Errors
     /// [`SealError::Random`].
@@ -127,7 +83,7 @@ impl FileRootKey {
         Ok(text)
     }
 
-    /// The text of this file with one more, fresh key. `current` stays: step 1 of turning the root.
+    /// The text of this file with one more, new key. `current` stays: step 1 of rotating the root key.
     ///
     /// # Errors
     /// [`SealError::Random`], [`SealError::RootKeyFileContent`] when the id is taken or the file is full.
@@ -142,7 +98,7 @@ impl FileRootKey {
             return Err(fault(RootFileFault::Duplicate { id: id.clone() }));
         }
         if keys.all.len() >= ROOT_KEYS_MAX {
-            return Err(fault(RootFileFault::Count { keys: keys.all.len() + 1 }));
+            return Err(fault(RootFileFault::Count { keys: keys.all.len() + 1, max: ROOT_KEYS_MAX }));
         }
         let fresh = KeyBytes::generate(random)?;
         let mut text = head(&keys.current, keys.all.len() + 1);
@@ -223,7 +179,7 @@ impl Keys {
 
     fn read(path: &Path) -> Result<Self, SealError> {
         let unreadable = |source| SealError::RootKeyFile { path: path.to_owned(), source };
-        // The permissions of the open file, not of the path: nobody can swap the file in between.
+        // The permissions of the open file, not of the path, so the file cannot be swapped in between.
         let file = File::open(path).map_err(unreadable)?;
         check_mode(path, &file.metadata().map_err(unreadable)?)?;
         let mut bytes = Zeroizing::new(Vec::with_capacity(8 * 1024));
@@ -241,7 +197,7 @@ impl Keys {
 
     fn of(file: FileText<'_>, fault: &dyn Fn(RootFileFault) -> SealError) -> Result<Self, SealError> {
         if file.keys.is_empty() || file.keys.len() > ROOT_KEYS_MAX {
-            return Err(fault(RootFileFault::Count { keys: file.keys.len() }));
+            return Err(fault(RootFileFault::Count { keys: file.keys.len(), max: ROOT_KEYS_MAX }));
         }
         let mut keys = Self { current: file.current.parse()?, all: Vec::with_capacity(file.keys.len()) };
         for key in file.keys {
@@ -277,7 +233,7 @@ struct KeyText<'a> {
     key: KeyDigits,
 }
 
-/// A key read from its digits at once, so that no copy of the text is made; nothing when they are not digits.
+/// A key, decoded while the file is parsed so that no copy of its digits is made; `None` if they are not 64 digits.
 struct KeyDigits(Option<KeyBytes>);
 
 impl<'de> Deserialize<'de> for KeyDigits {
@@ -291,7 +247,7 @@ impl<'de> Deserialize<'de> for KeyDigits {
             }
 
             fn visit_str<E>(self, text: &str) -> Result<KeyDigits, E> {
-                Ok(KeyDigits(parse_hex(text)))
+                Ok(KeyDigits(decode_key(text)))
             }
         }
         deserializer.deserialize_str(Digits)
@@ -316,27 +272,24 @@ fn fingerprint(key: &KeyBytes) -> [u8; FINGERPRINT_BYTES] {
     tag.as_ref().first_chunk().copied().unwrap_or_default()
 }
 
-fn parse_hex(text: &str) -> Option<KeyBytes> {
-    let mut key = KeyBytes::zeroed();
-    if text.len() != 2 * KEY_BYTES {
+fn decode_key(digits: &str) -> Option<KeyBytes> {
+    if digits.len() != 2 * KEY_BYTES {
         return None;
     }
-    for (byte, digits) in key.as_mut_array().iter_mut().zip(text.as_bytes().chunks_exact(2)) {
-        for digit in digits {
-            let value = char::from(*digit).to_digit(16).and_then(|value| u8::try_from(value).ok())?;
-            *byte = (*byte << 4) | value;
-        }
-    }
+    let mut key = KeyBytes::zeroed();
+    HEXLOWER_PERMISSIVE.decode_mut(digits.as_bytes(), key.as_mut_array()).ok()?;
     Some(key)
 }
 
 const KEY_TEXT_BYTES: usize = 2 * KEY_BYTES + 128;
 
-/// Room for all keys from the start, so that no half-written copy of a key is left behind by growing.
+/// Reserves space for all keys, so that growing leaves no partial copy of a key in freed memory.
 fn head(current: &RootKeyId, keys: usize) -> Zeroizing<String> {
     let mut text = Zeroizing::new(String::with_capacity(256 + keys * KEY_TEXT_BYTES));
-    text.push_str("# Root keys of a Custodia cluster. Who has this file can read everything: mode 0600,\n");
-    text.push_str("# and a copy in a safe place, without it all data is lost.\ncurrent = \"");
+    text.push_str(
+        "# Root keys of a Custodia cluster. Whoever has this file can read all data: keep mode 0600\n",
+    );
+    text.push_str("# and a copy in a safe place. Without this file all data is lost.\ncurrent = \"");
     text.push_str(current.as_str());
     text.push_str("\"\n");
     text
@@ -346,10 +299,6 @@ fn push_key(text: &mut Zeroizing<String>, id: &RootKeyId, key: &KeyBytes) {
     text.push_str("\n[[keys]]\nid = \"");
     text.push_str(id.as_str());
     text.push_str("\"\nkey = \"");
-    for byte in key.as_array() {
-        for digit in [byte >> 4, byte & 0x0f] {
-            text.push(char::from_digit(u32::from(digit), 16).unwrap_or('0'));
-        }
-    }
+    HEXLOWER.encode_append(key.as_array(), text);
     text.push_str("\"\n");
 }

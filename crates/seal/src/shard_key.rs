@@ -1,11 +1,17 @@
-//! The key of one shard, in one epoch. It wraps bucket keys.
+//! The key of one shard in one epoch. It wraps bucket keys.
 
 use std::fmt;
 
 use custodia_profile::KeyEpoch;
 
+use crate::bucket_key::BucketKey;
 use crate::cipher::Cipher;
-use crate::{BucketKey, BucketPlace, KeyLevel, RandomSource, RootKey, SealError, ShardPlace, WrappedKey};
+use crate::error::SealError;
+use crate::key_context::{BucketKeyContext, ShardKeyContext};
+use crate::key_level::KeyLevel;
+use crate::random::RandomSource;
+use crate::root::RootKey;
+use crate::wrapped::WrappedKey;
 
 /// A shard key in the clear.
 pub struct ShardKey {
@@ -35,13 +41,13 @@ impl ShardKey {
     pub fn wrap(
         &self,
         root: &dyn RootKey,
-        place: &ShardPlace,
+        context: &ShardKeyContext,
         random: &dyn RandomSource,
     ) -> Result<WrappedKey, SealError> {
         WrappedKey::under_root(
             root.current(),
             (&self.cipher, self.epoch),
-            |aad| place.append(aad),
+            |aad| context.append(aad),
             |id, key, aad| root.wrap(id, key, aad, random),
         )
     }
@@ -50,9 +56,13 @@ impl ShardKey {
     ///
     /// # Errors
     /// [`SealError::UnknownRootKey`], [`SealError::WrongRootKey`], [`SealError::Unauthentic`].
-    pub fn unwrap(wrapped: &WrappedKey, root: &dyn RootKey, place: &ShardPlace) -> Result<Self, SealError> {
+    pub fn unwrap(
+        wrapped: &WrappedKey,
+        root: &dyn RootKey,
+        context: &ShardKeyContext,
+    ) -> Result<Self, SealError> {
         let cipher = wrapped
-            .open_under_root(|aad| place.append(aad), |id, payload, aad| root.unwrap(id, payload, aad))?;
+            .open_under_root(|aad| context.append(aad), |id, payload, aad| root.unwrap(id, payload, aad))?;
         Ok(Self { cipher, epoch: wrapped.epoch() })
     }
 
@@ -63,7 +73,7 @@ impl ShardKey {
     pub fn wrap_child(
         &self,
         child: &BucketKey,
-        place: &BucketPlace,
+        context: &BucketKeyContext,
         random: &dyn RandomSource,
     ) -> Result<WrappedKey, SealError> {
         WrappedKey::under(
@@ -71,7 +81,7 @@ impl ShardKey {
             KeyLevel::Bucket,
             (child.cipher(), child.epoch()),
             random,
-            |aad| place.append(aad),
+            |aad| context.append(aad),
         )
     }
 
@@ -79,9 +89,13 @@ impl ShardKey {
     ///
     /// # Errors
     /// [`SealError::WrongEpoch`] when another epoch of the shard key wrapped it, [`SealError::Unauthentic`].
-    pub fn unwrap_child(&self, wrapped: &WrappedKey, place: &BucketPlace) -> Result<BucketKey, SealError> {
+    pub fn unwrap_child(
+        &self,
+        wrapped: &WrappedKey,
+        context: &BucketKeyContext,
+    ) -> Result<BucketKey, SealError> {
         let cipher =
-            wrapped.open_under((&self.cipher, self.epoch), KeyLevel::Bucket, |aad| place.append(aad))?;
+            wrapped.open_under((&self.cipher, self.epoch), KeyLevel::Bucket, |aad| context.append(aad))?;
         Ok(BucketKey::from_cipher(cipher, wrapped.epoch()))
     }
 }

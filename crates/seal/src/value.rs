@@ -1,4 +1,4 @@
-//! The layout of a sealed value and of the additional data that binds it to its place.
+//! The layout of a sealed value, and of the additional data that binds it to its key, revision and guard.
 //!
 //! ```text
 //! offset  bytes  field
@@ -10,12 +10,13 @@
 //!                   ‖ revision u64 BE ‖ guard u64 BE ‖ key suffix (the rest, up to 64)
 //! ```
 //!
-//! All fields but the last are of fixed length, so no two contexts give the same additional data.
+//! Every field but the last has a fixed length, so no two contexts give the same additional data.
 
 use custodia_profile::{CustomerId, KeyEpoch};
 
 use crate::cipher::BOX_OVERHEAD_BYTES;
-use crate::{ClusterId, Format, SealError};
+use crate::cluster_id::ClusterId;
+use crate::error::{Format, SealError};
 
 const FORMAT_VERSION: u8 = 1;
 pub(crate) const HEADER_BYTES: usize = 5;
@@ -24,10 +25,10 @@ const FIXED_AAD_BYTES: usize = HEADER_BYTES + 16 + 16 + 1 + 8 + 8;
 /// The longest key suffix in a context.
 pub const SUFFIX_BYTES_MAX: usize = 64;
 
-/// What a sealed value is longer than its plaintext.
+/// How much longer a sealed value is than its plaintext.
 pub const SEALED_OVERHEAD_BYTES: usize = HEADER_BYTES + BOX_OVERHEAD_BYTES;
 
-/// Where a sealed value belongs. It opens there and nowhere else.
+/// Where a sealed value belongs. It opens only there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SealContext<'a> {
     /// The cluster.
@@ -36,7 +37,7 @@ pub struct SealContext<'a> {
     pub customer: CustomerId,
     /// The kind byte of the storage key.
     pub kind: u8,
-    /// What follows the customer in the storage key.
+    /// The suffix of the storage key (`KeyParts::suffix` in the store).
     pub suffix: &'a [u8],
     /// The revision in the value's clear header.
     pub revision: u64,

@@ -1,4 +1,4 @@
-//! One key of the tree as it lies on disk: sealed by its parent, with a clear header that says which parent.
+//! One key of the tree as it is stored: sealed by its parent, with a header in the clear that names the parent.
 //!
 //! ```text
 //! offset  bytes  field
@@ -8,65 +8,28 @@
 //! 6       1      p, length of the parent field: 4, at the shard level 1 to 64
 //! 7       p      parent: the parent's epoch u32 BE; at the shard level the id of the root key, ASCII
 //! 7+p     n      payload: bucket and customer: box of the 32 key bytes (n = 60, see cipher.rs);
-//!                shard: whatever the root key provider makes (root_file.rs: n = 68), 1 to 4096 bytes
+//!                shard: made by the root key provider (root_file.rs: n = 68), 1 to 4096 bytes
 //! ```
 //!
-//! Additional data = header (offsets 0 to 7+p) ‖ place of the key (place.rs). The level fixes the length of the
-//! place and `p` the length of the parent, so no two different inputs give the same bytes.
+//! Additional data = header (offsets 0 to 7+p) ‖ context of the key (key_context.rs). The level fixes the length of the
+//! context and `p` the length of the parent, so no two different inputs give the same bytes.
 
 use std::fmt;
 
 use custodia_profile::KeyEpoch;
 
 use crate::cipher::{BOX_OVERHEAD_BYTES, Cipher, KEY_BYTES, KeyBytes};
-use crate::place::PLACE_BYTES_MAX;
-use crate::{Format, ROOT_KEY_ID_BYTES_MAX, RandomSource, RootKeyId, SealError};
+use crate::error::{Format, SealError};
+use crate::key_context::KEY_CONTEXT_BYTES_MAX;
+use crate::key_level::KeyLevel;
+use crate::random::RandomSource;
+use crate::root_key_id::{ROOT_KEY_ID_BYTES_MAX, RootKeyId};
 
 const FORMAT_VERSION: u8 = 1;
 const FIXED_BYTES: usize = 7;
 const EPOCH_BYTES: usize = 4;
 const BOX_BYTES: usize = KEY_BYTES + BOX_OVERHEAD_BYTES;
 const SHARD_PAYLOAD_BYTES_MAX: usize = 4_096;
-
-/// A level of the key tree below the root.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum KeyLevel {
-    /// Wrapped by a root key.
-    Shard,
-    /// Wrapped by a shard key.
-    Bucket,
-    /// Wrapped by a bucket key.
-    Customer,
-}
-
-impl KeyLevel {
-    const fn byte(self) -> u8 {
-        match self {
-            Self::Shard => 1,
-            Self::Bucket => 2,
-            Self::Customer => 3,
-        }
-    }
-
-    const fn of_byte(byte: u8) -> Option<Self> {
-        match byte {
-            1 => Some(Self::Shard),
-            2 => Some(Self::Bucket),
-            3 => Some(Self::Customer),
-            _ => None,
-        }
-    }
-}
-
-impl fmt::Display for KeyLevel {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Shard => "shard",
-            Self::Bucket => "bucket",
-            Self::Customer => "customer",
-        })
-    }
-}
 
 /// What wrapped a key.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -77,7 +40,7 @@ pub enum Parent {
     Epoch(KeyEpoch),
 }
 
-/// A wrapped key. Its header has been checked; its payload has not, until it is unwrapped.
+/// A wrapped key. Its header has been checked; its payload is checked when it is unwrapped.
 #[derive(Clone, PartialEq, Eq)]
 pub struct WrappedKey {
     level: KeyLevel,
@@ -104,7 +67,7 @@ impl WrappedKey {
         let (parent, payload) = rest.split_at_checked(parent_bytes).ok_or_else(malformed)?;
         let (parent, payload_bytes) = match level {
             KeyLevel::Shard => {
-                let id = std::str::from_utf8(parent).ok().and_then(|id| id.parse().ok());
+                let id = std::str::from_utf8(parent).ok().and_then(RootKeyId::from_text);
                 (Parent::Root(id.ok_or_else(malformed)?), 1..=SHARD_PAYLOAD_BYTES_MAX)
             }
             KeyLevel::Bucket | KeyLevel::Customer => {
@@ -120,7 +83,7 @@ impl WrappedKey {
         Ok(Self { level, epoch, parent, header_bytes: FIXED_BYTES + parent_bytes, bytes: bytes.to_vec() })
     }
 
-    /// The bytes to keep.
+    /// The bytes to store.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
         &self.bytes
@@ -153,28 +116,28 @@ impl WrappedKey {
         }
     }
 
-    /// Wraps `child` under `parent`, which has `parent_epoch`. `place` appends the child's place.
+    /// Wraps `child` under `parent`; each comes with its epoch. `context` appends the child's context.
     pub(crate) fn under(
         parent: (&Cipher, KeyEpoch),
         level: KeyLevel,
         child: (&Cipher, KeyEpoch),
         random: &dyn RandomSource,
-        place: impl FnOnce(&mut Vec<u8>),
+        context: impl FnOnce(&mut Vec<u8>),
     ) -> Result<Self, SealError> {
         let header = header(level, child.1, &parent.1.as_u32().to_be_bytes())?;
-        let aad = with_place(&header, place);
+        let aad = with_context(&header, context);
         let mut bytes = header;
         let header_bytes = bytes.len();
         parent.0.seal(random, &aad, child.0.bytes().as_array(), &mut bytes)?;
         Ok(Self { level, epoch: child.1, parent: Parent::Epoch(parent.1), header_bytes, bytes })
     }
 
-    /// Unwraps a key of `level` with `parent`, which has `parent_epoch`.
+    /// Unwraps a key of `level` with `parent`, which comes with its epoch.
     pub(crate) fn open_under(
         &self,
         parent: (&Cipher, KeyEpoch),
         level: KeyLevel,
-        place: impl FnOnce(&mut Vec<u8>),
+        context: impl FnOnce(&mut Vec<u8>),
     ) -> Result<Cipher, SealError> {
         self.check_level(level)?;
         match &self.parent {
@@ -185,33 +148,33 @@ impl WrappedKey {
             Parent::Root(_) => return Err(self.malformed()),
         }
         let (header, payload) = self.split()?;
-        Cipher::new(parent.0.open_key(Format::WrappedKey, &with_place(header, place), payload)?)
+        Cipher::new(parent.0.open_key(Format::WrappedKey, &with_context(header, context), payload)?)
     }
 
-    /// Wraps a shard key: `wrap` is given the bytes and the additional data and makes the payload.
+    /// Wraps a shard key: `wrap` makes the payload from the key and the additional data.
     pub(crate) fn under_root(
         root: RootKeyId,
         child: (&Cipher, KeyEpoch),
-        place: impl FnOnce(&mut Vec<u8>),
+        context: impl FnOnce(&mut Vec<u8>),
         wrap: impl FnOnce(&RootKeyId, &KeyBytes, &[u8]) -> Result<Vec<u8>, SealError>,
     ) -> Result<Self, SealError> {
         let header = header(KeyLevel::Shard, child.1, root.as_str().as_bytes())?;
-        let payload = wrap(&root, child.0.bytes(), &with_place(&header, place))?;
+        let payload = wrap(&root, child.0.bytes(), &with_context(&header, context))?;
         let mut bytes = header;
         bytes.extend_from_slice(&payload);
         Self::parse(&bytes)
     }
 
-    /// Unwraps a shard key: `unwrap` is given the id of the root key, the payload and the additional data.
+    /// Unwraps a shard key: `unwrap` opens the payload, given the id of the root key and the additional data.
     pub(crate) fn open_under_root(
         &self,
-        place: impl FnOnce(&mut Vec<u8>),
+        context: impl FnOnce(&mut Vec<u8>),
         unwrap: impl FnOnce(&RootKeyId, &[u8], &[u8]) -> Result<KeyBytes, SealError>,
     ) -> Result<Cipher, SealError> {
         self.check_level(KeyLevel::Shard)?;
         let Parent::Root(root) = &self.parent else { return Err(self.malformed()) };
         let (header, payload) = self.split()?;
-        Cipher::new(unwrap(root, payload, &with_place(header, place))?)
+        Cipher::new(unwrap(root, payload, &with_context(header, context))?)
     }
 
     fn check_level(&self, expected: KeyLevel) -> Result<(), SealError> {
@@ -253,9 +216,9 @@ fn header(level: KeyLevel, epoch: KeyEpoch, parent: &[u8]) -> Result<Vec<u8>, Se
     Ok(header)
 }
 
-fn with_place(header: &[u8], place: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
-    let mut aad = Vec::with_capacity(header.len() + PLACE_BYTES_MAX);
+fn with_context(header: &[u8], context: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
+    let mut aad = Vec::with_capacity(header.len() + KEY_CONTEXT_BYTES_MAX);
     aad.extend_from_slice(header);
-    place(&mut aad);
+    context(&mut aad);
     aad
 }

@@ -1,5 +1,5 @@
-//! The wrapped keys of one bucket or one customer: usually one, two while the key is being turned, none after
-//! the key was destroyed.
+//! The wrapped keys of one bucket or one customer: usually one, two during a rotation, none after the key was
+//! destroyed.
 //!
 //! ```text
 //! offset  bytes  field
@@ -10,20 +10,21 @@
 //!         …      the wrapped key (wrapped.rs)
 //! ```
 //!
-//! Always: all keys are of one level, epochs fall strictly, so the first is the current one.
-//! The set itself is not authenticated, each key in it is. Whoever can write to the disk may drop a key from
-//! the set (the data is then lost, and seen to be) but can't make another key open as this one.
+//! Always: all keys are of one level and epochs decrease strictly, so the first key is the current one.
+//! The set is not authenticated, but each key in it is. A person who can write to the disk can remove a key from the set
+//! (the data is then lost, and reads say so) but cannot make another key open in its stead.
 
 use custodia_profile::KeyEpoch;
 
-use crate::{Format, SealError, WrappedKey};
+use crate::error::{Format, SealError};
+use crate::wrapped::WrappedKey;
 
 const FORMAT_VERSION: u8 = 1;
 
-/// The most keys that a set holds. Two are enough for the turns of the server; more is room for later.
+/// Most keys in a set. Rotations need two; the rest is reserve.
 pub const WRAPPED_KEYS_MAX: usize = 8;
 
-/// Wrapped keys of one place, newest first.
+/// Wrapped keys of one bucket or customer, newest first.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WrappedKeys {
     keys: Vec<WrappedKey>,
@@ -33,7 +34,7 @@ impl WrappedKeys {
     /// A set of `keys`, newest first.
     ///
     /// # Errors
-    /// [`SealError::KeySet`] when there are too many, of several levels, or not in falling order of epochs.
+    /// [`SealError::KeySet`] when there are too many, they are of several levels, or epochs do not decrease.
     pub fn new(keys: Vec<WrappedKey>) -> Result<Self, SealError> {
         let ordered = keys.iter().zip(keys.iter().skip(1)).all(|(newer, older)| {
             newer.level() == older.level() && newer.epoch().as_u32() > older.epoch().as_u32()
@@ -44,7 +45,7 @@ impl WrappedKeys {
         Ok(Self { keys })
     }
 
-    /// What is left of a key that was destroyed.
+    /// The empty set, which is left after a key was destroyed.
     #[must_use]
     pub const fn destroyed() -> Self {
         Self { keys: Vec::new() }
@@ -77,10 +78,10 @@ impl WrappedKeys {
         Self::new(keys)
     }
 
-    /// The bytes to keep.
+    /// The bytes to store.
     ///
     /// # Errors
-    /// [`SealError::KeySet`] should a key be longer than its length field can say, which no parsed key is.
+    /// [`SealError::KeySet`] if a key does not fit its length field; no parsed key is that long.
     pub fn to_bytes(&self) -> Result<Vec<u8>, SealError> {
         let broken = || SealError::KeySet { max: WRAPPED_KEYS_MAX };
         let mut bytes = vec![FORMAT_VERSION, u8::try_from(self.keys.len()).map_err(|_many| broken())?];
@@ -92,7 +93,7 @@ impl WrappedKeys {
         Ok(bytes)
     }
 
-    /// The key in use for new values, if the key was not destroyed.
+    /// The key for new values, unless the key was destroyed.
     #[must_use]
     pub fn current(&self) -> Option<&WrappedKey> {
         self.keys.first()
@@ -121,7 +122,7 @@ impl WrappedKeys {
         Self::new(keys)
     }
 
-    /// The set with nothing but its current key.
+    /// The set with its current key only.
     #[must_use]
     pub fn current_only(&self) -> Self {
         Self { keys: self.keys.first().cloned().into_iter().collect() }

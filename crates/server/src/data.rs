@@ -7,7 +7,7 @@
 use std::{fmt, sync::Arc};
 
 use custodia_profile::{GroupId, ShardId, limits::SHARDS_MAX};
-use custodia_seal::{ClusterId, FileRootKey, RootKey, ShardKey, ShardPlace, WrappedKeys};
+use custodia_seal::{ClusterId, FileRootKey, RootKey, ShardKey, ShardKeyContext, WrappedKeys};
 use custodia_store::{
     DataFolder, EngineKind, KeyKind, KeyPrefix, SharedLog, StateEngine, ValueHeader, open_engine,
 };
@@ -72,7 +72,7 @@ fn check_root_key(
         for (_key, value) in engine.scan(prefix.as_bytes(), None, EPOCHS_MAX)? {
             let (_header, payload) = ValueHeader::decode(&value)?;
             for wrapped in WrappedKeys::parse(&payload)?.keys() {
-                ShardKey::unwrap(wrapped, root, &ShardPlace { cluster, shard })?;
+                ShardKey::unwrap(wrapped, root, &ShardKeyContext { cluster, shard })?;
             }
         }
     }

@@ -1,8 +1,8 @@
-//! The narrow door to the state of a node: get, prefix scan, atomic batch, consistent snapshot, durable flush.
+//! The interface to a node's state: get, prefix scan, atomic batch, consistent snapshot, durable flush.
 //!
-//! What must hold for every adapter, and is held by one suite (`tests/engine_conformance.rs`, `tests/engine_crash.rs`):
-//! - a batch is seen whole or not at all, by scans, by snapshots and after a crash;
-//! - batches are kept in the order of their writes: after a crash a suffix may be gone, never a middle;
+//! What must hold for every engine (`tests/store/engine_*.rs` and `tests/kill/engine.rs` run one suite over all):
+//! - scans, snapshots and the state after a crash show a batch whole or not at all;
+//! - batches keep the order of their writes: a crash may lose the last ones, never one in the middle;
 //! - when [`StateEngine::write`] returns, the batch survives the death of the process;
 //! - when [`StateEngine::flush`] returns, every batch before it survives a power cut;
 //! - after a failed write every later call fails, until the process starts again.
@@ -11,13 +11,11 @@ mod fjall_engine;
 mod fjall_journal;
 mod memory_engine;
 mod open;
-mod shield;
 mod sled_engine;
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Bound;
-use std::str::FromStr;
 
 use bytes::Bytes;
 
@@ -26,59 +24,15 @@ pub use memory_engine::MemoryEngine;
 pub use open::{Opened, open_engine};
 pub use sled_engine::SledEngine;
 
+use crate::catch_panic::catch_panic_and_poison;
+use crate::engine_kind::EngineKind;
 use crate::error::StoreError;
 use crate::poison::Poison;
 
 /// A key and its value.
 pub type Pair = (Bytes, Bytes);
 
-/// Which adapter keeps the state.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-pub enum EngineKind {
-    /// The log-structured tree, the default.
-    #[default]
-    Fjall,
-    /// The B-tree that the configuration can ask for.
-    Sled,
-    /// Nothing on disk; for simulation and unit tests.
-    Memory,
-}
-
-impl EngineKind {
-    /// Its name in the configuration and in the identity file.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Fjall => "fjall",
-            Self::Sled => "sled",
-            Self::Memory => "memory",
-        }
-    }
-}
-
-impl fmt::Display for EngineKind {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(self.name())
-    }
-}
-
-/// The configuration names an engine that does not exist.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("unknown state engine, expected fjall, sled or memory")]
-pub struct UnknownEngine;
-
-impl FromStr for EngineKind {
-    type Err = UnknownEngine;
-
-    fn from_str(name: &str) -> Result<Self, UnknownEngine> {
-        [Self::Fjall, Self::Sled, Self::Memory]
-            .into_iter()
-            .find(|kind| kind.name() == name)
-            .ok_or(UnknownEngine)
-    }
-}
-
-/// Puts and deletes that happen together. A later operation on a key replaces an earlier one.
+/// Puts and deletes that are applied together. A later operation on a key replaces an earlier one.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Batch {
     operations: BTreeMap<Bytes, Option<Bytes>>,
@@ -97,7 +51,7 @@ impl Batch {
         self.set(key.into(), Some(value.into()));
     }
 
-    /// Removes a key, if it is there.
+    /// Removes a key if it exists.
     pub fn delete(&mut self, key: impl Into<Bytes>) {
         self.set(key.into(), None);
     }
@@ -114,13 +68,13 @@ impl Batch {
         self.operations.len()
     }
 
-    /// Whether nothing is touched.
+    /// Whether it touches no key.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.operations.is_empty()
     }
 
-    /// Bytes of the keys and values that were set; replaced ones count too.
+    /// Bytes of all keys and values that were set, replaced ones included.
     #[must_use]
     pub fn bytes(&self) -> usize {
         self.bytes
@@ -137,7 +91,7 @@ impl Batch {
 
 /// The state of a node. See the module for what must hold.
 pub trait StateEngine: Send + Sync + fmt::Debug {
-    /// Which adapter this is.
+    /// Which engine this is.
     fn kind(&self) -> EngineKind;
 
     /// The value of a key.
@@ -159,26 +113,26 @@ pub trait StateEngine: Send + Sync + fmt::Debug {
     /// When the engine cannot write; from then on it is poisoned.
     fn write(&self, batch: Batch) -> Result<(), StoreError>;
 
-    /// Makes every batch before durable on disk.
+    /// Makes every batch written so far durable on disk.
     ///
     /// # Errors
     /// As [`StateEngine::write`].
     fn flush(&self) -> Result<(), StoreError>;
 
-    /// A consistent view of everything under a prefix, as of now, read piece by piece.
+    /// A consistent view of everything under a prefix as of now, read in chunks.
     ///
     /// # Errors
     /// As [`StateEngine::get`].
     fn snapshot(&self, prefix: &[u8]) -> Result<Box<dyn EngineSnapshot>, StoreError>;
 
-    /// Bytes that it occupies on disk.
+    /// Bytes that the engine occupies on disk.
     fn disk_bytes(&self) -> u64;
 
-    /// The latch that stops it after its first failed write.
+    /// Stops the engine after its first failed write.
     fn poison(&self) -> &Poison;
 }
 
-/// A consistent view that is read from front to back.
+/// A consistent view, read from front to back.
 pub trait EngineSnapshot: Send + fmt::Debug {
     /// The next pairs in key order: at least one, and about `bytes_max` bytes; empty at the end.
     ///
@@ -187,7 +141,31 @@ pub trait EngineSnapshot: Send + fmt::Debug {
     fn next_chunk(&mut self, bytes_max: usize) -> Result<Vec<Pair>, StoreError>;
 }
 
-/// Where a prefix ends: the first key after every key that begins with it.
+/// Calls an engine on disk; a panic inside it becomes an error and poisons the engine.
+pub(crate) fn call_engine<T>(
+    kind: EngineKind,
+    poison: &Poison,
+    call: impl FnOnce() -> Result<T, StoreError>,
+) -> Result<T, StoreError> {
+    catch_panic_and_poison(poison, StoreError::EnginePanicked { kind }, call)
+}
+
+/// The next pairs of an iterator: about `bytes_max` bytes, at least one pair while there are any.
+pub(crate) fn take_chunk(
+    bytes_max: usize,
+    pairs: &mut dyn Iterator<Item = Result<Pair, StoreError>>,
+) -> Result<Vec<Pair>, StoreError> {
+    let mut bytes = 0;
+    let mut chunk = Vec::new();
+    while bytes < bytes_max.max(1) {
+        let Some((key, value)) = pairs.next().transpose()? else { break };
+        bytes += key.len() + value.len();
+        chunk.push((key, value));
+    }
+    Ok(chunk)
+}
+
+/// The first key after every key that begins with the prefix.
 pub(crate) fn prefix_end(prefix: &[u8]) -> Option<Vec<u8>> {
     let mut end = prefix.to_vec();
     while let Some(last) = end.pop() {
@@ -239,14 +217,6 @@ mod tests {
         batch.put(&b"key"[..], &b"1"[..]);
         batch.delete(&b"key"[..]);
         assert_eq!(batch.into_operations().collect::<Vec<_>>(), [(Bytes::from_static(b"key"), None)]);
-    }
-
-    #[test]
-    fn engine_names_parse_back() {
-        for kind in [EngineKind::Fjall, EngineKind::Sled, EngineKind::Memory] {
-            assert_eq!(kind.name().parse(), Ok(kind));
-        }
-        assert_eq!("rocksdb".parse::<EngineKind>(), Err(UnknownEngine));
     }
 
     proptest! {

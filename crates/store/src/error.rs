@@ -1,4 +1,4 @@
-//! Every way in which storage can fail, one variant for each condition a caller can act on.
+//! Every way in which storage can fail: one variant for each condition that a caller can act on.
 //!
 //! Invariant: no variant carries key bytes, values or personal data; paths, indexes and ids only.
 
@@ -9,34 +9,34 @@ use std::sync::Arc;
 
 use custodia_profile::{NodeId, ReplicaId};
 
-use crate::engine::EngineKind;
+use crate::engine_kind::EngineKind;
 
 /// What went wrong in storage.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StoreError {
-    /// The disk (or the quota on it) is full; nothing of the refused write is promised.
-    #[error("the disk is full")]
+    /// The disk, or the quota on it, is full. The failed write may be on disk in part.
+    #[error("disk full")]
     DiskFull,
     /// A file could not be read or written.
     #[error("cannot {action} {path}")]
     Io {
-        /// What was tried, as a verb.
+        /// What was attempted, as a verb.
         action: &'static str,
-        /// On which file or folder.
+        /// The file or folder.
         path: PathBuf,
-        /// What the operating system said.
+        /// The operating system's error.
         #[source]
         source: io::Error,
     },
-    /// An earlier write or fsync failed; what is on disk is unknown until the process starts again.
-    #[error("storage is stopped since a write failed: {cause}")]
+    /// An earlier write or fsync failed; until the process restarts, what is on disk is unknown.
+    #[error("storage stopped after a failed write: {cause}")]
     Poisoned {
-        /// The failure that stopped it.
+        /// The first failure.
         cause: Arc<str>,
     },
     /// The state engine reported an error.
-    #[error("the {kind} engine failed")]
+    #[error("{kind} engine failed")]
     Engine {
         /// Which engine.
         kind: EngineKind,
@@ -44,8 +44,8 @@ pub enum StoreError {
         #[source]
         source: Box<dyn Error + Send + Sync>,
     },
-    /// The state engine panicked inside a call; it is not used again.
-    #[error("the {kind} engine panicked")]
+    /// The state engine panicked; it is not used again.
+    #[error("{kind} engine panicked")]
     EnginePanicked {
         /// Which engine.
         kind: EngineKind,
@@ -56,14 +56,14 @@ pub enum StoreError {
         /// The folder or the lock file.
         path: PathBuf,
     },
-    /// Bytes on disk fail their checksum or cannot be what was written.
+    /// Stored bytes fail their checksum, or are not what this program writes.
     #[error("{what} is corrupt")]
     Corrupt {
         /// Which kind of bytes.
         what: &'static str,
     },
-    /// Bytes on disk come from a format that this version does not know.
-    #[error("{what} has the unknown format version {version}")]
+    /// Stored bytes have a format version that this program does not know.
+    #[error("{what} has unknown format version {version}")]
     UnknownFormat {
         /// Which kind of bytes.
         what: &'static str,
@@ -71,17 +71,17 @@ pub enum StoreError {
         version: u32,
     },
     /// The Raft log engine reported an error.
-    #[error("the log engine failed")]
+    #[error("log engine failed")]
     Log(#[source] raft_engine::Error),
-    /// The Raft log engine panicked inside a call; the log is not used again.
-    #[error("the log engine panicked")]
+    /// The Raft log engine panicked; the log is not used again.
+    #[error("log engine panicked")]
     LogPanicked,
-    /// The log's files are damaged before their end, so synced records may be missing.
-    #[error("the log file {path} is corrupt at byte {offset}")]
+    /// A log file is damaged before its end, so synced records may be missing.
+    #[error("log file {path} is corrupt at byte {offset}")]
     LogCorrupt {
         /// The damaged file.
         path: PathBuf,
-        /// Where the damage begins.
+        /// Where the damage starts.
         offset: u64,
     },
     /// An append does not continue the replica's log.
@@ -89,13 +89,13 @@ pub enum StoreError {
     LogHole {
         /// Whose log.
         replica: ReplicaId,
-        /// The only index that may come next.
+        /// The next index of the log.
         expected: u64,
-        /// The index that came.
+        /// The index of the appended record.
         found: u64,
     },
-    /// A truncation reaches below what is purged.
-    #[error("replica {replica}: log index {index} is purged (through {purged})")]
+    /// A truncation would reach into the purged part.
+    #[error("replica {replica}: cannot truncate after log index {index}, purged through {purged}")]
     LogPurged {
         /// Whose log.
         replica: ReplicaId,
@@ -105,56 +105,56 @@ pub enum StoreError {
         purged: u64,
     },
     /// The replica was destroyed; its id is never used again.
-    #[error("replica {replica} was destroyed")]
+    #[error("replica {replica} is destroyed")]
     ReplicaDestroyed {
         /// The destroyed replica.
         replica: ReplicaId,
     },
-    /// The writer thread is gone, because the log was closed.
-    #[error("the log is closed")]
+    /// The log was closed, so its writer thread has ended.
+    #[error("log closed")]
     LogClosed,
     /// The data folder belongs to another node.
-    #[error("{path} belongs to node {found}, this is node {expected}")]
+    #[error("{path} belongs to node {found}, but this is node {expected}")]
     OtherNode {
         /// The data folder.
         path: PathBuf,
-        /// The node that opens it.
+        /// The node that opened it.
         expected: NodeId,
-        /// The node that it remembers.
+        /// The node in its identity file.
         found: NodeId,
     },
     /// The data folder belongs to another cluster.
-    #[error("{path} belongs to cluster {found}, not to {expected}")]
+    #[error("{path} belongs to cluster {found}, not to cluster {expected}")]
     OtherCluster {
         /// The data folder.
         path: PathBuf,
-        /// The cluster that was to be written.
+        /// The cluster that the node is joining.
         expected: uuid::Uuid,
-        /// The cluster that it remembers.
+        /// The cluster in its identity file.
         found: uuid::Uuid,
     },
-    /// The data folder was made with another state engine.
-    #[error("{path} holds {found} state, the configuration says {expected}")]
+    /// The data folder was created with another state engine.
+    #[error("{path} holds {found} state, but the configuration names {expected}")]
     OtherEngine {
         /// The data folder.
         path: PathBuf,
         /// The configured engine.
         expected: EngineKind,
-        /// The engine that it remembers.
+        /// The engine in its identity file.
         found: EngineKind,
     },
-    /// A spool file is torn, cut or altered.
-    #[error("the spool {path} is corrupt: {reason}")]
-    SpoolCorrupt {
+    /// A snapshot file is cut or altered.
+    #[error("snapshot file {path} is corrupt: {reason}")]
+    SnapshotFileCorrupt {
         /// The file.
         path: PathBuf,
         /// What is wrong with it.
         reason: &'static str,
     },
-    /// A name that would lead out of its folder, or that is too long.
-    #[error("not a valid spool name")]
-    SpoolName,
-    /// Something is larger than its limit.
+    /// A name that would leave the folder, or that is too long.
+    #[error("invalid snapshot file name")]
+    SnapshotFileName,
+    /// Data is larger than its limit.
     #[error("{what} is longer than {limit_bytes} bytes")]
     TooLarge {
         /// What is too large.
@@ -163,18 +163,18 @@ pub enum StoreError {
         limit_bytes: usize,
     },
     /// A thread could not be started.
-    #[error("cannot start the thread {name}")]
+    #[error("cannot start thread {name}")]
     Thread {
         /// Its name.
         name: &'static str,
-        /// What the operating system said.
+        /// The operating system's error.
         #[source]
         source: io::Error,
     },
 }
 
 impl StoreError {
-    /// An I/O error, told apart from a full disk.
+    /// [`Self::DiskFull`] where the error says so, otherwise [`Self::Io`].
     pub(crate) fn io(action: &'static str, path: &Path, source: io::Error) -> Self {
         if is_disk_full(&source) {
             return Self::DiskFull;
@@ -182,7 +182,7 @@ impl StoreError {
         Self::Io { action, path: path.to_path_buf(), source }
     }
 
-    /// An engine's error, told apart from a full disk wherever the chain of causes shows it.
+    /// [`Self::DiskFull`] where any cause in the chain says so, otherwise [`Self::Engine`].
     pub(crate) fn engine(kind: EngineKind, source: impl Error + Send + Sync + 'static) -> Self {
         if chain_says_disk_full(&source) {
             return Self::DiskFull;
@@ -190,7 +190,7 @@ impl StoreError {
         Self::Engine { kind, source: Box::new(source) }
     }
 
-    /// The log engine's error, told apart from a full disk.
+    /// [`Self::DiskFull`] where the error says so, otherwise [`Self::Log`].
     pub(crate) fn log(source: raft_engine::Error) -> Self {
         if let raft_engine::Error::Io(io_error) = &source
             && is_disk_full(io_error)
@@ -221,7 +221,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn disk_full_is_told_from_other_errors() {
+    fn disk_full_is_recognised_among_other_errors() {
         let full = || io::Error::from_raw_os_error(28);
         assert!(matches!(StoreError::io("write", Path::new("x"), full()), StoreError::DiskFull));
         assert!(matches!(

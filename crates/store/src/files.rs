@@ -1,4 +1,4 @@
-//! The few file operations that must be crash-safe, in one place.
+//! The file operations that must survive a crash.
 
 use std::fs::{self, File};
 use std::io::Write;
@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use crate::error::StoreError;
 
-/// Makes the entries of a folder (created, renamed, removed files) durable.
+/// Makes created, renamed and removed entries of a folder durable.
 pub(crate) fn sync_folder(path: &Path) -> Result<(), StoreError> {
     File::open(path).and_then(|folder| folder.sync_all()).map_err(|error| StoreError::io("sync", path, error))
 }
@@ -17,8 +17,8 @@ pub(crate) fn create_folder(path: &Path) -> Result<(), StoreError> {
     fs::create_dir_all(path).map_err(|error| StoreError::io("create", path, error))
 }
 
-/// Replaces a file so that after a crash it holds the old bytes or the new ones, never a mixture: written beside,
-/// synced, renamed over, folder synced.
+/// Replaces a file. After a crash it holds the old bytes or the new ones, never a mixture: the new file is written beside
+/// it, synced and renamed over it, then the folder is synced.
 pub(crate) fn replace_file(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
     let beside = path.with_extension("new");
     let mut file = File::create(&beside).map_err(|error| StoreError::io("create", &beside, error))?;
@@ -34,13 +34,33 @@ pub(crate) fn rename(from: &Path, to: &Path) -> Result<(), StoreError> {
     to.parent().map_or(Ok(()), sync_folder)
 }
 
-/// Removes a file, durably; that it is not there is no error.
+/// Removes a file, durably. A missing file is not an error.
 pub(crate) fn remove_file(path: &Path) -> Result<(), StoreError> {
     match fs::remove_file(path) {
         Ok(()) => path.parent().map_or(Ok(()), sync_folder),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
         Err(error) => Err(StoreError::io("remove", path, error)),
     }
+}
+
+/// The file `NUMBER` + `suffix` with the highest number in a folder, and that number.
+pub(crate) fn newest_numbered(folder: &Path, suffix: &str) -> Result<Option<(u64, PathBuf)>, StoreError> {
+    let failed = |error| StoreError::io("read", folder, error);
+    let mut newest = None;
+    for entry in fs::read_dir(folder).map_err(failed)? {
+        let path = entry.map_err(failed)?.path();
+        let name = path.file_name().and_then(|name| name.to_str());
+        let number = name.and_then(|name| name.strip_suffix(suffix)?.parse::<u64>().ok());
+        newest = newest.max(number.map(|number| (number, path)));
+    }
+    Ok(newest)
+}
+
+/// Cuts a file to `length`, durably.
+pub(crate) fn truncate(path: &Path, length: u64) -> Result<(), StoreError> {
+    let failed = |error| StoreError::io("cut", path, error);
+    let file = File::options().write(true).open(path).map_err(failed)?;
+    file.set_len(length).and_then(|()| file.sync_all()).map_err(failed)
 }
 
 /// The first of `NAME.aside-1`, `NAME.aside-2` … that does not exist.
@@ -58,8 +78,7 @@ pub(crate) fn aside_path(path: &Path) -> PathBuf {
     }
 }
 
-/// Bytes that a folder occupies on disk (blocks, so that preallocated holes do not count). Files that vanish meanwhile
-/// count nothing.
+/// Bytes that a folder occupies on disk: blocks, so preallocated holes do not count, nor do files that vanish meanwhile.
 pub(crate) fn folder_bytes(path: &Path) -> u64 {
     const BLOCK_BYTES: u64 = 512;
     let Ok(entries) = fs::read_dir(path) else { return 0 };

@@ -1,14 +1,14 @@
-//! The one place that knows how keys are laid out. Nobody else builds or cuts one.
+//! The layout of keys. No other file builds or splits one.
 //!
 //! ```text
 //! group u16 BE │ kind u8 │ rest
 //! ─────────────┼─────────┼──────────────────────────────────────────────────────────────────────
-//!              │  0      │ entry u8                    replica: applied state, snapshot, install marker
+//!              │  0      │ entry u8                    replica: 0 applied state, 1 install marker
 //!              │  1      │ customer 16                 core record
-//!              │  2      │ customer 16                 remembered requests
-//!              │  3      │ customer 16 ‖ event 24      event; event = !(ms) BE 8 ‖ xxh3-128(event id) BE 16
+//!              │  2      │ customer 16                 request memory
+//!              │  3      │ customer 16 ‖ sort key 24   event; sort key = !(ms) BE 8 ‖ xxh3-128(event id) BE 16
 //!              │  4      │ customer 16 ‖ sequence BE 8 consent ledger entry
-//!              │  5      │ customer 16 ‖ xxh3-128 16   event id → the event's 24 bytes
+//!              │  5      │ customer 16 ‖ xxh3-128 16   event id → sort key of the event
 //!              │ 16      │ epoch BE 4                  wrapped shard key
 //!              │ 17      │ bucket BE 4                 wrapped bucket key
 //!              │ 18      │ bucket BE 4 ‖ customer 16   wrapped customer key
@@ -23,8 +23,8 @@
 //!              │ 40      │ attribute number BE 4       directory: when an attribute was last read and collected
 //! ```
 //!
-//! Invariants: the group comes first, so a group is one range; kind 0 comes first in its group and never leaves the node;
-//! an event's time is turned round, so a scan gives the newest first. The numbers are on disk: they are never reused.
+//! Invariants: the group comes first, so a group is one range. Kind 0 comes first in its group and never leaves the node.
+//! An event's time is inverted, so a scan returns the newest event first. The numbers are on disk: they are never reused.
 
 use std::fmt;
 
@@ -37,21 +37,21 @@ use xxhash_rust::xxh3::xxh3_128;
 
 use crate::error::StoreError;
 
-/// What a key leads to.
+/// What is stored under a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
 pub enum KeyKind {
-    /// What this replica knows about itself; local, never shipped.
+    /// A replica's own state; local, never sent to another node.
     Replica = 0,
     /// A customer's core record.
     Core = 1,
-    /// A customer's remembered requests.
+    /// A customer's request memory.
     Requests = 2,
     /// One event.
     Event = 3,
     /// One entry of the consent ledger.
     Ledger = 4,
-    /// From an event's id to its place.
+    /// The sort key of the event with an id.
     EventId = 5,
     /// A wrapped shard key.
     ShardKey = 16,
@@ -114,46 +114,44 @@ impl KeyKind {
     }
 }
 
-/// What a replica keeps about itself.
+/// A replica's own entries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub enum ReplicaEntry {
-    /// The applied state: last applied log id and membership.
+    /// The last applied log id, and the membership as of then.
     Applied = 0,
-    /// What is known of the last snapshot.
-    Snapshot = 1,
-    /// An install that has begun and not ended; see `install.rs`.
-    Install = 2,
+    /// The install in progress; see `install.rs`.
+    Install = 1,
 }
 
 const GROUP_BYTES: usize = 2;
 const KIND_BYTES: usize = 1;
 const CUSTOMER_BYTES: usize = 16;
 
-/// The place of an event among its customer's: newest first, then by hash of its id.
+/// Orders a customer's events: newest first, then by hash of the event id.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct EventPlace([u8; Self::BYTES]);
+pub struct EventSortKey([u8; Self::BYTES]);
 
-impl EventPlace {
+impl EventSortKey {
     /// Its length.
     pub const BYTES: usize = 24;
 
-    /// The place of an event.
+    /// The sort key of an event.
     #[must_use]
     pub fn new(occurred_at: TimestampMs, event_id: &str) -> Self {
-        let mut place = [0; Self::BYTES];
-        let mut fields = &mut place[..];
+        let mut sort_key = [0; Self::BYTES];
+        let mut fields = &mut sort_key[..];
         fields.put_u64(newest_first(occurred_at));
         fields.put_u128(xxh3_128(event_id.as_bytes()));
-        Self(place)
+        Self(sort_key)
     }
 
-    /// From the bytes that an event id entry holds, or from the end of an event's key.
+    /// From the bytes of an event id entry, or from the end of an event's key.
     ///
     /// # Errors
-    /// When the length is not that of a place.
+    /// When the length is wrong.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, StoreError> {
-        bytes.try_into().map(Self).or(Err(StoreError::Corrupt { what: "an event's place" }))
+        bytes.try_into().map(Self).or(Err(StoreError::Corrupt { what: "event sort key" }))
     }
 
     /// Its bytes.
@@ -163,23 +161,23 @@ impl EventPlace {
     }
 }
 
-impl fmt::Debug for EventPlace {
+impl fmt::Debug for EventSortKey {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("EventPlace(…)")
+        formatter.write_str("EventSortKey(…)")
     }
 }
 
-/// Order-preserving for negative times too, then inverted.
+/// Inverted, and in order for negative times too.
 fn newest_first(at: TimestampMs) -> u64 {
     !(at.as_ms().cast_unsigned() ^ (1 << 63))
 }
 
-/// A whole key. Its `Debug` shows the group and the kind only.
+/// A whole key. Its `Debug` shows only the group and the kind.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Key(Bytes);
 
 impl Key {
-    /// Something that a replica keeps about itself.
+    /// One of a replica's own entries.
     #[must_use]
     pub fn replica(group: GroupId, entry: ReplicaEntry) -> Self {
         build(group, KeyKind::Replica, &[&[entry as u8]])
@@ -191,7 +189,7 @@ impl Key {
         build(group, KeyKind::Core, &[customer.as_bytes()])
     }
 
-    /// A customer's remembered requests.
+    /// A customer's request memory.
     #[must_use]
     pub fn requests(group: GroupId, customer: &CustomerId) -> Self {
         build(group, KeyKind::Requests, &[customer.as_bytes()])
@@ -199,8 +197,8 @@ impl Key {
 
     /// One event of a customer.
     #[must_use]
-    pub fn event(group: GroupId, customer: &CustomerId, place: &EventPlace) -> Self {
-        build(group, KeyKind::Event, &[customer.as_bytes(), place.as_bytes()])
+    pub fn event(group: GroupId, customer: &CustomerId, sort_key: &EventSortKey) -> Self {
+        build(group, KeyKind::Event, &[customer.as_bytes(), sort_key.as_bytes()])
     }
 
     /// One entry of a customer's consent ledger.
@@ -209,7 +207,7 @@ impl Key {
         build(group, KeyKind::Ledger, &[customer.as_bytes(), &sequence.to_be_bytes()])
     }
 
-    /// From an event's id to its place.
+    /// The sort key of the event with an id.
     #[must_use]
     pub fn event_id(group: GroupId, customer: &CustomerId, event_id: &str) -> Self {
         let hash = xxh3_128(event_id.as_bytes()).to_be_bytes();
@@ -228,7 +226,7 @@ impl Key {
         build(group, KeyKind::BucketKey, &[&bucket.to_be_bytes()])
     }
 
-    /// The wrapped key of a customer, beside the others of its bucket.
+    /// The wrapped key of a customer, next to the others of its bucket.
     #[must_use]
     pub fn customer_key(group: GroupId, bucket: u32, customer: &CustomerId) -> Self {
         build(group, KeyKind::CustomerKey, &[&bucket.to_be_bytes(), customer.as_bytes()])
@@ -258,7 +256,7 @@ impl Key {
         build(GroupId::Directory, KeyKind::Attribute, &[attribute.as_str().as_bytes()])
     }
 
-    /// Any other entry of the directory, by a name fixed in the code.
+    /// Any other entry of the directory, under a name fixed in the code.
     #[must_use]
     pub fn meta(name: &'static str) -> Self {
         build(GroupId::Directory, KeyKind::Meta, &[name.as_bytes()])
@@ -276,7 +274,7 @@ impl Key {
         build(GroupId::Directory, KeyKind::Recipient, &[recipient.as_str().as_bytes()])
     }
 
-    /// The change that made a version of the catalogue.
+    /// The change that led to a version of the catalogue.
     #[must_use]
     pub fn catalogue_change(version: u64) -> Self {
         build(GroupId::Directory, KeyKind::CatalogueChange, &[&version.to_be_bytes()])
@@ -303,7 +301,7 @@ impl Key {
         &self.0
     }
 
-    /// The key as bytes that need no copy.
+    /// Its bytes, without a copy.
     #[must_use]
     pub fn into_bytes(self) -> Bytes {
         self.0
@@ -331,7 +329,7 @@ impl fmt::Debug for Key {
     }
 }
 
-/// The beginning that many keys share.
+/// A prefix that many keys share.
 #[derive(Clone, PartialEq, Eq)]
 pub struct KeyPrefix(Bytes);
 
@@ -379,16 +377,16 @@ impl fmt::Debug for KeyPrefix {
     }
 }
 
-/// A key taken apart.
+/// The parts of a key.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct KeyParts<'a> {
-    /// Whose state it is in.
+    /// The group that it belongs to.
     pub group: GroupId,
-    /// What it leads to.
+    /// What is stored under it.
     pub kind: KeyKind,
     /// The customer, for the kinds that have one.
     pub customer: Option<CustomerId>,
-    /// What follows: the event's place, the sequence, the epoch …
+    /// The rest: the event's sort key, the sequence, the epoch …
     pub suffix: &'a [u8],
 }
 
@@ -399,10 +397,10 @@ impl fmt::Debug for KeyParts<'_> {
 }
 
 impl<'a> KeyParts<'a> {
-    /// Takes a key apart.
+    /// Splits a key.
     ///
     /// # Errors
-    /// When the group, the kind or the customer cannot be what this version writes.
+    /// When the group, the kind or the customer is not one that this program writes.
     pub fn parse(key: &'a [u8]) -> Result<Self, StoreError> {
         let Split { group, kind, rest } = split(key)?;
         let parts = |customer, suffix| Self { group, kind, customer, suffix };
@@ -432,7 +430,7 @@ impl<'a> KeyParts<'a> {
     }
 }
 
-const MALFORMED: StoreError = StoreError::Corrupt { what: "a key" };
+const MALFORMED: StoreError = StoreError::Corrupt { what: "key" };
 
 struct Split<'a> {
     group: GroupId,

@@ -1,28 +1,38 @@
 //! Bytes on disk: the shared Raft log and the state engines.
 //!
-//! Files are written in this crate alone. Nothing here knows openraft, keys or customers' data: values arrive sealed, and
-//! log records are opaque.
+//! A node writes files in this crate only. The crate does not know openraft, encryption keys or customers' data: values are
+//! sealed before they arrive, and log records are opaque bytes.
+//!
+//! ```text
+//! install ─► snapshot_file ─► files ─► error ─► engine_kind
+//!    └─► key, value, engine      folder ─► snapshot_file
+//! engine, log ─► catch_panic ─► poison ─► error
+//! ```
 
-pub mod engine;
+mod catch_panic;
+mod engine;
+mod engine_kind;
 mod error;
 mod files;
-pub mod folder;
-pub mod install;
-pub mod key;
-pub mod log;
+mod folder;
+mod install;
+mod key;
+mod log;
 mod poison;
-pub mod spool;
-pub mod value;
+mod snapshot_file;
+mod value;
 
 pub use engine::{
-    Batch, EngineKind, EngineSnapshot, FjallEngine, MemoryEngine, Opened, Pair, SledEngine, StateEngine,
-    open_engine,
+    Batch, EngineSnapshot, FjallEngine, MemoryEngine, Opened, Pair, SledEngine, StateEngine, open_engine,
 };
+pub use engine_kind::{EngineKind, UnknownEngine};
 pub use error::StoreError;
 pub use folder::DataFolder;
-pub use install::{Resumed, delete_group, install_spool, resume_install, spool_snapshot};
-pub use key::{EventPlace, Key, KeyKind, KeyParts, KeyPrefix, ReplicaEntry};
+pub use install::{Resumed, delete_group, install_snapshot_file, resume_install, write_snapshot_file};
+pub use key::{EventSortKey, Key, KeyKind, KeyParts, KeyPrefix, ReplicaEntry};
 pub use log::{Done, LogBounds, LogOptions, LogRecord, Purged, SharedLog};
 pub use poison::{OnPoison, Poison};
-pub use spool::{SpoolReader, SpoolWriter, list_spools, remove_spool, verify_spool};
+pub use snapshot_file::{
+    SnapshotFileReader, SnapshotFileWriter, list_snapshot_files, remove_snapshot_file, verify_snapshot_file,
+};
 pub use value::{VALUE_HEADER_BYTES, ValueHeader};

@@ -1,4 +1,4 @@
-//! The Raft logs of all replicas of a node, in one shared log.
+//! The Raft logs of all replicas of a node in one shared log.
 //!
 //! ```text
 //!  replica A ─┐  append, vote, truncate, purge     ┌─────────────┐ one batch, one fsync ┌─────────────┐
@@ -9,13 +9,13 @@
 //!
 //! What must hold:
 //! - an operation's `done` is called after its bytes are synced, in the order of the calls;
-//! - a record can be read as soon as `append` has returned, synced or not (openraft asks for that): what is not yet on
-//!   disk is served from memory;
-//! - `save_committed` is never synced for its own sake: it rides along with the next batch;
-//! - so every batch that reaches the disk is synced before the next one is begun, and at most the last one can be torn;
+//! - a record can be read as soon as `append` has returned, synced or not (openraft requires it): what is not yet on disk is
+//!   served from memory;
+//! - `save_committed` causes no sync of its own: it is written with the next batch;
+//! - every batch is synced before the next one is begun, so at most the last one can be torn;
 //! - indexes are checked here, because raft-engine panics on a hole;
-//! - after a failed write or fsync every later call fails, until the process starts again;
-//! - a destroyed replica leaves a tombstone and its id is refused for ever.
+//! - after a failed write or fsync every later call fails until the process restarts;
+//! - a destroyed replica leaves a tombstone, and its id is refused for ever.
 
 mod check;
 mod open;
@@ -26,7 +26,6 @@ mod writer;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
@@ -35,13 +34,14 @@ use bytes::Bytes;
 use custodia_profile::ReplicaId;
 use parking_lot::{Mutex, RwLock};
 
+use crate::catch_panic::catch_panic;
 use crate::error::StoreError;
 use crate::poison::Poison;
 use queue::{Operation, Queue};
 use replica::ReplicaLog;
 
-/// Called once an operation is durable, or has failed. It runs on the log's writer thread (or, when an operation is
-/// refused at once, on the caller's): it must be short and must not call back into the log.
+/// Called when an operation is durable or has failed. It runs on the log's writer thread, or on the caller's thread if the
+/// operation is rejected at once. It must be short and must not call back into the log.
 pub type Done = Box<dyn FnOnce(Result<(), StoreError>) + Send>;
 
 /// One entry of a replica's log.
@@ -49,7 +49,7 @@ pub type Done = Box<dyn FnOnce(Result<(), StoreError>) + Send>;
 pub struct LogRecord {
     /// Its index; consecutive within a replica.
     pub index: u64,
-    /// Its bytes, opaque here.
+    /// Its bytes; opaque to the log.
     pub bytes: Bytes,
 }
 
@@ -64,7 +64,7 @@ impl fmt::Debug for LogRecord {
 pub struct Purged {
     /// The last purged index.
     pub index: u64,
-    /// What the caller saved with it: its own encoding of the log id.
+    /// The caller's own encoding of the log id, saved with it.
     pub marker: Bytes,
 }
 
@@ -82,7 +82,7 @@ pub struct LogBounds {
 /// Sizes of the log's files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LogOptions {
-    /// A file is closed and the next begun at this size.
+    /// At this size a file is closed and the next one begun.
     pub file_bytes: u64,
     /// Above this size old files are rewritten and removed.
     pub purge_above_bytes: u64,
@@ -94,7 +94,7 @@ impl Default for LogOptions {
     }
 }
 
-/// The node's log. Clones share it; it is closed when the last one is dropped.
+/// The node's log. Clones share it; dropping the last one closes it.
 #[derive(Clone)]
 pub struct SharedLog {
     inner: Arc<Inner>,
@@ -128,16 +128,16 @@ struct Replicas {
 }
 
 impl SharedLog {
-    /// Opens or creates the log in a folder. A batch torn by a crash at the very end is dropped.
+    /// Opens or creates the log in a folder. A last batch that a crash tore is dropped.
     ///
     /// # Errors
-    /// [`StoreError::LogCorrupt`] when something before the end is damaged, [`StoreError::Io`] and
+    /// [`StoreError::LogCorrupt`] when anything before the end is damaged, [`StoreError::Io`] and
     /// [`StoreError::DiskFull`] when the folder cannot be used.
     pub fn open(folder: &Path) -> Result<Self, StoreError> {
         Self::open_with(folder, LogOptions::default())
     }
 
-    /// [`SharedLog::open`] with file sizes of one's own.
+    /// [`SharedLog::open`] with other file sizes.
     ///
     /// # Errors
     /// As [`SharedLog::open`].
@@ -149,8 +149,8 @@ impl SharedLog {
         Ok(Self { inner: Arc::new(inner) })
     }
 
-    /// Appends records that continue the replica's log. They can be read when this returns; `done` says when they are
-    /// durable, and then so is everything before.
+    /// Appends records that continue the replica's log. They can be read when this returns. When `done` is called they are
+    /// durable, and so is everything before them.
     pub fn append(&self, replica: ReplicaId, records: Vec<LogRecord>, done: Done) {
         self.submit(replica, done, |log| log.append(replica, records));
     }
@@ -164,7 +164,7 @@ impl SharedLog {
         });
     }
 
-    /// Saves the replica's committed log id, not synced: after a crash an older one may be found.
+    /// Saves the replica's committed log id without a sync: after a crash an older one may be found.
     ///
     /// # Errors
     /// When the log is poisoned or the replica destroyed.
@@ -178,7 +178,7 @@ impl SharedLog {
         Ok(())
     }
 
-    /// Removes every record after `index`, or all of them with `None`.
+    /// Removes every record after `index`; all of them if `None`.
     pub fn truncate_after(&self, replica: ReplicaId, index: impl Into<Option<u64>>, done: Done) {
         let index = index.into();
         self.submit(replica, done, |log| {
@@ -186,13 +186,13 @@ impl SharedLog {
         });
     }
 
-    /// Removes every record through `index`, which may lie beyond the last one (after a snapshot): the log then goes on
-    /// behind it. `marker` is kept with it. The caller makes sure that the state is durable to that index.
+    /// Removes every record through `index` and saves `marker` with it. `index` may be beyond the last record (after a
+    /// snapshot): the log then continues after it. The caller makes sure that the state is durable through `index`.
     pub fn purge_through(&self, replica: ReplicaId, index: u64, marker: impl Into<Bytes>, done: Done) {
         self.submit(replica, done, |log| Ok(log.purge_through(Purged { index, marker: marker.into() })));
     }
 
-    /// The records of `[from, to_exclusive)` that exist, up to about `bytes_max` bytes but at least one.
+    /// The existing records of `[from, to_exclusive)`: at least one, and about `bytes_max` bytes at most.
     ///
     /// # Errors
     /// When the log is damaged or poisoned, or the replica destroyed.
@@ -235,10 +235,10 @@ impl SharedLog {
         Ok(self.inner.replica(replica)?.lock().committed.clone())
     }
 
-    /// Removes everything of a replica and refuses its id for ever. Durable when it returns; blocks for one fsync.
+    /// Removes everything of a replica and refuses its id for ever. Durable on `Ok`; blocks for one fsync.
     ///
     /// # Errors
-    /// When the log is or becomes poisoned. That the replica is already destroyed is no error.
+    /// When the log is or becomes poisoned. Destroying a replica twice is not an error.
     pub fn destroy(&self, replica: ReplicaId) -> Result<(), StoreError> {
         let shared = &self.inner.shared;
         shared.poison.check()?;
@@ -252,7 +252,7 @@ impl SharedLog {
                 log.lock().destroyed = true;
             }
             let done: Done = Box::new(move |result| {
-                // Nobody listens any more only if the caller's thread is gone.
+                // The receiver is gone only if the caller's thread is.
                 sender.try_send(result).unwrap_or_default();
             });
             shared.queue.push(replica, Operation::Destroy, done);
@@ -272,7 +272,7 @@ impl SharedLog {
         self.inner.replicas.read().destroyed.contains(&replica)
     }
 
-    /// The replicas whose old records keep files from being removed, as of the last clean-up: purging these helps.
+    /// The replicas whose old records kept files from being removed at the last clean-up: purging them frees space.
     #[must_use]
     pub fn purge_wanted(&self) -> Vec<ReplicaId> {
         self.inner.shared.purge_wanted.lock().clone()
@@ -284,13 +284,13 @@ impl SharedLog {
         crate::files::folder_bytes(Path::new(self.inner.engine_path()))
     }
 
-    /// The latch that stops the log after its first failed write.
+    /// Stops the log after its first failed write.
     #[must_use]
     pub fn poison(&self) -> &Poison {
         &self.inner.shared.poison
     }
 
-    /// Runs an operation under its replica's lock, so that the order in memory is the order in the queue.
+    /// Runs an operation under its replica's lock, so that memory and queue have the same order.
     fn submit(
         &self,
         replica: ReplicaId,
@@ -355,15 +355,19 @@ impl Drop for Inner {
     fn drop(&mut self) {
         self.shared.queue.close();
         for thread in self.threads.drain(..) {
-            // A callback may hold the last handle; then this is the writer thread itself, which ends by its own.
+            // If a callback held the last handle, this is the writer thread itself; it ends on its own.
             if thread.thread().id() != std::thread::current().id() && thread.join().is_err() {
-                tracing::error!("a thread of the log panicked");
+                tracing::error!("log thread panicked");
             }
         }
         // raft-engine syncs as it closes, and panics if that fails.
         let engine = self.engine.take();
-        if catch_unwind(AssertUnwindSafe(|| drop(engine))).is_err() {
-            tracing::error!("the log panicked while it was closed");
+        let close = || {
+            drop(engine);
+            Ok(())
+        };
+        if catch_panic(StoreError::LogPanicked, close).is_err() {
+            tracing::error!("log engine panicked while closing");
         }
     }
 }

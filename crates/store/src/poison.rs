@@ -1,9 +1,9 @@
 //! The latch that stops an engine or a log after its first failed write.
 //!
-//! Why: after a failed write or fsync nobody knows what is on disk, and a second fsync that succeeds proves
-//! nothing (the kernel has dropped the dirty pages). So the first failure is final until the process starts again.
+//! Why: after a failed write or fsync the contents of the disk are unknown, and a second fsync that succeeds proves
+//! nothing (the kernel has dropped the dirty pages). So the first failure is final until the process restarts.
 //!
-//! Whoever leads on this store must learn of it even if it never writes again: see [`Poison::on_set`].
+//! A leader on this store must learn of the failure even if it never writes again: see [`Poison::on_set`].
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,7 +13,7 @@ use parking_lot::Mutex;
 
 use crate::error::StoreError;
 
-/// Called once with the cause, on the thread whose call failed: it must be short and must not call back into the store.
+/// Called once with the cause, on the thread whose call failed. It must be short and must not call back into the store.
 pub type OnPoison = Box<dyn FnOnce(StoreError) + Send>;
 
 /// Set once, never cleared.
@@ -21,7 +21,7 @@ pub type OnPoison = Box<dyn FnOnce(StoreError) + Send>;
 pub struct Poison {
     set: AtomicBool,
     cause: OnceLock<Cause>,
-    /// Who waits for it to be set.
+    /// Callbacks to run when it is set.
     waiting: Mutex<Vec<OnPoison>>,
 }
 
@@ -38,15 +38,15 @@ enum Cause {
 }
 
 impl Poison {
-    /// Refuses when the latch is set. One load on the good path.
+    /// Fails when the latch is set. One atomic load when it is not.
     ///
     /// # Errors
-    /// [`StoreError::DiskFull`] or [`StoreError::Poisoned`], when it is set.
+    /// [`StoreError::DiskFull`] or [`StoreError::Poisoned`].
     pub fn check(&self) -> Result<(), StoreError> {
         if self.set.load(Ordering::Acquire) { Err(self.error()) } else { Ok(()) }
     }
 
-    /// Sets the latch and tells who waits for it; the first cause stays. A simulation sets it to see a disk fail.
+    /// Sets the latch and runs the callbacks; the first cause stays. A simulation calls it to make a disk fail.
     pub fn set(&self, error: &StoreError) {
         let cause = if matches!(error, StoreError::DiskFull) {
             Cause::DiskFull
@@ -55,30 +55,30 @@ impl Poison {
         };
         self.cause.get_or_init(|| cause);
         self.set.store(true, Ordering::Release);
-        // Who comes later finds the latch set under this lock, or has put itself here before.
+        // A later `on_set` finds the latch set under this lock; an earlier one has added its callback.
         let waiting = std::mem::take(&mut *self.waiting.lock());
-        for told in waiting {
-            told(self.error());
+        for callback in waiting {
+            callback(self.error());
         }
     }
 
-    /// Has `told` called when the latch is set, at once if it is.
-    pub fn on_set(&self, told: OnPoison) {
+    /// Runs `callback` when the latch is set, at once if it already is.
+    pub fn on_set(&self, callback: OnPoison) {
         let mut waiting = self.waiting.lock();
         if self.set.load(Ordering::Acquire) {
             drop(waiting);
-            told(self.error());
+            callback(self.error());
         } else {
-            waiting.push(told);
+            waiting.push(callback);
         }
     }
 
-    /// Sets the latch if the result is an error, and hands the result back.
+    /// Sets the latch if the result is an error; returns the result.
     pub(crate) fn watch<T>(&self, result: Result<T, StoreError>) -> Result<T, StoreError> {
         result.inspect_err(|error| self.set(error))
     }
 
-    /// What every later call is told.
+    /// The error of every later call.
     pub(crate) fn error(&self) -> StoreError {
         match self.cause.get() {
             Some(Cause::DiskFull) => StoreError::DiskFull,
@@ -104,7 +104,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn first_failure_is_what_every_later_call_is_told() {
+    fn every_later_call_gets_the_first_failure() {
         let poison = Poison::default();
         assert!(poison.check().is_ok());
         poison.set(&StoreError::LogPanicked);
@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn who_waits_is_told_once_and_who_comes_late_at_once() {
+    fn callback_runs_once_and_at_once_if_already_set() {
         let (poison, told) = (Poison::default(), Arc::new(Mutex::new(Vec::new())));
         let wait = |name: &'static str| {
             let told = Arc::clone(&told);

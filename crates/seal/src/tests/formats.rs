@@ -1,9 +1,8 @@
-//! Every byte format of version 1, pinned. A program of any later version must read these bytes.
+//! Every byte format of version 1, pinned. A later program must read these bytes or name their version.
 
-use super::support::{
-    BUCKET, CountingRandom, RootFile, context, customer, epoch, hex, root_text, shard, unhex,
-};
+use super::support::{BUCKET, CountingRandom, RootFile, context, customer, epoch, root_text, shard, unhex};
 use crate::{BucketKey, CustomerKey, Parent, SealError, ShardKey, WrappedKey, WrappedKeys, sealed_epoch};
+use data_encoding::HEXLOWER;
 
 const SHARD_KEY: &str = "\
     01010000000107323032362d313187df6a03131acea1a5a6a7a8a9aaabacadaeafb01b33e6df8d1011e41b63ecec1e8e \
@@ -21,7 +20,7 @@ const SEALED_VALUE: &str = "\
     ca0607687f17a1";
 const PLAINTEXT: &[u8] = b"plaintext of version 1";
 
-/// Writes the whole tree with predictable randomness: the fixtures, made again.
+/// The whole tree with predictable randomness: the fixtures, made again.
 fn written() -> [Vec<u8>; 4] {
     let random = CountingRandom::default();
     let root = RootFile::new(&root_text("2026-11", &[("2026-11", 0xa5)])).open().unwrap();
@@ -29,13 +28,13 @@ fn written() -> [Vec<u8>; 4] {
     let older = BucketKey::generate(epoch(1), &random).unwrap();
     let newer = BucketKey::generate(epoch(2), &random).unwrap();
     let customer_key = CustomerKey::generate(epoch(0x0102_0304), &random).unwrap();
-    let place = shard().bucket(BUCKET);
+    let bucket = shard().bucket(BUCKET);
     let bucket_keys = WrappedKeys::new(vec![
-        shard_key.wrap_child(&newer, &place, &random).unwrap(),
-        shard_key.wrap_child(&older, &place, &random).unwrap(),
+        shard_key.wrap_child(&newer, &bucket, &random).unwrap(),
+        shard_key.wrap_child(&older, &bucket, &random).unwrap(),
     ]);
     let customer_keys = WrappedKeys::new(vec![
-        newer.wrap_child(&customer_key, &place.customer(customer(1)), &random).unwrap(),
+        newer.wrap_child(&customer_key, &bucket.customer(customer(1)), &random).unwrap(),
     ]);
     [
         shard_key.wrap(&root, &shard(), &random).unwrap().as_bytes().to_vec(),
@@ -55,13 +54,13 @@ fn fixtures_of_version_1_open_from_the_root_down_to_the_value() {
     let bucket_keys = WrappedKeys::parse(&unhex(BUCKET_KEYS)).unwrap();
     assert_eq!(bucket_keys.keys().len(), 2);
     assert_eq!(bucket_keys.current().unwrap().parent_epoch(), Some(epoch(1)));
-    let place = shard().bucket(BUCKET);
-    shard_key.unwrap_child(bucket_keys.of_epoch(epoch(1)).unwrap(), &place).unwrap();
-    let bucket_key = shard_key.unwrap_child(bucket_keys.current().unwrap(), &place).unwrap();
+    let bucket = shard().bucket(BUCKET);
+    shard_key.unwrap_child(bucket_keys.of_epoch(epoch(1)).unwrap(), &bucket).unwrap();
+    let bucket_key = shard_key.unwrap_child(bucket_keys.current().unwrap(), &bucket).unwrap();
 
     let customer_keys = WrappedKeys::parse(&unhex(CUSTOMER_KEYS)).unwrap();
     let wrapped = customer_keys.current().unwrap();
-    let customer_key = bucket_key.unwrap_child(wrapped, &place.customer(customer(1))).unwrap();
+    let customer_key = bucket_key.unwrap_child(wrapped, &bucket.customer(customer(1))).unwrap();
 
     let sealed = unhex(SEALED_VALUE);
     assert_eq!(sealed_epoch(&sealed).unwrap(), epoch(0x0102_0304));
@@ -72,7 +71,7 @@ fn fixtures_of_version_1_open_from_the_root_down_to_the_value() {
 fn version_1_is_written_as_it_was() {
     let fixtures = [SHARD_KEY, BUCKET_KEYS, CUSTOMER_KEYS, SEALED_VALUE];
     for (written, fixture) in written().iter().zip(fixtures) {
-        assert_eq!(hex(written), hex(&unhex(fixture)));
+        assert_eq!(HEXLOWER.encode(written), HEXLOWER.encode(&unhex(fixture)));
     }
 }
 

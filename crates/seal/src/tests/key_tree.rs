@@ -1,15 +1,15 @@
-//! The key tree from the root to a value: what opens, what is refused, what is never shown.
+//! The key tree from the root to a value: what opens, what is refused, what is never printed.
 
 use std::sync::Arc;
 
 use super::support::{BUCKET, RootFile, context, customer, epoch, root_text, shard};
 use crate::{
-    BucketId, BucketKey, ClusterId, CustomerKey, KeyLevel, Keyring, SealError, ShardKey, ShardPlace,
+    BucketId, BucketKey, ClusterId, CustomerKey, KeyLevel, Keyring, SealError, ShardKey, ShardKeyContext,
     SystemRandom, WrappedKey, WrappedKeys,
 };
 use custodia_profile::ShardId;
 
-/// A whole branch of the tree, as the disk has it.
+/// One branch of the tree as it is stored.
 struct Branch {
     file: RootFile,
     shard: WrappedKey,
@@ -24,11 +24,11 @@ fn branch() -> Branch {
     let shard_key = ShardKey::generate(epoch(4), random).unwrap();
     let bucket_key = BucketKey::generate(epoch(2), random).unwrap();
     let customer_key = CustomerKey::generate(epoch(9), random).unwrap();
-    let place = shard().bucket(BUCKET);
+    let bucket = shard().bucket(BUCKET);
     Branch {
         shard: shard_key.wrap(&file.open().unwrap(), &shard(), random).unwrap(),
-        bucket: shard_key.wrap_child(&bucket_key, &place, random).unwrap(),
-        customer: bucket_key.wrap_child(&customer_key, &place.customer(customer(1)), random).unwrap(),
+        bucket: shard_key.wrap_child(&bucket_key, &bucket, random).unwrap(),
+        customer: bucket_key.wrap_child(&customer_key, &bucket.customer(customer(1)), random).unwrap(),
         sealed: customer_key.seal(&context(b"suffix"), b"Ana Ivanova").unwrap(),
         file,
     }
@@ -50,7 +50,7 @@ fn value_opens_through_the_whole_tree() {
 }
 
 #[test]
-fn wrapped_key_moved_to_another_place_is_refused() {
+fn wrapped_key_moved_to_another_context_is_refused() {
     let branch = branch();
     let root = branch.file.open().unwrap();
     let ring = keyring(&branch);
@@ -61,12 +61,12 @@ fn wrapped_key_moved_to_another_place_is_refused() {
     let error = ring.add_bucket_key(BucketId::new(4), &branch.bucket).unwrap_err();
     assert!(matches!(error, SealError::Unauthentic { .. }), "{error}");
 
-    let elsewhere = [
-        ShardPlace { shard: ShardId::new(8).unwrap(), ..shard() },
-        ShardPlace { cluster: ClusterId::from_bytes([0xc2; 16]), ..shard() },
+    let others = [
+        ShardKeyContext { shard: ShardId::new(8).unwrap(), ..shard() },
+        ShardKeyContext { cluster: ClusterId::from_bytes([0xc2; 16]), ..shard() },
     ];
-    for place in elsewhere {
-        let error = ShardKey::unwrap(&branch.shard, &root, &place).unwrap_err();
+    for other in others {
+        let error = ShardKey::unwrap(&branch.shard, &root, &other).unwrap_err();
         assert!(matches!(error, SealError::Unauthentic { .. }), "{error}");
     }
 }
@@ -87,23 +87,23 @@ fn key_of_another_level_is_refused() {
 }
 
 #[test]
-fn parent_of_another_epoch_is_named() {
+fn error_names_the_epoch_of_the_parent() {
     let branch = branch();
     let newer = BucketKey::generate(epoch(3), &SystemRandom).unwrap();
-    let place = shard().bucket(BUCKET).customer(customer(1));
-    let error = newer.unwrap_child(&branch.customer, &place).unwrap_err();
+    let context = shard().bucket(BUCKET).customer(customer(1));
+    let error = newer.unwrap_child(&branch.customer, &context).unwrap_err();
     assert!(
         matches!(error, SealError::WrongEpoch { expected, found }
             if expected == epoch(3) && found == epoch(2)),
         "{error}"
     );
     let other_key = BucketKey::generate(epoch(2), &SystemRandom).unwrap();
-    let error = other_key.unwrap_child(&branch.customer, &place).unwrap_err();
+    let error = other_key.unwrap_child(&branch.customer, &context).unwrap_err();
     assert!(matches!(error, SealError::Unauthentic { .. }), "{error}");
 }
 
 #[test]
-fn key_that_was_not_fed_to_the_ring_is_named() {
+fn error_names_the_key_that_the_ring_lacks() {
     let branch = branch();
     let mut ring = Keyring::new(shard());
     let error = ring.add_bucket_key(BUCKET, &branch.bucket).unwrap_err();
@@ -117,7 +117,7 @@ fn key_that_was_not_fed_to_the_ring_is_named() {
 }
 
 #[test]
-fn ring_forgets_dropped_epochs() {
+fn ring_forgets_removed_epochs() {
     let branch = branch();
     let mut ring = keyring(&branch);
     ring.forget_bucket_keys_before(BUCKET, epoch(2));
@@ -131,7 +131,7 @@ fn ring_forgets_dropped_epochs() {
 }
 
 #[test]
-fn value_sealed_under_another_epoch_says_which() {
+fn error_names_the_epoch_that_sealed_the_value() {
     let old = CustomerKey::generate(epoch(1), &SystemRandom).unwrap();
     let new = CustomerKey::generate(epoch(2), &SystemRandom).unwrap();
     let sealed = old.seal(&context(b""), b"x").unwrap();
@@ -158,10 +158,10 @@ fn suffix_over_the_limit_is_refused() {
 fn set_of_keys_is_newest_first_and_of_one_level() {
     let branch = branch();
     let bucket_key = BucketKey::generate(epoch(2), &SystemRandom).unwrap();
-    let place = shard().bucket(BUCKET).customer(customer(1));
+    let context = shard().bucket(BUCKET).customer(customer(1));
     let wrap = |number| {
         let key = CustomerKey::generate(epoch(number), &SystemRandom).unwrap();
-        bucket_key.wrap_child(&key, &place, &SystemRandom).unwrap()
+        bucket_key.wrap_child(&key, &context, &SystemRandom).unwrap()
     };
     let set = WrappedKeys::new(vec![wrap(1)]).unwrap().with_newer(wrap(2)).unwrap();
     assert_eq!(set.current().unwrap().epoch(), epoch(2));

@@ -1,4 +1,4 @@
-//! The root key file: who may read it, what it must say, and what a wrong key looks like.
+//! The root key file: its permissions, its content, and how a wrong key is reported.
 
 use super::support::{NoRandom, RootFile, epoch, root_text, shard};
 use crate::{FileRootKey, RootFileFault, RootKey, RootKeyId, SealError, ShardKey, SystemRandom};
@@ -30,7 +30,7 @@ fn two_generated_files_hold_different_keys() {
 }
 
 #[test]
-fn file_open_to_group_or_others_is_refused_and_the_mode_named() {
+fn file_that_others_may_access_is_refused_and_its_mode_named() {
     let file = RootFile::new(&root_text("a", &[("a", 1)]));
     for mode in [0o640, 0o604, 0o660, 0o644, 0o777, 0o610, 0o601] {
         file.set_mode(mode);
@@ -66,7 +66,7 @@ fn wrong_key_of_the_right_name_is_its_own_error() {
 }
 
 #[test]
-fn root_is_turned_by_reloading_the_file_while_old_wraps_stay_readable() {
+fn root_key_is_rotated_by_reloading_the_file_and_older_wrapped_keys_still_open() {
     let file = RootFile::new(&root_text("old", &[("old", 1)]));
     let root = file.open().unwrap();
     let key = ShardKey::generate(epoch(1), &SystemRandom).unwrap();
@@ -87,7 +87,7 @@ fn root_is_turned_by_reloading_the_file_while_old_wraps_stay_readable() {
 }
 
 #[test]
-fn unusable_file_leaves_the_keys_read_before_in_use() {
+fn invalid_file_leaves_the_earlier_keys_in_use() {
     let file = RootFile::new(&root_text("a", &[("a", 1)]));
     let root = file.open().unwrap();
     file.write("current = ");
@@ -100,9 +100,9 @@ fn unusable_file_leaves_the_keys_read_before_in_use() {
 }
 
 #[test]
-fn each_fault_of_the_content_has_its_own_text() {
-    assert_eq!(content_fault("current = \"a\"\nkeys = []\n"), RootFileFault::Count { keys: 0 });
-    assert_eq!(content_fault("current = \"a\"\n"), RootFileFault::Count { keys: 0 });
+fn each_fault_of_the_content_has_its_own_error() {
+    assert_eq!(content_fault("current = \"a\"\nkeys = []\n"), RootFileFault::Count { keys: 0, max: 32 });
+    assert_eq!(content_fault("current = \"a\"\n"), RootFileFault::Count { keys: 0, max: 32 });
     assert_eq!(
         content_fault("current = \"a\"\n[[keys]]\nid = \"a\"\nkey = \"zz\"\n"),
         RootFileFault::KeyText { id: id("a") }
@@ -117,9 +117,26 @@ fn each_fault_of_the_content_has_its_own_text() {
     );
     let many: Vec<(String, u8)> = (0..33).map(|number| (format!("k{number}"), number)).collect();
     let many: Vec<(&str, u8)> = many.iter().map(|(id, byte)| (id.as_str(), *byte)).collect();
-    assert_eq!(content_fault(&root_text("k0", &many)), RootFileFault::Count { keys: 33 });
+    assert_eq!(content_fault(&root_text("k0", &many)), RootFileFault::Count { keys: 33, max: 32 });
     let bad_id = RootFile::new(&root_text("A key", &[("A key", 1)])).open().unwrap_err();
     assert!(matches!(bad_id, SealError::RootKeyIdText { .. }), "{bad_id}");
+}
+
+#[test]
+fn key_is_64_hexadecimal_digits_of_either_case_and_nothing_else() {
+    let file = |digits: &str| format!("current = \"a\"\n[[keys]]\nid = \"a\"\nkey = \"{digits}\"\n");
+    let (lower, upper, mixed) = ("a5".repeat(32), "A5".repeat(32), "a5A5".repeat(16));
+    let key = ShardKey::generate(epoch(1), &SystemRandom).unwrap();
+    let wrapped = key.wrap(&RootFile::new(&file(&lower)).open().unwrap(), &shard(), &SystemRandom).unwrap();
+    for digits in [&lower, &upper, &mixed] {
+        ShardKey::unwrap(&wrapped, &RootFile::new(&file(digits)).open().unwrap(), &shard()).unwrap();
+    }
+    let (short, long) = (&lower[..62], format!("{lower}a5"));
+    let (spaced, prefixed) = (format!("{} ", &lower[..63]), format!("0x{}", &lower[..62]));
+    let (split, foreign) = (format!("{} {}", &lower[..32], &lower[..31]), format!("{}ä", &lower[..62]));
+    for digits in ["", short, &lower[..63], &long, &spaced, &prefixed, &split, &foreign, &"g".repeat(64)] {
+        assert_eq!(content_fault(&file(digits)), RootFileFault::KeyText { id: id("a") }, "{digits}");
+    }
 }
 
 #[test]

@@ -1,12 +1,13 @@
-//! What the tests of sealing share: a predictable random source, root key files, sample places.
+//! Shared by the tests of sealing: a predictable random source, root key files, sample contexts.
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU8, Ordering};
 
-use crate::{BucketId, ClusterId, FileRootKey, RandomSource, SealContext, SealError, ShardPlace};
+use crate::{BucketId, ClusterId, FileRootKey, RandomSource, SealContext, SealError, ShardKeyContext};
 use custodia_profile::{CustomerId, KeyEpoch, PoolId, ShardId};
+use data_encoding::HEXLOWER;
 
-/// Gives 1, 2, 3 … so that fixtures come out the same every time.
+/// Returns 1, 2, 3 … so that fixtures are the same every time.
 #[derive(Debug, Default)]
 pub(super) struct CountingRandom(AtomicU8);
 
@@ -41,8 +42,8 @@ pub(super) fn customer(number: u8) -> CustomerId {
     CustomerId::from_parts(1_700_000_000_000, [number; 10], PoolId::DEFAULT)
 }
 
-pub(super) fn shard() -> ShardPlace {
-    ShardPlace { cluster: cluster(), shard: ShardId::new(7).unwrap() }
+pub(super) fn shard() -> ShardKeyContext {
+    ShardKeyContext { cluster: cluster(), shard: ShardId::new(7).unwrap() }
 }
 
 pub(super) const BUCKET: BucketId = BucketId::new(3);
@@ -87,16 +88,14 @@ impl RootFile {
 pub(super) fn root_text(current: &str, keys: &[(&str, u8)]) -> String {
     let mut text = format!("current = \"{current}\"\n");
     for (id, byte) in keys {
-        text.push_str(&format!("[[keys]]\nid = \"{id}\"\nkey = \"{}\"\n", format!("{byte:02x}").repeat(32)));
+        let digits = HEXLOWER.encode(&[*byte; 32]);
+        text.push_str(&format!("[[keys]]\nid = \"{id}\"\nkey = \"{digits}\"\n"));
     }
     text
 }
 
-pub(super) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
+/// The bytes of a fixture: hexadecimal digits, broken into lines.
 pub(super) fn unhex(text: &str) -> Vec<u8> {
-    let digits: Vec<u8> = text.bytes().filter(u8::is_ascii_hexdigit).collect();
-    digits.chunks(2).map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap()).collect()
+    let digits: String = text.split_whitespace().collect();
+    HEXLOWER.decode(digits.as_bytes()).unwrap()
 }

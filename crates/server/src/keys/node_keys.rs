@@ -9,7 +9,7 @@ use std::{
 
 use custodia_consensus::Consensus;
 use custodia_profile::{GroupId, ShardId, limits::SHARDS_MAX};
-use custodia_seal::{ClusterId, RandomSource, RootKey, ShardPlace, SystemRandom};
+use custodia_seal::{ClusterId, RandomSource, RootKey, ShardKeyContext, SystemRandom};
 use tokio::{sync::Semaphore, task::JoinSet};
 
 use super::{CustomerKeyCache, ShardKeys, ShardKeysParts};
@@ -53,7 +53,7 @@ impl NodeKeys {
         Some(slot.get_or_init(|| {
             let consensus: Arc<Consensus> = Arc::clone(&self.consensus);
             Arc::new(ShardKeys::new(ShardKeysParts {
-                place: ShardPlace { cluster, shard },
+                place: ShardKeyContext { cluster, shard },
                 engine: Arc::clone(self.consensus.engine()),
                 proposer: consensus,
                 root: Arc::clone(&self.root),

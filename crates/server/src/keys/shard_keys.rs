@@ -12,7 +12,7 @@ use bytes::Bytes;
 use custodia_consensus::Condition;
 use custodia_profile::{CustomerId, GroupId, KeyEpoch};
 use custodia_seal::{
-    BucketId, BucketKey, CustomerKey, Keyring, RandomSource, RootKey, SealError, ShardKey, ShardPlace,
+    BucketId, BucketKey, CustomerKey, Keyring, RandomSource, RootKey, SealError, ShardKey, ShardKeyContext,
     WrappedKey, WrappedKeys, sealed_epoch,
 };
 use custodia_store::{Key, KeyKind, KeyParts, KeyPrefix, StateEngine};
@@ -31,7 +31,7 @@ pub(super) const SCAN_PAGE: usize = 1_024;
 #[derive(Debug)]
 pub(crate) struct ShardKeysParts {
     /// The shard, and the cluster that it is part of.
-    pub(crate) place: ShardPlace,
+    pub(crate) place: ShardKeyContext,
     /// Where the entries are read.
     pub(crate) engine: Arc<dyn StateEngine>,
     /// How they are written.

@@ -1,8 +1,8 @@
-//! The state in fjall, a log-structured tree: the default.
+//! The state in fjall, a log-structured merge tree: the default.
 //!
-//! One keyspace holds all groups of the node, told apart by the key's prefix (opens 8 × faster than one for each group).
-//! A batch goes into fjall's journal as one checksummed record and is handed to the operating system before `write`
-//! returns (`PersistMode::Buffer`): it survives the process. `flush` is `PersistMode::SyncAll`, an fsync of the journal,
+//! One keyspace holds all groups of the node, separated by the key's prefix (it opens 8 × faster than one keyspace for each
+//! group). A batch goes into fjall's journal as one checksummed record, which the operating system has before `write`
+//! returns (`PersistMode::Buffer`): it survives the death of the process. `flush` is `PersistMode::SyncAll`, an fsync of the journal,
 //! which covers every batch before it: older journals are synced when they are sealed, tables when they are written.
 //!
 //! `get` reads the newest value without taking a snapshot; scans take one, because fjall's plain range would see the
@@ -14,19 +14,19 @@ use bytes::Bytes;
 use fjall::config::{BlockSizePolicy, CompressionPolicy};
 use fjall::{CompressionType, Database, Keyspace, KeyspaceCreateOptions, PersistMode, Readable};
 
-use super::shield::shielded;
-use super::{Batch, EngineKind, EngineSnapshot, Pair, StateEngine, prefix_end, prefix_range};
+use super::{Batch, EngineSnapshot, Pair, StateEngine, call_engine, prefix_end, prefix_range, take_chunk};
+use crate::engine_kind::EngineKind;
 use crate::error::StoreError;
 use crate::files;
 use crate::poison::Poison;
 
-/// A memtable is written out at this size; up to five of them exist at a time under load.
+/// A memtable is written to disk at this size; under load up to five exist at a time.
 const FJALL_MEMTABLE_BYTES: u64 = 16 * 1024 * 1024;
-/// Journals are kept below this size together (fjall's least is 64 MiB).
+/// Total size that the journals stay below (fjall's minimum is 64 MiB).
 const FJALL_JOURNALS_BYTES: u64 = 128 * 1024 * 1024;
-/// Threads that write out memtables and compact tables.
+/// Threads that write memtables to disk and compact tables.
 const FJALL_WORKER_THREADS: usize = 2;
-/// Table files that are kept open.
+/// Table files kept open.
 const FJALL_OPEN_FILES: usize = 256;
 
 const KEYSPACE: &str = "state";
@@ -50,7 +50,7 @@ impl FjallEngine {
     /// Opens or creates the database in a folder.
     ///
     /// # Errors
-    /// When it is locked, damaged or cannot be read. May panic on damage: [`super::open_engine`] catches that.
+    /// When it is locked, damaged or unreadable. May panic on damage: [`super::open_engine`] catches that.
     pub fn open(path: &Path, cache_bytes: u64) -> Result<Self, StoreError> {
         let open = || -> fjall::Result<(Database, Keyspace)> {
             let database = Database::builder(path)
@@ -70,13 +70,13 @@ impl FjallEngine {
         Ok(Self { path: path.to_path_buf(), keyspace, database, poison: Poison::default() })
     }
 
-    fn shielded<T>(&self, call: impl FnOnce() -> Result<T, StoreError>) -> Result<T, StoreError> {
-        shielded(EngineKind::Fjall, &self.poison, call)
+    fn call<T>(&self, call: impl FnOnce() -> Result<T, StoreError>) -> Result<T, StoreError> {
+        call_engine(EngineKind::Fjall, &self.poison, call)
     }
 }
 
-/// Values are sealed, so compressing them gains nothing. Bloom filters stay on at every level (fjall's default), as
-/// many lookups are for keys that do not exist: requests not seen before, events not seen before.
+/// Values are sealed, so compressing them gains nothing. Bloom filters stay on at every level (fjall's default), because
+/// many lookups are for keys that do not exist: requests and events not seen before.
 fn keyspace_options() -> KeyspaceCreateOptions {
     KeyspaceCreateOptions::default()
         .max_memtable_size(FJALL_MEMTABLE_BYTES)
@@ -96,7 +96,7 @@ impl StateEngine for FjallEngine {
     }
 
     fn get(&self, key: &[u8]) -> Result<Option<Bytes>, StoreError> {
-        self.shielded(|| Ok(self.keyspace.get(key).map_err(failed)?.map(Bytes::from)))
+        self.call(|| Ok(self.keyspace.get(key).map_err(failed)?.map(Bytes::from)))
     }
 
     fn scan(&self, prefix: &[u8], start_after: Option<&[u8]>, limit: usize) -> Result<Vec<Pair>, StoreError> {
@@ -104,7 +104,7 @@ impl StateEngine for FjallEngine {
         let Some(range) = prefix_range(prefix, start_after, end.as_deref()) else {
             return Ok(Vec::new());
         };
-        self.shielded(|| {
+        self.call(|| {
             let view = self.database.snapshot();
             view.range::<&[u8], _>(&self.keyspace, range).take(limit).map(pair).collect()
         })
@@ -114,7 +114,7 @@ impl StateEngine for FjallEngine {
         if batch.is_empty() {
             return self.poison.check();
         }
-        self.shielded(|| {
+        self.call(|| {
             let mut write = self.database.batch().durability(Some(PersistMode::Buffer));
             for (key, value) in batch.into_operations() {
                 match value {
@@ -127,11 +127,11 @@ impl StateEngine for FjallEngine {
     }
 
     fn flush(&self) -> Result<(), StoreError> {
-        self.shielded(|| self.poison.watch(self.database.persist(PersistMode::SyncAll).map_err(failed)))
+        self.call(|| self.poison.watch(self.database.persist(PersistMode::SyncAll).map_err(failed)))
     }
 
     fn snapshot(&self, prefix: &[u8]) -> Result<Box<dyn EngineSnapshot>, StoreError> {
-        let pairs = self.shielded(|| Ok(self.database.snapshot().prefix(&self.keyspace, prefix)))?;
+        let pairs = self.call(|| Ok(self.database.snapshot().prefix(&self.keyspace, prefix)))?;
         Ok(Box::new(FjallSnapshot { pairs, poison: Poison::default() }))
     }
 
@@ -163,16 +163,6 @@ impl std::fmt::Debug for FjallSnapshot {
 impl EngineSnapshot for FjallSnapshot {
     fn next_chunk(&mut self, bytes_max: usize) -> Result<Vec<Pair>, StoreError> {
         let Self { pairs, poison } = self;
-        shielded(EngineKind::Fjall, poison, || {
-            let mut bytes = 0;
-            let mut chunk = Vec::new();
-            while bytes < bytes_max.max(1) {
-                let Some(guard) = pairs.next() else { break };
-                let (key, value) = pair(guard)?;
-                bytes += key.len() + value.len();
-                chunk.push((key, value));
-            }
-            Ok(chunk)
-        })
+        call_engine(EngineKind::Fjall, poison, || take_chunk(bytes_max, &mut pairs.by_ref().map(pair)))
     }
 }

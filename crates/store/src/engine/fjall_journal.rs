@@ -1,24 +1,26 @@
-//! Cuts fjall's newest journal back to its last whole batch, when fjall does not open by itself.
+//! Cuts fjall's newest journal back to its last whole batch when fjall cannot open it.
 //!
 //! The failure: a power cut may keep any of the unsynced pages. fjall recovers from a journal that simply ends, but refuses one
-//! with a batch that has its end and lacks its middle. That happens to all nodes at once when a whole site loses power, and
-//! if each sets its state aside there is nobody left to rebuild from.
+//! with a batch that has its end and lacks its middle. When a whole site loses power this happens to all nodes at once, and
+//! if each sets its state aside, no node is left to rebuild from.
 //!
-//! Why cutting is safe: what remains is the state after some earlier batch, whole. Its applied index says so, the Raft log
-//! still holds what came after (it is purged only through what was flushed), and where it does not, the replica is rebuilt.
+//! Why cutting is safe: what remains is the whole state after some earlier batch, and its applied index says which. The Raft
+//! log still holds what came after (it is purged only through what was flushed); where it does not, the replica is rebuilt.
 //! ```text
 //! batch: 1 u8 │ items LE 4 │ number LE 8 │ item … │ 3 u8 │ xxh3-64 of the items LE 8 │ "FJL" 3
 //! item:  2 u8 │ type u8 │ compression u8 (0) │ keyspace LE 8 │ key length LE 2 │ value length LE 4 │ the same on disk LE 4 │ key │ value
 //! item:  4 u8 │ keyspace LE 8                                 a keyspace is cleared
 //! ```
 
-use std::fs::{self, File};
-use std::path::{Path, PathBuf};
+use std::fs;
+use std::path::Path;
 
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::error::StoreError;
+use crate::files;
 
+const SUFFIX: &str = ".jnl";
 const START: u8 = 1;
 const ITEM: u8 = 2;
 const END: u8 = 3;
@@ -26,9 +28,9 @@ const CLEAR: u8 = 4;
 const TRAILER: &[u8] = b"FJL\x03";
 const NOT_COMPRESSED: u8 = 0;
 
-/// Says whether anything was cut.
+/// Returns whether anything was cut.
 pub(super) fn cut_to_whole_batches(folder: &Path) -> Result<bool, StoreError> {
-    let Some(path) = newest_journal(folder)? else { return Ok(false) };
+    let Some((_, path)) = files::newest_numbered(folder, SUFFIX)? else { return Ok(false) };
     let bytes = fs::read(&path).map_err(|error| StoreError::io("read", &path, error))?;
     let mut rest = &bytes[..];
     while let Some(after) = skip_batch(rest) {
@@ -38,26 +40,12 @@ pub(super) fn cut_to_whole_batches(folder: &Path) -> Result<bool, StoreError> {
         return Ok(false);
     }
     let end = u64::try_from(bytes.len() - rest.len()).unwrap_or(u64::MAX);
-    tracing::warn!(path = %path.display(), offset = end, "the state's journal is torn, it is cut to its last whole batch");
-    let failed = |error| StoreError::io("cut", &path, error);
-    let file = File::options().write(true).open(&path).map_err(failed)?;
-    file.set_len(end).and_then(|()| file.sync_all()).map_err(failed)?;
+    tracing::warn!(path = %path.display(), offset = end, "state journal torn; cut to its last whole batch");
+    files::truncate(&path, end)?;
     Ok(true)
 }
 
-fn newest_journal(folder: &Path) -> Result<Option<PathBuf>, StoreError> {
-    let failed = |error| StoreError::io("read", folder, error);
-    let mut newest = None;
-    for entry in fs::read_dir(folder).map_err(failed)? {
-        let path = entry.map_err(failed)?.path();
-        let name = path.file_name().and_then(|name| name.to_str());
-        let number = name.and_then(|name| name.strip_suffix(".jnl")?.parse::<u64>().ok());
-        newest = newest.max(number.map(|number| (number, path)));
-    }
-    Ok(newest.map(|(_, path)| path))
-}
-
-/// What follows the batch at the beginning, if a whole one is there.
+/// What follows the first batch, if that batch is whole.
 fn skip_batch(bytes: &[u8]) -> Option<&[u8]> {
     let rest = tagged(bytes, START)?;
     let (count, rest) = rest.split_first_chunk::<4>()?;

@@ -1,13 +1,14 @@
-//! The engine without a disk, for simulation and unit tests.
+//! The state in memory, for simulation and unit tests.
 //!
-//! A snapshot copies the handles of its pairs (not their bytes), which is all the consistency it needs.
+//! A snapshot copies the handles of its pairs (not their bytes), which makes it consistent.
 
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use parking_lot::RwLock;
 
-use super::{Batch, EngineKind, EngineSnapshot, KeyRange, Pair, StateEngine, prefix_end, prefix_range};
+use super::{Batch, EngineSnapshot, KeyRange, Pair, StateEngine, prefix_end, prefix_range, take_chunk};
+use crate::engine_kind::EngineKind;
 use crate::error::StoreError;
 use crate::poison::Poison;
 
@@ -15,7 +16,7 @@ use crate::poison::Poison;
 #[derive(Default)]
 pub struct MemoryEngine {
     pairs: RwLock<BTreeMap<Bytes, Bytes>>,
-    /// Set by nobody but a simulation.
+    /// Set only by a simulation.
     poison: Poison,
 }
 
@@ -101,13 +102,6 @@ impl std::fmt::Debug for MemorySnapshot {
 
 impl EngineSnapshot for MemorySnapshot {
     fn next_chunk(&mut self, bytes_max: usize) -> Result<Vec<Pair>, StoreError> {
-        let mut bytes = 0;
-        let mut chunk = Vec::new();
-        while bytes < bytes_max.max(1) {
-            let Some((key, value)) = self.pairs.next() else { break };
-            bytes += key.len() + value.len();
-            chunk.push((key, value));
-        }
-        Ok(chunk)
+        take_chunk(bytes_max, &mut self.pairs.by_ref().map(Ok))
     }
 }

@@ -1,29 +1,30 @@
-//! Opens the configured engine, and sets a damaged one aside.
+//! Opens the configured engine and sets a damaged one aside.
 //!
 //! ```text
 //! open ──ok──────────────────────────────────────────────────► engine
-//!   ├─ in use, disk full, no permission: not the data's fault ─► error, nothing touched; in use: after a moment
-//!   └─ refuses or panics
+//!   ├─ in use, disk full, no permission: the data is sound ─► error, nothing touched; in use: after a short wait
+//!   └─ error or panic
 //!        ├─ fjall, torn journal: cut to its last whole batch ─ok─► engine, at an earlier state
-//!        └─ rename to NAME.aside-N ─► open fresh ──────────────► engine + where the old one went
+//!        └─ rename to NAME.aside-N ─► open an empty one ───────► engine + path of the old one
 //! ```
 //!
-//! Why not stop: a power cut can leave an engine that never opens again (measured: sled, 10 of 15). The node's replicas are
-//! rebuilt from the other nodes; a crash loop would wait for an operator. The old folder is kept for one who looks.
+//! Why not stop: a power cut can leave an engine that never opens again (measured: sled, 10 of 15). The node rebuilds its
+//! replicas from the other nodes; a crash loop would need an operator. The old folder is kept for inspection.
 
 use std::error::Error;
 use std::io::{self, ErrorKind};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::{EngineKind, FjallEngine, MemoryEngine, SledEngine, StateEngine, fjall_journal};
+use super::{FjallEngine, MemoryEngine, SledEngine, StateEngine, fjall_journal};
+use crate::catch_panic::catch_panic;
+use crate::engine_kind::EngineKind;
 use crate::error::StoreError;
 use crate::files;
 
-/// How long an engine in use is waited for. The threads of one that was just closed, and a process that is about to end,
-/// let go of it a moment later.
+/// How long to wait for an engine in use. The threads of an engine that was just closed, and a process that is about to end,
+/// release it a moment later.
 const IN_USE_WAIT: Duration = Duration::from_secs(2);
 const IN_USE_POLL: Duration = Duration::from_millis(10);
 
@@ -32,14 +33,14 @@ const IN_USE_POLL: Duration = Duration::from_millis(10);
 pub struct Opened {
     /// The engine.
     pub engine: Arc<dyn StateEngine>,
-    /// Where the damaged one is, if there was one: every replica of this node must be rebuilt.
+    /// Where the damaged engine was moved, if there was one: every replica of this node must be rebuilt.
     pub set_aside: Option<PathBuf>,
 }
 
 /// Opens the engine in a folder, creating it if need be.
 ///
 /// # Errors
-/// When the folder is in use or cannot be read or written. Damage is no error: see [`Opened::set_aside`].
+/// When the folder is in use, or cannot be read or written. Damage is not an error: see [`Opened::set_aside`].
 pub fn open_engine(path: &Path, kind: EngineKind, cache_bytes: u64) -> Result<Opened, StoreError> {
     let parent = path.parent().unwrap_or(Path::new("."));
     files::create_folder(parent)?;
@@ -55,9 +56,9 @@ pub fn open_engine(path: &Path, kind: EngineKind, cache_bytes: u64) -> Result<Op
             tracing::error!(
                 engine = %kind, path = %path.display(), aside = %aside.display(), error = %error,
                 cause = error.source().map(tracing::field::display),
-                "state engine does not open, set aside"
+                "state engine does not open; moved aside"
             );
-            let engine = open_shielded(path, kind, cache_bytes)?;
+            let engine = open_once(path, kind, cache_bytes)?;
             Ok(Opened { engine, set_aside: Some(aside) })
         }
     }
@@ -70,14 +71,14 @@ fn open_when_free(
 ) -> Result<Arc<dyn StateEngine>, StoreError> {
     let deadline = Instant::now() + IN_USE_WAIT;
     loop {
-        match open_shielded(path, kind, cache_bytes) {
+        match open_once(path, kind, cache_bytes) {
             Err(StoreError::Locked { .. }) if Instant::now() < deadline => std::thread::sleep(IN_USE_POLL),
             outcome => return outcome,
         }
     }
 }
 
-/// Tries once more with a torn journal cut back; `None` when there is nothing to cut or it does not help.
+/// Tries again with a torn journal cut back; `None` when there is nothing to cut or cutting does not help.
 fn open_after_cut(
     path: &Path,
     kind: EngineKind,
@@ -86,18 +87,14 @@ fn open_after_cut(
     if kind != EngineKind::Fjall || !fjall_journal::cut_to_whole_batches(path)? {
         return Ok(None);
     }
-    match open_shielded(path, kind, cache_bytes) {
+    match open_once(path, kind, cache_bytes) {
         Ok(engine) => Ok(Some(engine)),
         Err(error) if is_damage(&error) => Ok(None),
         Err(error) => Err(error),
     }
 }
 
-fn open_shielded(
-    path: &Path,
-    kind: EngineKind,
-    cache_bytes: u64,
-) -> Result<Arc<dyn StateEngine>, StoreError> {
+fn open_once(path: &Path, kind: EngineKind, cache_bytes: u64) -> Result<Arc<dyn StateEngine>, StoreError> {
     let open = || -> Result<Arc<dyn StateEngine>, StoreError> {
         Ok(match kind {
             EngineKind::Fjall => Arc::new(FjallEngine::open(path, cache_bytes)?),
@@ -105,17 +102,17 @@ fn open_shielded(
             EngineKind::Memory => Arc::new(MemoryEngine::new()),
         })
     };
-    catch_unwind(AssertUnwindSafe(open)).unwrap_or(Err(StoreError::EnginePanicked { kind }))
+    catch_panic(StoreError::EnginePanicked { kind }, open)
 }
 
-/// Whether the failure speaks about the data. One that speaks about the machine (no space, no permission, too many
-/// open files, a broken disk) would hit the fresh engine too, and must not cost the node its state.
+/// Whether the data is at fault. A failure of the machine (no space, no permission, too many open files, a broken disk)
+/// would hit an empty engine too, and must not cost the node its state.
 fn is_damage(error: &StoreError) -> bool {
     if let StoreError::Engine { source, .. } = error {
         let mut cause: Option<&(dyn Error + 'static)> = Some(source.as_ref());
         while let Some(current) = cause {
             if let Some(io_error) = current.downcast_ref::<io::Error>() {
-                return !speaks_of_the_machine(io_error);
+                return !is_machine_failure(io_error);
             }
             cause = current.source();
         }
@@ -124,7 +121,7 @@ fn is_damage(error: &StoreError) -> bool {
     matches!(error, StoreError::EnginePanicked { .. } | StoreError::Corrupt { .. })
 }
 
-fn speaks_of_the_machine(error: &io::Error) -> bool {
+fn is_machine_failure(error: &io::Error) -> bool {
     const EIO: i32 = 5;
     const ENFILE: i32 = 23;
     const EMFILE: i32 = 24;
@@ -144,7 +141,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn trouble_of_the_machine_does_not_cost_the_state() {
+    fn machine_failure_does_not_cost_the_state() {
         for number in [5, 13, 23, 24, 30] {
             let error = StoreError::engine(EngineKind::Fjall, io::Error::from_raw_os_error(number));
             assert!(!is_damage(&error), "errno {number}");

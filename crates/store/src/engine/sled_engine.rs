@@ -1,14 +1,13 @@
-//! The state in sled, selectable by `state_engine = "sled"`.
+//! The state in sled, selected by `state_engine = "sled"`.
 //!
-//! Three things that sled 0.34.7 does not do itself are done here:
-//! - *Process death*: sled keeps a batch in its own buffers until a flush, so `write` waits for one. One thread flushes for
-//!   all waiting writes together. One thread alone, because concurrent flushes deadlock (its issue 1308).
-//! - *Whole batches in scans*: sled's iterator takes its lock anew for every pair. `order` keeps a scan and a batch apart.
-//! - *Snapshots*: a snapshot reads the live tree, and every later batch leaves the old values of the keys that it touches
-//!   in the snapshot's overlay first. The tree seen through the overlay is the tree as it was.
+//! Three things that sled 0.34.7 lacks are done here:
+//! - *Process death*: sled keeps a batch in its own buffers until a flush, so `write` waits for one. A single thread flushes
+//!   for all waiting writes together, because concurrent flushes deadlock (sled issue 1308).
+//! - *Whole batches in scans*: sled's iterator takes its lock for every pair again. `order` keeps scans and batches apart.
+//! - *Snapshots*: a snapshot reads the live tree. Before a later batch changes a key, it copies the old value into the
+//!   snapshot's overlay. The tree seen through the overlay is the tree as it was.
 
 use std::collections::BTreeMap;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Weak};
 use std::thread::JoinHandle;
@@ -16,8 +15,9 @@ use std::thread::JoinHandle;
 use bytes::Bytes;
 use parking_lot::{Condvar, Mutex, RwLock};
 
-use super::shield::shielded;
-use super::{Batch, EngineKind, EngineSnapshot, KeyRange, Pair, StateEngine, prefix_end, prefix_range};
+use super::{Batch, EngineSnapshot, KeyRange, Pair, StateEngine, call_engine, prefix_end, prefix_range};
+use crate::catch_panic::catch_panic;
+use crate::engine_kind::EngineKind;
 use crate::error::StoreError;
 use crate::files;
 use crate::poison::Poison;
@@ -47,7 +47,7 @@ struct Shared {
 
 #[derive(Default)]
 struct Flushes {
-    /// Number of the last flush that somebody waits for.
+    /// Number of the last flush that a caller waits for.
     asked: u64,
     /// Every batch applied before this number was asked for is on disk.
     done: u64,
@@ -58,7 +58,7 @@ impl SledEngine {
     /// Opens or creates the database in a folder.
     ///
     /// # Errors
-    /// When it is locked, damaged or cannot be read. May panic on damage: [`super::open_engine`] catches that.
+    /// When it is locked, damaged or unreadable. May panic on damage: [`super::open_engine`] catches that.
     pub fn open(path: &Path, cache_bytes: u64) -> Result<Self, StoreError> {
         let config = sled::Config::new().path(path).cache_capacity(cache_bytes).flush_every_ms(None);
         let database = config.open().map_err(|error| {
@@ -82,8 +82,8 @@ impl SledEngine {
         Ok(Self { path: path.to_path_buf(), shared, flusher: Some(flusher) })
     }
 
-    fn shielded<T>(&self, call: impl FnOnce() -> Result<T, StoreError>) -> Result<T, StoreError> {
-        shielded(EngineKind::Sled, &self.shared.poison, call)
+    fn call<T>(&self, call: impl FnOnce() -> Result<T, StoreError>) -> Result<T, StoreError> {
+        call_engine(EngineKind::Sled, &self.shared.poison, call)
     }
 }
 
@@ -92,12 +92,12 @@ impl Drop for SledEngine {
         self.shared.flushes.lock().closed = true;
         self.shared.flush_asked.notify_all();
         if self.flusher.take().is_some_and(|flusher| flusher.join().is_err()) {
-            tracing::error!("the flusher of the state engine panicked");
+            tracing::error!("state engine flush thread panicked");
         }
     }
 }
 
-/// sled does not name an I/O error as its source, so it is taken out here.
+/// sled does not give an I/O error as its source, so it is unwrapped here.
 fn failed(error: sled::Error) -> StoreError {
     if let sled::Error::Io(io_error) = error {
         return StoreError::engine(EngineKind::Sled, io_error);
@@ -135,8 +135,7 @@ impl Shared {
             let covered = flushes.asked;
             drop(flushes);
             let flush = || self.database.flush().map(|_| ()).map_err(failed);
-            let result = catch_unwind(AssertUnwindSafe(flush))
-                .unwrap_or(Err(StoreError::EnginePanicked { kind: EngineKind::Sled }));
+            let result = catch_panic(StoreError::EnginePanicked { kind: EngineKind::Sled }, flush);
             flushes = self.flushes.lock();
             let stopped = self.poison.watch(result).is_err();
             if !stopped {
@@ -175,7 +174,7 @@ impl StateEngine for SledEngine {
     }
 
     fn get(&self, key: &[u8]) -> Result<Option<Bytes>, StoreError> {
-        self.shielded(|| Ok(self.shared.database.get(key).map_err(failed)?.map(|value| to_bytes(&value))))
+        self.call(|| Ok(self.shared.database.get(key).map_err(failed)?.map(|value| to_bytes(&value))))
     }
 
     fn scan(&self, prefix: &[u8], start_after: Option<&[u8]>, limit: usize) -> Result<Vec<Pair>, StoreError> {
@@ -183,7 +182,7 @@ impl StateEngine for SledEngine {
         let Some(range) = prefix_range(prefix, start_after, end.as_deref()) else {
             return Ok(Vec::new());
         };
-        self.shielded(|| {
+        self.call(|| {
             let _apart_from_batches = self.shared.order.read();
             let pairs = self.shared.database.range::<&[u8], _>(range).take(limit);
             pairs
@@ -196,18 +195,18 @@ impl StateEngine for SledEngine {
         if batch.is_empty() {
             return self.shared.poison.check();
         }
-        self.shielded(|| {
+        self.call(|| {
             self.shared.poison.watch(self.shared.apply(batch))?;
             self.shared.flush()
         })
     }
 
     fn flush(&self) -> Result<(), StoreError> {
-        self.shielded(|| self.shared.flush())
+        self.call(|| self.shared.flush())
     }
 
     fn snapshot(&self, prefix: &[u8]) -> Result<Box<dyn EngineSnapshot>, StoreError> {
-        self.shielded(|| {
+        self.call(|| {
             let overlay = Arc::new(Overlay {
                 prefix: prefix.to_vec(),
                 end: prefix_end(prefix),
@@ -229,7 +228,7 @@ impl StateEngine for SledEngine {
     }
 }
 
-/// What a snapshot must see in place of the live tree.
+/// What a snapshot must see instead of the live tree.
 struct Overlay {
     prefix: Vec<u8>,
     end: Option<Vec<u8>>,
@@ -238,12 +237,12 @@ struct Overlay {
 
 #[derive(Default)]
 struct Seen {
-    /// The last key handed out; what happens up to it no longer matters.
+    /// The last key returned; later changes up to it no longer matter.
     through: Option<Bytes>,
     finished: bool,
-    /// What was there before a later batch, by key. `None`: nothing.
+    /// Old values by key, from before a later batch. `None`: the key did not exist.
     old: BTreeMap<Bytes, Option<Bytes>>,
-    /// An old value could not be read, so the snapshot cannot be finished.
+    /// An old value could not be read, so the snapshot cannot be completed.
     broken: bool,
 }
 
@@ -251,8 +250,8 @@ impl Overlay {
     fn keep_old_values(&self, tree: &sled::Tree, batch: &Batch) {
         let mut seen = self.seen.lock();
         for key in batch.keys() {
-            let handed_out = seen.finished || seen.through.as_ref().is_some_and(|through| key <= through);
-            if handed_out || !key.starts_with(&self.prefix) || seen.old.contains_key(key) {
+            let returned = seen.finished || seen.through.as_ref().is_some_and(|through| key <= through);
+            if returned || !key.starts_with(&self.prefix) || seen.old.contains_key(key) {
                 continue;
             }
             match tree.get(key) {
@@ -294,7 +293,7 @@ impl SledSnapshot {
         let mut bytes = 0;
         let mut finished = false;
         while bytes < bytes_max.max(1) {
-            // An unreadable pair counts as first, so that it is met and reported, never skipped.
+            // An unreadable pair sorts first, so that it is reported and never skipped.
             let live_key = live.peek().map(|pair| pair.as_ref().map_or(&[][..], |(key, _)| &key[..]));
             let old_key = old.peek().map(|(key, _)| &key[..]);
             let take_old = match (live_key, old_key) {
@@ -333,6 +332,6 @@ impl SledSnapshot {
 
 impl EngineSnapshot for SledSnapshot {
     fn next_chunk(&mut self, bytes_max: usize) -> Result<Vec<Pair>, StoreError> {
-        shielded(EngineKind::Sled, &self.shared.poison, || self.read(bytes_max))
+        call_engine(EngineKind::Sled, &self.shared.poison, || self.read(bytes_max))
     }
 }

@@ -1,6 +1,7 @@
-//! The bytes of every key, pinned, and the laws of their order.
+//! The bytes of every key, pinned, and the order of keys.
 
 use custodia_profile::PoolId;
+use data_encoding::HEXLOWER;
 use proptest::prelude::*;
 
 use super::*;
@@ -14,20 +15,20 @@ fn customer(ms: u64, random: [u8; 10]) -> CustomerId {
 }
 
 fn hex(bytes: impl AsRef<[u8]>) -> String {
-    bytes.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+    HEXLOWER.encode(bytes.as_ref())
 }
 
 #[test]
 fn layout_is_pinned() {
     let id = customer(0x0190_0000_0000, [0xaa; 10]);
     let raw = hex(id.as_bytes());
-    let place = EventPlace::new(TimestampMs::from_ms(1_000), "event");
+    let sort_key = EventSortKey::new(TimestampMs::from_ms(1_000), "event");
     let hash = hex(xxh3_128(b"event").to_be_bytes());
     let epoch = KeyEpoch::new(3).unwrap();
-    assert_eq!(hex(Key::replica(group(5), ReplicaEntry::Install)), "00050002");
+    assert_eq!(hex(Key::replica(group(5), ReplicaEntry::Install)), "00050001");
     assert_eq!(hex(Key::core(group(5), &id)), format!("000501{raw}"));
     assert_eq!(hex(Key::requests(group(5), &id)), format!("000502{raw}"));
-    assert_eq!(hex(Key::event(group(5), &id, &place)), format!("000503{raw}7ffffffffffffc17{hash}"));
+    assert_eq!(hex(Key::event(group(5), &id, &sort_key)), format!("000503{raw}7ffffffffffffc17{hash}"));
     assert_eq!(hex(Key::ledger(group(5), &id, 9)), format!("000504{raw}0000000000000009"));
     assert_eq!(hex(Key::event_id(group(5), &id, "event")), format!("000505{raw}{hash}"));
     assert_eq!(hex(Key::shard_key(group(5), epoch)), "00051000000003");
@@ -60,14 +61,14 @@ fn unknown_kind_and_short_key_are_refused() {
 
 proptest! {
     #[test]
-    fn keys_come_apart_as_they_were_built(
+    fn key_splits_into_the_parts_it_was_built_from(
         shard in 0..4096_u16, ms in 0..1_u64 << 48, random: [u8; 10], at: i64, id in ".{1,40}", sequence: u64, bucket: u32
     ) {
         let customer = customer(ms, random);
-        let place = EventPlace::new(TimestampMs::from_ms(at), &id);
+        let sort_key = EventSortKey::new(TimestampMs::from_ms(at), &id);
         let expected = [
             (Key::core(group(shard), &customer), KeyKind::Core, Vec::new()),
-            (Key::event(group(shard), &customer, &place), KeyKind::Event, place.as_bytes().to_vec()),
+            (Key::event(group(shard), &customer, &sort_key), KeyKind::Event, sort_key.as_bytes().to_vec()),
             (Key::ledger(group(shard), &customer, sequence), KeyKind::Ledger, sequence.to_be_bytes().to_vec()),
             (Key::customer_key(group(shard), bucket, &customer), KeyKind::CustomerKey, bucket.to_be_bytes().to_vec()),
         ];
@@ -83,7 +84,7 @@ proptest! {
     }
 
     #[test]
-    fn a_later_change_of_the_catalogue_comes_behind(earlier: u64, later: u64) {
+    fn later_catalogue_change_sorts_after_an_earlier_one(earlier: u64, later: u64) {
         prop_assume!(earlier < later);
         prop_assert!(Key::catalogue_change(earlier) < Key::catalogue_change(later));
         let parts_of = |key: &Key| KeyParts::parse(key.as_ref()).unwrap().suffix.to_vec();
@@ -93,12 +94,55 @@ proptest! {
     #[test]
     fn newer_event_comes_first(older: i64, newer: i64, id in ".{1,10}", other in ".{1,10}") {
         prop_assume!(older < newer);
-        let place = |at, id: &str| EventPlace::new(TimestampMs::from_ms(at), id);
-        prop_assert!(place(newer, &id) < place(older, &other));
+        let sort_key = |at, id: &str| EventSortKey::new(TimestampMs::from_ms(at), id);
+        prop_assert!(sort_key(newer, &id) < sort_key(older, &other));
     }
 
     #[test]
-    fn garbage_never_panics(garbage: Vec<u8>) {
-        let _outcome = KeyParts::parse(&garbage).is_ok();
+    fn bytes_split_only_if_group_kind_and_customer_are_valid_and_join_again(
+        group in prop_oneof![0..8_u16, any::<u16>()], kind in 0..64_u8, rest in any_rest()
+    ) {
+        let bytes = [&group.to_be_bytes()[..], &[kind], &rest].concat();
+        let customer_at = match kind {
+            1..=5 => Some(0),
+            18 => Some(4),
+            _ => None,
+        };
+        let customer = customer_at.map(|at| rest.get(at..at + 16).filter(|id| id[6] >> 4 == 7 && id[8] >> 6 == 2));
+        let known = matches!(kind, 0..=5 | 16..=18 | 32..=40) && GroupId::from_u16(group).is_ok();
+        let valid = known && customer != Some(None) && (kind != 18 || rest.len() == 20);
+        match KeyParts::parse(&bytes) {
+            Ok(KeyParts { group, kind, customer, suffix }) => {
+                prop_assert!(valid);
+                let customer = customer.map_or_else(Vec::new, |id| id.as_bytes().to_vec());
+                let in_bucket = kind == KeyKind::CustomerKey;
+                let rest = if in_bucket { [suffix, &customer].concat() } else { [&customer, suffix].concat() };
+                prop_assert_eq!([&group.as_u16().to_be_bytes()[..], &[kind.as_u8()], &rest].concat(), bytes);
+            }
+            Err(_) => prop_assert!(!valid),
+        }
     }
+
+    #[test]
+    fn key_shorter_than_group_and_kind_is_refused(bytes in proptest::collection::vec(any::<u8>(), 0..3)) {
+        prop_assert!(KeyParts::parse(&bytes).is_err());
+        prop_assert!(Key::parse(bytes.into()).is_err());
+    }
+}
+
+/// What follows the kind: a bucket or not, a customer id that may be invalid, a suffix; often cut.
+fn any_rest() -> impl Strategy<Value = Vec<u8>> {
+    let bytes = || proptest::collection::vec(any::<u8>(), 0..30);
+    let length = prop_oneof![Just(usize::MAX), Just(16), Just(20), 0..40_usize];
+    (any::<bool>(), any::<bool>(), any::<[u8; 16]>(), bytes(), length).prop_map(
+        |(bucket, valid, mut id, suffix, length)| {
+            if valid {
+                (id[6], id[8]) = (0x70 | id[6] & 0x0f, 0x80 | id[8] & 0x3f);
+            }
+            let bucket: &[u8] = if bucket { &[0, 0, 1, 2] } else { &[] };
+            let mut rest = [bucket, &id, &suffix].concat();
+            rest.truncate(length);
+            rest
+        },
+    )
 }

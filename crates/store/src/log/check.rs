@@ -1,27 +1,28 @@
-//! Looks through the newest log file before raft-engine does, and tells a torn end from damage.
+//! Checks the newest log file before raft-engine opens it, and tells a torn end from damage.
 //!
-//! The failure: raft-engine takes the first record of its newest file that does not check out for a torn end, and drops it with
-//! all that follows. After a bit flip that is silent loss of synced entries and votes. It also does not look at the checksum
-//! of a record's entries when it opens, so a torn record can pass, and its entries cannot be read later.
+//! The failure: raft-engine treats the first invalid record of its newest file as a torn end and drops it with all that
+//! follows. After a bit flip that silently loses synced entries and votes. When it opens a file it also does not check the
+//! checksum of a record's entries, so a torn record can pass, and its entries cannot be read later.
 //!
 //! Why the two can be told apart: the writer syncs every batch before it begins the next one (`log.rs`), so only the last
-//! record can be torn. If anything that follows the bad record checks out, the bad one had been synced, and is damage.
+//! record can be torn. If any valid record follows the invalid one, the invalid one was synced and is damaged.
 //! ```text
 //! header 68: magic 52 │ version BE 8 │ alignment BE 8
 //! record:    length BE 7 │ compression u8 │ footer offset BE 8 │ entries … crc32 LE 4 │ footer … (crc32 ^ file number) LE 4
 //! ```
-//! Only the newest file: the older ones are closed with an fsync, and there raft-engine refuses damage itself.
+//! Only the newest file needs this: older ones were closed with an fsync, and raft-engine refuses damage in them.
 
-use std::fs::{self, File};
-use std::path::{Path, PathBuf};
+use std::fs;
+use std::path::Path;
 
 use crate::error::StoreError;
+use crate::files;
 
 const FILE_MAGIC: &[u8] = b"RAFT-LOG-FILE-HEADER-9986AB3E47F320B394C8E84916EB0ED5";
 const FILE_HEADER_BYTES: usize = FILE_MAGIC.len() + 16;
 const RECORD_HEADER_BYTES: usize = 16;
 const SUM_BYTES: usize = 4;
-/// `open.rs` has compression switched off, and no checksum covers this byte.
+/// `open.rs` turns compression off, and no checksum covers this byte.
 const NOT_COMPRESSED: u64 = 0;
 const SUFFIX: &str = ".raftlog";
 
@@ -30,15 +31,13 @@ const SUFFIX: &str = ".raftlog";
 /// # Errors
 /// [`StoreError::LogCorrupt`] when synced records are damaged.
 pub(super) fn cut_torn_end(folder: &Path) -> Result<(), StoreError> {
-    let Some((number, path)) = newest_file(folder)? else { return Ok(()) };
+    let Some((number, path)) = files::newest_numbered(folder, SUFFIX)? else { return Ok(()) };
     let bytes = fs::read(&path).map_err(|error| StoreError::io("read", &path, error))?;
     let Some(end) = end_of_records(&bytes, number).map_err(|offset| corrupt(&path, offset))? else {
         return Ok(());
     };
-    tracing::warn!(path = %path.display(), offset = end, "the end of the log is torn, it is cut off");
-    let failed = |error| StoreError::io("cut", &path, error);
-    let file = File::options().write(true).open(&path).map_err(failed)?;
-    file.set_len(as_u64(end)).and_then(|()| file.sync_all()).map_err(failed)
+    tracing::warn!(path = %path.display(), offset = end, "end of the log torn; cut off");
+    files::truncate(&path, as_u64(end))
 }
 
 fn corrupt(path: &Path, offset: usize) -> StoreError {
@@ -49,19 +48,7 @@ fn as_u64(offset: usize) -> u64 {
     u64::try_from(offset).unwrap_or(u64::MAX)
 }
 
-fn newest_file(folder: &Path) -> Result<Option<(u64, PathBuf)>, StoreError> {
-    let failed = |error| StoreError::io("read", folder, error);
-    let mut newest = None;
-    for entry in fs::read_dir(folder).map_err(failed)? {
-        let path = entry.map_err(failed)?.path();
-        let name = path.file_name().and_then(|name| name.to_str());
-        let number = name.and_then(|name| name.strip_suffix(SUFFIX)?.parse::<u64>().ok());
-        newest = newest.max(number.map(|number| (number, path)));
-    }
-    Ok(newest)
-}
-
-/// Where to cut, if anywhere; `Err` with the place of the damage.
+/// Where to cut, if anywhere; the offset of the damage as `Err`.
 fn end_of_records(bytes: &[u8], number: u64) -> Result<Option<usize>, usize> {
     let Some(mut rest) = bytes.get(FILE_HEADER_BYTES..) else { return Ok(None) };
     if !bytes.starts_with(FILE_MAGIC) || bytes.get(FILE_MAGIC.len()..FILE_HEADER_BYTES) != Some(&VERSION_2) {
@@ -73,7 +60,7 @@ fn end_of_records(bytes: &[u8], number: u64) -> Result<Option<usize>, usize> {
     }
     let end = bytes.len() - rest.len();
     if is_zero(rest) {
-        // Preallocated, or the end itself; raft-engine deals with both.
+        // Preallocated, or the end itself; raft-engine handles both.
         return Ok(None);
     }
     let later =
@@ -88,7 +75,7 @@ fn is_zero(bytes: &[u8]) -> bool {
     bytes.iter().all(|&byte| byte == 0)
 }
 
-/// The length of the record at the beginning, if one is there and both of its checksums are right.
+/// The length of the first record, if there is one and both of its checksums are right.
 fn record_length(bytes: &[u8], number: u64) -> Option<usize> {
     let (length, rest) = bytes.split_first_chunk::<8>()?;
     let footer_at = usize::try_from(u64::from_be_bytes(*rest.first_chunk::<8>()?)).ok()?;
@@ -100,7 +87,7 @@ fn record_length(bytes: &[u8], number: u64) -> Option<usize> {
     let record = bytes.get(..length)?;
     let entries = record.get(RECORD_HEADER_BYTES..footer_at)?;
     let footer = record.get(footer_at..)?;
-    // The file's number goes into the sum with its low half.
+    // The low half of the file's number goes into the checksum.
     let signature = u32::try_from(number & u64::from(u32::MAX)).ok()?;
     let whole = (entries.is_empty() || sum_is_right(entries, 0)) && sum_is_right(footer, signature);
     whole.then_some(length)

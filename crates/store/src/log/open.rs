@@ -1,11 +1,10 @@
-//! Opens raft-engine (after [`super::check`] has seen its newest file) and puts right what its own recovery may leave behind.
+//! Opens raft-engine (after [`super::check`] has checked its newest file) and repairs what its own recovery may leave.
 //!
-//! - Records below the purge mark may come back (raft-engine can lose a compaction in a rewrite): they are removed again,
-//!   so that the next append cannot meet a hole, at which raft-engine panics.
-//! - A destroyed replica may come back the same way: the tombstone removes it again.
+//! - Purged records may come back (raft-engine can lose a compaction in a rewrite): they are removed again, so that the next
+//!   append leaves no hole, at which raft-engine panics.
+//! - A destroyed replica may come back in the same way: its tombstone removes it again.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -15,24 +14,24 @@ use raft_engine::{Command, Config, Engine, LogBatch, ReadableSize, RecoveryMode}
 
 use super::replica::ReplicaLog;
 use super::{LogOptions, Replicas, check, record};
+use crate::catch_panic::catch_panic;
 use crate::error::StoreError;
 use crate::files;
 
-/// Threads that read the files at start.
+/// Threads that read the files at startup.
 const RECOVERY_THREADS: usize = 2;
 
 pub(super) fn open(folder: &Path, options: LogOptions) -> Result<(Arc<Engine>, Replicas), StoreError> {
     files::create_folder(folder)?;
     check::cut_torn_end(folder)?;
     let config = config(folder, options)?;
-    let engine = catch_unwind(AssertUnwindSafe(|| Engine::open(config).map_err(StoreError::log)))
-        .unwrap_or(Err(StoreError::LogPanicked))?;
-    let load = || load(&engine);
-    let replicas = catch_unwind(AssertUnwindSafe(load)).unwrap_or(Err(StoreError::LogPanicked))?;
+    let engine = catch_panic(StoreError::LogPanicked, || Engine::open(config).map_err(StoreError::log))?;
+    let replicas = catch_panic(StoreError::LogPanicked, || load(&engine))?;
     Ok((Arc::new(engine), replicas))
 }
 
-/// Not recycled: a file must not hold records of an earlier life behind its end. Not compressed: records are sealed.
+/// Files are not recycled: behind its end a file must not hold records of an earlier use. Records are not compressed: they
+/// are sealed.
 fn config(folder: &Path, options: LogOptions) -> Result<Config, StoreError> {
     let dir = folder.to_str().ok_or_else(|| {
         let reason = std::io::Error::new(std::io::ErrorKind::InvalidFilename, "not UTF-8");
@@ -85,8 +84,8 @@ fn load_replica(
         }
     }
     let mut log = ReplicaLog::recovered(span, purged);
-    log.vote = engine.get(region, record::VOTE).map(record::decode_mark).transpose()?;
-    log.committed = engine.get(region, record::COMMITTED).map(record::decode_mark).transpose()?;
+    log.vote = engine.get(region, record::VOTE).map(record::decode_metadata).transpose()?;
+    log.committed = engine.get(region, record::COMMITTED).map(record::decode_metadata).transpose()?;
     Ok(log)
 }
 

@@ -1,7 +1,7 @@
 //! The queue between the callers and the writer thread: bounded in bytes, in the order of the calls.
 //!
-//! Every operation gets a sequence number. The writer publishes the number through which everything is durable, which
-//! tells a replica which of its records may leave memory.
+//! Every operation gets a sequence number. The writer publishes the number through which all operations are durable; it tells
+//! a replica which of its records may leave memory.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -13,9 +13,9 @@ use parking_lot::{Condvar, Mutex};
 use super::{Done, LogRecord, Purged};
 use crate::error::StoreError;
 
-/// One batch takes about this much; the rest waits for the next.
+/// Approximate size of one batch; the rest waits for the next.
 pub(super) const BATCH_BYTES_MAX: usize = 8 * 1024 * 1024;
-/// Callers wait when this much is queued.
+/// Callers wait while more than this is queued.
 pub(super) const QUEUE_BYTES_MAX: usize = 64 * 1024 * 1024;
 
 /// What the writer does for a replica.
@@ -23,13 +23,13 @@ pub(super) const QUEUE_BYTES_MAX: usize = 64 * 1024 * 1024;
 pub(super) enum Operation {
     Append(Vec<LogRecord>),
     Vote(Bytes),
-    /// Everything after this record goes; it is written again, which is how raft-engine cuts a tail.
+    /// Removes everything after this record. The record is written again, which is how raft-engine truncates.
     CutAfter(LogRecord),
-    /// Every record goes, the next to come is any.
+    /// Removes every record; the next one may have any index.
     DropBelow(u64),
     Purge(Purged),
     Destroy,
-    /// Nothing to do, but `done` must wait its turn.
+    /// Writes nothing, but keeps `done` in order.
     Barrier,
 }
 
@@ -51,19 +51,19 @@ pub(super) struct Queued {
     pub(super) done: Done,
 }
 
-/// What one batch holds.
-pub(super) struct Group {
+/// What is written and synced together.
+pub(super) struct QueuedBatch {
     pub(super) committed: BTreeMap<ReplicaId, Bytes>,
     pub(super) operations: Vec<Queued>,
-    /// Everything through this number is durable once the batch is.
+    /// Every operation through this number is durable once the batch is.
     pub(super) sequence: u64,
 }
 
 #[derive(Default)]
 pub(super) struct Queue {
     pending: Mutex<Pending>,
-    filled: Condvar,
-    drained: Condvar,
+    operation_added: Condvar,
+    space_freed: Condvar,
     durable: AtomicU64,
 }
 
@@ -80,11 +80,11 @@ struct Pending {
 }
 
 impl Queue {
-    /// Adds an operation and gives its number. Waits while the queue is full.
+    /// Adds an operation and returns its number. Waits while the queue is full.
     pub(super) fn push(&self, replica: ReplicaId, operation: Operation, done: Done) -> u64 {
         let mut pending = self.pending.lock();
         while pending.bytes > QUEUE_BYTES_MAX && !pending.closed {
-            self.drained.wait(&mut pending);
+            self.space_freed.wait(&mut pending);
         }
         if pending.closed {
             drop(pending);
@@ -99,7 +99,7 @@ impl Queue {
         let sequence = pending.pushed;
         pending.operations.push_back(Queued { replica, operation, done });
         drop(pending);
-        self.filled.notify_one();
+        self.operation_added.notify_one();
         sequence
     }
 
@@ -108,11 +108,11 @@ impl Queue {
         self.pending.lock().committed.insert(replica, committed);
     }
 
-    /// The next group. Waits for one; `None` when the queue is closed and empty.
-    pub(super) fn take(&self) -> Option<Group> {
+    /// The next batch. Waits for one; `None` when the queue is closed and empty.
+    pub(super) fn take(&self) -> Option<QueuedBatch> {
         let mut pending = self.pending.lock();
         while pending.operations.is_empty() && !pending.closed {
-            self.filled.wait(&mut pending);
+            self.operation_added.wait(&mut pending);
         }
         if pending.operations.is_empty() && pending.committed.is_empty() {
             return None;
@@ -129,8 +129,8 @@ impl Queue {
         let committed = std::mem::take(&mut pending.committed);
         let sequence = pending.taken;
         drop(pending);
-        self.drained.notify_all();
-        Some(Group { committed, operations, sequence })
+        self.space_freed.notify_all();
+        Some(QueuedBatch { committed, operations, sequence })
     }
 
     pub(super) fn publish(&self, sequence: u64) {
@@ -143,7 +143,7 @@ impl Queue {
 
     pub(super) fn close(&self) {
         self.pending.lock().closed = true;
-        self.filled.notify_all();
-        self.drained.notify_all();
+        self.operation_added.notify_all();
+        self.space_freed.notify_all();
     }
 }

@@ -1,14 +1,12 @@
-//! How records and a replica's marks lie in raft-engine.
+//! The format of log records and of a replica's metadata in raft-engine.
 //!
 //! ```text
-//! record  format u8 (1) │ index BE 8 │ bytes …        as the payload of a protobuf BytesValue, which raft-engine asks for
+//! record  format u8 (1) │ index BE 8 │ bytes …        the payload of a protobuf BytesValue, as raft-engine requires
 //! "v"     vote          │ format u8 (1) │ bytes …
 //! "c"     committed     │ format u8 (1) │ bytes …
 //! "p"     purged        │ format u8 (1) │ index BE 8 │ marker …
 //! ```
-//! Region 0, which is no replica's, holds the tombstones: key = replica id BE 8, value = format.
-
-use std::panic::{AssertUnwindSafe, catch_unwind};
+//! Region 0, which belongs to no replica, holds the tombstones: key = replica id BE 8, value = format.
 
 use bytes::Bytes;
 use custodia_profile::ReplicaId;
@@ -16,6 +14,7 @@ use protobuf::well_known_types::BytesValue;
 use raft_engine::{Engine, MessageExt};
 
 use super::{LogRecord, Purged};
+use crate::catch_panic::catch_panic;
 use crate::error::StoreError;
 
 pub(super) const VOTE: &[u8] = b"v";
@@ -23,17 +22,19 @@ pub(super) const COMMITTED: &[u8] = b"c";
 pub(super) const PURGED: &[u8] = b"p";
 pub(super) const TOMBSTONES: u64 = 0;
 
+const CORRUPT: StoreError = StoreError::Corrupt { what: "log record" };
+
 const FORMAT_1: u8 = 1;
 const INDEX_BYTES: usize = 8;
 
-/// Tells raft-engine where a record's index is.
+/// Tells raft-engine where to find a record's index.
 pub(super) struct RecordCodec;
 
 impl MessageExt for RecordCodec {
     type Entry = BytesValue;
 
     fn index(entry: &BytesValue) -> u64 {
-        // raft-engine compares this with the index that it expects; 0 for a malformed record fails there.
+        // raft-engine compares this with the index that it expects, so 0 fails for a malformed record.
         parse_record(&entry.value).map_or(0, |(index, _)| index)
     }
 }
@@ -62,24 +63,24 @@ fn encode_indexed(index: u64, bytes: &[u8]) -> Vec<u8> {
     value
 }
 
-pub(super) fn encode_mark(bytes: &[u8]) -> Vec<u8> {
+pub(super) fn encode_metadata(bytes: &[u8]) -> Vec<u8> {
     let mut value = Vec::with_capacity(1 + bytes.len());
     value.push(FORMAT_1);
     value.extend_from_slice(bytes);
     value
 }
 
-pub(super) fn decode_mark(value: Vec<u8>) -> Result<Bytes, StoreError> {
+pub(super) fn decode_metadata(value: Vec<u8>) -> Result<Bytes, StoreError> {
     match value.first() {
         Some(&FORMAT_1) => Ok(Bytes::from(value).slice(1..)),
-        Some(&format) => Err(StoreError::UnknownFormat { what: "a log mark", version: u32::from(format) }),
-        None => Err(StoreError::Corrupt { what: "a log mark" }),
+        Some(&format) => Err(StoreError::UnknownFormat { what: "log metadata", version: u32::from(format) }),
+        None => Err(StoreError::Corrupt { what: "log metadata" }),
     }
 }
 
 pub(super) fn decode_purged(value: Vec<u8>) -> Result<Purged, StoreError> {
-    let rest = decode_mark(value)?;
-    let index = rest.first_chunk::<INDEX_BYTES>().ok_or(StoreError::Corrupt { what: "a log mark" })?;
+    let rest = decode_metadata(value)?;
+    let index = rest.first_chunk::<INDEX_BYTES>().ok_or(StoreError::Corrupt { what: "log metadata" })?;
     Ok(Purged { index: u64::from_be_bytes(*index), marker: rest.slice(INDEX_BYTES..) })
 }
 
@@ -92,26 +93,33 @@ pub(super) fn fetch(
     bytes_max: usize,
 ) -> Result<Vec<LogRecord>, StoreError> {
     let mut entries = Vec::new();
-    let fetch =
-        || engine.fetch_entries_to::<RecordCodec>(replica.as_u64(), from, to, Some(bytes_max), &mut entries);
-    match catch_unwind(AssertUnwindSafe(fetch)) {
-        Ok(Ok(_)) => {
-            entries.into_iter().zip(from..).map(|(entry, index)| decode_record(entry, index)).collect()
+    let fetched = catch_panic(CORRUPT, || {
+        match engine.fetch_entries_to::<RecordCodec>(
+            replica.as_u64(),
+            from,
+            to,
+            Some(bytes_max),
+            &mut entries,
+        ) {
+            Ok(_) => Ok(()),
+            // Purged between the plan and the read: the range no longer exists, so the answer is empty.
+            Err(raft_engine::Error::EntryCompacted) => {
+                entries.clear();
+                Ok(())
+            }
+            Err(raft_engine::Error::Corruption(_)) => Err(CORRUPT),
+            Err(error) => Err(StoreError::log(error)),
         }
-        // Purged between the plan and the read: the caller's range is gone, which is an empty answer.
-        Ok(Err(raft_engine::Error::EntryCompacted)) => Ok(Vec::new()),
-        Ok(Err(raft_engine::Error::Corruption(_))) | Err(_) => {
-            Err(StoreError::Corrupt { what: "a log record" })
-        }
-        Ok(Err(error)) => Err(StoreError::log(error)),
-    }
+    });
+    fetched?;
+    entries.into_iter().zip(from..).map(|(entry, index)| decode_record(entry, index)).collect()
 }
 
 fn decode_record(entry: BytesValue, expected: u64) -> Result<LogRecord, StoreError> {
     let value = Bytes::from(entry.value);
     match parse_record(&value) {
         Some((index, start)) if index == expected => Ok(LogRecord { index, bytes: value.slice(start..) }),
-        Some(_) | None => Err(StoreError::Corrupt { what: "a log record" }),
+        Some(_) | None => Err(CORRUPT),
     }
 }
 
@@ -127,24 +135,24 @@ mod tests {
         assert_eq!(encode_record(&record).value, [1, 0, 0, 0, 0, 0, 0, 1, 2, b'a', b'b']);
         let purged = Purged { index: 258, marker: Bytes::from_static(b"m") };
         assert_eq!(encode_purged(&purged), [1, 0, 0, 0, 0, 0, 0, 1, 2, b'm']);
-        assert_eq!(encode_mark(b"vote"), [1, b'v', b'o', b't', b'e']);
+        assert_eq!(encode_metadata(b"vote"), [1, b'v', b'o', b't', b'e']);
     }
 
     #[test]
     fn later_format_is_refused() {
-        assert!(matches!(decode_mark(vec![2, 0]), Err(StoreError::UnknownFormat { version: 2, .. })));
-        assert!(decode_mark(Vec::new()).is_err());
+        assert!(matches!(decode_metadata(vec![2, 0]), Err(StoreError::UnknownFormat { version: 2, .. })));
+        assert!(decode_metadata(Vec::new()).is_err());
         assert!(decode_purged(vec![1, 0, 0]).is_err());
     }
 
     proptest! {
         #[test]
-        fn records_and_marks_survive_the_round_trip(index: u64, bytes: Vec<u8>) {
+        fn records_and_metadata_survive_the_round_trip(index: u64, bytes: Vec<u8>) {
             let record = LogRecord { index, bytes: bytes.clone().into() };
             prop_assert_eq!(decode_record(encode_record(&record), index).unwrap(), record);
             let purged = Purged { index, marker: bytes.clone().into() };
             prop_assert_eq!(decode_purged(encode_purged(&purged)).unwrap(), purged);
-            prop_assert_eq!(&decode_mark(encode_mark(&bytes)).unwrap()[..], &bytes[..]);
+            prop_assert_eq!(&decode_metadata(encode_metadata(&bytes)).unwrap()[..], &bytes[..]);
         }
     }
 }

@@ -1,11 +1,11 @@
-//! What is known in memory of one replica's log: its bounds, its vote, and its latest records.
+//! What memory holds of one replica's log: its bounds, its vote and its latest records.
 //!
 //! ```text
 //!   purged │ first … on disk only … │ tail: in memory (and on disk once synced) │ next
 //!          └────────────────────────┴──────────────────────────────────────────┘
 //! ```
-//! The tail holds every record that is not yet durable, and up to [`TAIL_BYTES_MAX`] of the latest durable ones: the
-//! leader reads each record again for its followers and for apply.
+//! The tail holds every record that is not yet durable and up to [`TAIL_BYTES_MAX`] of the latest durable ones: the leader
+//! reads each record again for its followers and for apply.
 
 use std::collections::VecDeque;
 
@@ -16,7 +16,7 @@ use super::queue::Operation;
 use super::{LogBounds, LogRecord, Purged};
 use crate::error::StoreError;
 
-/// Durable records are kept in memory up to this size for each replica.
+/// Durable records of each replica stay in memory up to this size.
 const TAIL_BYTES_MAX: usize = 256 * 1024;
 
 const NOT_QUEUED: u64 = u64::MAX;
@@ -25,7 +25,7 @@ const NOT_QUEUED: u64 = u64::MAX;
 pub(super) struct ReplicaLog {
     /// First index held; equal to `next` when none is.
     first: u64,
-    /// The only index that may come next; `None` while any may, because nothing ever came.
+    /// The index of the next record; `None` while any index may come, because none ever did.
     next: Option<u64>,
     purged: Option<Purged>,
     tail: VecDeque<TailRecord>,
@@ -38,18 +38,18 @@ pub(super) struct ReplicaLog {
 #[derive(Debug)]
 struct TailRecord {
     bytes: Bytes,
-    /// Number of the operation that carries it to the disk.
+    /// Number of the operation that writes it to disk.
     sequence: u64,
 }
 
-/// Where a read finds its records: all in memory, or some on disk.
+/// Where the records of a read are: all in memory, or some on disk.
 pub(super) struct ReadPlan {
     pub(super) in_memory: Vec<LogRecord>,
     pub(super) on_disk: Option<(u64, u64)>,
 }
 
 impl ReplicaLog {
-    /// As found on disk.
+    /// The log as found on disk.
     pub(super) fn recovered(span: Option<(u64, u64)>, purged: Option<Purged>) -> Self {
         let after_purged = purged.as_ref().map(|purged| purged.index + 1);
         let (first, next) = match span {
@@ -126,7 +126,7 @@ impl ReplicaLog {
         };
         let last = match self.in_memory(kept) {
             Some(bytes) => LogRecord { index: kept, bytes },
-            None => reload(kept)?.pop().ok_or(StoreError::Corrupt { what: "the log" })?,
+            None => reload(kept)?.pop().ok_or(StoreError::Corrupt { what: "log record" })?,
         };
         for _ in kept + 1..next {
             if self.tail.is_empty() {

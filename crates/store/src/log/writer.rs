@@ -1,6 +1,5 @@
-//! The writer thread (one batch and one fsync for everything that waits) and the thread that removes old files.
+//! The writer thread (one batch and one fsync for all waiting operations) and the thread that removes old files.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Weak};
 use std::thread::{self, JoinHandle};
@@ -9,11 +8,12 @@ use custodia_profile::ReplicaId;
 use raft_engine::{Command, Engine, LogBatch};
 
 use super::Shared;
-use super::queue::{Group, Operation, Queued};
+use super::queue::{Operation, Queued, QueuedBatch};
 use super::record::{self, RecordCodec};
+use crate::catch_panic::catch_panic;
 use crate::error::StoreError;
 
-/// Old files are looked for after so many bytes.
+/// Old files are removed after this many written bytes.
 const CLEAN_EVERY_BYTES: usize = 8 * 1024 * 1024;
 
 /// Starts both threads. They end after the queue is closed.
@@ -25,7 +25,7 @@ pub(super) fn start(engine: &Arc<Engine>, shared: &Arc<Shared>) -> Result<Vec<Jo
     };
     let writer = {
         let (engine, shared) = (Arc::clone(engine), Arc::clone(shared));
-        spawn("log-write", move || write_groups(&engine, &shared, &clean))?
+        spawn("log-write", move || write_batches(&engine, &shared, &clean))?
     };
     Ok(vec![writer, cleaner])
 }
@@ -35,50 +35,58 @@ fn spawn(name: &'static str, body: impl FnOnce() + Send + 'static) -> Result<Joi
     builder.spawn(body).map_err(|source| StoreError::Thread { name, source })
 }
 
-fn write_groups(engine: &Engine, shared: &Shared, clean: &SyncSender<()>) {
+fn write_batches(engine: &Engine, shared: &Shared, clean: &SyncSender<()>) {
     let mut since_clean = 0;
-    while let Some(group) = shared.queue.take() {
-        let sequence = group.sequence;
-        let (operations, result) = write_group(engine, shared, group);
+    while let Some(batch) = shared.queue.take() {
+        let sequence = batch.sequence;
+        let (operations, result) = write_batch(engine, shared, batch);
         match result {
             Ok(bytes) => {
                 since_clean += bytes;
                 shared.queue.publish(sequence);
             }
             Err(error) => {
-                tracing::error!(error = %error, "the log cannot be written, it stops");
+                tracing::error!(error = %error, "log write failed; log stopped");
                 shared.poison.set(&error);
             }
         }
         for Queued { done, .. } in operations {
             let result = shared.poison.check();
-            if catch_unwind(AssertUnwindSafe(|| done(result))).is_err() {
-                tracing::error!("a callback of the log panicked");
+            let call = || {
+                done(result);
+                Ok(())
+            };
+            if catch_panic(StoreError::LogPanicked, call).is_err() {
+                tracing::error!("log callback panicked");
             }
         }
         if since_clean >= CLEAN_EVERY_BYTES {
             since_clean = 0;
-            // A clean-up that is already asked for is enough.
+            // One pending clean-up is enough.
             clean.try_send(()).unwrap_or_default();
         }
     }
 }
 
-/// Writes and syncs one group. raft-engine panics when an fsync fails; that is an error here.
-fn write_group(engine: &Engine, shared: &Shared, group: Group) -> (Vec<Queued>, Result<usize, StoreError>) {
-    let Group { committed, mut operations, .. } = group;
+/// Writes and syncs one batch. raft-engine panics when an fsync fails; that becomes an error.
+fn write_batch(
+    engine: &Engine,
+    shared: &Shared,
+    batch: QueuedBatch,
+) -> (Vec<Queued>, Result<usize, StoreError>) {
+    let QueuedBatch { committed, mut operations, .. } = batch;
     let write = || -> Result<usize, StoreError> {
         shared.poison.check()?;
         let mut batch = LogBatch::default();
         for (replica, bytes) in &committed {
-            put(&mut batch, replica.as_u64(), record::COMMITTED, record::encode_mark(bytes))?;
+            put(&mut batch, replica.as_u64(), record::COMMITTED, record::encode_metadata(bytes))?;
         }
         for Queued { replica, operation, .. } in &mut operations {
             add(&mut batch, *replica, operation)?;
         }
         engine.write(&mut batch, true).map_err(StoreError::log)
     };
-    let result = catch_unwind(AssertUnwindSafe(write)).unwrap_or(Err(StoreError::LogPanicked));
+    let result = catch_panic(StoreError::LogPanicked, write);
     (operations, result)
 }
 
@@ -92,7 +100,7 @@ fn add(batch: &mut LogBatch, replica: ReplicaId, operation: &Operation) -> Resul
         Operation::CutAfter(last) => {
             batch.add_entries::<RecordCodec>(region, &[record::encode_record(last)]).map_err(StoreError::log)
         }
-        Operation::Vote(vote) => put(batch, region, record::VOTE, record::encode_mark(vote)),
+        Operation::Vote(vote) => put(batch, region, record::VOTE, record::encode_metadata(vote)),
         Operation::DropBelow(index) => {
             batch.add_command(region, Command::Compact { index: *index });
             Ok(())
@@ -103,7 +111,7 @@ fn add(batch: &mut LogBatch, replica: ReplicaId, operation: &Operation) -> Resul
         }
         Operation::Destroy => {
             batch.add_command(region, Command::Clean);
-            put(batch, record::TOMBSTONES, &region.to_be_bytes(), record::encode_mark(&[]))
+            put(batch, record::TOMBSTONES, &region.to_be_bytes(), record::encode_metadata(&[]))
         }
         Operation::Barrier => Ok(()),
     }
@@ -116,15 +124,14 @@ fn put(batch: &mut LogBatch, region: u64, key: &[u8], value: Vec<u8>) -> Result<
 fn clean_files(engine: &Engine, shared: &Weak<Shared>, wanted: &Receiver<()>) {
     while wanted.recv().is_ok() {
         let Some(shared) = shared.upgrade() else { return };
-        let outcome =
-            catch_unwind(AssertUnwindSafe(|| engine.purge_expired_files().map_err(StoreError::log)));
-        match outcome.unwrap_or(Err(StoreError::LogPanicked)) {
+        let purge = || engine.purge_expired_files().map_err(StoreError::log);
+        match catch_panic(StoreError::LogPanicked, purge) {
             Ok(regions) => {
                 let replicas = regions.into_iter().filter_map(|region| ReplicaId::new(region).ok());
                 *shared.purge_wanted.lock() = replicas.collect();
             }
             Err(error) => {
-                tracing::error!(error = %error, "old log files cannot be removed, the log stops");
+                tracing::error!(error = %error, "old log files cannot be removed; log stopped");
                 shared.poison.set(&error);
             }
         }

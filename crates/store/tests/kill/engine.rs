@@ -1,5 +1,5 @@
-//! The engines on disk, killed in the middle of batches: every batch whole, none missing before the applied number, and none
-//! lost that `write` had accepted.
+//! The engines on disk, killed during writes: every batch is whole, none is missing before the applied number, and none is
+//! lost after `write` returned.
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;
@@ -20,7 +20,7 @@ fn open(folder: &Path, kind: EngineKind) -> Opened {
     open_engine(&folder.join("state"), kind, CACHE_BYTES).unwrap()
 }
 
-/// Not a test of its own: the process that is killed. It says every batch that `write` has accepted.
+/// Not a test of its own: the process that is killed. It prints the number of every batch after `write` returned.
 #[test]
 fn child_writes_until_it_is_killed() {
     let (Ok(folder), Ok(kind)) = (std::env::var(CHILD_FOLDER), std::env::var(CHILD_ENGINE)) else { return };
@@ -34,7 +34,7 @@ fn child_writes_until_it_is_killed() {
     }
 }
 
-/// Starts the child, kills it after a while, and gives the last batch that it said was written.
+/// Starts the child, kills it after a while and returns the last batch that it reported as written.
 fn write_and_kill(folder: &Path, kind: EngineKind, life: Duration) -> u64 {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command
@@ -51,7 +51,7 @@ fn write_and_kill(folder: &Path, kind: EngineKind, life: Duration) -> u64 {
         let Some(number) = line.strip_prefix("written ") else { continue };
         written = number.parse().unwrap();
         if first.get_or_insert_with(Instant::now).elapsed() > life {
-            // SIGKILL; what is still in the pipe is read on.
+            // SIGKILL; the loop reads the rest of the pipe.
             child.kill().unwrap();
         }
     }

@@ -1,4 +1,4 @@
-//! The shared log, killed under load: what was durable is there, and whatever is there is what was appended.
+//! The shared log, killed under load: durable records are present, and every record is as it was appended.
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;
@@ -29,7 +29,7 @@ fn text(number: u64, index: u64) -> String {
     format!("{number}/{index}/{}", "v".repeat(length))
 }
 
-/// Not a test of its own: the process that is killed. It says every append that is durable.
+/// Not a test of its own: the process that is killed. It prints every append when it is durable.
 #[test]
 fn child_appends_until_it_is_killed() {
     let Ok(folder) = std::env::var(CHILD_FOLDER) else { return };
@@ -67,10 +67,10 @@ fn child_appends_until_it_is_killed() {
     }
 }
 
-/// The last index of each replica that a child said was durable: none where the kill came before its first append.
+/// The last durable index of each replica as reported by a child; `None` if the kill came before its first append.
 type Durable = [Option<u64>; REPLICAS];
 
-/// Runs the child for a while and notes what it said was durable.
+/// Runs the child for a while and records what it reported as durable.
 fn append_and_kill(folder: &Path, life: Duration, durable: &mut Durable) {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command
@@ -92,7 +92,7 @@ fn append_and_kill(folder: &Path, life: Duration, durable: &mut Durable) {
     assert!(!child.wait().unwrap().success());
 }
 
-/// Everything that a log holds is what was appended at its index.
+/// Every record of the log is as it was appended at its index.
 fn check_contents(log: &SharedLog, number: u64) -> Option<u64> {
     let bounds = log.bounds(replica(number)).unwrap();
     let (Some(first), Some(last)) = (bounds.first, bounds.last) else { return None };

@@ -1,5 +1,5 @@
-//! Kill -9: this binary starts itself as the process that is killed. Apart from `tests/store`, because a process that is being
-//! started holds copies of every open file, lock files too, until it has become the new program.
+//! Kill -9: this binary starts itself as the process that is killed. It is separate from `tests/store`, because a process that
+//! is being forked holds copies of every open file, lock files included, until it executes its own program.
 #![expect(
     clippy::unwrap_used,
     clippy::panic,

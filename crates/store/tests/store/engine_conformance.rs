@@ -1,4 +1,4 @@
-//! One suite for every state engine: what `engine.rs` promises of an engine that is not disturbed.
+//! One suite for every state engine: the guarantees of `engine.rs` without crashes or damage.
 
 use std::path::Path;
 use std::sync::Arc;

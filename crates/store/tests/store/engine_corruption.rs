@@ -1,5 +1,5 @@
-//! Damage at rest: flipped bits and cut files. The engine may refuse to open (set aside), refuse to read, or be back at an
-//! earlier whole state (its applied number says so); it may not hand out one wrong value.
+//! Damage at rest: flipped bits and cut files. The engine may fail to open (it is set aside), fail to read, or return to an
+//! earlier whole state (its applied number says which); it may not return one wrong value.
 
 use std::path::Path;
 
@@ -72,7 +72,7 @@ fn flipped_bit_is_never_served() {
         let mut tally = Tally::default();
         for round in 0..FLIPS {
             let mut damaged = clean.clone();
-            // Every other one in fjall's tables, which are small beside the journal.
+            // Every other flip is in fjall's tables, which are small compared to the journal.
             let in_tables = kind == EngineKind::Fjall && round % 2 == 0;
             let wanted = |path: &Path| is_data(path) && (!in_tables || path.starts_with("keyspaces"));
             let path = damaged.flip_bit(&mut random, wanted);
@@ -84,7 +84,7 @@ fn flipped_bit_is_never_served() {
 }
 
 #[test]
-fn cut_file_is_never_served_as_if_it_were_whole() {
+fn cut_file_is_never_served_as_whole() {
     let mut random = Random::seeded();
     for kind in KINDS_ON_DISK {
         let clean = image(kind);

@@ -1,4 +1,4 @@
-//! Opening: what is damaged is set aside, what is only in use or out of reach is not.
+//! Opening: a damaged engine is set aside; one that is in use or inaccessible is not.
 
 use std::fs;
 use std::path::Path;
@@ -24,14 +24,14 @@ fn engine_that_does_not_open_is_set_aside_and_kept() {
             let opened = open_engine(&path, kind, CACHE_BYTES).unwrap();
             let Some(aside) = opened.set_aside else { panic!("{kind} opened") };
             assert_eq!(aside, folder.path().join(format!("state.aside-{round}")));
-            assert!(aside.is_dir(), "the damaged one is kept for who looks");
+            assert!(aside.is_dir(), "the damaged engine is kept for inspection");
             assert_eq!(model::verify(&*opened.engine), Found::Whole(0));
             opened.engine.write(model::batch(1)).unwrap();
         }
     }
 }
 
-/// What neither engine recovers from by itself.
+/// Damage from which neither engine recovers on its own.
 fn damage(path: &Path, kind: EngineKind) {
     let file = if kind == EngineKind::Fjall { "version" } else { "conf" };
     fs::write(path.join(file), "not what it was").unwrap();
@@ -50,7 +50,7 @@ fn engine_in_use_is_refused_and_not_set_aside() {
 }
 
 #[test]
-fn engine_that_is_let_go_of_a_moment_later_opens() {
+fn engine_that_is_released_a_moment_later_opens() {
     for kind in KINDS_ON_DISK {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("state");
@@ -68,7 +68,7 @@ fn engine_that_is_let_go_of_a_moment_later_opens() {
 }
 
 #[test]
-fn file_in_the_place_of_the_folder_is_an_error() {
+fn file_instead_of_the_folder_is_an_error() {
     for kind in KINDS_ON_DISK {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("state");

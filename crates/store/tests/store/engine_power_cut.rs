@@ -1,5 +1,5 @@
-//! Power cuts of the engines on disk. After each: every batch whole, none missing before the applied number, nothing lost
-//! that was flushed; or set aside. (Kill -9 is in `tests/kill`.)
+//! Power cuts of the engines on disk. After each, every batch is whole, none is missing before the applied number and no
+//! flushed batch is lost, or the engine is set aside. (Kill -9 is in `tests/kill`.)
 
 use std::path::Path;
 

@@ -1,4 +1,4 @@
-//! A folder's files as bytes: copied, mixed, altered and written back, to play power cuts and damage.
+//! A folder's files as bytes: copied, mixed, altered and written back, to simulate power cuts and damage.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -65,7 +65,7 @@ impl Image {
         image
     }
 
-    /// Flips one bit of one byte that is not zero, in a file whose name passes.
+    /// Flips one bit of one non-zero byte in a wanted file.
     pub(crate) fn flip_bit(&mut self, random: &mut Random, wanted: impl Fn(&Path) -> bool) -> PathBuf {
         let (path, number) = self.pick_block(random, wanted);
         let block = self.files.get_mut(&path).unwrap().blocks.get_mut(&number).unwrap();

@@ -1,4 +1,4 @@
-//! Replacing a group's state by a snapshot: whole, restartable at every point, and never touching another group.
+//! Replacing a group's state with a snapshot: whole, restartable at every point, and without effect on another group.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -8,11 +8,11 @@ use bytes::Bytes;
 use custodia_profile::{CustomerId, GroupId, PoolId, ShardId};
 use custodia_store::{
     Batch, EngineKind, EngineSnapshot, Key, KeyPrefix, MemoryEngine, Pair, Poison, ReplicaEntry, Resumed,
-    SpoolWriter, StateEngine, StoreError, ValueHeader, install_spool, remove_spool, resume_install,
-    spool_snapshot,
+    SnapshotFileWriter, StateEngine, StoreError, ValueHeader, install_snapshot_file, remove_snapshot_file,
+    resume_install, write_snapshot_file,
 };
 
-const SPOOL: &str = "shard-1-snapshot";
+const SNAPSHOT: &str = "shard-1-snapshot";
 const CUSTOMERS: u64 = 3_000;
 
 fn group(number: u16) -> GroupId {
@@ -37,12 +37,12 @@ fn fill(engine: &dyn StateEngine, group: GroupId, customers: std::ops::Range<u64
 }
 
 /// A snapshot of another node's group 1.
-fn spool(folder: &Path) -> Vec<Pair> {
+fn received_snapshot(folder: &Path) -> Vec<Pair> {
     let source = MemoryEngine::new();
     fill(&source, group(1), 500..500 + CUSTOMERS, "new");
-    let mut writer = SpoolWriter::create(folder, SPOOL, b"").unwrap();
+    let mut writer = SnapshotFileWriter::create(folder, SNAPSHOT, b"").unwrap();
     let mut snapshot = source.snapshot(KeyPrefix::group(group(1)).as_bytes()).unwrap();
-    spool_snapshot(&mut *snapshot, &mut writer).unwrap();
+    write_snapshot_file(&mut *snapshot, &mut writer).unwrap();
     writer.finish().unwrap();
     let mut expected = everything(&source, group(1));
     expected.retain(|(key, _)| *key != *Key::replica(group(1), ReplicaEntry::Applied).as_bytes());
@@ -56,10 +56,16 @@ fn everything(engine: &dyn StateEngine, group: GroupId) -> Vec<Pair> {
 }
 
 fn install(engine: &dyn StateEngine, folder: &Path) -> Result<(), StoreError> {
-    install_spool(engine, folder, SPOOL, group(1), &[(ReplicaEntry::Applied, value("applied by install"))])
+    install_snapshot_file(
+        engine,
+        folder,
+        SNAPSHOT,
+        group(1),
+        &[(ReplicaEntry::Applied, value("applied by install"))],
+    )
 }
 
-/// Passes writes on until a number of them is through, then fails them all: a crash at that point.
+/// Passes on a number of writes, then fails all others: a crash at that point.
 #[derive(Debug)]
 struct DiesAfter {
     engine: Arc<dyn StateEngine>,
@@ -98,7 +104,7 @@ impl StateEngine for DiesAfter {
 #[test]
 fn install_replaces_one_group_and_no_other() {
     let folder = tempfile::tempdir().unwrap();
-    let expected = spool(folder.path());
+    let expected = received_snapshot(folder.path());
     let engine = MemoryEngine::new();
     for number in 0..3 {
         fill(&engine, group(number), 0..700, "old");
@@ -111,10 +117,10 @@ fn install_replaces_one_group_and_no_other() {
 }
 
 #[test]
-fn install_cut_off_anywhere_is_finished_on_open() {
+fn install_interrupted_anywhere_is_completed_on_open() {
     let folder = tempfile::tempdir().unwrap();
-    let expected = spool(folder.path());
-    let mut cut_off = 0;
+    let expected = received_snapshot(folder.path());
+    let mut interrupted = 0;
     for writes in 0.. {
         let engine: Arc<dyn StateEngine> = Arc::new(MemoryEngine::new());
         fill(&*engine, group(1), 0..700, "old");
@@ -135,40 +141,40 @@ fn install_cut_off_anywhere_is_finished_on_open() {
         if done {
             break;
         }
-        cut_off += 1;
+        interrupted += 1;
     }
-    assert!(cut_off >= 4, "the install has too few steps to test");
+    assert!(interrupted >= 4, "the install has too few steps to test");
 }
 
 #[test]
-fn replica_whose_spool_is_lost_starts_empty() {
+fn replica_whose_snapshot_file_is_lost_starts_empty() {
     let folder = tempfile::tempdir().unwrap();
-    spool(folder.path());
+    received_snapshot(folder.path());
     let engine: Arc<dyn StateEngine> = Arc::new(MemoryEngine::new());
     fill(&*engine, group(1), 0..700, "old");
     let dying = DiesAfter { engine: Arc::clone(&engine), writes_left: AtomicUsize::new(2) };
     install(&dying, folder.path()).unwrap_err();
-    remove_spool(folder.path(), SPOOL).unwrap();
-    assert_eq!(resume_install(&*engine, folder.path(), group(1)).unwrap(), Resumed::SpoolLost);
+    remove_snapshot_file(folder.path(), SNAPSHOT).unwrap();
+    assert_eq!(resume_install(&*engine, folder.path(), group(1)).unwrap(), Resumed::SnapshotFileLost);
     assert!(everything(&*engine, group(1)).is_empty());
     assert_eq!(resume_install(&*engine, folder.path(), group(1)).unwrap(), Resumed::Nothing);
 }
 
 #[test]
-fn corrupt_or_foreign_spool_changes_nothing() {
+fn corrupt_or_foreign_snapshot_file_changes_nothing() {
     let folder = tempfile::tempdir().unwrap();
-    spool(folder.path());
+    received_snapshot(folder.path());
     let engine = MemoryEngine::new();
     fill(&engine, group(2), 0..10, "old");
     let before = everything(&engine, group(2));
-    let foreign = install_spool(&engine, folder.path(), SPOOL, group(2), &[]);
+    let foreign = install_snapshot_file(&engine, folder.path(), SNAPSHOT, group(2), &[]);
     assert!(matches!(foreign, Err(StoreError::Corrupt { .. })), "{foreign:?}");
-    let path = folder.path().join(SPOOL);
+    let path = folder.path().join(SNAPSHOT);
     let mut bytes = std::fs::read(&path).unwrap();
     let middle = bytes.len() / 2;
     bytes[middle] ^= 1;
     std::fs::write(&path, bytes).unwrap();
-    assert!(matches!(install(&engine, folder.path()), Err(StoreError::SpoolCorrupt { .. })));
+    assert!(matches!(install(&engine, folder.path()), Err(StoreError::SnapshotFileCorrupt { .. })));
     assert!(everything(&engine, group(2)) == before);
     assert!(everything(&engine, group(1)).is_empty());
 }

@@ -1,4 +1,4 @@
-//! What `log.rs` promises of a log that is not disturbed, and of one that is closed and opened again.
+//! The guarantees of `log.rs` without crashes or damage, also after the log is closed and reopened.
 
 use std::path::Path;
 use std::sync::mpsc;
@@ -47,7 +47,7 @@ fn span(bounds: &LogBounds) -> (Option<u64>, Option<u64>, Option<u64>) {
     (bounds.first, bounds.last, bounds.purged.as_ref().map(|purged| purged.index))
 }
 
-/// Runs a check on the log as it is and as it is found after reopening.
+/// Runs a check on the open log and again after reopening it.
 fn now_and_reopened(folder: &Path, log: SharedLog, check: impl Fn(&SharedLog)) -> SharedLog {
     check(&log);
     drop(log);
@@ -57,7 +57,7 @@ fn now_and_reopened(folder: &Path, log: SharedLog, check: impl Fn(&SharedLog)) -
 }
 
 #[test]
-fn what_is_saved_is_found_again() {
+fn saved_data_is_found_again() {
     let folder = tempfile::tempdir().unwrap();
     let log = SharedLog::open(folder.path()).unwrap();
     assert_eq!(log.bounds(replica(1)).unwrap(), LogBounds::default());
@@ -101,7 +101,7 @@ fn read_keeps_to_its_range_and_size() {
     });
 }
 
-/// Records leave memory only once they are on disk, and a reader does not notice where they are.
+/// Records leave memory only when they are on disk, and reads return the same from either.
 #[test]
 fn long_log_is_read_from_memory_and_disk_alike() {
     let folder = tempfile::tempdir().unwrap();
@@ -187,7 +187,7 @@ fn many_replicas_append_at_once() {
 }
 
 #[test]
-fn truncated_tail_is_gone_and_can_be_written_anew() {
+fn truncated_tail_is_gone_and_can_be_rewritten() {
     let folder = tempfile::tempdir().unwrap();
     let mut log = SharedLog::open(folder.path()).unwrap();
     append(&log, replica(1), records(0..10, "old")).unwrap();
@@ -239,7 +239,7 @@ fn purged_records_are_gone_and_the_marker_stays() {
     now_and_reopened(folder.path(), log, |log| assert_eq!(read_all(log, replica(1)), records(5..8, "b")));
 }
 
-/// After a snapshot the log goes on behind it, whatever it held before.
+/// After a snapshot the log continues behind it, whatever it held before.
 #[test]
 fn purge_beyond_the_end_moves_the_log_forward() {
     let folder = tempfile::tempdir().unwrap();

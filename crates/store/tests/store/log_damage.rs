@@ -1,4 +1,4 @@
-//! Damage to the log: a torn end, which is dropped, and any other, which is refused. (Kill -9 is in `tests/kill`.)
+//! Damage to the log: a torn end is dropped, any other damage is an error. (Kill -9 is in `tests/kill`.)
 
 use std::fs;
 use std::io::Write;
@@ -16,7 +16,7 @@ fn text(number: u64, index: u64) -> String {
     format!("{number}/{index}/{}", "v".repeat(length))
 }
 
-/// Everything that a log holds is what was appended at its index.
+/// Every record of the log is as it was appended at its index.
 fn check_contents(log: &SharedLog, number: u64) -> Option<u64> {
     let bounds = log.bounds(replica(number)).unwrap();
     let (Some(first), Some(last)) = (bounds.first, bounds.last) else { return None };
@@ -45,7 +45,7 @@ fn written_log(folder: &Path) -> PathBuf {
 }
 
 #[test]
-fn torn_end_is_dropped_and_the_log_goes_on() {
+fn torn_end_is_dropped_and_the_log_continues() {
     let mut random = Random::seeded();
     let source = tempfile::tempdir().unwrap();
     let path = written_log(source.path());
@@ -83,8 +83,8 @@ fn zeros_behind_the_end_are_no_damage() {
     assert_eq!(check_contents(&log, 1), Some(99));
 }
 
-/// The failure: raft-engine takes any damage in its last file for a torn end and drops all that follows, synced or not.
-/// A node would then have forgotten entries, and votes, that it had promised.
+/// The failure: raft-engine treats any damage in its last file as a torn end and drops all that follows, synced or not.
+/// A node would then have forgotten entries and votes that it had promised.
 #[test]
 fn damage_before_the_end_is_refused() {
     let mut random = Random::seeded();
@@ -129,7 +129,7 @@ fn damage_found_while_reading_is_an_error() {
     assert!(matches!(read, Err(StoreError::Corrupt { .. } | StoreError::Log(_))), "{read:?}");
 }
 
-/// A power cut can keep a record's end and lose its middle. raft-engine checks only the end when it opens.
+/// A power cut can keep a record's end and lose its middle. raft-engine checks only the end when it opens a file.
 #[test]
 fn last_record_that_lacks_its_middle_is_dropped() {
     let folder = tempfile::tempdir().unwrap();

@@ -1,7 +1,7 @@
-//! What a state engine must hold after so many batches.
+//! What a state engine must hold after a number of batches.
 //!
-//! Batch `n` is a fixed function of `n`, so that a process which only knows the last applied number can tell every value
-//! that must be there. Each batch also sets the applied number, as consensus does.
+//! Batch `n` is a fixed function of `n`, so the last applied number alone determines every value. Each batch also sets the
+//! applied number, as consensus does.
 
 use std::collections::BTreeMap;
 
@@ -65,7 +65,7 @@ pub(crate) fn after(number: u64) -> BTreeMap<Key, Bytes> {
     state
 }
 
-/// The last batch that the engine says it has applied.
+/// The number of the last batch, from the engine's applied entry.
 pub(crate) fn applied(engine: &dyn StateEngine) -> Result<u64, String> {
     let Some(value) = engine.get(applied_key().as_ref()).map_err(|error| error.to_string())? else {
         return Ok(0);
@@ -79,11 +79,11 @@ pub(crate) fn applied(engine: &dyn StateEngine) -> Result<u64, String> {
 pub(crate) enum Found {
     /// Exactly the state after this batch.
     Whole(u64),
-    /// Damage, and it was told.
+    /// Damage, reported as an error.
     Refused,
 }
 
-/// Reads everything, by get and by scan, and panics if a wrong value comes out without a word.
+/// Reads everything, by get and by scan, and panics if a wrong value is returned without an error.
 pub(crate) fn verify(engine: &dyn StateEngine) -> Found {
     let Ok(applied) = applied(engine) else { return Found::Refused };
     let expected = after(applied);

@@ -1,4 +1,4 @@
-//! Repeatable randomness: every test prints its seed, and `CUSTODIA_SEED` plays it again.
+//! Repeatable randomness: every test prints its seed, and `CUSTODIA_SEED` repeats the run.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 

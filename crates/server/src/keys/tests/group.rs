@@ -8,9 +8,11 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use custodia_consensus::{Command, ConsensusError, Expected, Outcome};
 use custodia_profile::{CustomerId, GroupId, KeyEpoch, PoolId, ShardId, TimestampMs};
-use custodia_seal::{BucketId, ClusterId, FileRootKey, ShardPlace, SystemRandom, WrappedKeys, sealed_epoch};
+use custodia_seal::{
+    BucketId, ClusterId, FileRootKey, ShardKeyContext, SystemRandom, WrappedKeys, sealed_epoch,
+};
 use custodia_store::{
-    Batch, EventPlace, Key, KeyKind, KeyPrefix, MemoryEngine, Pair, StateEngine, ValueHeader,
+    Batch, EventSortKey, Key, KeyKind, KeyPrefix, MemoryEngine, Pair, StateEngine, ValueHeader,
 };
 use parking_lot::Mutex;
 
@@ -175,7 +177,10 @@ impl Cluster {
     /// A node that leads the shard for the first time: it knows nothing but the state and the root key file.
     pub(super) fn node(&self) -> Node {
         let keys = ShardKeys::new(ShardKeysParts {
-            place: ShardPlace { cluster: ClusterId::from_bytes([1; 16]), shard: ShardId::new(0).unwrap() },
+            place: ShardKeyContext {
+                cluster: ClusterId::from_bytes([1; 16]),
+                shard: ShardId::new(0).unwrap(),
+            },
             engine: Arc::clone(&self.group.engine) as Arc<dyn StateEngine>,
             proposer: Arc::clone(&self.group) as Arc<dyn Propose>,
             root: Arc::new(FileRootKey::open(&self.root_path()).unwrap()),
@@ -266,7 +271,7 @@ pub(super) fn core(customer: CustomerId) -> Key {
 pub(super) fn everything(customer: CustomerId, count: u16) -> Vec<Key> {
     let mut keys = vec![core(customer), Key::requests(group_id(), &customer)];
     for number in 0..count {
-        let place = EventPlace::new(TimestampMs::from_ms(i64::from(number)), &format!("event {number}"));
+        let place = EventSortKey::new(TimestampMs::from_ms(i64::from(number)), &format!("event {number}"));
         keys.push(Key::event(group_id(), &customer, &place));
         keys.push(Key::ledger(group_id(), &customer, u64::from(number)));
     }

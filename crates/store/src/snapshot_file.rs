@@ -1,13 +1,13 @@
-//! A snapshot as a file: written front to back, finished at once or not at all, checked in every byte when read.
+//! A snapshot as a file: written from front to back, published whole or not at all, every byte checked when read.
 //!
 //! ```text
-//! header  "CUSTSPOL" 8 │ format u8 (1) │ meta length BE 4 │ meta … │ crc32c of all that BE 4
-//! frame   1 u8 │ length BE 4 │ crc32c BE 4 │ bytes …          the checksum covers the frame's number, too
+//! header  "CUSTSNAP" 8 │ format u8 (1) │ meta length BE 4 │ meta … │ crc32c of all that BE 4
+//! frame   1 u8 │ length BE 4 │ crc32c BE 4 │ bytes …          the checksum covers the frame's number and its bytes
 //! frame   …
 //! footer  2 u8 │ number of frames BE 8 │ crc32c BE 4          nothing may follow
 //! ```
-//! Written as `NAME.part`, synced, then renamed to `NAME`: a file under its own name is whole. The frame's number in its
-//! checksum keeps frames from being swapped or dropped, the footer keeps the end from being cut.
+//! It is written as `NAME.part`, synced, then renamed to `NAME`: a file without the extension is whole. The frame number in
+//! the checksum reveals swapped and dropped frames, the footer a missing end.
 
 use std::fs::{self, File};
 use std::io::{BufReader, BufWriter, ErrorKind, Read, Write};
@@ -18,41 +18,41 @@ use bytes::Bytes;
 use crate::error::StoreError;
 use crate::files;
 
-/// No frame is longer.
-pub const SPOOL_FRAME_BYTES_MAX: usize = 32 * 1024 * 1024;
-/// No spool's meta is longer.
-pub const SPOOL_META_BYTES_MAX: usize = 1024 * 1024;
-/// No spool's name is longer.
-pub const SPOOL_NAME_CHARS_MAX: usize = 100;
+/// Largest frame.
+const SNAPSHOT_FRAME_BYTES_MAX: usize = 32 * 1024 * 1024;
+/// Largest header metadata.
+const SNAPSHOT_META_BYTES_MAX: usize = 1024 * 1024;
+/// Longest name.
+const SNAPSHOT_NAME_CHARS_MAX: usize = 100;
 
-const MAGIC: &[u8; 8] = b"CUSTSPOL";
+const MAGIC: &[u8; 8] = b"CUSTSNAP";
 const FORMAT_1: u8 = 1;
 const FRAME: u8 = 1;
 const FOOTER: u8 = 2;
 const BUFFER_BYTES: usize = 256 * 1024;
 const UNFINISHED: &str = "part";
 
-/// Writes a spool. Dropped before [`SpoolWriter::finish`], it leaves nothing.
+/// Writes a snapshot file. Dropped before [`SnapshotFileWriter::finish`], it leaves nothing.
 #[derive(Debug)]
-pub struct SpoolWriter {
-    /// The file under its last name.
+pub struct SnapshotFileWriter {
+    /// The path of the finished file.
     path: PathBuf,
     part: PathBuf,
     file: Option<BufWriter<File>>,
     frames: u64,
 }
 
-impl SpoolWriter {
-    /// Begins a spool. An unfinished one of the same name is replaced.
+impl SnapshotFileWriter {
+    /// Begins a snapshot file. An unfinished one of the same name is replaced.
     ///
     /// # Errors
-    /// When the name or the meta is not allowed, or the file cannot be written.
+    /// When the name is invalid, the metadata too long, or the file cannot be written.
     pub fn create(folder: &Path, name: &str, meta: &[u8]) -> Result<Self, StoreError> {
-        let path = spool_path(folder, name)?;
+        let path = file_path(folder, name)?;
         let mut header = Vec::with_capacity(meta.len() + 32);
         header.extend_from_slice(MAGIC);
         header.push(FORMAT_1);
-        header.extend_from_slice(&length_field("a spool's meta", meta, SPOOL_META_BYTES_MAX)?);
+        header.extend_from_slice(&length_field("snapshot file metadata", meta, SNAPSHOT_META_BYTES_MAX)?);
         header.extend_from_slice(meta);
         header.extend_from_slice(&crc32c::crc32c(&header).to_be_bytes());
         let part = path.with_extension(UNFINISHED);
@@ -66,9 +66,9 @@ impl SpoolWriter {
     /// Adds a frame.
     ///
     /// # Errors
-    /// When it is too long or cannot be written.
+    /// When it is too long, or cannot be written.
     pub fn write_frame(&mut self, bytes: &[u8]) -> Result<(), StoreError> {
-        let length = length_field("a spool's frame", bytes, SPOOL_FRAME_BYTES_MAX)?;
+        let length = length_field("snapshot file frame", bytes, SNAPSHOT_FRAME_BYTES_MAX)?;
         let sum = frame_sum(self.frames, bytes).to_be_bytes();
         self.write(&[FRAME])?;
         self.write(&length)?;
@@ -78,7 +78,7 @@ impl SpoolWriter {
         Ok(())
     }
 
-    /// Ends the spool: durable under its name when this returns.
+    /// Ends the file. On `Ok` it is durable under its name.
     ///
     /// # Errors
     /// When it cannot be written.
@@ -103,21 +103,21 @@ impl SpoolWriter {
     }
 }
 
-impl Drop for SpoolWriter {
+impl Drop for SnapshotFileWriter {
     fn drop(&mut self) {
         if let Some(file) = self.file.take() {
-            // Without its buffer: what is in it would be written to a file that goes.
+            // Without flushing the buffer: the file is about to be removed.
             let (file, _) = file.into_parts();
             drop(file);
         }
-        // After `finish` there is none; otherwise a leftover is removed at the next start.
+        // After `finish` it no longer exists; whatever cannot be removed now goes at the next start.
         fs::remove_file(&self.part).unwrap_or_default();
     }
 }
 
-/// Reads a spool from front to back.
+/// Reads a snapshot file from front to back.
 #[derive(Debug)]
-pub struct SpoolReader {
+pub struct SnapshotFileReader {
     path: PathBuf,
     file: BufReader<File>,
     meta: Bytes,
@@ -125,13 +125,13 @@ pub struct SpoolReader {
     finished: bool,
 }
 
-impl SpoolReader {
-    /// Opens a finished spool and checks its header.
+impl SnapshotFileReader {
+    /// Opens a finished snapshot file and checks its header.
     ///
     /// # Errors
-    /// When there is none of this name, or it is corrupt.
+    /// When the file is missing or corrupt.
     pub fn open(folder: &Path, name: &str) -> Result<Self, StoreError> {
-        let path = spool_path(folder, name)?;
+        let path = file_path(folder, name)?;
         let file = File::open(&path).map_err(|error| StoreError::io("open", &path, error))?;
         let file = BufReader::with_capacity(BUFFER_BYTES, file);
         let mut reader = Self { path, file, meta: Bytes::new(), frames: 0, finished: false };
@@ -139,12 +139,12 @@ impl SpoolReader {
         let (magic, rest) = header.split_first_chunk::<8>().ok_or_else(|| reader.corrupt("header"))?;
         let (&format, length) = rest.split_first().ok_or_else(|| reader.corrupt("header"))?;
         if magic != MAGIC {
-            return Err(reader.corrupt("not a spool"));
+            return Err(reader.corrupt("not a snapshot file"));
         }
         if format != FORMAT_1 {
-            return Err(StoreError::UnknownFormat { what: "a spool", version: u32::from(format) });
+            return Err(StoreError::UnknownFormat { what: "snapshot file", version: u32::from(format) });
         }
-        let length = reader.length(length, SPOOL_META_BYTES_MAX)?;
+        let length = reader.length(length, SNAPSHOT_META_BYTES_MAX)?;
         let meta = reader.read_bytes(length)?;
         header.extend_from_slice(&meta);
         let sum = reader.read_bytes(4)?;
@@ -155,16 +155,16 @@ impl SpoolReader {
         Ok(reader)
     }
 
-    /// What the writer put into the header.
+    /// The metadata from the header.
     #[must_use]
     pub fn meta(&self) -> &Bytes {
         &self.meta
     }
 
-    /// The next frame; `None` after the last, when the footer is read and right.
+    /// The next frame; `None` after the last one, once the footer has been checked.
     ///
     /// # Errors
-    /// When the spool is cut or altered here.
+    /// When the file is cut or altered here.
     pub fn next_frame(&mut self) -> Result<Option<Bytes>, StoreError> {
         if self.finished {
             return Ok(None);
@@ -178,7 +178,7 @@ impl SpoolReader {
 
     fn read_frame(&mut self) -> Result<Bytes, StoreError> {
         let length = self.read_bytes(4)?;
-        let length = self.length(&length, SPOOL_FRAME_BYTES_MAX)?;
+        let length = self.length(&length, SNAPSHOT_FRAME_BYTES_MAX)?;
         let sum = self.read_bytes(4)?;
         let bytes = self.read_bytes(length)?;
         if sum != frame_sum(self.frames, &bytes).to_be_bytes() {
@@ -219,44 +219,44 @@ impl SpoolReader {
     }
 
     fn corrupt(&self, reason: &'static str) -> StoreError {
-        StoreError::SpoolCorrupt { path: self.path.clone(), reason }
+        StoreError::SnapshotFileCorrupt { path: self.path.clone(), reason }
     }
 }
 
-/// Reads a spool through and says whether it is whole.
+/// Reads a snapshot file to its end and checks that it is whole.
 ///
 /// # Errors
-/// As [`SpoolReader::next_frame`].
-pub fn verify_spool(folder: &Path, name: &str) -> Result<(), StoreError> {
-    let mut reader = SpoolReader::open(folder, name)?;
+/// As [`SnapshotFileReader::next_frame`].
+pub fn verify_snapshot_file(folder: &Path, name: &str) -> Result<(), StoreError> {
+    let mut reader = SnapshotFileReader::open(folder, name)?;
     while reader.next_frame()?.is_some() {}
     Ok(())
 }
 
-/// Names of the finished spools in a folder, in order.
+/// Names of the finished snapshot files in a folder, in order.
 ///
 /// # Errors
 /// When the folder cannot be read.
-pub fn list_spools(folder: &Path) -> Result<Vec<String>, StoreError> {
+pub fn list_snapshot_files(folder: &Path) -> Result<Vec<String>, StoreError> {
     let failed = |error| StoreError::io("read", folder, error);
     let mut names = Vec::new();
     for entry in fs::read_dir(folder).map_err(failed)? {
         let name = entry.map_err(failed)?.file_name();
-        names.extend(name.to_str().filter(|name| is_spool_name(name)).map(str::to_owned));
+        names.extend(name.to_str().filter(|name| is_valid_name(name)).map(str::to_owned));
     }
     names.sort();
     Ok(names)
 }
 
-/// Removes a spool, durably; that there is none is no error.
+/// Removes a snapshot file, durably. A missing file is not an error.
 ///
 /// # Errors
-/// When the name is not allowed or the file cannot be removed.
-pub fn remove_spool(folder: &Path, name: &str) -> Result<(), StoreError> {
-    files::remove_file(&spool_path(folder, name)?)
+/// When the name is invalid or the file cannot be removed.
+pub fn remove_snapshot_file(folder: &Path, name: &str) -> Result<(), StoreError> {
+    files::remove_file(&file_path(folder, name)?)
 }
 
-/// Removes what a crash left half written.
+/// Removes the unfinished files that a crash left.
 pub(crate) fn remove_unfinished(folder: &Path) -> Result<(), StoreError> {
     let failed = |error| StoreError::io("read", folder, error);
     for entry in fs::read_dir(folder).map_err(failed)? {
@@ -268,14 +268,14 @@ pub(crate) fn remove_unfinished(folder: &Path) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Lower-case letters, digits and hyphens: no way out of the folder, and no extension.
-fn is_spool_name(name: &str) -> bool {
+/// Lower-case letters, digits and hyphens: a name cannot leave the folder and has no extension.
+fn is_valid_name(name: &str) -> bool {
     let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-    (1..=SPOOL_NAME_CHARS_MAX).contains(&name.len()) && name.bytes().all(allowed)
+    (1..=SNAPSHOT_NAME_CHARS_MAX).contains(&name.len()) && name.bytes().all(allowed)
 }
 
-fn spool_path(folder: &Path, name: &str) -> Result<PathBuf, StoreError> {
-    if is_spool_name(name) { Ok(folder.join(name)) } else { Err(StoreError::SpoolName) }
+fn file_path(folder: &Path, name: &str) -> Result<PathBuf, StoreError> {
+    if is_valid_name(name) { Ok(folder.join(name)) } else { Err(StoreError::SnapshotFileName) }
 }
 
 fn length_field(what: &'static str, bytes: &[u8], limit: usize) -> Result<[u8; 4], StoreError> {
@@ -291,20 +291,22 @@ fn frame_sum(number: u64, bytes: &[u8]) -> u32 {
 
 #[cfg(test)]
 mod tests {
+    use data_encoding::HEXLOWER;
+
     use super::*;
 
-    /// A spool as written by the first release. It must stay readable for ever.
-    const FIXTURE: &str = "4355535453504f4c01000000046d657461e696a89f010000000573177281666972737401000000007e4331890200000000000000026d13c27d";
+    /// A snapshot file in format 1.
+    const FIXTURE: &str = "43555354534e415001000000046d657461efd5d991010000000573177281666972737401000000007e4331890200000000000000026d13c27d";
 
     fn write(folder: &Path) -> Vec<u8> {
-        let mut writer = SpoolWriter::create(folder, "snapshot-1", b"meta").unwrap();
+        let mut writer = SnapshotFileWriter::create(folder, "snapshot-1", b"meta").unwrap();
         writer.write_frame(b"first").unwrap();
         writer.write_frame(b"").unwrap();
         fs::read(writer.finish().unwrap()).unwrap()
     }
 
     fn read(folder: &Path) -> Result<Vec<Bytes>, StoreError> {
-        let mut reader = SpoolReader::open(folder, "snapshot-1")?;
+        let mut reader = SnapshotFileReader::open(folder, "snapshot-1")?;
         assert_eq!(reader.meta(), &b"meta"[..]);
         std::iter::from_fn(|| reader.next_frame().transpose()).collect()
     }
@@ -313,10 +315,9 @@ mod tests {
     fn format_1_is_pinned_and_reads_back() {
         let folder = tempfile::tempdir().unwrap();
         let bytes = write(folder.path());
-        let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-        assert_eq!(hex, FIXTURE);
+        assert_eq!(HEXLOWER.encode(&bytes), FIXTURE);
         assert_eq!(read(folder.path()).unwrap(), [&b"first"[..], b""]);
-        verify_spool(folder.path(), "snapshot-1").unwrap();
+        verify_snapshot_file(folder.path(), "snapshot-1").unwrap();
     }
 
     #[test]
@@ -328,7 +329,7 @@ mod tests {
                 let mut altered = bytes.clone();
                 altered[at] ^= 1 << bit;
                 fs::write(folder.path().join("snapshot-1"), altered).unwrap();
-                assert!(verify_spool(folder.path(), "snapshot-1").is_err(), "byte {at} bit {bit}");
+                assert!(verify_snapshot_file(folder.path(), "snapshot-1").is_err(), "byte {at} bit {bit}");
             }
         }
     }
@@ -339,18 +340,18 @@ mod tests {
         let bytes = write(folder.path());
         for length in 0..bytes.len() {
             fs::write(folder.path().join("snapshot-1"), &bytes[..length]).unwrap();
-            assert!(verify_spool(folder.path(), "snapshot-1").is_err(), "cut at {length}");
+            assert!(verify_snapshot_file(folder.path(), "snapshot-1").is_err(), "cut at {length}");
         }
         fs::write(folder.path().join("snapshot-1"), [&bytes[..], b"x"].concat()).unwrap();
-        assert!(verify_spool(folder.path(), "snapshot-1").is_err());
+        assert!(verify_snapshot_file(folder.path(), "snapshot-1").is_err());
     }
 
     #[test]
-    fn unfinished_spool_is_not_seen() {
+    fn unfinished_file_is_not_listed() {
         let folder = tempfile::tempdir().unwrap();
-        let mut writer = SpoolWriter::create(folder.path(), "snapshot-1", b"meta").unwrap();
+        let mut writer = SnapshotFileWriter::create(folder.path(), "snapshot-1", b"meta").unwrap();
         writer.write_frame(b"first").unwrap();
-        assert_eq!(list_spools(folder.path()).unwrap(), [""; 0]);
+        assert_eq!(list_snapshot_files(folder.path()).unwrap(), [""; 0]);
         drop(writer);
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
         fs::write(folder.path().join("snapshot-2.part"), b"left by a crash").unwrap();
@@ -363,19 +364,22 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         for name in ["", ".", "../x", "a/b", "A", "x.part"] {
             assert!(
-                matches!(SpoolWriter::create(folder.path(), name, b""), Err(StoreError::SpoolName)),
+                matches!(
+                    SnapshotFileWriter::create(folder.path(), name, b""),
+                    Err(StoreError::SnapshotFileName)
+                ),
                 "{name}"
             );
         }
     }
 
     #[test]
-    fn spools_are_listed_and_removed() {
+    fn snapshot_files_are_listed_and_removed() {
         let folder = tempfile::tempdir().unwrap();
         write(folder.path());
-        assert_eq!(list_spools(folder.path()).unwrap(), ["snapshot-1"]);
-        remove_spool(folder.path(), "snapshot-1").unwrap();
-        remove_spool(folder.path(), "snapshot-1").unwrap();
-        assert_eq!(list_spools(folder.path()).unwrap(), [""; 0]);
+        assert_eq!(list_snapshot_files(folder.path()).unwrap(), ["snapshot-1"]);
+        remove_snapshot_file(folder.path(), "snapshot-1").unwrap();
+        remove_snapshot_file(folder.path(), "snapshot-1").unwrap();
+        assert_eq!(list_snapshot_files(folder.path()).unwrap(), [""; 0]);
     }
 }
