@@ -238,7 +238,7 @@ mod tests {
         let expected = prop_oneof![
             Just(Expected::Absent),
             any::<u64>().prop_map(Expected::Revision),
-            any::<u64>().prop_map(Expected::ConsentRevision),
+            any::<u64>().prop_map(Expected::Guard),
             any::<(u64, u64)>().prop_map(|(revision, guard)| Expected::Both { revision, guard }),
         ];
         let condition = (bytes(), expected).prop_map(|(key, expected)| Condition { key, expected });

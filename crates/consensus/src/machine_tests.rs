@@ -26,7 +26,7 @@ fn command() -> impl Strategy<Value = Command> {
     let expected = prop_oneof![
         Just(Expected::Absent),
         (0..3_u64).prop_map(Expected::Revision),
-        (0..3_u64).prop_map(Expected::ConsentRevision),
+        (0..3_u64).prop_map(Expected::Guard),
         (0..3_u64, 0..3_u64).prop_map(|(revision, guard)| Expected::Both { revision, guard }),
     ];
     let condition =
