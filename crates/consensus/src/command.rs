@@ -1,7 +1,7 @@
-//! What is proposed to a group, and what comes of it.
+//! What callers propose to a group, and the outcome.
 //!
-//! A command compares revisions and puts bytes, nothing else: it is applied with the same result on every replica.
-//! Commands that are proposed at the same time share one log entry, in the order of the entry:
+//! A command compares revisions and puts bytes, nothing else, so every replica applies it with the same result. Commands
+//! proposed at the same time share one log entry and are applied in the order in which the entry lists them:
 //!
 //! ```text
 //! entry data v1 = 0x01 ‖ prost { 1: repeated command }
@@ -14,7 +14,7 @@ use bytes::Bytes;
 use prost::Message;
 
 use crate::error::ConsensusError;
-use crate::record::{decode_v1, encode_v1};
+use crate::format::{decode_v1, encode_v1};
 
 /// Largest encoded command.
 pub const COMMAND_BYTES_MAX: usize = 4 * 1024 * 1024;
@@ -22,13 +22,13 @@ pub const COMMAND_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// What a key must hold for a command to be applied.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Expected {
-    /// Nothing.
+    /// No value.
     Absent,
-    /// A value of this revision.
+    /// A value with this revision.
     Revision(u64),
     /// A value with this guard.
     Guard(u64),
-    /// A value of both.
+    /// A value with this revision and this guard.
     Both {
         /// The revision.
         revision: u64,
@@ -46,7 +46,7 @@ pub struct Condition {
     pub expected: Expected,
 }
 
-/// A key and its new value, or none to remove it.
+/// A key and its new value; no value removes the key.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Write {
     /// The key.
@@ -55,19 +55,19 @@ pub struct Write {
     pub value: Option<Bytes>,
 }
 
-/// Writes that happen together if all conditions hold, and not at all if one does not.
+/// Writes that all happen if every condition holds; otherwise none happens.
 #[derive(Clone, Default, PartialEq, Eq, Hash)]
 pub struct Command {
-    /// What must hold before.
+    /// Checked before the writes.
     pub conditions: Vec<Condition>,
-    /// What is written.
+    /// The writes.
     pub writes: Vec<Write>,
 }
 
-/// What came of a command.
+/// The outcome of a command.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub enum Outcome {
-    /// All was written, by the log entry of this index.
+    /// Everything was written, by the log entry at this index.
     Applied {
         /// The index.
         index: u64,
@@ -109,7 +109,7 @@ impl fmt::Debug for Outcome {
     }
 }
 
-/// The encoded commands of one log entry. Followers keep and forward it as it is; only apply decodes it.
+/// The encoded commands of one log entry. Followers store and forward the bytes unchanged; only apply decodes them.
 #[derive(Clone, PartialEq, Eq, Default)]
 pub struct CommandBatch(Bytes);
 
@@ -127,7 +127,7 @@ impl CommandBatch {
         &self.0
     }
 
-    /// The commands, sharing the batch's memory.
+    /// Decodes the commands, which share the batch's memory.
     pub(crate) fn commands(&self) -> Result<Vec<Command>, ConsensusError> {
         let record: BatchRecord = decode_v1("a command batch", &self.0)?;
         record.commands.into_iter().map(Command::decode).collect()
@@ -147,7 +147,7 @@ impl fmt::Display for CommandBatch {
 }
 
 impl Command {
-    /// The encoded form, to be joined into a batch.
+    /// Encodes the command, to be joined into a batch.
     pub(crate) fn encode(self) -> Bytes {
         let conditions = self.conditions.into_iter().map(ConditionRecord::from).collect();
         let writes =
@@ -238,7 +238,7 @@ mod tests {
         let expected = prop_oneof![
             Just(Expected::Absent),
             any::<u64>().prop_map(Expected::Revision),
-            any::<u64>().prop_map(Expected::ConsentRevision),
+            any::<u64>().prop_map(Expected::Guard),
             any::<(u64, u64)>().prop_map(|(revision, guard)| Expected::Both { revision, guard }),
         ];
         let condition = (bytes(), expected).prop_map(|(key, expected)| Condition { key, expected });
@@ -246,6 +246,11 @@ mod tests {
         let conditions = proptest::collection::vec(condition, 0..4);
         (conditions, proptest::collection::vec(write, 0..4))
             .prop_map(|(conditions, writes)| Command { conditions, writes })
+    }
+
+    /// Bytes at random, and small ones, which are often valid tags and lengths.
+    fn garbage() -> impl Strategy<Value = Vec<u8>> {
+        prop_oneof![any::<Vec<u8>>(), proptest::collection::vec(0..=34_u8, 0..40)]
     }
 
     proptest! {
@@ -256,8 +261,30 @@ mod tests {
         }
 
         #[test]
-        fn garbage_is_an_error_and_never_a_panic(garbage: Vec<u8>) {
-            let _outcome = CommandBatch::from_bytes(garbage.into()).commands();
+        fn garbage_is_an_error_or_reads_back_as_written(record in garbage(), mut garbage in garbage()) {
+            let first = garbage.first().copied();
+            let commands = CommandBatch::from_bytes(garbage.clone().into()).commands();
+            prop_assert!(first == Some(1) || commands.is_err());
+            // Behind the version byte, and as the only command of a well-formed batch.
+            garbage.insert(0, 1);
+            let framed = CommandBatch::from_bytes(garbage.into());
+            for batch in [framed, CommandBatch::join(vec![record.into()])] {
+                let Ok(commands) = batch.commands() else { continue };
+                let again = CommandBatch::join(commands.iter().cloned().map(Command::encode).collect());
+                prop_assert_eq!(again.commands().unwrap(), commands);
+            }
+        }
+
+        #[test]
+        fn truncated_batch_is_an_error_or_lacks_whole_commands(
+            commands in proptest::collection::vec(command(), 1..4),
+            cut: prop::sample::Index,
+        ) {
+            let batch = CommandBatch::join(commands.iter().cloned().map(Command::encode).collect());
+            let cut = batch.bytes().slice(..cut.index(batch.bytes().len()));
+            if let Ok(read) = CommandBatch::from_bytes(cut).commands() {
+                prop_assert!(read.len() < commands.len() && commands.starts_with(&read));
+            }
         }
     }
 
@@ -268,8 +295,8 @@ mod tests {
             writes: vec![Write { key: Bytes::from_static(b"k"), value: Some(Bytes::from_static(b"v")) }],
         };
         let batch = CommandBatch::join(vec![command.encode()]);
-        let hex: String = batch.bytes().iter().map(|byte| format!("{byte:02x}")).collect();
-        assert_eq!(hex, "010a110a070a016b1002180712060a016b120176");
+        let pinned = b"\x01\x0a\x11\x0a\x07\x0a\x01k\x10\x02\x18\x07\x12\x06\x0a\x01k\x12\x01v";
+        assert_eq!(batch.bytes().as_ref(), pinned);
     }
 
     #[test]

@@ -1,13 +1,13 @@
-//! The door to consensus: what the server calls. Everything behind it is private to this crate.
+//! The public interface of consensus: what the server calls.
 //!
 //! ```text
 //!            propose ─► group commit queue ─► Raft group ─► shared log ─► apply ─► state engine
-//!       read_barrier ─► lease, or one round to a majority; then the caller reads the engine itself
+//!       read_barrier ─► read lease, or a round to a majority; then the caller reads the engine itself
 //! handle_call,
 //! handle_exchange    ─► Raft groups of this node            (what other nodes send)
 //!        directory() ─► this node's copy of the directory
 //! ```
-//! Every task that is started belongs to this object and has ended when [`Consensus::shutdown`] returns.
+//! This object owns every task that it starts; all have ended when [`Consensus::shutdown`] returns.
 
 use std::fmt;
 use std::sync::Arc;
@@ -16,47 +16,19 @@ use std::time::Instant;
 use bytes::Bytes;
 use custodia_profile::{GroupId, NodeId};
 use custodia_seal::ClusterId;
-use custodia_store::{DataFolder, SharedLog, StateEngine};
+use custodia_store::StateEngine;
 use futures::stream::BoxStream;
 use tokio::sync::watch;
 
-use crate::bootstrap;
+use crate::cluster::node::Node;
+use crate::cluster::{bootstrap, supervisor};
 use crate::command::{Command, Outcome};
 use crate::directory::Directory;
 use crate::error::ConsensusError;
-use crate::node::Node;
+use crate::options::ConsensusOptions;
 use crate::replica::{GroupStatus, Leadership};
-use crate::service;
-use crate::supervisor;
-use crate::timing::Timing;
-use crate::transport::{Peer, PeerTransport, TransportError};
-
-/// What a node brings along.
-pub struct ConsensusOptions {
-    /// Which node this is.
-    pub node: NodeId,
-    /// Where other nodes reach it.
-    pub address: String,
-    /// The state engine, opened.
-    pub engine: Arc<dyn StateEngine>,
-    /// The shared log, opened.
-    pub log: SharedLog,
-    /// The data folder, locked.
-    pub folder: Arc<DataFolder>,
-    /// The way to other nodes.
-    pub transport: Arc<dyn PeerTransport>,
-    /// The clocks.
-    pub timing: Timing,
-}
-
-impl fmt::Debug for ConsensusOptions {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ConsensusOptions")
-            .field("node", &self.node)
-            .field("address", &self.address)
-            .finish_non_exhaustive()
-    }
-}
+use crate::serve;
+use crate::transport::{Peer, TransportError};
 
 /// All Raft groups of one node.
 pub struct Consensus {
@@ -65,35 +37,35 @@ pub struct Consensus {
 
 impl fmt::Debug for Consensus {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Consensus").field("node", &self.node.id).finish_non_exhaustive()
+        f.debug_struct("Consensus").field("node", &self.node.context.id()).finish_non_exhaustive()
     }
 }
 
 impl Consensus {
-    /// Starts what the data folder says this node has: nothing if it is in no cluster yet; otherwise its replica of the
-    /// directory at once, and the replicas of shards as the directory says. Returns before they have leaders. A replica
-    /// whose state was lost is rebuilt from the other nodes on the way.
+    /// Starts this node. If it belongs to a cluster, its replica of the directory starts at once, and its replicas of shards
+    /// as the directory says. Returns before they have leaders. A replica that has lost its state is first rebuilt from
+    /// another node.
     ///
     /// # Errors
-    /// When the engine or the log cannot be read.
+    /// If the engine or the log cannot be read.
     pub async fn start(options: ConsensusOptions) -> Result<Arc<Self>, ConsensusError> {
         Self::start_node(Node::open(options)?).await
     }
 
     pub(crate) async fn start_node(node: Arc<Node>) -> Result<Arc<Self>, ConsensusError> {
-        // What is reported as applied from now on is durable.
-        node.flush().await?;
+        // What was applied before the start is durable from here on.
+        node.context.storage.flush().await?;
         supervisor::start(&node)?;
         Ok(Arc::new(Self { node }))
     }
 
-    /// Creates the cluster: `nodes` are all its nodes, this one among them. May be called again after an interruption,
-    /// with the same parameters. Returns when the directory is written; leaders of shards follow within moments.
+    /// Creates a cluster of `nodes`, which must include this one. After an interruption, call it again with the same
+    /// parameters. Returns when the directory is written; shortly afterwards the shards have leaders.
     ///
     /// # Errors
-    /// [`ConsensusError::InvalidShape`], [`ConsensusError::AlreadyInitialised`] naming the node that is not empty,
-    /// [`ConsensusError::OtherShape`] when the cluster exists otherwise, [`ConsensusError::Peer`] when a node cannot be
-    /// reached.
+    /// [`ConsensusError::InvalidShape`]; [`ConsensusError::AlreadyInitialised`], which names the node that is not empty;
+    /// [`ConsensusError::OtherShape`] if the cluster exists with other parameters; [`ConsensusError::Peer`] if a node does
+    /// not answer.
     pub async fn init_cluster(
         &self,
         nodes: Vec<Peer>,
@@ -103,30 +75,30 @@ impl Consensus {
         bootstrap::init_cluster(&self.node, nodes, shards, replicas).await
     }
 
-    /// The cluster this node belongs to, if it does.
+    /// The cluster that this node belongs to, if any.
     #[must_use]
     pub fn cluster(&self) -> Option<ClusterId> {
         self.node.cluster()
     }
 
-    /// This node's copy of the directory. Cheap. On the node that leads the directory it holds everything whose
-    /// proposal has returned; elsewhere it may be some milliseconds behind.
+    /// This node's copy of the directory. Cheap. On the node that leads the directory it includes every proposal that has
+    /// returned; elsewhere it may be some milliseconds behind.
     #[must_use]
     pub fn directory(&self) -> Arc<Directory> {
-        self.node.directory.load()
+        self.node.context.storage.directory.load()
     }
 
-    /// Changes whenever the copy of the directory is replaced.
+    /// Changes whenever this copy of the directory is replaced.
     #[must_use]
     pub fn directory_changed(&self) -> watch::Receiver<u64> {
-        self.node.directory.changed()
+        self.node.context.storage.directory.changed()
     }
 
-    /// Proposes a command to a group that this node leads, and waits until it is applied here. Proposals of the same
-    /// moment share a log entry.
+    /// Proposes a command to a group that this node leads, and waits until it is applied here. Concurrent proposals share a
+    /// log entry.
     ///
     /// # Errors
-    /// [`ConsensusError::Timeout`] means that the outcome is unknown. All others mean that nothing was applied:
+    /// [`ConsensusError::Timeout`] means that the outcome is unknown. All others mean that the command was not applied:
     /// [`ConsensusError::NotLeader`], [`ConsensusError::NoQuorum`], [`ConsensusError::Overloaded`], ….
     pub async fn propose(
         &self,
@@ -137,7 +109,7 @@ impl Consensus {
         self.node.replica(group)?.propose(command, deadline).await
     }
 
-    /// After it returns well, a read of the engine sees everything that was acknowledged before the call.
+    /// On `Ok`, reads of the engine see every write acknowledged before the call.
     ///
     /// # Errors
     /// [`ConsensusError::NotLeader`], [`ConsensusError::NoQuorum`], [`ConsensusError::NoReplica`].
@@ -148,10 +120,10 @@ impl Consensus {
     /// The state engine, for reads.
     #[must_use]
     pub fn engine(&self) -> &Arc<dyn StateEngine> {
-        &self.node.engine
+        &self.node.context.storage.engine
     }
 
-    /// Who leads a group, as far as this node's replica of it knows.
+    /// The leader of a group, if this node's replica knows one.
     #[must_use]
     pub fn leader(&self, group: GroupId) -> Option<NodeId> {
         self.node.replica(group).ok()?.leadership().leader
@@ -163,48 +135,48 @@ impl Consensus {
         self.node.replica(group).is_ok_and(|replica| replica.leadership().leading)
     }
 
-    /// The leadership of a group as this node's replica sees it, and its changes. Nothing without a running replica.
+    /// The leadership of a group as this node's replica sees it, and its changes. `None` without a running replica.
     #[must_use]
     pub fn leadership(&self, group: GroupId) -> Option<watch::Receiver<Leadership>> {
         Some(self.node.replica(group).ok()?.leadership_watch())
     }
 
-    /// Changes whenever the leadership of any group on this node changes, and when a replica starts. What has changed is
-    /// in [`Consensus::group_statuses`] and [`Consensus::leadership`].
+    /// Changes whenever the leadership of any group on this node changes, and when a replica starts. See
+    /// [`Consensus::group_statuses`] and [`Consensus::leadership`] for the current state.
     #[must_use]
     pub fn leadership_changed(&self) -> watch::Receiver<u64> {
-        self.node.leadership.subscribe()
+        self.node.context.leadership.subscribe()
     }
 
-    /// All groups that have a running replica here.
+    /// The state of all groups with a running replica here.
     #[must_use]
     pub fn group_statuses(&self) -> Vec<GroupStatus> {
-        self.node.running().iter().map(|replica| replica.status()).collect()
+        self.node.replicas.all().iter().map(|replica| replica.status()).collect()
     }
 
-    /// Answers a call of another node. `from` is who the connection proves it is.
+    /// Answers a call from another node. `from` is the sender that the connection proves.
     pub async fn handle_call(&self, from: NodeId, body: Bytes) -> Bytes {
-        service::call::handle(&self.node, from, body).await
+        serve::call::handle(&self.node, from, body).await
     }
 
-    /// Answers an exchange with another node. `from` is who the connection proves it is.
+    /// Answers an exchange with another node. `from` is the sender that the connection proves.
     pub async fn handle_exchange(
         &self,
         from: NodeId,
         input: BoxStream<'static, Result<Bytes, TransportError>>,
     ) -> BoxStream<'static, Bytes> {
-        service::exchange::handle(&self.node, from, input).await
+        serve::exchange::handle(&self.node, from, input).await
     }
 
-    /// Returns when this node has failed: its engine or its log, or a part of consensus that broke off. Its replicas are
-    /// stopped or about to be, and only a new process starts them again.
+    /// Returns when this node has failed, because its engine, its log or a part of consensus has. Its replicas have stopped or
+    /// are about to, and only a new process starts them again.
     pub async fn failed(&self) -> ConsensusError {
-        self.node.failed.cancelled().await;
+        self.node.context.lifecycle.failed.cancelled().await;
         self.node.why_failed()
     }
 
-    /// Gives leadership away, within a bounded time, stops all groups and makes the state durable. Proposals that come
-    /// later get [`ConsensusError::Stopped`]. May be called twice.
+    /// Hands leadership over within a bounded time, stops all groups and makes the state durable. Later proposals get
+    /// [`ConsensusError::Stopped`]. May be called twice.
     pub async fn shutdown(&self) {
         supervisor::stop(&self.node).await;
     }

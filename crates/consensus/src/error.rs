@@ -1,186 +1,161 @@
-//! Every way in which consensus can fail, one variant for each condition a caller can act on.
+//! Every way in which consensus can fail, with one variant for each condition that a caller can act on.
 //!
-//! What a caller may conclude about a proposal: [`ConsensusError::Timeout`] means *unknown*, it may still be applied;
-//! every other variant means that it was not applied by this call.
+//! What a caller may conclude about its proposal: [`ConsensusError::Timeout`] means *unknown*, it may still be applied.
+//! Every other variant means that this call did not apply it.
+
+use std::io;
 
 use custodia_profile::{GroupId, NodeId, ReplicaId};
 use custodia_store::StoreError;
 
 use crate::transport::TransportError;
 
-/// What went wrong in consensus.
+/// An error of consensus.
 #[derive(Debug, thiserror::Error)]
 pub enum ConsensusError {
-    /// Another node leads the group, or nobody is known to.
+    /// This node does not lead the group.
     #[error("this node does not lead the group")]
     NotLeader {
-        /// Who leads it, as far as this node knows.
+        /// The leader, if this node knows one.
         leader: Option<NodeId>,
     },
-    /// This node holds no running replica of the group.
-    #[error("this node holds no replica of {group}")]
+    /// This node runs no replica of the group.
+    #[error("this node runs no replica of {group}")]
     NoReplica {
-        /// The group that was asked for.
+        /// The requested group.
         group: GroupId,
     },
-    /// A majority of the group does not answer; nothing was proposed or read.
+    /// A majority of the group did not answer; nothing was proposed or read.
     #[error("the group has no quorum")]
     NoQuorum,
-    /// The deadline passed, or leadership was lost on the way: the outcome is unknown.
+    /// The deadline passed or leadership was lost meanwhile: the outcome is unknown.
     #[error("the outcome is unknown")]
     Timeout,
-    /// Too many proposals wait in the group's queue.
-    #[error("more than {limit} proposals wait in the queue")]
+    /// The group's proposal queue is full.
+    #[error("the proposal queue is full: {limit} proposals are waiting")]
     Overloaded {
-        /// The length of the queue.
+        /// The capacity of the queue.
         limit: usize,
     },
-    /// A command is larger than a log entry may be.
-    #[error("the command has {bytes} bytes, the limit is {limit}")]
+    /// The command is larger than a log entry may be.
+    #[error("the command has {bytes} bytes; the limit is {limit}")]
     TooLarge {
         /// Its size.
         bytes: usize,
-        /// The largest size.
+        /// The largest allowed size.
         limit: usize,
     },
-    /// A command touches a key that is not the group's, or the group's own bookkeeping.
-    #[error("a key of the command does not belong to {group}")]
+    /// The command touches a key of another group, or one that replicas keep for themselves.
+    #[error("the command touches a key that does not belong to {group}")]
     ForeignKey {
-        /// The group that it was proposed to.
+        /// The group to which the command was proposed.
         group: GroupId,
     },
-    /// The node is not part of a cluster yet.
-    #[error("the node is not part of a cluster yet")]
+    /// This node does not belong to a cluster yet.
+    #[error("this node does not belong to a cluster yet")]
     NotInitialised,
-    /// A node is already part of a cluster, or holds data.
+    /// A node already belongs to a cluster or holds data.
     #[error("node {node} already belongs to a cluster or holds data")]
     AlreadyInitialised {
-        /// Which node.
+        /// The node.
         node: NodeId,
     },
-    /// The cluster was asked for with other parameters than it already has.
-    #[error("the cluster exists with other nodes, shards or replicas")]
+    /// The cluster already exists with other parameters than those requested.
+    #[error("the cluster already exists with other nodes, shards or replicas")]
     OtherShape,
-    /// The nodes, shards or replicas asked for make no cluster.
-    #[error("not a valid cluster: {reason}")]
+    /// The requested nodes, shards or replicas cannot form a cluster.
+    #[error("invalid cluster: {reason}")]
     InvalidShape {
         /// What is wrong.
         reason: &'static str,
     },
-    /// Consensus on this node is shut down, or the group was stopped by a failure of storage.
-    #[error("consensus is stopped")]
+    /// Consensus on this node is shut down, or a storage failure stopped the group.
+    #[error("consensus on this node has stopped")]
     Stopped,
     /// Storage failed.
     #[error("storage failed")]
     Store(#[from] StoreError),
-    /// A part of consensus on this node panicked, or ended by itself.
-    #[error("{part} broke off")]
-    BrokenOff {
-        /// Which part.
+    /// A part of consensus on this node panicked, or ended although nobody stopped it.
+    #[error("{part} stopped unexpectedly")]
+    PartFailed {
+        /// The part.
         part: String,
     },
-    /// The Raft library refused its configuration or its stored state.
+    /// The Raft library rejected its configuration or its stored state.
     #[error("the replica cannot start: {reason}")]
     Replica {
-        /// What it said.
+        /// The reason it gave.
         reason: String,
     },
-    /// The engine holds a replica's state, and the log knows nothing of the replica.
+    /// The engine holds the replica's state, but the log does not know the replica.
     #[error(
-        "the log of {group} (replica {replica}) is gone: bring the folder `log` back, or replace the node"
+        "the log of {group} (replica {replica}) is missing: restore the folder `log`, or replace the node"
     )]
     LogLost {
-        /// Its group.
+        /// The group.
         group: GroupId,
         /// The replica.
         replica: ReplicaId,
     },
-    /// Another node could not be reached.
-    #[error("node {node} cannot be reached")]
+    /// A call to another node failed before its answer came.
+    #[error("the call to node {node} failed")]
     Peer {
-        /// Which node.
+        /// The node.
         node: NodeId,
-        /// Why.
+        /// The reason.
         #[source]
         source: TransportError,
     },
     /// Another node refused a call.
-    #[error("node {node} refused: {refusal}")]
+    #[error("node {node} refused the call: {refusal}")]
     Refused {
-        /// Which node.
+        /// The node.
         node: NodeId,
-        /// Its answer.
+        /// Its reason.
         refusal: Refusal,
     },
-    /// Bytes from the disk or from another node cannot be read.
-    #[error("cannot read {what}")]
+    /// Bytes from disk or from another node could not be decoded.
+    #[error("cannot decode {what}")]
     Malformed {
-        /// Which kind of bytes.
+        /// What the bytes should have been.
         what: &'static str,
     },
 }
 
-/// Why a node refuses a message of another node.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
-pub enum Refusal {
-    /// The message is for another cluster.
-    #[error("it is for another cluster")]
-    OtherCluster,
-    /// The sender says it is another node than its connection proves.
-    #[error("its sender is not who it says")]
-    OtherNode,
-    /// The node does not run the replica that the message is for.
-    #[error("the replica is not here")]
-    NoReplica,
-    /// The sender's map is older than the placement of the replica.
-    #[error("it was sent under a map that is too old")]
-    OldMap,
-    /// The node already belongs to a cluster or holds data.
-    #[error("the node already belongs to a cluster or holds data")]
-    AlreadyInitialised,
-    /// The node cannot serve the snapshot that was asked for.
-    #[error("no such snapshot here")]
-    NoSnapshot,
-    /// The bytes cannot be read.
-    #[error("the message is malformed")]
-    Malformed,
-    /// The replica is stopped or failed.
-    #[error("the replica is stopped")]
-    Stopped,
-    /// The sender's longest election timeout is not the node's: a lease that one counts on, the other would not keep.
-    #[error("its longest election timeout is another; it must be the same on every node")]
-    OtherLease,
+/// The Raft library reports storage failures as I/O errors.
+pub(crate) fn as_io(error: impl Into<ConsensusError>) -> io::Error {
+    io::Error::other(error.into())
 }
 
-impl Refusal {
-    const ALL: [Self; 9] = [
-        Self::OtherCluster,
-        Self::OtherNode,
-        Self::NoReplica,
-        Self::OldMap,
-        Self::AlreadyInitialised,
-        Self::NoSnapshot,
-        Self::Malformed,
-        Self::Stopped,
-        Self::OtherLease,
-    ];
-
-    /// Its number on the wire; never reused.
-    pub(crate) fn number(self) -> u32 {
-        match self {
-            Self::OtherCluster => 1,
-            Self::OtherNode => 2,
-            Self::NoReplica => 3,
-            Self::OldMap => 4,
-            Self::AlreadyInitialised => 5,
-            Self::NoSnapshot => 6,
-            Self::Malformed => 7,
-            Self::Stopped => 8,
-            Self::OtherLease => 9,
-        }
-    }
-
-    pub(crate) fn from_number(number: u32) -> Option<Self> {
-        Self::ALL.into_iter().find(|refusal| refusal.number() == number)
-    }
+/// Why a node refuses a message from another node. The numbers are those on the wire and are never reused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error, prost::Enumeration)]
+#[repr(i32)]
+pub enum Refusal {
+    /// The message is for another cluster.
+    #[error("the message is for another cluster")]
+    OtherCluster = 1,
+    /// The sender's node id differs from the one that its connection proves.
+    #[error("the sender's node id differs from the one in its certificate")]
+    OtherNode = 2,
+    /// The node does not run the replica that the message is for.
+    #[error("the node does not run that replica")]
+    NoReplica = 3,
+    /// The sender's shard map is older than the replica's placement.
+    #[error("the sender's shard map is too old")]
+    OldMap = 4,
+    /// The node already belongs to a cluster or holds data.
+    #[error("the node already belongs to a cluster or holds data")]
+    AlreadyInitialised = 5,
+    /// The node cannot send the requested snapshot, or did not receive the offered one completely.
+    #[error("the snapshot is unavailable")]
+    NoSnapshot = 6,
+    /// The bytes could not be decoded.
+    #[error("the message is malformed")]
+    Malformed = 7,
+    /// The replica has stopped or failed.
+    #[error("the replica has stopped")]
+    Stopped = 8,
+    /// The sender's longest election timeout differs from the node's: one would not keep the lease that the other relies on.
+    #[error("the longest election timeout differs; it must be the same on every node")]
+    OtherLease = 9,
 }

@@ -1,12 +1,12 @@
-//! The clocks of consensus, and what follows from them.
+//! Intervals and timeouts of consensus, and what is derived from them.
 //!
 //! ```text
-//! heartbeat ─┬─ 250 ms ─┬─ …            a leader shows that it lives
-//! lease      └────────── 1,500 ms ───┘  = the longest election timeout: no vote is given to another in this time
-//! read lease └ 375 ms ┘                 a quarter: how old a quorum's acknowledgement may be for a barrier to pass
-//! passed        └ 375 ms ┘              a quarter: how long a passed barrier serves further reads (passed.rs)
-//! ack slack     └ 94 ms┘                a sixteenth: by how much too late an acknowledgement may be dated (in_flight.rs)
-//!                                       the rest is the margin for clocks that run apart
+//! heartbeat ─┬─ 250 ms ─┬─ …            a leader shows that it is alive
+//! lease      └────────── 1,500 ms ───┘  = the longest election timeout: voters elect nobody else in this time
+//! read lease └ 375 ms ┘                 a quarter: the largest age of a quorum's acknowledgement with which a barrier passes
+//! reuse         └ 375 ms ┘              a quarter: how long a passed barrier serves further reads (replica/lease_read.rs)
+//! ack slack     └ 94 ms┘                a sixteenth: how much too late an acknowledgement may be dated
+//!                                       (peers/acknowledgements.rs); the rest is the margin for clock drift
 //! ```
 
 use std::time::Duration;
@@ -15,23 +15,23 @@ use openraft::{Config, SnapshotPolicy};
 
 use crate::error::ConsensusError;
 
-/// The clocks of consensus. All nodes of a cluster must use the same; one whose `election_max` is another, and with it its
-/// lease, is heard by nobody.
+/// Intervals and timeouts of consensus. All nodes of a cluster must use the same. A node whose `election_max`, and so its
+/// lease, differs is refused by all others.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Timing {
-    /// Between two heartbeats of a leader.
+    /// Time between two heartbeats of a leader.
     pub heartbeat: Duration,
-    /// The shortest time without a leader before an election.
+    /// The shortest election timeout.
     pub election_min: Duration,
-    /// The longest; also the leader's lease, and what a restarted voter waits before it votes again.
+    /// The longest election timeout. Also the leader's lease, and how long a restarted voter waits before it votes again.
     pub election_max: Duration,
     /// How long heartbeats of different groups to one node are collected before they are sent together.
     pub heartbeat_linger: Duration,
-    /// Between two looks at whether leadership should go back to the preferred nodes.
+    /// Time between two checks whether leadership should return to the preferred nodes.
     pub balance: Duration,
     /// Entries between two snapshots of a group.
     pub snapshot_entries: u64,
-    /// Entries kept in the log behind a snapshot, for followers that are a little late.
+    /// Log entries kept behind a snapshot, for followers that lag a little.
     pub kept_entries: u64,
 }
 
@@ -50,7 +50,7 @@ impl Default for Timing {
 }
 
 impl Timing {
-    /// Clocks for tests on one machine: failover within half a second.
+    /// Short intervals for tests on one machine: failover takes half a second at most.
     #[must_use]
     pub fn fast() -> Self {
         Self {
@@ -63,25 +63,24 @@ impl Timing {
         }
     }
 
-    /// The lease, as nodes tell it each other.
+    /// The lease as it is stated in messages.
     pub(crate) fn lease_ms(&self) -> u64 {
         millis(self.election_max)
     }
 
-    /// How old a quorum's acknowledgement may be for a barrier without a round trip, and then for how long that barrier
-    /// serves further reads: a quarter of the lease each.
+    /// The largest age of a quorum's acknowledgement with which a barrier passes without a round trip, and also the time for
+    /// which a passed barrier serves further reads: a quarter of the lease each.
     pub(crate) fn read_lease(&self) -> Duration {
         self.election_max / 4
     }
 
-    /// By how much too late the library may date an acknowledgement: a sixteenth of the lease.
+    /// How much too late the library may date an acknowledgement: a sixteenth of the lease.
     pub(crate) fn ack_slack(&self) -> Duration {
         self.election_max / 16
     }
 
-    /// How long the other end of a snapshot may neither send nor take anything before it is given up: eight leases. Long
-    /// against a slow disk, short against the bound on the whole, so that a node that hangs holds nobody up who could be
-    /// served by another.
+    /// How long a snapshot transfer may make no progress before it is abandoned: eight leases. That is long for a slow disk
+    /// and short against [`SNAPSHOT_TIMEOUT`], so a node that hangs does not delay a replica that another could serve.
     pub(crate) fn snapshot_silence(&self) -> Duration {
         self.election_max * 8
     }
@@ -103,7 +102,7 @@ impl Timing {
             api_channel_size: Some(4_096),
             notification_channel_size: Some(8_192),
             enable_pre_vote: Some(true),
-            // A restored leader may have lost what it had committed but not yet made durable, and would read stale.
+            // A restored leader may have lost entries that it committed but had not made durable; its reads would be stale.
             enable_leader_restore: Some(false),
             backoff: String::from("50ms 100ms 200ms ...1s"),
             ..Config::default()
@@ -112,7 +111,7 @@ impl Timing {
     }
 }
 
-/// Bound on sending and installing one snapshot, however well it goes on.
+/// The limit on sending and installing one snapshot, whatever its progress.
 pub(crate) const SNAPSHOT_TIMEOUT: Duration = Duration::from_secs(600);
 
 fn millis(duration: Duration) -> u64 {
@@ -124,7 +123,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn default_and_fast_clocks_are_accepted_by_the_library() {
+    fn library_accepts_default_and_fast_timing() {
         for timing in [Timing::default(), Timing::fast()] {
             timing.raft_config("test").unwrap();
             assert!(timing.read_lease() > timing.heartbeat);

@@ -1,6 +1,6 @@
-//! What consensus needs from the wire: one call, and one exchange of two streams, between two nodes.
+//! What consensus needs from the network: a call, and an exchange (a stream each way), between two nodes.
 //!
-//! The server implements it over its own connections; tests over channels. Bytes are opaque to the transport.
+//! The server implements it over its own connections, tests over channels. The transport does not interpret the bytes.
 
 use std::time::Duration;
 
@@ -9,39 +9,39 @@ use bytes::Bytes;
 use custodia_profile::NodeId;
 use futures::stream::BoxStream;
 
-/// No single message between nodes is larger than this; transports must let it pass.
+/// The largest single message between nodes; transports must accept it.
 pub const PEER_MESSAGE_BYTES_MAX: usize = 8 * 1024 * 1024;
 
-/// A node and where it listens.
+/// A node and its address.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Peer {
-    /// Which node.
+    /// The node's id.
     pub node: NodeId,
     /// Its address, as the transport understands it (`host:port`).
     pub address: String,
 }
 
-/// Why a message did not arrive, or its answer did not.
+/// Why a message or its answer did not arrive.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TransportError {
-    /// No connection could be made, or it broke.
+    /// The connection failed or could not be made.
     #[error("the peer is unreachable: {reason}")]
     Unreachable {
         /// What the transport said; no payload bytes.
         reason: String,
     },
-    /// No answer in time.
+    /// No answer came in time.
     #[error("the peer did not answer in time")]
     Timeout,
-    /// The peer's certificate or answer is not that of the node asked for.
-    #[error("the peer was refused: {reason}")]
+    /// The peer is reachable and refused the call, for instance because its certificate names another node.
+    #[error("the peer refused the call: {reason}")]
     Refused {
         /// What the transport said; no payload bytes.
         reason: String,
     },
 }
 
-/// Carries messages to other nodes.
+/// Sends messages to other nodes.
 #[async_trait]
 pub trait PeerTransport: Send + Sync + 'static {
     /// Sends one message and waits for one answer.

@@ -1,4 +1,4 @@
-//! Nodes die, come back and lose their wires in any order, under load. No acknowledged write is lost, and no read is older
+//! Nodes die, restart and lose connections in random order, under load. No acknowledged write is lost, and no read is older
 //! than what was acknowledged before it began.
 
 #[cfg(test)]
@@ -15,7 +15,7 @@ use custodia_profile::GroupId;
 const SHARDS: u16 = 2;
 const WRITERS: u64 = 6;
 
-/// A small generator, so that a round can be played again from its seed.
+/// A small random number generator, so that a run can be repeated from its seed.
 struct Dice(u64);
 
 impl Dice {
@@ -27,7 +27,7 @@ impl Dice {
     }
 }
 
-/// One record and what is known of it.
+/// A record and what is known about it.
 struct Record {
     group: GroupId,
     number: u64,
@@ -39,7 +39,7 @@ fn deadline() -> Instant {
     Instant::now() + Duration::from_millis(700)
 }
 
-/// A linearizable read at a node, if the node can give one.
+/// A linearizable read at a node, if the node can serve it.
 async fn read(at: &Consensus, record: &Record) -> Option<u64> {
     at.read_barrier(record.group, deadline()).await.ok()?;
     Some(get(at, record.group, record.number).map_or(0, |(revision, _)| revision))
@@ -62,7 +62,7 @@ async fn write(hub: Arc<Hub>, record: Arc<Record>, done: Arc<AtomicBool>) {
     }
 }
 
-/// Reads at every node, also at those that may think that they still lead.
+/// Reads at every node, including those that may believe that they still lead.
 async fn watch(hub: Arc<Hub>, records: Vec<Arc<Record>>, done: Arc<AtomicBool>) {
     while !done.load(Ordering::Relaxed) {
         for record in &records {

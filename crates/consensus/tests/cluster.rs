@@ -74,7 +74,7 @@ async fn leader_dies_and_no_acknowledged_write_is_lost() {
     cluster.start(dead.as_u32()).await;
     cluster.agree(group).await;
     let preferred = cluster.at(1).directory().shards().next().unwrap().preferred;
-    eventually("leadership goes back", async || cluster.leader_of(group) == Some(preferred)).await;
+    eventually("leadership returns", async || cluster.leader_of(group) == Some(preferred)).await;
     cluster.shutdown().await;
 }
 
@@ -154,11 +154,11 @@ async fn later_command_of_a_batch_sees_the_earlier_one() {
     let cluster = TestCluster::new(3, 1, Timing::fast()).await;
     let group = shard(0);
     let leader = cluster.at(cluster.led(group).await.as_u32());
-    // One after the other in the queue, together in the log: each builds on the one before.
+    // One after the other in the queue, together in the log: each builds on the previous one.
     let chain = (1..=40).map(|revision| leader.propose(group, put(group, 1, revision, b"x"), soon()));
     let outcomes = futures::future::join_all(chain).await;
     assert!(outcomes.iter().all(|outcome| matches!(outcome, Ok(Outcome::Applied { .. }))), "{outcomes:?}");
-    // Of many who want the same revision one gets it.
+    // Of many that want the same revision, one succeeds.
     let race = (0..20).map(|_| leader.propose(group, put(group, 1, 41, b"y"), soon()));
     let outcomes = futures::future::join_all(race).await;
     let applied = outcomes.iter().filter(|outcome| matches!(outcome, Ok(Outcome::Applied { .. }))).count();
@@ -177,12 +177,12 @@ async fn command_with_a_foreign_key_is_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn creation_is_refused_where_it_would_mix_clusters_and_may_be_repeated() {
+async fn creation_is_refused_if_it_would_mix_clusters_and_may_be_repeated() {
     let cluster = TestCluster::empty(4, Timing::fast()).await;
     let at = cluster.at(1);
     let early = at.propose(shard(0), put(shard(0), 1, 1, b"x"), soon()).await;
     assert!(matches!(early, Err(ConsensusError::NotInitialised)), "{early:?}");
-    // Node 4 makes a cluster of its own.
+    // Node 4 creates a cluster of its own.
     cluster.at(4).init_cluster(vec![peer(node(4))], 1, 1).await.unwrap();
     let refused = at.init_cluster(cluster.peers(), 4, 3).await;
     assert!(
@@ -205,9 +205,9 @@ async fn restart_with(cluster: &mut TestCluster, number: u32, timing: &Timing) {
     cluster.start(number).await;
 }
 
-/// Regression: a voter with a shorter lease than its leader counts on could vote for another while that one still read.
+/// Regression: a voter whose lease is shorter than its leader assumes could elect another leader while the old one still read.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn node_that_keeps_another_lease_is_heard_by_nobody() {
+async fn node_with_another_lease_is_refused_by_all_others() {
     let mut cluster = TestCluster::empty(3, Timing::fast()).await;
     let same = cluster.timing.clone();
     let shorter = Timing { election_max: same.election_max - Duration::from_millis(1), ..same.clone() };
@@ -219,7 +219,7 @@ async fn node_that_keeps_another_lease_is_heard_by_nobody() {
     );
     restart_with(&mut cluster, 3, &same).await;
     cluster.init(4).await;
-    // two with another lease than the third: the two go on, the third is as good as down
+    // Two nodes with another lease than the third: the two go on, and the third counts as down.
     for number in [2, 3] {
         restart_with(&mut cluster, number, &shorter).await;
     }
@@ -242,7 +242,7 @@ async fn node_that_keeps_another_lease_is_heard_by_nobody() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn interrupted_creation_is_finished_by_asking_again() {
+async fn interrupted_creation_is_completed_by_asking_again() {
     let mut cluster = TestCluster::empty(3, Timing::fast()).await;
     cluster.kill(3).await;
     let unreachable = cluster.at(1).init_cluster(cluster.peers(), 4, 3).await;

@@ -1,5 +1,5 @@
-//! Regression: a dead peer made a hot loop. The library called the network again at once, 213,000 times a second, when an
-//! append stream failed before it had pulled its first request.
+//! Regression: a dead peer caused a hot loop. The library called the network again at once, 213,000 times a second, if an
+//! append stream failed before it had taken its first request.
 
 #[cfg(test)]
 mod common;
@@ -19,14 +19,14 @@ async fn dead_peer_is_tried_a_bounded_number_of_times() {
     let before = tries(&cluster);
     let span = Duration::from_secs(3);
     let until = tokio::time::Instant::now() + span;
-    // Under writes: there is always something that the dead one should get.
+    // Under writes, so that there is always something to send to the dead node.
     let mut number = 0;
     while tokio::time::Instant::now() < until {
         cluster.put(shard(0), number, 1, b"x").await;
         number += 1;
     }
     let tried = tries(&cluster) - before;
-    // Per second: 5 groups with 20 tries each at most, and heartbeats of all groups together 2 × 25.
+    // Per second: at most 20 attempts for each of 5 groups, and 2 × 25 heartbeats of all groups together.
     let limit = 150 * span.as_secs();
     assert!(tried > 0 && tried < limit, "{tried} tries in {span:?}, {number} writes");
     cluster.start(3).await;

@@ -1,4 +1,4 @@
-//! A node that was away too long catches up by a snapshot; a node that lost its state rebuilds itself.
+//! A node that was down too long catches up by a snapshot. A node that lost its state rebuilds itself.
 
 #[cfg(test)]
 mod common;
@@ -10,7 +10,7 @@ use custodia_consensus::{Outcome, Timing};
 use custodia_profile::GroupId;
 use futures::future::join_all;
 
-/// Snapshots often, and keeps little of the log. Slow clocks: installs and their syncs share the machine with the votes.
+/// Frequent snapshots and a short log. Long timeouts: installs and their syncs share the machine with elections.
 fn short_log() -> Timing {
     Timing {
         heartbeat: Duration::from_millis(100),
@@ -22,7 +22,7 @@ fn short_log() -> Timing {
     }
 }
 
-/// Puts `count` records one after the other, so that each has its own log entry.
+/// Puts `count` records one after the other, so that each gets its own log entry.
 async fn fill(cluster: &TestCluster, from: u64, count: u64) {
     for number in from..from + count {
         cluster.put(shard(0), number, 1, &[7; 5_000]).await;
@@ -81,20 +81,16 @@ async fn snapshot_of_much_data_travels_in_pieces_and_survives_restarts() {
     cluster.start(away).await;
     cluster.agree(shard(0)).await;
     assert_eq!(get(cluster.at(away), shard(0), 239), Some((1, vec![9; 50_000].into())));
-    assert_eq!(
-        std::fs::read_dir(cluster.data(away).join("snapshots")).unwrap().count(),
-        0,
-        "a spool was left"
-    );
+    assert_eq!(cluster.snapshot_files(away), 0, "a snapshot file was left");
     cluster.shutdown().await;
 }
 
-/// Part 5 of the issue: an engine that does not open is set aside, and the node rebuilds itself.
+/// An engine that does not open is set aside, and the node rebuilds its state.
 async fn loses_state_and_rebuilds(keep: impl Fn() -> Keep) {
     let mut cluster = TestCluster::with(3, short_log(), keep).await;
     cluster.init(2).await;
     fill(&cluster, 0, 150).await;
-    cluster.put(shard(1), 1, 1, b"in the log alone").await;
+    cluster.put(shard(1), 1, 1, b"only in the log").await;
     let lost = cluster.led(shard(0)).await.as_u32();
     purged(&cluster, lost, shard(0)).await;
     cluster.kill(lost).await;
@@ -122,7 +118,7 @@ async fn node_whose_engine_files_are_gone_rebuilds_itself() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn lost_replica_waits_until_somebody_can_give_it_its_state() {
+async fn lost_replica_waits_until_another_node_can_send_its_state() {
     let mut cluster = TestCluster::new(3, 1, short_log()).await;
     fill(&cluster, 0, 150).await;
     cluster.agree(shard(0)).await;
@@ -135,13 +131,13 @@ async fn lost_replica_waits_until_somebody_can_give_it_its_state() {
     let asked = |cluster: &TestCluster| others.map(|other| cluster.hub.exchanges(lost, other));
     let before = asked(&cluster);
     cluster.start(lost).await;
-    // Alone it must not take part: it has promised entries that it no longer has. It asks twice a round.
-    eventually("it asks everybody, round after round", async || {
+    // Alone it must not take part: it has acknowledged entries that it no longer has. It asks twice a round.
+    eventually("it asks all members, round after round", async || {
         asked(&cluster).iter().zip(before).all(|(now, before)| *now >= before + 6)
     })
     .await;
     let runs: Vec<_> = cluster.at(lost).group_statuses().iter().map(|status| status.group).collect();
-    assert_eq!(runs, [GroupId::Directory], "it knows its shard, and has no replica of it that could vote");
+    assert_eq!(runs, [GroupId::Directory], "it knows its shard but runs no replica of it that could vote");
     for other in others {
         cluster.start(other).await;
     }
@@ -150,9 +146,9 @@ async fn lost_replica_waits_until_somebody_can_give_it_its_state() {
     cluster.shutdown().await;
 }
 
-/// Regression: a node that took the question and then said nothing held the rebuild up for ten minutes.
+/// Regression: a node that accepted the request and then went silent delayed the rebuild by ten minutes.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn silent_node_does_not_hold_up_a_rebuild_from_another() {
+async fn silent_node_does_not_delay_a_rebuild_from_another() {
     let timing = Timing {
         heartbeat: Duration::from_millis(60),
         election_min: Duration::from_millis(250),
@@ -168,7 +164,7 @@ async fn silent_node_does_not_hold_up_a_rebuild_from_another() {
     purged(&cluster, lost, shard(0)).await;
     cluster.kill(lost).await;
     cluster.lose_shards(lost);
-    // The leader is asked first, the third node has to be enough.
+    // The leader is asked first and is silent, so the third node has to do.
     let silent = cluster.led(shard(0)).await.as_u32();
     cluster.hub.silence(silent, lost);
     let before = cluster.hub.exchanges(lost, silent);

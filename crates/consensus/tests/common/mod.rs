@@ -1,10 +1,9 @@
-//! A cluster in one process: real log and real engine in temporary folders, and a transport over channels that can be cut,
-//! delayed and counted.
+//! A cluster in one process: real log and real engine in temporary folders, and a transport over channels that tests can cut,
+//! silence and count.
 
-#![expect(dead_code, reason = "every test file uses a part of it")]
+#![expect(dead_code, reason = "each test file uses a part of it")]
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -38,12 +37,12 @@ pub(crate) fn soon() -> Instant {
     Instant::now() + Duration::from_secs(5)
 }
 
-/// Waits for a condition, and panics with its name when it does not come.
+/// Waits for a condition, and panics with its name if it does not come true.
 pub(crate) async fn eventually(what: &str, condition: impl AsyncFnMut() -> bool) {
     eventually_or(|| what.to_owned(), condition).await;
 }
 
-/// The same, with what is known when it does not come.
+/// The same, with a description of the state for the panic.
 async fn eventually_or(what: impl Fn() -> String, mut condition: impl AsyncFnMut() -> bool) {
     let deadline = Instant::now() + PATIENCE;
     while !condition().await {
@@ -52,7 +51,7 @@ async fn eventually_or(what: impl Fn() -> String, mut condition: impl AsyncFnMut
     }
 }
 
-/// The wires between the nodes.
+/// The connections between the nodes.
 #[derive(Default)]
 pub(crate) struct Hub {
     nodes: Mutex<BTreeMap<NodeId, Arc<Consensus>>>,
@@ -69,11 +68,11 @@ impl Hub {
     }
 
     fn target(&self, to: NodeId) -> Result<Arc<Consensus>, TransportError> {
-        let refused = || TransportError::Unreachable { reason: "nobody listens".into() };
+        let refused = || TransportError::Unreachable { reason: "nobody is listening".into() };
         self.nodes.lock().get(&to).map(Arc::clone).ok_or_else(refused)
     }
 
-    /// Messages do not pass until it is mended; what is under way waits.
+    /// Stops all messages until the connection is mended; those on their way wait.
     pub(crate) fn cut(&self, from: u32, to: u32) {
         self.cut.lock().insert((node(from), node(to)));
         self.changed.send_modify(|version| *version += 1);
@@ -94,7 +93,7 @@ impl Hub {
         self.changed.send_modify(|version| *version += 1);
     }
 
-    /// A node takes the exchanges that another one opens and answers nothing on them, also after a restart.
+    /// Makes a node accept the exchanges that another one opens and answer nothing on them, also after a restart.
     pub(crate) fn silence(&self, from: u32, to: u32) {
         self.silent.lock().insert((node(from), node(to)));
     }
@@ -198,7 +197,7 @@ impl PeerTransport for Wire {
     }
 }
 
-/// Lets messages through while the wire holds and the server is there.
+/// Passes messages on while the connection is not cut and the server is running.
 fn pipe(
     hub: Arc<Hub>,
     (from, to): (NodeId, NodeId),
@@ -217,7 +216,7 @@ fn pipe(
     .boxed()
 }
 
-/// Where a node keeps its state between two lives.
+/// Where a node keeps its state across restarts.
 pub(crate) enum Keep {
     Memory(Arc<MemoryEngine>),
     Fjall,
@@ -237,7 +236,7 @@ pub(crate) struct TestCluster {
 }
 
 impl TestCluster {
-    /// Nodes that run and are not yet a cluster.
+    /// Running nodes that are not yet a cluster.
     pub(crate) async fn empty(count: u32, timing: Timing) -> Self {
         Self::with(count, timing, || Keep::Memory(Arc::new(MemoryEngine::new()))).await
     }
@@ -257,7 +256,7 @@ impl TestCluster {
         cluster
     }
 
-    /// A cluster whose groups all have their leaders.
+    /// A cluster in which every group has a leader.
     pub(crate) async fn new(count: u32, shards: u16, timing: Timing) -> Self {
         let cluster = Self::empty(count, timing).await;
         cluster.init(shards).await;
@@ -294,11 +293,12 @@ impl TestCluster {
         self.nodes.iter().filter_map(|one| one.consensus.as_ref())
     }
 
-    pub(crate) fn data(&self, number: u32) -> &Path {
-        self.slot(number).folder.path()
+    /// How many received snapshots lie in a node's folder.
+    pub(crate) fn snapshot_files(&self, number: u32) -> usize {
+        std::fs::read_dir(self.slot(number).folder.path().join("snapshots")).unwrap().count()
     }
 
-    /// What a node opens before it starts; waits for its former life to let go of the files.
+    /// What a node opens before it starts. Waits until its previous process has released the files.
     pub(crate) async fn options(&self, number: u32) -> ConsensusOptions {
         let one = self.slot(number);
         let path = one.folder.path();
@@ -343,27 +343,27 @@ impl TestCluster {
         self.slot_mut(number).consensus = Some(consensus);
     }
 
-    /// As SIGKILL looks to the others: it says nothing more, so its wires stay cut until it cannot give leadership away.
+    /// Like SIGKILL as the others see it: it is cut off before it stops, so it cannot hand leadership over.
     pub(crate) async fn kill(&mut self, number: u32) {
         self.hub.isolate(node(number), &self.ids());
         self.detach(number).shutdown().await;
         self.hub.mend_node(node(number));
     }
 
-    /// Takes a node out of the harness; from now on nobody reaches it.
+    /// Removes a node from the cluster's transport; from now on nobody reaches it.
     pub(crate) fn detach(&mut self, number: u32) -> Arc<Consensus> {
         self.hub.nodes.lock().remove(&node(number));
         self.slot_mut(number).consensus.take().unwrap()
     }
 
-    /// As SIGTERM.
+    /// Like SIGTERM.
     pub(crate) async fn stop(&mut self, number: u32) {
         let consensus = self.slot_mut(number).consensus.take().unwrap();
         consensus.shutdown().await;
         self.hub.nodes.lock().remove(&node(number));
     }
 
-    /// The state of a stopped node is gone, its log is not.
+    /// Deletes the state of a stopped node, but not its log.
     pub(crate) fn lose_state(&mut self, number: u32) {
         let one = self.slot_mut(number);
         assert!(one.consensus.is_none());
@@ -373,11 +373,11 @@ impl TestCluster {
         }
     }
 
-    /// The state of a stopped node is gone but for the directory: from its start it knows which shards it has.
+    /// Deletes the state of a stopped node except for the directory, so it knows its shards as soon as it starts.
     pub(crate) fn lose_shards(&mut self, number: u32) {
         let one = self.slot_mut(number);
         assert!(one.consensus.is_none());
-        let Keep::Memory(engine) = &mut one.keep else { panic!("only of a state in memory") };
+        let Keep::Memory(engine) = &mut one.keep else { panic!("the state is not in memory") };
         let kept = engine.scan(KeyPrefix::group(GroupId::Directory).as_bytes(), None, 1_000_000).unwrap();
         let mut batch = Batch::new();
         for (key, value) in kept {
@@ -399,7 +399,7 @@ impl TestCluster {
         }
     }
 
-    /// Waits until a group has a leader that serves.
+    /// Waits until a group has a leader that passes a read barrier.
     pub(crate) async fn led(&self, group: GroupId) -> NodeId {
         let mut leader = None;
         eventually(&format!("{group} has a leader"), async || {
@@ -416,14 +416,14 @@ impl TestCluster {
         leader.unwrap()
     }
 
-    /// Proposes to whoever leads, until the outcome is known to be something. An unknown one is an error.
+    /// Proposes to the current leader until one takes the command. An unknown outcome is an error.
     pub(crate) async fn propose(&self, group: GroupId, command: Command) -> Result<Outcome, ConsensusError> {
         let deadline = Instant::now() + PATIENCE;
         loop {
             let leader = self.led(group).await;
             match self.at(leader.as_u32()).propose(group, command.clone(), soon()).await {
                 Err(ConsensusError::NotLeader { .. } | ConsensusError::NoQuorum) => {
-                    assert!(Instant::now() < deadline, "nobody takes the proposal");
+                    assert!(Instant::now() < deadline, "no leader takes the proposal");
                 }
                 outcome => return outcome,
             }
@@ -435,7 +435,7 @@ impl TestCluster {
         assert!(matches!(outcome, Outcome::Applied { .. }), "{outcome:?}");
     }
 
-    /// Waits until all nodes that run have applied the same, and compares their state byte by byte.
+    /// Waits until all running nodes have applied the same and their states are equal byte by byte.
     pub(crate) async fn agree(&self, group: GroupId) {
         let statuses = || self.running().map(|at| at.group_statuses()).collect::<Vec<_>>();
         eventually_or(
@@ -468,7 +468,7 @@ pub(crate) fn applied(at: &Consensus, group: GroupId) -> Option<u64> {
     at.group_statuses().into_iter().find(|status| status.group == group)?.applied
 }
 
-/// Everything of a group but what a replica knows about itself.
+/// The whole state of a group except what a replica keeps for itself.
 pub(crate) fn state(engine: &dyn StateEngine, group: GroupId) -> Vec<Pair> {
     let all = engine.scan(KeyPrefix::group(group).as_bytes(), None, 1_000_000).unwrap();
     all.into_iter().filter(|(key, _)| KeyParts::parse(key).unwrap().kind != KeyKind::Replica).collect()
@@ -483,7 +483,7 @@ pub(crate) fn value(revision: u64, payload: &[u8]) -> Bytes {
     ValueHeader { revision, guard: 0, bucket: 0 }.encode(payload)
 }
 
-/// Sets a record to a revision, if it is at the one before.
+/// Sets a record to a revision, if it has the previous one.
 pub(crate) fn put(group: GroupId, number: u64, revision: u64, payload: &[u8]) -> Command {
     let expected = if revision == 1 { Expected::Absent } else { Expected::Revision(revision - 1) };
     Command {

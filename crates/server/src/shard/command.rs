@@ -3,7 +3,7 @@
 use custodia_consensus::{Command, Condition, Expected};
 use custodia_profile::{Stored, StoredEvent};
 use custodia_seal::BucketId;
-use custodia_store::{EventPlace, Key};
+use custodia_store::{EventSortKey, Key};
 use tokio::time::Instant;
 use zeroize::Zeroizing;
 
@@ -118,7 +118,7 @@ impl CommandBuilder {
     fn event(&mut self, event: &StoredEvent, at: Revisions) -> Result<(), KeysError> {
         let (group, customer) = (self.location.group(), self.location.customer);
         let id = event.event.id.as_str();
-        let place = EventPlace::new(event.event.occurred_at, id);
+        let place = EventSortKey::new(event.event.occurred_at, id);
         let by_id = Key::event_id(group, &customer, id);
         self.expect(by_id.clone(), Expected::Absent);
         let pointer = self.writer.clear(&by_id, at.revision, at.guard, place.as_bytes());

@@ -10,7 +10,7 @@ use custodia_profile::{
     CustomerRecord, Event, EventId, GroupId, Ingested, Outcome, RefusalReason, RequestMemory, Revision,
     ShardId, Stored, StoredEvent,
 };
-use custodia_store::{EventPlace, Key, KeyParts, ValueHeader};
+use custodia_store::{EventSortKey, Key, KeyParts, ValueHeader};
 
 use super::ShardContext;
 use crate::{
@@ -137,7 +137,7 @@ impl ShardContext {
         let by_id = Key::event_id(group, customer, id.as_str());
         let Some(pointer) = self.engine().get(by_id.as_ref())? else { return Ok(None) };
         let stored = ValueHeader::decode(&pointer)
-            .and_then(|(_, place)| EventPlace::from_bytes(&place))
+            .and_then(|(_, place)| EventSortKey::from_bytes(&place))
             .map_err(|error| unreadable(location, &by_id, None, &error))
             .and_then(|place| self.load(location, &Key::event(group, customer, &place)));
         match stored {

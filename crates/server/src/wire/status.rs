@@ -152,7 +152,7 @@ fn class_of_consensus(error: &ConsensusError) -> Class {
         ConsensusError::Peer { .. } => passing(Code::Unavailable, "NODE_UNREACHABLE", RETRY_AFTER_NO_LEADER),
         ConsensusError::Refused { .. } => final_of(Code::FailedPrecondition, "NODE_REFUSED"),
         ConsensusError::ForeignKey { .. }
-        | ConsensusError::BrokenOff { .. }
+        | ConsensusError::PartFailed { .. }
         | ConsensusError::LogLost { .. }
         | ConsensusError::Replica { .. }
         | ConsensusError::Malformed { .. } => final_of(Code::Internal, "INTERNAL"),

@@ -8,7 +8,7 @@ use std::{
 use bytes::Bytes;
 use custodia_profile::{RefusalReason, StoredEvent, Verdict};
 use custodia_proto::v1;
-use custodia_store::{EventPlace, Key, KeyKind, KeyParts, KeyPrefix};
+use custodia_store::{EventSortKey, Key, KeyKind, KeyParts, KeyPrefix};
 
 use super::convert;
 use crate::{
@@ -26,7 +26,7 @@ const CHUNK: usize = 64;
 /// Where a page begins, and how much it takes.
 #[derive(Debug)]
 pub(super) struct Query {
-    after: Option<EventPlace>,
+    after: Option<EventSortKey>,
     pager: Pager,
 }
 
@@ -35,7 +35,7 @@ impl CustomerRead for v1::ListEventsRequest {
     const ACCESS: ReadAccess = ReadAccess::Admitted;
 
     fn parse(&self, _view: &CatalogueView) -> Result<Query, ServiceError> {
-        let place = |bytes: &[u8]| EventPlace::from_bytes(bytes).ok();
+        let place = |bytes: &[u8]| EventSortKey::from_bytes(bytes).ok();
         Ok(Query {
             after: page_start(Listing::Events, &self.page_token, place)?,
             pager: Pager::new(Listing::Events, self.page_size, PAGE)?,

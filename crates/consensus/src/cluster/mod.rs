@@ -1,0 +1,9 @@
+//! A node as part of a cluster: which replicas it runs, who leads them, and how a cluster is created.
+
+mod balance;
+pub(crate) mod bootstrap;
+mod campaign;
+pub(crate) mod node;
+mod placement;
+mod replicas;
+pub(crate) mod supervisor;

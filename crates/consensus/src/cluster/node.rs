@@ -1,0 +1,126 @@
+//! One node: its replicas and what they share.
+//!
+//! What must hold: the cluster id is set once and is also in the data folder; after the first failed write of the engine or
+//! the log, or the first part of consensus that fails, the node leads nothing (see `supervisor.rs`).
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use custodia_profile::GroupId;
+use custodia_seal::ClusterId;
+use tokio::sync::{Mutex, watch};
+
+use super::replicas::Replicas;
+use crate::error::ConsensusError;
+use crate::lifecycle::Lifecycle;
+use crate::options::ConsensusOptions;
+use crate::peers::client::PeerClient;
+use crate::peers::heartbeat::HeartbeatQueues;
+use crate::raft::storage::Storage;
+use crate::replica::Replica;
+use crate::replica::context::NodeContext;
+use crate::transport::Peer;
+
+/// One node.
+pub(crate) struct Node {
+    pub(crate) context: Arc<NodeContext>,
+    pub(crate) replicas: Replicas,
+    /// Held while this node creates or joins a cluster.
+    pub(crate) bootstrapping: Mutex<()>,
+}
+
+impl Node {
+    pub(crate) fn open(options: ConsensusOptions) -> Result<Arc<Self>, ConsensusError> {
+        let restart_guard = options.timing.election_max;
+        Self::open_with_guard(options, restart_guard)
+    }
+
+    pub(crate) fn open_with_guard(
+        options: ConsensusOptions,
+        restart_guard: Duration,
+    ) -> Result<Arc<Self>, ConsensusError> {
+        let ConsensusOptions { node, address, engine, log, folder, transport, timing } = options;
+        let lifecycle = Arc::<Lifecycle>::default();
+        for poison in [engine.poison(), log.poison()] {
+            let failed = lifecycle.failed.clone();
+            poison.on_set(Box::new(move |error| {
+                tracing::error!(%error, "storage failed; stopping all replicas of this node");
+                failed.cancel();
+            }));
+        }
+        let storage = Storage::new(engine, log, folder);
+        let own = Peer { node, address };
+        let client = PeerClient::new(own, transport, timing.clone(), Arc::clone(&storage.directory));
+        if let Some(uuid) = storage.folder.cluster() {
+            client.set_cluster(ClusterId::new(uuid));
+        }
+        let client = Arc::new(client);
+        storage.snapshot_files.resume(GroupId::Directory)?;
+        storage.state_changed(GroupId::Directory);
+        let context = NodeContext {
+            heartbeats: Arc::new(HeartbeatQueues::new(Arc::clone(&client), Arc::clone(&lifecycle))),
+            storage,
+            client,
+            lifecycle,
+            timing,
+            started: Instant::now(),
+            restart_guard,
+            leadership: watch::Sender::new(0),
+        };
+        Ok(Arc::new(Self {
+            context: Arc::new(context),
+            replicas: Replicas::default(),
+            bootstrapping: Mutex::new(()),
+        }))
+    }
+
+    /// The cluster that this node belongs to.
+    pub(crate) fn cluster(&self) -> Option<ClusterId> {
+        self.context.client.cluster()
+    }
+
+    /// Makes this node part of a cluster, first in its data folder.
+    pub(crate) async fn set_cluster(&self, cluster: ClusterId) -> Result<(), ConsensusError> {
+        let folder = Arc::clone(&self.context.storage.folder);
+        let joined = tokio::task::spawn_blocking(move || folder.join_cluster(cluster.uuid())).await;
+        joined.map_err(|_gone| ConsensusError::Stopped)??;
+        if self.context.client.set_cluster(cluster) == cluster {
+            Ok(())
+        } else {
+            Err(ConsensusError::AlreadyInitialised { node: self.context.id() })
+        }
+    }
+
+    /// Spawns a task that the node cannot do without.
+    pub(crate) fn spawn(&self, part: &'static str, task: impl Future<Output = ()> + Send + 'static) {
+        self.context.lifecycle.spawn(part, task);
+    }
+
+    /// Why the node has failed.
+    pub(crate) fn why_failed(&self) -> ConsensusError {
+        match self.context.storage.check() {
+            Err(error) => error.into(),
+            Ok(()) => ConsensusError::PartFailed { part: self.context.lifecycle.failed_part() },
+        }
+    }
+
+    /// The running replica of a group, or why there is none.
+    pub(crate) fn replica(&self, group: GroupId) -> Result<Arc<Replica>, ConsensusError> {
+        if let Some(replica) = self.replicas.get(group) {
+            return Ok(replica);
+        }
+        self.context.storage.check()?;
+        if self.context.lifecycle.stop.is_cancelled() {
+            return Err(ConsensusError::Stopped);
+        }
+        if self.cluster().is_none() {
+            return Err(ConsensusError::NotInitialised);
+        }
+        Err(ConsensusError::NoReplica { group })
+    }
+
+    pub(crate) fn add_running(&self, replica: Arc<Replica>) {
+        self.replicas.add(replica);
+        self.context.leadership_changed();
+    }
+}

@@ -1,0 +1,10 @@
+//! The Raft library on our storage: its types, the records we store for it, one replica's log and state machine, and
+//! snapshots.
+
+pub(crate) mod log;
+pub(crate) mod machine;
+pub(crate) mod record;
+pub(crate) mod snapshot_files;
+pub(crate) mod snapshot_stream;
+pub(crate) mod storage;
+pub(crate) mod types;

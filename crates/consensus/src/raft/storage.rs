@@ -1,0 +1,54 @@
+//! The storage that all replicas of a node share: the state engine, the shared log, received snapshots, and the copy of
+//! the directory that is read from the engine.
+
+use std::sync::Arc;
+
+use custodia_profile::GroupId;
+use custodia_store::{DataFolder, SharedLog, StateEngine, StoreError};
+use tokio::sync::Mutex;
+
+use super::snapshot_files::SnapshotFiles;
+use crate::directory::{Directory, DirectoryCell};
+use crate::error::ConsensusError;
+
+/// The storage of a node.
+#[derive(Debug)]
+pub(crate) struct Storage {
+    pub(crate) engine: Arc<dyn StateEngine>,
+    pub(crate) log: SharedLog,
+    pub(crate) folder: Arc<DataFolder>,
+    pub(crate) snapshot_files: SnapshotFiles,
+    pub(crate) directory: Arc<DirectoryCell>,
+    /// Held by the one flush that runs.
+    flushing: Mutex<()>,
+}
+
+impl Storage {
+    /// Takes over opened storage. The copy of the directory is empty until [`Storage::state_changed`] reads it.
+    pub(crate) fn new(engine: Arc<dyn StateEngine>, log: SharedLog, folder: Arc<DataFolder>) -> Arc<Self> {
+        let snapshot_files = SnapshotFiles::new(folder.snapshots_path(), Arc::clone(&engine));
+        let directory = Arc::new(DirectoryCell::new(Directory::default()));
+        Arc::new(Self { engine, log, folder, snapshot_files, directory, flushing: Mutex::new(()) })
+    }
+
+    /// Refuses once the engine or the log has failed.
+    pub(crate) fn check(&self) -> Result<(), StoreError> {
+        self.engine.poison().check()?;
+        self.log.poison().check()
+    }
+
+    /// Makes the state durable.
+    pub(crate) async fn flush(&self) -> Result<(), ConsensusError> {
+        let _flushing = self.flushing.lock().await;
+        let engine = Arc::clone(&self.engine);
+        let flushed = tokio::task::spawn_blocking(move || engine.flush()).await;
+        Ok(flushed.map_err(|_gone| ConsensusError::Stopped)??)
+    }
+
+    /// To be called whenever a group's state has changed: the directory is also kept in memory.
+    pub(crate) fn state_changed(&self, group: GroupId) {
+        if group == GroupId::Directory {
+            self.directory.reload(self.engine.as_ref());
+        }
+    }
+}

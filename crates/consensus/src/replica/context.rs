@@ -1,0 +1,39 @@
+//! What the replicas of one node share: storage, the way to other nodes, tasks and timing.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use custodia_profile::NodeId;
+use tokio::sync::watch;
+
+use crate::lifecycle::Lifecycle;
+use crate::peers::client::PeerClient;
+use crate::peers::heartbeat::HeartbeatQueues;
+use crate::raft::storage::Storage;
+use crate::timing::Timing;
+
+/// The surroundings of a replica.
+pub(crate) struct NodeContext {
+    pub(crate) storage: Arc<Storage>,
+    pub(crate) client: Arc<PeerClient>,
+    pub(crate) heartbeats: Arc<HeartbeatQueues>,
+    pub(crate) lifecycle: Arc<Lifecycle>,
+    pub(crate) timing: Timing,
+    /// When this process started to act for the node. The restart guard counts from here.
+    pub(crate) started: Instant,
+    /// How long after the start a replica that may have granted a lease takes no part.
+    pub(crate) restart_guard: Duration,
+    /// Incremented when the leadership of any group changes as seen here, and when a replica starts.
+    pub(crate) leadership: watch::Sender<u64>,
+}
+
+impl NodeContext {
+    /// This node.
+    pub(crate) fn id(&self) -> NodeId {
+        self.client.own.node
+    }
+
+    pub(crate) fn leadership_changed(&self) {
+        self.leadership.send_modify(|version| *version += 1);
+    }
+}

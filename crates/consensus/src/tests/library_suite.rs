@@ -1,0 +1,47 @@
+//! The Raft library's own test suite, run against our log and our state machine.
+
+use std::sync::Arc;
+
+use custodia_profile::{GroupId, NodeId, ReplicaId, ShardId};
+use custodia_store::{DataFolder, EngineKind, MemoryEngine, SharedLog};
+use openraft::StorageError;
+use openraft::testing::log::{StoreBuilder, Suite};
+use tempfile::TempDir;
+use tokio_util::sync::CancellationToken;
+
+use crate::raft::log::ReplicaLog;
+use crate::raft::machine::StateMachine;
+use crate::raft::storage::Storage;
+use crate::raft::types::TypeConfig;
+
+/// Storage in a folder, with the state in memory.
+pub(crate) fn storage(folder: &TempDir) -> Arc<Storage> {
+    let folder = DataFolder::open(folder.path(), NodeId::new(1).unwrap(), EngineKind::Memory).unwrap();
+    let log = SharedLog::open(&folder.log_path()).unwrap();
+    Storage::new(Arc::new(MemoryEngine::new()), log, Arc::new(folder))
+}
+
+pub(crate) async fn open(folder: &TempDir) -> (ReplicaLog, StateMachine) {
+    let group = GroupId::Shard(ShardId::new(0).unwrap());
+    let storage = storage(folder);
+    let replica = ReplicaId::new(1).unwrap();
+    let log = ReplicaLog::open(storage.log.clone(), group, replica, false).await.unwrap();
+    let end = CancellationToken::new().drop_guard();
+    let machine = StateMachine::open(group, storage, log.clone(), end).unwrap();
+    (log, machine)
+}
+
+struct Builder;
+
+impl StoreBuilder<TypeConfig, ReplicaLog, StateMachine, TempDir> for Builder {
+    async fn build(&self) -> Result<(TempDir, ReplicaLog, StateMachine), StorageError<TypeConfig>> {
+        let folder = tempfile::tempdir().unwrap();
+        let (log, machine) = open(&folder).await;
+        Ok((folder, log, machine))
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn library_suite_passes() {
+    Suite::test_all(Builder).await.unwrap();
+}
