@@ -317,7 +317,7 @@ fn lists(code: &mut String, rpcs: &[Rpc]) {
     );
     let mut groups = String::new();
     for service in services {
-        let _ = writeln!(groups, "$each! {{ {service} {}_server", snake(&service));
+        let _ = writeln!(groups, "$each! {{ {service} {}_server {{", snake(&service));
         let of_service = |rpc: &&Rpc| rpc.is_public() && rpc.method.parent_service().name() == service;
         for rpc in rpcs.iter().filter(of_service) {
             let (name, request, answer) = (snake(rpc.method.name()), rpc.request(), rpc.answer());
@@ -327,7 +327,7 @@ fn lists(code: &mut String, rpcs: &[Rpc]) {
                 writeln!(groups, "unary {name}({request}) -> {answer} as {};", rpc.handler.name())
             };
         }
-        groups += "}\n";
+        groups += "} }\n";
     }
     let _ = writeln!(
         code,

@@ -11,9 +11,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use bytes::Bytes;
 use custodia_profile::GroupId;
 use custodia_store::{
-    EngineSnapshot, Pair, ReplicaEntry, SnapshotFileWriter as SnapshotFileWriter, StateEngine, StoreError,
-    install_snapshot_file as install_snapshot_file, list_snapshot_files as list_snapshot_files,
-    remove_snapshot_file as remove_snapshot_file, resume_install, write_snapshot_file as write_snapshot_file,
+    EngineSnapshot, Pair, ReplicaEntry, SnapshotFileWriter, StateEngine, StoreError, install_snapshot_file,
+    list_snapshot_files, remove_snapshot_file, resume_install, write_snapshot_file,
 };
 use futures::{Stream, StreamExt};
 use openraft::type_config::alias as of;

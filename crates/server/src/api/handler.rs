@@ -13,8 +13,8 @@ use tonic::{Request, Response, Status, Streaming};
 
 use super::profile;
 use crate::{
+    Deadline,
     identity::Caller,
-    limits::Deadline,
     routing::{CustomerLocation, Hop, Route},
     shard::{CustomerRead, CustomerWrite, ShardContext},
     wire::{LeaderHint, ServiceError, name_leader, parse},

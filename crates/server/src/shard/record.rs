@@ -73,7 +73,8 @@ impl StoredEvents {
 impl ShardContext {
     /// The keys of a shard.
     pub(crate) fn keys_of(&self, shard: ShardId) -> Result<&Arc<ShardKeys>, ServiceError> {
-        self.keys().of(self.routing().cluster()?, shard)
+        let keys = self.keys().of(self.routing().cluster()?, shard);
+        keys.ok_or(ServiceError::Internal { context: "a shard number out of range" })
     }
 
     /// The customer's core record as the engine has it now; the caller has passed the read barrier.

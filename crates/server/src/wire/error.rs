@@ -294,7 +294,7 @@ impl From<ProfileError> for ServiceError {
                 Self::field("tc_string", FieldFault::TooLong(TC_STRING_BYTES_MAX))
             }
             ProfileError::TcString { fault } => Self::field("tc_string", FieldFault::TcString(fault)),
-            ProfileError::NewerVersion { .. }
+            ProfileError::UnsupportedVersion { .. }
             | ProfileError::Corrupt { .. }
             | ProfileError::CorruptField { .. } => Self::Unreadable,
         }

@@ -98,7 +98,7 @@ async fn create<E: Entry>(
     change(context, caller, commit, deadline, |catalogue| created::<E>(&wire, catalogue)).await
 }
 
-fn created<E: Entry>(wire: &E::Wire, catalogue: &Catalogue) -> Result<D, ServiceError> {
+fn created<E: Entry>(wire: &E::Wire, catalogue: &Catalogue) -> Result<E, ServiceError> {
     let entry = E::parse(wire, None, catalogue).map_err(|error| error.within(E::KIND))?;
     match E::find(catalogue, entry.name()) {
         Some(_) => Err(ServiceError::EntryExists { kind: E::KIND }),
@@ -116,7 +116,7 @@ async fn update<E: Entry>(
     change(context, caller, Commit::Yes, deadline, |catalogue| updated::<E>(&wire, catalogue)).await
 }
 
-fn updated<E: Entry>(wire: &E::Wire, catalogue: &Catalogue) -> Result<D, ServiceError> {
+fn updated<E: Entry>(wire: &E::Wire, catalogue: &Catalogue) -> Result<E, ServiceError> {
     let within = |error: ServiceError| error.within(E::KIND);
     let etag = parse_etag(E::wire_etag(wire)).map_err(within)?;
     if etag.is_none() && E::UPDATE_ETAG == UpdateEtag::Required {
@@ -156,7 +156,7 @@ async fn change<E: Entry>(
 }
 
 /// The entry, what the log says of it and the next version of the catalogue, provided that nothing changed meanwhile.
-fn command<E: Entry>(view: &CatalogueView, entry: &D, logged: Write) -> Command {
+fn command<E: Entry>(view: &CatalogueView, entry: &E, logged: Write) -> Command {
     let meta = Key::meta(CATALOGUE_META).into_bytes();
     let key = entry.key().into_bytes();
     // A built-in entry that was never changed has no revision and is not stored.

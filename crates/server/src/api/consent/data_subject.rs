@@ -36,7 +36,7 @@ impl CustomerRead for v1::GetDataSubjectRequest {
 
 /// An UpdateDataSubject, parsed.
 #[derive(Debug)]
-pub(super) struct Update {
+pub(crate) struct Update {
     change: SubjectChange,
     mask: prost_types::FieldMask,
     etag: Option<Revision>,

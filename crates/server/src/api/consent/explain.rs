@@ -60,7 +60,7 @@ impl CustomerRead for v1::ExplainDecisionRequest {
 
 /// What is to be explained. Purpose and attribute exist now, whether or not they did then.
 #[derive(Debug)]
-pub(super) struct Asked {
+pub(crate) struct Asked {
     purpose: PurposeNumber,
     attribute: Option<AttributeNumber>,
     time: Option<TimestampMs>,

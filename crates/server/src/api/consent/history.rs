@@ -23,8 +23,8 @@ use crate::{
     scan::Scan,
     shard::{CustomerRead, Loaded, ProfileView, ReadAccess, ShardContext},
     wire::{
-        Listing, PageSize, Pager, ServiceError, convert::RecordVersion, etag, now, page_start,
-        parse_timestamp, timestamp,
+        Listing, PageSize, Pager, ServiceError, convert::RecordVersion, now, page_start, parse_timestamp,
+        timestamp,
     },
 };
 

@@ -7,11 +7,8 @@ use prost_types::Timestamp;
 use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
 
-use super::{
-    cluster_for_tests::{Cluster, get, ingest},
-    consents_for_tests::{fault, given, new_customer},
-    opaque::{Listing, page_token},
-};
+use super::test_requests::{fault, given, new_customer};
+use crate::api::test_cluster::{Cluster, get, ingest};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn decisions_are_recorded_and_accounted_for_on_every_node() {
@@ -220,7 +217,7 @@ async fn history(cluster: &Cluster) {
     assert_eq!(status_of(&entries[1]), ("marketing".to_owned(), v1::ConsentStatus::Given, 2));
     assert_eq!(status_of(&entries[2]), ("marketing".to_owned(), v1::ConsentStatus::Withdrawn, 3));
 
-    let other_list = page_token(Listing::Events, &3_u64.to_be_bytes());
+    let other_list = "010000000000000003".to_owned();
     for (size, token, field) in [(501, String::new(), "page_size"), (0, other_list, "page_token")] {
         let status = cluster.consents(0).list_consent_history(request(size, token)).await.expect_err(field);
         assert_eq!(fault(&status).2, field);

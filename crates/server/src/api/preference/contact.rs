@@ -52,7 +52,7 @@ impl CustomerRead for v1::CheckContactRequest {
 
 /// A contact as the caller plans it.
 #[derive(Debug)]
-pub(super) struct Planned {
+pub(crate) struct Planned {
     channel: ContactChannel,
     topic: Option<TopicId>,
     at: Option<TimestampMs>,
@@ -132,7 +132,7 @@ fn answer(record: &CustomerRecord, channel: &ContactChannel, contact: Contact) -
 
 /// A contact that was made.
 #[derive(Debug)]
-pub(super) struct Made {
+pub(crate) struct Made {
     channel: ContactChannel,
     purpose: PurposeNumber,
     contacted_at: Option<TimestampMs>,
@@ -169,7 +169,7 @@ mod tests {
     };
 
     use super::*;
-    use crate::service::catalogue_for_tests::purpose;
+    use crate::catalogue::test_entries::purpose;
 
     const NOW: TimestampMs = TimestampMs::from_ms(1_700_000_000_000);
 

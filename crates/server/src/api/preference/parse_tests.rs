@@ -1,6 +1,6 @@
 //! Preferences as callers send them, and as they come back.
 
-use custodia_profile::{Catalogue, CustomerId, LawfulBasis, PoolId, PurposeId, Revision};
+use custodia_profile::{Catalogue, CustomerId, LawfulBasis, PoolId, Revision};
 use custodia_proto::v1;
 
 use super::parse::{Addresses, preferences, wire};
@@ -98,9 +98,12 @@ fn a_fault_names_the_entry_and_the_field() {
 fn a_cap_for_all_purposes_names_none() {
     let mut wire = sent();
     wire.frequency_caps.push(v1::FrequencyCap { window_hours: 1, ..v1::FrequencyCap::default() });
-    let named = cap_purposes(&wire).expect("valid");
-    assert_eq!(named, [Some(PurposeId::new("newsletter").expect("a name")), None]);
-    wire.frequency_caps[1].purpose = "No name".to_owned();
-    let error = cap_purposes(&wire).expect_err("refused");
-    assert!(error.to_string().starts_with("frequency_caps[1].purpose"), "{error}");
+    let parsed = preferences(&wire, &view()).expect("valid");
+    let named: Vec<_> = parsed.frequency_caps.iter().map(|cap| cap.purpose.map(|at| at.as_u32())).collect();
+    assert_eq!(named, [Some(1), None]);
+    for wrong in ["No name", "unknown"] {
+        wire.frequency_caps[1].purpose = wrong.to_owned();
+        let error = preferences(&wire, &view()).expect_err("refused");
+        assert!(error.to_string().starts_with("frequency_caps[1].purpose"), "{error}");
+    }
 }

@@ -45,7 +45,7 @@ impl CustomerRead for v1::GetPreferencesRequest {
 
 /// An UpdatePreferences, parsed.
 #[derive(Debug)]
-pub(super) struct Update {
+pub(crate) struct Update {
     purpose: PurposeNumber,
     preferences: Preferences,
     etag: Option<Revision>,

@@ -7,7 +7,7 @@ use crate::{catalogue::CatalogueView, wire::ServiceError};
 
 /// An ingest with the catalogue's numbers.
 #[derive(Debug)]
-pub(super) struct Input {
+pub(crate) struct Input {
     pub(super) observations: Observations,
     pub(super) names: Names,
     has_all_names: bool,

@@ -14,7 +14,7 @@ use crate::{
 
 /// What a read of profiles asks for, besides customer and purpose.
 #[derive(Debug)]
-pub(super) struct ReadRequest {
+pub(crate) struct ReadRequest {
     mask: Option<Vec<AttributeName>>,
     detail: Detail,
 }

@@ -25,7 +25,7 @@ const CHUNK: usize = 64;
 
 /// Where a page begins, and how much it takes.
 #[derive(Debug)]
-pub(super) struct Query {
+pub(crate) struct Query {
     after: Option<EventSortKey>,
     pager: Pager,
 }

@@ -7,10 +7,8 @@ use custodia_profile::{
 use custodia_proto::v1::{self, value::Kind};
 use prost_types::Timestamp;
 
-use super::{
-    error::{FieldFault, ServiceError},
-    parse,
-};
+use super::parse;
+use crate::wire::{FieldFault, ServiceError, parse as wire_parse};
 
 fn text(text: &str) -> Option<v1::Value> {
     Some(v1::Value { kind: Some(Kind::Text(text.to_owned())) })
@@ -66,12 +64,12 @@ fn fault<T: std::fmt::Debug>(result: Result<T, ServiceError>) -> (String, FieldF
 fn changed(change: impl FnOnce(&mut v1::IngestProfileRequest)) -> (String, FieldFault) {
     let mut request = ingest();
     change(&mut request);
-    fault(parse::ingest(request))
+    fault(parse::ingest(&request))
 }
 
 #[test]
 fn a_whole_ingest_comes_through() {
-    let parsed = parse::ingest(ingest()).expect("valid");
+    let parsed = parse::ingest(&ingest()).expect("valid");
     assert_eq!(parsed.etag.map(|etag| etag.as_u64()), Some(7));
     assert_eq!(parsed.collected.purpose.as_str(), "service");
     assert_eq!((parsed.collected.observations.len(), parsed.collected.grants.len()), (1, 1));
@@ -108,7 +106,7 @@ fn a_malformed_field_is_named_and_its_value_is_not_repeated() {
     for (field, change) in cases {
         let mut request = ingest();
         change(&mut request, secret.to_owned());
-        let error = parse::ingest(request).expect_err(field);
+        let error = parse::ingest(&request).expect_err(field);
         let status = tonic::Status::from(error);
         assert_eq!(status.code(), tonic::Code::InvalidArgument, "{field}");
         assert!(status.message().starts_with(field), "{}", status.message());
@@ -162,21 +160,21 @@ fn a_property_is_not_named_because_its_name_is_the_callers_text() {
 
 #[test]
 fn a_malformed_customer_id_is_refused() {
-    assert_eq!(fault(parse::request_id("7")).0, "request_id");
-    assert_eq!(fault(parse::customer_id("")), ("customer_id".to_owned(), FieldFault::Missing));
+    assert_eq!(fault(wire_parse::request_id("7")).0, "request_id");
+    assert_eq!(fault(wire_parse::customer_id("")), ("customer_id".to_owned(), FieldFault::Missing));
     for wrong in [
         "cust_",
         "cust_01h455vb4pex5vsknk084sn02",
         "user_01h455vb4pex5vsknk084sn02q",
         "cust_ü1h455vb4pex5vsknk084sn0q",
     ] {
-        assert_eq!(fault(parse::customer_id(wrong)).0, "customer_id", "{wrong}");
+        assert_eq!(fault(wire_parse::customer_id(wrong)).0, "customer_id", "{wrong}");
     }
 }
 
 #[test]
 fn a_consent_brings_its_evidence() {
-    let ingest = parse::ingest(ingest()).expect("valid");
+    let ingest = parse::ingest(&ingest()).expect("valid");
     let grant = &ingest.collected.grants[0];
     let evidence = grant.proof.evidence.as_ref().expect("evidence");
     assert_eq!(evidence.act, Some(AffirmativeAct::Clicked));

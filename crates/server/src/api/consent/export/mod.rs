@@ -80,7 +80,7 @@ fn export(
 
 /// A format of documents.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Format {
+pub(crate) enum Format {
     Dpv27560,
     Receipt,
 }

@@ -412,7 +412,7 @@ fn the_page_lists_every_type_of_googles_consent_mode() {
 
 #[test]
 fn the_page_lists_every_field_of_a_decoded_tc_string() {
-    const API: &str = include_str!("../../../../../proto/custodia/v1/consent.proto");
+    const API: &str = include_str!("../../../../../../proto/custodia/v1/consent.proto");
     let message = API.split("message TcString {").nth(1).and_then(|rest| rest.split('}').next());
     let fields = message.expect("the message").lines().filter_map(|line| {
         let (declaration, _number) = line.split_once(" = ")?;

@@ -2,7 +2,7 @@
 
 use serde_json::Value as Json;
 
-const PAGE: &str = include_str!("../../../../../../docs/consent-exports.md");
+const PAGE: &str = include_str!("../../../../../../../docs/consent-exports.md");
 
 /// The form that a field's values have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
