@@ -1,6 +1,6 @@
-//! Owns the contacts made with a customer, which frequency caps count. Always: the newest 32 for each channel and purpose,
-//! as many as a cap can allow, so that every cap is counted exactly; none older than the longest window; and at most 64
-//! pairs of channel and purpose.
+//! Owns the contacts made with a customer, which frequency caps count. Always: the newest 32 for each channel and
+//! purpose, as many as a cap can allow, so that every cap is counted exactly; none older than the longest window; and
+//! at most 64 pairs of channel and purpose.
 //!
 //! A 65th pair evicts the pair whose last contact is the oldest, and `forgotten_until` keeps that moment: while a cap's
 //! window reaches back to it, the cap cannot be counted and so counts as reached.

@@ -1,5 +1,5 @@
-//! Owns interactions: purchase, call, visit. Always: append-only; the same event again changes nothing; the same id with
-//! different content is refused.
+//! Owns interactions: purchase, call, visit. Always: append-only; the same event again changes nothing; the same id
+//! with different content is refused.
 
 use std::collections::BTreeMap;
 

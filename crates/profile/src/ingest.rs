@@ -1,5 +1,5 @@
-//! Owns how incoming data is judged and merged (CO-3). Always: every observation and every event has an outcome, nothing
-//! is dropped silently; the same data in any order gives the same record.
+//! Owns how incoming data is judged and merged (CO-3). Always: every observation and every event has an outcome,
+//! nothing is dropped silently; the same data in any order gives the same record.
 
 use std::collections::BTreeMap;
 
@@ -70,8 +70,8 @@ pub struct Ingested {
     pub consent_changed: bool,
     /// The entries to append to the ledger.
     pub ledger: Vec<LedgerEntry>,
-    /// The events to append. The caller must keep an event that is already stored under the same id, and refuse the new one
-    /// if they differ.
+    /// The events to append. The caller must keep an event that is already stored under the same id, and refuse the
+    /// new one if they differ.
     pub events: Vec<StoredEvent>,
     /// The effects of the grants, in their order.
     pub grant_effects: Vec<DecisionEffect>,
@@ -84,7 +84,8 @@ pub struct Ingested {
 /// Records the grants, then judges each observation and event, and merges what is allowed.
 ///
 /// # Errors
-/// The whole input is refused if it is too large, names an unknown purpose, or contains a grant that cannot be recorded.
+/// The whole input is refused if it is too large, names an unknown purpose, or contains a grant that cannot be
+/// recorded.
 pub fn ingest(
     record: &CustomerRecord,
     input: &Observations,
@@ -208,8 +209,8 @@ impl<'a> Collection<'a> {
         Outcome::Merged
     }
 
-    /// The ground on which a value may be stored, or why it may not. The law comes first: nothing else is said about data
-    /// that may not be stored.
+    /// The ground on which a value may be stored, or why it may not. The law comes first: nothing else is said about
+    /// data that may not be stored.
     fn judge(
         &self,
         definition: &AttributeDefinition,

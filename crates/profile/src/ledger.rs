@@ -12,7 +12,7 @@ use crate::{
     tcf::StoredTcString,
 };
 
-/// The hash that stands before the first entry.
+/// The hash before the first entry.
 pub const NO_HASH: [u8; 32] = [0; 32];
 
 /// One change of what the law rests on.

@@ -26,8 +26,8 @@ pub struct AttributeValue {
 
 impl AttributeValue {
     /// Which of two observations of one attribute is kept. Commutative, associative and idempotent, since it is the
-    /// maximum of a total order: the newer one, then the larger source and value. If the same observation is stored twice,
-    /// the first counts, so that repeating it changes nothing. All nodes settle remaining ties alike.
+    /// maximum of a total order: the newer one, then the larger source and value. If the same observation is stored
+    /// twice, the first counts, so that repeating it changes nothing. All nodes settle remaining ties alike.
     #[must_use]
     pub fn newest(self, other: Self) -> Self {
         if self.rank() >= other.rank() { self } else { other }

@@ -83,8 +83,8 @@ impl Fault {
     }
 }
 
-/// Writes the file, then checks it as `verify` does. The file stays even if the check fails: a broken ledger is evidence
-/// too.
+/// Writes the file, then checks it as `verify` does. The file stays even if the check fails: a broken ledger is
+/// evidence too.
 ///
 /// # Errors
 /// If the file cannot be written, or the check fails.

@@ -1,5 +1,5 @@
-//! Owns the readable form of a ledger entry, made from its stored bytes alone. Always: the same entry gives the same text,
-//! so that a file with both can be checked; every entry has every field, null if there is nothing.
+//! Owns the readable form of a ledger entry, made from its stored bytes alone. Always: the same entry gives the same
+//! text, so that a file with both can be checked; every entry has every field, null if there is nothing.
 
 use custodia_profile::{
     DataSubject, Evidence, GroundState, Label, LawfulBasis, LedgerBody, LedgerEntry, PurposeId,

@@ -1,7 +1,7 @@
 //! Owns the jurisdictions that every catalogue has from the start. Always: `default` is the strictest.
 //!
-//! They are a starting point for the operator's counsel, not advice; an update of one replaces it. Each law is expressed
-//! in the six bases of GDPR Art. 6(1), which purposes use:
+//! They are a starting point for the operator's counsel, not advice; an update of one replaces it. Each law is
+//! expressed in the six bases of GDPR Art. 6(1), which purposes use:
 //!
 //! - `eu`: Regulation (EU) 2016/679 (GDPR), in the EEA by Joint Committee Decision 154/2018. The bases are those of
 //!   Art. 6(1). Sensitive data: explicit consent, Art. 9(2)(a); vital interests, (c); a legal obligation, (b), (i);
@@ -20,11 +20,12 @@
 //!   authorities, 4; contract, 5; life and health, 6; legitimate interests, 7. Special categories, Art. 10(2): consent
 //!   in writing, 1; life and health, 3; labour, social and other laws, 2.3, 7 and 8. The legal representative
 //!   consents for those who cannot, Art. 9(6): below 14, Civil Code Art. 28.
-//! - `default`: if no region is known, or none fits. As strict as the strictest of the above, sensitive data by explicit
-//!   consent only, and a guardian consents for every child, UN Convention on the Rights of the Child Art. 1: below 18.
+//! - `default`: if no region is known, or none fits. As strict as the strictest of the above, sensitive data by
+//!   explicit consent only, and a guardian consents for every child, UN Convention on the Rights of the Child Art. 1:
+//!   below 18.
 //!
-//! A replay of the past starts from these too. So a later release must not change them: a change of a law is an update of
-//! the catalogue, with its moment.
+//! A replay of the past starts from these too. So a later release must not change them: a change of a law is an
+//! update of the catalogue, with its moment.
 
 use super::jurisdiction::{ConsentModel, Jurisdiction, JurisdictionFields};
 use crate::{

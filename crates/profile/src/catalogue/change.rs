@@ -96,8 +96,8 @@ impl Catalogue {
     /// The catalogue at a moment, and its version; 0 before the first change. `changes` is the whole history, in the
     /// order of the versions.
     ///
-    /// The replay ends at the first change after the moment. So even if a clock went back between two changes, the result is
-    /// a catalogue that existed, never one with a later change but without an earlier one.
+    /// The replay ends at the first change after the moment. So even if a clock went back between two changes, the
+    /// result is a catalogue that existed, never one with a later change but without an earlier one.
     ///
     /// # Errors
     /// `Malformed` if the versions do not ascend; else as [`Catalogue::put`].

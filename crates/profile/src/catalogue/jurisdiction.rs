@@ -1,5 +1,5 @@
-//! Owns a jurisdiction: the rules of one law for the customers of some regions (CO-9). Always: the bases for sensitive data
-//! are among those of the law; `default` has no regions, because it applies where no other does.
+//! Owns a jurisdiction: the rules of one law for the customers of some regions (CO-9). Always: the bases for
+//! sensitive data are among those of the law; `default` has no regions, because it applies where no other does.
 
 use std::ops::Deref;
 

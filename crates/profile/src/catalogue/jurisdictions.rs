@@ -1,5 +1,5 @@
-//! Owns the set of jurisdictions. Always: it contains the built-in ones, and each region belongs to at most one, so that
-//! one law applies to a region.
+//! Owns the set of jurisdictions. Always: it contains the built-in ones, and each region belongs to at most one, so
+//! that one law applies to a region.
 
 use std::{
     collections::{BTreeMap, btree_map::Entry},

@@ -1,5 +1,6 @@
-//! Owns the catalogue: which data may be kept, why, and for which purposes it may be used (GO-1, GO-3). Always: names and
-//! numbers are unique, what an entry refers to exists, and nothing is ever removed, so a number never changes its meaning.
+//! Owns the catalogue: which data may be kept, why, and for which purposes it may be used (GO-1, GO-3). Always: names
+//! and numbers are unique, what an entry refers to exists, and nothing is ever removed, so a number never changes its
+//! meaning.
 
 mod attribute;
 mod balancing;

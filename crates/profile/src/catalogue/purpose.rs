@@ -103,8 +103,8 @@ impl Purpose {
         own.map_or(&self.lawful_bases, |bases| &bases.lawful_bases)
     }
 
-    /// Whether consent to a version of the notice is enough at a moment: the purpose has it, and no newer one asks again. A
-    /// newer one that asks again counts from the moment at which it becomes valid.
+    /// Whether consent to a version of the notice is enough at a moment: the purpose has it, and no newer one asks
+    /// again. A newer one that asks again counts from the moment at which it becomes valid.
     #[must_use]
     pub fn accepts_notice(&self, version: &NoticeId, now: TimestampMs) -> bool {
         let known = self.notices.iter().position(|notice| notice.version == *version);

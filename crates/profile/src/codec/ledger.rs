@@ -34,8 +34,8 @@ impl WireRecorder {
     }
 }
 
-/// Exactly one of `ground`, `subject` and `tc_string` is set. They are not a `oneof`: decoding one would silently keep the
-/// last of two bodies.
+/// Exactly one of `ground`, `subject` and `tc_string` is set. They are not a `oneof`: decoding one would silently
+/// keep the last of two bodies.
 #[derive(Clone, PartialEq, Message)]
 struct WireLedgerEntry {
     #[prost(uint64, tag = "1")]

@@ -1,5 +1,5 @@
-//! Owns the bytes on disk (before sealing): `format version (1 byte) ‖ protobuf`. Always: another version is an error of
-//! its own, and no bytes make this panic. From the first release on, every version can be read for ever and tags are
+//! Owns the bytes on disk (before sealing): `format version (1 byte) ‖ protobuf`. Always: another version is an error
+//! of its own, and no bytes make this panic. From the first release on, every version can be read for ever and tags are
 //! never reused; version 1 was never released and is not read.
 
 mod catalogue;

@@ -1,5 +1,5 @@
-//! Owns the bytes of a customer's core record. Always: attributes and grounds in ascending order, each once; each source's
-//! name is stored once, in a table that attributes point into.
+//! Owns the bytes of a customer's core record. Always: attributes and grounds in ascending order, each once; each
+//! source's name is stored once, in a table that attributes point into.
 
 use std::collections::BTreeMap;
 

@@ -1,5 +1,5 @@
-//! Owns the bytes of what is known about a data subject: a message embedded in ledger entries, and in the core record if
-//! anything is known.
+//! Owns the bytes of what is known about a data subject: a message embedded in ledger entries, and in the core record
+//! if anything is known.
 
 use std::collections::BTreeSet;
 

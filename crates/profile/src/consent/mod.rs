@@ -2,12 +2,12 @@
 //! purpose; a permission only if the purpose allows it and the proof is complete. The order in which consents, refusals
 //! and withdrawals arrive does not change the result.
 
-mod consideration;
 mod signal;
+mod validation;
 mod withdrawal;
 
-use consideration::{Consideration, check_form};
 pub use signal::{PrivacySignal, SignalRecorded, record_signal, record_tc_string};
+use validation::{Validation, check_form};
 pub use withdrawal::{AllWithdrawn, Withdrawal, withdraw, withdraw_all};
 
 use crate::{
@@ -105,17 +105,17 @@ pub(crate) fn apply(
     let purpose = catalogue.purpose(decision.purpose).ok_or(ProfileError::Unknown { field: "purpose" })?;
     let decided_at = decision.decided_at.unwrap_or(now);
     check_form(purpose, decision, decided_at, now)?;
-    let consideration = Consideration { record, purpose, decision, catalogue, decided_at };
+    let validation = Validation { record, purpose, decision, catalogue, decided_at };
     match decision.status {
         GroundStatus::Given => {
-            consideration.check_allowed()?;
-            consideration.check_proof()?;
+            validation.check_allowed()?;
+            validation.check_proof()?;
         }
-        GroundStatus::Requested => consideration.check_allowed()?,
-        GroundStatus::Revoked => consideration.check_revoked()?,
+        GroundStatus::Requested => validation.check_allowed()?,
+        GroundStatus::Revoked => validation.check_revoked()?,
         GroundStatus::Refused | GroundStatus::Withdrawn | GroundStatus::Invalidated => {}
     }
-    let transition = consideration.transition();
+    let transition = validation.transition();
     if transition == Transition::ObjectionStands {
         return Err(ProfileError::ObjectionStands);
     }

@@ -36,9 +36,9 @@ pub struct SignalRecorded {
     pub states: Vec<(PurposeNumber, GroundState)>,
 }
 
-/// Records a signal: as an opt-out of sale and sharing, so that it also covers later purposes and regions, and, if one of
-/// the customer's jurisdictions honours it, as refused consent to every purpose of sale or sharing. It counts from now on,
-/// as a withdrawal does. Repeated, it changes nothing unless something was permitted since.
+/// Records a signal: as an opt-out of sale and sharing, so that it also covers later purposes and regions, and, if
+/// one of the customer's jurisdictions honours it, as refused consent to every purpose of sale or sharing. It counts
+/// from now on, as a withdrawal does. Repeated, it changes nothing unless something was permitted since.
 #[must_use]
 pub fn record_signal(
     record: &CustomerRecord,

@@ -65,12 +65,12 @@ pub struct AllWithdrawn {
 ///
 /// For each purpose of the catalogue, including those no longer in use, since they may return:
 ///
-/// - consent is withdrawn (GDPR Art. 7(3)) if it is recorded or any jurisdiction allows it for the purpose. So opt-out law,
-///   which takes silence for consent, permits nothing either (Cal. Civ. Code §1798.120(a));
-/// - an objection to public task and to legitimate interests is recorded (GDPR Art. 21(1)) under the same condition, even
-///   if nothing was recorded before: then neither a standing basis nor one that is recorded later permits the purpose.
-///   For direct marketing an objection needs no reasons and is absolute (Art. 21(2) and (3)); the catalogue does not mark
-///   such purposes, so every objection here is absolute;
+/// - consent is withdrawn (GDPR Art. 7(3)) if it is recorded or any jurisdiction allows it for the purpose. So
+///   opt-out law, which takes silence for consent, permits nothing either (Cal. Civ. Code §1798.120(a));
+/// - an objection to public task and to legitimate interests is recorded (GDPR Art. 21(1)) under the same condition,
+///   even if nothing was recorded before: then neither a standing basis nor one that is recorded later permits the
+///   purpose. For direct marketing an objection needs no reasons and is absolute (Art. 21(2) and (3)); the catalogue
+///   does not mark such purposes, so every objection here counts without weighing the controller's grounds;
 /// - contract, legal obligation and vital interests stay: they do not yield to the customer.
 ///
 /// An existing no is left as it is, so that a second call changes nothing. The customer's own later consent to a

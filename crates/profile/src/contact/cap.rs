@@ -25,8 +25,8 @@ pub(super) fn free_from(
     Some(free)
 }
 
-/// The window of a contact covers the `window_hours` before it, and any later contacts. So another contact fits as soon as
-/// the `contacts_max`-newest has left the window.
+/// The window of a contact covers the `window_hours` before it, and any later contacts. So another contact fits as
+/// soon as the `contacts_max`-newest has left the window.
 fn cap_free_from(cap: &FrequencyCap, log: &ContactLog, from: TimestampMs) -> Option<TimestampMs> {
     let window_ms = i64::from(cap.window_hours) * HOUR_MS;
     let last_counted = usize::from(cap.contacts_max).checked_sub(1)?;

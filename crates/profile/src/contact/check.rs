@@ -1,7 +1,7 @@
 //! Owns the verdict on a contact. Always: no contact is allowed at a moment at which the law refuses its purpose.
 //!
-//! 1. The law decides first, at the moment of the contact. A refusal is not a delay: the contact is not allowed, even if
-//!    the law would permit it later.
+//! 1. The law decides first, at the moment of the contact. A refusal is not a delay: the contact is not allowed, even
+//!    if the law would permit it later.
 //! 2. Once the customer has listed any channel, only wanted channels may be used. Before that, any may.
 //! 3. An unwanted topic is not allowed. A topic that the customer did not mention is.
 //! 4. Frequency caps and quiet hours only delay, unless a cap allows nothing or quiet hours never end. The caps come

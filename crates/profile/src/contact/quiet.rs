@@ -1,6 +1,6 @@
-//! Owns the quiet hours: from when on the customer may be contacted. Always: the customer's local clock counts. If it is
-//! set back, an hour occurs twice and is quiet twice; if it is set forward, the skipped time does not occur, and quiet
-//! hours that end in the gap end with it.
+//! Owns the quiet hours: from when on the customer may be contacted. Always: the customer's local clock counts. If it
+//! is set back, an hour occurs twice and is quiet twice; if it is set forward, the skipped time does not occur, and
+//! quiet hours that end in the gap end with it.
 
 use jiff::{
     Timestamp,
@@ -15,8 +15,8 @@ use crate::{
 
 const MINUTE_MS: i64 = 60 * 1_000;
 
-/// Three weeks. Quiet hours repeat each week, and no zone changes its clock so often that no whole week lies between. So
-/// quiet hours that do not end within this time never end.
+/// Three weeks. Quiet hours repeat each week, and no zone changes its clock so often that no whole week lies between.
+/// So quiet hours that do not end within this time never end.
 const SEARCH_MS: i64 = 21 * DAY_MS;
 
 /// More than the ends of 16 quiet hours in those days, plus the clock changes.

@@ -54,8 +54,8 @@ impl AffirmativeAct {
             .ok_or(ProfileError::Malformed { field: "evidence.act", expected: "one of the affirmative acts" })
     }
 
-    /// Why the act is not consent, if it is not: a pre-ticked box (CJEU C-673/17, Planet49), silence or inactivity (GDPR
-    /// recital 32).
+    /// Why the act is not consent, if it is not: a pre-ticked box (CJEU C-673/17, Planet49), silence or inactivity
+    /// (GDPR recital 32).
     #[must_use]
     pub const fn refusal(self) -> Option<RefusalReason> {
         match self {

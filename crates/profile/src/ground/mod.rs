@@ -12,9 +12,9 @@
 //!   REVOKED, INVALIDATED       yes         yes                        —                      yes
 //! ```
 //! A person's no can be recorded from every state, since nobody may be prevented from saying no. A no stays until the
-//! customer consents: asking again is not an answer, and finding a withdrawn consent invalid must not make the withdrawal
-//! disappear. Recording the same ground again does not lift an objection (a no to legitimate interests or public task):
-//! only the customer's own consent permits the purpose again. See `permission`.
+//! customer consents: asking again is not an answer, and finding a withdrawn consent invalid must not make the
+//! withdrawal disappear. Recording the same ground again does not lift an objection (a no to legitimate interests or
+//! public task): only the customer's own consent permits the purpose again. See `permission`.
 //!
 //! A no to a consent that was never given is REFUSED or WITHDRAWN, whichever the source states; the law treats both
 //! alike. EXPIRED is computed from `expires_at` and never stored.
@@ -241,9 +241,9 @@ impl GroundState {
         Self { recorded_at: other.recorded_at, ..self.clone() } == *other
     }
 
-    /// Which of two states of one ground holds. Commutative, associative and idempotent, since it is the maximum of a total
-    /// order: an objection beats anything else, then the newer decision wins, then the stricter, then the one that
-    /// begins later or ends sooner. How remaining ties are settled does not matter, but all nodes must agree.
+    /// Which of two states of one ground holds. Commutative, associative and idempotent, since it is the maximum of a
+    /// total order: an objection beats anything else, then the newer decision wins, then the stricter, then the one
+    /// that begins later or ends sooner. How remaining ties are settled does not matter, but all nodes must agree.
     #[must_use]
     pub fn prevailing(self, other: Self, basis: LawfulBasis) -> Self {
         let objection_stands = is_objection(basis);

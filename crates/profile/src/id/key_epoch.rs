@@ -1,4 +1,5 @@
-//! Owns the epoch of a key. Always: the first is 1, and each new key at the same position of the key tree has a larger one.
+//! Owns the epoch of a key. Always: the first is 1, and each new key at the same position of the key tree has a
+//! larger one.
 
 use super::number_text;
 use crate::error::ProfileError;

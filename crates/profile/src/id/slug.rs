@@ -3,7 +3,8 @@
 
 use crate::{error::ProfileError, limits::SLUG_BYTES_MAX};
 
-/// Whether `text` is 1 to 64 bytes, each a lower-case letter, a digit or one of `also`, and the first is allowed by `starts`.
+/// Whether `text` is 1 to 64 bytes, each a lower-case letter, a digit or one of `also`, and the first is allowed by
+/// `starts`.
 pub(super) fn check(
     field: &'static str,
     text: &str,

@@ -29,8 +29,8 @@ use crate::{
     record::CustomerRecord,
 };
 
-/// Reasons why a basis does not hold. Of several, the last in this list is given: what a person said outranks what merely
-/// expired.
+/// Reasons why a basis does not hold. Of several, the last in this list is given: what a person said outranks what
+/// merely expired.
 const STRONGEST_LAST: [RefusalReason; 13] = [
     RefusalReason::NoGround,
     RefusalReason::ExplicitConsentNeeded,
@@ -64,13 +64,13 @@ impl Held {
 
 /// Why no ground holds.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Met {
+pub(super) struct Refusal {
     pub(super) reason: RefusalReason,
     /// The basis whose recorded state is the reason.
     pub(super) rests_on: Option<LawfulBasis>,
 }
 
-impl Met {
+impl Refusal {
     /// A reason without a recorded state.
     pub(super) const fn unrecorded(reason: RefusalReason) -> Self {
         Self { reason, rests_on: None }
@@ -87,7 +87,7 @@ impl Met {
 }
 
 /// A ground that holds, or why none does.
-pub(super) type Answer = Result<Held, Met>;
+pub(super) type Answer = Result<Held, Refusal>;
 
 /// The answers for plain and for sensitive data. Where plain data is refused, sensitive data is, for the same reason.
 #[derive(Debug, Clone, Copy)]
@@ -99,15 +99,15 @@ pub(super) struct Judged {
 impl Judged {
     /// Refused whatever is recorded.
     pub(super) const fn refused(reason: RefusalReason) -> Self {
-        Self { plain: Err(Met::unrecorded(reason)), sensitive: Err(Met::unrecorded(reason)) }
+        Self { plain: Err(Refusal::unrecorded(reason)), sensitive: Err(Refusal::unrecorded(reason)) }
     }
 
     /// What two jurisdictions permit together: the first one's ground, as long as both hold.
     pub(super) fn and(self, other: Self) -> Self {
         let both = |one: Answer, two: Answer| match (one, two) {
             (Ok(held), Ok(also)) => Ok(held.ending(also.until)),
-            (Ok(_), Err(met)) | (Err(met), Ok(_)) => Err(met),
-            (Err(met), Err(also)) => Err(met.or_stronger(also)),
+            (Ok(_), Err(refusal)) | (Err(refusal), Ok(_)) => Err(refusal),
+            (Err(refusal), Err(also)) => Err(refusal.or_stronger(also)),
         };
         Self { plain: both(self.plain, other.plain), sensitive: both(self.sensitive, other.sensitive) }
     }
@@ -117,42 +117,50 @@ impl Judged {
 #[derive(Debug, Clone, Copy)]
 struct No {
     /// What a consent with another status than given means.
-    consent: Option<Met>,
+    consent: Option<Refusal>,
     /// The newest objection.
-    objection: Option<(TimestampMs, Met)>,
+    objection: Option<(TimestampMs, Refusal)>,
 }
 
 impl No {
     fn of(purpose: &Purpose, record: &CustomerRecord) -> Self {
         let spoken = |basis| {
             let state = record.ground(purpose.number, basis)?;
-            Some((state.decided_at, Met { reason: not_given(basis, state.status)?, rests_on: Some(basis) }))
+            Some((
+                state.decided_at,
+                Refusal { reason: not_given(basis, state.status)?, rests_on: Some(basis) },
+            ))
         };
-        let objection = |basis| spoken(basis).filter(|(_, met)| met.reason == RefusalReason::Objected);
+        let objection =
+            |basis| spoken(basis).filter(|(_, refusal)| refusal.reason == RefusalReason::Objected);
         let objections = [objection(LawfulBasis::PublicTask), objection(LawfulBasis::LegitimateInterests)];
         Self {
-            consent: spoken(LawfulBasis::Consent).map(|(_, met)| met),
+            consent: spoken(LawfulBasis::Consent).map(|(_, refusal)| refusal),
             objection: objections.into_iter().flatten().max_by_key(|(decided_at, _)| *decided_at),
         }
     }
 
     /// What beats a basis for which `state` is recorded.
-    fn against(&self, basis: LawfulBasis, state: Option<&GroundState>) -> Option<Met> {
-        let own = state
-            .and_then(|state| Some(Met { reason: not_given(basis, state.status)?, rests_on: Some(basis) }));
+    fn against(&self, basis: LawfulBasis, state: Option<&GroundState>) -> Option<Refusal> {
+        let own = state.and_then(|state| {
+            Some(Refusal { reason: not_given(basis, state.status)?, rests_on: Some(basis) })
+        });
         let others = match basis {
             LawfulBasis::Consent => {
                 let stands = |no: &TimestampMs| state.is_none_or(|given| given.decided_at <= *no);
-                [None, self.objection.filter(|(decided_at, _)| stands(decided_at)).map(|(_, met)| met)]
+                [
+                    None,
+                    self.objection.filter(|(decided_at, _)| stands(decided_at)).map(|(_, refusal)| refusal),
+                ]
             }
             LawfulBasis::PublicTask | LawfulBasis::LegitimateInterests => {
-                [self.consent, self.objection.map(|(_, met)| met)]
+                [self.consent, self.objection.map(|(_, refusal)| refusal)]
             }
             LawfulBasis::Contract | LawfulBasis::LegalObligation | LawfulBasis::VitalInterests => {
                 [None, None]
             }
         };
-        others.into_iter().chain([own]).flatten().reduce(Met::or_stronger)
+        others.into_iter().chain([own]).flatten().reduce(Refusal::or_stronger)
     }
 }
 
@@ -190,9 +198,10 @@ impl<'a> Case<'a> {
             let state = self.record.ground(self.purpose.number, basis);
             let plain = self.holds(jurisdiction, basis, state);
             let sensitive = match plain {
-                Ok(_) if !carries_sensitive(jurisdiction, basis, state) => {
-                    Err(Met { reason: RefusalReason::ExplicitConsentNeeded, rests_on: state.map(|_| basis) })
-                }
+                Ok(_) if !carries_sensitive(jurisdiction, basis, state) => Err(Refusal {
+                    reason: RefusalReason::ExplicitConsentNeeded,
+                    rests_on: state.map(|_| basis),
+                }),
                 answer => answer,
             };
             judged.plain = first_that_holds(judged.plain, plain);
@@ -210,7 +219,7 @@ impl<'a> Case<'a> {
             return Err(no);
         }
         if self.opted_out_of_sale(jurisdiction, basis, state) {
-            return Err(Met::unrecorded(RefusalReason::ConsentRefused));
+            return Err(Refusal::unrecorded(RefusalReason::ConsentRefused));
         }
         let Some(state) = state else { return self.holds_unrecorded(jurisdiction, basis) };
         let consent = basis == LawfulBasis::Consent;
@@ -223,10 +232,11 @@ impl<'a> Case<'a> {
             (by_opt_out && !self.opt_out_is_enough(jurisdiction), RefusalReason::NoGround),
         ];
         let failed = failures.into_iter().filter(|(failed, _)| *failed);
-        let met = failed.map(|(_, reason)| Met { reason, rests_on: Some(basis) }).reduce(Met::or_stronger);
+        let refusal =
+            failed.map(|(_, reason)| Refusal { reason, rests_on: Some(basis) }).reduce(Refusal::or_stronger);
         let held = Held { ground: basis, origin: GroundOrigin::Recorded, until: state.expires_at };
-        match met {
-            Some(met) => Err(met),
+        match refusal {
+            Some(refusal) => Err(refusal),
             None if consent => {
                 let notice = state.notice.as_ref();
                 Ok(held.ending(notice.and_then(|notice| self.purpose.notice_ends_at(notice, self.now))))
@@ -242,7 +252,7 @@ impl<'a> Case<'a> {
         } else if basis == LawfulBasis::Consent && self.opt_out_is_enough(jurisdiction) {
             held(GroundOrigin::NotOptedOut)
         } else {
-            Err(Met::unrecorded(RefusalReason::NoGround))
+            Err(Refusal::unrecorded(RefusalReason::NoGround))
         }
     }
 
@@ -268,8 +278,8 @@ impl<'a> Case<'a> {
             && signal.is_some_and(|signal| !later(signal))
     }
 
-    /// The age at the decision counts: a child's own consent is not consent, and a guardian's consent remains valid when
-    /// the child comes of age, until the customer decides otherwise (EDPB Guidelines 05/2020, section 7.1.4).
+    /// The age at the decision counts: a child's own consent is not consent, and a guardian's consent remains valid
+    /// when the child comes of age, until the customer decides otherwise (EDPB Guidelines 05/2020, section 7.1.4).
     fn needs_guardian(&self, jurisdiction: &Jurisdiction, state: &GroundState) -> bool {
         state.decided_by() != DecidedBy::Guardian
             && self.record.subject.is_below(jurisdiction.guardian_below_age, state.decided_at)
@@ -293,6 +303,6 @@ fn carries_sensitive(jurisdiction: &Jurisdiction, basis: LawfulBasis, state: Opt
 fn first_that_holds(so_far: Answer, next: Answer) -> Answer {
     match (so_far, next) {
         (Ok(held), _) | (Err(_), Ok(held)) => Ok(held),
-        (Err(met), Err(also)) => Err(met.or_stronger(also)),
+        (Err(refusal), Err(also)) => Err(refusal.or_stronger(also)),
     }
 }

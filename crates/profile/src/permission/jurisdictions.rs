@@ -1,5 +1,5 @@
-//! Owns the jurisdictions whose rules a decision applies. Always: at least one, each once, in the order of the regions; a
-//! customer in a single jurisdiction costs no allocation.
+//! Owns the jurisdictions whose rules a decision applies. Always: at least one, each once, in the order of the
+//! regions; a customer in a single jurisdiction costs no allocation.
 
 use std::{iter::once, sync::Arc};
 

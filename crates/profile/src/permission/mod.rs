@@ -29,7 +29,7 @@ use crate::{
     reason::RefusalReason,
     record::CustomerRecord,
 };
-use ground::{Answer, Case, Held, Judged, Met};
+use ground::{Answer, Case, Held, Judged, Refusal};
 pub(crate) use jurisdictions::Jurisdictions;
 
 /// How a ground came to hold. Numbers are those of the API.
@@ -249,13 +249,13 @@ impl<'a> Permission<'a> {
         self.jurisdictions.iter()
     }
 
-    /// The basis whose recorded state decides the verdict on the purpose, or on an attribute: the state of the ground, of
-    /// the no, or of what has expired. None if no recorded state decides it.
+    /// The basis whose recorded state decides the verdict on the purpose, or on an attribute: the state of the
+    /// ground, of the no, or of what has expired. None if no recorded state decides it.
     #[must_use]
     pub fn rests_on(&self, definition: Option<&AttributeDefinition>) -> Option<LawfulBasis> {
         match definition.map_or(self.judged.plain, |definition| self.answer(definition)) {
             Ok(held) => (held.origin == GroundOrigin::Recorded).then_some(held.ground),
-            Err(met) => met.rests_on,
+            Err(refusal) => refusal.rests_on,
         }
     }
 
@@ -293,12 +293,12 @@ impl<'a> Permission<'a> {
     fn answer(&self, definition: &AttributeDefinition) -> Answer {
         let held = self.judged.plain?;
         if !definition.allows(self.purpose.number) {
-            return Err(Met::unrecorded(RefusalReason::PurposeNotAllowed));
+            return Err(Refusal::unrecorded(RefusalReason::PurposeNotAllowed));
         }
         let categories = &self.purpose.data_categories;
         let allowed = |category| categories.contains(category);
         if !categories.is_empty() && !definition.data_category.as_ref().is_some_and(allowed) {
-            return Err(Met::unrecorded(RefusalReason::CategoryNotAllowed));
+            return Err(Refusal::unrecorded(RefusalReason::CategoryNotAllowed));
         }
         match definition.classification {
             Classification::Sensitive => self.judged.sensitive,
@@ -314,7 +314,7 @@ impl<'a> Permission<'a> {
         }
         let end = observed_at.plus_ms(i64::from(days).saturating_mul(DAY_MS));
         if end <= self.now {
-            Err(Met::unrecorded(RefusalReason::RetentionPassed))
+            Err(Refusal::unrecorded(RefusalReason::RetentionPassed))
         } else {
             Ok(held.ending(Some(end)))
         }
@@ -340,6 +340,6 @@ fn refused_outright(purpose: &Purpose, reader: Reader<'_>, subject: &DataSubject
 fn verdict(answer: Answer) -> Verdict {
     match answer {
         Ok(Held { ground, origin, until }) => Verdict::Permit { ground, origin, until },
-        Err(met) => Verdict::Refuse(met.reason),
+        Err(refusal) => Verdict::Refuse(refusal.reason),
     }
 }

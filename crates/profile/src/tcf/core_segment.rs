@@ -98,7 +98,7 @@ fn read_restrictions(bits: &mut Bits) -> Result<Vec<PublisherRestriction>, TcStr
     Ok(restrictions)
 }
 
-/// Whether more than 13 months of the calendar (UTC) have passed; where a month has no such day, until its last.
+/// Whether more than 13 months of the calendar (UTC) have passed; if the month has no such day, its last day counts.
 fn is_outdated(last_updated: TimestampMs, now: TimestampMs) -> bool {
     let until = Timestamp::from_millisecond(last_updated.as_ms())
         .and_then(|updated| updated.to_zoned(TimeZone::UTC).checked_add(VALID_MONTHS.months()));

@@ -15,8 +15,8 @@
 //! "TC String Format", "What happened to Created and LastUpdated?" and "What happened to Global Scope and Out of Band?"
 //! <https://github.com/InteractiveAdvertisingBureau/GDPR-Transparency-and-Consent-Framework/tree/master/TCFv2>.
 //!
-//! Bits after the last known field are ignored, as in the IAB's own libraries: a later revision may use them. A segment of
-//! type 2 (vendors allowed out of band) has had no meaning since September 2021 and is ignored.
+//! Bits after the last known field are ignored, as in the IAB's own libraries: a later revision may use them. A
+//! segment of type 2 (vendors allowed out of band) has had no meaning since September 2021 and is ignored.
 
 mod bits;
 mod core_segment;
@@ -95,7 +95,7 @@ pub struct PublisherConsent {
     pub custom_purposes_legitimate_interest: Vec<u8>,
 }
 
-/// A decoded TC string. Ids count from 1 and stand in ascending order.
+/// A decoded TC string. Ids count from 1 and are in ascending order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TcString {
     /// When it was made; a day since 2021.

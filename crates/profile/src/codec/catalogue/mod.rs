@@ -1,5 +1,5 @@
-//! Owns the bytes of catalogue entries, one file for each kind, and of the catalogue's changes. Always: an entry has the
-//! same message alone and in a change.
+//! Owns the bytes of catalogue entries, one file for each kind, and of the catalogue's changes. Always: an entry has
+//! the same message alone and in a change.
 
 mod attribute;
 mod change;

@@ -1,4 +1,5 @@
-//! Owns the id of a Raft group: the directory or one shard. Always: `u16` on disk and on the wire, 0xFFFF is the directory.
+//! Owns the id of a Raft group: the directory or one shard. Always: `u16` on disk and on the wire, 0xFFFF is the
+//! directory.
 
 use super::ShardId;
 use crate::error::ProfileError;

@@ -9,8 +9,8 @@ use custodia_profile::{
 use proptest::{option, prelude::*, sample::select};
 
 use crate::{
-    codec::{hex, holds, unhex},
-    preferences::{drawn_contacts, drawn_preferences},
+    contact::preferences::{drawn_contacts, drawn_preferences},
+    storage::codec::{hex, holds, unhex},
     world::{
         MARKETING, NOW, PURPOSES, at, bases, hashes, label, labels, moments, notice, purpose, record_with,
         recorder, recorders, records, states, subjects,

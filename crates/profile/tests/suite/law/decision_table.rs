@@ -16,7 +16,7 @@ use custodia_profile::{
 
 use crate::world::{attribute, attribute_fields, event, purpose, purpose_fields};
 
-const PAGE: &str = include_str!("../../../../docs/consent.md");
+const PAGE: &str = include_str!("../../../../../docs/consent.md");
 const HEADER: &str = "| No. | On record | Customer | Purpose allows | Asked for | By | Decision | Because |";
 const ROWS_MIN: usize = 30;
 
@@ -162,7 +162,8 @@ fn the_page_shows_the_built_in_jurisdictions_as_they_are() {
     }
 }
 
-/// The reasons that a decision can give. The match has no wildcard, so that a new reason is put on one side or the other.
+/// The reasons that a decision can give. The match has no wildcard, so that a new reason is put on one side or the
+/// other.
 pub(crate) fn reasons_of_a_decision() -> BTreeSet<RefusalReason> {
     use RefusalReason as R;
     let of_a_decision = |reason: &RefusalReason| match reason {

@@ -6,8 +6,8 @@ use custodia_profile::{
     PreferenceFields, QuietHours, Stored, TimeZoneName,
 };
 
-use crate::contact::{ALLOWED, QUIET, ask, consenting, later, utc};
-use crate::preferences::{channel, quiet};
+use crate::contact::check::{ALLOWED, QUIET, ask, consenting, later, utc};
+use crate::contact::preferences::{channel, quiet};
 use crate::world::NOW;
 
 pub(crate) fn zoned(zone: &str, hours: &[QuietHours]) -> CustomerRecord {

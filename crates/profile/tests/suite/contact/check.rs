@@ -1,5 +1,5 @@
-//! Whether a customer may be contacted: the law, the customer's wishes, caps to the millisecond, and all of them together.
-//! Quiet hours have their own tests in `quiet_hours`.
+//! Whether a customer may be contacted: the law, the customer's wishes, caps to the millisecond, and all of them
+//! together. Quiet hours have their own tests in `quiet_hours`.
 
 use custodia_profile::{
     Contact, ContactChannel, ContactQuestion, CustomerRecord,
@@ -14,9 +14,11 @@ use custodia_profile::{
 };
 use proptest::prelude::*;
 
+use crate::contact::preferences::{
+    about, berlin, cap, channel, drawn_contacts, drawn_preferences, quiet, wish,
+};
+use crate::contact::quiet_hours::{nightly, zoned};
 use crate::generated::{ALL, CASES, Draw, Situation, situations};
-use crate::preferences::{about, berlin, cap, channel, drawn_contacts, drawn_preferences, quiet, wish};
-use crate::quiet_hours::{nightly, zoned};
 use crate::world::{NOW, RESEARCH, at, catalogue, purpose, record_with, state};
 
 const HOUR_MS: i64 = 60 * 60 * 1_000;

@@ -9,7 +9,7 @@ use custodia_profile::{
 use proptest::{collection, option, prelude::*, sample::subsequence};
 
 use crate::{
-    codec::{
+    storage::codec::{
         VERSION, bytes_of_another_version, decodes_or_blames_the_bytes, hex, holds, names_the_version, unhex,
     },
     world::{at, attribute_fields, balancing_test, labels, purpose, purpose_fields},

@@ -196,5 +196,5 @@ fn the_catalogue_holds_512_jurisdictions() {
     }
     let full = ProfileError::TooMany { field: "jurisdictions", count_max: 512 };
     assert_eq!(catalogue.put_jurisdiction(numbered(512)), Err(full));
-    assert_eq!(catalogue.put_jurisdiction(numbered(511)), Ok(()), "a replacement takes no more room");
+    assert_eq!(catalogue.put_jurisdiction(numbered(511)), Ok(()), "a replacement takes no further entry");
 }

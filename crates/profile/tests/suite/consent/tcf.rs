@@ -23,7 +23,7 @@ const JAVA_SEGMENTS: &str = "COrEAV4OrXx94ACABBENAHCIAD-AAAAAAACAAxAAAAgAIAwgAgA
     IBAgAAAgAIAwgAgAAAAEAAAACA.QAagAQAgAIAwgA.cAAAAAAAITg";
 const JAVA_RANGES: &str = "COwBOpCOwBOpCLqAAAENAPCAAAAAAAAAAAAAFfwAYFfAV-BVkAGBVYFWAAA";
 const JAVA_SINGLES: &str = "COv__-wOv__-wC2AAAENAPCgAAAAAAAAAAAAA_wAQA_gEBABAEAAAA";
-/// iabtcf-es, `ReportedIssues.test.ts`, issue 201: vendors that stand twice in a restriction.
+/// iabtcf-es, `ReportedIssues.test.ts`, issue 201: vendors that occur twice in a restriction.
 const ES_RESTRICTIONS: &str = "\
     CO4VGswO4VGswAfZCBDEAzCsAP_AAH_AAAigGUNf_X9fb2vj-_599_t0eY1f9_63t-wzjheMs-8NyZ-X_J4Wv2MyvB\
     34JqQKGRgkunLBAQdtHGncTQgBwIlViTLMY02MjzNKJrJEilsbe2dYGH9vn8XT_ZKZ70-_v__7v3___33_5Ayhr_6_r7e18f3_Pvv9ujzG\
@@ -135,8 +135,8 @@ fn all_segments_are_read_in_any_order_and_the_one_given_up_is_passed_over() {
     assert_eq!(publisher.custom_purposes_consent, [2]);
     assert_eq!(publisher.custom_purposes_legitimate_interest, [1, 2]);
     let segments: Vec<&str> = text.split('.').collect();
-    let turned = [segments[0], segments[3], segments[2], segments[1]].join(".");
-    assert_eq!(parse(&turned), read);
+    let reordered = [segments[0], segments[3], segments[2], segments[1]].join(".");
+    assert_eq!(parse(&reordered), read);
     assert_eq!(parse(&[segments[0], segments[1], segments[3]].join(".")), read);
 }
 

@@ -10,7 +10,7 @@ use custodia_profile::{
 use proptest::{prelude::*, sample::Index};
 
 use crate::{
-    codec::hex,
+    storage::codec::hex,
     world::{
         MARKETING, NOW, RESEARCH, SERVICE, at, catalogue, context, context_of, customer, decision, label,
         purpose, recorder,

@@ -14,8 +14,8 @@ use custodia_profile::{
 use proptest::prelude::*;
 
 use crate::{
-    decision_table::reasons_of_a_decision,
     generated::{ALL, CASES, DAY_MS, Draw, Situation, built_in_situations, law, no_more, situations},
+    law::decision_table::reasons_of_a_decision,
     world::{
         MARKETING, NOW, RESEARCH, SERVICE, at, attribute, catalogue, context, event, purpose, record_with,
         state,
@@ -258,9 +258,9 @@ fn something_begins(
     comes_of_age || begins.any(|begin| earlier < begin && begin <= later)
 }
 
-/// Time alone ends permits. It makes one only where a recorded ground begins (`valid_from`), or where the customer comes
-/// of age under a law of opt-out. By consent alone no other refusal than `NO_GROUND` and `GROUND_NOT_YET_VALID` ever
-/// becomes a permit: not what a person said, an expiry, an outdated notice or a consent given as a child.
+/// Time alone ends permits. It makes one only where a recorded ground begins (`valid_from`), or where the customer
+/// comes of age under a law of opt-out. By consent alone no other refusal than `NO_GROUND` and `GROUND_NOT_YET_VALID`
+/// ever becomes a permit: not what a person said, an expiry, an outdated notice or a consent given as a child.
 #[test]
 fn time_alone_permits_more_only_where_a_ground_begins_or_the_customer_comes_of_age() {
     law(changes(), CASES / 20, |tally, (situation, change)| {

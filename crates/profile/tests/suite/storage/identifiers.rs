@@ -3,8 +3,9 @@
 use std::{fmt::Debug, fmt::Display, str::FromStr};
 
 use custodia_profile::{
-    AttributeName, CategoryId, CustomerId, GroupId, JurisdictionId, KeyEpoch, NodeId, PoolId, ProfileError,
-    PurposeId, RecipientId, Region, RequestId, Revision, ShardId, SlotId, SourceId,
+    AttributeName, CallerName, CallerRole, CategoryId, CustomerId, GroupId, JurisdictionId, KeyEpoch, NodeId,
+    PoolId, ProfileError, PurposeId, RecipientId, Recorder, Region, RequestId, Revision, ShardId, SlotId,
+    SourceId,
 };
 use proptest::prelude::*;
 
@@ -134,10 +135,24 @@ fn slugs_name_the_field_and_the_form() {
     assert_eq!(error.to_string(), "recipient is malformed, expected 1 to 64 of [A-Za-z0-9._-]");
     for good in ["Mailer-1.eu_west", "-", "_x", ".x", "9", &"a".repeat(64)] {
         assert_eq!(RecipientId::new(good).unwrap().as_str(), good);
+        assert_eq!(CallerName::new(good).unwrap().as_str(), good);
     }
     for bad in ["", "mailer/1", "maïl", &long] {
-        assert!(RecipientId::new(bad).is_err());
+        assert!(RecipientId::new(bad).is_err() && CallerName::new(bad).is_err());
     }
+}
+
+#[test]
+fn roles_round_trip_by_name_and_keep_their_numbers() {
+    let numbers = CallerRole::ALL.map(|role| (role.name(), role.number()));
+    assert_eq!(numbers, [("node", 1), ("agent", 2), ("ingest", 3), ("privacy", 4), ("operator", 5)]);
+    for role in CallerRole::ALL {
+        round_trip(&role);
+        assert_eq!(CallerRole::from_number(role.number()), Ok(role));
+    }
+    assert!(CallerRole::from_number(0).is_err() && "admin".parse::<CallerRole>().is_err());
+    let recorder = Recorder { name: "dpo".parse().unwrap(), role: CallerRole::Privacy };
+    assert_eq!(recorder.to_string(), "privacy dpo");
 }
 
 #[test]

@@ -8,8 +8,8 @@ use custodia_profile::{
 use proptest::prelude::*;
 
 use crate::{
-    codec::holds,
     generated::Draw,
+    storage::codec::holds,
     world::{NOW, at, purpose},
 };
 

@@ -1,4 +1,5 @@
-//! Owns whether a decision may be recorded. Always: a no may always be recorded; only its own fields must be consistent.
+//! Owns whether a decision may be recorded. Always: a no may always be recorded; only its own fields must be
+//! consistent.
 
 use std::sync::Arc;
 
@@ -55,7 +56,7 @@ pub(super) fn check_form(
 }
 
 /// A decision and what it is checked against.
-pub(super) struct Consideration<'a> {
+pub(super) struct Validation<'a> {
     pub(super) record: &'a CustomerRecord,
     pub(super) purpose: &'a Purpose,
     pub(super) decision: &'a Decision,
@@ -63,7 +64,7 @@ pub(super) struct Consideration<'a> {
     pub(super) decided_at: TimestampMs,
 }
 
-impl Consideration<'_> {
+impl Validation<'_> {
     /// Whether the purpose is in use and a jurisdiction of the customer allows the ground for it (CO-2).
     pub(super) fn check_allowed(&self) -> Result<(), ProfileError> {
         if self.purpose.deprecated {
@@ -117,8 +118,8 @@ impl Consideration<'_> {
         self.check_consenter()
     }
 
-    /// Consent is the data subject's own or the guardian's (GDPR Art. 8); it must be the guardian's below the age that a
-    /// jurisdiction of the customer names. The age at the decision counts: a child's own consent is not consent.
+    /// Consent is the data subject's own or the guardian's (GDPR Art. 8); it must be the guardian's below the age
+    /// that a jurisdiction of the customer names. The age at the decision counts: a child's own consent is not consent.
     fn check_consenter(&self) -> Result<(), ProfileError> {
         match self.decided_by() {
             DecidedBy::Guardian => Ok(()),

@@ -25,11 +25,12 @@ fn unsubscribe(record: &CustomerRecord, now: TimestampMs) -> AllWithdrawn {
 
 /// Which grounds the entries are about.
 fn changed(ledger: &[LedgerEntry]) -> Vec<(u32, LawfulBasis)> {
-    let ground = |entry: &LedgerEntry| match &entry.body {
-        LedgerBody::Ground { purpose, basis, state, .. } if state.status == Withdrawn => {
-            (purpose.as_u32(), *basis)
-        }
-        other => panic!("no withdrawal: {other:?}"),
+    let ground = |entry: &LedgerEntry| {
+        let LedgerBody::Ground { purpose, basis, state, .. } = &entry.body else {
+            panic!("not about a ground: {entry:?}")
+        };
+        assert_eq!(state.status, Withdrawn);
+        (purpose.as_u32(), *basis)
     };
     ledger.iter().map(ground).collect()
 }

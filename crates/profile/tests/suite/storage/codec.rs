@@ -11,7 +11,7 @@ use data_encoding::HEXLOWER;
 use proptest::{collection, prelude::*};
 
 use crate::{
-    law_codec,
+    storage::law_codec,
     world::{
         MARKETING, NOW, SERVICE, at, attribute, attribute_fields, event, notice, purpose, recorder, records,
         stored_events,

@@ -1,0 +1,9 @@
+//! The bytes on disk, and the values, ids and numbers in them.
+
+mod api_numbers;
+mod catalogue_codec;
+pub(crate) mod codec;
+mod identifiers;
+pub(crate) mod law_codec;
+mod request_memory;
+mod values;
