@@ -1,5 +1,5 @@
-//! One call: attempts, each to the best known node, until an answer, a final error, the deadline, or nodes that are all
-//! unavailable for too long.
+//! One call: attempts, each at the best known node, until one is answered, an error is final, the deadline passes, or all
+//! nodes have been unavailable for too long.
 
 use std::future::Future;
 use std::time::Duration;
@@ -10,12 +10,12 @@ use tonic::transport::Channel;
 
 use crate::client::Client;
 use crate::error::{ClientError, LEADER_KEY};
-use crate::outage::Outage;
 use crate::plan::{Planned, Repetition};
 use crate::timing::{ATTEMPT_MIN, backoff, jitter};
+use crate::unavailable::UnavailableTracker;
 
 impl Client {
-    /// Sends a call as its plan says, until it is answered or its deadline has come.
+    /// Sends a call, and sends it again as its route policy allows, until it is answered or its deadline passes.
     pub(crate) async fn call<Message, Answer, Attempt, Pending>(
         &self,
         mut message: Message,
@@ -26,76 +26,72 @@ impl Client {
         Attempt: Fn(Channel, tonic::Request<Message>) -> Pending,
         Pending: Future<Output = Result<tonic::Response<Answer>, tonic::Status>>,
     {
-        let plan = message.plan();
+        let policy = message.plan();
         let deadline = Instant::now() + self.deadline;
-        if plan.customer.is_some() {
+        if policy.customer.is_some() {
             self.shared.ensure_map(deadline).await;
         }
-        let mut address = self.first_address(plan.customer);
+        let mut address = self.first_address(policy.customer);
         let mut attempts = 0_u32;
-        let mut outage = Outage::new(self.shared.unavailable_rounds_max);
+        let mut tracker = UnavailableTracker::new(self.shared.unavailable_rounds_max);
         let mut last = None;
         loop {
             attempts += 1;
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
-                return Err(self.out_of_time(attempts - 1, last));
+                return Err(self.deadline_exceeded(attempts - 1, last));
             }
-            let limit = attempt_limit(plan.repetition, left, self.deadline);
+            let limit = attempt_limit(policy.repetition, left, self.deadline);
             let channel = self.shared.channel(&address)?;
-            let request = self.shared.dress(message.clone(), Some(limit));
+            let request = self.shared.tonic_request(message.clone(), Some(limit));
             let error = match tokio::time::timeout(limit, attempt(channel, request)).await {
                 Ok(Ok(answer)) => {
-                    self.learn(plan.customer, answer.metadata());
+                    self.remember_leader(policy.customer, answer.metadata());
                     return Ok(answer.into_inner());
                 }
                 Ok(Err(status)) => ClientError::from_status(&status, &address, limit),
                 Err(_elapsed) => ClientError::DeadlineExceeded { deadline: limit, attempts: 1, last: None },
             };
-            let again = match plan.repetition {
-                Repetition::Safe => error.is_passing(),
+            let may_retry = match policy.repetition {
+                Repetition::Safe => error.is_transient(),
                 Repetition::Unsafe => error.had_no_effect(),
             };
-            let nodes = if self.stays_at(plan.customer).is_some() { 1 } else { self.shared.nodes_known() };
-            let is_final = outage.note(&address, &error, nodes, Instant::now());
-            if is_final || !again {
-                return Err(if error.code() == tonic::Code::DeadlineExceeded {
-                    self.out_of_time(attempts, last)
-                } else {
-                    error
-                });
+            let nodes = if self.only_node(policy.customer).is_some() { 1 } else { self.shared.nodes_known() };
+            let is_final = tracker.record(&address, &error, nodes, Instant::now());
+            if is_final || !may_retry {
+                return Err(self.final_error(attempts, error, last));
             }
-            tracing::debug!(%error, address, attempts, "the call is sent again");
-            match self.next_address(plan.customer, &address, &outage, &error, attempts, deadline).await {
+            tracing::debug!(%error, address, attempts, "retrying call");
+            match self.next_address(policy.customer, &address, &tracker, &error, attempts, deadline).await {
                 Some(next) => address = next,
-                None => return Err(self.final_error(attempts, error)),
+                None => return Err(self.final_error(attempts, error, last)),
             }
             last = Some(Box::new(error));
         }
     }
 
     fn first_address(&self, customer: Option<CustomerId>) -> String {
-        self.stays_at(customer).unwrap_or_else(|| self.shared.target(customer, &[]))
+        self.only_node(customer).unwrap_or_else(|| self.shared.target(customer, &[]))
     }
 
-    /// The one node that may be asked, where the call is not about a customer and the client has been told so.
-    fn stays_at(&self, customer: Option<CustomerId>) -> Option<String> {
+    /// The one node that may answer: set by [`Client::only_at`] for calls that are not about a customer.
+    fn only_node(&self, customer: Option<CustomerId>) -> Option<String> {
         self.only_at.as_deref().filter(|_| customer.is_none()).map(str::to_owned)
     }
 
-    /// A node that forwarded the call names the leader in its answer: the next call goes straight there.
-    fn learn(&self, customer: Option<CustomerId>, metadata: &tonic::metadata::MetadataMap) {
+    /// A node that forwarded the call names the leader in its answer, so that the next call goes straight there.
+    fn remember_leader(&self, customer: Option<CustomerId>, metadata: &tonic::metadata::MetadataMap) {
         if let Some(hint) = metadata.get(LEADER_KEY).and_then(|hint| hint.to_str().ok()) {
             self.shared.follow(customer, hint);
         }
     }
 
-    /// Waits as long as the failure asks for and says where to go next; `None` where the deadline comes first.
+    /// Waits as long as the failure asks for and returns the next node to try; `None` if the deadline comes first.
     async fn next_address(
         &self,
         customer: Option<CustomerId>,
         failed: &str,
-        outage: &Outage,
+        tracker: &UnavailableTracker,
         error: &ClientError,
         attempts: u32,
         deadline: Instant,
@@ -104,43 +100,44 @@ impl Client {
         if let Some(hint) = answered.and_then(|answered| answered.leader.as_deref())
             && let Some(leader) = self.shared.follow(customer, hint)
             && leader != failed
-            && attempts < HINTS_WITHOUT_WAIT
+            && attempts < IMMEDIATE_REDIRECTS_MAX
         {
             return Some(leader);
         }
-        let asked = answered.and_then(|answered| answered.retry_after).unwrap_or_default();
-        let wait = asked.max(backoff(attempts, jitter()));
+        let retry_after = answered.and_then(|answered| answered.retry_after).unwrap_or_default();
+        let wait = retry_after.max(backoff(attempts, jitter()));
         if Instant::now() + wait >= deadline {
             return None;
         }
         tokio::time::sleep(wait).await;
-        if let Some(only) = self.stays_at(customer) {
+        if let Some(only) = self.only_node(customer) {
             return Some(only);
         }
-        // A node that answered is alive and may lead now; one that did not is avoided.
+        // A node that answered is alive and may lead by now; avoid one that did not.
         let silent = answered.is_none().then(|| failed.to_owned());
-        let mut avoid: Vec<_> = outage.refused().iter().cloned().chain(silent).collect();
+        let mut avoid: Vec<_> = tracker.refused().iter().cloned().chain(silent).collect();
         if customer.is_some() {
             self.shared.refresh_map(&avoid, deadline).await;
         }
-        avoid.extend(outage.asked(Instant::now()).cloned());
+        avoid.extend(tracker.tried(Instant::now()).cloned());
         Some(self.shared.target(customer, &avoid))
     }
 
-    /// The deadline leaves no room for another attempt: the last failure says more than the deadline does.
-    fn final_error(&self, attempts: u32, error: ClientError) -> ClientError {
-        if error.code() == tonic::Code::DeadlineExceeded { self.out_of_time(attempts, None) } else { error }
+    /// The error of the last attempt, which says more than the call's deadline does, unless it is itself a deadline.
+    fn final_error(&self, attempts: u32, error: ClientError, last: Option<Box<ClientError>>) -> ClientError {
+        let is_deadline = error.code() == tonic::Code::DeadlineExceeded;
+        if is_deadline { self.deadline_exceeded(attempts, last) } else { error }
     }
 
-    fn out_of_time(&self, attempts: u32, last: Option<Box<ClientError>>) -> ClientError {
+    fn deadline_exceeded(&self, attempts: u32, last: Option<Box<ClientError>>) -> ClientError {
         ClientError::DeadlineExceeded { deadline: self.deadline, attempts, last }
     }
 }
 
-/// Two nodes that each name the other as leader must not become a hot loop.
-const HINTS_WITHOUT_WAIT: u32 = 3;
+/// Two nodes that each name the other as leader must not cause a hot loop.
+const IMMEDIATE_REDIRECTS_MAX: u32 = 3;
 
-/// A repeatable call gives each attempt a part of its time; another call has one attempt and all the time.
+/// An attempt of a retryable call gets a part of the call's time; any other call has one attempt and all the time.
 fn attempt_limit(repetition: Repetition, left: Duration, whole: Duration) -> Duration {
     match repetition {
         Repetition::Safe => left.min(ATTEMPT_MIN.max(whole / 3)),

@@ -1,4 +1,4 @@
-//! One TLS channel per node, opened when first used and kept: HTTP/2 carries all calls to a node side by side.
+//! One TLS channel per node, opened on first use and kept: HTTP/2 multiplexes all calls to a node.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -6,7 +6,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint};
 
-use crate::error::ClientError;
+use crate::error::{ClientError, innermost};
 use crate::options::ClientOptions;
 use crate::timing::{CONNECT_MAX, PING_INTERVAL, PING_TIMEOUT};
 
@@ -25,7 +25,7 @@ impl Channels {
         Self { tls, open: ArcSwap::default() }
     }
 
-    /// The channel to a node; it connects on first use and again after a loss.
+    /// The channel to a node; it connects on first use and reconnects by itself.
     pub(crate) fn get(&self, address: &str) -> Result<Channel, ClientError> {
         if let Some(channel) = self.open.load().get(address) {
             return Ok(channel.clone());
@@ -45,13 +45,10 @@ impl Channels {
         if host.is_empty() || port.parse::<u16>().is_err() {
             return Err(bad_address());
         }
-        let Ok(endpoint) = Endpoint::from_shared(format!("https://{address}")) else {
-            return Err(bad_address());
-        };
-        let endpoint = endpoint
-            .tls_config(self.tls.clone())
-            .map_err(|error| ClientError::BadTls { cause: innermost(&error) })?;
+        let endpoint = Endpoint::from_shared(format!("https://{address}")).map_err(|_error| bad_address())?;
+        let endpoint = endpoint.tls_config(self.tls.clone());
         Ok(endpoint
+            .map_err(|error| ClientError::BadTls { cause: innermost(&error) })?
             .connect_timeout(CONNECT_MAX)
             .tcp_nodelay(true)
             .http2_keep_alive_interval(PING_INTERVAL)
@@ -64,12 +61,4 @@ impl std::fmt::Debug for Channels {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter.debug_list().entries(self.open.load().keys()).finish()
     }
-}
-
-fn innermost(error: &tonic::transport::Error) -> String {
-    let mut innermost: &dyn std::error::Error = error;
-    while let Some(source) = innermost.source() {
-        innermost = source;
-    }
-    innermost.to_string()
 }

@@ -1,4 +1,4 @@
-//! The client: a cheap handle that all tasks of a program share.
+//! The client: a cheap handle, shared by all tasks of a program.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -13,8 +13,8 @@ use tonic::metadata::{Ascii, MetadataValue};
 use crate::channels::Channels;
 use crate::error::ClientError;
 use crate::map::{Hint, ShardMap};
-use crate::options::ClientOptions;
-use crate::services;
+use crate::options::{ClientOptions, Token};
+use crate::stubs;
 use crate::timing::{MAP_AGE_MIN, MAP_FETCH_MAX, MAP_REFUSED_PAUSE};
 
 /// A client of one cluster. Cloning shares the connections and the shard map.
@@ -22,7 +22,7 @@ use crate::timing::{MAP_AGE_MIN, MAP_FETCH_MAX, MAP_REFUSED_PAUSE};
 pub struct Client {
     pub(crate) shared: Arc<Shared>,
     pub(crate) deadline: Duration,
-    /// Where calls go that any node can answer; `None`: to the nodes in turn.
+    /// The node for calls that any node can answer; `None`: round robin over the nodes.
     pub(crate) only_at: Option<Arc<str>>,
 }
 
@@ -34,28 +34,20 @@ pub(crate) struct Shared {
     addresses: Vec<String>,
     pub(crate) unavailable_rounds_max: u32,
     map: ArcSwapOption<ShardMap>,
-    /// Held by the one task that fetches the map; the time before which nobody fetches it again.
+    /// Locked by the one task that fetches the map; holds the earliest time of the next fetch.
     fetch: tokio::sync::Mutex<Option<Instant>>,
-    turn: AtomicUsize,
+    /// Round-robin counter.
+    next_node: AtomicUsize,
 }
 
 impl Client {
     /// A client for the cluster that the options name. Connections open on first use.
     ///
     /// # Errors
-    /// When the options name no usable address, certificate or token.
+    /// When an address, certificate or token in the options is missing or unusable.
     pub fn new(options: &ClientOptions) -> Result<Self, ClientError> {
         let channels = Channels::new(options);
-        let bearer = match &options.token {
-            None => None,
-            Some(token) => {
-                let Ok(mut value) = token.bearer().parse::<MetadataValue<Ascii>>() else {
-                    return Err(ClientError::BadToken);
-                };
-                value.set_sensitive(true);
-                Some(value)
-            }
-        };
+        let bearer = options.token.as_ref().map(bearer).transpose()?;
         if options.addresses.is_empty() {
             return Err(ClientError::NoAddress);
         }
@@ -69,7 +61,7 @@ impl Client {
             unavailable_rounds_max: options.unavailable_rounds_max,
             map: ArcSwapOption::empty(),
             fetch: tokio::sync::Mutex::new(None),
-            turn: AtomicUsize::new(0),
+            next_node: AtomicUsize::new(0),
         };
         Ok(Self { shared: Arc::new(shared), deadline: options.deadline, only_at: None })
     }
@@ -80,8 +72,8 @@ impl Client {
         Self { deadline, ..self.clone() }
     }
 
-    /// The same client, sending the calls that any node can answer (catalogue, cluster) to this node alone: to
-    /// see what one node sees.
+    /// The same client, but calls that any node can answer (catalogue, cluster) go to this node alone: shows what one
+    /// node sees.
     #[must_use]
     pub fn only_at(&self, address: &str) -> Self {
         Self { only_at: Some(address.into()), ..self.clone() }
@@ -93,8 +85,8 @@ impl Shared {
         self.channels.get(address)
     }
 
-    /// A request with the token and, where there is one, the time that is left.
-    pub(crate) fn dress<Message>(
+    /// A request with the token and, if given, a timeout.
+    pub(crate) fn tonic_request<Message>(
         &self,
         message: Message,
         timeout: Option<Duration>,
@@ -109,19 +101,19 @@ impl Shared {
         request
     }
 
-    /// The leader of the customer's shard, where the map names it.
+    /// The leader of the customer's shard, if the map names one.
     pub(crate) fn leader_of(&self, customer: CustomerId) -> Option<String> {
         self.map.load().as_deref()?.leader_of(customer).map(str::to_owned)
     }
 
-    /// How many nodes are known: so many are tried before a refused certificate is final.
+    /// How many nodes are known. A refused certificate is final once all of them refused it.
     pub(crate) fn nodes_known(&self) -> usize {
         let of_map = self.map.load().as_deref().map_or(0, |map| map.addresses().count());
         of_map.max(self.addresses.len())
     }
 
-    /// Where to send a call: the leader of the customer's shard if known, else the nodes in turn. `avoid` are
-    /// addresses that have just failed.
+    /// Where to send a call: to the leader of the customer's shard if known, else to the next node in round robin.
+    /// `avoid` lists addresses that have just failed.
     pub(crate) fn target(&self, customer: Option<CustomerId>, avoid: &[String]) -> String {
         let is_avoided = |address: &str| avoid.iter().any(|avoided| avoided == address);
         let map = self.map.load();
@@ -140,11 +132,11 @@ impl Shared {
         if nodes.iter().any(|address| !is_avoided(address)) {
             nodes.retain(|address| !is_avoided(address));
         }
-        let turn = self.turn.fetch_add(1, Ordering::Relaxed);
-        nodes.get(turn % nodes.len().max(1)).copied().unwrap_or_default().to_owned()
+        let next = self.next_node.fetch_add(1, Ordering::Relaxed);
+        nodes.get(next % nodes.len().max(1)).copied().unwrap_or_default().to_owned()
     }
 
-    /// The address that a leader hint means, and a map that remembers it.
+    /// The address in a leader hint, which the map then remembers.
     pub(crate) fn follow(&self, customer: Option<CustomerId>, hint: &str) -> Option<String> {
         let hint = Hint::parse(hint)?;
         if let Some(customer) = customer
@@ -163,8 +155,8 @@ impl Shared {
         }
     }
 
-    /// Fetches the map again, from other nodes than `avoid`. One task fetches, the others wait for it and use
-    /// what it got. Failing is no error: calls then go through any node.
+    /// Fetches the map again, from nodes not in `avoid`. One task fetches; the others wait for it and use its result.
+    /// Failure is no error: calls then go through any node.
     pub(crate) async fn refresh_map(&self, avoid: &[String], deadline: Instant) {
         let Ok(mut not_before) = tokio::time::timeout_at(deadline, self.fetch.lock()).await else {
             return;
@@ -182,8 +174,8 @@ impl Shared {
                     break;
                 }
                 Ok(Ok(None)) => break,
-                Ok(Err(error)) if !error.is_passing() => {
-                    tracing::debug!(%error, address, "the node does not list its shards");
+                Ok(Err(error)) if !error.is_transient() => {
+                    tracing::debug!(%error, address, "node refused to list its shards");
                     pause = MAP_REFUSED_PAUSE;
                     break;
                 }
@@ -197,10 +189,18 @@ impl Shared {
         let channel = self.channel(address)?;
         let failed = |status: tonic::Status| ClientError::from_status(&status, address, MAP_FETCH_MAX);
         let request = v1::ListShardsRequest { page_size: 4_096, page_token: String::new() };
-        let mut cluster = services::cluster_of(channel);
-        let shards = cluster.list_shards(self.dress(request, Some(MAP_FETCH_MAX))).await.map_err(failed)?;
-        let nodes = cluster.list_nodes(self.dress(v1::ListNodesRequest {}, Some(MAP_FETCH_MAX))).await;
+        let mut cluster = stubs::cluster_of(channel);
+        let shards =
+            cluster.list_shards(self.tonic_request(request, Some(MAP_FETCH_MAX))).await.map_err(failed)?;
+        let nodes =
+            cluster.list_nodes(self.tonic_request(v1::ListNodesRequest {}, Some(MAP_FETCH_MAX))).await;
         let nodes = nodes.map_err(failed)?;
         Ok(ShardMap::new(&shards.get_ref().shards, &nodes.get_ref().nodes))
     }
+}
+
+fn bearer(token: &Token) -> Result<MetadataValue<Ascii>, ClientError> {
+    let mut value: MetadataValue<Ascii> = token.bearer().parse().map_err(|_error| ClientError::BadToken)?;
+    value.set_sensitive(true);
+    Ok(value)
 }

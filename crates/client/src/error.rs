@@ -1,4 +1,4 @@
-//! Why a call failed, in types: the code, reason and field of an answered error survive as they were sent.
+//! Typed call errors. The code, reason and field that a node answered are kept as sent.
 
 use std::time::Duration;
 
@@ -8,17 +8,17 @@ use tonic_types::StatusExt as _;
 /// The metadata key under which a node names the leader of the customer's shard.
 pub(crate) const LEADER_KEY: &str = "custodia-leader";
 
-/// Reasons of a node that turned the call away before it did anything.
-const NOT_BEGUN: [&str; 2] = ["NOT_LEADER", "NO_LEADER"];
+/// Reasons of a node that rejected the call before doing anything.
+const NOT_STARTED: [&str; 2] = ["NOT_LEADER", "NO_LEADER"];
 
-/// Reasons that pass by themselves. A row's error carries no `RetryInfo`, so its reason must say it.
-const PASSING: [&str; 3] = ["CUSTOMER_BUSY", "CONTENDED", "OVERLOADED"];
+/// Reasons that are transient. A row's error has no `RetryInfo`, so the reason alone tells.
+const TRANSIENT: [&str; 3] = ["CUSTOMER_BUSY", "CONTENDED", "OVERLOADED"];
 
-/// How the TLS library words a refusal, by either side. In TLS 1.3 a node refuses a client's certificate after the
-/// handshake, and of that HTTP/2 keeps only the text.
+/// The TLS library's texts for a refusal by either side. In TLS 1.3 a node refuses a client's certificate after the
+/// handshake, and HTTP/2 then keeps only the text.
 const TLS_REFUSALS: [&str; 2] = ["invalid peer certificate", "received fatal alert"];
 
-/// When a row with such a reason is sent again.
+/// Wait before a row with a transient reason is sent again.
 const ROW_RETRY_AFTER: Duration = Duration::from_millis(100);
 
 /// Why a call failed.
@@ -27,7 +27,7 @@ pub enum ClientError {
     /// A node answered with an error.
     #[error("{0}")]
     Answered(Box<Answered>),
-    /// No connection to the node came about; the call was not sent.
+    /// The node could not be connected to; the call was not sent.
     #[error("cannot connect to {address}: {cause}")]
     Unreachable {
         /// The node's `host:port`.
@@ -35,7 +35,7 @@ pub enum ClientError {
         /// What the transport said.
         cause: String,
     },
-    /// The connection broke while the call was on its way; whether a write took effect is unknown.
+    /// The connection broke during the call; whether a write took effect is unknown.
     #[error("connection to {address} lost: {cause}")]
     ConnectionLost {
         /// The node's `host:port`.
@@ -43,8 +43,8 @@ pub enum ClientError {
         /// What the transport said.
         cause: String,
     },
-    /// The two sides do not accept each other's certificates; the call was not sent.
-    #[error("no TLS connection to {address}: {cause}")]
+    /// One side did not accept the other's certificate; the call was not sent.
+    #[error("TLS handshake with {address} failed: {cause}")]
     TlsRefused {
         /// The node's `host:port`.
         address: String,
@@ -52,13 +52,13 @@ pub enum ClientError {
         cause: String,
     },
     /// No answer within the deadline; whether a write took effect is unknown.
-    #[error("no answer within {} ms after {attempts} attempt(s){}", .deadline.as_millis(), said(.last.as_deref()))]
+    #[error("no answer within {} ms after {attempts} attempt(s){}", .deadline.as_millis(), last_error(.last.as_deref()))]
     DeadlineExceeded {
         /// The call's deadline.
         deadline: Duration,
         /// How often the call was sent.
         attempts: u32,
-        /// What the last attempt that ended by itself said.
+        /// The error of the last attempt that ended before its time limit.
         last: Option<Box<ClientError>>,
     },
     /// The options name no node.
@@ -67,25 +67,25 @@ pub enum ClientError {
     /// An address is not `host:port`.
     #[error("`{address}` is not an address of the form host:port")]
     BadAddress {
-        /// The text at fault.
+        /// The invalid text.
         address: String,
     },
-    /// The authority, certificate or key cannot be used.
-    #[error("the TLS files cannot be used: {cause}")]
+    /// The authority, certificate or key is unusable.
+    #[error("cannot use the TLS files: {cause}")]
     BadTls {
         /// What is wrong; never key bytes.
         cause: String,
     },
-    /// The token holds characters that cannot be sent.
-    #[error("the token holds characters that a header cannot carry")]
+    /// The token has characters that a header does not allow.
+    #[error("the token has characters that are not allowed in a header")]
     BadToken,
-    /// A node answered with something that the interface does not allow.
-    #[error("{address} gave an answer without a result")]
+    /// A node's answer violates the API.
+    #[error("the answer of {address} has no result")]
     EmptyAnswer {
         /// The node's `host:port`.
         address: String,
     },
-    /// The receiving half of an ingest stream is gone.
+    /// The receiving half of an ingest stream was dropped.
     #[error("the ingest stream is closed")]
     StreamClosed,
 }
@@ -96,13 +96,13 @@ pub enum ClientError {
 pub struct Answered {
     /// The gRPC code.
     pub code: Code,
-    /// The machine-readable reason (`google.rpc.ErrorInfo`); empty if none was sent.
+    /// The machine-readable reason (`google.rpc.ErrorInfo`); empty if there is none.
     pub reason: String,
-    /// The request's field at fault (`google.rpc.BadRequest`); empty if none is.
+    /// The invalid field of the request (`google.rpc.BadRequest`); empty if there is none.
     pub field: String,
-    /// For people; holds no personal data.
+    /// For people; contains no personal data.
     pub message: String,
-    /// The leader as `<node id>@<host:port>`, where the node said so.
+    /// The leader as `<node id>@<host:port>`, if the node named one.
     pub leader: Option<String>,
     /// When to try again (`google.rpc.RetryInfo`).
     pub retry_after: Option<Duration>,
@@ -126,25 +126,25 @@ impl ClientError {
         }
     }
 
-    /// The machine-readable reason, where a node sent one.
+    /// The machine-readable reason, if a node sent one.
     #[must_use]
     pub fn reason(&self) -> Option<&str> {
         self.answered().map(|answered| answered.reason.as_str()).filter(|reason| !reason.is_empty())
     }
 
-    /// The request's field at fault, where a node named one.
+    /// The invalid field of the request, if a node named one.
     #[must_use]
     pub fn field(&self) -> Option<&str> {
         self.answered().map(|answered| answered.field.as_str()).filter(|field| !field.is_empty())
     }
 
-    /// The error as a node answered it.
+    /// The error that a node answered with.
     #[must_use]
     pub fn answered(&self) -> Option<&Answered> {
         if let Self::Answered(answered) = self { Some(answered) } else { None }
     }
 
-    /// `limit` is the time that the attempt had.
+    /// `limit` is the attempt's time limit.
     pub(crate) fn from_status(status: &Status, address: &str, limit: Duration) -> Self {
         let Some(source) = std::error::Error::source(status) else {
             return Self::Answered(Box::new(Answered::from_status(status)));
@@ -162,11 +162,11 @@ impl ClientError {
         }
     }
 
-    /// The call certainly had no effect, so that any call may be sent again.
+    /// The call certainly had no effect, so even an unsafe call may be sent again.
     pub(crate) fn had_no_effect(&self) -> bool {
         match self {
             Self::Unreachable { .. } | Self::TlsRefused { .. } => true,
-            Self::Answered(answered) => NOT_BEGUN.contains(&answered.reason.as_str()),
+            Self::Answered(answered) => NOT_STARTED.contains(&answered.reason.as_str()),
             Self::ConnectionLost { .. }
             | Self::DeadlineExceeded { .. }
             | Self::NoAddress
@@ -178,8 +178,8 @@ impl ClientError {
         }
     }
 
-    /// Another attempt may succeed, if the call is one that may be repeated.
-    pub(crate) fn is_passing(&self) -> bool {
+    /// Another attempt may succeed, if the call is safe to repeat.
+    pub(crate) fn is_transient(&self) -> bool {
         match self {
             Self::Unreachable { .. }
             | Self::ConnectionLost { .. }
@@ -225,7 +225,7 @@ impl Answered {
 
 impl From<custodia_proto::v1::RowError> for Answered {
     fn from(row: custodia_proto::v1::RowError) -> Self {
-        let retry_after = PASSING.contains(&row.reason.as_str()).then_some(ROW_RETRY_AFTER);
+        let retry_after = TRANSIENT.contains(&row.reason.as_str()).then_some(ROW_RETRY_AFTER);
         Self {
             code: Code::from_i32(row.code),
             reason: row.reason,
@@ -237,8 +237,8 @@ impl From<custodia_proto::v1::RowError> for Answered {
     }
 }
 
-fn said(last: Option<&ClientError>) -> String {
-    last.map(|error| format!("; last: {error}")).unwrap_or_default()
+fn last_error(last: Option<&ClientError>) -> String {
+    last.map(|error| format!("; last error: {error}")).unwrap_or_default()
 }
 
 fn chain<'e>(
@@ -247,8 +247,8 @@ fn chain<'e>(
     std::iter::successors(Some(first), |error| error.source())
 }
 
-/// The transport wraps its errors several times; the innermost is the one that says something.
-fn innermost(source: &(dyn std::error::Error + 'static)) -> String {
+/// The transport wraps its errors several times; only the innermost is informative.
+pub(crate) fn innermost(source: &(dyn std::error::Error + 'static)) -> String {
     chain(source).last().map(ToString::to_string).unwrap_or_default()
 }
 
@@ -275,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn a_call_that_was_turned_away_had_no_effect() {
+    fn a_rejected_call_had_no_effect() {
         let answered = |reason: &str| {
             let mut details = ErrorDetails::new();
             details.set_error_info(reason, "custodia", std::collections::HashMap::new());
@@ -283,15 +283,15 @@ mod tests {
             status.metadata_mut().insert(LEADER_KEY, "2@localhost:7444".parse().unwrap());
             ClientError::from_status(&status, "localhost:7443", Duration::ZERO)
         };
-        let away = answered("NOT_LEADER");
-        assert!(away.had_no_effect() && away.is_passing());
-        assert_eq!(away.answered().unwrap().leader.as_deref(), Some("2@localhost:7444"));
+        let rejected = answered("NOT_LEADER");
+        assert!(rejected.had_no_effect() && rejected.is_transient());
+        assert_eq!(rejected.answered().unwrap().leader.as_deref(), Some("2@localhost:7444"));
         let unknown = answered("NO_QUORUM");
-        assert!(!unknown.had_no_effect() && unknown.is_passing());
+        assert!(!unknown.had_no_effect() && unknown.is_transient());
     }
 
     #[test]
-    fn a_stale_etag_is_final_and_contention_passes() {
+    fn a_stale_etag_is_final_and_contention_is_transient() {
         let row = |code: Code, reason: &str| {
             let row = custodia_proto::v1::RowError {
                 code: code.into(),
@@ -301,9 +301,9 @@ mod tests {
             };
             ClientError::Answered(Box::new(row.into()))
         };
-        assert!(!row(Code::Aborted, "ETAG_STALE").is_passing());
-        assert!(row(Code::Aborted, "CONTENDED").is_passing());
-        assert!(!row(Code::ResourceExhausted, "LIMIT_EXCEEDED").is_passing());
-        assert!(row(Code::Unavailable, "NO_QUORUM").is_passing());
+        assert!(!row(Code::Aborted, "ETAG_STALE").is_transient());
+        assert!(row(Code::Aborted, "CONTENDED").is_transient());
+        assert!(!row(Code::ResourceExhausted, "LIMIT_EXCEEDED").is_transient());
+        assert!(row(Code::Unavailable, "NO_QUORUM").is_transient());
     }
 }

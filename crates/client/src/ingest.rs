@@ -1,14 +1,14 @@
-//! Streaming ingest: one stream to each node, every row to the leader of its customer's shard.
+//! Streaming ingest: one stream per node; every row goes to the leader of its customer's shard.
 //!
 //! ```text
-//!  send ──▶ dispatcher ──▶ lane of node 1 ══ IngestProfiles ══▶ node 1
-//!              ▲  │   └──▶ lane of node 2 ══ IngestProfiles ══▶ node 2
-//!              │  ▼                 │
-//!  next ◀── outcomes    settled ◀───┘   (a row that may be sent again goes back to the dispatcher)
+//!  send ──▶ dispatcher ──▶ stream to node 1 ══ IngestProfiles ══▶ node 1
+//!              ▲  │   └──▶ stream to node 2 ══ IngestProfiles ══▶ node 2
+//!              │  ▼                   │
+//!  next ◀── outcomes    answered ◀────┘   (a row that may be retried goes back to the dispatcher)
 //! ```
 //!
-//! Always: a row that was taken has exactly one outcome; at most `window` rows are between `send` and `next`;
-//! a row sent again carries the same `request_id`, so the repetition changes nothing.
+//! Invariants: an accepted row has exactly one outcome; at most `window` rows are between `send` and `next`; a retried row
+//! keeps its `request_id`, so it is applied once.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -24,13 +24,13 @@ use tokio_stream::wrappers::UnboundedReceiverStream;
 use crate::client::{Client, Shared};
 use crate::error::ClientError;
 use crate::plan::{Plan, Planned as _};
-use crate::services::profiles_of;
+use crate::stubs::profiles_of;
 use crate::timing::{MAP_FETCH_MAX, STREAM_ROW_DEADLINE, STREAM_STALL_MAX, backoff, jitter};
 
-/// What became of one row.
+/// The result of one row.
 #[derive(Debug)]
 pub struct IngestOutcome {
-    /// The number that [`IngestSender::send`] gave the row. Outcomes do not come in the order of the rows.
+    /// The number that [`IngestSender::send`] returned for the row. Outcomes are not in the order of the rows.
     pub sequence: u64,
     /// The cluster's answer.
     pub result: Result<v1::IngestProfileResponse, ClientError>,
@@ -44,16 +44,16 @@ pub struct IngestSender {
     next: u64,
 }
 
-/// The receiving half. Dropping it gives up the rows that have no outcome yet.
+/// The receiving half. Dropping it abandons the rows that have no outcome yet.
 #[derive(Debug)]
 pub struct IngestReceiver {
-    outcomes: mpsc::UnboundedReceiver<Settled>,
+    outcomes: mpsc::UnboundedReceiver<AnsweredRow>,
     _dispatcher: JoinSet<()>,
 }
 
 impl Client {
-    /// Opens a streaming ingest with at most `window` rows on their way. Send and receive from two tasks, or
-    /// keep fewer than `window` rows unanswered: `send` waits until `next` has made room.
+    /// Opens a streaming ingest with at most `window` rows in flight. Send and receive from two tasks, or keep fewer than
+    /// `window` rows unanswered: with a full window, `send` waits for `next`.
     #[must_use]
     pub fn ingest_profiles(&self, window: usize) -> (IngestSender, IngestReceiver) {
         let (rows, input) = mpsc::unbounded_channel();
@@ -66,18 +66,19 @@ impl Client {
 }
 
 impl IngestSender {
-    /// Takes one row, as soon as the window has room, and says its number.
+    /// Accepts one row as soon as the window allows, and returns its number.
     ///
     /// # Errors
-    /// When the receiving half is gone.
+    /// When the receiving half was dropped.
     pub async fn send(&mut self, mut request: v1::IngestProfileRequest) -> Result<u64, ClientError> {
-        let plan = request.plan();
+        let policy = request.plan();
         let Ok(permit) = Arc::clone(&self.window).acquire_owned().await else {
             return Err(ClientError::StreamClosed);
         };
         let sequence = self.next;
         let deadline = Instant::now() + STREAM_ROW_DEADLINE;
-        let row = Row { sequence, request, plan, deadline, attempts: 0, avoid: Vec::new(), _permit: permit };
+        let row =
+            Row { sequence, request, policy, deadline, attempts: 0, avoid: Vec::new(), _permit: permit };
         if self.rows.send(row).is_err() {
             return Err(ClientError::StreamClosed);
         }
@@ -89,17 +90,17 @@ impl IngestSender {
 impl IngestReceiver {
     /// The next outcome; `None` after the last one.
     pub async fn next(&mut self) -> Option<IngestOutcome> {
-        let settled = self.outcomes.recv().await?;
-        Some(IngestOutcome { sequence: settled.row.sequence, result: settled.result })
+        let answered = self.outcomes.recv().await?;
+        Some(IngestOutcome { sequence: answered.row.sequence, result: answered.result })
     }
 }
 
-/// A row on its way. Its permit returns to the window when its outcome is taken.
+/// A row in flight. It holds its permit of the window until its outcome is received.
 #[derive(Debug)]
 struct Row {
     sequence: u64,
     request: v1::IngestProfileRequest,
-    plan: Plan,
+    policy: Plan,
     deadline: Instant,
     attempts: u32,
     avoid: Vec<String>,
@@ -107,94 +108,94 @@ struct Row {
 }
 
 #[derive(Debug)]
-struct Settled {
+struct AnsweredRow {
     row: Row,
     result: Result<v1::IngestProfileResponse, ClientError>,
 }
 
-/// Sends rows to lanes and decides which failed rows are sent again.
+/// Sends rows to the nodes' streams and decides which failed rows are retried.
 struct Dispatcher {
     shared: Arc<Shared>,
-    outcomes: mpsc::UnboundedSender<Settled>,
-    settled_sender: mpsc::UnboundedSender<Settled>,
-    settled: mpsc::UnboundedReceiver<Settled>,
-    lanes: BTreeMap<String, mpsc::UnboundedSender<Row>>,
-    lane_tasks: JoinSet<()>,
-    unsettled: usize,
+    outcomes: mpsc::UnboundedSender<AnsweredRow>,
+    answered_sender: mpsc::UnboundedSender<AnsweredRow>,
+    answered: mpsc::UnboundedReceiver<AnsweredRow>,
+    streams: BTreeMap<String, mpsc::UnboundedSender<Row>>,
+    stream_tasks: JoinSet<()>,
+    rows_open: usize,
 }
 
 impl Dispatcher {
-    fn new(shared: Arc<Shared>, outcomes: mpsc::UnboundedSender<Settled>) -> Self {
-        let (settled_sender, settled) = mpsc::unbounded_channel();
-        let (lanes, lane_tasks) = (BTreeMap::new(), JoinSet::new());
-        Self { shared, outcomes, settled_sender, settled, lanes, lane_tasks, unsettled: 0 }
+    fn new(shared: Arc<Shared>, outcomes: mpsc::UnboundedSender<AnsweredRow>) -> Self {
+        let (answered_sender, answered) = mpsc::unbounded_channel();
+        let (streams, stream_tasks) = (BTreeMap::new(), JoinSet::new());
+        Self { shared, outcomes, answered_sender, answered, streams, stream_tasks, rows_open: 0 }
     }
 
     async fn run(mut self, mut input: mpsc::UnboundedReceiver<Row>) {
         self.shared.ensure_map(Instant::now() + MAP_FETCH_MAX).await;
         let mut delayed = FuturesUnordered::new();
         let mut input_open = true;
-        while input_open || self.unsettled > 0 {
+        while input_open || self.rows_open > 0 {
             tokio::select! {
                 row = input.recv(), if input_open => match row {
                     Some(row) => {
-                        self.unsettled += 1;
+                        self.rows_open += 1;
                         self.dispatch(row);
                     }
                     None => input_open = false,
                 },
-                Some(settled) = self.settled.recv() => {
-                    if let Some((row, failed)) = self.settle(settled) {
+                Some(answered) = self.answered.recv() => {
+                    if let Some((row, failed)) = self.handle_answer(answered) {
                         delayed.push(wait_for_leader(Arc::clone(&self.shared), row, failed));
                     }
                 }
                 Some(row) = delayed.next(), if !delayed.is_empty() => self.dispatch(row),
             }
         }
-        self.lanes.clear();
-        while self.lane_tasks.join_next().await.is_some() {}
+        self.streams.clear();
+        while self.stream_tasks.join_next().await.is_some() {}
     }
 
     fn dispatch(&mut self, row: Row) {
-        let address = self.shared.target(row.plan.customer, &row.avoid);
-        let lane = self.lanes.entry(address.clone()).or_insert_with(|| {
+        let address = self.shared.target(row.policy.customer, &row.avoid);
+        let stream = self.streams.entry(address.clone()).or_insert_with(|| {
             let (sender, rows) = mpsc::unbounded_channel();
-            let lane = Lane {
+            let stream = NodeStream {
                 shared: Arc::clone(&self.shared),
                 address,
-                settled: self.settled_sender.clone(),
+                answered: self.answered_sender.clone(),
                 waiting: VecDeque::new(),
             };
-            self.lane_tasks.spawn(lane.run(rows));
+            self.stream_tasks.spawn(stream.run(rows));
             sender
         });
-        // A lane ends only after its sender is dropped, which happens when no row is left.
-        if lane.send(row).is_err() {
-            tracing::error!("an ingest lane ended before its rows");
+        // A stream's task ends only after its sender is dropped, which happens when no row is left.
+        if stream.send(row).is_err() {
+            tracing::error!("ingest stream ended before all rows were answered");
         }
     }
 
-    /// Gives the row back if it is to be sent again, with the reason.
-    fn settle(&mut self, settled: Settled) -> Option<(Row, ClientError)> {
-        match settled.result {
-            Err(error) if error.is_passing() && Instant::now() < settled.row.deadline => {
-                Some((settled.row, error))
+    /// Returns the row and its error if it must be retried; otherwise publishes its outcome.
+    fn handle_answer(&mut self, answered: AnsweredRow) -> Option<(Row, ClientError)> {
+        match answered.result {
+            Err(error) if error.is_transient() && Instant::now() < answered.row.deadline => {
+                Some((answered.row, error))
             }
             result => {
-                self.unsettled -= 1;
-                // A receiver that is gone wants no outcomes; its rows are still counted down.
-                drop(self.outcomes.send(Settled { row: settled.row, result }));
+                self.rows_open -= 1;
+                // The receiver may be gone; its rows are still counted down.
+                drop(self.outcomes.send(AnsweredRow { row: answered.row, result }));
                 None
             }
         }
     }
 }
 
-/// Waits a little and asks for a new shard map before the row is sent again.
+/// Waits and refreshes the shard map before the row is retried.
 async fn wait_for_leader(shared: Arc<Shared>, mut row: Row, error: ClientError) -> Row {
     row.attempts += 1;
-    let asked = error.answered().and_then(|answered| answered.retry_after).unwrap_or_default();
-    tokio::time::sleep(asked.max(backoff(row.attempts, jitter()))).await;
+    let retry_after = error.answered().and_then(|answered| answered.retry_after).unwrap_or_default();
+    tokio::time::sleep(retry_after.max(backoff(row.attempts, jitter()))).await;
     shared.refresh_map(&row.avoid, row.deadline).await;
     if error.answered().is_some() {
         row.avoid.clear();
@@ -202,30 +203,30 @@ async fn wait_for_leader(shared: Arc<Shared>, mut row: Row, error: ClientError) 
     row
 }
 
-/// One node's stream. Answers come in the order of the rows, so the oldest waiting row is the one answered.
-struct Lane {
+/// One node's stream. Answers come in the order of the rows, so each answer is for the oldest waiting row.
+struct NodeStream {
     shared: Arc<Shared>,
     address: String,
-    settled: mpsc::UnboundedSender<Settled>,
+    answered: mpsc::UnboundedSender<AnsweredRow>,
     waiting: VecDeque<Row>,
 }
 
 /// Why a stream ended.
 enum End {
-    /// No more rows will come and all are answered.
+    /// The input ended and all rows are answered.
     Input,
     Failed(tonic::Status),
-    /// The node ended the stream (it drains), or has not answered for too long.
+    /// The node ended the stream (it is draining), or has not answered for too long.
     Lost(&'static str),
 }
 
-impl Lane {
+impl NodeStream {
     async fn run(mut self, mut rows: mpsc::UnboundedReceiver<Row>) {
         while let Some(first) = rows.recv().await {
             let end = match self.shared.channel(&self.address) {
                 Ok(channel) => self.stream(profiles_of(channel), first, &mut rows).await,
                 Err(error) => {
-                    self.give_back(first, Err(error));
+                    self.return_row(first, Err(error));
                     continue;
                 }
             };
@@ -235,7 +236,7 @@ impl Lane {
                     End::Lost(cause) => self.lost(cause),
                     End::Input => self.lost("the stream ended early"),
                 };
-                self.give_back(row, Err(error));
+                self.return_row(row, Err(error));
             }
         }
     }
@@ -249,7 +250,7 @@ impl Lane {
         let (requests, outbound) = mpsc::unbounded_channel();
         let mut requests = Some(requests);
         self.push(first, requests.as_ref());
-        let request = self.shared.dress(UnboundedReceiverStream::new(outbound), None);
+        let request = self.shared.tonic_request(UnboundedReceiverStream::new(outbound), None);
         let opened = profiles.ingest_profiles(request).map_ok(tonic::Response::into_inner);
         let mut answers = std::pin::pin!(opened.try_flatten_stream());
         let mut progress = Instant::now();
@@ -271,28 +272,28 @@ impl Lane {
                     }
                     Some(Err(status)) => return End::Failed(status),
                     None if requests.is_none() => return End::Input,
-                    None => return End::Lost("the node ended the stream"),
+                    None => return End::Lost("the node closed the stream"),
                 },
                 () = tokio::time::sleep_until(progress + STREAM_STALL_MAX), if !self.waiting.is_empty() => {
-                    return End::Lost("the node has not answered");
+                    return End::Lost("the node did not answer in time");
                 }
             }
         }
     }
 
     fn push(&mut self, row: Row, requests: Option<&mpsc::UnboundedSender<v1::IngestProfileRequest>>) {
-        // A stream that has just ended takes nothing; the row then waits here and is given back with the others.
+        // If the stream has just ended, the row waits here and is returned with the others.
         if let Some(requests) = requests
             && requests.send(row.request.clone()).is_err()
         {
-            tracing::debug!(address = self.address, "the stream ended before a row was sent");
+            tracing::debug!(address = self.address, "ingest stream ended before a row was sent");
         }
         self.waiting.push_back(row);
     }
 
     fn answer(&mut self, answer: v1::IngestProfilesResponse) {
         let Some(row) = self.waiting.pop_front() else {
-            tracing::warn!(address = self.address, "more answers than rows");
+            tracing::warn!(address = self.address, "node sent more answers than rows");
             return;
         };
         let result = match answer.result {
@@ -300,13 +301,13 @@ impl Lane {
             Some(RowResult::Error(error)) => Err(ClientError::Answered(Box::new(error.into()))),
             None => Err(ClientError::EmptyAnswer { address: self.address.clone() }),
         };
-        self.give_back(row, result);
+        self.return_row(row, result);
     }
 
-    fn give_back(&self, mut row: Row, result: Result<v1::IngestProfileResponse, ClientError>) {
+    fn return_row(&self, mut row: Row, result: Result<v1::IngestProfileResponse, ClientError>) {
         row.avoid = result.is_err().then(|| self.address.clone()).into_iter().collect();
-        // The dispatcher outlives its lanes; were it gone, nobody would be left to tell.
-        drop(self.settled.send(Settled { row, result }));
+        // The dispatcher outlives its streams' tasks; if it is gone, nobody waits for the row.
+        drop(self.answered.send(AnsweredRow { row, result }));
     }
 
     fn lost(&self, cause: &str) -> ClientError {

@@ -1,6 +1,6 @@
 //! The shard map as the client last saw it: which node leads the shard of a customer.
 //!
-//! It may be stale at any time; a node that is asked in error forwards the call or names the leader.
+//! It may be stale at any time; a node that does not lead forwards the call or names the leader.
 
 use std::collections::BTreeMap;
 
@@ -10,21 +10,21 @@ use custodia_proto::v1;
 /// Leaders by shard, and the nodes' addresses.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct ShardMap {
-    /// By shard number; `None` where the asked node knew no leader.
+    /// By shard number; `None` if the answering node knew no leader.
     leaders: Vec<Option<u32>>,
     nodes: BTreeMap<u32, String>,
 }
 
 impl ShardMap {
-    /// `None` where the answers are not a whole map (a cluster that is not initialised lists no shard).
+    /// `None` if the answers are not a whole map (a cluster that is not initialised lists no shards).
     pub(crate) fn new(shards: &[v1::Shard], nodes: &[v1::Node]) -> Option<Self> {
         if !shards.len().is_power_of_two() || u16::try_from(shards.len()).is_err() {
             return None;
         }
         let mut leaders = vec![None; shards.len()];
         for shard in shards {
-            let place = leaders.get_mut(usize::try_from(shard.shard_id).ok()?)?;
-            *place = (shard.leader_node_id != 0).then_some(shard.leader_node_id);
+            let leader = leaders.get_mut(usize::try_from(shard.shard_id).ok()?)?;
+            *leader = (shard.leader_node_id != 0).then_some(shard.leader_node_id);
         }
         let nodes = nodes.iter().map(|node| (node.node_id, node.address.clone())).collect();
         Some(Self { leaders, nodes })
@@ -32,20 +32,20 @@ impl ShardMap {
 
     /// The address of the node that leads the customer's shard.
     pub(crate) fn leader_of(&self, customer: CustomerId) -> Option<&str> {
-        let node = (*self.leaders.get(self.place_of(customer)?)?)?;
+        let node = (*self.leaders.get(self.index_of(customer)?)?)?;
         self.nodes.get(&node).map(String::as_str)
     }
 
-    /// The map with the leader that a node named. `None` where that is nothing new.
+    /// The map with the leader that a node named; `None` if nothing changes.
     pub(crate) fn with_leader(&self, customer: CustomerId, hint: &Hint) -> Option<Self> {
-        let place = self.place_of(customer)?;
-        if self.leaders.get(place) == Some(&Some(hint.node))
+        let index = self.index_of(customer)?;
+        if self.leaders.get(index) == Some(&Some(hint.node))
             && self.nodes.get(&hint.node) == Some(&hint.address)
         {
             return None;
         }
         let mut changed = self.clone();
-        *changed.leaders.get_mut(place)? = Some(hint.node);
+        *changed.leaders.get_mut(index)? = Some(hint.node);
         changed.nodes.insert(hint.node, hint.address.clone());
         Some(changed)
     }
@@ -55,13 +55,13 @@ impl ShardMap {
         self.nodes.values().map(String::as_str)
     }
 
-    fn place_of(&self, customer: CustomerId) -> Option<usize> {
+    fn index_of(&self, customer: CustomerId) -> Option<usize> {
         let shards = u16::try_from(self.leaders.len()).ok()?;
         Some(usize::from(ShardId::of(customer.slot(), shards).as_u16()))
     }
 }
 
-/// What a node said about who leads: `<node id>@<host:port>`.
+/// The leader that a node named: `<node id>@<host:port>`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Hint {
     node: u32,
@@ -69,7 +69,7 @@ pub(crate) struct Hint {
 }
 
 impl Hint {
-    /// `None` where the text is no hint: it is then not followed.
+    /// `None` if the text is not a hint.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         let (node, address) = text.split_once('@')?;
         Some(Self { node: node.parse().ok()?, address: address.to_owned() })

@@ -1,4 +1,4 @@
-//! What a client must be told: where the nodes are and how the two sides know each other.
+//! Client options: where the nodes are, and how the two sides authenticate.
 //!
 //! Key bytes and tokens never appear in `Debug` output.
 
@@ -9,24 +9,24 @@ use crate::timing::{DEADLINE_DEFAULT, UNAVAILABLE_ROUNDS_DEFAULT};
 /// How to reach a cluster.
 #[derive(Debug, Clone)]
 pub struct ClientOptions {
-    /// `host:port` of at least one node; the others are learned from it.
+    /// `host:port` of at least one node; the client learns the others from it.
     pub addresses: Vec<String>,
-    /// PEM certificates of the authorities that sign the nodes' certificates.
+    /// PEM certificates of the authorities that signed the nodes' certificates.
     pub ca_pem: Vec<u8>,
-    /// The client's own certificate; may be absent where a token is used.
+    /// The client's own certificate; optional if a token is used.
     pub identity: Option<ClientIdentity>,
     /// Sent as `authorization: Bearer …` on every call.
     pub token: Option<Token>,
-    /// The deadline of a call that states no other.
+    /// The default deadline of a call.
     pub deadline: Duration,
-    /// A call is given up before its deadline, with what the last node said, when in so many rounds over all known
-    /// nodes each has answered UNAVAILABLE or could not be reached, for 5 s at least: longer than a failover. Default 3.
-    /// Rows of a streaming ingest are not given up in this way.
+    /// A call fails before its deadline, with the last node's error, once all known nodes have answered UNAVAILABLE or
+    /// been unreachable for this many rounds and for at least 5 s, which is longer than a failover. Default 3. Does not
+    /// apply to rows of a streaming ingest.
     pub unavailable_rounds_max: u32,
 }
 
 impl ClientOptions {
-    /// Options with the defaults and neither a certificate of its own nor a token.
+    /// Default options, without a client certificate or token.
     #[must_use]
     pub fn new(addresses: Vec<String>, ca_pem: Vec<u8>) -> Self {
         Self {
@@ -48,7 +48,7 @@ pub struct ClientIdentity {
 }
 
 impl ClientIdentity {
-    /// From the texts of the two PEM files.
+    /// From the contents of the two PEM files.
     #[must_use]
     pub fn from_pem(certificate_pem: Vec<u8>, key_pem: Vec<u8>) -> Self {
         Self { certificate_pem, key_pem }

@@ -2,36 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use custodia_proto::v1::{
-    self, catalog_service_client::CatalogServiceClient, cluster_service_client::ClusterServiceClient,
-    consent_service_client::ConsentServiceClient, preference_service_client::PreferenceServiceClient,
-    profile_service_client::ProfileServiceClient,
-};
-use tonic::transport::Channel;
+use custodia_proto::v1;
 
 use crate::client::Client;
 use crate::error::ClientError;
-use crate::timing::ANSWER_BYTES_MAX;
-
-pub(crate) fn profiles_of(channel: Channel) -> ProfileServiceClient<Channel> {
-    ProfileServiceClient::new(channel).max_decoding_message_size(ANSWER_BYTES_MAX)
-}
-
-pub(crate) fn cluster_of(channel: Channel) -> ClusterServiceClient<Channel> {
-    ClusterServiceClient::new(channel).max_decoding_message_size(ANSWER_BYTES_MAX)
-}
-
-fn consents_of(channel: Channel) -> ConsentServiceClient<Channel> {
-    ConsentServiceClient::new(channel).max_decoding_message_size(ANSWER_BYTES_MAX)
-}
-
-fn preferences_of(channel: Channel) -> PreferenceServiceClient<Channel> {
-    PreferenceServiceClient::new(channel)
-}
-
-fn catalog_of(channel: Channel) -> CatalogServiceClient<Channel> {
-    CatalogServiceClient::new(channel).max_decoding_message_size(ANSWER_BYTES_MAX)
-}
+use crate::stubs::{catalog_of, cluster_of, consents_of, preferences_of, profiles_of};
 
 /// Writes the methods; what each call does is documented in `proto/custodia/v1`.
 macro_rules! calls {
