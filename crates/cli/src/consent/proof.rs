@@ -21,7 +21,7 @@ use serde_json::Value;
 use crate::consent::readable::{Readable, hex, unhex};
 use crate::error::CliError;
 use crate::files::{self, Readers};
-use crate::output::{self, Format};
+use crate::text::output::{self, Format};
 
 const FORMAT: &str = "custodia-consent-history-1";
 
