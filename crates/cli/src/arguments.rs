@@ -6,7 +6,7 @@ use clap_complete::Shell;
 use crate::connection::Connection;
 use crate::error::CliError;
 
-/// A distributed store of customer profiles that keeps to what each customer allowed.
+/// Distributed store of customer profiles that enforces what each customer allowed
 #[derive(Debug, Parser)]
 #[command(name = "custodia", version, propagate_version = true, after_help = AFTER_HELP)]
 pub(crate) struct Arguments {
@@ -18,48 +18,48 @@ pub(crate) struct Arguments {
 
 const AFTER_HELP: &str = "\
 Exit codes: 0 done, 1 refused or failed, 2 wrong usage or file, 3 unavailable (try again), 4 not allowed,
-5 not found, 6 done but part of the data was refused, 130 interrupted.
+5 not found, 6 done but some of the data was refused, 130 interrupted.
 
-Try it: `custodia dev` starts a cluster of three nodes on this machine and says what to type next.";
+Try it: `custodia dev` starts a cluster of three nodes on this machine and suggests the next commands.";
 
-/// What to do.
+/// The commands.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Run one node
     Node(crate::node::NodeCommand),
-    /// Run a development cluster of several nodes on this machine, with sample data
+    /// Run a development cluster on this machine, with sample data
     Dev(crate::dev::DevCommand),
-    /// Make a cluster, or look at it
+    /// Create a cluster, or show its status
     Cluster {
         #[command(subcommand)]
         command: crate::cluster::ClusterCommand,
     },
-    /// Look at the shards
+    /// List the shards
     Shard {
         #[command(subcommand)]
         command: crate::cluster::ShardCommand,
     },
-    /// Make root key files, turn encryption keys
+    /// Create root key files and rotate encryption keys
     Keys {
         #[command(subcommand)]
-        command: crate::keys::KeysCommand,
+        command: crate::cluster::KeysCommand,
     },
-    /// Define purposes: why data is kept and used
+    /// Manage purposes: why data is stored and used
     Purpose {
         #[command(subcommand)]
         command: crate::catalog::DefinitionCommand<crate::catalog::PurposeFields>,
     },
-    /// Define attributes: what is kept
+    /// Manage attributes: which data is stored
     Attribute {
         #[command(subcommand)]
         command: crate::catalog::AttributeCommand,
     },
-    /// Define jurisdictions: the rules of one law for the customers of some regions
+    /// Manage jurisdictions: the rules of a law for customers of some regions
     Jurisdiction {
         #[command(subcommand)]
         command: crate::catalog::DefinitionCommand<crate::catalog::JurisdictionFields>,
     },
-    /// Register recipients: the applications to which data goes
+    /// Manage recipients: the applications that receive data
     Recipient {
         #[command(subcommand)]
         command: crate::catalog::DefinitionCommand<crate::catalog::RecipientFields>,
@@ -74,48 +74,45 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: crate::consent::ConsentCommand,
     },
-    /// What the law needs to know about a customer: region, age, restriction, legal hold
+    /// Show or change a customer's legal facts: region, birth date, restriction, legal hold
     Subject {
         #[command(subcommand)]
-        command: crate::subject::SubjectCommand,
+        command: crate::consent::SubjectCommand,
     },
-    /// How, when and about what a customer wants to be contacted
+    /// Show or set how, when and about what a customer wants to be contacted
     Preferences {
         #[command(subcommand)]
-        command: crate::preferences::PreferencesCommand,
+        command: crate::preference::PreferencesCommand,
     },
-    /// Ask whether a customer may be contacted; record contacts
+    /// Check whether a customer may be contacted; record contacts
     Contact {
         #[command(subcommand)]
-        command: crate::contact::ContactCommand,
+        command: crate::preference::ContactCommand,
     },
-    /// Read a customer's interactions
+    /// List a customer's events (interactions)
     Events {
         #[command(subcommand)]
-        command: crate::events::EventsCommand,
+        command: crate::profile::EventsCommand,
     },
-    /// Load a CSV or JSONL file
+    /// Load customers, events and consents from a CSV or JSONL file
     Import(crate::import::ImportCommand),
-    /// Make certificates for development
+    /// Create certificates for development
     Certificates {
         #[command(subcommand)]
         command: crate::certificates::CertificatesCommand,
     },
-    /// Print a completion script for a shell
+    /// Print a shell completion script
     Completions {
-        /// Which shell
+        /// The shell
         shell: Shell,
     },
 }
 
 /// Prints the completion script.
-///
-/// # Errors
-/// When standard output cannot be written.
 pub(crate) fn print_completions(shell: Shell) -> Result<(), CliError> {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut Arguments::command(), "custodia", &mut script);
-    crate::output::line(&String::from_utf8_lossy(&script))
+    crate::text::output::line(&String::from_utf8_lossy(&script))
 }
 
 #[cfg(test)]
@@ -123,12 +120,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_command_line_is_sound() {
+    fn the_command_line_is_valid() {
         Arguments::command().debug_assert();
     }
 
     #[test]
-    fn global_options_stand_before_or_after_the_command() {
+    fn global_options_come_before_or_after_the_command() {
         for line in [
             ["custodia", "--address", "a:1", "shard", "list"],
             ["custodia", "shard", "list", "--address", "a:1"],

@@ -1,9 +1,9 @@
-//! `custodia certificates`: a development authority and what it signs. Real clusters take their certificates from
-//! any authority; a node or client is known by the URIs in its certificate:
+//! `custodia certificates`: a certificate authority for development. Production clusters use certificates of any
+//! authority; a node or client is identified by the URIs in its certificate:
 //!
 //! ```text
 //! subjectAltName  URI:spiffe://custodia/<role>/<name>   (one for each role)
-//!                 DNS:localhost, IP:127.0.0.1           (nodes: the hosts under which they are reached)
+//!                 DNS:localhost, IP:127.0.0.1           (nodes: their host names and addresses)
 //! ```
 
 use std::path::{Path, PathBuf};
@@ -16,7 +16,7 @@ use rcgen::{
 
 use crate::error::CliError;
 use crate::files::{self, Readers};
-use crate::output;
+use crate::text::output;
 
 const AUTHORITY_NAME: &str = "Custodia development authority";
 const AUTHORITY_DAYS: i32 = 3_650;
@@ -25,22 +25,22 @@ const CERTIFICATE_DAYS: i32 = 825;
 /// `custodia certificates …`
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum CertificatesCommand {
-    /// Make a certificate for development, and its authority if the folder has none
+    /// Create a certificate, and the authority that signs it if the folder has none
     Create(CreateCertificate),
 }
 
 /// What `certificates create` takes.
 #[derive(Debug, clap::Args)]
 pub(crate) struct CreateCertificate {
-    /// Name of the node (its number) or of the client
+    /// Number of the node, or name of the client
     name: String,
-    /// node, agent, ingest, privacy or operator; repeat it, or separate several by commas
+    /// node, agent, ingest, privacy or operator (repeatable, or comma-separated)
     #[arg(long = "role", required = true, value_delimiter = ',')]
     roles: Vec<Role>,
-    /// Host name or IP address of a node; repeat it, or separate several by commas
+    /// Host name or IP address of a node (repeatable, or comma-separated)
     #[arg(long = "host", value_delimiter = ',')]
     hosts: Vec<String>,
-    /// Folder of the authority (ca.pem, ca-key.pem) and of what it signs
+    /// Folder of the authority (ca.pem, ca-key.pem) and its certificates
     #[arg(long, default_value = "certificates")]
     dir: PathBuf,
 }
@@ -51,7 +51,7 @@ impl CertificatesCommand {
         if create.roles.contains(&Role::Node) && create.hosts.is_empty() {
             return Err(CliError::Argument {
                 argument: "--host",
-                reason: "is missing: a node's certificate names the hosts under which it is reached".into(),
+                reason: "is required: a node's certificate must name the hosts of the node".into(),
             });
         }
         let authority = Authority::open_or_create(&create.dir)?;
@@ -66,7 +66,7 @@ impl CertificatesCommand {
     }
 }
 
-/// Whom a certificate is for.
+/// The subject of a certificate.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Subject<'s> {
     pub(crate) name: &'s str,
@@ -74,7 +74,7 @@ pub(crate) struct Subject<'s> {
     pub(crate) hosts: &'s [String],
 }
 
-/// Where the PEM files are.
+/// The paths of the PEM files.
 #[derive(Debug, Clone)]
 pub(crate) struct CertificatePaths {
     pub(crate) ca: PathBuf,
@@ -82,7 +82,7 @@ pub(crate) struct CertificatePaths {
     pub(crate) key: PathBuf,
 }
 
-/// `node1`, `agent`: short, and no two roles' files fall together.
+/// `node1`, `agent`: short, and unique across roles.
 fn file_stem(subject: &Subject<'_>) -> String {
     if subject.roles.contains(&Role::Node) {
         format!("node{}", subject.name)
@@ -91,22 +91,19 @@ fn file_stem(subject: &Subject<'_>) -> String {
     }
 }
 
-/// The authority that signs: its files are `ca.pem` and `ca-key.pem` in one folder.
+/// The signing authority: `ca.pem` and `ca-key.pem` in one folder.
 pub(crate) struct Authority {
     folder: PathBuf,
     key: KeyPair,
 }
 
 impl Authority {
-    /// Takes the folder's authority, or makes one.
-    ///
-    /// # Errors
-    /// When a file cannot be read or written.
+    /// Opens the folder's authority, or creates one.
     pub(crate) fn open_or_create(folder: &Path) -> Result<Self, CliError> {
         let (ca_path, key_path) = (folder.join("ca.pem"), folder.join("ca-key.pem"));
         if ca_path.exists() {
-            let text = std::fs::read_to_string(&key_path).map_err(CliError::file(&key_path))?;
-            return Ok(Self { folder: folder.to_owned(), key: KeyPair::from_pem(&text)? });
+            let key = KeyPair::from_pem(&files::read(&key_path)?)?;
+            return Ok(Self { folder: folder.to_owned(), key });
         }
         files::make_folder(folder)?;
         let key = KeyPair::generate()?;
@@ -116,13 +113,10 @@ impl Authority {
         Ok(Self { folder: folder.to_owned(), key })
     }
 
-    /// Makes `<stem>.pem` and `<stem>-key.pem`.
-    ///
-    /// # Errors
-    /// When a name does not fit into a certificate, or a file cannot be written.
+    /// Creates `<stem>.pem` and `<stem>-key.pem`.
     pub(crate) fn issue(&self, subject: &Subject<'_>, stem: &str) -> Result<CertificatePaths, CliError> {
         let key = KeyPair::generate()?;
-        // The issuer's name and key are all that a signature takes from the authority's certificate.
+        // A signature needs only the issuer's name and key, not the authority's certificate.
         let params = authority_params();
         let issuer = Issuer::from_params(&params, &self.key);
         let certificate = subject_params(subject)?.signed_by(&key, &issuer)?;
@@ -163,7 +157,7 @@ fn subject_params(subject: &Subject<'_>) -> Result<CertificateParams, CliError> 
     Ok(params)
 }
 
-/// From yesterday, so that a clock a little behind does not refuse a new certificate.
+/// Valid from yesterday, so that a clock slightly behind accepts a new certificate.
 fn valid_for(params: &mut CertificateParams, days: i32) {
     let today = jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).date();
     let day = |offset: i32| {
@@ -191,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_no_certificate_can_carry_is_refused() {
+    fn a_name_that_no_certificate_can_hold_is_refused() {
         let folder = tempfile::tempdir().unwrap();
         let subject = Subject { name: "ådå", roles: &[Role::Agent], hosts: &[] };
         assert!(Authority::open_or_create(folder.path()).unwrap().issue(&subject, "x").is_err());

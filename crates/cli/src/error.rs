@@ -1,4 +1,4 @@
-//! Why a command failed, with what to do about it and the exit code that tells programs.
+//! Why a command failed, what to do about it, and the exit code for programs.
 //!
 //! | code | meaning |
 //! |---|---|
@@ -8,7 +8,7 @@
 //! | 3 | no node answered, or no majority: try again |
 //! | 4 | not allowed: certificate, token or role |
 //! | 5 | not found |
-//! | 6 | done, but part of the data was refused (ingest, import) |
+//! | 6 | done, but some of the data was refused (ingest, import) |
 //! | 130 | interrupted |
 
 use std::path::PathBuf;
@@ -23,83 +23,47 @@ pub(crate) enum CliError {
     /// A call failed.
     #[error(transparent)]
     Client(#[from] ClientError),
-    /// An argument is not what it should be.
+    /// An option or argument is invalid.
     #[error("{argument}: {reason}")]
-    Argument {
-        /// The option or file key.
-        argument: &'static str,
-        /// What is wrong with it.
-        reason: String,
-    },
+    Argument { argument: &'static str, reason: String },
+    /// A signal handler cannot be installed.
+    #[error("cannot handle signals: {0}")]
+    Signals(#[source] std::io::Error),
     /// A file cannot be read or written.
     #[error("{}: {source}", path.display())]
-    File {
-        /// Which.
-        path: PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// A file does not say what it should.
+    File { path: PathBuf, source: std::io::Error },
+    /// The content of a file is invalid.
     #[error("{}: {reason}", path.display())]
-    Content {
-        /// Which.
-        path: PathBuf,
-        /// What is wrong.
-        reason: String,
-    },
-    /// The node's configuration is refused.
+    Content { path: PathBuf, reason: String },
+    /// The node's configuration is invalid.
     #[error(transparent)]
     Config(#[from] custodia_server::ConfigError),
     /// The node stopped with an error.
     #[error(transparent)]
     Server(#[from] custodia_server::ServerError),
-    /// A certificate cannot be made.
-    #[error("cannot make the certificate: {0}")]
+    /// A certificate cannot be created.
+    #[error("cannot create the certificate: {0}")]
     Certificate(#[from] rcgen::Error),
-    /// A child process of `dev` ended by itself.
-    #[error("node {node} ended ({status}){said}; its log is {}", log.display())]
-    NodeEnded {
-        /// Which node.
-        node: u32,
-        /// How it ended.
-        status: String,
-        /// Its last error, after a colon, where it said one.
-        said: String,
-        /// Where it says why.
-        log: PathBuf,
-    },
-    /// The cluster of `dev` did not come up.
-    #[error("the cluster is not ready after {seconds} s: {last}")]
-    NotReady {
-        /// How long was waited.
-        seconds: u64,
-        /// What was missing.
-        last: String,
-    },
-    /// The import's map does not know the key.
-    #[error("no imported row has this key, as far as {} remembers", path.display())]
-    UnknownSourceKey {
-        /// The map.
-        path: PathBuf,
-    },
-    /// A file of a consent history does not hold together.
+    /// A node process of `dev` exited by itself. `error` is its last error after a colon, or empty.
+    #[error("node {node} exited ({status}){error}; its log is {}", log.display())]
+    NodeExited { node: u32, status: String, error: String, log: PathBuf },
+    /// The cluster of `dev` did not start in time.
+    #[error("cluster not ready after {seconds} s: {last}")]
+    NotReady { seconds: u64, last: String },
+    /// The import's map of customers does not have the key.
+    #[error("no imported row has this key according to {}", path.display())]
+    UnknownSourceKey { path: PathBuf },
+    /// A consent history file is not intact. `line` is the first bad line, from 1.
     #[error("{}: line {line}: {reason}", path.display())]
-    Unproven {
-        /// Which.
-        path: PathBuf,
-        /// The first bad line, from 1.
-        line: u64,
-        /// What is wrong there.
-        reason: String,
-    },
-    /// The output cannot be written.
+    Unproven { path: PathBuf, line: u64, reason: String },
+    /// Standard output cannot be written.
     #[error("cannot write the output: {0}")]
     Output(#[source] std::io::Error),
     /// Ctrl-C.
     #[error("interrupted")]
     Interrupted,
-    /// Part of the data was refused; what and why is printed already.
-    #[error("part of the data was refused")]
+    /// Some of the data was refused; the reasons are printed already.
+    #[error("some of the data was refused")]
     PartlyRefused,
 }
 
@@ -110,16 +74,23 @@ impl CliError {
         move |source| Self::File { path, source }
     }
 
+    /// For `map_err` where the content of a file is parsed or serialised.
+    pub(crate) fn content<Reason: ToString>(path: impl Into<PathBuf>) -> impl FnOnce(Reason) -> Self {
+        let path = path.into();
+        move |reason| Self::Content { path, reason: reason.to_string().trim_end().to_owned() }
+    }
+
     /// The exit code of the table above.
     pub(crate) fn exit_code(&self) -> ExitCode {
         ExitCode::from(match self {
             Self::Client(ClientError::TlsRefused { .. }) => 4,
             Self::Client(error) => client_exit_code(error.code()),
             Self::Argument { .. } | Self::Content { .. } | Self::Config(_) => 2,
-            Self::File { .. }
+            Self::Signals(_)
+            | Self::File { .. }
             | Self::Server(_)
             | Self::Certificate(_)
-            | Self::NodeEnded { .. }
+            | Self::NodeExited { .. }
             | Self::Unproven { .. }
             | Self::Output(_) => 1,
             Self::NotReady { .. } => 3,
@@ -129,7 +100,7 @@ impl CliError {
         })
     }
 
-    /// The error as programs read it, on standard error.
+    /// The error for programs, on standard error.
     pub(crate) fn to_json(&self, message: &str) -> serde_json::Value {
         let client = if let Self::Client(error) = self { Some(error) } else { None };
         serde_json::json!({ "error": {
@@ -141,15 +112,16 @@ impl CliError {
         }})
     }
 
-    /// What the user can do, where that is known.
-    pub(crate) fn hint(&self) -> Option<String> {
+    /// What the user can do about it, if known.
+    pub(crate) fn hint(&self) -> Option<&'static str> {
         match self {
             Self::Client(error) => client_hint(error),
-            Self::Server(error) => error.hint().map(str::to_owned),
-            Self::NodeEnded { .. } => Some("the last lines of the log say why".into()),
-            Self::NotReady { .. } => Some("look into the nodes' logs".into()),
-            Self::PartlyRefused => Some("the reasons stand above".into()),
+            Self::Server(error) => error.hint(),
+            Self::NodeExited { .. } => Some("see the last lines of the log"),
+            Self::NotReady { .. } => Some("see the logs of the nodes"),
+            Self::PartlyRefused => Some("see the reasons above"),
             Self::Argument { .. }
+            | Self::Signals(_)
             | Self::File { .. }
             | Self::Content { .. }
             | Self::Config(_)
@@ -163,78 +135,63 @@ impl CliError {
 }
 
 fn client_exit_code(code: Code) -> u8 {
-    match code {
-        Code::Unavailable | Code::DeadlineExceeded => 3,
-        Code::Unauthenticated | Code::PermissionDenied => 4,
-        Code::NotFound => 5,
-        Code::InvalidArgument => 2,
-        Code::Ok
-        | Code::Cancelled
-        | Code::Unknown
-        | Code::AlreadyExists
-        | Code::ResourceExhausted
-        | Code::FailedPrecondition
-        | Code::Aborted
-        | Code::OutOfRange
-        | Code::Unimplemented
-        | Code::Internal
-        | Code::DataLoss => 1,
-    }
+    const EXIT_CODES: [(Code, u8); 6] = [
+        (Code::Unavailable, 3),
+        (Code::DeadlineExceeded, 3),
+        (Code::Unauthenticated, 4),
+        (Code::PermissionDenied, 4),
+        (Code::NotFound, 5),
+        (Code::InvalidArgument, 2),
+    ];
+    EXIT_CODES.iter().find(|(known, _)| *known == code).map_or(1, |(_, exit_code)| *exit_code)
 }
 
-fn client_hint(error: &ClientError) -> Option<String> {
-    let hint = match error {
-        ClientError::Unreachable { .. } => "is the node running, and is --address right?",
-        ClientError::TlsRefused { cause, .. } => tls_hint(cause),
+fn client_hint(error: &ClientError) -> Option<&'static str> {
+    match error {
+        ClientError::Unreachable { .. } => Some("is the node running, and is --address correct?"),
+        ClientError::TlsRefused { cause, .. } => Some(tls_hint(cause)),
         ClientError::ConnectionLost { .. } => {
-            "is the node running? If it is, it may have refused the client certificate: see its log"
+            Some("is the node running? If so, it may have refused the client certificate: see its log")
         }
-        ClientError::DeadlineExceeded { .. } => {
-            "a majority of the nodes may be down: see `custodia cluster status`; --timeout allows more time"
-        }
-        ClientError::NoAddress => "give --address host:port, or --client FILE (CUSTODIA_CLIENT)",
-        ClientError::BadTls { .. } => "check --ca, --certificate and --key",
-        ClientError::Answered(answered) => match answered.code {
-            Code::Unauthenticated => "give a client certificate (--certificate, --key) or a --token",
-            Code::PermissionDenied if answered.reason.starts_with("RECIPIENT_") => {
-                "the application is registered for its purposes by `custodia recipient create` or `update`"
-            }
-            Code::PermissionDenied => "the certificate's or token's roles do not allow this call",
-            Code::Unavailable => "the shard may be electing a leader: try again",
-            Code::Aborted => "somebody changed it in between: read it again",
-            Code::Ok
-            | Code::Cancelled
-            | Code::Unknown
-            | Code::InvalidArgument
-            | Code::DeadlineExceeded
-            | Code::NotFound
-            | Code::AlreadyExists
-            | Code::ResourceExhausted
-            | Code::FailedPrecondition
-            | Code::OutOfRange
-            | Code::Unimplemented
-            | Code::Internal
-            | Code::DataLoss => return None,
-        },
+        ClientError::DeadlineExceeded { .. } => Some(
+            "a majority of the nodes may be down: see `custodia cluster status`; --timeout allows more time",
+        ),
+        ClientError::NoAddress => Some("give --address HOST:PORT, or --client FILE (CUSTODIA_CLIENT)"),
+        ClientError::BadTls { .. } => Some("check --ca, --certificate and --key"),
+        ClientError::Answered(answered) => answer_hint(answered.code, &answered.reason),
         ClientError::BadAddress { .. }
         | ClientError::BadToken
         | ClientError::EmptyAnswer { .. }
-        | ClientError::StreamClosed => return None,
-    };
-    Some(hint.to_owned())
+        | ClientError::StreamClosed => None,
+    }
 }
 
-/// The TLS library's words, in the user's terms.
+fn answer_hint(code: Code, reason: &str) -> Option<&'static str> {
+    const HINTS: [(Code, &str); 4] = [
+        (Code::Unauthenticated, "give a client certificate (--certificate and --key) or a --token"),
+        (Code::PermissionDenied, "the roles of the certificate or token do not allow this call"),
+        (Code::Unavailable, "the shard may be electing a leader: try again"),
+        (Code::Aborted, "it was changed in the meantime: read it again, then repeat the command"),
+    ];
+    if code == Code::PermissionDenied && reason.starts_with("RECIPIENT_") {
+        return Some(
+            "register the application for its purposes with `custodia recipient create` or `update`",
+        );
+    }
+    HINTS.iter().find(|(known, _)| *known == code).map(|(_, hint)| *hint)
+}
+
+/// Explains the TLS library's error texts in terms of the options.
 fn tls_hint(cause: &str) -> &'static str {
-    const WORDS: [(&str, &str); 7] = [
+    const HINTS: [(&str, &str); 7] = [
         ("UnknownIssuer", "the node's certificate is not signed by the authority in --ca"),
         ("BadSignature", "the node's certificate is not signed by the authority in --ca"),
-        ("UnknownCA", "the node does not know the authority that signed --certificate"),
-        ("CertificateRequired", "the node wants a client certificate: --certificate and --key"),
+        ("UnknownCA", "the node does not trust the authority that signed --certificate"),
+        ("CertificateRequired", "the node requires a client certificate: give --certificate and --key"),
         ("Expired", "a certificate has expired"),
-        ("NotValidForName", "the node's certificate does not name the host in --address"),
-        ("DecryptError", "the node refused the certificate given with --certificate"),
+        ("NotValidForName", "the node's certificate is not valid for the host in --address"),
+        ("DecryptError", "the node refused the certificate in --certificate"),
     ];
-    let found = WORDS.iter().find(|(word, _)| cause.contains(word));
+    let found = HINTS.iter().find(|(text, _)| cause.contains(text));
     found.map_or("check --ca, --certificate and --key", |(_, hint)| hint)
 }

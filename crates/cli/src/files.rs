@@ -1,5 +1,5 @@
-//! How the command writes files: whole or not at all, on disk before it goes on, and for the owner's eyes alone
-//! where they hold keys or personal data.
+//! Reading and writing files: a file is written whole or not at all, is on disk before the command continues, and is
+//! readable by its owner only if it has keys or personal data.
 
 use std::fs::{File, OpenOptions};
 use std::io::Write as _;
@@ -11,17 +11,14 @@ use crate::error::CliError;
 /// Who may read a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Readers {
-    /// Whoever the folder lets in.
+    /// Everyone with access to the folder.
     Everyone,
-    /// The owner alone.
+    /// Only the owner.
     Owner,
 }
 
-/// Replaces a file: the new text under another name, on disk, then renamed into place. After a crash the file is
-/// the old one or the new one.
-///
-/// # Errors
-/// When it cannot be written.
+/// Replaces a file: writes the new text under another name, syncs it and renames it into place. After a crash the file
+/// is either the old or the new one.
 pub(crate) fn replace(path: &Path, text: &[u8], readers: Readers) -> Result<(), CliError> {
     let mut new = path.as_os_str().to_owned();
     new.push(".new");
@@ -32,59 +29,46 @@ pub(crate) fn replace(path: &Path, text: &[u8], readers: Readers) -> Result<(), 
     sync_folder(path)
 }
 
-/// Makes a file that must not exist yet.
-///
-/// # Errors
-/// When it exists, or cannot be written.
+/// Creates a file that must not exist yet.
 pub(crate) fn create(path: &Path, text: &[u8], readers: Readers) -> Result<(), CliError> {
     let mut file = open(path, readers, OpenOptions::new().write(true).create_new(true))?;
     file.write_all(text).and_then(|()| file.sync_all()).map_err(CliError::file(path))?;
     sync_folder(path)
 }
 
-/// Reads a text; `-` is standard input.
-///
-/// # Errors
-/// When it cannot be read.
-pub(crate) fn read_text(path: &Path) -> Result<String, CliError> {
-    let read = if path.as_os_str() == "-" {
-        std::io::read_to_string(std::io::stdin())
-    } else {
-        std::fs::read_to_string(path)
-    };
-    read.map_err(CliError::file(path))
+/// Reads a text file.
+pub(crate) fn read(path: &Path) -> Result<String, CliError> {
+    std::fs::read_to_string(path).map_err(CliError::file(path))
 }
 
-/// Reads a TOML or JSON document: JSON begins with a brace, which no TOML does.
-///
-/// # Errors
-/// When it cannot be read, or does not say what it should.
+/// Reads a text file, or standard input if the path is `-`.
+pub(crate) fn read_text(path: &Path) -> Result<String, CliError> {
+    if path.as_os_str() != "-" {
+        return read(path);
+    }
+    std::io::read_to_string(std::io::stdin()).map_err(CliError::file(path))
+}
+
+/// Reads a TOML or JSON document: JSON begins with a brace, TOML never does.
 pub(crate) fn read_document<Document: serde::de::DeserializeOwned>(
     path: &Path,
 ) -> Result<Document, CliError> {
     let text = read_text(path)?;
-    let parsed = if text.trim_start().starts_with('{') {
-        serde_json::from_str(&text).map_err(|error| error.to_string())
+    if text.trim_start().starts_with('{') {
+        serde_json::from_str(&text).map_err(CliError::content(path))
     } else {
-        toml::from_str(&text).map_err(|error| error.to_string().trim_end().to_owned())
-    };
-    parsed.map_err(|reason| CliError::Content { path: path.to_owned(), reason })
+        toml::from_str(&text).map_err(CliError::content(path))
+    }
 }
 
-/// Opens a file to append to, and cuts it to `length` first: what lies behind was never accounted for.
-///
-/// # Errors
-/// When it cannot be opened.
+/// Opens a file for appending and truncates it to `length`: what follows was never accounted for.
 pub(crate) fn append_from(path: &Path, length: u64, readers: Readers) -> Result<File, CliError> {
     let file = open(path, readers, OpenOptions::new().append(true).create(true))?;
     file.set_len(length).map_err(CliError::file(path))?;
     Ok(file)
 }
 
-/// Makes a folder and those above it.
-///
-/// # Errors
-/// When that is not possible.
+/// Creates a folder and its parents.
 pub(crate) fn make_folder(path: &Path) -> Result<(), CliError> {
     std::fs::create_dir_all(path).map_err(CliError::file(path))
 }
@@ -96,7 +80,7 @@ fn open(path: &Path, readers: Readers, options: &mut OpenOptions) -> Result<File
     options.open(path).map_err(CliError::file(path))
 }
 
-/// A renamed file is there after a power cut only when its folder is on disk too.
+/// A renamed file survives a power cut only if its folder is synced too.
 fn sync_folder(path: &Path) -> Result<(), CliError> {
     let folder = path.parent().filter(|parent| !parent.as_os_str().is_empty());
     let folder = folder.unwrap_or_else(|| Path::new("."));
@@ -110,7 +94,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_private_file_is_for_the_owner_alone() {
+    fn a_private_file_is_readable_by_its_owner_only() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("key");
         replace(&path, b"one", Readers::Owner).unwrap();

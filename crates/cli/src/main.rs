@@ -1,10 +1,10 @@
 //! The `custodia` command: runs nodes, operates clusters, reads and loads profiles.
 //!
-//! Owns the way from the command line to the cluster and back; it decides nothing about data. Exit codes are
+//! Owns the way from the command line to the cluster and back; it makes no decisions about data. Exit codes are
 //! in [`error`].
 #![expect(
     clippy::print_stderr,
-    reason = "a command talks to people on standard error; results go through `output`"
+    reason = "a command reports progress and errors on standard error; results go through `text::output`"
 )]
 
 mod arguments;
@@ -13,21 +13,15 @@ mod certificates;
 mod cluster;
 mod connection;
 mod consent;
-mod contact;
+mod customer;
 mod dev;
 mod error;
-mod events;
 mod files;
 mod import;
-mod keys;
 mod node;
-mod output;
-mod pages;
-mod preferences;
+mod preference;
 mod profile;
-mod subject;
-mod values;
-mod words;
+mod text;
 
 use std::process::ExitCode;
 
@@ -35,7 +29,7 @@ use clap::Parser as _;
 
 use arguments::{Arguments, Command};
 use error::CliError;
-use output::Format;
+use text::output::Format;
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
@@ -50,21 +44,21 @@ fn main() -> ExitCode {
     match runtime.block_on(run(arguments)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            complain(&error, format);
+            print_error(&error, format);
             error.exit_code()
         }
     }
 }
 
-/// Says on standard error what went wrong and what can be done.
-fn complain(error: &CliError, format: Format) {
+/// Prints the error and its hint to standard error.
+fn print_error(error: &CliError, format: Format) {
     let message = with_causes(error);
     if format == Format::Json {
         eprintln!("{}", error.to_json(&message));
         return;
     }
-    let word = if matches!(error, CliError::PartlyRefused) { "note" } else { "error" };
-    eprintln!("{word}: {message}");
+    let label = if matches!(error, CliError::PartlyRefused) { "note" } else { "error" };
+    eprintln!("{label}: {message}");
     if let Some(hint) = error.hint() {
         eprintln!("hint: {hint}");
     }

@@ -1,4 +1,4 @@
-//! `custodia node`: runs one node until it is told to stop, then lets it drain.
+//! `custodia node`: runs one node until it is told to stop, then drains it.
 
 use std::path::PathBuf;
 
@@ -11,10 +11,10 @@ use crate::error::CliError;
 /// What `node` takes.
 #[derive(Debug, clap::Args)]
 pub(crate) struct NodeCommand {
-    /// Configuration file of the node
+    /// Configuration file of the node (see cluster/node1.toml)
     #[arg(long, value_name = "FILE")]
     config: PathBuf,
-    /// Stop also when standard input ends: a node that another process started does not outlive it
+    /// Also stop at the end of standard input, so that the node does not outlive the process that started it
     #[arg(long, hide = true)]
     until_input_ends: bool,
 }
@@ -37,25 +37,24 @@ impl NodeCommand {
 
 /// Ends on SIGTERM, Ctrl-C or, if wanted, the end of standard input.
 fn stop_signal(until_input_ends: bool) -> Result<impl Future<Output = ()>, CliError> {
-    let failed = |error| CliError::Argument { argument: "signals", reason: format!("{error}") };
-    let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
+    let mut terminate = signal(SignalKind::terminate()).map_err(CliError::Signals)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(CliError::Signals)?;
     let (ended_sender, mut ended) = oneshot::channel::<()>();
     if until_input_ends {
-        // A thread of its own: a read that blocks for ever would hold up the end of the runtime.
+        // In a thread: a blocking read in the runtime would delay its shutdown.
         std::thread::spawn(move || {
             let copied = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
             tracing::debug!(?copied, "standard input ended");
             drop(ended_sender);
         });
     } else {
-        // Held until the end of the future below, so that it never fires.
+        // The sender lives as long as the future below, so this never fires.
         ended.close();
     }
     Ok(async move {
         tokio::select! {
-            _ = terminate.recv() => tracing::info!("stopping: terminated"),
-            _ = interrupt.recv() => tracing::info!("stopping: interrupted"),
+            _ = terminate.recv() => tracing::info!("stopping: received SIGTERM"),
+            _ = interrupt.recv() => tracing::info!("stopping: received SIGINT"),
             _ = &mut ended, if until_input_ends => tracing::info!("stopping: standard input ended"),
         }
     })
@@ -68,7 +67,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_example_configurations_are_sound() {
+    fn the_example_configurations_are_valid() {
         for node in 1..=3 {
             let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../../cluster/node{node}.toml"));
             assert_eq!(Config::load(&path).unwrap().node_id.to_string(), node.to_string());

@@ -1,4 +1,4 @@
-//! `custodia attribute`: what is kept.
+//! `custodia attribute`: which data is stored.
 
 use std::str::FromStr;
 
@@ -9,17 +9,17 @@ use serde::Deserialize;
 use crate::catalog::definition::{Definition, DefinitionCommand, calls, set};
 use crate::connection::Connection;
 use crate::error::CliError;
-use crate::output::{facts, or_dash, print, table};
-use crate::words::{self, Word, word_of};
+use crate::text::enum_text::{self, EnumText, enum_text};
+use crate::text::output::{facts, or_dash, table};
 
 /// `custodia attribute …`
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum AttributeCommand {
     #[command(flatten)]
     Definition(DefinitionCommand<AttributeFields>),
-    /// List what is collected and that nobody reads: candidates for no longer being collected
+    /// List attributes that nobody reads: candidates to stop collecting
     Unused {
-        /// Not read for so many days, or never
+        /// Days without a read
         #[arg(long, default_value_t = 90, value_parser = clap::value_parser!(u32).range(1..=3_650))]
         days: u32,
     },
@@ -29,44 +29,44 @@ pub(crate) enum AttributeCommand {
 #[derive(Debug, Clone, Default, clap::Args, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct AttributeFields {
-    /// Its name: 1 to 64 of [a-z0-9_]
+    /// Name of the attribute: 1 to 64 of [a-z0-9_]
     #[arg(required_unless_present = "file")]
     name: Option<String>,
-    /// text, integer, decimal, boolean, date or timestamp
+    /// Type of its values: text, integer, decimal, boolean, date or timestamp
     #[arg(long = "type", value_parser = v1::ValueType::parse)]
-    #[serde(rename = "type", deserialize_with = "words::one")]
+    #[serde(rename = "type", deserialize_with = "enum_text::deserialize")]
     kind: Option<v1::ValueType>,
-    /// anonymous, pseudonymous, personal or sensitive
+    /// Classification: anonymous, pseudonymous, personal or sensitive
     #[arg(long, value_parser = v1::Classification::parse)]
-    #[serde(deserialize_with = "words::one")]
+    #[serde(deserialize_with = "enum_text::deserialize")]
     classification: Option<v1::Classification>,
-    /// Purpose for which it may be collected and read; repeat it, or separate several by commas
+    /// Purpose for which it may be collected and read (repeatable, or comma-separated)
     #[arg(long = "purpose", value_delimiter = ',')]
     purposes: Option<Vec<String>>,
-    /// What it means
+    /// Description
     #[arg(long)]
     description: Option<String>,
-    /// Who answers for it
+    /// Who is responsible for it
     #[arg(long)]
     owner: Option<String>,
-    /// Largest text value in bytes [default: 4096]
+    /// Maximum size of a text value in bytes [default: 4096]
     #[arg(long)]
     bytes_max: Option<u32>,
-    /// What it is about, e.g. contact or health
+    /// Category of the data, e.g. contact or health
     #[arg(long)]
     category: Option<String>,
-    /// Of its values, e.g. EUR, kg or days
+    /// Unit of its values, e.g. EUR, kg or days
     #[arg(long)]
     unit: Option<String>,
-    /// Days after which a value is no longer used [default: the purpose's]
+    /// Days after which a value is no longer used [default: the purpose's retention]
     #[arg(long)]
     retention_days: Option<u32>,
-    /// How a source calls it, and how its values differ, e.g. `crm=birthday:without the year`; repeatable
+    /// Its field in a source, and how the values differ, e.g. "crm=birthday:without the year" (repeatable)
     #[arg(long = "mapping", value_name = "SOURCE=FIELD[:DIFFERENCE]")]
     mappings: Option<Vec<SourceMapping>>,
 }
 
-/// What one source makes of an attribute.
+/// An attribute's field in one source.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct SourceMapping {
@@ -80,7 +80,7 @@ impl FromStr for SourceMapping {
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let (source, rest) = text.split_once('=').ok_or("must be written SOURCE=FIELD[:DIFFERENCE]")?;
+        let (source, rest) = text.split_once('=').ok_or("must be SOURCE=FIELD[:DIFFERENCE]")?;
         let (field, difference) = rest.split_once(':').unwrap_or((rest, ""));
         Ok(Self { source: source.into(), field: field.into(), difference: difference.trim().into() })
     }
@@ -93,9 +93,8 @@ impl AttributeCommand {
             Self::Unused { days } => {
                 let request = v1::ListUnusedAttributesRequest { days };
                 let answer = connection.client()?.list_unused_attributes(request).await?;
-                print(connection.output, "ListUnusedAttributesResponse", &answer, || {
-                    unused_text(&answer.attributes)
-                })
+                connection
+                    .print("ListUnusedAttributesResponse", &answer, |answer| unused_text(&answer.attributes))
             }
         }
     }
@@ -112,13 +111,9 @@ fn unused_text(attributes: &[v1::UnusedAttribute]) -> String {
 
 impl Definition for AttributeFields {
     calls! {
-        AttributeDefinition as attribute, named by name, in attributes;
+        AttributeDefinition as attribute, named by name, in attributes, changed as Attribute;
         create_attribute(CreateAttributeRequest), update_attribute(UpdateAttributeRequest),
         get_attribute(GetAttributeRequest), list_attributes(ListAttributesRequest) -> ListAttributesResponse
-    }
-
-    fn name(&self) -> Option<&str> {
-        self.name.as_deref()
     }
 
     fn missing(attribute: &v1::AttributeDefinition) -> Option<&'static str> {
@@ -147,18 +142,14 @@ impl Definition for AttributeFields {
         set(&mut attribute.mappings, self.mappings.map(|all| all.into_iter().map(mapping).collect()));
     }
 
-    fn changed(change: &v1::CatalogChange) -> Option<&v1::AttributeDefinition> {
-        if let Some(v1::catalog_change::Entry::Attribute(one)) = &change.entry { Some(one) } else { None }
-    }
-
     fn rows(attributes: &[v1::AttributeDefinition]) -> String {
         let mut lines =
             table(["ATTRIBUTE", "TYPE", "CLASSIFICATION", "CATEGORY", "PURPOSES", "OWNER", "DESCRIPTION"]);
         for attribute in attributes {
             lines.add_row([
                 attribute.name.as_str(),
-                &word_of::<v1::ValueType>(attribute.r#type),
-                &word_of::<v1::Classification>(attribute.classification),
+                &enum_text::<v1::ValueType>(attribute.r#type),
+                &enum_text::<v1::Classification>(attribute.classification),
                 or_dash(&attribute.data_category),
                 &attribute.purposes.join(", "),
                 or_dash(&attribute.owner),
@@ -171,13 +162,13 @@ impl Definition for AttributeFields {
     fn text(attribute: &v1::AttributeDefinition) -> String {
         let mapping = |one: &v1::SourceMapping| {
             let difference =
-                if one.difference.is_empty() { String::new() } else { format!(": {}", one.difference) };
-            format!("{} calls it {}{difference}", one.source, one.field)
+                if one.difference.is_empty() { String::new() } else { format!(" ({})", one.difference) };
+            format!("{}: {}{difference}", one.source, one.field)
         };
         let days = attribute.retention_days;
         let facts = facts([
             ("unit", attribute.unit.clone()),
-            ("kept for", if days == 0 { String::new() } else { format!("{days} days") }),
+            ("retention", if days == 0 { String::new() } else { format!("{days} days") }),
             ("sources", attribute.mappings.iter().map(mapping).collect::<Vec<_>>().join("\n")),
             ("etag", attribute.etag.clone()),
         ]);

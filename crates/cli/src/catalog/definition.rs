@@ -1,8 +1,8 @@
-//! What `custodia purpose`, `attribute`, `jurisdiction` and `recipient` have in common: each kind of catalogue entry is
-//! made, changed, read, listed and followed through time in the same way.
+//! What `custodia purpose`, `attribute`, `jurisdiction` and `recipient` have in common: every kind of catalogue entry is
+//! created, updated, shown and listed in the same way, and has a history.
 //!
-//! Always: an update starts from the entry as it stands and carries its etag, so that what nobody mentioned stays,
-//! and a change of somebody else in between is not lost.
+//! Invariant: an update starts from the current entry and sends its etag, so that fields that are not given keep their
+//! values and a concurrent change is not lost.
 
 use std::path::PathBuf;
 
@@ -11,27 +11,25 @@ use custodia_proto::v1;
 use serde::de::DeserializeOwned;
 
 use crate::catalog::history;
-use crate::connection::Connection;
+use crate::connection::{Connection, pages};
 use crate::error::CliError;
 use crate::files;
-use crate::output::print;
-use crate::pages;
 
-/// The fields of one kind of entry, as options and files give them: each may be absent.
+/// The fields of one kind of entry, as given by options and files. Each may be absent.
 pub(crate) trait Definition: clap::Args + DeserializeOwned + Default {
-    /// As the interface has it.
+    /// The API message of an entry.
     type Entry: prost::Message + Default + Clone + PartialEq;
-    /// A page of them.
+    /// The API message of a list of entries.
     type Page: prost::Message;
     /// The names of the two messages.
     const ENTRY: &'static str;
     const PAGE: &'static str;
 
-    /// The entry's name, where it is given.
+    /// The entry's name, if given.
     fn name(&self) -> Option<&str>;
-    /// What a new entry needs and has not got: the key in a file.
+    /// The key of a required field that the entry lacks.
     fn missing(entry: &Self::Entry) -> Option<&'static str>;
-    /// Puts what is given in place.
+    /// Sets the given fields.
     fn apply(self, entry: &mut Self::Entry);
 
     async fn create(
@@ -44,23 +42,22 @@ pub(crate) trait Definition: clap::Args + DeserializeOwned + Default {
     /// A page of the entries, and the token of the next.
     async fn page(client: &Client, page_token: String) -> Result<(Vec<Self::Entry>, String), ClientError>;
     fn page_of(entries: Vec<Self::Entry>) -> Self::Page;
-    fn entries_of(page: &Self::Page) -> &[Self::Entry];
 
     fn name_of(entry: &Self::Entry) -> &str;
     fn etag_of(entry: &Self::Entry) -> &str;
-    /// The entry of this kind that a change left behind.
+    /// The entry after a change, if the change is to an entry of this kind.
     fn changed(change: &v1::CatalogChange) -> Option<&Self::Entry>;
 
-    /// A line each.
+    /// A table with one line per entry.
     fn rows(entries: &[Self::Entry]) -> String;
-    /// One entry with all that there is to say of it.
+    /// One entry with all its fields.
     fn text(entry: &Self::Entry) -> String;
 }
 
 /// `create`, `update`, `get`, `list`, `history`
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum DefinitionCommand<Fields: Definition> {
-    /// Define one
+    /// Create an entry
     Create {
         #[command(flatten)]
         given: Box<Given<Fields>>,
@@ -68,32 +65,32 @@ pub(crate) enum DefinitionCommand<Fields: Definition> {
         #[arg(long)]
         validate_only: bool,
     },
-    /// Change one; what is not given stays as it is
+    /// Change an entry; fields that are not given keep their values
     Update {
         #[command(flatten)]
         given: Box<Given<Fields>>,
     },
-    /// List all
+    /// List all entries
     List,
-    /// Show one
+    /// Show an entry
     #[command(visible_alias = "show")]
     Get {
-        /// Its name
+        /// Name of the entry
         name: String,
     },
-    /// Show every version of one, with when it was changed, by whom and how
+    /// Show the history of an entry: when, by whom and how it was changed
     History {
-        /// Its name
+        /// Name of the entry
         name: String,
     },
 }
 
-/// Options, and a file below them.
+/// Fields from options and from a file; options override the file.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Given<Fields: Definition> {
     #[command(flatten)]
     fields: Fields,
-    /// A TOML or JSON file with the same fields (see cluster/README.md); options win; - is standard input
+    /// TOML or JSON file with the same fields (see cluster/README.md); options override it; - is standard input
     #[arg(long, value_name = "FILE")]
     file: Option<PathBuf>,
 }
@@ -103,10 +100,9 @@ impl<Fields: Definition> DefinitionCommand<Fields> {
         let client = connection.client()?;
         let entry = match self {
             Self::List => {
-                let page = Fields::page_of(all::<Fields>(&client).await?);
-                return print(connection.output, Fields::PAGE, &page, || {
-                    Fields::rows(Fields::entries_of(&page))
-                });
+                let entries = all::<Fields>(&client).await?;
+                let text = Fields::rows(&entries);
+                return connection.print(Fields::PAGE, &Fields::page_of(entries), |_| text);
             }
             Self::History { name } => return history::run::<Fields>(connection, &client, &name).await,
             Self::Get { name } => Fields::get(&client, name).await?,
@@ -116,14 +112,14 @@ impl<Fields: Definition> DefinitionCommand<Fields> {
             }
             Self::Update { given } => {
                 let (file, fields) = given.read()?;
-                let name = fields.name().or(file.name()).ok_or_else(|| is_missing("the name"))?.to_owned();
+                let name = fields.name().or(file.name()).ok_or_else(|| is_required("name"))?.to_owned();
                 let mut entry = Fields::get(&client, name).await?;
                 file.apply(&mut entry);
                 fields.apply(&mut entry);
                 Fields::update(&client, entry).await?
             }
         };
-        print(connection.output, Fields::ENTRY, &entry, || Fields::text(&entry))
+        connection.print(Fields::ENTRY, &entry, Fields::text)
     }
 }
 
@@ -139,44 +135,35 @@ impl<Fields: Definition> Given<Fields> {
         let mut entry = Fields::Entry::default();
         file.apply(&mut entry);
         fields.apply(&mut entry);
-        Fields::missing(&entry).map_or(Ok(entry), |key| Err(is_missing(key)))
+        Fields::missing(&entry).map_or(Ok(entry), |key| Err(is_required(key)))
     }
 }
 
-fn is_missing(key: &'static str) -> CliError {
-    CliError::Argument { argument: key, reason: "is missing: give it as an option or in the file".into() }
+fn is_required(key: &'static str) -> CliError {
+    CliError::Argument { argument: key, reason: "is required, as an option or in the file".into() }
 }
 
 /// All entries of a kind.
-///
-/// # Errors
-/// When a page cannot be fetched.
 pub(crate) async fn all<Fields: Definition>(client: &Client) -> Result<Vec<Fields::Entry>, CliError> {
     Ok(pages::all(async |page_token| Fields::page(client, page_token).await).await?)
 }
 
-/// The entries of a file's list, as the interface has them.
-///
-/// # Errors
-/// Names the list, the place and the key that is missing.
+/// The entries of a list in a file as API messages. An error names the list, the index and the missing key.
 pub(crate) fn entries<Fields: Definition + Clone>(
     list: &str,
     given: &[Fields],
 ) -> Result<Vec<Fields::Entry>, String> {
-    let entry = |(place, fields): (usize, &Fields)| {
+    let entry = |(index, fields): (usize, &Fields)| {
         let mut entry = Fields::Entry::default();
         fields.clone().apply(&mut entry);
-        let missing = Fields::missing(&entry).map(|key| format!("{list}[{place}].{key}: is missing"));
+        let missing = Fields::missing(&entry).map(|key| format!("{list}[{index}].{key}: is required"));
         missing.map_or(Ok(entry), Err)
     };
     given.iter().enumerate().map(entry).collect()
 }
 
-/// Defines those that are not defined yet and leaves the rest as it is; says how many are new.
-///
-/// # Errors
-/// When the catalogue cannot be read or an entry is refused.
-pub(crate) async fn define_missing<Fields: Definition>(
+/// Creates the entries that do not exist yet and returns how many it created.
+pub(crate) async fn create_missing_entries<Fields: Definition>(
     client: &Client,
     entries: &[Fields::Entry],
 ) -> Result<usize, CliError> {
@@ -186,30 +173,30 @@ pub(crate) async fn define_missing<Fields: Definition>(
     let known = all::<Fields>(client).await?;
     let is_known =
         |entry: &Fields::Entry| known.iter().any(|one| Fields::name_of(one) == Fields::name_of(entry));
-    let mut defined = 0;
+    let mut created = 0;
     for entry in entries.iter().filter(|entry| !is_known(entry)) {
         Fields::create(client, entry.clone(), false).await?;
-        defined += 1;
+        created += 1;
     }
-    Ok(defined)
+    Ok(created)
 }
 
-/// Puts an option's value in place, if it was given.
+/// Sets a field, if a value was given.
 pub(crate) fn set<Value>(field: &mut Value, given: Option<Value>) {
     if let Some(value) = given {
         *field = value;
     }
 }
 
-/// The numbers of an option's words, if it was given.
+/// The numbers of enum values, if given.
 pub(crate) fn numbers<Value: Into<i32>>(given: Option<Vec<Value>>) -> Option<Vec<i32>> {
     given.map(|values| values.into_iter().map(Into::into).collect())
 }
 
-/// Writes the calls of one kind: each is a method of the client and a message of its own.
+/// Implements the parts of [`Definition`] that differ only in the names of the client's methods and messages.
 macro_rules! calls {
     (
-        $Entry:ident as $entry:ident, named by $name:ident, in $entries:ident;
+        $Entry:ident as $entry:ident, named by $name:ident, in $entries:ident, changed as $Changed:ident;
         $create:ident($Create:ident), $update:ident($Update:ident), $get:ident($Get:ident),
         $list:ident($List:ident) -> $Page:ident
     ) => {
@@ -243,8 +230,16 @@ macro_rules! calls {
             v1::$Page { $entries, next_page_token: String::new() }
         }
 
-        fn entries_of(page: &v1::$Page) -> &[v1::$Entry] {
-            &page.$entries
+        fn name(&self) -> Option<&str> {
+            self.$name.as_deref()
+        }
+
+        fn changed(change: &v1::CatalogChange) -> Option<&v1::$Entry> {
+            if let Some(v1::catalog_change::Entry::$Changed(entry)) = &change.entry {
+                Some(entry)
+            } else {
+                None
+            }
         }
 
         fn name_of(entry: &v1::$Entry) -> &str {

@@ -1,20 +1,16 @@
-//! `history`: every version of one catalogue entry, with what each change changed.
+//! `history`: every version of a catalogue entry, with the fields that each change changed.
 
 use custodia_client::Client;
 use custodia_proto::v1;
 use serde_json::Value;
 
 use crate::catalog::definition::Definition;
-use crate::connection::Connection;
+use crate::connection::{Connection, pages};
 use crate::error::CliError;
-use crate::output::{json_of, print, table};
-use crate::pages;
-use crate::values::time_text;
+use crate::text::output::{json_of, table};
+use crate::text::values::time_text;
 
 /// Prints the changes of one entry.
-///
-/// # Errors
-/// When a page cannot be fetched, or the catalogue never had the entry.
 pub(crate) async fn run<Fields: Definition>(
     connection: &Connection,
     client: &Client,
@@ -23,11 +19,11 @@ pub(crate) async fn run<Fields: Definition>(
     let mut changes = all_changes(client).await?;
     changes.retain(|change| Fields::changed(change).is_some_and(|entry| Fields::name_of(entry) == name));
     if changes.is_empty() {
-        // Of before changes were written down, or unknown: the answer says which.
+        // Either unknown, which is an error here, or older than the recorded changes.
         Fields::get(client, name.to_owned()).await?;
     }
     let answer = v1::ListCatalogChangesResponse { changes, next_page_token: String::new() };
-    print(connection.output, "ListCatalogChangesResponse", &answer, || text::<Fields>(&answer.changes))
+    connection.print("ListCatalogChangesResponse", &answer, |answer| text::<Fields>(&answer.changes))
 }
 
 async fn all_changes(client: &Client) -> Result<Vec<v1::CatalogChange>, CliError> {
@@ -40,12 +36,12 @@ async fn all_changes(client: &Client) -> Result<Vec<v1::CatalogChange>, CliError
 }
 
 fn text<Fields: Definition>(changes: &[v1::CatalogChange]) -> String {
-    let mut lines = table(["VERSION", "CHANGED", "BY", "ETAG", "WHAT"]);
+    let mut lines = table(["VERSION", "CHANGED", "BY", "ETAG", "CHANGES"]);
     let mut before = None;
     for change in changes {
         let Some(entry) = Fields::changed(change) else { continue };
         let after = json_of(Fields::ENTRY, entry);
-        let what = before.map_or_else(|| "defined".to_owned(), |before| difference(&before, &after));
+        let what = before.map_or_else(|| "created".to_owned(), |before| difference(&before, &after));
         lines.add_row([
             change.version.to_string(),
             time_text(change.changed_at.as_ref()),
@@ -58,7 +54,7 @@ fn text<Fields: Definition>(changes: &[v1::CatalogChange]) -> String {
     lines.to_string()
 }
 
-/// The fields that differ, in the words of the interface.
+/// The names of the fields that differ.
 fn difference(before: &Value, after: &Value) -> String {
     let (Some(before), Some(after)) = (before.as_object(), after.as_object()) else { return String::new() };
     let differs = |name: &&String| *name != "etag" && before.get(*name) != after.get(*name);
@@ -87,7 +83,7 @@ mod tests {
         };
         let text = text::<PurposeFields>(&[change(3, "", 0), change(7, "GDPR", 30), change(9, "GDPR", 30)]);
         let lines: Vec<_> = text.lines().map(str::trim_end).collect();
-        assert!(lines[1].starts_with("3") && lines[1].ends_with("defined"), "{text}");
+        assert!(lines[1].starts_with("3") && lines[1].ends_with("created"), "{text}");
         assert!(lines[2].contains("ada") && lines[2].contains("law") && lines[2].contains("retention days"));
         assert!(lines[3].ends_with("nothing"), "{text}");
     }

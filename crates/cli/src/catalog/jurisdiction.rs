@@ -5,61 +5,57 @@ use custodia_proto::v1;
 use serde::Deserialize;
 
 use crate::catalog::definition::{Definition, calls, numbers, set};
-use crate::output::{facts, or_dash, table};
-use crate::words::{self, Word, word_of, words_of};
+use crate::text::enum_text::{self, EnumText, enum_text, enum_texts};
+use crate::text::output::{facts, or_dash, table};
 
 /// The fields of a jurisdiction.
 #[derive(Debug, Clone, Default, clap::Args, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct JurisdictionFields {
-    /// Its id: 1 to 64 of [a-z0-9-]
+    /// Id of the jurisdiction: 1 to 64 of [a-z0-9-]
     #[arg(required_unless_present = "file")]
     id: Option<String>,
-    /// Name for people
+    /// Display name
     #[arg(long)]
     name: Option<String>,
     /// Citation of the law
     #[arg(long)]
     law: Option<String>,
-    /// Where it holds, ISO 3166-1 or -2, e.g. DE or US-CA; repeat it, or separate several by commas
+    /// Region in which the law applies (ISO 3166-1 or -2), e.g. DE or US-CA (repeatable, or comma-separated)
     #[arg(long = "region", value_delimiter = ',')]
     regions: Option<Vec<String>>,
-    /// opt-in: unknown means no; opt-out: consent counts as given until it is refused
+    /// opt-in: no decision means no; opt-out: consent counts as given until refused
     #[arg(long, value_parser = v1::ConsentModel::parse)]
-    #[serde(deserialize_with = "words::one")]
+    #[serde(deserialize_with = "enum_text::deserialize")]
     consent_model: Option<v1::ConsentModel>,
-    /// A Global Privacy Control signal opts out of sale and sharing
+    /// A Global Privacy Control signal opts the customer out of sale and sharing
     #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     honours_gpc: Option<bool>,
-    /// Lawful basis that this law knows; repeat it, or separate several by commas
+    /// Lawful basis that this law provides (repeatable, or comma-separated)
     #[arg(long = "basis", value_delimiter = ',', value_parser = v1::LawfulBasis::parse)]
-    #[serde(deserialize_with = "words::list")]
+    #[serde(deserialize_with = "enum_text::deserialize_list")]
     bases: Option<Vec<v1::LawfulBasis>>,
-    /// Lawful basis that carries sensitive data; repeat it, or separate several by commas
+    /// Lawful basis that suffices for sensitive data (repeatable, or comma-separated)
     #[arg(long = "sensitive-basis", value_delimiter = ',', value_parser = v1::LawfulBasis::parse)]
-    #[serde(deserialize_with = "words::list")]
+    #[serde(deserialize_with = "enum_text::deserialize_list")]
     sensitive_bases: Option<Vec<v1::LawfulBasis>>,
-    /// Consent to the use of sensitive data must be explicit
+    /// Consent to use sensitive data must be explicit
     #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     sensitive_needs_explicit: Option<bool>,
-    /// Below so many years, opt-out is not enough; 0: no such age
+    /// Customers below this age must opt in; 0: no such age
     #[arg(long)]
     opt_in_below_age: Option<u32>,
-    /// Below so many years, a guardian consents; 0: no such age
+    /// A guardian consents for customers below this age; 0: no such age
     #[arg(long)]
     guardian_below_age: Option<u32>,
 }
 
 impl Definition for JurisdictionFields {
     calls! {
-        Jurisdiction as jurisdiction, named by id, in jurisdictions;
+        Jurisdiction as jurisdiction, named by id, in jurisdictions, changed as Jurisdiction;
         create_jurisdiction(CreateJurisdictionRequest), update_jurisdiction(UpdateJurisdictionRequest),
         get_jurisdiction(GetJurisdictionRequest),
         list_jurisdictions(ListJurisdictionsRequest) -> ListJurisdictionsResponse
-    }
-
-    fn name(&self) -> Option<&str> {
-        self.id.as_deref()
     }
 
     fn missing(jurisdiction: &v1::Jurisdiction) -> Option<&'static str> {
@@ -85,35 +81,31 @@ impl Definition for JurisdictionFields {
         set(&mut jurisdiction.guardian_below_age, self.guardian_below_age);
     }
 
-    fn changed(change: &v1::CatalogChange) -> Option<&v1::Jurisdiction> {
-        if let Some(v1::catalog_change::Entry::Jurisdiction(one)) = &change.entry { Some(one) } else { None }
-    }
-
     fn rows(jurisdictions: &[v1::Jurisdiction]) -> String {
         let mut lines =
-            table(["JURISDICTION", "NAME", "CONSENT", "GPC", "OPT-IN BELOW", "GUARDIAN BELOW", "FROM"]);
+            table(["JURISDICTION", "NAME", "CONSENT", "GPC", "OPT-IN BELOW", "GUARDIAN BELOW", "ORIGIN"]);
         let age = |years: u32| if years == 0 { "-".to_owned() } else { years.to_string() };
         for jurisdiction in jurisdictions {
             lines.add_row([
                 jurisdiction.id.as_str(),
                 or_dash(&jurisdiction.display_name),
-                &word_of::<v1::ConsentModel>(jurisdiction.consent_model),
+                &enum_text::<v1::ConsentModel>(jurisdiction.consent_model),
                 if jurisdiction.honours_gpc { "honoured" } else { "-" },
                 &age(jurisdiction.opt_in_below_age),
                 &age(jurisdiction.guardian_below_age),
-                if jurisdiction.built_in { "built in" } else { "the catalogue" },
+                if jurisdiction.built_in { "built in" } else { "catalogue" },
             ]);
         }
         lines.to_string()
     }
 
     fn text(jurisdiction: &v1::Jurisdiction) -> String {
-        let explicit = if jurisdiction.sensitive_needs_explicit { ", consent only if explicit" } else { "" };
-        let sensitive = words_of::<v1::LawfulBasis>(&jurisdiction.sensitive_bases);
+        let explicit = if jurisdiction.sensitive_needs_explicit { ", consent must be explicit" } else { "" };
+        let sensitive = enum_texts::<v1::LawfulBasis>(&jurisdiction.sensitive_bases);
         let facts = facts([
             ("law", jurisdiction.law.clone()),
             ("regions", jurisdiction.regions.join(", ")),
-            ("lawful bases", words_of::<v1::LawfulBasis>(&jurisdiction.lawful_bases)),
+            ("lawful bases", enum_texts::<v1::LawfulBasis>(&jurisdiction.lawful_bases)),
             ("for sensitive data", format!("{}{explicit}", or_dash(&sensitive))),
             ("etag", jurisdiction.etag.clone()),
         ]);
@@ -126,7 +118,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_update_of_one_rule_leaves_the_others() {
+    fn an_update_of_one_rule_keeps_the_others() {
         let mut jurisdiction = v1::Jurisdiction {
             id: "eu".into(),
             regions: vec!["DE".into()],

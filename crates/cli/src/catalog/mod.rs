@@ -4,7 +4,6 @@ mod attribute;
 mod definition;
 mod history;
 mod jurisdiction;
-mod parts;
 mod purpose;
 mod recipient;
 
@@ -17,13 +16,12 @@ use crate::error::CliError;
 pub(crate) use attribute::{AttributeCommand, AttributeFields};
 pub(crate) use definition::DefinitionCommand;
 pub(crate) use jurisdiction::JurisdictionFields;
-pub(crate) use parts::parts;
 pub(crate) use purpose::PurposeFields;
 pub(crate) use recipient::RecipientFields;
 
-use definition::{all, define_missing, entries};
+use definition::{all, create_missing_entries, entries};
 
-/// Entries in a file, e.g. under `[catalogue]` of a mapping. Each list has the fields of the command's options.
+/// Catalogue entries in a file, e.g. under `[catalogue]` of a mapping, with the same fields as the commands' options.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct CatalogueFile {
@@ -33,7 +31,7 @@ pub(crate) struct CatalogueFile {
     recipients: Vec<RecipientFields>,
 }
 
-/// Entries to define together.
+/// Entries to create together.
 #[derive(Debug, Default)]
 pub(crate) struct Entries {
     pub(crate) jurisdictions: Vec<v1::Jurisdiction>,
@@ -43,10 +41,7 @@ pub(crate) struct Entries {
 }
 
 impl CatalogueFile {
-    /// The entries as the interface has them.
-    ///
-    /// # Errors
-    /// Names the list, the place and the key that is missing.
+    /// The entries as API messages. An error names the list, the index and the missing key.
     pub(crate) fn entries(&self) -> Result<Entries, String> {
         Ok(Entries {
             jurisdictions: entries("catalogue.jurisdictions", &self.jurisdictions)?,
@@ -57,22 +52,16 @@ impl CatalogueFile {
     }
 }
 
-/// Defines what is not defined yet and leaves the rest as it is; says how many entries are new. Purposes come before
-/// what names them.
-///
-/// # Errors
-/// When the catalogue cannot be read or an entry is refused.
-pub(crate) async fn define(client: &Client, entries: &Entries) -> Result<usize, CliError> {
-    Ok(define_missing::<JurisdictionFields>(client, &entries.jurisdictions).await?
-        + define_missing::<PurposeFields>(client, &entries.purposes).await?
-        + define_missing::<AttributeFields>(client, &entries.attributes).await?
-        + define_missing::<RecipientFields>(client, &entries.recipients).await?)
+/// Creates the entries that do not exist yet, leaves the others as they are, and returns how many it created. Purposes
+/// come before the entries that refer to them.
+pub(crate) async fn create_missing(client: &Client, entries: &Entries) -> Result<usize, CliError> {
+    Ok(create_missing_entries::<JurisdictionFields>(client, &entries.jurisdictions).await?
+        + create_missing_entries::<PurposeFields>(client, &entries.purposes).await?
+        + create_missing_entries::<AttributeFields>(client, &entries.attributes).await?
+        + create_missing_entries::<RecipientFields>(client, &entries.recipients).await?)
 }
 
 /// All attributes of the catalogue.
-///
-/// # Errors
-/// When a page cannot be fetched.
 pub(crate) async fn all_attributes(client: &Client) -> Result<Vec<v1::AttributeDefinition>, CliError> {
     all::<AttributeFields>(client).await
 }

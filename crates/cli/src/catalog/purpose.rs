@@ -1,4 +1,4 @@
-//! `custodia purpose`: why data is kept and used.
+//! `custodia purpose`: why data is stored and used.
 
 use std::collections::BTreeMap;
 use std::str::FromStr;
@@ -8,100 +8,100 @@ use custodia_proto::v1;
 use serde::{Deserialize, Deserializer, de::Error as _};
 
 use crate::catalog::definition::{Definition, calls, numbers, set};
-use crate::catalog::parts::parts;
-use crate::output::{facts, or_dash, table};
-use crate::values::{parse_time, time_text};
-use crate::words::{self, Word, words_of};
+use crate::text::enum_text::{self, EnumText, enum_texts};
+use crate::text::output::{facts, or_dash, table};
+use crate::text::parts::parts;
+use crate::text::values::{parse_time, time_text};
 
 /// The fields of a purpose.
 #[derive(Debug, Clone, Default, clap::Args, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct PurposeFields {
-    /// Its id: 1 to 64 of [a-z0-9-]
+    /// Id of the purpose: 1 to 64 of [a-z0-9-]
     #[arg(required_unless_present = "file")]
     id: Option<String>,
-    /// Name for people
+    /// Display name
     #[arg(long)]
     name: Option<String>,
-    /// What the customer is told
+    /// Description for the customer
     #[arg(long)]
     description: Option<String>,
     /// W3C DPV identifier, e.g. dpv:ServiceProvision
     #[arg(long)]
     dpv: Option<String>,
-    /// Lawful basis that may carry it, in the order of trial; repeat it, or separate several by commas
+    /// Lawful basis, in the order in which they are tried (repeatable, or comma-separated)
     #[arg(long = "basis", value_delimiter = ',', value_parser = v1::LawfulBasis::parse)]
-    #[serde(deserialize_with = "words::list")]
+    #[serde(deserialize_with = "enum_text::deserialize_list")]
     bases: Option<Vec<v1::LawfulBasis>>,
-    /// Other bases in one jurisdiction, e.g. br=consent,contract; none after the = forbids it there; repeatable
+    /// Other bases in one jurisdiction, e.g. br=consent,contract; an empty list forbids the purpose there (repeatable)
     #[arg(long = "bases-in", value_name = "JURISDICTION=BASES")]
     #[serde(deserialize_with = "bases_by_jurisdiction")]
     bases_in: Option<Vec<BasesIn>>,
-    /// Basis that holds for every customer without a record, e.g. legal-obligation
+    /// Basis that applies to every customer without a recorded decision, e.g. legal-obligation
     #[arg(long = "standing", value_delimiter = ',', value_parser = v1::LawfulBasis::parse)]
-    #[serde(deserialize_with = "words::list")]
+    #[serde(deserialize_with = "enum_text::deserialize_list")]
     standing: Option<Vec<v1::LawfulBasis>>,
-    /// Version of the notice that asks for consent, e.g. 2026-02,asks-again,language=de,valid-from=2026-12-01,sha256=HEX;
-    /// repeat it, oldest first; an update adds it, or changes the one of the same version
+    /// Version of the consent notice, e.g. 2026-02,asks-again,language=de,valid-from=2026-12-01,sha256=HEX
+    /// (repeatable, oldest first); an update adds it, or replaces the same version
     #[arg(long = "notice", value_name = "VERSION[,KEY=VALUE]")]
     notices: Option<Vec<Notice>>,
-    /// Category of data that it may use; repeat it, or separate several by commas [default: those of its attributes]
+    /// Category of data that it may use (repeatable, or comma-separated) [default: the categories of its attributes]
     #[arg(long = "category", value_delimiter = ',')]
     categories: Option<Vec<String>>,
-    /// Registered application its data may go to; repeat it, or separate several by commas [default: all of it]
+    /// Recipient that may receive its data (repeatable, or comma-separated) [default: all that are registered for it]
     #[arg(long = "recipient", value_delimiter = ',')]
     recipients: Option<Vec<String>>,
-    /// Days after which what was collected under it is no longer used; 0: no end
+    /// Days after which data collected for it is no longer used; 0: unlimited
     #[arg(long)]
     retention_days: Option<u32>,
-    /// Who answers for it
+    /// Who is responsible for it
     #[arg(long)]
     owner: Option<String>,
-    /// The law it rests on; required with legal-obligation and public-task
+    /// Citation of its law; required with legal-obligation and public-task
     #[arg(long)]
     law: Option<String>,
     #[command(flatten)]
     balancing_test: BalancingFields,
-    /// It sells or shares personal data: a Global Privacy Control signal opts out of it
+    /// The purpose sells or shares personal data: a Global Privacy Control signal opts out of it
     #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     sale_or_sharing: Option<bool>,
-    /// Google consent type that it stands for, e.g. ad-storage; repeat it, or separate several by commas
+    /// Google consent type that it represents, e.g. ad-storage (repeatable, or comma-separated)
     #[arg(long = "google", value_delimiter = ',', value_parser = v1::GoogleConsentType::parse)]
-    #[serde(deserialize_with = "words::list")]
+    #[serde(deserialize_with = "enum_text::deserialize_list")]
     google: Option<Vec<v1::GoogleConsentType>>,
-    /// It permits nothing any more
+    /// The purpose no longer permits anything
     #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     deprecated: Option<bool>,
 }
 
-/// Where the help lists the balancing test.
+/// Heading in the help.
 const BALANCING: &str = "Balancing test, with legitimate-interests";
 
-/// Why legitimate interests prevail; required with legitimate-interests. In a file: `[balancing_test]`.
+/// Required with legitimate-interests. In a file: `[balancing_test]`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, clap::Args, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct BalancingFields {
-    /// Which interest is pursued
+    /// The interest that is pursued
     #[arg(long, help_heading = BALANCING)]
     interest: Option<String>,
-    /// Why it is necessary
+    /// Why the processing is necessary
     #[arg(long, help_heading = BALANCING)]
     necessity: Option<String>,
-    /// Why the customer's interests do not prevail
+    /// Why the customer's interests do not override it
     #[arg(long, help_heading = BALANCING)]
     balance: Option<String>,
-    /// Who reviewed it
+    /// Who reviewed the test
     #[arg(long, help_heading = BALANCING)]
     reviewer: Option<String>,
-    /// When, YYYY-MM-DD
+    /// Date of the review (YYYY-MM-DD)
     #[arg(long, help_heading = BALANCING)]
     reviewed_on: Option<String>,
-    /// How the customer objects
+    /// How the customer can object
     #[arg(long, help_heading = BALANCING)]
     objection_route: Option<String>,
 }
 
-/// One jurisdiction's own bases.
+/// The bases in one jurisdiction.
 #[derive(Debug, Clone)]
 struct BasesIn(v1::JurisdictionBases);
 
@@ -109,8 +109,8 @@ impl FromStr for BasesIn {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let (jurisdiction, bases) = text.split_once('=').ok_or("must be written JURISDICTION=BASIS,BASIS")?;
-        let bases = bases.split(',').map(str::trim).filter(|word| !word.is_empty());
+        let (jurisdiction, bases) = text.split_once('=').ok_or("must be JURISDICTION=BASIS,BASIS")?;
+        let bases = bases.split(',').map(str::trim).filter(|text| !text.is_empty());
         let bases: Result<Vec<_>, _> = bases.map(v1::LawfulBasis::parse).collect();
         Ok(Self::new(jurisdiction, bases?))
     }
@@ -128,14 +128,14 @@ fn bases_by_jurisdiction<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<Vec<BasesIn>>, D::Error> {
     let lists = BTreeMap::<String, Vec<String>>::deserialize(deserializer)?;
-    let one = |(jurisdiction, words): (&String, &Vec<String>)| {
-        let bases: Result<Vec<_>, _> = words.iter().map(|word| v1::LawfulBasis::parse(word)).collect();
+    let one = |(jurisdiction, texts): (&String, &Vec<String>)| {
+        let bases: Result<Vec<_>, _> = texts.iter().map(|text| v1::LawfulBasis::parse(text)).collect();
         Ok(BasesIn::new(jurisdiction, bases.map_err(D::Error::custom)?))
     };
     lists.iter().map(one).collect::<Result<_, _>>().map(Some)
 }
 
-/// A notice: in a file the version alone, the text of the option, or a table.
+/// A notice. In a file: the version alone, the text of the option, or a table.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(try_from = "NoticeForm")]
 struct Notice(v1::NoticeVersion);
@@ -164,19 +164,17 @@ impl TryFrom<NoticeForm> for Notice {
     type Error = String;
 
     fn try_from(form: NoticeForm) -> Result<Self, String> {
-        match form {
-            NoticeForm::Text(text) => text.parse(),
-            NoticeForm::Table(NoticeTable {
-                version,
-                sha256: text_sha256,
-                language,
-                asks_again,
-                valid_from,
-            }) => {
-                let valid_from = valid_from.as_deref().map(parse_time).transpose()?;
-                Ok(Self(v1::NoticeVersion { version, text_sha256, language, asks_again, valid_from }))
-            }
-        }
+        let table = match form {
+            NoticeForm::Text(text) => return text.parse(),
+            NoticeForm::Table(table) => table,
+        };
+        Ok(Self(v1::NoticeVersion {
+            version: table.version,
+            text_sha256: table.sha256,
+            language: table.language,
+            asks_again: table.asks_again,
+            valid_from: table.valid_from.as_deref().map(parse_time).transpose()?,
+        }))
     }
 }
 
@@ -194,9 +192,7 @@ impl FromStr for Notice {
                 ("sha256", Some(hash)) => hash.clone_into(&mut notice.text_sha256),
                 _ => {
                     return Err(
-                        "a notice is VERSION, then any of asks-again, language=TAG, valid-from=TIME, \
-                                sha256=HEX, separated by commas"
-                            .into(),
+                        "must be VERSION[,asks-again][,language=TAG][,valid-from=TIME][,sha256=HEX]".into()
                     );
                 }
             }
@@ -207,13 +203,9 @@ impl FromStr for Notice {
 
 impl Definition for PurposeFields {
     calls! {
-        Purpose as purpose, named by id, in purposes;
+        Purpose as purpose, named by id, in purposes, changed as Purpose;
         create_purpose(CreatePurposeRequest), update_purpose(UpdatePurposeRequest),
         get_purpose(GetPurposeRequest), list_purposes(ListPurposesRequest) -> ListPurposesResponse
-    }
-
-    fn name(&self) -> Option<&str> {
-        self.id.as_deref()
     }
 
     fn missing(purpose: &v1::Purpose) -> Option<&'static str> {
@@ -258,22 +250,14 @@ impl Definition for PurposeFields {
         set(&mut purpose.deprecated, self.deprecated);
     }
 
-    fn changed(change: &v1::CatalogChange) -> Option<&v1::Purpose> {
-        if let Some(v1::catalog_change::Entry::Purpose(purpose)) = &change.entry {
-            Some(purpose)
-        } else {
-            None
-        }
-    }
-
     fn rows(purposes: &[v1::Purpose]) -> String {
         let mut lines = table(["PURPOSE", "NAME", "LAWFUL BASES", "STANDING", "NEWEST NOTICE", "STATE"]);
         for purpose in purposes {
             lines.add_row([
                 purpose.id.as_str(),
                 &purpose.display_name,
-                &words_of::<v1::LawfulBasis>(&purpose.lawful_bases),
-                or_dash(&words_of::<v1::LawfulBasis>(&purpose.standing_bases)),
+                &enum_texts::<v1::LawfulBasis>(&purpose.lawful_bases),
+                or_dash(&enum_texts::<v1::LawfulBasis>(&purpose.standing_bases)),
                 purpose.notices.last().map_or("-", |notice| notice.version.as_str()),
                 if purpose.deprecated { "deprecated" } else { "in use" },
             ]);
@@ -283,19 +267,18 @@ impl Definition for PurposeFields {
 
     fn text(purpose: &v1::Purpose) -> String {
         let bases_in = |one: &v1::JurisdictionBases| {
-            let bases = words_of::<v1::LawfulBasis>(&one.lawful_bases);
+            let bases = enum_texts::<v1::LawfulBasis>(&one.lawful_bases);
             format!("{}: {}", one.jurisdiction, if bases.is_empty() { "not allowed" } else { &bases })
         };
         let lines =
             |texts: &mut dyn Iterator<Item = String>| -> String { texts.collect::<Vec<_>>().join("\n") };
         let test = purpose.balancing_test.clone().unwrap_or_default();
-        let reviewed = match &purpose.balancing_test {
-            Some(test) => format!("{}, {}", test.reviewed_on, test.reviewer),
-            None => String::new(),
-        };
+        let has_test = purpose.balancing_test.is_some();
+        let reviewed =
+            if has_test { format!("{}, {}", test.reviewed_on, test.reviewer) } else { String::new() };
         let days = purpose.retention_days;
         let facts = facts([
-            ("told to the customer", purpose.description.clone()),
+            ("description", purpose.description.clone()),
             ("W3C DPV", purpose.dpv.clone()),
             ("owner", purpose.owner.clone()),
             ("law", purpose.law.clone()),
@@ -303,9 +286,9 @@ impl Definition for PurposeFields {
             ("notices", lines(&mut purpose.notices.iter().map(notice_text))),
             ("categories of data", purpose.data_categories.join(", ")),
             ("recipients", purpose.recipients.join(", ")),
-            ("kept for", if days == 0 { String::new() } else { format!("{days} days") }),
+            ("retention", if days == 0 { String::new() } else { format!("{days} days") }),
             ("sells or shares", if purpose.sale_or_sharing { "yes".into() } else { String::new() }),
-            ("Google consent types", words_of::<v1::GoogleConsentType>(&purpose.google_consent_types)),
+            ("Google consent types", enum_texts::<v1::GoogleConsentType>(&purpose.google_consent_types)),
             ("interest", test.interest),
             ("necessity", test.necessity),
             ("balance", test.balance),
@@ -340,7 +323,7 @@ mod tests {
     }
 
     #[test]
-    fn an_update_leaves_what_it_does_not_mention() {
+    fn an_update_keeps_fields_that_are_not_given() {
         let mut purpose = v1::Purpose::default();
         fields(
             r#"
@@ -386,6 +369,6 @@ mod tests {
             v1::Purpose { id: "fraud".into(), balancing_test: Some(balancing_test), ..Default::default() };
         let text = PurposeFields::text(&purpose);
         assert!(text.contains("necessity") && text.contains("no other way"), "{text}");
-        assert!(!text.contains("Google"), "what is not there is not shown: {text}");
+        assert!(!text.contains("Google"), "absent fields are not shown: {text}");
     }
 }

@@ -1,45 +1,41 @@
-//! `custodia recipient`: the registered applications to which data goes.
+//! `custodia recipient`: the registered applications that receive data.
 
 use custodia_client::{Client, ClientError};
 use custodia_proto::v1;
 use serde::Deserialize;
 
 use crate::catalog::definition::{Definition, calls, set};
-use crate::output::{facts, or_dash, table};
+use crate::text::output::{facts, or_dash, table};
 
 /// The fields of a recipient.
 #[derive(Debug, Clone, Default, clap::Args, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct RecipientFields {
-    /// The name in its certificate or token: 1 to 64 of [a-zA-Z0-9._-]
+    /// Name in the application's certificate or token: 1 to 64 of [a-zA-Z0-9._-]
     #[arg(required_unless_present = "file")]
     id: Option<String>,
-    /// Name for people
+    /// Display name
     #[arg(long)]
     name: Option<String>,
-    /// What it does with the data
+    /// What the application does with the data
     #[arg(long)]
     description: Option<String>,
-    /// Who answers for it
+    /// Who is responsible for it
     #[arg(long)]
     owner: Option<String>,
-    /// Purpose for which it may read; repeat it, or separate several by commas
+    /// Purpose for which the application may read (repeatable, or comma-separated)
     #[arg(long = "purpose", value_delimiter = ',')]
     purposes: Option<Vec<String>>,
-    /// It reads nothing
+    /// The application may not read anything
     #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     suspended: Option<bool>,
 }
 
 impl Definition for RecipientFields {
     calls! {
-        Recipient as recipient, named by id, in recipients;
+        Recipient as recipient, named by id, in recipients, changed as Recipient;
         create_recipient(CreateRecipientRequest), update_recipient(UpdateRecipientRequest),
         get_recipient(GetRecipientRequest), list_recipients(ListRecipientsRequest) -> ListRecipientsResponse
-    }
-
-    fn name(&self) -> Option<&str> {
-        self.id.as_deref()
     }
 
     fn missing(recipient: &v1::Recipient) -> Option<&'static str> {
@@ -53,10 +49,6 @@ impl Definition for RecipientFields {
         set(&mut recipient.owner, self.owner);
         set(&mut recipient.purposes, self.purposes);
         set(&mut recipient.suspended, self.suspended);
-    }
-
-    fn changed(change: &v1::CatalogChange) -> Option<&v1::Recipient> {
-        if let Some(v1::catalog_change::Entry::Recipient(one)) = &change.entry { Some(one) } else { None }
     }
 
     fn rows(recipients: &[v1::Recipient]) -> String {

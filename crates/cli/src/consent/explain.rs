@@ -1,38 +1,36 @@
-//! `custodia consent explain`: what the law said of one purpose at one moment, and what that rested on.
+//! `custodia consent explain`: whether a purpose was permitted at some time, and why.
 
 use custodia_proto::{Timestamp, v1};
 
-use crate::output::facts;
-use crate::values::parse_time;
-use crate::words::word_of;
+use crate::customer::CustomerQuery;
+use crate::text::enum_text::enum_text;
+use crate::text::output::facts;
+use crate::text::values::parse_time;
 
 /// What `consent explain` takes.
 #[derive(Debug, clap::Args)]
 pub(crate) struct ExplainDecision {
-    /// The customer (cust_…)
-    id: String,
-    /// The purpose that is decided upon
+    #[command(flatten)]
+    query: CustomerQuery,
+    /// The purpose to explain
     #[arg(long)]
     decided_purpose: String,
-    /// The attribute that is decided upon [default: the purpose as a whole]
+    /// The attribute to explain [default: the purpose as a whole]
     #[arg(long, default_value = "", hide_default_value = true)]
     attribute: String,
-    /// The registered application that would read [default: the controller itself]
+    /// The recipient of the data [default: the controller itself]
     #[arg(long, default_value = "", hide_default_value = true)]
     recipient: String,
-    /// With record and catalogue as they were at this moment [default: now]
+    /// Use the record and catalogue as of this time [default: now]
     #[arg(long, value_parser = parse_time)]
     time: Option<Timestamp>,
-    /// Why you ask
-    #[arg(long)]
-    purpose: String,
 }
 
 impl ExplainDecision {
     pub(crate) fn into_request(self) -> v1::ExplainDecisionRequest {
         v1::ExplainDecisionRequest {
-            customer_id: self.id,
-            purpose: self.purpose,
+            customer_id: self.query.id,
+            purpose: self.query.purpose,
             decided_purpose: self.decided_purpose,
             attribute: self.attribute,
             time: self.time,
@@ -41,16 +39,16 @@ impl ExplainDecision {
     }
 }
 
-/// Why and when one purpose was or was not permitted.
+/// The verdict and the facts that led to it.
 pub(crate) fn explanation_text(explanation: &v1::DecisionExplanation) -> String {
     let verdict = if explanation.permitted {
         format!(
             "permitted by {} ({})",
-            word_of::<v1::LawfulBasis>(explanation.ground),
-            word_of::<v1::GroundOrigin>(explanation.origin)
+            enum_text::<v1::LawfulBasis>(explanation.ground),
+            enum_text::<v1::GroundOrigin>(explanation.origin)
         )
     } else {
-        format!("refused: {}", word_of::<v1::RefusalReason>(explanation.reason))
+        format!("refused: {}", enum_text::<v1::RefusalReason>(explanation.reason))
     };
     let entries: Vec<_> = explanation.ledger_sequences.iter().map(ToString::to_string).collect();
     let time = |time: Option<&Timestamp>| time.map(ToString::to_string).unwrap_or_default();

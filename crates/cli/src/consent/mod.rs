@@ -1,4 +1,4 @@
-//! `custodia consent`: what a customer allows, what the customer decided before, and the proof of it.
+//! `custodia consent` and `custodia subject`: what a customer allows, the history of its decisions, and their proof.
 
 mod explain;
 mod export;
@@ -7,6 +7,7 @@ mod proof;
 mod readable;
 mod record;
 mod signal;
+mod subject;
 mod timeline;
 
 use std::path::PathBuf;
@@ -14,67 +15,58 @@ use std::path::PathBuf;
 use custodia_proto::{Timestamp, v1};
 
 use crate::connection::Connection;
+use crate::customer::CustomerQuery;
 use crate::error::CliError;
-use crate::output::print;
-use crate::values::parse_time;
+use crate::text::values::parse_time;
 
 use record::consents_text;
+pub(crate) use subject::SubjectCommand;
 
 /// `custodia consent …`
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum ConsentCommand {
-    /// Record a consent, a refusal or another ground
+    /// Record a consent, a refusal or another lawful basis
     Record(Box<record::RecordConsent>),
     /// Withdraw a consent, or object to legitimate interests
     Withdraw(record::WithdrawConsent),
-    /// List what is recorded for a customer
-    List(Question),
-    /// Show what a customer decided, one line each, in the order in which it was recorded
-    Timeline(Question),
-    /// List what was recorded for a customer at a past moment
+    /// List a customer's consents and other grounds
+    List(CustomerQuery),
+    /// Show a customer's decisions, one line each, in the order of recording
+    Timeline(CustomerQuery),
+    /// List a customer's consents and other grounds as of a past time
     AsOf {
         #[command(flatten)]
-        question: Question,
-        /// The moment
+        query: CustomerQuery,
+        /// The time
         #[arg(long, value_parser = parse_time)]
         time: Timestamp,
     },
-    /// Say what the law says of one purpose, now or at a past moment, and what that rests on
+    /// Explain whether a purpose is permitted, now or at a past time, and why
     Explain(explain::ExplainDecision),
-    /// Honour a signal of the customer's browser
+    /// Record and honour a privacy signal of the customer's browser
     Signal(signal::RecordSignal),
-    /// Record or show a consent string of the IAB Transparency and Consent Framework
+    /// Record or show an IAB TCF consent string
     Tcf {
         #[command(subcommand)]
         command: signal::TcfCommand,
     },
-    /// Show Google's consent mode signals
-    Mode(Question),
-    /// Write a consent record for other systems, or a receipt for the customer
+    /// Show the signals for Google's consent mode
+    Mode(CustomerQuery),
+    /// Export a consent record for other systems, or a receipt for the customer
     Export(export::ExportConsent),
-    /// Write a customer's whole history into a file that proves itself
+    /// Write a customer's consent history to a tamper-evident file
     History {
         #[command(flatten)]
-        question: Question,
-        /// The file, for the owner's eyes alone
+        query: CustomerQuery,
+        /// The file; readable by its owner only
         #[arg(long)]
         file: PathBuf,
     },
-    /// Check a file of `consent history`, without a cluster
+    /// Verify a file written by `consent history`; needs no cluster
     #[command(after_help = proof::VERIFY_HELP)]
     Verify(proof::VerifyHistory),
-    /// Load the decisions of another system from a CSV or JSONL file
+    /// Load consent decisions of another system from a CSV or JSONL file
     Import(import::ImportDecisions),
-}
-
-/// Whom a question is about, and why it is asked.
-#[derive(Debug, clap::Args)]
-pub(crate) struct Question {
-    /// The customer (cust_…)
-    id: String,
-    /// Why you ask
-    #[arg(long)]
-    purpose: String,
 }
 
 impl ConsentCommand {
@@ -82,35 +74,33 @@ impl ConsentCommand {
         match self {
             Self::Record(record) => print_state(connection, &record.send(&connection.client()?).await?),
             Self::Withdraw(withdraw) => print_state(connection, &withdraw.send(&connection.client()?).await?),
-            Self::List(Question { id: customer_id, purpose }) => {
+            Self::List(CustomerQuery { id: customer_id, purpose }) => {
                 let request = v1::GetConsentsRequest { customer_id, purpose };
                 print_states(connection, &connection.client()?.get_consents(request).await?)
             }
-            Self::AsOf { question: Question { id: customer_id, purpose }, time } => {
+            Self::AsOf { query: CustomerQuery { id: customer_id, purpose }, time } => {
                 let request = v1::GetConsentsAsOfRequest { customer_id, purpose, time: Some(time) };
                 print_states(connection, &connection.client()?.get_consents_as_of(request).await?)
             }
-            Self::Timeline(Question { id, purpose }) => {
+            Self::Timeline(CustomerQuery { id, purpose }) => {
                 let history = timeline::whole_history(&connection.client()?, &id, &purpose).await?;
-                print(connection.output, "ListConsentHistoryResponse", &history, || {
+                connection.print("ListConsentHistoryResponse", &history, |history| {
                     timeline::timeline_text(&history.entries)
                 })
             }
             Self::Explain(explain) => {
                 let explanation = connection.client()?.explain_decision(explain.into_request()).await?;
-                print(connection.output, "DecisionExplanation", &explanation, || {
-                    explain::explanation_text(&explanation)
-                })
+                connection.print("DecisionExplanation", &explanation, explain::explanation_text)
             }
-            Self::Mode(Question { id: customer_id, purpose }) => {
+            Self::Mode(CustomerQuery { id: customer_id, purpose }) => {
                 let request = v1::GetConsentModeRequest { customer_id, purpose };
                 let mode = connection.client()?.get_consent_mode(request).await?;
-                print(connection.output, "ConsentMode", &mode, || signal::mode_text(&mode))
+                connection.print("ConsentMode", &mode, signal::mode_text)
             }
             Self::Signal(signal) => signal.run(connection).await,
             Self::Tcf { command } => command.run(connection).await,
             Self::Export(export) => export.run(connection).await,
-            Self::History { question: Question { id, purpose }, file } => {
+            Self::History { query: CustomerQuery { id, purpose }, file } => {
                 let history = timeline::whole_history(&connection.client()?, &id, &purpose).await?;
                 proof::write(connection.output, &file, &history)
             }
@@ -121,9 +111,9 @@ impl ConsentCommand {
 }
 
 fn print_state(connection: &Connection, state: &v1::ConsentState) -> Result<(), CliError> {
-    print(connection.output, "ConsentState", state, || consents_text(std::slice::from_ref(state)))
+    connection.print("ConsentState", state, |state| consents_text(std::slice::from_ref(state)))
 }
 
 fn print_states(connection: &Connection, answer: &v1::GetConsentsResponse) -> Result<(), CliError> {
-    print(connection.output, "GetConsentsResponse", answer, || consents_text(&answer.consents))
+    connection.print("GetConsentsResponse", answer, |answer| consents_text(&answer.consents))
 }

@@ -22,7 +22,7 @@ use serde_json::Value;
 use crate::consent::readable::Readable;
 use crate::error::CliError;
 use crate::files::{self, Readers};
-use crate::output::{self, Format};
+use crate::text::output::{self, Format};
 
 const FORMAT: &str = "custodia-consent-history-2";
 

@@ -9,7 +9,7 @@ use custodia_proto::v1;
 use data_encoding::HEXLOWER;
 use serde::Serialize;
 
-use crate::words::{Word, word_of};
+use crate::text::enum_text::{EnumText, enum_text};
 
 /// A readable entry.
 #[derive(Debug, Serialize)]
@@ -152,8 +152,8 @@ fn tc_string(stored: &StoredTcString) -> TcString {
     TcString { text: stored.text.as_str().to_owned(), recorded_at: moment(stored.recorded_at) }
 }
 
-fn word<Value: Word + TryFrom<i32>>(number: u8) -> String {
-    word_of::<Value>(number.into())
+fn word<Value: EnumText + TryFrom<i32>>(number: u8) -> String {
+    enum_text::<Value>(number.into())
 }
 
 fn text<const BYTES_MAX: usize>(label: Option<&Label<BYTES_MAX>>) -> Option<String> {

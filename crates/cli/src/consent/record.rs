@@ -1,30 +1,30 @@
-//! `custodia consent record`, `withdraw`, `list`, `as-of`: one decision, and the states they lead to.
+//! `custodia consent record` and `withdraw`, and the table of a customer's consents.
 
 use custodia_client::{Client, ClientError};
 use custodia_proto::{Timestamp, v1};
 
-use crate::output::{or_dash, table};
-use crate::values::{parse_time, time_text};
-use crate::words::{Word as _, word_of};
+use crate::text::enum_text::{EnumText as _, enum_text};
+use crate::text::output::{or_dash, table};
+use crate::text::values::{parse_time, time_text};
 
 /// What `consent record` takes.
 #[derive(Debug, clap::Args)]
 pub(crate) struct RecordConsent {
-    /// The customer (cust_…)
+    /// Customer id (cust_…)
     id: String,
-    /// For which purpose
+    /// Purpose of the consent
     #[arg(long)]
     purpose: String,
-    /// given, refused, requested (asked, not answered), revoked (by another than the customer) or invalidated
+    /// given, refused, requested (not answered yet), revoked (not by the customer) or invalidated
     #[arg(long, default_value = "given", value_parser = v1::ConsentStatus::parse)]
     status: v1::ConsentStatus,
-    /// The ground
+    /// Lawful basis
     #[arg(long, default_value = "consent", value_parser = v1::LawfulBasis::parse)]
     basis: v1::LawfulBasis,
-    /// Version of the notice that was shown; required with a given consent
+    /// Version of the notice that was shown; required for a given consent
     #[arg(long, default_value = "", hide_default_value = true)]
     notice: String,
-    /// unambiguous, explicit or opt-out [default with a given consent: unambiguous]
+    /// unambiguous, explicit or opt-out [default for a given consent: unambiguous]
     #[arg(long, value_parser = v1::ConsentMethod::parse)]
     method: Option<v1::ConsentMethod>,
     #[command(flatten)]
@@ -32,43 +32,43 @@ pub(crate) struct RecordConsent {
     /// Who collected it
     #[arg(long, default_value = "", hide_default_value = true)]
     collector: String,
-    /// Through which channel it came
+    /// Channel of the decision
     #[arg(long, default_value = "", hide_default_value = true)]
     channel: String,
-    /// Contract, law, incident or balancing test; required with other grounds
+    /// Contract, law, incident or balancing test; required for a basis other than consent
     #[arg(long, default_value = "", hide_default_value = true)]
     reference: String,
-    /// When it was decided [default: now]
+    /// Time of the decision [default: now]
     #[arg(long, value_parser = parse_time)]
     decided_at: Option<Timestamp>,
-    /// From when it holds, e.g. the first day of a contract [default: from the decision on]
+    /// Start of validity, e.g. the first day of a contract [default: the time of the decision]
     #[arg(long, value_parser = parse_time)]
     valid_from: Option<Timestamp>,
-    /// When it ends by itself [default: when withdrawn]
+    /// Time of expiry [default: none]
     #[arg(long, value_parser = parse_time)]
     expires_at: Option<Timestamp>,
 }
 
-/// Where the help lists the evidence.
+/// Heading in the help.
 const EVIDENCE: &str = "Evidence";
 
-/// What proves a decision.
+/// The proof of a decision.
 #[derive(Debug, clap::Args)]
 struct Evidence {
-    /// What the customer did: ticked-box, clicked, spoken, signed or double-opt-in; required with a given consent
-    /// unless it is an opt-out
+    /// What the customer did: ticked-box, clicked, spoken, signed or double-opt-in; required for a given consent
+    /// unless the method is opt-out
     #[arg(long, help_heading = EVIDENCE, value_parser = v1::AffirmativeAct::parse)]
     act: Option<v1::AffirmativeAct>,
-    /// SHA-256, in hex, of the statement, form or recording that proves it
+    /// SHA-256 (hex) of the statement, form or recording that proves the decision
     #[arg(long, help_heading = EVIDENCE, default_value = "", hide_default_value = true)]
     statement_sha256: String,
-    /// Language of the notice as it was shown (BCP 47)
+    /// Language of the notice that was shown (BCP 47)
     #[arg(long, help_heading = EVIDENCE, default_value = "", hide_default_value = true)]
     language: String,
-    /// The same act answered for other purposes as well and left no separate choice
+    /// The same act also decided other purposes, without a separate choice
     #[arg(long, help_heading = EVIDENCE)]
     bundled: bool,
-    /// data-subject, guardian, controller or authority [default: data-subject]
+    /// Who decided: data-subject, guardian, controller or authority [default: data-subject]
     #[arg(long, help_heading = EVIDENCE, value_parser = v1::DecidedBy::parse)]
     decided_by: Option<v1::DecidedBy>,
 }
@@ -76,15 +76,15 @@ struct Evidence {
 /// What `consent withdraw` takes.
 #[derive(Debug, clap::Args)]
 pub(crate) struct WithdrawConsent {
-    /// The customer (cust_…)
+    /// Customer id (cust_…)
     id: String,
-    /// For which purpose
+    /// Purpose of the consent
     #[arg(long)]
     purpose: String,
-    /// The ground that ends [default: consent]
+    /// Lawful basis to end [default: consent]
     #[arg(long, value_parser = v1::LawfulBasis::parse)]
     basis: Option<v1::LawfulBasis>,
-    /// Through which channel the customer said so
+    /// Channel of the withdrawal
     #[arg(long, default_value = "", hide_default_value = true)]
     channel: String,
 }
@@ -123,7 +123,7 @@ impl RecordConsent {
 }
 
 impl Evidence {
-    /// `None` where nothing was said.
+    /// `None` if no evidence was given.
     fn into_message(self) -> Option<v1::ConsentEvidence> {
         let evidence = v1::ConsentEvidence {
             act: self.act.unwrap_or_default().into(),
@@ -149,7 +149,7 @@ impl WithdrawConsent {
     }
 }
 
-/// States, a line each.
+/// Consents and other grounds, one line each.
 pub(crate) fn consents_text(consents: &[v1::ConsentState]) -> String {
     let mut lines = table([
         "PURPOSE",
@@ -168,13 +168,13 @@ pub(crate) fn consents_text(consents: &[v1::ConsentState]) -> String {
         let evidence = consent.evidence.clone().unwrap_or_default();
         lines.add_row([
             consent.purpose.as_str(),
-            &word_of::<v1::LawfulBasis>(consent.lawful_basis),
-            &word_of::<v1::ConsentStatus>(consent.status),
+            &enum_text::<v1::LawfulBasis>(consent.lawful_basis),
+            &enum_text::<v1::ConsentStatus>(consent.status),
             or_dash(&consent.notice_version),
-            &word_of::<v1::ConsentMethod>(consent.method),
-            &word_of::<v1::AffirmativeAct>(evidence.act),
+            &enum_text::<v1::ConsentMethod>(consent.method),
+            &enum_text::<v1::AffirmativeAct>(evidence.act),
             &time_text(consent.decided_at.as_ref()),
-            &word_of::<v1::DecidedBy>(evidence.decided_by),
+            &enum_text::<v1::DecidedBy>(evidence.decided_by),
             &time_text(consent.valid_from.as_ref()),
             &time_text(consent.expires_at.as_ref()),
             or_dash(&consent.reference),
@@ -201,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn evidence_is_sent_as_it_was_said_and_none_is_made_up() {
+    fn evidence_is_sent_as_given_and_none_is_made_up() {
         let plain = request(&["--notice", "2026-01"]);
         assert_eq!((plain.method(), plain.evidence), (v1::ConsentMethod::Unambiguous, None));
         let proven =
@@ -210,11 +210,7 @@ mod tests {
         assert_eq!(evidence.act(), v1::AffirmativeAct::Signed);
         assert_eq!((evidence.decided_by(), evidence.bundled), (v1::DecidedBy::Guardian, true));
         let revoked = request(&["--status", "revoked"]);
-        assert_eq!(
-            revoked.method(),
-            v1::ConsentMethod::Unspecified,
-            "how consent was expressed is not known"
-        );
+        assert_eq!(revoked.method(), v1::ConsentMethod::Unspecified, "how consent was expressed is unknown");
     }
 
     #[test]

@@ -1,24 +1,25 @@
-//! `custodia consent signal`, `tcf` and `mode`: consent as browsers and advertising say it.
+//! `custodia consent signal`, `tcf` and `mode`: consent signals of browsers and advertising frameworks.
 
 use custodia_client::Client;
 use custodia_proto::v1;
 
 use crate::connection::Connection;
 use crate::consent::record::consents_text;
+use crate::customer::CustomerQuery;
 use crate::error::CliError;
-use crate::output::{facts, print, table};
-use crate::values::time_text;
-use crate::words::{Word as _, word_of};
+use crate::text::enum_text::{EnumText as _, enum_text};
+use crate::text::output::{facts, table};
+use crate::text::values::time_text;
 
 /// What `consent signal` takes.
 #[derive(Debug, clap::Args)]
 pub(crate) struct RecordSignal {
-    /// gpc: the header `Sec-GPC: 1`
+    /// The signal; gpc: Global Privacy Control, the header `Sec-GPC: 1`
     #[arg(value_parser = v1::PrivacySignal::parse)]
     signal: v1::PrivacySignal,
-    /// The customer (cust_…)
+    /// Customer id (cust_…)
     id: String,
-    /// Through which channel it came
+    /// Channel on which the signal arrived
     #[arg(long, default_value = "", hide_default_value = true)]
     channel: String,
 }
@@ -28,19 +29,13 @@ pub(crate) struct RecordSignal {
 pub(crate) enum TcfCommand {
     /// Store a consent string of the IAB Transparency and Consent Framework 2.3
     Record {
-        /// The customer (cust_…)
+        /// Customer id (cust_…)
         id: String,
-        /// The string
+        /// The TC string
         tc_string: String,
     },
-    /// Show the stored one, decoded
-    Show {
-        /// The customer (cust_…)
-        id: String,
-        /// Why you ask
-        #[arg(long)]
-        purpose: String,
-    },
+    /// Show the stored consent string, decoded
+    Show(CustomerQuery),
 }
 
 impl RecordSignal {
@@ -52,14 +47,14 @@ impl RecordSignal {
             request_id: String::new(),
         };
         let answer = connection.client()?.record_privacy_signal(request).await?;
-        print(connection.output, "RecordPrivacySignalResponse", &answer, || signal_text(&answer))
+        connection.print("RecordPrivacySignalResponse", &answer, signal_text)
     }
 }
 
 impl TcfCommand {
     pub(crate) async fn run(self, connection: &Connection) -> Result<(), CliError> {
         let tc_string = self.call(&connection.client()?).await?;
-        print(connection.output, "TcString", &tc_string, || tc_string_text(&tc_string))
+        connection.print("TcString", &tc_string, tc_string_text)
     }
 
     async fn call(self, client: &Client) -> Result<v1::TcString, CliError> {
@@ -69,7 +64,7 @@ impl TcfCommand {
                 let request = v1::RecordTcStringRequest { customer_id, tc_string, request_id };
                 client.record_tc_string(request).await?
             }
-            Self::Show { id: customer_id, purpose } => {
+            Self::Show(CustomerQuery { id: customer_id, purpose }) => {
                 client.get_tc_string(v1::GetTcStringRequest { customer_id, purpose }).await?
             }
         })
@@ -78,7 +73,7 @@ impl TcfCommand {
 
 fn signal_text(answer: &v1::RecordPrivacySignalResponse) -> String {
     if !answer.honoured {
-        return "not honoured: no jurisdiction of the customer asks for that; nothing has changed".into();
+        return "not honoured: no jurisdiction of the customer requires it; nothing was changed".into();
     }
     if answer.consents.is_empty() {
         return "honoured: no purpose sells or shares data".into();
@@ -95,23 +90,23 @@ fn tc_string_text(tc_string: &v1::TcString) -> String {
         ("recorded", time_text(tc_string.recorded_at.as_ref())),
         ("CMP", format!("{}, version {}", tc_string.cmp_id, tc_string.cmp_version)),
         ("language", tc_string.consent_language.clone()),
-        ("publisher in", tc_string.publisher_country.clone()),
+        ("publisher country", tc_string.publisher_country.clone()),
         ("policy", format!("{}, vendor list {}", tc_string.policy_version, tc_string.vendor_list_version)),
-        ("purposes by consent", numbers(&tc_string.purposes_consent)),
-        ("by legitimate interest", numbers(&tc_string.purposes_legitimate_interest)),
+        ("purposes with consent", numbers(&tc_string.purposes_consent)),
+        ("purposes with legitimate interest", numbers(&tc_string.purposes_legitimate_interest)),
         ("special features", numbers(&tc_string.special_features)),
-        ("vendors by consent", numbers(&tc_string.vendors_consent)),
-        ("by legitimate interest", numbers(&tc_string.vendors_legitimate_interest)),
+        ("vendors with consent", numbers(&tc_string.vendors_consent)),
+        ("vendors with legitimate interest", numbers(&tc_string.vendors_legitimate_interest)),
         ("vendors disclosed", tc_string.vendors_disclosed.len().to_string()),
     ])
 }
 
-/// Each signal as the tag expects it.
+/// The signals under the names that Google's tags use.
 pub(crate) fn mode_text(mode: &v1::ConsentMode) -> String {
     let mut lines = table(["SIGNAL", "STATE", "REASON"]);
     for signal in &mode.signals {
         let state = if signal.granted { "granted" } else { "denied" };
-        lines.add_row([signal.name.as_str(), state, &word_of::<v1::RefusalReason>(signal.reason)]);
+        lines.add_row([signal.name.as_str(), state, &enum_text::<v1::RefusalReason>(signal.reason)]);
     }
     lines.to_string()
 }
@@ -136,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn consent_mode_is_written_as_tags_have_it() {
+    fn consent_mode_has_the_names_of_the_tags() {
         let signal = v1::ConsentModeSignal {
             name: "ad_user_data".into(),
             reason: v1::RefusalReason::ConsentRefused.into(),

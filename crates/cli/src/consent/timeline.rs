@@ -3,9 +3,9 @@
 use custodia_client::{Client, ClientError};
 use custodia_proto::v1::{self, consent_history_entry::Change};
 
-use crate::output::table;
-use crate::values::time_text;
-use crate::words::{Word as _, word_of};
+use crate::text::enum_text::{EnumText as _, enum_text};
+use crate::text::output::table;
+use crate::text::values::time_text;
 
 /// The server's largest page.
 const PAGE_SIZE: i32 = 500;
@@ -66,14 +66,14 @@ fn decision_text(state: &v1::ConsentState, entry: &v1::ConsentHistoryEntry) -> S
     let decider = match evidence.decided_by() {
         v1::DecidedBy::Unspecified | v1::DecidedBy::DataSubject => None,
         other @ (v1::DecidedBy::Guardian | v1::DecidedBy::Controller | v1::DecidedBy::Authority) => {
-            Some(format!("by the {}", other.word()))
+            Some(format!("by the {}", other.text()))
         }
     };
     let was_decided_before = state.decided_at.is_some() && state.decided_at != entry.recorded_at;
     let details: Vec<String> = [
         named("notice", &state.notice_version),
-        (state.method != 0).then(|| word_of::<v1::ConsentMethod>(state.method)),
-        (evidence.act != 0).then(|| word_of::<v1::AffirmativeAct>(evidence.act).replace('-', " ")),
+        (state.method != 0).then(|| enum_text::<v1::ConsentMethod>(state.method)),
+        (evidence.act != 0).then(|| enum_text::<v1::AffirmativeAct>(evidence.act).replace('-', " ")),
         decider,
         named("collected by", &state.collector),
         named("through", &state.channel),
@@ -86,8 +86,8 @@ fn decision_text(state: &v1::ConsentState, entry: &v1::ConsentHistoryEntry) -> S
     .into_iter()
     .flatten()
     .collect();
-    let basis = word_of::<v1::LawfulBasis>(state.lawful_basis).replace('-', " ");
-    let what = format!("{basis} {}", word_of::<v1::ConsentStatus>(state.status));
+    let basis = enum_text::<v1::LawfulBasis>(state.lawful_basis).replace('-', " ");
+    let what = format!("{basis} {}", enum_text::<v1::ConsentStatus>(state.status));
     if details.is_empty() { what } else { format!("{what}: {}", details.join(", ")) }
 }
 
@@ -122,7 +122,7 @@ fn tc_string_text(tc_string: &v1::TcString) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::values::parse_time;
+    use crate::text::values::parse_time;
 
     fn entry(sequence: u64, recorded: &str, change: Change) -> v1::ConsentHistoryEntry {
         let recorded_at = Some(parse_time(recorded).unwrap());

@@ -1,22 +1,17 @@
 //! The sample catalogue: eight purposes and seventeen attributes of a shop with a call centre, and the two applications
-//! for which `dev` makes certificates. It is data: `catalogue.toml`.
+//! for which `dev` creates certificates. The data is in `catalogue.toml`.
 
 use crate::catalog::{CatalogueFile, Entries};
 use crate::error::CliError;
 
-/// The version of the notice under which the sample's consents are given.
+/// The version of the notice for the sample's consents.
 pub(crate) const NOTICE: &str = "2026-01";
 
-const FILE: &str = "catalogue.toml";
-
-/// The sample's entries.
-///
-/// # Errors
-/// None: the file is part of the command, and a test reads it.
+/// The sample's entries. Never fails: the file is part of the binary, and a test parses it.
 pub(crate) fn entries() -> Result<Entries, CliError> {
     let file: Result<CatalogueFile, _> = toml::from_str(include_str!("catalogue.toml"));
     let entries = file.map_err(|error| error.to_string()).and_then(|file| file.entries());
-    entries.map_err(|reason| CliError::Content { path: FILE.into(), reason })
+    entries.map_err(CliError::content("catalogue.toml"))
 }
 
 #[cfg(test)]
@@ -26,7 +21,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_names_a_purpose_names_one_that_exists() {
+    fn every_purpose_that_is_referred_to_exists() {
         let entries = entries().unwrap();
         assert_eq!((entries.purposes.len(), entries.attributes.len()), (8, 17));
         let ids: Vec<_> = entries.purposes.iter().map(|purpose| &purpose.id).collect();
@@ -41,7 +36,7 @@ mod tests {
     }
 
     #[test]
-    fn each_basis_has_what_the_law_wants_beside_it() {
+    fn each_basis_has_the_fields_that_it_requires() {
         for purpose in entries().unwrap().purposes {
             let has = |basis: v1::LawfulBasis| purpose.lawful_bases.contains(&basis.into());
             assert_eq!(has(v1::LawfulBasis::Consent), !purpose.notices.is_empty(), "{}", purpose.id);

@@ -1,4 +1,4 @@
-//! The command: brings the cluster up, says what to type next, and stays until it is told to stop.
+//! The command: starts the cluster, suggests the next commands, and runs until it is told to stop.
 
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
@@ -12,19 +12,19 @@ use crate::dev::folder::DevFolder;
 use crate::dev::nodes::Nodes;
 use crate::dev::start::{self, Started};
 use crate::error::CliError;
-use crate::output::line;
 use crate::profile::profile_text;
+use crate::text::output::line;
 
 /// What `dev` takes.
 #[derive(Debug, clap::Args)]
 pub(crate) struct DevCommand {
-    /// Folder for everything the cluster keeps
+    /// Folder for all files of the cluster
     #[arg(long, default_value = "dev-cluster")]
     dir: PathBuf,
-    /// Nodes of a new cluster
+    /// Number of nodes of a new cluster
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=9))]
     nodes: u32,
-    /// Customers of the sample
+    /// Number of sample customers
     #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     customers: u32,
 }
@@ -34,16 +34,20 @@ impl DevCommand {
         let began = Instant::now();
         let folder = DevFolder::open_or_create(&self.dir, self.nodes)?;
         let mut nodes = Nodes::start(&folder)?;
-        // The nodes are drained however the rest ends.
-        let ended = self.stay(&folder, &mut nodes, began).await;
+        // Drain the nodes, whatever the result.
+        let ended = self.run_until_stopped(&folder, &mut nodes, began).await;
         nodes.drain().await;
         ended
     }
 
-    async fn stay(&self, folder: &DevFolder, nodes: &mut Nodes, began: Instant) -> Result<(), CliError> {
-        let failed = |error| CliError::Argument { argument: "signals", reason: format!("{error}") };
-        let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
-        let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
+    async fn run_until_stopped(
+        &self,
+        folder: &DevFolder,
+        nodes: &mut Nodes,
+        began: Instant,
+    ) -> Result<(), CliError> {
+        let mut interrupt = signal(SignalKind::interrupt()).map_err(CliError::Signals)?;
+        let mut terminate = signal(SignalKind::terminate()).map_err(CliError::Signals)?;
         let stopped = async {
             tokio::select! {
                 _ = interrupt.recv() => {}
@@ -57,20 +61,22 @@ impl DevCommand {
     }
 }
 
-/// Brings the cluster up, then watches its nodes. Until it is up, every node is needed; later, one that ends is
-/// reported and the others go on.
+/// Starts the cluster, then watches its nodes. During the start every node is needed; later, a node that exits is
+/// reported and the others continue.
 async fn run(folder: &DevFolder, nodes: &mut Nodes, customers: u32, began: Instant) -> Result<(), CliError> {
     let started = tokio::select! {
-        started = start::bring_up(folder, customers, began) => started?,
-        error = nodes.next_end() => return Err(error),
+        started = start::start_cluster(folder, customers, began) => started?,
+        error = nodes.next_exit() => return Err(error),
     };
     announce(folder, &started)?;
     loop {
-        let error = nodes.next_end().await;
+        let error = nodes.next_exit().await;
         if nodes.count() == 0 {
             return Err(error);
         }
-        eprintln!("\n{error}\nthe other nodes go on; Ctrl-C and a new start bring it back");
+        eprintln!(
+            "\n{error}\nthe other nodes continue; press Ctrl-C and run the command again to restart it"
+        );
     }
 }
 
@@ -87,10 +93,10 @@ fn announce(folder: &DevFolder, started: &Started) -> Result<(), CliError> {
     line(&format!("\n{}", next_steps(folder, &started.profile)))
 }
 
-/// Commands that can be pasted as they are.
+/// Commands that can be pasted into a shell.
 fn next_steps(folder: &DevFolder, profile: &v1::Profile) -> String {
     let custodia = std::env::args().next().unwrap_or_else(|| "custodia".into());
-    let custodia = shell_word(&custodia);
+    let custodia = shell_quoted(&custodia);
     let customer = &profile.customer_id;
     let client = shell_path(&folder.client_file("admin"));
     let (ca, certificate, key) = folder.pem_files("agent");
@@ -112,8 +118,8 @@ fn next_steps(folder: &DevFolder, profile: &v1::Profile) -> String {
     -d '{{\"customer_id\": \"{customer}\", \"purpose\": \"service\"}}' \\
     {address} custodia.v1.ProfileService/GetProfile
 
-Certificates of single roles: {}/{{agent,ingest,privacy,operator}}.toml. Logs: {}/node*/node.log.
-Ctrl-C stops the cluster; the same command brings it back with its data.",
+Client files with one role each: {}/{{agent,ingest,privacy,operator}}.toml. Logs: {}/node*/node.log.
+Ctrl-C stops the cluster; run the same command to start it again with its data.",
         shell_path(&ca),
         shell_path(&certificate),
         shell_path(&key),
@@ -123,11 +129,11 @@ Ctrl-C stops the cluster; the same command brings it back with its data.",
 }
 
 fn shell_path(path: &Path) -> String {
-    shell_word(&path.display().to_string()).into_owned()
+    shell_quoted(&path.display().to_string()).into_owned()
 }
 
-/// A text as a POSIX shell reads it as one word: quoted, unless there is nothing to quote.
-fn shell_word(text: &str) -> Cow<'_, str> {
+/// The text as one argument for a POSIX shell: quoted if necessary.
+fn shell_quoted(text: &str) -> Cow<'_, str> {
     let is_plain = |character: char| character.is_ascii_alphanumeric() || "_-./:@%+,".contains(character);
     if !text.is_empty() && text.chars().all(is_plain) {
         return text.into();
@@ -140,10 +146,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_shell_would_take_apart_is_quoted() {
-        assert_eq!(shell_word("dev-cluster/admin.toml"), "dev-cluster/admin.toml");
-        assert_eq!(shell_word("/home/a b/admin.toml"), "'/home/a b/admin.toml'");
-        assert_eq!(shell_word("it's"), r"'it'\''s'");
-        assert_eq!(shell_word("$(x)"), "'$(x)'");
+    fn what_a_shell_would_split_or_expand_is_quoted() {
+        assert_eq!(shell_quoted("dev-cluster/admin.toml"), "dev-cluster/admin.toml");
+        assert_eq!(shell_quoted("/data/a b/admin.toml"), "'/data/a b/admin.toml'");
+        assert_eq!(shell_quoted("it's"), r"'it'\''s'");
+        assert_eq!(shell_quoted("$(x)"), "'$(x)'");
     }
 }

@@ -1,14 +1,14 @@
-//! The sample's customers: made up, the same in every run, and nobody's real data.
+//! The sample's customers: fictitious, and the same in every run.
 //!
-//! Mail addresses end in `example.com`, telephone numbers lie in a range that is kept free for films, bank
-//! accounts have no valid check digits.
+//! Mail addresses end in `example.com`, phone numbers are from a range reserved for fiction, and bank account numbers have
+//! invalid check digits.
 
 use custodia_profile::CustomerId;
 use custodia_proto::v1::{self, value::Kind};
 
 use crate::dev::catalogue::NOTICE;
 use crate::import::Identities;
-use crate::values::{parse_time, time_of};
+use crate::text::values::{parse_time, time_of};
 
 const GIVEN_NAMES: [&str; 16] = [
     "Ada", "Bela", "Chiara", "Dario", "Elif", "Farid", "Greta", "Hugo", "Ines", "Jonas", "Kaya", "Liam",
@@ -36,12 +36,12 @@ const TIERS: [&str; 4] = ["basic", "silver", "gold", "platinum"];
 const TOPICS: [&str; 4] = ["garden", "books", "travel", "music"];
 const NEEDS: [&str; 3] = ["large print", "text only, no calls", "step-free access"];
 
-/// The day on which the sample's first customer was met.
+/// When the data of the sample's first customer was collected.
 const FIRST_DAY: &str = "2025-06-02T08:00:00Z";
 
 const MINUTES_BETWEEN_CUSTOMERS: i64 = 7;
 
-/// What a customer says to a question for consent.
+/// A customer's answer to a request for consent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Answer {
     Given,
@@ -65,7 +65,7 @@ impl SampleCustomer {
         self.id
     }
 
-    /// Where the customer lives and when it was born, which comes before all that the law decides.
+    /// The customer's region and birth date, sent first because every decision depends on them.
     pub(crate) fn subject(&self) -> v1::UpdateDataSubjectRequest {
         let data_subject = v1::DataSubject {
             customer_id: self.id.to_string(),
@@ -115,7 +115,7 @@ impl SampleCustomer {
         }
     }
 
-    /// What the sources tell about the customer: service data with its contacts, then what hangs on consent.
+    /// The customer's data from all sources: service data with events, then the data that depends on consent.
     pub(crate) fn ingests(&self) -> Vec<v1::IngestProfileRequest> {
         let mut ingests = vec![
             self.request(0, "service", "crm", self.service_values()),
@@ -124,7 +124,7 @@ impl SampleCustomer {
         if let Some(first) = ingests.first_mut() {
             first.events = self.events();
         }
-        // The first customer is the one that is shown; it has everything.
+        // The first customer is the one that is shown, so it has all kinds of data.
         if self.number == 0 || self.pick(13, 10) == 0 {
             let needs = text("accessibility_needs", self.one_of(14, &NEEDS));
             let mut request = self.request(4, "accessibility", "service-desk", vec![needs]);
@@ -146,12 +146,12 @@ impl SampleCustomer {
         ingests
     }
 
-    /// Where the customer said no.
+    /// The consents that the customer refused.
     pub(crate) fn refusals(&self) -> Vec<v1::RecordConsentRequest> {
         let asked = [(MARKETING, "marketing"), (ANALYTICS, "analytics")];
-        let refused = asked.into_iter().filter(|(question, _)| self.answer(*question) == Answer::Refused);
+        let refused = asked.into_iter().filter(|(number, _)| self.answer(*number) == Answer::Refused);
         refused
-            .map(|(question, purpose)| v1::RecordConsentRequest {
+            .map(|(number, purpose)| v1::RecordConsentRequest {
                 customer_id: self.id.to_string(),
                 purpose: purpose.into(),
                 status: v1::ConsentStatus::Refused.into(),
@@ -161,7 +161,7 @@ impl SampleCustomer {
                 collector: "web-shop".into(),
                 decided_at: self.time(30),
                 channel: "web".into(),
-                request_id: self.request_id(8 + u64::from(question)),
+                request_id: self.request_id(8 + u64::from(number)),
                 ..v1::RecordConsentRequest::default()
             })
             .collect()
@@ -272,36 +272,36 @@ impl SampleCustomer {
         }
     }
 
-    /// The first customer says yes to marketing and no to analytics, so that both can be seen.
-    fn answer(&self, question: u32) -> Answer {
+    /// The first customer agrees to marketing and refuses analytics, so that both can be seen.
+    fn answer(&self, purpose: u32) -> Answer {
         if self.number == 0 {
-            return if question == MARKETING { Answer::Given } else { Answer::Refused };
+            return if purpose == MARKETING { Answer::Given } else { Answer::Refused };
         }
-        match self.pick(30 + question, 10) {
+        match self.pick(30 + purpose, 10) {
             0..6 => Answer::Given,
             6..9 => Answer::Refused,
             _ => Answer::Unasked,
         }
     }
 
-    /// So many minutes after the customer was first met.
+    /// The time, in minutes after the customer's data was first collected.
     fn time(&self, minutes: i64) -> Option<custodia_proto::Timestamp> {
         let first = parse_time(FIRST_DAY).ok()?.seconds;
         let minutes = i64::from(self.number) * MINUTES_BETWEEN_CUSTOMERS + minutes;
-        // A large sample would reach into the future; its customers then share the last moments of a year.
+        // Wraps around after a year, so that a large sample does not reach into the future.
         let within_a_year = minutes % (360 * 24 * 60);
         Some(time_of(jiff::Timestamp::from_second(first + within_a_year * 60).ok()?))
     }
 
-    fn one_of<Item: Copy + Default>(&self, question: u32, items: &[Item]) -> Item {
+    fn one_of<Item: Copy + Default>(&self, seed: u32, items: &[Item]) -> Item {
         let count = u32::try_from(items.len()).unwrap_or(u32::MAX);
-        let place = usize::try_from(self.pick(question, count)).unwrap_or_default();
+        let place = usize::try_from(self.pick(seed, count)).unwrap_or_default();
         items.get(place).copied().unwrap_or_default()
     }
 
-    /// A number below `count` that depends on the customer and the question alone.
-    fn pick(&self, question: u32, count: u32) -> u32 {
-        let mixed = split_mix((u64::from(self.number) << 32) | u64::from(question));
+    /// A number below `count` that depends only on the customer and `seed`.
+    fn pick(&self, seed: u32, count: u32) -> u32 {
+        let mixed = split_mix((u64::from(self.number) << 32) | u64::from(seed));
         u32::try_from(mixed % u64::from(count.max(1))).unwrap_or_default()
     }
 }
@@ -325,7 +325,7 @@ fn observation(attribute: &str, kind: Kind) -> v1::Observation {
     }
 }
 
-/// Steele, Lea and Flood's SplitMix64: one step from one state, well mixed.
+/// One step of SplitMix64 (Steele, Lea and Flood).
 fn split_mix(seed: u64) -> u64 {
     let mut mixed = seed.wrapping_add(0x9E37_79B9_7F4A_7C15);
     mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
@@ -362,7 +362,7 @@ mod tests {
     }
 
     #[test]
-    fn every_value_has_a_place_in_the_sample_catalogue() {
+    fn every_value_is_in_the_sample_catalogue() {
         let catalogue = crate::dev::catalogue::entries().unwrap().attributes;
         for request in (0..200).map(SampleCustomer::new).flat_map(|customer| customer.ingests()) {
             for observation in &request.observations {
@@ -373,7 +373,7 @@ mod tests {
     }
 
     #[test]
-    fn some_say_yes_and_some_say_no() {
+    fn some_agree_and_some_refuse() {
         let answers: Vec<_> =
             (0..1_000).map(|number| SampleCustomer::new(number).answer(MARKETING)).collect();
         for answer in [Answer::Given, Answer::Refused, Answer::Unasked] {

@@ -1,16 +1,16 @@
 //! The folder of a development cluster.
 //!
 //! ```text
-//! DIR/dev.toml              how many nodes, what is loaded
+//! DIR/dev.toml              the nodes' ports, and how many customers are loaded
 //!     root-keys.toml        the root key (owner-only)
 //!     certificates/         ca.pem, ca-key.pem, node1.pem, node1-key.pem, …, admin.pem, agent.pem, …
 //!     admin.toml, …         client files: `custodia --client DIR/admin.toml …`
 //!     node1/node.toml       the node's configuration
-//!     node1/node.log        what it says
-//!     node1/data/           what it keeps
+//!     node1/node.log        the node's log
+//!     node1/data/           the node's data
 //! ```
 //!
-//! Always: `dev.toml` is written last, so a folder that has it is whole.
+//! Invariant: `dev.toml` is written last, so a folder that has it is complete.
 
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
@@ -28,12 +28,12 @@ const PORT_FIRST: u16 = 7443;
 /// The first node's port for metrics.
 const METRICS_PORT_FIRST: u16 = 7543;
 
-/// Each node's cache: the sample is small, and three nodes share one machine.
+/// Each node's cache; small, because the nodes share one machine.
 const CACHE_BYTES: u64 = 64 << 20;
 
 const DEV_FILE: &str = "dev.toml";
 
-/// The clients, and what each may do.
+/// The clients and their roles.
 const CLIENTS: [(&str, &[Role]); 5] = [
     ("admin", &[Role::Agent, Role::Ingest, Role::Privacy, Role::Operator]),
     ("agent", &[Role::Agent]),
@@ -48,7 +48,7 @@ const CLIENTS: [(&str, &[Role]); 5] = [
 struct DevFile {
     /// Ports of the nodes, in the order of their numbers.
     ports: Vec<u16>,
-    /// Customers of the sample that are loaded.
+    /// Number of sample customers that are loaded.
     customers: u32,
 }
 
@@ -60,16 +60,12 @@ pub(crate) struct DevFolder {
 }
 
 impl DevFolder {
-    /// Opens the folder, or makes it for a cluster of so many nodes.
-    ///
-    /// # Errors
-    /// When a file cannot be read or written.
+    /// Opens the folder, or creates it for a cluster of `nodes` nodes.
     pub(crate) fn open_or_create(root: &Path, nodes: u32) -> Result<Self, CliError> {
         let path = root.join(DEV_FILE);
         if path.exists() {
-            let text = std::fs::read_to_string(&path).map_err(CliError::file(&path))?;
-            let content = |error: toml::de::Error| CliError::Content { path, reason: error.to_string() };
-            return Ok(Self { root: root.to_owned(), file: toml::from_str(&text).map_err(content)? });
+            let file = toml::from_str(&files::read(&path)?).map_err(CliError::content(path))?;
+            return Ok(Self { root: root.to_owned(), file });
         }
         files::make_folder(root)?;
         let ports = free_ports(PORT_FIRST, nodes)?;
@@ -82,7 +78,7 @@ impl DevFolder {
         }
         let authority = Authority::open_or_create(&folder.root.join("certificates"))?;
         for (node, metrics_port) in (1..).zip(metrics_ports) {
-            folder.make_node(&authority, node, metrics_port)?;
+            folder.create_node(&authority, node, metrics_port)?;
         }
         for (name, roles) in CLIENTS {
             authority.issue(&Subject { name, roles, hosts: &[] }, name)?;
@@ -133,15 +129,12 @@ impl DevFolder {
         )
     }
 
-    /// How many customers of the sample are loaded.
+    /// How many sample customers are loaded.
     pub(crate) fn customers_loaded(&self) -> u32 {
         self.file.customers
     }
 
-    /// Remembers that so many are.
-    ///
-    /// # Errors
-    /// When the file cannot be written.
+    /// Saves how many sample customers are loaded.
     pub(crate) fn set_customers_loaded(&self, customers: u32) -> Result<(), CliError> {
         Self { root: self.root.clone(), file: DevFile { customers, ..self.file.clone() } }.write_file()
     }
@@ -150,7 +143,7 @@ impl DevFolder {
         self.root.join(format!("node{node}"))
     }
 
-    fn make_node(&self, authority: &Authority, node: u32, metrics_port: u16) -> Result<(), CliError> {
+    fn create_node(&self, authority: &Authority, node: u32, metrics_port: u16) -> Result<(), CliError> {
         let hosts = ["localhost", "127.0.0.1", "::1"].map(str::to_owned);
         let subject = Subject { name: &node.to_string(), roles: &[Role::Node], hosts: &hosts };
         authority.issue(&subject, &format!("node{node}"))?;
@@ -158,7 +151,7 @@ impl DevFolder {
         let place = usize::try_from(node.saturating_sub(1)).unwrap_or_default();
         let port = self.file.ports.get(place).copied().unwrap_or_default();
         let text = format!(
-            "# Made by `custodia dev`. Every key is described in cluster/node1.toml.
+            "# Created by `custodia dev`. All keys are described in cluster/node1.toml.
 node_id = {node}
 listen = \"127.0.0.1:{port}\"
 metrics_listen = \"127.0.0.1:{metrics_port}\"
@@ -191,7 +184,7 @@ rights_url = \"https://example.com/rights\"
     fn client_text(&self, name: &str) -> String {
         let addresses: Vec<_> = self.addresses().iter().map(|address| format!("\"{address}\"")).collect();
         format!(
-            "# Made by `custodia dev`.
+            "# Created by `custodia dev`.
 addresses = [{}]
 ca = \"certificates/ca.pem\"
 certificate = \"certificates/{name}.pem\"
@@ -203,17 +196,15 @@ key = \"certificates/{name}-key.pem\"
 
     fn write_file(&self) -> Result<(), CliError> {
         let path = self.root.join(DEV_FILE);
-        let content =
-            |error: toml::ser::Error| CliError::Content { path: path.clone(), reason: error.to_string() };
-        let text = toml::to_string(&self.file).map_err(content)?;
+        let text = toml::to_string(&self.file).map_err(CliError::content(&path))?;
         files::replace(&path, text.as_bytes(), Readers::Everyone)
     }
 }
 
-/// The ports from `first` on that are free, and other free ones in place of those that are taken.
+/// The ports from `first` on; a port that is in use is replaced by another free one.
 fn free_ports(first: u16, count: u32) -> Result<Vec<u16>, CliError> {
     let failed = |source| CliError::File { path: "127.0.0.1".into(), source };
-    // All are held until all are chosen, so that none is chosen twice.
+    // All ports stay bound until all are chosen, so that none is chosen twice.
     let mut held = Vec::new();
     for wanted in (first..).take(usize::try_from(count).unwrap_or_default()) {
         let listener =
@@ -228,7 +219,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_folder_is_made_once_and_its_configurations_are_sound() {
+    fn a_folder_is_created_once_and_its_configurations_are_valid() {
         let parent = tempfile::tempdir().unwrap();
         let root = parent.path().join("cluster");
         let folder = DevFolder::open_or_create(&root, 3).unwrap();

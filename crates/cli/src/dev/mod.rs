@@ -1,11 +1,11 @@
 //! `custodia dev`: a whole cluster on this machine, with certificates, a catalogue and sample customers.
 //!
 //! ```text
-//! folder ─▶ node processes ─▶ cluster ─▶ catalogue ─▶ first lookup ─▶ sample ─▶ what to type next ─▶ Ctrl-C ─▶ drain
+//! folder ─▶ node processes ─▶ cluster ─▶ catalogue ─▶ first lookup ─▶ sample ─▶ next commands ─▶ Ctrl-C ─▶ drain
 //!  once       every start       once       once        every start     once
 //! ```
 //!
-//! Each step that is done once looks whether it is done, so that a start that was interrupted is simply repeated.
+//! Each step that happens once first checks whether it is done, so that an interrupted start can simply be repeated.
 
 mod catalogue;
 mod command;

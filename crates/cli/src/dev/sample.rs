@@ -1,4 +1,4 @@
-//! Loads the sample's customers. Every request has its fixed id, so loading again changes nothing.
+//! Loads the sample's customers. Every request has a fixed id, so loading again changes nothing.
 
 use custodia_client::{Client, ClientError};
 use custodia_proto::v1;
@@ -7,7 +7,7 @@ use futures::{StreamExt as _, TryStreamExt as _};
 use crate::dev::customers::SampleCustomer;
 use crate::error::CliError;
 
-/// Requests on their way at a time.
+/// Maximum number of requests in flight.
 const WINDOW: usize = 128;
 
 /// What was loaded.
@@ -19,9 +19,6 @@ pub(crate) struct Loaded {
 }
 
 /// Loads customers.
-///
-/// # Errors
-/// The first request's that fails.
 pub(crate) async fn load<'c>(
     client: &Client,
     customers: impl IntoIterator<Item = &'c SampleCustomer>,
@@ -43,7 +40,7 @@ pub(crate) async fn load<'c>(
     Ok(loaded)
 }
 
-/// Sends each request, many at a time.
+/// Sends all requests, many at a time.
 async fn each<Request, Answer, Sent: Future<Output = Result<Answer, ClientError>>>(
     requests: Vec<Request>,
     send: impl Fn(Request) -> Sent,

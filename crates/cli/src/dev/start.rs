@@ -1,4 +1,4 @@
-//! From running processes to a cluster that answers.
+//! Turns running node processes into a cluster that answers.
 
 use std::time::{Duration, Instant};
 
@@ -11,24 +11,24 @@ use crate::dev::customers::SampleCustomer;
 use crate::dev::folder::DevFolder;
 use crate::dev::sample;
 use crate::error::CliError;
-use crate::output::line;
+use crate::text::output::line;
 
-/// So long may it take until the cluster answers.
+/// How long the cluster may take until it answers.
 const READY_MAX: Duration = Duration::from_secs(60);
 
-/// Between two looks at a node that does not answer yet.
-const LOOK_INTERVAL: Duration = Duration::from_millis(20);
+/// Pause before a node that does not answer yet is polled again.
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
-/// One look.
-const LOOK_DEADLINE: Duration = Duration::from_millis(500);
+/// Deadline of one poll.
+const POLL_DEADLINE: Duration = Duration::from_millis(500);
 
-/// A call while leaders are being elected.
+/// Deadline of a call while leaders are being elected.
 const CALL_DEADLINE: Duration = Duration::from_secs(30);
 
 /// Shards of a development cluster.
 const SHARDS: u32 = 16;
 
-/// Replicas of each shard, where there are nodes enough.
+/// Replicas of each shard, if there are enough nodes.
 const REPLICAS: u32 = 3;
 
 /// A cluster that answers.
@@ -39,11 +39,8 @@ pub(crate) struct Started {
     pub(crate) first_answer: Duration,
 }
 
-/// Brings the cluster up and loads what is not loaded yet.
-///
-/// # Errors
-/// When the cluster does not answer, or refuses something.
-pub(crate) async fn bring_up(
+/// Starts the cluster and loads what is not loaded yet.
+pub(crate) async fn start_cluster(
     folder: &DevFolder,
     customers: u32,
     began: Instant,
@@ -54,7 +51,7 @@ pub(crate) async fn bring_up(
         wait_for(node).await?;
     }
     init(folder, &nodes).await?;
-    catalog::define(&client, &catalogue::entries()?).await?;
+    catalog::create_missing(&client, &catalogue::entries()?).await?;
     let first = SampleCustomer::new(0);
     if folder.customers_loaded() == 0 {
         sample::load(&client, std::iter::once(&first)).await?;
@@ -85,14 +82,14 @@ fn client(folder: &DevFolder, name: &str) -> Result<Client, CliError> {
     let read = |path| std::fs::read(&path).map_err(CliError::file(path));
     let mut options = ClientOptions::new(folder.addresses(), read(ca)?);
     options.identity = Some(ClientIdentity::from_pem(read(certificate)?, read(key)?));
-    // a cluster that comes up is unavailable at first: here the deadline alone counts
+    // A starting cluster is unavailable at first, so only the deadline counts.
     options.unavailable_rounds_max = u32::MAX;
     Ok(Client::new(&options)?)
 }
 
-/// Waits until a node answers at all.
+/// Waits until a node answers.
 async fn wait_for(node: &Client) -> Result<v1::ClusterStatus, CliError> {
-    let node = node.with_deadline(LOOK_DEADLINE);
+    let node = node.with_deadline(POLL_DEADLINE);
     let until = Instant::now() + READY_MAX;
     loop {
         match node.get_cluster_status(v1::GetClusterStatusRequest {}).await {
@@ -100,7 +97,7 @@ async fn wait_for(node: &Client) -> Result<v1::ClusterStatus, CliError> {
             Err(error) if Instant::now() >= until => {
                 return Err(CliError::NotReady { seconds: READY_MAX.as_secs(), last: error.to_string() });
             }
-            Err(error) if is_not_up(&error) => tokio::time::sleep(LOOK_INTERVAL).await,
+            Err(error) if is_not_up(&error) => tokio::time::sleep(POLL_INTERVAL).await,
             Err(error) => return Err(error.into()),
         }
     }
@@ -110,7 +107,7 @@ fn is_not_up(error: &ClientError) -> bool {
     matches!(error.code(), tonic::Code::Unavailable | tonic::Code::DeadlineExceeded)
 }
 
-/// Makes the cluster, unless a node is in one already.
+/// Creates the cluster, unless a node is in one already.
 async fn init(folder: &DevFolder, nodes: &[Client]) -> Result<(), CliError> {
     let mut is_new = true;
     for node in nodes {

@@ -1,24 +1,23 @@
-//! What rows become on their way to the cluster, whatever they are rows of: a request with the rows that it accounts for,
-//! the refused parts of them, and where a later run goes on.
+//! A batch: one request with the rows that it accounts for, the refused parts of them, and the position at which a later
+//! run resumes. The same for every kind of import.
 
 use crate::import::reader::Position;
 use crate::import::row::{Cells, Row};
 
-/// Why something was refused before it was sent.
+/// Reasons for refusals before sending.
 pub(crate) const UNREADABLE_ROW: &str = "unreadable-row";
 pub(crate) const NO_KEY: &str = "no-key";
 pub(crate) const NOT_PARSED: &str = "not-parsed";
 
-/// Turns rows into requests. Always: what is in a request depends on the rows and the mapping alone, so a repeated
-/// import makes the same requests.
-pub(crate) trait Rows {
-    /// What is sent.
+/// Turns rows into requests. Invariant: a request depends on the rows and the mapping only, so that a repeated import
+/// sends the same requests.
+pub(crate) trait Batcher {
     type Request;
 
-    /// Takes a row; gives back what it completes.
+    /// Adds a row; returns the batches that it completes.
     fn push(&mut self, row: Row) -> Vec<Batch<Self::Request>>;
 
-    /// What is left after the last row.
+    /// The last batch, after the last row.
     fn finish(&mut self) -> Option<Batch<Self::Request>>;
 }
 
@@ -32,15 +31,15 @@ pub(crate) struct Refusal {
     pub(crate) explanation: String,
 }
 
-/// One request on its way, and what is needed to account for its answer.
+/// One request, and what is needed to account for its answer.
 #[derive(Debug)]
 pub(crate) struct Batch<Request> {
-    /// `None` where nothing of the rows can be sent.
+    /// `None` if nothing of the rows can be sent.
     pub(crate) request: Option<Request>,
     pub(crate) key: String,
     pub(crate) rows: Vec<Row>,
     pub(crate) refused: Vec<Refusal>,
-    /// Where a later run goes on, once this one and all before are done.
+    /// Where a later run resumes once this batch and all before it are done.
     pub(crate) position: Option<Position>,
 }
 
@@ -50,7 +49,7 @@ impl<Request> Default for Batch<Request> {
     }
 }
 
-/// The source's key of the row's customer.
+/// The row's customer key in the source.
 pub(crate) fn key_of(columns: &[String], row: &Row) -> Result<String, Refusal> {
     if let Cells::Unreadable(explanation, _) = &row.cells {
         return Err(refusal(row, "row", UNREADABLE_ROW, explanation));
@@ -58,17 +57,17 @@ pub(crate) fn key_of(columns: &[String], row: &Row) -> Result<String, Refusal> {
     let parts: Option<Vec<_>> = columns.iter().map(|column| row.cell(column)).collect();
     parts
         .map(|parts| parts.join("/"))
-        .ok_or_else(|| refusal(row, "row", NO_KEY, "a column of the customer's key is empty"))
+        .ok_or_else(|| refusal(row, "row", NO_KEY, "a column of the customer key is empty"))
 }
 
-/// A row of which nothing can be sent.
+/// A row that cannot be sent at all.
 pub(crate) fn unsendable<Request>(row: Row, refusal: Refusal) -> Batch<Request> {
-    let position = Some(position_behind(&row));
+    let position = Some(position_after(&row));
     Batch { rows: vec![row], refused: vec![refusal], position, ..Batch::default() }
 }
 
-/// Where a run goes on that has done all up to this row.
-pub(crate) fn position_behind(row: &Row) -> Position {
+/// Where a run resumes after this row.
+pub(crate) fn position_after(row: &Row) -> Position {
     Position { bytes: row.end, rows: row.number }
 }
 

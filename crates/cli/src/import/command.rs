@@ -1,4 +1,4 @@
-//! `custodia import`: prepares the loading of profiles, and runs it.
+//! `custodia import`: prepares and runs an import of profiles.
 
 use std::collections::BTreeMap;
 
@@ -8,31 +8,31 @@ use custodia_proto::v1;
 use crate::catalog;
 use crate::connection::Connection;
 use crate::error::CliError;
+use crate::import::call_stream::IngestStream;
 use crate::import::identity::Identities;
 use crate::import::job::{Job, LoadOptions};
-use crate::import::lane::IngestLane;
 use crate::import::mapping::Mapping;
 use crate::import::progress::Kind;
-use crate::import::request::{Batches, Common};
-use crate::values;
-use crate::words::Word as _;
+use crate::import::request::{Common, ProfileBatcher};
+use crate::text::enum_text::EnumText as _;
+use crate::text::values;
 
 /// What `import` takes.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-An interrupted import goes on where it stopped when the same command is given again. The folder
-FILE.custodia-import (or --state DIR) remembers how far it is, which customer each source key became
-(`custodia profile get --import-state DIR --source-key KEY`), and the refused rows with their reasons.")]
+To resume an interrupted import, run the same command again. The folder FILE.custodia-import (or --state DIR)
+has the progress, the customer of each source key (see `custodia profile get --source-key`), and the refused
+rows with their reasons.")]
 pub(crate) struct ImportCommand {
     #[command(flatten)]
     load: LoadOptions,
-    /// Under which the data was collected
+    /// Purpose for which the data was collected
     #[arg(long)]
     purpose: String,
-    /// Lawful basis of the collection [default: the purpose's first that holds]
+    /// Lawful basis of the collection [default: the purpose's first basis that applies]
     #[arg(long, value_parser = v1::LawfulBasis::parse)]
     basis: Option<v1::LawfulBasis>,
-    /// first, second or third party
+    /// Who collected the data: first, second or third party
     #[arg(long, default_value = "first", value_parser = v1::Party::parse)]
     party: v1::Party,
 }
@@ -48,15 +48,15 @@ impl ImportCommand {
         }
         self.load.define(&client, &mapping).await?;
         common.types = self.types(&client).await?;
-        let lane = IngestLane::new(&client, self.load.window.into());
-        job.run(lane, Batches::new(&mapping, &common), &mapping.input).await
+        let stream = IngestStream::new(&client, self.load.window.into());
+        job.run(stream, ProfileBatcher::new(&mapping, &common), &mapping.input).await
     }
 
     fn common(&self, mapping_text: &str) -> Result<Common, CliError> {
         let file = &self.load.file;
         let changed = std::fs::metadata(file).and_then(|metadata| metadata.modified());
         let changed = changed.map_err(CliError::file(file))?;
-        // A file from the future would have all its values refused.
+        // Values observed in the future would all be refused.
         let changed = jiff::Timestamp::try_from(changed).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
         let observed_at = values::time_of(changed.min(jiff::Timestamp::now()));
         let basis = self.basis.unwrap_or(v1::LawfulBasis::Unspecified);
@@ -80,7 +80,7 @@ impl ImportCommand {
         })
     }
 
-    /// Makes sure that the purpose exists, and learns the attributes' types.
+    /// The types of the catalogue's attributes. Fails early if the purpose does not exist.
     async fn types(&self, client: &Client) -> Result<BTreeMap<String, v1::ValueType>, CliError> {
         client.get_purpose(v1::GetPurposeRequest { id: self.purpose.clone() }).await?;
         let attributes = catalog::all_attributes(client).await?;

@@ -1,4 +1,4 @@
-//! One mapped value: where it comes from in a row and how its text is read.
+//! One mapped value: where it comes from in a row and how its text is parsed.
 
 use std::collections::BTreeMap;
 
@@ -7,10 +7,10 @@ use serde::de::value::MapAccessDeserializer;
 use serde::{Deserialize, Deserializer};
 
 use crate::import::row::Row;
-use crate::values;
-use crate::words::Word;
+use crate::text::enum_text::EnumText;
+use crate::text::values;
 
-/// A column's name, or a table with these keys.
+/// In a mapping: a column's name, or a table with the keys of [`FieldTable`].
 #[derive(Debug, Clone)]
 pub(crate) struct Field {
     origin: Origin,
@@ -30,18 +30,18 @@ enum Origin {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct FieldTable {
-    /// The column that holds the value (of jsonl also `outer.inner`). This or `constant`.
+    /// The column with the value (in jsonl also `outer.inner`). This or `constant`.
     column: Option<String>,
     /// The same value for every row.
     constant: Option<String>,
-    /// text, integer, decimal, boolean, date or timestamp. Default: the catalogue's for attributes, else text.
+    /// text, integer, decimal, boolean, date or timestamp. Default: the catalogue's type for attributes, else text.
     r#type: Option<String>,
-    /// How dates and timestamps are written (strptime), e.g. `%Y%m%d`. Default: ISO 8601. Without an offset, UTC.
+    /// The format of dates and timestamps (strptime), e.g. `%Y%m%d`. Default: ISO 8601. UTC if there is no offset.
     format: Option<String>,
-    /// Turn into lower case. Default false.
+    /// Convert to lower case. Default false.
     #[serde(default)]
     lower: bool,
-    /// What the source's words mean here: `{ Y = "given", N = "refused" }`. Others are then refused.
+    /// Translation of the source's values: `{ Y = "given", N = "refused" }`. Values that are not listed are refused.
     #[serde(default)]
     values: BTreeMap<String, String>,
 }
@@ -58,7 +58,7 @@ impl<'de> serde::de::Visitor<'de> for FieldVisitor {
     type Value = Field;
 
     fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.write_str("a column's name, or a table with `column` or `constant`")
+        formatter.write_str("a column name, or a table with `column` or `constant`")
     }
 
     fn visit_str<E: serde::de::Error>(self, column: &str) -> Result<Field, E> {
@@ -72,7 +72,7 @@ impl<'de> serde::de::Visitor<'de> for FieldVisitor {
             (Some(column), None) => Origin::Column(column),
             (None, Some(constant)) => Origin::Constant(constant),
             (Some(_), Some(_)) | (None, None) => {
-                return Err(serde::de::Error::custom("needs either `column` or `constant`"));
+                return Err(serde::de::Error::custom("must have either `column` or `constant`"));
             }
         };
         let kind = table.r#type.as_deref().map(v1::ValueType::parse).transpose();
@@ -90,17 +90,15 @@ impl Field {
         }
     }
 
-    /// The row's value, read as the field's own type or else as `catalogued`; `None` where the cell is empty.
-    ///
-    /// # Errors
-    /// What was expected; never the value.
+    /// The row's value, parsed by the field's own type or else by `catalogued`; `None` if the cell is empty. An error says
+    /// what was expected and never contains the value.
     pub(crate) fn value(&self, row: &Row, catalogued: v1::ValueType) -> Result<Option<v1::Value>, String> {
         let Some(text) = self.text(row)? else { return Ok(None) };
         let kind = self.kind.unwrap_or(catalogued);
         let value = match (&self.format, kind) {
             (Some(format), v1::ValueType::Date) => {
                 let date = jiff::civil::Date::strptime(format, &text)
-                    .map_err(|_error| format!("not a date written {format}"))?;
+                    .map_err(|_error| format!("not a date in the format {format}"))?;
                 v1::Value { kind: Some(v1::value::Kind::Date(date.to_string())) }
             }
             (Some(format), v1::ValueType::Timestamp) => {
@@ -111,10 +109,7 @@ impl Field {
         Ok(Some(value))
     }
 
-    /// The row's value, read as an instant.
-    ///
-    /// # Errors
-    /// What was expected; never the value.
+    /// The row's value, parsed as an instant.
     pub(crate) fn time(&self, row: &Row) -> Result<Option<Timestamp>, String> {
         let Some(text) = self.text(row)? else { return Ok(None) };
         let time = match &self.format {
@@ -124,18 +119,12 @@ impl Field {
         Ok(Some(time))
     }
 
-    /// The row's value, read as a word of the interface.
-    ///
-    /// # Errors
-    /// Which words there are; never the value.
-    pub(crate) fn word<Value: Word>(&self, row: &Row) -> Result<Option<Value>, String> {
+    /// The row's value, parsed as an enum value.
+    pub(crate) fn enum_value<Value: EnumText>(&self, row: &Row) -> Result<Option<Value>, String> {
         self.text(row)?.as_deref().map(Value::parse).transpose()
     }
 
-    /// The row's value as text; `None` where the cell is empty.
-    ///
-    /// # Errors
-    /// Where `values` does not list it.
+    /// The row's value as text; `None` if the cell is empty. Fails if `values` does not list it.
     pub(crate) fn text(&self, row: &Row) -> Result<Option<String>, String> {
         let text = match &self.origin {
             Origin::Column(column) => row.cell(column),
@@ -146,12 +135,12 @@ impl Field {
         if self.values.is_empty() {
             return Ok(Some(text));
         }
-        let meant = self.values.get(&text).ok_or("not one of the values that the mapping lists")?;
-        Ok(Some(meant.clone()))
+        let translated = self.values.get(&text).ok_or("not one of the values in the mapping")?;
+        Ok(Some(translated.clone()))
     }
 }
 
-/// An instant in the given format: with an offset, else a date and time or a date alone in UTC.
+/// Parses an instant in the given format; a time or date without an offset is UTC.
 fn formatted_time(format: &str, text: &str) -> Result<Timestamp, String> {
     let utc =
         |time: jiff::civil::DateTime| time.to_zoned(jiff::tz::TimeZone::UTC).map(|zoned| zoned.timestamp());
@@ -159,7 +148,7 @@ fn formatted_time(format: &str, text: &str) -> Result<Timestamp, String> {
         .or_else(|_error| jiff::civil::DateTime::strptime(format, text).and_then(utc))
         .or_else(|_error| jiff::civil::Date::strptime(format, text).and_then(|date| utc(date.at(0, 0, 0, 0))))
         .map(values::time_of)
-        .map_err(|_error| format!("not a time written {format}"))
+        .map_err(|_error| format!("not a time in the format {format}"))
 }
 
 #[cfg(test)]
@@ -183,12 +172,12 @@ mod tests {
     }
 
     #[test]
-    fn a_date_is_read_as_the_format_says() {
+    fn a_date_is_parsed_by_its_format() {
         let born = field(r#"{ column = "born", type = "date", format = "%Y%m%d" }"#);
         let value = born.value(&row(), v1::ValueType::Text).unwrap();
         assert_eq!(values::text_of(value.as_ref()), "1956-04-09");
         let bad = field(r#"{ column = "bad", type = "date", format = "%Y%m%d" }"#);
-        assert_eq!(bad.value(&row(), v1::ValueType::Text), Err("not a date written %Y%m%d".into()));
+        assert_eq!(bad.value(&row(), v1::ValueType::Text), Err("not a date in the format %Y%m%d".into()));
     }
 
     #[test]
@@ -208,13 +197,14 @@ mod tests {
     }
 
     #[test]
-    fn the_source_s_words_are_translated_and_unknown_ones_refused() {
+    fn the_source_s_values_are_translated_and_unknown_ones_refused() {
         let status = field(r#"{ column = "said", lower = true, values = { y = "given", n = "refused" } }"#);
-        let said = |text: &str| status.word::<v1::ConsentStatus>(&Row::of_pairs(1, &[("said", text)]));
+        let said = |text: &str| status.enum_value::<v1::ConsentStatus>(&Row::of_pairs(1, &[("said", text)]));
         assert_eq!(said("Y"), Ok(Some(v1::ConsentStatus::Given)));
         assert_eq!(said(""), Ok(None));
         assert!(!said("secret").unwrap_err().contains("secret"));
-        let plain = field("\"said\"").word::<v1::ConsentStatus>(&Row::of_pairs(1, &[("said", "maybe")]));
+        let plain =
+            field("\"said\"").enum_value::<v1::ConsentStatus>(&Row::of_pairs(1, &[("said", "maybe")]));
         assert!(plain.unwrap_err().contains("given, refused"));
     }
 }

@@ -1,8 +1,8 @@
-//! Names that a repeated import finds again: of the file, of each request, of each customer.
+//! Ids that are the same in a repeated import: of the file, of each request, of each customer.
 //!
-//! A request id is derived from everything that decides the request's content, so that sending a row again is the
-//! same request, and changing the mapping makes it another one. A customer's id is derived from its source and
-//! key alone, so that even without the remembered map a later import reaches the same customer.
+//! A request id is derived from everything that determines the request's content: sending a row again is the same
+//! request, and with another mapping it is a different one. A customer id is derived from source and key alone, so that
+//! a later import reaches the same customer even without the state folder.
 
 use std::fs::File;
 use std::io::{Read as _, Seek as _, SeekFrom};
@@ -14,13 +14,10 @@ use xxhash_rust::xxh3::xxh3_128;
 
 use crate::error::CliError;
 
-/// So much of both ends of a file goes into its fingerprint.
+/// How much of each end of a file goes into its fingerprint.
 const FINGERPRINT_BYTES: u64 = 1024 * 1024;
 
-/// What a file is known by: its length and both its ends.
-///
-/// # Errors
-/// When it cannot be read.
+/// Identifies a file by its length and both its ends.
 pub(crate) fn fingerprint(path: &Path) -> Result<String, CliError> {
     let read = || {
         let mut file = File::open(path)?;
@@ -42,13 +39,13 @@ pub(crate) struct Identities {
 }
 
 impl Identities {
-    /// `content` is whatever decides what the requests hold: file, mapping, options.
+    /// `content` is whatever determines the requests: file, mapping, options.
     pub(crate) fn new(source: &str, content: &[&str]) -> Self {
         let run = digest(&[&[source], content].concat());
         Self { source: source.to_owned(), run }
     }
 
-    /// What distinguishes this import from another one of the same file.
+    /// Distinguishes this import from another one of the same file.
     pub(crate) fn run(&self) -> String {
         format!("{:032x}", self.run)
     }
@@ -70,7 +67,7 @@ impl Identities {
     }
 }
 
-/// Hashes texts with their lengths, so that no two lists fall together.
+/// Hashes texts with their lengths, so that different lists have different inputs.
 fn digest(texts: &[&str]) -> u128 {
     let mut bytes = Vec::new();
     for text in texts {

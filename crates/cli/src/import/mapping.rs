@@ -1,7 +1,7 @@
 //! The mapping file: how rows become customers, attributes, events and consents.
 //!
-//! The reference, key by key, is the documentation of the fields below; `cluster/examples/*.toml` are whole ones.
-//! Always: an unknown key refuses to load, and an error names the key at fault.
+//! The documentation of the fields below is the reference; `cluster/examples/*.toml` are complete mappings. An unknown key
+//! is an error, and every error names the key.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -12,9 +12,10 @@ use serde::de::DeserializeOwned;
 
 use crate::catalog::CatalogueFile;
 use crate::error::CliError;
+use crate::files;
 use crate::import::field::Field;
 use crate::import::row::Row;
-use crate::words::{self, Word as _};
+use crate::text::enum_text::{self, EnumText as _};
 
 /// The mapping file.
 #[derive(Debug, Deserialize)]
@@ -23,20 +24,20 @@ pub(crate) struct Mapping {
     /// How the file is read.
     #[serde(default)]
     pub(crate) input: Input,
-    /// Which customer a row is about.
+    /// The customer of a row.
     pub(crate) customer: Customer,
-    /// When the values were observed: a column, or a constant. Default: when the file was last changed.
+    /// When the values were observed: a column or a constant. Default: when the file was last modified.
     pub(crate) observed_at: Option<Field>,
     /// Attribute ← column: `given_name = "given_name"`, or a table (see [`Field`]).
     #[serde(default)]
     pub(crate) attributes: BTreeMap<String, Field>,
-    /// Each row also is these events.
+    /// The events of each row.
     #[serde(default)]
     pub(crate) events: Vec<EventMapping>,
-    /// Consents that were given together with the row's data.
+    /// Consents given together with the row's data.
     #[serde(default)]
     pub(crate) consents: Vec<ConsentMapping>,
-    /// What `--define` creates where the cluster's catalogue has not got it.
+    /// The catalogue entries that `--define` creates if they do not exist.
     #[serde(default)]
     pub(crate) catalogue: CatalogueFile,
 }
@@ -45,15 +46,15 @@ pub(crate) struct Mapping {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Input {
-    /// `csv` (the default), `whitespace` (columns separated by blanks) or `jsonl` (one JSON object a line).
+    /// `csv` (the default), `whitespace` (columns separated by blanks) or `jsonl` (one JSON object per line).
     pub(crate) format: InputFormat,
-    /// Of csv: one ASCII character. Default `,`.
+    /// For csv: one ASCII character. Default `,`.
     pub(crate) delimiter: char,
     /// Whether the first line names the columns. Default true; not for jsonl.
     pub(crate) header: bool,
-    /// The columns' names, where the file has no header or a bad one.
+    /// The columns' names, if the file has no header or an unusable one.
     pub(crate) columns: Vec<String>,
-    /// Whether blanks around values are cut off. Default true.
+    /// Whether blanks around values are removed. Default true.
     pub(crate) trim: bool,
 }
 
@@ -64,16 +65,13 @@ impl Default for Input {
 }
 
 impl Input {
-    /// Whether the keys fit each other.
-    ///
-    /// # Errors
-    /// Names the key.
+    /// Checks that the keys are consistent. An error names the key.
     pub(crate) fn check(&self) -> Result<(), String> {
         if !self.delimiter.is_ascii() {
             return Err("input.delimiter: must be one ASCII character".into());
         }
         if !self.header && self.columns.is_empty() && self.format != InputFormat::Jsonl {
-            return Err("input.columns: is missing; without a header the columns need names".into());
+            return Err("input.columns: is required without a header".into());
         }
         Ok(())
     }
@@ -92,7 +90,7 @@ pub(crate) enum InputFormat {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Customer {
-    /// The columns that together are the source's key of the customer. Rows with equal keys become one customer.
+    /// The columns that together form the customer's key in the source. Rows with equal keys become one customer.
     pub(crate) key: Vec<String>,
 }
 
@@ -102,12 +100,12 @@ pub(crate) struct Customer {
 pub(crate) struct EventMapping {
     /// The event's name, e.g. `Order Completed`.
     pub(crate) name: String,
-    /// The source's id of the event, with `{column}`, `{row}` (the row's number in the file) and `{occurrence}`
-    /// (which of the customer's consecutive rows, from 1). Must differ from event to event.
+    /// A template of the event's id, with `{column}`, `{row}` (the row's number in the file) and `{occurrence}` (the number
+    /// of the row among the customer's consecutive rows, from 1). Ids must be unique.
     pub(crate) id: String,
     /// When it happened.
     pub(crate) occurred_at: Field,
-    /// Through which channel. Default: none.
+    /// Channel of the event. Default: none.
     #[serde(default)]
     pub(crate) channel: String,
     /// Property ← column, as in `[attributes]`.
@@ -119,7 +117,7 @@ pub(crate) struct EventMapping {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ConsentMapping {
-    /// For which purpose.
+    /// The purpose.
     pub(crate) purpose: String,
     /// The version of the notice that was shown.
     pub(crate) notice_version: String,
@@ -127,27 +125,27 @@ pub(crate) struct ConsentMapping {
     pub(crate) method: String,
     /// What the customer did: `ticked-box`, `clicked`, `spoken`, `signed`, `double-opt-in`. Required unless the method
     /// is `opt-out`.
-    #[serde(default, deserialize_with = "words::one")]
+    #[serde(default, deserialize_with = "enum_text::deserialize")]
     pub(crate) act: Option<v1::AffirmativeAct>,
-    /// SHA-256, in hex, of the statement, form or recording that proves it.
+    /// SHA-256 (hex) of the statement, form or recording that proves the consent.
     pub(crate) statement_sha256: Option<Field>,
-    /// Language of the notice as it was shown (BCP 47).
+    /// Language of the notice that was shown (BCP 47).
     #[serde(default)]
     pub(crate) language: String,
     /// `data-subject` (the default) or `guardian`.
-    #[serde(default, deserialize_with = "words::one")]
+    #[serde(default, deserialize_with = "enum_text::deserialize")]
     pub(crate) decided_by: Option<v1::DecidedBy>,
     /// Who collected it.
     #[serde(default)]
     pub(crate) collector: String,
-    /// Through which channel it came.
+    /// Channel of the consent.
     #[serde(default)]
     pub(crate) channel: String,
-    /// When it was given. Default: when the row arrives.
+    /// When it was given. Default: when the cluster receives the row.
     pub(crate) given_at: Option<Field>,
-    /// When it ends by itself. Default: when withdrawn.
+    /// When it expires. Default: never.
     pub(crate) expires_at: Option<Field>,
-    /// Only rows where this column has this value; without it, all rows.
+    /// Only rows in which this column has this value. Default: all rows.
     pub(crate) only_where: Option<Condition>,
 }
 
@@ -160,47 +158,38 @@ pub(crate) struct Condition {
 }
 
 impl Condition {
-    /// Whether the row is one of those that are meant.
+    /// Whether the row meets the condition.
     pub(crate) fn holds(&self, row: &Row) -> bool {
         row.cell(&self.column).as_deref() == Some(self.equals.as_str())
     }
 }
 
-/// A mapping file of any kind of import.
+/// The mapping file of any kind of import.
 pub(crate) trait MappingFile: DeserializeOwned {
     /// How the file is read.
     fn input(&self) -> &Input;
 
-    /// What `--define` creates.
+    /// The catalogue entries that `--define` creates.
     fn catalogue(&self) -> &CatalogueFile;
 
-    /// Whether the keys fit each other.
-    ///
-    /// # Errors
-    /// Names the key.
+    /// Checks that the keys are consistent. An error names the key.
     fn check(&self) -> Result<(), String>;
 
-    /// Every column that the mapping names, with the key under which it stands.
+    /// Every column in the mapping, with its key.
     fn columns(&self) -> Vec<(String, &str)>;
 
-    /// Reads and checks a mapping; gives its text as well, which is part of what a request id is derived from.
-    ///
-    /// # Errors
-    /// Names the file and the key.
+    /// Reads and checks a mapping. Also returns its text, from which request ids are derived.
     fn load(path: &Path) -> Result<(Self, String), CliError> {
-        let text = std::fs::read_to_string(path).map_err(CliError::file(path))?;
-        let mapping =
-            Self::parse(&text).map_err(|reason| CliError::Content { path: path.to_owned(), reason })?;
-        Ok((mapping, text))
+        let text = files::read(path)?;
+        Ok((Self::parse(&text).map_err(CliError::content(path))?, text))
     }
 
-    /// Parses and checks a mapping.
-    ///
-    /// # Errors
-    /// Names the key.
+    /// Parses and checks a mapping. An error names the key.
     fn parse(text: &str) -> Result<Self, String> {
-        let mapping: Self = toml::from_str(text).map_err(|error| error.to_string().trim_end().to_owned())?;
+        let mapping: Self = toml::from_str(text).map_err(|error| error.to_string())?;
+        mapping.input().check()?;
         mapping.check()?;
+        mapping.catalogue().entries()?;
         Ok(mapping)
     }
 }
@@ -215,23 +204,20 @@ impl MappingFile for Mapping {
     }
 
     fn check(&self) -> Result<(), String> {
-        self.input.check()?;
         if self.customer.key.is_empty() {
-            return Err("customer.key: names no column".into());
+            return Err("customer.key: must name at least one column".into());
         }
         if self.attributes.is_empty() && self.events.is_empty() && self.consents.is_empty() {
-            return Err("attributes: nothing is mapped: no attribute, no event, no consent".into());
+            return Err("attributes: nothing is mapped; map at least one attribute, event or consent".into());
         }
         for (index, consent) in self.consents.iter().enumerate() {
             let method = v1::ConsentMethod::parse(&consent.method)
                 .map_err(|reason| format!("consents[{index}].method: {reason}"))?;
             if consent.act.is_none() && method != v1::ConsentMethod::OptOut {
-                return Err(format!(
-                    "consents[{index}].act: is missing; what did the customer do to consent?"
-                ));
+                return Err(format!("consents[{index}].act: is required unless the method is opt-out"));
             }
         }
-        self.catalogue.entries().map(drop)
+        Ok(())
     }
 
     fn columns(&self) -> Vec<(String, &str)> {
@@ -320,7 +306,7 @@ mod tests {
     }
 
     #[test]
-    fn the_example_mappings_are_sound() {
+    fn the_example_mappings_are_valid() {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../cluster/examples");
         for name in ["febrl.toml", "cdnow.toml"] {
             Mapping::load(&folder.join(name)).unwrap();

@@ -1,18 +1,18 @@
-//! `custodia import`: loads a file of any size as a stream, and can be interrupted at any moment. `custodia consent
-//! import` shares the machinery: it has other rows, another lane and other counts.
+//! `custodia import`: streams a file of any size into the cluster and can be interrupted at any time. `custodia consent
+//! import` uses the same code with its own mapping, batcher and call stream.
 //!
 //! ```text
-//! file ─▶ reader ─▶ rows ─▶ batches (mapping) ─▶ requests ══ lane: window in flight ══▶ cluster
-//!                                                                                       │ answers, in any order
-//! checkpoint ◀─ state (done without a gap) ◀─ ordered ◀─ tally by reason ◀──────────────┘
+//! file ─▶ reader ─▶ rows ─▶ batcher (mapping) ─▶ requests ══ call stream: window in flight ══▶ cluster
+//!                                                                                              │ answers, in any order
+//! checkpoint ◀─ state (done without a gap) ◀─ ordered ◀─ tally by reason ◀─────────────────────┘
 //! ```
 
 mod batch;
+mod call_stream;
 mod command;
 mod field;
 mod identity;
 mod job;
-mod lane;
 mod load;
 mod mapping;
 mod progress;
@@ -22,12 +22,12 @@ mod row;
 mod state;
 mod tally;
 
-pub(crate) use batch::{Batch, NOT_PARSED, Refusal, Rows, key_of, position_behind, refusal, unsendable};
+pub(crate) use batch::{Batch, Batcher, NOT_PARSED, Refusal, key_of, position_after, refusal, unsendable};
+pub(crate) use call_stream::{CallStream, is_input_error, is_record_error};
 pub(crate) use command::ImportCommand;
 pub(crate) use field::Field;
 pub(crate) use identity::Identities;
 pub(crate) use job::{Job, LoadOptions};
-pub(crate) use lane::Lane;
 pub(crate) use mapping::{Condition, Input, MappingFile};
 pub(crate) use progress::Kind;
 pub(crate) use row::Row;

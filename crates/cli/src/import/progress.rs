@@ -1,4 +1,4 @@
-//! What the user sees: a bar while it runs, and the counts at the end.
+//! What the user sees: a progress bar during the import and the counts at the end.
 
 use std::path::Path;
 use std::time::Instant;
@@ -9,9 +9,9 @@ use crate::error::CliError;
 use crate::import::reader::Position;
 use crate::import::state::ImportState;
 use crate::import::tally::Tally;
-use crate::output::{self, Format, table};
+use crate::text::output::{self, Format, table};
 
-/// The bar; drawn on standard error, and only where that is a terminal.
+/// The progress bar; drawn on standard error if that is a terminal.
 #[derive(Debug)]
 pub(crate) struct Progress {
     bar: ProgressBar,
@@ -36,7 +36,7 @@ impl Progress {
         self.bar.set_position(done.bytes);
         let rate = rate(tally.rows.saturating_sub(self.rows_before), self.began);
         self.bar.set_message(format!(
-            "{} rows, {}/s, {} taken, {} refused",
+            "{} rows, {}/s, {} accepted, {} refused",
             HumanCount(tally.rows),
             HumanCount(rate),
             HumanCount(tally.values_merged + tally.events_appended + tally.decisions_recorded),
@@ -51,7 +51,7 @@ impl Drop for Progress {
     }
 }
 
-/// What is imported: how its memory is called, and what is counted.
+/// What is imported; determines the default state folder and the counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     Profiles,
@@ -59,7 +59,7 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
-    /// The name of the memory of a file behind the file's name.
+    /// The suffix of the state folder after the file's name.
     pub(crate) fn suffix(self) -> &'static str {
         match self {
             Self::Profiles => ".custodia-import",
@@ -67,7 +67,7 @@ impl Kind {
         }
     }
 
-    /// The counts with their names, but for what was refused.
+    /// The counts with their names, without the refusals.
     fn counts(self, tally: &Tally) -> Vec<(&'static str, u64)> {
         match self {
             Self::Profiles => vec![
@@ -86,10 +86,7 @@ impl Kind {
     }
 }
 
-/// Prints the counts of all runs, and the rate of this one.
-///
-/// # Errors
-/// When the output cannot be written. [`CliError::PartlyRefused`] where something was refused.
+/// Prints the counts of all runs and the rate of this one. Fails with [`CliError::PartlyRefused`] if anything was refused.
 pub(crate) fn report(
     format: Format,
     kind: Kind,
@@ -128,14 +125,14 @@ fn text(kind: Kind, tally: &Tally, folder: &Path, seconds: Option<f64>, rate: Op
     if let (Some(seconds), Some(rate)) = (seconds, rate) {
         text.push_str(&format!("\n\n{seconds:.1} s, {} rows/s", HumanCount(rate)));
     }
-    text.push_str(&format!("\nremembered in {}", folder.display()));
+    text.push_str(&format!("\nstate folder: {}", folder.display()));
     if !tally.refused.is_empty() {
-        text.push_str("\nrefused rows with reasons: refused.jsonl there");
+        text.push_str("\nrefused rows with their reasons: refused.jsonl in that folder");
     }
     text
 }
 
-/// Rows a second.
+/// Rows per second.
 fn rate(rows: u64, began: Instant) -> u64 {
     let millis = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX).max(1);
     rows.saturating_mul(1_000) / millis

@@ -1,6 +1,6 @@
-//! Reads rows one by one, from the start or from where an earlier run stopped; never the whole file.
+//! Reads rows one by one, from the start or from where an earlier run stopped; never the whole file at once.
 //!
-//! A row that cannot be read is still a row: it has its number and its place, and says why it is unreadable.
+//! An unreadable row is still a row: it has its number, its position and the reason why it is unreadable.
 
 use std::fs::File;
 use std::io::{BufRead as _, BufReader, Read as _, Seek as _, SeekFrom};
@@ -11,13 +11,13 @@ use crate::error::CliError;
 use crate::import::mapping::{Input, InputFormat};
 use crate::import::row::{Cells, Row};
 
-/// A longer line is no row of a table: most likely the file is something else.
+/// Longer lines are an error: the file is most likely not a table.
 const LINE_BYTES_MAX: u64 = 1024 * 1024;
 
-/// Rows that are done: where to go on.
+/// The end of the rows that are done, where a run resumes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
 pub(crate) struct Position {
-    /// Bytes of the file up to the end of the last row that is done.
+    /// The number of bytes up to the end of the last row that is done.
     pub(crate) bytes: u64,
     /// Its number.
     pub(crate) rows: u64,
@@ -45,10 +45,7 @@ enum LineFormat {
 }
 
 impl Reader {
-    /// Opens a file behind the rows that are done.
-    ///
-    /// # Errors
-    /// When it cannot be read, or its header cannot.
+    /// Opens a file after the rows that are done.
     pub(crate) fn open(path: &Path, input: &Input, done: Position) -> Result<Self, CliError> {
         let file = File::open(path).map_err(CliError::file(path))?;
         let source = match input.format {
@@ -72,15 +69,12 @@ impl Reader {
         Ok(reader)
     }
 
-    /// The columns' names; empty for jsonl, whose rows name their own.
+    /// The columns' names; empty for jsonl, whose rows have their own.
     pub(crate) fn columns(&self) -> &[String] {
         &self.columns
     }
 
     /// The next row; `None` after the last one.
-    ///
-    /// # Errors
-    /// When the file cannot be read on.
     pub(crate) fn next(&mut self) -> std::io::Result<Option<Row>> {
         let number = self.next;
         let Some((cells, end)) = self.cells()? else { return Ok(None) };
@@ -89,8 +83,10 @@ impl Reader {
     }
 
     fn header(&mut self, path: &Path) -> Result<Vec<String>, CliError> {
-        let reason =
-            || CliError::Content { path: path.to_owned(), reason: "has no readable header line".into() };
+        let reason = || CliError::Content {
+            path: path.to_owned(),
+            reason: "the header line is missing or not UTF-8".into(),
+        };
         let texts = match &mut self.source {
             Source::Csv(csv, record) => {
                 if !csv.read_byte_record(record).map_err(|_error| reason())? {
@@ -156,7 +152,7 @@ impl Source {
     }
 }
 
-/// The next line with its end, and the offset moved behind it.
+/// The next line with its line end; advances the offset past it.
 fn next_line(lines: &mut BufReader<File>, offset: &mut u64) -> std::io::Result<Option<Vec<u8>>> {
     let mut line = Vec::new();
     let length = lines.take(LINE_BYTES_MAX).read_until(b'\n', &mut line)? as u64;
@@ -168,7 +164,7 @@ fn next_line(lines: &mut BufReader<File>, offset: &mut u64) -> std::io::Result<O
     Ok((length > 0).then_some(line))
 }
 
-/// `None` where the bytes are not UTF-8.
+/// `None` if the bytes are not UTF-8.
 fn texts_of<'b>(cells: impl Iterator<Item = &'b [u8]>, trim: bool) -> Option<Vec<String>> {
     let text = |bytes| {
         let text = std::str::from_utf8(bytes).ok()?;
@@ -218,7 +214,7 @@ mod tests {
         while let Some(row) = reader.next().unwrap() {
             all.push(row);
         }
-        // Wherever a run stops, the next one goes on with the very next row.
+        // Wherever a run stops, the next one resumes with the next row.
         for (index, row) in all.iter().enumerate() {
             let done = Position { bytes: row.end, rows: row.number };
             let mut rest = Reader::open(&path, input, done).unwrap();
@@ -235,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn csv_values_are_trimmed_and_may_hold_line_ends() {
+    fn csv_values_are_trimmed_and_may_contain_line_ends() {
         let rows = rows("id, name\n1, Ada\r\n2,\"Eve\nB\"\n3,\n", &input(InputFormat::Csv));
         assert_eq!(rows.len(), 3);
         assert_eq!(rows[0].cell("name").as_deref(), Some("Ada"));
@@ -252,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bad_row_has_its_place_and_its_reason() {
+    fn a_bad_row_has_its_position_and_its_reason() {
         let rows = rows("a,b\n1\n1,2,3\n1,2\n", &input(InputFormat::Csv));
         assert!(matches!(rows[0].cells, Cells::Unreadable("the row has fewer values than columns", _)));
         assert!(matches!(rows[1].cells, Cells::Unreadable("the row has more values than columns", _)));

@@ -1,22 +1,24 @@
-//! Turns rows into requests that ingest profiles: consecutive rows of one customer become one request, as far as its
-//! limits allow.
+//! Turns rows into requests that ingest profiles: consecutive rows of one customer become one request, within the limits
+//! of a request.
 //!
-//! Always: what is in a request depends on the rows and the mapping alone, so a repeated import makes the same
-//! requests; only the last request of a customer's rows carries a position, so a run resumes between customers.
+//! Invariants: a request depends on the rows and the mapping only, so that a repeated import sends the same requests; only
+//! the last request of a customer's rows has a position, so that a run resumes between customers.
 
 use std::collections::BTreeMap;
 
 use custodia_profile::limits::{EVENTS_MAX, GRANTS_MAX, OBSERVATIONS_MAX};
 use custodia_proto::{Timestamp, v1};
 
-use crate::import::batch::{Batch, NOT_PARSED, Refusal, Rows, key_of, position_behind, refusal, unsendable};
+use crate::import::batch::{
+    Batch, Batcher, NOT_PARSED, Refusal, key_of, position_after, refusal, unsendable,
+};
 use crate::import::field::Field;
 use crate::import::identity::Identities;
 use crate::import::mapping::{ConsentMapping, EventMapping, Mapping};
 use crate::import::row::Row;
-use crate::words::Word as _;
+use crate::text::enum_text::EnumText as _;
 
-/// What all requests of an import share.
+/// What all requests of an import have in common.
 #[derive(Debug, Clone)]
 pub(crate) struct Common {
     pub(crate) identities: Identities,
@@ -24,13 +26,13 @@ pub(crate) struct Common {
     pub(crate) source: String,
     pub(crate) basis: v1::LawfulBasis,
     pub(crate) party: v1::Party,
-    /// When values without a time of their own were observed.
+    /// When the values were observed, if the row does not say.
     pub(crate) observed_at: Timestamp,
     /// The catalogue's types, by attribute.
     pub(crate) types: BTreeMap<String, v1::ValueType>,
 }
 
-/// The request of a customer's rows, and the row of each of its observations and events, in their order.
+/// The request of a customer's rows, and the row numbers of its observations and events, in their order.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Ingest {
     pub(crate) request: v1::IngestProfileRequest,
@@ -40,20 +42,20 @@ pub(crate) struct Ingest {
 
 /// Collects the rows of one customer.
 #[derive(Debug)]
-pub(crate) struct Batches<'m> {
+pub(crate) struct ProfileBatcher<'m> {
     mapping: &'m Mapping,
     common: &'m Common,
     open: Option<Batch<Ingest>>,
     occurrence: u64,
 }
 
-impl<'m> Batches<'m> {
+impl<'m> ProfileBatcher<'m> {
     pub(crate) fn new(mapping: &'m Mapping, common: &'m Common) -> Self {
         Self { mapping, common, open: None, occurrence: 0 }
     }
 }
 
-impl Rows for Batches<'_> {
+impl Batcher for ProfileBatcher<'_> {
     type Request = Ingest;
 
     fn push(&mut self, row: Row) -> Vec<Batch<Ingest>> {
@@ -61,7 +63,7 @@ impl Rows for Batches<'_> {
         let key = match key_of(&self.mapping.customer.key, &row) {
             Ok(key) => key,
             Err(refusal) => {
-                // A bad row amid a customer's rows goes with them: what comes after it is still theirs.
+                // A bad row among a customer's rows is accounted for with them: later rows may still be theirs.
                 match &mut self.open {
                     Some(open) => merge(open, Part { refused: vec![refusal], ..Part::default() }, row),
                     None => complete.push(unsendable(row, refusal)),
@@ -89,12 +91,12 @@ impl Rows for Batches<'_> {
     fn finish(&mut self) -> Option<Batch<Ingest>> {
         self.occurrence = 0;
         let mut batch = self.open.take()?;
-        batch.position = batch.rows.last().map(position_behind);
+        batch.position = batch.rows.last().map(position_after);
         Some(batch)
     }
 }
 
-impl Batches<'_> {
+impl ProfileBatcher<'_> {
     fn map_row(&self, row: &Row) -> Part {
         let mut part = Part::default();
         let observed_at = match self.mapping.observed_at.as_ref().map(|field| field.time(row)) {
@@ -143,7 +145,7 @@ impl Batches<'_> {
             }
         }
         Ok(v1::Event {
-            event_id: fill(&event.id, row, self.occurrence)?,
+            event_id: expand(&event.id, row, self.occurrence)?,
             name: event.name.clone(),
             occurred_at: Some(event.occurred_at.time(row)?.ok_or("the time of the event is empty")?),
             channel: event.channel.clone(),
@@ -228,22 +230,22 @@ fn map_consent(consent: &ConsentMapping, row: &Row) -> Result<Option<v1::Consent
     }))
 }
 
-/// Fills a template: `{row}`, `{occurrence}`, `{column}`.
-fn fill(template: &str, row: &Row, occurrence: u64) -> Result<String, String> {
-    let mut filled = String::new();
+/// Expands a template: `{row}`, `{occurrence}`, `{column}`.
+fn expand(template: &str, row: &Row, occurrence: u64) -> Result<String, String> {
+    let mut text = String::new();
     let mut rest = template;
-    while let Some((text, after)) = rest.split_once('{') {
-        let (name, after) = after.split_once('}').ok_or("the id's template has a { without its }")?;
-        filled.push_str(text);
+    while let Some((literal, after)) = rest.split_once('{') {
+        let (name, after) = after.split_once('}').ok_or("the template of the id has an unclosed {")?;
+        text.push_str(literal);
         match name {
-            "row" => filled.push_str(&row.number.to_string()),
-            "occurrence" => filled.push_str(&occurrence.to_string()),
-            column => filled.push_str(&row.cell(column).ok_or_else(|| format!("{column} is empty"))?),
+            "row" => text.push_str(&row.number.to_string()),
+            "occurrence" => text.push_str(&occurrence.to_string()),
+            column => text.push_str(&row.cell(column).ok_or_else(|| format!("{column} is empty"))?),
         }
         rest = after;
     }
-    filled.push_str(rest);
-    Ok(filled)
+    text.push_str(rest);
+    Ok(text)
 }
 
 #[cfg(test)]
@@ -278,7 +280,7 @@ mod tests {
 
     fn batches(rows: impl IntoIterator<Item = Row>) -> Vec<Batch<Ingest>> {
         let (mapping, common) = (Mapping::parse(MAPPING).unwrap(), common());
-        let mut batches = Batches::new(&mapping, &common);
+        let mut batches = ProfileBatcher::new(&mapping, &common);
         let mut all: Vec<_> = rows.into_iter().flat_map(|row| batches.push(row)).collect();
         all.extend(batches.finish());
         all
@@ -295,13 +297,13 @@ mod tests {
         let Ingest { request, event_rows, .. } = all[0].request.as_ref().unwrap();
         let ids: Vec<_> = request.events.iter().map(|event| event.event_id.as_str()).collect();
         assert_eq!(ids, ["a-19970101-1", "a-19970101-2"]);
-        assert_eq!(request.observations.len(), 1, "the same value of the same time stands once");
+        assert_eq!(request.observations.len(), 1, "the same value of the same time is sent once");
         assert_eq!(event_rows, &[1, 2]);
         assert_eq!(all[0].position, Some(Position { bytes: 200, rows: 2 }));
     }
 
     #[test]
-    fn a_customer_with_many_rows_is_split_and_resumed_only_behind_the_last_part() {
+    fn a_customer_with_many_rows_is_split_and_resumed_only_after_the_last_part() {
         let all = batches((1..=600).map(|number| row(number, "a", "19970101")));
         assert_eq!(all.len(), 3);
         let ingests = || all.iter().map(|batch| batch.request.as_ref().unwrap());
@@ -333,7 +335,7 @@ mod tests {
     }
 
     #[test]
-    fn a_consent_carries_its_evidence() {
+    fn a_consent_has_its_evidence() {
         let mapping = Mapping::parse(
             r#"
             [customer]
@@ -363,7 +365,7 @@ mod tests {
     }
 
     #[test]
-    fn a_run_that_resumes_makes_the_same_requests() {
+    fn a_resumed_run_sends_the_same_requests() {
         let rows: Vec<_> =
             (1..=9).map(|number| row(number, &format!("c{}", number / 2), "19970101")).collect();
         let whole = batches(rows.clone());

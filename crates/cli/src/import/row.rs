@@ -1,4 +1,4 @@
-//! One row of the input: its place in the file and its cells.
+//! One row of the input: its position in the file and its cells.
 
 use std::sync::Arc;
 
@@ -7,26 +7,26 @@ use serde_json::{Map, Value};
 /// A row.
 #[derive(Debug, Clone)]
 pub(crate) struct Row {
-    /// From 1, without the header.
+    /// From 1, not counting the header.
     pub(crate) number: u64,
-    /// The first byte after it.
+    /// The offset of the first byte after it.
     pub(crate) end: u64,
     pub(crate) cells: Cells,
 }
 
-/// What stands in a row.
+/// The content of a row.
 #[derive(Debug, Clone)]
 pub(crate) enum Cells {
-    /// One text for each of the columns.
+    /// The columns' names and one text for each.
     Columns(Arc<[String]>, Vec<String>),
     /// A JSON object.
     Object(Map<String, Value>),
-    /// The row cannot be read: why, and its text as far as it is text.
+    /// The reason why the row cannot be read, and its text as far as it is UTF-8.
     Unreadable(&'static str, String),
 }
 
 impl Row {
-    /// The text of a column; `None` where it is empty, null or absent.
+    /// The text of a column; `None` if it is empty, null or absent.
     pub(crate) fn cell(&self, column: &str) -> Option<String> {
         let text = match &self.cells {
             Cells::Columns(names, texts) => {
@@ -60,7 +60,7 @@ impl Row {
     }
 }
 
-/// `outer.inner` goes into objects; a name that itself has a dot is found first.
+/// `outer.inner` descends into objects; a name that itself contains a dot takes precedence.
 fn json_text(object: &Map<String, Value>, column: &str) -> Option<String> {
     match object.get(column) {
         Some(Value::String(text)) => Some(text.clone()),
@@ -80,7 +80,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_json_row_is_reached_by_dotted_names() {
+    fn dotted_names_descend_into_json_objects() {
         let object = serde_json::json!({"a": {"b": 7, "c": null}, "d.e": "x", "f": ""});
         let row = Row { number: 1, end: 0, cells: Cells::Object(object.as_object().unwrap().clone()) };
         assert_eq!(row.cell("a.b").as_deref(), Some("7"));

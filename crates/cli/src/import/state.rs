@@ -1,15 +1,15 @@
-//! What an import remembers, so that an interruption doubles nothing and loses nothing.
+//! The saved state of an import: an interruption duplicates nothing and loses nothing.
 //!
 //! ```text
 //! FILE.custodia-import/          (or --state DIR)
-//!   checkpoint.toml              replaced whole: how far, how many, and how long the two files below are
+//!   checkpoint.toml              replaced whole: position, counts, and the lengths of the two files below
 //!   customers.tsv                appended: "source key" as JSON, tab, cust_…
 //!   refused.jsonl                appended: the refused rows with their reasons
 //! ```
 //!
-//! Saving appends to the two files and syncs them, then replaces the checkpoint. A crash in between leaves longer
-//! files than the checkpoint says; opening cuts them back, and the rows behind the checkpoint are sent again: the
-//! same requests with the same ids, which change nothing.
+//! Saving appends to the two files and syncs them, then replaces the checkpoint. A crash in between leaves files longer
+//! than the checkpoint says; opening truncates them, and the rows after the checkpoint are sent again: the same requests
+//! with the same ids, which change nothing.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Write as _};
@@ -22,6 +22,7 @@ use crate::error::CliError;
 use crate::files::{self, Readers};
 use crate::import::batch::{Batch, Refusal};
 use crate::import::reader::Position;
+use crate::import::row::Row;
 use crate::import::tally::Tally;
 
 const FORMAT: u32 = 1;
@@ -31,7 +32,7 @@ const FORMAT: u32 = 1;
 #[serde(deny_unknown_fields)]
 struct Checkpoint {
     format: u32,
-    /// Of file, mapping and options: another import must not go on here.
+    /// Identifies file, mapping and options: another import must not resume here.
     run: String,
     finished: bool,
     customers_bytes: u64,
@@ -49,29 +50,26 @@ pub(crate) struct ImportState {
     refused: std::fs::File,
     customers_new: Vec<u8>,
     refused_new: Vec<u8>,
-    /// The key that was mapped last: rows of one customer mostly follow each other.
+    /// The last key written: rows of one customer are mostly consecutive.
     last_key: String,
     dirty: bool,
 }
 
-/// Whether an earlier run's state is used.
+/// Whether to use an earlier run's state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Start {
     Resume,
-    Afresh,
+    Restart,
 }
 
 impl ImportState {
-    /// Opens the folder's state, or begins one.
-    ///
-    /// # Errors
-    /// When the folder cannot be used, or holds the state of another import.
+    /// Opens the folder's state, or creates one. Fails if the folder has the state of another import.
     pub(crate) fn open(folder: &Path, run: &str, start: Start) -> Result<Self, CliError> {
         files::make_folder(folder)?;
         let path = folder.join(CHECKPOINT);
         let checkpoint = match (start, path.exists()) {
             (Start::Resume, true) => Checkpoint::read(&path, run)?,
-            (Start::Resume, false) | (Start::Afresh, _) => Checkpoint::new(run),
+            (Start::Resume, false) | (Start::Restart, _) => Checkpoint::new(run),
         };
         let customers =
             files::append_from(&folder.join(CUSTOMERS), checkpoint.customers_bytes, Readers::Owner)?;
@@ -88,7 +86,7 @@ impl ImportState {
         })
     }
 
-    /// How far the import is.
+    /// The position up to which the import is done.
     pub(crate) fn done(&self) -> Position {
         self.checkpoint.done
     }
@@ -98,7 +96,7 @@ impl ImportState {
         &self.checkpoint.tally
     }
 
-    /// Whether an earlier run came to the end.
+    /// Whether an earlier run finished.
     pub(crate) fn is_finished(&self) -> bool {
         self.checkpoint.finished
     }
@@ -108,7 +106,7 @@ impl ImportState {
         self.folder.join(REFUSED)
     }
 
-    /// Takes what is done up to a position: all rows before it are accounted for.
+    /// Adds what was done up to a position: all rows before it are accounted for.
     pub(crate) fn advance(&mut self, done: Done) {
         self.checkpoint.tally.add(&done.tally);
         for (key, customer) in done.customers {
@@ -125,10 +123,7 @@ impl ImportState {
         self.dirty = true;
     }
 
-    /// Puts the state on disk.
-    ///
-    /// # Errors
-    /// When a file cannot be written.
+    /// Writes the state to disk.
     pub(crate) fn save(&mut self) -> Result<(), CliError> {
         if !std::mem::take(&mut self.dirty) {
             return Ok(());
@@ -148,10 +143,7 @@ impl ImportState {
         self.checkpoint.write(&self.folder.join(CHECKPOINT))
     }
 
-    /// Remembers that the import has come to the end of its file.
-    ///
-    /// # Errors
-    /// When a file cannot be written.
+    /// Saves that the import is finished.
     pub(crate) fn finish(&mut self) -> Result<(), CliError> {
         self.checkpoint.finished = true;
         self.dirty = true;
@@ -177,31 +169,26 @@ impl Checkpoint {
     }
 
     fn read(path: &Path, run: &str) -> Result<Self, CliError> {
-        let content = |reason: String| CliError::Content { path: path.to_owned(), reason };
-        let text = std::fs::read_to_string(path).map_err(CliError::file(path))?;
-        let checkpoint: Self = toml::from_str(&text).map_err(|error| content(error.to_string()))?;
+        let checkpoint: Self = toml::from_str(&files::read(path)?).map_err(CliError::content(path))?;
         if checkpoint.format != FORMAT {
-            return Err(content(format!("has format {}, this version knows {FORMAT}", checkpoint.format)));
+            let reason = format!("format {} is not supported; this version uses {FORMAT}", checkpoint.format);
+            return Err(CliError::content(path)(reason));
         }
         if checkpoint.run != run {
-            return Err(content(
-                "belongs to an import with another file, mapping, purpose or source; \
-                 --restart begins again, --state DIR keeps both"
-                    .into(),
-            ));
+            let reason = "is the state of an import with another file, mapping, purpose or source: \
+                          --restart overwrites it, --state DIR keeps both";
+            return Err(CliError::content(path)(reason));
         }
         Ok(checkpoint)
     }
 
     fn write(&self, path: &Path) -> Result<(), CliError> {
-        let content =
-            |error: toml::ser::Error| CliError::Content { path: path.to_owned(), reason: error.to_string() };
-        let text = toml::to_string(self).map_err(content)?;
+        let text = toml::to_string(self).map_err(CliError::content(path))?;
         files::replace(path, text.as_bytes(), Readers::Owner)
     }
 }
 
-/// What a part of the import has done.
+/// What one part of the import did.
 #[derive(Debug, Default)]
 pub(crate) struct Done {
     tally: Tally,
@@ -211,7 +198,7 @@ pub(crate) struct Done {
 }
 
 impl Done {
-    /// Accounts for one request: its counts, its customer if it has become one, its refused rows.
+    /// Accounts for one request: its counts, its customer (if any) and its refused rows.
     pub(crate) fn new<Request>(
         batch: Batch<Request>,
         customer: Option<String>,
@@ -224,8 +211,7 @@ impl Done {
         }
         let mut lines = Vec::new();
         for (number, refused) in by_row {
-            let data =
-                batch.rows.iter().find(|row| row.number == number).map(crate::import::row::Row::to_json);
+            let data = batch.rows.iter().find(|row| row.number == number).map(Row::to_json);
             let line = serde_json::json!({ "row": number, "refused": refusals_json(&refused), "data": data });
             lines.extend(format!("{line}\n").bytes());
         }
@@ -251,7 +237,7 @@ fn refusals_json(refused: &[Refusal]) -> Vec<serde_json::Value> {
     refused.iter().map(one).collect()
 }
 
-/// Puts answers that come in any order back into the order of the rows, and gives out what is done without a gap.
+/// Puts answers back into the order of the rows and returns what is done without a gap.
 #[derive(Debug, Default)]
 pub(crate) struct Ordered {
     next: u64,
@@ -261,12 +247,12 @@ pub(crate) struct Ordered {
 }
 
 impl Ordered {
-    /// Takes what request number `sequence` has done.
+    /// Adds what request number `sequence` did.
     pub(crate) fn put(&mut self, sequence: u64, done: Done) {
         self.waiting.insert(sequence, done);
     }
 
-    /// The next stretch that ends at a position, if all before it is done.
+    /// The next part that ends at a position, if everything before it is done.
     pub(crate) fn take(&mut self) -> Option<Done> {
         while let Some(done) = self.waiting.remove(&self.next) {
             self.next += 1;
@@ -279,10 +265,7 @@ impl Ordered {
     }
 }
 
-/// The customer that a source key became, as the folder's map remembers it.
-///
-/// # Errors
-/// When the map cannot be read, or does not know the key.
+/// The customer of a source key according to the folder's map.
 pub(crate) fn customer_of(folder: &Path, key: &str) -> Result<CustomerId, CliError> {
     let path = folder.join(CUSTOMERS);
     let file = std::fs::File::open(&path).map_err(CliError::file(&path))?;
@@ -301,7 +284,6 @@ pub(crate) fn customer_of(folder: &Path, key: &str) -> Result<CustomerId, CliErr
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::import::row::Row;
 
     fn done(row: u64, is_last: bool) -> Done {
         let batch = Batch::<()> {
@@ -330,13 +312,13 @@ mod tests {
     }
 
     #[test]
-    fn a_resumed_import_goes_on_at_the_checkpoint_and_forgets_what_lies_behind() {
+    fn a_resumed_import_continues_at_the_checkpoint_and_truncates_what_follows() {
         let folder = tempfile::tempdir().unwrap();
         let mut state = ImportState::open(folder.path(), "run", Start::Resume).unwrap();
         state.advance(done(1, true));
         state.save().unwrap();
         state.advance(done(2, true));
-        // The crash comes after the appends and before the checkpoint.
+        // The crash happens after the appends and before the checkpoint.
         state.customers.write_all(&state.customers_new).unwrap();
         state.refused.write_all(&state.refused_new).unwrap();
         drop(state);
@@ -351,13 +333,13 @@ mod tests {
         assert!(customer_of(folder.path(), "key 2").is_ok());
         assert!(ImportState::open(folder.path(), "run", Start::Resume).unwrap().is_finished());
         assert_eq!(
-            ImportState::open(folder.path(), "run", Start::Afresh).unwrap().done(),
+            ImportState::open(folder.path(), "run", Start::Restart).unwrap().done(),
             Position::default()
         );
     }
 
     #[test]
-    fn rows_of_one_customer_that_follow_each_other_map_its_key_once() {
+    fn consecutive_rows_of_one_customer_map_its_key_once() {
         let folder = tempfile::tempdir().unwrap();
         let mut state = ImportState::open(folder.path(), "run", Start::Resume).unwrap();
         for row in [1, 1, 2] {

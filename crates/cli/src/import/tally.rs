@@ -1,4 +1,4 @@
-//! What became of the data, counted by reason. Nothing is dropped in silence: merged plus refused is all.
+//! Counts of what happened to the data, by reason. Nothing is dropped silently: everything is either accepted or refused.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::import::batch::{Batch, Refusal};
 use crate::import::request::Ingest;
-use crate::words::word_of;
+use crate::text::enum_text::enum_text;
 
 /// The counts of an import, over all its runs.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,7 +24,7 @@ pub(crate) struct Tally {
 }
 
 impl Tally {
-    /// Adds what another part of the import counted.
+    /// Adds the counts of another part of the import.
     pub(crate) fn add(&mut self, other: &Self) {
         self.rows += other.rows;
         self.requests += other.requests;
@@ -42,7 +42,7 @@ impl Tally {
         self.refused.values().sum()
     }
 
-    /// Counts a request that is done, and collects what of it was refused.
+    /// Counts a completed request and collects its refusals.
     pub(crate) fn of<Answer: Counted>(
         batch: &mut Batch<Answer::Request>,
         answer: Option<&Result<Answer, v1::RowError>>,
@@ -75,13 +75,12 @@ impl Tally {
 
 /// An answer whose parts are counted.
 pub(crate) trait Counted {
-    /// What it answers.
     type Request;
 
-    /// The customer that the rows became.
+    /// The customer of the rows.
     fn customer_id(&self) -> &str;
 
-    /// Counts what was done, and collects what was refused.
+    /// Counts what was accepted and collects what was refused.
     fn count(&self, batch: &Batch<Self::Request>, tally: &mut Tally, refused: &mut Vec<Refusal>);
 }
 
@@ -116,7 +115,7 @@ fn refusal_of(row: u64, item: &str, reason: i32, explanation: &str) -> Refusal {
     Refusal {
         row,
         item: item.to_owned(),
-        reason: word_of::<v1::RefusalReason>(reason),
+        reason: enum_text::<v1::RefusalReason>(reason),
         explanation: explanation.to_owned(),
     }
 }

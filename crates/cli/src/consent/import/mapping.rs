@@ -1,17 +1,17 @@
-//! The mapping of `custodia consent import`: what each column of a row says of a decision.
+//! The mapping of `custodia consent import`: how the columns of a row become a decision.
 //!
-//! Each field is a column's name or a table, as in the mapping of `custodia import`. Always: an unknown key refuses to
-//! load, and an error names the key at fault.
+//! Each field is a column's name or a table, as in the mapping of `custodia import`. An unknown key is an error, and every
+//! error names the key.
 
 use custodia_proto::v1;
 use serde::Deserialize;
 
 use crate::catalog::CatalogueFile;
 use crate::import::{Condition, Field, Input, MappingFile, Row};
-use crate::words::Word as _;
+use crate::text::enum_text::EnumText;
 
-/// What a source says where the customer took a consent back. Only a withdrawal that arrives now has a call of its own;
-/// one of the past is recorded as a refusal of its date, which to the law is the same no.
+/// The status of a consent that was withdrawn in the source. The API's withdrawal is always dated now, so a past one is
+/// recorded as a refusal of its date, which has the same legal effect.
 const WITHDRAWN: &str = "withdrawn";
 
 /// The mapping file.
@@ -21,11 +21,11 @@ pub(crate) struct DecisionMapping {
     /// How the file is read.
     #[serde(default)]
     pub(crate) input: Input,
-    /// Which customer a row is about.
+    /// The customer of a row.
     pub(crate) customer: Customer,
-    /// What was decided.
+    /// The decision of a row.
     pub(crate) decision: DecisionFields,
-    /// What `--define` creates where the cluster's catalogue has not got it.
+    /// The catalogue entries that `--define` creates if they do not exist.
     #[serde(default)]
     pub(crate) catalogue: CatalogueFile,
 }
@@ -34,9 +34,9 @@ pub(crate) struct DecisionMapping {
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "lowercase", deny_unknown_fields)]
 pub(crate) enum Customer {
-    /// `key`: the columns that together are the source's key of the customer, as in `custodia import`.
+    /// `key`: the columns that together form the customer's key in the source, as in `custodia import`.
     Key(Vec<String>),
-    /// `id`: the column that holds the customer's id, `cust_…`.
+    /// `id`: the column with the customer id, `cust_…`.
     Id(String),
 }
 
@@ -44,13 +44,13 @@ pub(crate) enum Customer {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct DecisionFields {
-    /// For which purpose.
+    /// The purpose.
     purpose: Field,
     /// `given`, `refused`, `requested`, `revoked`, `invalidated` or `withdrawn`.
     status: Field,
-    /// When it was decided. Never left out: an undated decision would be another one each time it is loaded.
+    /// When it was decided. Required: without a date, repeating the import would make a new decision.
     decided_at: Field,
-    /// The ground. Default: `consent`.
+    /// The lawful basis. Default: `consent`.
     basis: Option<Field>,
     /// The version of the notice that was shown.
     notice_version: Option<Field>,
@@ -58,11 +58,11 @@ pub(crate) struct DecisionFields {
     method: Option<Field>,
     /// What the customer did: `ticked-box`, `clicked`, `spoken`, `signed`, `double-opt-in`, …
     act: Option<Field>,
-    /// SHA-256, in hex, of the statement, form or recording that proves it.
+    /// SHA-256 (hex) of the statement, form or recording that proves the decision.
     statement_sha256: Option<Field>,
-    /// Language of the notice as it was shown (BCP 47).
+    /// Language of the notice that was shown (BCP 47).
     language: Option<Field>,
-    /// Whether the same act answered for other purposes as well, without a separate choice: `true` or `false`.
+    /// Whether the same act also decided other purposes, without a separate choice: `true` or `false`.
     bundled: Option<Field>,
     /// `data-subject` (the default), `guardian`, `controller` or `authority`.
     decided_by: Option<Field>,
@@ -70,56 +70,54 @@ pub(crate) struct DecisionFields {
     collector: Option<Field>,
     /// Contract, law, incident or balancing test.
     reference: Option<Field>,
-    /// Through which channel it came.
+    /// Channel of the decision.
     channel: Option<Field>,
-    /// From when it holds. Default: from the decision on.
+    /// Start of validity. Default: the time of the decision.
     valid_from: Option<Field>,
-    /// When it ends by itself. Default: when withdrawn.
+    /// When it expires. Default: never.
     expires_at: Option<Field>,
-    /// Only rows where this column has this value; without it, all rows.
+    /// Only rows in which this column has this value. Default: all rows.
     only_where: Option<Condition>,
 }
 
-/// The field at fault, and what is wrong with it.
-type FieldFault = (&'static str, String);
+/// The invalid field and what is wrong with it.
+type FieldError = (&'static str, String);
 
 impl DecisionFields {
-    /// The decision of a row, but for whose it is; `None` where the row is none.
-    ///
-    /// # Errors
-    /// The first field that cannot be read; never its value.
-    pub(crate) fn request(&self, row: &Row) -> Result<Option<v1::RecordConsentRequest>, FieldFault> {
+    /// The decision of a row, without the customer; `None` if the row does not meet the condition. Fails at the first field
+    /// that cannot be parsed.
+    pub(crate) fn request(&self, row: &Row) -> Result<Option<v1::RecordConsentRequest>, FieldError> {
         if self.only_where.as_ref().is_some_and(|condition| !condition.holds(row)) {
             return Ok(None);
         }
         let evidence = v1::ConsentEvidence {
-            act: word::<v1::AffirmativeAct>("act", self.act.as_ref(), row)?,
-            statement_sha256: text("statement_sha256", self.statement_sha256.as_ref(), row)?,
-            language: text("language", self.language.as_ref(), row)?,
-            bundled: truth("bundled", self.bundled.as_ref(), row)?,
-            decided_by: word::<v1::DecidedBy>("decided_by", self.decided_by.as_ref(), row)?,
+            act: enum_number::<v1::AffirmativeAct>("act", &self.act, row)?,
+            statement_sha256: text("statement_sha256", &self.statement_sha256, row)?,
+            language: text("language", &self.language, row)?,
+            bundled: is_true("bundled", &self.bundled, row)?,
+            decided_by: enum_number::<v1::DecidedBy>("decided_by", &self.decided_by, row)?,
         };
-        let basis = word::<v1::LawfulBasis>("basis", self.basis.as_ref(), row)?;
-        let decided_at = time("decided_at", Some(&self.decided_at), row)?;
+        let basis = enum_number::<v1::LawfulBasis>("basis", &self.basis, row)?;
+        let decided_at = required("decided_at", self.decided_at.time(row))?;
         Ok(Some(v1::RecordConsentRequest {
-            purpose: required("purpose", text("purpose", Some(&self.purpose), row)?)?,
+            purpose: required("purpose", self.purpose.text(row).map(non_empty))?,
             status: self.status(row)?.into(),
             lawful_basis: if basis == 0 { v1::LawfulBasis::Consent.into() } else { basis },
-            notice_version: text("notice_version", self.notice_version.as_ref(), row)?,
-            method: word::<v1::ConsentMethod>("method", self.method.as_ref(), row)?,
-            collector: text("collector", self.collector.as_ref(), row)?,
-            reference: text("reference", self.reference.as_ref(), row)?,
-            decided_at: Some(decided_at.ok_or_else(|| is_empty("decided_at"))?),
-            expires_at: time("expires_at", self.expires_at.as_ref(), row)?,
+            notice_version: text("notice_version", &self.notice_version, row)?,
+            method: enum_number::<v1::ConsentMethod>("method", &self.method, row)?,
+            collector: text("collector", &self.collector, row)?,
+            reference: text("reference", &self.reference, row)?,
+            decided_at: Some(decided_at),
+            expires_at: optional("expires_at", &self.expires_at, |field| field.time(row))?,
             evidence: (evidence != v1::ConsentEvidence::default()).then_some(evidence),
-            channel: text("channel", self.channel.as_ref(), row)?,
-            valid_from: time("valid_from", self.valid_from.as_ref(), row)?,
+            channel: text("channel", &self.channel, row)?,
+            valid_from: optional("valid_from", &self.valid_from, |field| field.time(row))?,
             ..v1::RecordConsentRequest::default()
         }))
     }
 
-    fn status(&self, row: &Row) -> Result<v1::ConsentStatus, FieldFault> {
-        let status = required("status", text("status", Some(&self.status), row)?)?;
+    fn status(&self, row: &Row) -> Result<v1::ConsentStatus, FieldError> {
+        let status = required("status", self.status.text(row).map(non_empty))?;
         if status == WITHDRAWN {
             return Ok(v1::ConsentStatus::Refused);
         }
@@ -150,40 +148,38 @@ impl DecisionFields {
     }
 }
 
-fn text(name: &'static str, field: Option<&Field>, row: &Row) -> Result<String, FieldFault> {
-    let text = field.map_or(Ok(None), |field| field.text(row));
-    text.map(Option::unwrap_or_default).map_err(|reason| (name, reason))
-}
-
-fn word<Value: crate::words::Word + Into<i32>>(
+/// Parses an optional field; the error names it.
+fn optional<Value>(
     name: &'static str,
-    field: Option<&Field>,
-    row: &Row,
-) -> Result<i32, FieldFault> {
-    let word = field.map_or(Ok(None), |field| field.word::<Value>(row));
-    word.map(|value| value.map_or(0, Into::into)).map_err(|reason| (name, reason))
+    field: &Option<Field>,
+    parse: impl FnOnce(&Field) -> Result<Option<Value>, String>,
+) -> Result<Option<Value>, FieldError> {
+    field.as_ref().map_or(Ok(None), parse).map_err(|reason| (name, reason))
 }
 
-fn time(
+fn text(name: &'static str, field: &Option<Field>, row: &Row) -> Result<String, FieldError> {
+    Ok(optional(name, field, |field| field.text(row))?.unwrap_or_default())
+}
+
+fn enum_number<Value: EnumText + Into<i32>>(
     name: &'static str,
-    field: Option<&Field>,
+    field: &Option<Field>,
     row: &Row,
-) -> Result<Option<custodia_proto::Timestamp>, FieldFault> {
-    field.map_or(Ok(None), |field| field.time(row)).map_err(|reason| (name, reason))
+) -> Result<i32, FieldError> {
+    Ok(optional(name, field, |field| field.enum_value::<Value>(row))?.map_or(0, Into::into))
 }
 
-fn truth(name: &'static str, field: Option<&Field>, row: &Row) -> Result<bool, FieldFault> {
-    let value = field.map_or(Ok(None), |field| field.value(row, v1::ValueType::Boolean));
-    let value = value.map_err(|reason| (name, reason))?;
+fn is_true(name: &'static str, field: &Option<Field>, row: &Row) -> Result<bool, FieldError> {
+    let value = optional(name, field, |field| field.value(row, v1::ValueType::Boolean))?;
     Ok(value.is_some_and(|value| value.kind == Some(v1::value::Kind::Boolean(true))))
 }
 
-fn required(name: &'static str, text: String) -> Result<String, FieldFault> {
-    if text.is_empty() { Err(is_empty(name)) } else { Ok(text) }
+fn non_empty(text: Option<String>) -> Option<String> {
+    text.filter(|text| !text.is_empty())
 }
 
-fn is_empty(name: &'static str) -> FieldFault {
-    (name, "is empty".into())
+fn required<Value>(name: &'static str, value: Result<Option<Value>, String>) -> Result<Value, FieldError> {
+    value.and_then(|value| value.ok_or_else(|| "is empty".into())).map_err(|reason| (name, reason))
 }
 
 impl MappingFile for DecisionMapping {
@@ -196,11 +192,10 @@ impl MappingFile for DecisionMapping {
     }
 
     fn check(&self) -> Result<(), String> {
-        self.input.check()?;
         if matches!(&self.customer, Customer::Key(columns) if columns.is_empty()) {
-            return Err("customer.key: names no column".into());
+            return Err("customer.key: must name at least one column".into());
         }
-        self.catalogue.entries().map(drop)
+        Ok(())
     }
 
     fn columns(&self) -> Vec<(String, &str)> {
@@ -251,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn the_example_mapping_is_sound() {
+    fn the_example_mapping_is_valid() {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../cluster/examples");
         DecisionMapping::load(&folder.join("decisions.toml")).unwrap();
     }

@@ -1,10 +1,10 @@
-//! `custodia consent import`: loads the decisions of another system, one of each row.
+//! `custodia consent import`: loads decisions of another system, one per row.
 //!
-//! Shares the machinery of `custodia import`: the reader, the memory, the refused rows. Always: a decision is dated by
-//! its row, so that the same decision again changes nothing however late it comes; and the decisions of one customer
-//! are sent one after the other, in the order of the file, because a state can only follow upon what stands.
+//! Uses the reader, the state and the refused rows of `custodia import`. Invariants: a decision has the date of its row, so
+//! that the same decision changes nothing when repeated, however late; the decisions of one customer are sent one by one
+//! in the order of the file, because the current state restricts which decision may follow.
 
-mod lane;
+mod call_stream;
 mod mapping;
 
 use custodia_proto::v1;
@@ -12,19 +12,19 @@ use custodia_proto::v1;
 use crate::connection::Connection;
 use crate::error::CliError;
 use crate::import::{
-    Batch, Identities, Job, Kind, LoadOptions, NOT_PARSED, Refusal, Row, Rows, key_of, position_behind,
+    Batch, Batcher, Identities, Job, Kind, LoadOptions, NOT_PARSED, Refusal, Row, key_of, position_after,
     refusal, unsendable,
 };
 
-use lane::DecisionLane;
+use call_stream::DecisionStream;
 use mapping::{Customer, DecisionMapping};
 
 /// What `consent import` takes.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-An interrupted import goes on where it stopped when the same command is given again, and one that is repeated changes
-nothing. The folder FILE.custodia-consents (or --state DIR) remembers how far it is, and the refused rows with their
-reasons. With the same --source, `customer.key` means the same customers as in `custodia import`.")]
+To resume an interrupted import, run the same command again. Repeating a finished import changes nothing. The folder
+FILE.custodia-consents (or --state DIR) has the progress and the refused rows with their reasons. With the same
+--source, `customer.key` identifies the same customers as in `custodia import`.")]
 pub(crate) struct ImportDecisions {
     #[command(flatten)]
     load: LoadOptions,
@@ -41,19 +41,19 @@ impl ImportDecisions {
             return job.report(None);
         }
         self.load.define(&client, &mapping).await?;
-        let rows = Decisions { mapping: &mapping, identities: &identities };
-        job.run(DecisionLane::new(&client), rows, &mapping.input).await
+        let batcher = DecisionBatcher { mapping: &mapping, identities: &identities };
+        job.run(DecisionStream::new(&client), batcher, &mapping.input).await
     }
 }
 
-/// Makes a decision of each row.
+/// Turns each row into a request of its own.
 #[derive(Debug, Clone, Copy)]
-struct Decisions<'m> {
+struct DecisionBatcher<'m> {
     mapping: &'m DecisionMapping,
     identities: &'m Identities,
 }
 
-impl Rows for Decisions<'_> {
+impl Batcher for DecisionBatcher<'_> {
     type Request = v1::RecordConsentRequest;
 
     fn push(&mut self, row: Row) -> Vec<Batch<Self::Request>> {
@@ -68,21 +68,21 @@ impl Rows for Decisions<'_> {
                     let request_id = self.identities.request(row.number);
                     let request =
                         decision.map(|one| v1::RecordConsentRequest { customer_id, request_id, ..one });
-                    let position = Some(position_behind(&row));
+                    let position = Some(position_after(&row));
                     Batch { request, key, rows: vec![row], position, ..Batch::default() }
                 }
             },
         }]
     }
 
-    /// Each row is whole by itself.
+    /// Each row is complete by itself.
     fn finish(&mut self) -> Option<Batch<Self::Request>> {
         None
     }
 }
 
-impl Decisions<'_> {
-    /// The key and the customer of a row.
+impl DecisionBatcher<'_> {
+    /// The customer key and customer id of a row.
     fn customer(&self, row: &Row) -> Result<(String, String), Refusal> {
         match &self.mapping.customer {
             Customer::Key(columns) => {
@@ -137,11 +137,11 @@ mod tests {
     fn batch(row: Row) -> Batch<v1::RecordConsentRequest> {
         let mapping = DecisionMapping::parse(MAPPING).unwrap();
         let identities = Identities::new("crm", &["file"]);
-        Decisions { mapping: &mapping, identities: &identities }.push(row).remove(0)
+        DecisionBatcher { mapping: &mapping, identities: &identities }.push(row).remove(0)
     }
 
     #[test]
-    fn a_row_is_a_dated_decision_of_the_customer_that_import_knows() {
+    fn a_row_is_a_dated_decision_of_the_same_customer_as_in_import() {
         let batch = batch(row(3, &[]));
         let request = batch.request.unwrap();
         assert_eq!(request.customer_id, Identities::new("crm", &["other"]).customer("7").to_string());
@@ -180,13 +180,13 @@ mod tests {
     }
 
     #[test]
-    fn a_row_of_another_kind_is_passed_over() {
+    fn a_row_that_does_not_meet_the_condition_is_skipped() {
         let batch = batch(row(1, &[("kind", "order")]));
         assert!(batch.request.is_none() && batch.refused.is_empty() && batch.position.is_some());
     }
 
     #[test]
-    fn a_withdrawal_of_the_past_is_recorded_as_a_refusal_of_its_date() {
+    fn a_past_withdrawal_is_recorded_as_a_refusal_of_its_date() {
         let request = batch(row(1, &[("said", "withdrawn")])).request.unwrap();
         assert_eq!(request.status(), v1::ConsentStatus::Refused);
         assert!(request.decided_at.is_some());

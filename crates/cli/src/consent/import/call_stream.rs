@@ -1,4 +1,4 @@
-//! Decisions on their way: many customers at a time, one decision of each.
+//! The call stream of decisions: many customers at a time, one decision of each in flight.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -9,17 +9,17 @@ use futures::stream::FuturesUnordered;
 use futures::{FutureExt as _, StreamExt as _};
 use tonic::Code;
 
-use crate::import::Lane;
+use crate::import::{CallStream, is_input_error, is_record_error};
 
-/// A decision that has been answered.
+/// The answer to a decision.
 struct Answer {
     number: u64,
     customer_id: String,
     result: Result<v1::ConsentState, ClientError>,
 }
 
-/// Always: a customer is in `waiting` as long as one of its decisions is on its way, with those that come after it.
-pub(crate) struct DecisionLane {
+/// Invariant: a customer is in `waiting`, with its later decisions, as long as one of its decisions is in flight.
+pub(crate) struct DecisionStream {
     client: Client,
     calls: FuturesUnordered<LocalBoxFuture<'static, Answer>>,
     waiting: BTreeMap<String, VecDeque<(u64, v1::RecordConsentRequest)>>,
@@ -27,7 +27,7 @@ pub(crate) struct DecisionLane {
     is_open: bool,
 }
 
-impl DecisionLane {
+impl DecisionStream {
     pub(crate) fn new(client: &Client) -> Self {
         let (calls, waiting) = (FuturesUnordered::new(), BTreeMap::new());
         Self { client: client.clone(), calls, waiting, next: 0, is_open: true }
@@ -43,7 +43,7 @@ impl DecisionLane {
     }
 
     /// Sends the customer's next decision, if one is waiting.
-    fn go_on(&mut self, customer_id: &str) {
+    fn send_next(&mut self, customer_id: &str) {
         match self.waiting.get_mut(customer_id).and_then(VecDeque::pop_front) {
             Some((number, request)) => self.call(number, request),
             None => drop(self.waiting.remove(customer_id)),
@@ -51,7 +51,7 @@ impl DecisionLane {
     }
 }
 
-impl Lane for DecisionLane {
+impl CallStream for DecisionStream {
     type Answer = v1::ConsentState;
 
     async fn send(&mut self, request: &v1::RecordConsentRequest) -> Result<u64, ClientError> {
@@ -68,10 +68,10 @@ impl Lane for DecisionLane {
 
     async fn next(&mut self) -> Option<(u64, Result<v1::ConsentState, ClientError>)> {
         if let Some(Answer { number, customer_id, result }) = self.calls.next().await {
-            self.go_on(&customer_id);
+            self.send_next(&customer_id);
             return Some((number, result));
         }
-        // Nothing is on its way. A caller that gives up waiting can send more.
+        // Nothing is in flight; the caller may cancel the wait and send more.
         if self.is_open { std::future::pending().await } else { None }
     }
 
@@ -79,31 +79,15 @@ impl Lane for DecisionLane {
         self.is_open = false;
     }
 
-    /// What is wrong with one decision or one customer: a field, the law, a damaged record.
-    fn is_the_rows_own(answered: &Answered) -> bool {
-        match answered.code {
-            Code::InvalidArgument
-            | Code::OutOfRange
-            | Code::ResourceExhausted
-            | Code::DataLoss
-            | Code::Aborted => true,
-            Code::FailedPrecondition => is_of_the_law(&answered.reason),
-            Code::Ok
-            | Code::Cancelled
-            | Code::Unknown
-            | Code::DeadlineExceeded
-            | Code::NotFound
-            | Code::AlreadyExists
-            | Code::PermissionDenied
-            | Code::Unimplemented
-            | Code::Internal
-            | Code::Unavailable
-            | Code::Unauthenticated => false,
-        }
+    /// Errors of one decision or one customer: an invalid field, a refusal by law, a damaged record.
+    fn is_row_error(answered: &Answered) -> bool {
+        is_record_error(answered.code)
+            || is_input_error(answered.code)
+            || answered.code == Code::FailedPrecondition && is_legal_refusal(&answered.reason)
     }
 }
 
-fn is_of_the_law(reason: &str) -> bool {
+fn is_legal_refusal(reason: &str) -> bool {
     reason == "OBJECTION_STANDS"
         || v1::RefusalReason::from_str_name(&format!("REFUSAL_REASON_{reason}")).is_some()
 }
@@ -118,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_law_refuses_is_the_row_s_own_and_an_outage_is_not() {
+    fn a_legal_refusal_is_a_row_error_and_unavailability_is_not() {
         for (code, reason, own) in [
             (Code::FailedPrecondition, "ILLEGAL_TRANSITION", true),
             (Code::FailedPrecondition, "OBJECTION_STANDS", true),
@@ -127,30 +111,30 @@ mod tests {
             (Code::PermissionDenied, "ROLE_NOT_ALLOWED", false),
             (Code::Unavailable, "NO_QUORUM", false),
         ] {
-            assert_eq!(DecisionLane::is_the_rows_own(&answered(code, reason)), own, "{reason}");
+            assert_eq!(DecisionStream::is_row_error(&answered(code, reason)), own, "{reason}");
         }
     }
 
     #[tokio::test]
-    async fn decisions_of_one_customer_go_one_after_the_other_in_their_order() {
-        // Nobody listens there: each call fails by itself, which is all that this test needs of it.
+    async fn decisions_of_one_customer_are_sent_one_by_one_in_order() {
+        // Nobody listens there: every call fails by itself, which suffices for this test.
         let options = custodia_client::ClientOptions::new(vec!["127.0.0.1:1".into()], Vec::new());
-        let Ok(client) = Client::new(&options) else { panic!("a client is made without a connection") };
-        let mut lane = DecisionLane::new(&client.with_deadline(std::time::Duration::from_millis(1)));
+        let Ok(client) = Client::new(&options) else { panic!("a client needs no connection") };
+        let mut stream = DecisionStream::new(&client.with_deadline(std::time::Duration::from_millis(1)));
         let request =
             |customer: &str| v1::RecordConsentRequest { customer_id: customer.into(), ..Default::default() };
         for customer in ["a", "a", "b", "a"] {
-            lane.send(&request(customer)).await.unwrap();
+            stream.send(&request(customer)).await.unwrap();
         }
-        assert_eq!(lane.calls.len(), 2, "one of each customer is on its way");
-        lane.close();
+        assert_eq!(stream.calls.len(), 2, "one of each customer is in flight");
+        stream.close();
         let mut answered = Vec::new();
-        while let Some((number, _)) = lane.next().await {
-            assert!(lane.calls.len() <= 2);
+        while let Some((number, _)) = stream.next().await {
+            assert!(stream.calls.len() <= 2);
             answered.push(number);
         }
         let of_a: Vec<_> = answered.iter().filter(|number| **number != 2).collect();
         assert_eq!((of_a, answered.len()), (vec![&0, &1, &3], 4));
-        assert!(lane.waiting.is_empty());
+        assert!(stream.waiting.is_empty());
     }
 }

@@ -1,115 +1,92 @@
 //! What commands print: tables for people, JSON for programs.
 //!
-//! JSON is the protobuf mapping of the interface's own messages, with the field names of the `.proto` files and
-//! no field left out, so that a program can rely on every name.
+//! JSON is the protobuf mapping of the API's messages, with the field names of the `.proto` files and with default values
+//! included, so that a program can rely on every name.
 
 use std::io::Write as _;
 use std::sync::LazyLock;
 
 use comfy_table::{Table, presets};
-use prost_reflect::{DescriptorPool, DynamicMessage, SerializeOptions};
+use prost_reflect::{DescriptorPool, DynamicMessage, MessageDescriptor, SerializeOptions};
 
 use crate::error::CliError;
 
 /// How results are printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
 pub(crate) enum Format {
-    /// For people.
+    /// Tables for people
     #[default]
     Table,
-    /// For programs: one JSON document.
+    /// One JSON document for programs
     Json,
 }
 
 static DESCRIPTORS: LazyLock<Option<DescriptorPool>> =
     LazyLock::new(|| DescriptorPool::decode(custodia_proto::FILE_DESCRIPTOR_SET).ok());
 
+fn descriptor(name: &str) -> Option<MessageDescriptor> {
+    DESCRIPTORS.as_ref()?.get_message_by_name(&format!("custodia.v1.{name}"))
+}
+
 /// A message of `custodia.v1` as JSON.
 pub(crate) fn json_of<Message: prost::Message>(name: &str, message: &Message) -> serde_json::Value {
     let options = SerializeOptions::new().use_proto_field_name(true).skip_default_fields(false);
     let json = (|| {
-        let descriptor = DESCRIPTORS.as_ref()?.get_message_by_name(&format!("custodia.v1.{name}"))?;
-        let mut dynamic = DynamicMessage::new(descriptor);
+        let mut dynamic = DynamicMessage::new(descriptor(name)?);
         dynamic.transcode_from(message).ok()?;
         dynamic.serialize_with_options(serde_json::value::Serializer, &options).ok()
     })();
     json.unwrap_or_default()
 }
 
-/// A message of `custodia.v1` from JSON; unknown fields are refused.
-///
-/// # Errors
-/// What is wrong with the text.
+/// Parses a message of `custodia.v1` from JSON; an unknown field is an error.
 pub(crate) fn from_json<Message: prost::Message + Default>(
     name: &str,
     text: &str,
 ) -> Result<Message, String> {
-    let descriptor = DESCRIPTORS
-        .as_ref()
-        .and_then(|pool| pool.get_message_by_name(&format!("custodia.v1.{name}")))
-        .ok_or_else(|| format!("no message {name}"))?;
+    let descriptor = descriptor(name).ok_or_else(|| format!("unknown message {name}"))?;
     let mut input = serde_json::Deserializer::from_str(text);
     let dynamic = DynamicMessage::deserialize(descriptor, &mut input).map_err(|error| error.to_string())?;
     input.end().map_err(|error| error.to_string())?;
     dynamic.transcode_to().map_err(|error| error.to_string())
 }
 
-/// A table without frames: easy to read, easy to cut into columns.
+/// A table without borders: easy to read and to cut into columns.
 pub(crate) fn table<const COLUMNS: usize>(header: [&str; COLUMNS]) -> Table {
     let mut table = Table::new();
     table.load_preset(presets::NOTHING).set_header(header);
-    for column in table.column_iter_mut() {
-        column.set_padding((0, 2));
-    }
+    align(&mut table);
     table
 }
 
-/// What else there is to say, a line each: a name and a text. Empty texts are left out.
+fn align(table: &mut Table) {
+    for column in table.column_iter_mut() {
+        column.set_padding((0, 2));
+    }
+}
+
+/// Names and texts, one pair per line. Empty texts are left out.
 pub(crate) fn facts<const LINES: usize>(lines: [(&str, String); LINES]) -> String {
     let mut facts = Table::new();
     facts.load_preset(presets::NOTHING);
     for (name, text) in lines.into_iter().filter(|(_, text)| !text.is_empty()) {
         facts.add_row([name.to_owned(), text]);
     }
-    for column in facts.column_iter_mut() {
-        column.set_padding((0, 2));
-    }
+    align(&mut facts);
     facts.to_string()
 }
 
-/// The text, or `-` where there is none.
+/// The text, or `-` if it is empty.
 pub(crate) fn or_dash(text: &str) -> &str {
     if text.is_empty() { "-" } else { text }
 }
 
-/// Prints a result in the chosen format. `table` is called only where it is needed.
-///
-/// # Errors
-/// When standard output cannot be written.
-pub(crate) fn print<Message: prost::Message>(
-    format: Format,
-    name: &str,
-    message: &Message,
-    table: impl FnOnce() -> String,
-) -> Result<(), CliError> {
-    match format {
-        Format::Table => line(&table()),
-        Format::Json => print_json(&json_of(name, message)),
-    }
-}
-
 /// Prints one JSON document.
-///
-/// # Errors
-/// When standard output cannot be written.
 pub(crate) fn print_json(value: &serde_json::Value) -> Result<(), CliError> {
     line(&format!("{value:#}"))
 }
 
-/// Prints lines on standard output. A reader that has gone away (`| head`) is no error.
-///
-/// # Errors
-/// When standard output cannot be written.
+/// Prints lines to standard output. A closed pipe (`| head`) is not an error.
 pub(crate) fn line(text: &str) -> Result<(), CliError> {
     let mut output = std::io::stdout().lock();
     let mut trimmed: String = text.lines().flat_map(|one| [one.trim_end(), "\n"]).collect();
@@ -129,7 +106,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn json_has_the_names_of_the_interface_and_leaves_nothing_out() {
+    fn json_has_the_field_names_of_the_api_and_leaves_nothing_out() {
         let outcome = v1::AttributeOutcome {
             attribute: "email".into(),
             merged: false,
@@ -146,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn a_request_file_comes_back_as_it_was_and_an_unknown_field_is_refused() {
+    fn a_request_file_is_parsed_and_an_unknown_field_is_refused() {
         let text =
             r#"{"purpose": "service", "observations": [{"attribute": "age", "value": {"integer": "7"}}]}"#;
         let request: v1::IngestProfileRequest = from_json("IngestProfileRequest", text).unwrap();

@@ -1,32 +1,32 @@
-//! `custodia contact`: whether a customer may be contacted, and that it was.
+//! `custodia contact`: checks whether a customer may be contacted, and records contacts.
 
 use custodia_proto::{Timestamp, v1};
 
 use crate::connection::Connection;
 use crate::error::CliError;
-use crate::output::{facts, print};
-use crate::values::{parse_time, time_text};
-use crate::words::word_of;
+use crate::text::enum_text::enum_text;
+use crate::text::output::facts;
+use crate::text::values::{parse_time, time_text};
 
 /// `custodia contact …`
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum ContactCommand {
-    /// Ask whether a contact is allowed, and if not yet, from when on
+    /// Check whether a contact is allowed, now or from when
     Check {
         #[command(flatten)]
         contact: Contact,
-        /// What it is about
+        /// Topic of the contact
         #[arg(long, default_value = "", hide_default_value = true)]
         topic: String,
-        /// When it is planned [default: now]
+        /// Planned time of the contact [default: now]
         #[arg(long, value_parser = parse_time)]
         at: Option<Timestamp>,
     },
-    /// Record a contact that was made; frequency caps count it
+    /// Record a contact that was made, for the frequency caps
     Record {
         #[command(flatten)]
         contact: Contact,
-        /// When it was made [default: now]
+        /// Time of the contact [default: now]
         #[arg(long, value_parser = parse_time)]
         at: Option<Timestamp>,
     },
@@ -35,12 +35,12 @@ pub(crate) enum ContactCommand {
 /// One contact.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Contact {
-    /// The customer (cust_…)
+    /// Customer id (cust_…)
     id: String,
-    /// email, phone, sms, post, push, …
+    /// Channel: email, phone, sms, post, push, …
     #[arg(long)]
     channel: String,
-    /// Why the customer is contacted
+    /// Purpose of the contact
     #[arg(long)]
     purpose: String,
 }
@@ -52,7 +52,7 @@ impl ContactCommand {
             Self::Check { contact: Contact { id: customer_id, channel, purpose }, topic, at } => {
                 let request = v1::CheckContactRequest { customer_id, channel, purpose, topic, at };
                 let answer = client.check_contact(request).await?;
-                print(connection.output, "CheckContactResponse", &answer, || verdict_text(&answer))
+                connection.print("CheckContactResponse", &answer, verdict_text)
             }
             Self::Record { contact: Contact { id: customer_id, channel, purpose }, at } => {
                 let request = v1::RecordContactRequest {
@@ -63,7 +63,7 @@ impl ContactCommand {
                     request_id: String::new(),
                 };
                 let answer = client.record_contact(request).await?;
-                print(connection.output, "RecordContactResponse", &answer, || {
+                connection.print("RecordContactResponse", &answer, |answer| {
                     format!("recorded for {}, etag {}", answer.customer_id, answer.etag)
                 })
             }
@@ -79,10 +79,10 @@ fn verdict_text(answer: &v1::CheckContactResponse) -> String {
         v1::ContactVerdict::Allowed => "allowed".into(),
         v1::ContactVerdict::NotAllowed | v1::ContactVerdict::Unspecified => "not allowed".into(),
     };
-    let word = |word: String| if word == "-" { String::new() } else { word };
+    let unless_dash = |text: String| if text == "-" { String::new() } else { text };
     let facts = facts([
-        ("ground", word(word_of::<v1::LawfulBasis>(answer.ground))),
-        ("reason", word(word_of::<v1::RefusalReason>(answer.reason))),
+        ("ground", unless_dash(enum_text::<v1::LawfulBasis>(answer.ground))),
+        ("reason", unless_dash(enum_text::<v1::RefusalReason>(answer.reason))),
         ("why", answer.explanation.clone()),
         ("address", answer.address.clone()),
         ("language", answer.language.clone()),

@@ -1,11 +1,9 @@
-//! Values between text and the interface: parsed by the catalogue's type, printed for people.
+//! Attribute values and times: parsed from text by the catalogue's type, printed for people.
 
 use custodia_proto::v1::{self, value::Kind};
 
-/// Parses a text as a value of the type; dates and timestamps in ISO 8601.
-///
-/// # Errors
-/// A text that says what was expected and never repeats the value, which may be personal.
+/// Parses a value of the type; dates and timestamps in ISO 8601. An error says what was expected and never repeats the
+/// value, which may be personal data.
 pub(crate) fn parse(kind: v1::ValueType, text: &str) -> Result<v1::Value, &'static str> {
     let kind = match kind {
         v1::ValueType::Text | v1::ValueType::Unspecified => Kind::Text(text.to_owned()),
@@ -20,8 +18,7 @@ pub(crate) fn parse(kind: v1::ValueType, text: &str) -> Result<v1::Value, &'stat
             _ => return Err("neither true nor false"),
         },
         v1::ValueType::Date => {
-            let date: jiff::civil::Date =
-                text.parse().map_err(|_error| "not a date of the form 2026-11-22")?;
+            let date: jiff::civil::Date = text.parse().map_err(|_error| "not a date such as 2026-11-22")?;
             Kind::Date(date.to_string())
         }
         v1::ValueType::Timestamp => Kind::Timestamp(parse_time(text)?),
@@ -29,26 +26,23 @@ pub(crate) fn parse(kind: v1::ValueType, text: &str) -> Result<v1::Value, &'stat
     Ok(v1::Value { kind: Some(kind) })
 }
 
-/// Parses an instant in ISO 8601 with its offset; a date alone is its midnight in UTC.
-///
-/// # Errors
-/// A text that says what was expected.
+/// Parses an instant in ISO 8601 with an offset; a date alone means midnight UTC.
 pub(crate) fn parse_time(text: &str) -> Result<custodia_proto::Timestamp, &'static str> {
     if let Ok(instant) = text.parse::<jiff::Timestamp>() {
         return Ok(time_of(instant));
     }
     match text.parse::<jiff::civil::Date>().map(|date| date.to_zoned(jiff::tz::TimeZone::UTC)) {
         Ok(Ok(midnight)) if text.len() <= "2026-11-22".len() => Ok(time_of(midnight.timestamp())),
-        Ok(_) | Err(_) => Err("not a time of the form 2026-11-22T18:30:00Z"),
+        Ok(_) | Err(_) => Err("not a time such as 2026-11-22T18:30:00Z"),
     }
 }
 
-/// An instant as the interface has it.
+/// An instant as an API message has it.
 pub(crate) fn time_of(instant: jiff::Timestamp) -> custodia_proto::Timestamp {
     custodia_proto::Timestamp { seconds: instant.as_second(), nanos: instant.subsec_nanosecond() }
 }
 
-/// A value as people read it.
+/// A value for people.
 pub(crate) fn text_of(value: Option<&v1::Value>) -> String {
     match value.and_then(|value| value.kind.as_ref()) {
         Some(Kind::Text(text) | Kind::Date(text)) => text.clone(),
@@ -60,7 +54,7 @@ pub(crate) fn text_of(value: Option<&v1::Value>) -> String {
     }
 }
 
-/// A time as people read it; `-` where there is none.
+/// A time for people; `-` if there is none.
 pub(crate) fn time_text(time: Option<&custodia_proto::Timestamp>) -> String {
     time.map_or_else(|| "-".into(), ToString::to_string)
 }

@@ -1,30 +1,33 @@
-//! `custodia cluster` and `custodia shard`: making a cluster and looking at it.
+//! `custodia cluster`, `shard` and `keys`: operating a cluster.
+
+mod keys;
 
 use std::time::Duration;
 
 use custodia_proto::v1;
 
-use crate::connection::Connection;
+use crate::connection::{Connection, pages};
 use crate::error::CliError;
-use crate::output::{print, table};
-use crate::pages;
-use crate::words::word_of;
+use crate::text::enum_text::enum_text;
+use crate::text::output::table;
 
-/// Making a cluster creates every shard's group.
+pub(crate) use keys::KeysCommand;
+
+/// Creating a cluster creates every shard's Raft group, which takes time.
 const INIT_DEADLINE: Duration = Duration::from_secs(60);
 
 /// `custodia cluster …`
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum ClusterCommand {
-    /// Make a cluster of empty nodes
+    /// Create a cluster of empty nodes
     Init {
-        /// A node as NUMBER=HOST:PORT; repeat it, or separate several by commas
+        /// A node as NUMBER=HOST:PORT (repeatable, or comma-separated)
         #[arg(long = "node", required = true, value_delimiter = ',', value_parser = parse_endpoint)]
         nodes: Vec<v1::NodeEndpoint>,
-        /// Number of shards, for ever: a power of two of at most 4096
+        /// Number of shards: a power of two, at most 4096; cannot be changed later
         #[arg(long, default_value_t = 256)]
         shards: u32,
-        /// Replicas of each shard, odd [default: 3, or the number of nodes if fewer]
+        /// Replicas of each shard; an odd number [default: 3, or the number of nodes if fewer]
         #[arg(long, default_value_t = 0, hide_default_value = true)]
         replicas: u32,
     },
@@ -35,7 +38,7 @@ pub(crate) enum ClusterCommand {
 /// `custodia shard …`
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum ShardCommand {
-    /// List shards with their slots, replicas and leaders
+    /// List the shards with their slots, replicas and leaders
     List,
 }
 
@@ -43,12 +46,12 @@ impl ClusterCommand {
     pub(crate) async fn run(self, connection: &Connection) -> Result<(), CliError> {
         let status = match self {
             Self::Init { nodes, shards, replicas } => {
-                let client = connection.patient_client(INIT_DEADLINE)?;
+                let client = connection.client_with_deadline(INIT_DEADLINE)?;
                 client.init_cluster(v1::InitClusterRequest { nodes, shards, replicas }).await?
             }
             Self::Status => connection.client()?.get_cluster_status(v1::GetClusterStatusRequest {}).await?,
         };
-        print(connection.output, "ClusterStatus", &status, || status_text(&status))
+        connection.print("ClusterStatus", &status, status_text)
     }
 }
 
@@ -62,31 +65,31 @@ impl ShardCommand {
         })
         .await?;
         let answer = v1::ListShardsResponse { shards, ..v1::ListShardsResponse::default() };
-        print(connection.output, "ListShardsResponse", &answer, || shards_text(&answer.shards))
+        connection.print("ListShardsResponse", &answer, |answer| shards_text(&answer.shards))
     }
 }
 
 fn parse_endpoint(text: &str) -> Result<v1::NodeEndpoint, String> {
-    let form = || "a node is written NUMBER=HOST:PORT, e.g. 1=10.0.0.1:7443".to_owned();
-    let (number, address) = text.split_once('=').ok_or_else(form)?;
-    let node_id = number.parse().ok().filter(|number| *number > 0).ok_or_else(form)?;
+    let expected = || "must be NUMBER=HOST:PORT, e.g. 1=10.0.0.1:7443".to_owned();
+    let (number, address) = text.split_once('=').ok_or_else(expected)?;
+    let node_id = number.parse().ok().filter(|number| *number > 0).ok_or_else(expected)?;
     if !address.contains(':') {
-        return Err(form());
+        return Err(expected());
     }
     Ok(v1::NodeEndpoint { node_id, address: address.to_owned() })
 }
 
-/// The status as people read it; `dev` prints it too.
+/// The status for people; `dev` prints it too.
 pub(crate) fn status_text(status: &v1::ClusterStatus) -> String {
     if status.cluster_id.is_empty() {
-        return "not initialised: `custodia cluster init` makes a cluster".into();
+        return "not initialised: create a cluster with `custodia cluster init`".into();
     }
     let mut nodes = table(["NODE", "ADDRESS", "STATE", "REPLICAS", "LEADS", "ENGINE", "VERSION"]);
     for node in &status.nodes {
         nodes.add_row([
             node.node_id.to_string(),
             node.address.clone(),
-            word_of::<v1::NodeState>(node.state),
+            enum_text::<v1::NodeState>(node.state),
             node.replicas.to_string(),
             node.leaders.to_string(),
             node.state_engine.clone(),

@@ -1,14 +1,16 @@
-//! How a command reaches a cluster: options, environment, and a small client file that holds them all.
+//! How a command reaches a cluster: by options, environment variables, or a client file that has them all.
 //!
-//! An option wins over its environment variable, which wins over the client file. A client file:
+//! An option overrides its environment variable, which overrides the client file. A client file:
 //!
 //! ```toml
 //! addresses = ["localhost:7443", "localhost:7444"]
 //! ca = "ca.pem"                      # relative to the file
 //! certificate = "admin.pem"
 //! key = "admin-key.pem"
-//! # token_file = "token"             # in place of, or beside, the certificate
+//! # token_file = "token"             # instead of the certificate, or with it
 //! ```
+
+pub(crate) mod pages;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -17,39 +19,40 @@ use custodia_client::{Client, ClientIdentity, ClientOptions, Token};
 use serde::Deserialize;
 
 use crate::error::CliError;
-use crate::output::Format;
+use crate::files;
+use crate::text::output::{self, Format};
 
-/// Options that every command takes.
+/// The options of every command.
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Connection and output")]
 pub(crate) struct Connection {
     /// Client file with addresses and certificates
     #[arg(long, global = true, env = "CUSTODIA_CLIENT", value_name = "FILE")]
     client: Option<PathBuf>,
-    /// Address of a node; repeat it, or separate several by commas
+    /// Address of a node (repeatable, or comma-separated)
     #[arg(long, global = true, env = "CUSTODIA_ADDRESS", value_name = "HOST:PORT", value_delimiter = ',')]
     address: Vec<String>,
-    /// PEM file of the authority that signed the nodes' certificates
+    /// PEM file of the certificate authority (CA) of the nodes
     #[arg(long, global = true, env = "CUSTODIA_CA", value_name = "FILE")]
     ca: Option<PathBuf>,
     /// PEM file of the client certificate
     #[arg(long, global = true, env = "CUSTODIA_CERTIFICATE", value_name = "FILE")]
     certificate: Option<PathBuf>,
-    /// PEM file of the client certificate's private key
+    /// PEM file of the private key of the client certificate
     #[arg(long, global = true, env = "CUSTODIA_KEY", value_name = "FILE")]
     key: Option<PathBuf>,
-    /// Bearer token; better given by the environment than on the command line
+    /// Bearer token; safer in the environment than on the command line
     #[arg(long, global = true, env = "CUSTODIA_TOKEN", hide_env_values = true)]
     token: Option<Secret>,
-    /// Print tables for people or JSON for programs
+    /// Output format
     #[arg(long, global = true, env = "CUSTODIA_OUTPUT", value_enum, default_value_t)]
     pub(crate) output: Format,
-    /// Deadline of each call, e.g. 5s, 300ms, 2m [default: 5s]
+    /// Deadline of each call, e.g. 5s, 300ms or 2m [default: 5s]
     #[arg(long, global = true, env = "CUSTODIA_TIMEOUT", value_parser = parse_duration)]
     timeout: Option<Duration>,
 }
 
-/// A text that `Debug` does not show.
+/// A text hidden from `Debug`.
 #[derive(Clone)]
 pub(crate) struct Secret(String);
 
@@ -81,11 +84,8 @@ struct ClientFile {
 
 impl ClientFile {
     fn read(path: &Path) -> Result<Self, CliError> {
-        let text = std::fs::read_to_string(path).map_err(CliError::file(path))?;
-        let mut file: Self = toml::from_str(&text).map_err(|error| CliError::Content {
-            path: path.to_owned(),
-            reason: error.to_string().trim_end().to_owned(),
-        })?;
+        let text = files::read(path)?;
+        let mut file: Self = toml::from_str(&text).map_err(CliError::content(path))?;
         let folder = path.parent().unwrap_or_else(|| Path::new(""));
         let paths = [&mut file.ca, &mut file.certificate, &mut file.key, &mut file.token_file];
         for named in paths.into_iter().flatten() {
@@ -97,16 +97,13 @@ impl ClientFile {
 
 impl Connection {
     /// A client for the cluster that the options name.
-    ///
-    /// # Errors
-    /// When a file cannot be read, or the options name no usable node or certificate.
     pub(crate) fn client(&self) -> Result<Client, CliError> {
         let file = self.client.as_deref().map(ClientFile::read).transpose()?.unwrap_or_default();
         let addresses = if self.address.is_empty() { file.addresses } else { self.address.clone() };
         let Some(ca) = self.ca.as_ref().or(file.ca.as_ref()) else {
             return Err(CliError::Argument {
                 argument: "--ca",
-                reason: "is missing: give --ca FILE, or --client FILE (CUSTODIA_CLIENT)".into(),
+                reason: "is required: give --ca FILE, or --client FILE (CUSTODIA_CLIENT)".into(),
             });
         };
         let mut options = ClientOptions::new(addresses, read(ca)?);
@@ -115,14 +112,12 @@ impl Connection {
         options.identity = match (certificate, key) {
             (Some(certificate), Some(key)) => Some(ClientIdentity::from_pem(read(certificate)?, read(key)?)),
             (None, None) => None,
-            (Some(_), None) => return Err(missing("--key", "--certificate")),
-            (None, Some(_)) => return Err(missing("--certificate", "--key")),
+            (Some(_), None) => return Err(required_with("--key", "--certificate")),
+            (None, Some(_)) => return Err(required_with("--certificate", "--key")),
         };
         options.token = match (&self.token, &file.token_file) {
             (Some(Secret(text)), _) => Some(Token::new(text)),
-            (None, Some(path)) => {
-                Some(Token::new(std::fs::read_to_string(path).map_err(CliError::file(path))?))
-            }
+            (None, Some(path)) => Some(Token::new(files::read(path)?)),
             (None, None) => None,
         };
         if let Some(timeout) = self.timeout {
@@ -131,13 +126,23 @@ impl Connection {
         Ok(Client::new(&options)?)
     }
 
-    /// A client for a call that may take long: `least` unless --timeout says otherwise.
-    ///
-    /// # Errors
-    /// As [`Connection::client`].
-    pub(crate) fn patient_client(&self, least: Duration) -> Result<Client, CliError> {
+    /// A client with another default deadline, for calls that take long; --timeout still overrides it.
+    pub(crate) fn client_with_deadline(&self, deadline: Duration) -> Result<Client, CliError> {
         let client = self.client()?;
-        Ok(if self.timeout.is_none() { client.with_deadline(least) } else { client })
+        Ok(if self.timeout.is_none() { client.with_deadline(deadline) } else { client })
+    }
+
+    /// Prints a message of `custodia.v1` in the chosen format.
+    pub(crate) fn print<Message: prost::Message>(
+        &self,
+        name: &str,
+        message: &Message,
+        text: impl FnOnce(&Message) -> String,
+    ) -> Result<(), CliError> {
+        match self.output {
+            Format::Table => output::line(&text(message)),
+            Format::Json => output::print_json(&output::json_of(name, message)),
+        }
     }
 }
 
@@ -145,17 +150,17 @@ fn read(path: &Path) -> Result<Vec<u8>, CliError> {
     std::fs::read(path).map_err(CliError::file(path))
 }
 
-fn missing(argument: &'static str, given: &str) -> CliError {
-    CliError::Argument { argument, reason: format!("is missing; {given} needs it") }
+fn required_with(argument: &'static str, given: &str) -> CliError {
+    CliError::Argument { argument, reason: format!("is required with {given}") }
 }
 
 fn parse_duration(text: &str) -> Result<Duration, String> {
-    let form = || "a time is a number and a unit, e.g. 5s, 300ms, 2m".to_owned();
+    let expected = || "must be a number with a unit, e.g. 5s, 300ms or 2m".to_owned();
     let parsed: jiff::SignedDuration = match text.parse::<f64>() {
-        Ok(seconds) => jiff::SignedDuration::try_from_secs_f64(seconds).map_err(|_error| form())?,
-        Err(_) => text.parse().map_err(|_error| form())?,
+        Ok(seconds) => jiff::SignedDuration::try_from_secs_f64(seconds).map_err(|_error| expected())?,
+        Err(_) => text.parse().map_err(|_error| expected())?,
     };
-    Duration::try_from(parsed).ok().filter(|time| !time.is_zero()).ok_or_else(form)
+    Duration::try_from(parsed).ok().filter(|time| !time.is_zero()).ok_or_else(expected)
 }
 
 #[cfg(test)]

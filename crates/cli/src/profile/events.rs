@@ -1,24 +1,22 @@
-//! `custodia events`: a customer's interactions.
+//! `custodia events`: a customer's events (interactions).
 
 use custodia_proto::v1;
 
 use crate::connection::Connection;
+use crate::customer::CustomerQuery;
 use crate::error::CliError;
-use crate::output::{print, table};
-use crate::values::{text_of, time_text};
-use crate::words::word_of;
+use crate::text::enum_text::enum_text;
+use crate::text::output::table;
+use crate::text::values::{text_of, time_text};
 
 /// `custodia events …`
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum EventsCommand {
     /// List a customer's events, newest first
     List {
-        /// The customer (cust_…)
-        id: String,
-        /// Why the data is read
-        #[arg(long)]
-        purpose: String,
-        /// At most so many
+        #[command(flatten)]
+        query: CustomerQuery,
+        /// Maximum number of events
         #[arg(long, default_value_t = 50)]
         limit: usize,
     },
@@ -29,7 +27,7 @@ const PAGE_MAX: usize = 500;
 
 impl EventsCommand {
     pub(crate) async fn run(self, connection: &Connection) -> Result<(), CliError> {
-        let Self::List { id, purpose, limit } = self;
+        let Self::List { query: CustomerQuery { id, purpose }, limit } = self;
         let client = connection.client()?;
         let mut all = v1::ListEventsResponse::default();
         while all.events.len() < limit {
@@ -50,7 +48,7 @@ impl EventsCommand {
                 break;
             }
         }
-        print(connection.output, "ListEventsResponse", &all, || events_text(&all))
+        connection.print("ListEventsResponse", &all, events_text)
     }
 }
 
@@ -66,18 +64,18 @@ fn events_text(answer: &v1::ListEventsResponse) -> String {
             event.name,
             event.channel,
             properties.join(" "),
-            word_of::<v1::LawfulBasis>(stored.ground),
+            enum_text::<v1::LawfulBasis>(stored.ground),
             stored.provenance.as_ref().map(|one| one.source.clone()).unwrap_or_default(),
             event.event_id,
         ]);
     }
     let mut text = lines.to_string();
     for withheld in &answer.withheld {
-        let reason = word_of::<v1::RefusalReason>(withheld.reason);
+        let reason = enum_text::<v1::RefusalReason>(withheld.reason);
         text.push_str(&format!("\n{} withheld: {reason}", withheld.count));
     }
     if !answer.next_page_token.is_empty() {
-        text.push_str("\nthere are more: --limit");
+        text.push_str("\nmore events exist: raise --limit");
     }
     text
 }

@@ -6,43 +6,38 @@ use std::str::FromStr;
 use custodia_proto::v1;
 use serde::Deserialize;
 
-use crate::catalog::parts;
 use crate::connection::Connection;
+use crate::customer::CustomerQuery;
 use crate::error::CliError;
 use crate::files;
-use crate::output::{facts, or_dash, print, table};
-use crate::words::{Word as _, words_of};
+use crate::text::enum_text::{EnumText as _, enum_texts};
+use crate::text::output::{facts, or_dash, table};
+use crate::text::parts::parts;
 
 /// `custodia preferences …`
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum PreferencesCommand {
-    /// Show them; addresses only where the purpose is permitted
-    Show {
-        /// The customer (cust_…)
-        id: String,
-        /// Why you ask
-        #[arg(long)]
-        purpose: String,
-    },
-    /// Replace them as a whole
-    #[command(after_help = "What is given neither as an option nor in the file is no preference any more.")]
+    /// Show a customer's preferences; addresses only if the purpose is permitted
+    Show(CustomerQuery),
+    /// Replace all preferences of a customer
+    #[command(after_help = "Preferences that are neither in the options nor in the file are removed.")]
     Set(Box<SetPreferences>),
 }
 
 /// What `preferences set` takes.
 #[derive(Debug, clap::Args)]
 pub(crate) struct SetPreferences {
-    /// The customer (cust_…)
+    /// Customer id (cust_…)
     id: String,
-    /// Under which they are collected; the law must permit it
+    /// Purpose for which the preferences are collected; it must be permitted
     #[arg(long)]
     purpose: String,
     #[command(flatten)]
     fields: PreferenceFields,
-    /// A TOML or JSON file with preferences; options are added to it; - is standard input
+    /// TOML or JSON file with preferences, to which the options are added; - is standard input
     #[arg(long)]
     file: Option<PathBuf>,
-    /// Refuse unless the profile is at this revision
+    /// Fail unless the profile has this etag
     #[arg(long, default_value = "", hide_default_value = true)]
     etag: String,
 }
@@ -51,28 +46,28 @@ pub(crate) struct SetPreferences {
 #[derive(Debug, Clone, Default, clap::Args, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct PreferenceFields {
-    /// BCP 47, e.g. de-AT
+    /// Language (BCP 47), e.g. de-AT
     #[arg(long)]
     language: Option<String>,
-    /// IANA name, e.g. Europe/Berlin; required with quiet hours
+    /// Time zone (IANA), e.g. Europe/Berlin; required with --quiet
     #[arg(long)]
     time_zone: Option<String>,
-    /// A channel that is wanted, with its address where that is known; the first is liked best; repeatable
+    /// Wanted channel, with its address if known; the first is preferred (repeatable)
     #[arg(long = "channel", value_name = "CHANNEL[=ADDRESS]")]
     channels: Vec<Channel>,
-    /// A channel that is not wanted; repeat it, or separate several by commas
+    /// Unwanted channel (repeatable, or comma-separated)
     #[arg(long = "no-channel", value_delimiter = ',')]
     no_channels: Vec<String>,
-    /// At most so many contacts in so many hours, e.g. 3/168,channel=email; repeatable
+    /// Frequency cap: at most CONTACTS in HOURS, e.g. 3/168,channel=email (repeatable)
     #[arg(long = "cap", value_name = "CONTACTS/HOURS[,channel=C][,purpose=P]")]
     caps: Vec<Cap>,
-    /// When to be left alone, e.g. 21:00-08:00,day=saturday; repeatable
+    /// Quiet hours, e.g. 21:00-08:00,day=saturday (repeatable)
     #[arg(long = "quiet", value_name = "HH:MM-HH:MM[,day=D]…[,channel=C]")]
     quiet: Vec<Quiet>,
-    /// A topic that is wanted; repeat it, or separate several by commas
+    /// Wanted topic (repeatable, or comma-separated)
     #[arg(long = "topic", value_delimiter = ',')]
     topics: Vec<String>,
-    /// A topic that is not wanted; repeat it, or separate several by commas
+    /// Unwanted topic (repeatable, or comma-separated)
     #[arg(long = "no-topic", value_delimiter = ',')]
     no_topics: Vec<String>,
 }
@@ -95,7 +90,7 @@ struct Cap(v1::FrequencyCap);
 #[serde(try_from = "String")]
 struct Quiet(v1::QuietHours);
 
-/// In a file these stand as they do in an option.
+/// In a file these are written as in an option.
 macro_rules! from_text {
     ($($Type:ident)*) => { $(
         impl TryFrom<String> for $Type {
@@ -122,18 +117,17 @@ impl FromStr for Cap {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let form =
-            || "a cap is CONTACTS/HOURS, then any of channel=C and purpose=P, separated by commas".to_owned();
+        let expected = || "must be CONTACTS/HOURS[,channel=C][,purpose=P]".to_owned();
         let (head, parts) = parts(text);
-        let (contacts, hours) = head.split_once('/').ok_or_else(form)?;
-        let number = |text: &str| text.parse().map_err(|_error| form());
+        let (contacts, hours) = head.split_once('/').ok_or_else(expected)?;
+        let number = |text: &str| text.parse().map_err(|_error| expected());
         let (contacts_max, window_hours) = (number(contacts)?, number(hours)?);
         let mut cap = v1::FrequencyCap { contacts_max, window_hours, ..Default::default() };
         for part in parts {
             match part {
                 ("channel", Some(channel)) => channel.clone_into(&mut cap.channel),
                 ("purpose", Some(purpose)) => purpose.clone_into(&mut cap.purpose),
-                _ => return Err(form()),
+                _ => return Err(expected()),
             }
         }
         Ok(Self(cap))
@@ -144,17 +138,16 @@ impl FromStr for Quiet {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let form =
-            || "quiet hours are HH:MM-HH:MM, then any of day=D and channel=C, separated by commas".to_owned();
+        let expected = || "must be HH:MM-HH:MM[,day=D]…[,channel=C]".to_owned();
         let (head, parts) = parts(text);
-        let (begins, ends) = head.split_once('-').ok_or_else(form)?;
+        let (begins, ends) = head.split_once('-').ok_or_else(expected)?;
         let mut quiet =
             v1::QuietHours { begins: begins.to_owned(), ends: ends.to_owned(), ..Default::default() };
         for part in parts {
             match part {
                 ("day", Some(day)) => quiet.days.push(v1::DayOfWeek::parse(day)?.into()),
                 ("channel", Some(channel)) => channel.clone_into(&mut quiet.channel),
-                _ => return Err(form()),
+                _ => return Err(expected()),
             }
         }
         Ok(Self(quiet))
@@ -164,16 +157,13 @@ impl FromStr for Quiet {
 impl PreferencesCommand {
     pub(crate) async fn run(self, connection: &Connection) -> Result<(), CliError> {
         let preferences = match self {
-            Self::Show { id: customer_id, purpose } => {
+            Self::Show(CustomerQuery { id: customer_id, purpose }) => {
                 let request = v1::GetPreferencesRequest { customer_id, purpose };
                 connection.client()?.get_preferences(request).await?
             }
-            Self::Set(set) => {
-                let request = set.into_request()?;
-                connection.client()?.update_preferences(request).await?
-            }
+            Self::Set(set) => connection.client()?.update_preferences(set.into_request()?).await?,
         };
-        print(connection.output, "Preferences", &preferences, || preferences_text(&preferences))
+        connection.print("Preferences", &preferences, preferences_text)
     }
 }
 
@@ -217,7 +207,7 @@ fn preferences_text(preferences: &v1::Preferences) -> String {
         format!("{} in {} h{channel}{purpose}", cap.contacts_max, cap.window_hours)
     };
     let quiet = |quiet: &v1::QuietHours| {
-        let days = words_of::<v1::DayOfWeek>(&quiet.days);
+        let days = enum_texts::<v1::DayOfWeek>(&quiet.days);
         let days = if days.is_empty() { "every day" } else { &days };
         format!("{} to {}, {days}{}", quiet.begins, quiet.ends, scope("channel", &quiet.channel))
     };
@@ -281,7 +271,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_malformed_says_how_it_is_written() {
+    fn an_error_shows_the_expected_form() {
         assert!("3 a week".parse::<Cap>().unwrap_err().contains("CONTACTS/HOURS"));
         assert!("3/week".parse::<Cap>().is_err());
         assert!("21:00-08:00,tuesday".parse::<Quiet>().unwrap_err().contains("day=D"));

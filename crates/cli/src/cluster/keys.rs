@@ -8,51 +8,54 @@ use custodia_proto::v1;
 use crate::connection::Connection;
 use crate::error::CliError;
 use crate::files::{self, Readers};
-use crate::output::{self, print};
-use crate::words::Word as _;
+use crate::text::enum_text::EnumText as _;
+use crate::text::output;
 
-/// Rotating keys rewrites what they protect.
+/// Rotating a key rewrites what it protects, which takes time.
 const ROTATE_DEADLINE: Duration = Duration::from_secs(600);
 
 /// `custodia keys …`
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum KeysCommand {
-    /// Make a root key file with one fresh key, for a new cluster
+    /// Create a root key file with one new key, for a new cluster
     Generate {
-        /// The file; every node of the cluster needs the same one
+        /// The file; every node of the cluster needs a copy
         #[arg(long)]
         file: PathBuf,
     },
-    /// Add a fresh key to a root key file: the first step of rotating the root key
+    /// Add a new key to a root key file: the first step of rotating the root key
     #[command(after_help = ADD_HELP)]
     Add {
-        /// The file
+        /// The root key file
         #[arg(long)]
         file: PathBuf,
-        /// The new key's id
+        /// Id of the new key
         #[arg(long)]
         id: String,
     },
-    /// Rotate the keys of one level; service goes on
+    /// Rotate the keys of one level while the cluster serves
     Rotate {
-        /// root, shard, bucket or customer
+        /// Level of the keys: root, shard, bucket or customer
         #[arg(long, value_parser = v1::KeyLevel::parse)]
         level: v1::KeyLevel,
-        /// The shard (levels shard and bucket)
+        /// One shard (for levels shard and bucket)
         #[arg(long, conflicts_with = "every_shard")]
         shard: Option<u32>,
-        /// All shards (levels shard and bucket)
+        /// All shards (for levels shard and bucket)
         #[arg(long)]
         every_shard: bool,
-        /// The customer whose key (level customer) or whose bucket (level bucket) is rotated
+        /// The customer whose key (level customer) or bucket key (level bucket) is rotated
         #[arg(long)]
         customer: Option<String>,
     },
 }
 
 const ADD_HELP: &str = "\
-To rotate the root key: add a key, copy the file to every node; set `current` to the new id in every file;
-`custodia keys rotate --level root`; take the old key out of the files.";
+To rotate the root key:
+  1. add a key and copy the file to every node
+  2. set `current` to the new id in every copy
+  3. run `custodia keys rotate --level root`
+  4. remove the old key from every copy";
 
 impl KeysCommand {
     pub(crate) async fn run(self, connection: &Connection) -> Result<(), CliError> {
@@ -61,12 +64,12 @@ impl KeysCommand {
             Self::Add { file, id } => {
                 let text = custodia_server::add_root_key(&file, &id)?;
                 files::replace(&file, text.as_bytes(), Readers::Owner)?;
-                output::line(&format!("{} has the key {id} too; `current` is unchanged", file.display()))
+                output::line(&format!("added key {id} to {}; `current` is unchanged", file.display()))
             }
             Self::Rotate { level, shard, every_shard, customer } => {
                 let of_shards = matches!(level, v1::KeyLevel::Shard | v1::KeyLevel::Bucket);
                 if of_shards && shard.is_none() && !every_shard && customer.is_none() {
-                    let reason = "or --every-shard is missing".into();
+                    let reason = "is required, or --every-shard, or --customer with level bucket".into();
                     return Err(CliError::Argument { argument: "--shard", reason });
                 }
                 let request = v1::RotateKeysRequest {
@@ -81,16 +84,16 @@ impl KeysCommand {
     }
 }
 
-/// A root key that is overwritten is all data lost, so an existing file stays.
+/// Never overwrites a file: without its root key, all data is lost.
 fn generate(file: &Path) -> Result<(), CliError> {
     let text = custodia_server::generate_root_key_file()?;
     files::create(file, text.as_bytes(), Readers::Owner)?;
-    output::line(&format!("{} holds a fresh root key; keep a copy in a safe place", file.display()))
+    output::line(&format!("created {} with a new root key; keep a copy in a safe place", file.display()))
 }
 
 async fn rotate(connection: &Connection, request: v1::RotateKeysRequest) -> Result<(), CliError> {
-    let rotated = connection.patient_client(ROTATE_DEADLINE)?.rotate_keys(request).await?;
-    print(connection.output, "RotateKeysResponse", &rotated, || {
+    let rotated = connection.client_with_deadline(ROTATE_DEADLINE)?.rotate_keys(request).await?;
+    connection.print("RotateKeysResponse", &rotated, |rotated| {
         format!("{} keys rotated, {} values resealed", rotated.keys_rotated, rotated.values_resealed)
     })
 }

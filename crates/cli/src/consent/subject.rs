@@ -1,24 +1,19 @@
-//! `custodia subject`: what the law needs to know about a customer besides its decisions.
+//! `custodia subject`: the facts about a customer, besides its decisions, on which the law depends.
 
 use custodia_proto::v1;
 
 use crate::connection::Connection;
+use crate::customer::CustomerQuery;
 use crate::error::CliError;
-use crate::output::{facts, or_dash, print};
-use crate::values::time_text;
+use crate::text::output::{facts, or_dash};
+use crate::text::values::time_text;
 
 /// `custodia subject …`
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum SubjectCommand {
-    /// Show where a customer lives, its birth date, and whether its data is restricted or held
-    Show {
-        /// The customer (cust_…)
-        id: String,
-        /// Why you ask
-        #[arg(long)]
-        purpose: String,
-    },
-    /// Change some of that; what is not given stays as it is
+    /// Show a customer's regions, birth date, restriction and legal hold
+    Show(CustomerQuery),
+    /// Change some of these facts; the others stay as they are
     Set(Box<SetSubject>),
 }
 
@@ -26,33 +21,33 @@ pub(crate) enum SubjectCommand {
 #[derive(Debug, clap::Args)]
 #[command(group = clap::ArgGroup::new("change").multiple(true).required(true))]
 pub(crate) struct SetSubject {
-    /// The customer (cust_…)
+    /// Customer id (cust_…)
     id: String,
-    /// Where the customer lives, ISO 3166-1 or -2, e.g. DE or US-CA; repeat it, or separate several by commas
+    /// Region of residence (ISO 3166-1 or -2), e.g. DE or US-CA (repeatable, or comma-separated)
     #[arg(long = "region", value_delimiter = ',', group = "change")]
     regions: Vec<String>,
-    /// Nothing is known of where
+    /// Remove the regions: residence unknown
     #[arg(long, conflicts_with = "regions", group = "change")]
     no_region: bool,
-    /// YYYY-MM-DD
+    /// Birth date (YYYY-MM-DD)
     #[arg(long, group = "change")]
     birth_date: Option<String>,
-    /// None is known
+    /// Remove the birth date: unknown
     #[arg(long, conflicts_with = "birth_date", group = "change")]
     no_birth_date: bool,
-    /// Restrict processing (GDPR Art. 18): why, without personal data
+    /// Restrict processing (GDPR Art. 18) for this reason; no personal data in the text
     #[arg(long, value_name = "REASON", group = "change")]
     restrict: Option<String>,
     /// End the restriction
     #[arg(long, conflicts_with = "restrict", group = "change")]
     no_restriction: bool,
-    /// Keep the data unchanged for a legal claim: the matter
+    /// Place a legal hold: keep the data unchanged for this claim
     #[arg(long, value_name = "REFERENCE", group = "change")]
     hold: Option<String>,
     /// End the legal hold
     #[arg(long, conflicts_with = "hold", group = "change")]
     no_hold: bool,
-    /// Refuse unless the profile is at this revision
+    /// Fail unless the profile has this etag
     #[arg(long, default_value = "", hide_default_value = true)]
     etag: String,
 }
@@ -61,12 +56,12 @@ impl SubjectCommand {
     pub(crate) async fn run(self, connection: &Connection) -> Result<(), CliError> {
         let client = connection.client()?;
         let subject = match self {
-            Self::Show { id: customer_id, purpose } => {
+            Self::Show(CustomerQuery { id: customer_id, purpose }) => {
                 client.get_data_subject(v1::GetDataSubjectRequest { customer_id, purpose }).await?
             }
             Self::Set(set) => client.update_data_subject(set.into_request()).await?,
         };
-        print(connection.output, "DataSubject", &subject, || subject_text(&subject))
+        connection.print("DataSubject", &subject, subject_text)
     }
 }
 
@@ -103,7 +98,10 @@ fn subject_text(subject: &v1::DataSubject) -> String {
     let hold = subject.legal_hold.as_ref();
     let regions = subject.regions.join(", ");
     let facts = facts([
-        ("regions", if regions.is_empty() { "unknown: the default jurisdiction".into() } else { regions }),
+        (
+            "regions",
+            if regions.is_empty() { "unknown (the default jurisdiction applies)".into() } else { regions },
+        ),
         ("birth date", or_dash(&subject.birth_date).to_owned()),
         ("restricted", restriction.map_or("no".into(), |one| since(&one.reason, one.since.as_ref()))),
         ("legal hold", hold.map_or("no".into(), |one| since(&one.reference, one.since.as_ref()))),

@@ -1,0 +1,146 @@
+//! `custodia profile get`: reads one or several profiles for a purpose.
+
+use std::path::PathBuf;
+
+use comfy_table::ColumnConstraint;
+use custodia_proto::v1;
+
+use crate::connection::Connection;
+use crate::error::CliError;
+use crate::import;
+use crate::text::enum_text::{EnumText as _, enum_text};
+use crate::text::output::table;
+use crate::text::values::{text_of, time_text};
+
+/// What `profile get` takes.
+#[derive(Debug, clap::Args)]
+pub(crate) struct GetProfile {
+    /// Customer ids (cust_…)
+    #[arg(required_unless_present = "source_key")]
+    ids: Vec<String>,
+    /// Purpose for which you read the data
+    #[arg(long)]
+    purpose: String,
+    /// Only this attribute (repeatable, or comma-separated)
+    #[arg(long = "attribute", value_delimiter = ',')]
+    attributes: Vec<String>,
+    /// full: values, and the reasons for withheld ones; none: values only; only: verdicts without values
+    #[arg(long, default_value = "full", value_parser = v1::VerdictDetail::parse)]
+    verdicts: v1::VerdictDetail,
+    /// Key in the source system instead of an id: the customer of the imported row with this key
+    #[arg(long, requires = "import_state", conflicts_with = "ids")]
+    source_key: Option<String>,
+    /// State folder of `custodia import`: FILE.custodia-import, or its --state
+    #[arg(long, value_name = "DIR")]
+    import_state: Option<PathBuf>,
+}
+
+impl GetProfile {
+    pub(crate) async fn run(mut self, connection: &Connection) -> Result<(), CliError> {
+        if let (Some(key), Some(state)) = (&self.source_key, &self.import_state) {
+            self.ids = vec![import::customer_of(state, key)?.to_string()];
+        }
+        let client = connection.client()?;
+        let read_mask = (!self.attributes.is_empty())
+            .then(|| custodia_proto::FieldMask { paths: std::mem::take(&mut self.attributes) });
+        let verdicts = self.verdicts.into();
+        if let [id] = self.ids.as_slice() {
+            let (customer_id, purpose) = (id.clone(), self.purpose);
+            let request = v1::GetProfileRequest { customer_id, purpose, read_mask, verdicts };
+            let profile = client.get_profile(request).await?;
+            return connection.print("Profile", &profile, profile_text);
+        }
+        let (customer_ids, purpose) = (self.ids, self.purpose);
+        let request = v1::BatchGetProfilesRequest { customer_ids, purpose, read_mask, verdicts };
+        let answer = client.batch_get_profiles(request).await?;
+        connection.print("BatchGetProfilesResponse", &answer, |answer| {
+            let texts: Vec<_> = answer.profiles.iter().map(batch_text).collect();
+            texts.join("\n\n")
+        })
+    }
+}
+
+/// The column is hidden unless some value expires.
+const UNTIL_COLUMN: usize = 6;
+
+/// A profile for people; `dev` prints one too.
+pub(crate) fn profile_text(profile: &v1::Profile) -> String {
+    let mut lines = table(["ATTRIBUTE", "VALUE", "GROUND", "SOURCE", "COLLECTED FOR", "OBSERVED", "UNTIL"]);
+    let any_expires = profile.attributes.iter().any(|attribute| attribute.until.is_some());
+    if let Some(until) = lines.column_mut(UNTIL_COLUMN).filter(|_| !any_expires) {
+        until.set_constraint(ColumnConstraint::Hidden);
+    }
+    for attribute in &profile.attributes {
+        let provenance = attribute.provenance.clone().unwrap_or_default();
+        lines.add_row([
+            attribute.name.clone(),
+            text_of(attribute.value.as_ref()),
+            enum_text::<v1::LawfulBasis>(attribute.ground),
+            provenance.source,
+            provenance.purpose,
+            time_text(provenance.observed_at.as_ref()),
+            time_text(attribute.until.as_ref()),
+        ]);
+    }
+    let mut text = format!(
+        "{}, etag {}, updated {}\n\n{lines}",
+        profile.customer_id,
+        profile.etag,
+        time_text(profile.updated_at.as_ref()),
+    );
+    if !profile.withheld.is_empty() {
+        let mut withheld = table(["WITHHELD", "REASON", "EXPLANATION"]);
+        for one in &profile.withheld {
+            withheld.add_row([
+                one.name.clone(),
+                enum_text::<v1::RefusalReason>(one.reason),
+                one.explanation.clone(),
+            ]);
+        }
+        text.push_str(&format!("\n\n{withheld}"));
+    }
+    text
+}
+
+fn batch_text(one: &v1::BatchProfile) -> String {
+    match &one.result {
+        Some(v1::batch_profile::Result::Profile(profile)) => profile_text(profile),
+        Some(v1::batch_profile::Result::Error(error)) => format!("{}: {}", one.customer_id, error.message),
+        None => format!("{}: no answer", one.customer_id),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::text::values;
+
+    #[test]
+    fn a_profile_shows_given_and_withheld_attributes() {
+        let profile = v1::Profile {
+            customer_id: "cust_x".into(),
+            etag: "7".into(),
+            attributes: vec![v1::Attribute {
+                name: "city".into(),
+                value: Some(values::parse(v1::ValueType::Text, "Perth").unwrap()),
+                provenance: None,
+                ground: v1::LawfulBasis::Contract.into(),
+                until: None,
+            }],
+            withheld: vec![v1::WithheldAttribute {
+                name: "age".into(),
+                reason: v1::RefusalReason::NoGround.into(),
+                explanation: "nothing allows it".into(),
+            }],
+            created_at: None,
+            updated_at: None,
+        };
+        let text = profile_text(&profile);
+        assert!(text.contains("city       Perth  contract"), "{text}");
+        assert!(text.contains("age       no-ground  nothing allows it"), "{text}");
+        assert!(!text.contains("UNTIL"), "no value expires: {text}");
+        let mut ending = profile;
+        ending.attributes[0].until = Some(values::parse_time("2027-01-01").unwrap());
+        assert!(profile_text(&ending).contains("2027-01-01T00:00:00Z"));
+    }
+}

@@ -1,0 +1,178 @@
+//! `custodia profile ingest`: merges values into one profile.
+
+use std::path::PathBuf;
+
+use custodia_client::Client;
+use custodia_proto::v1;
+
+use crate::catalog;
+use crate::connection::Connection;
+use crate::error::CliError;
+use crate::files;
+use crate::text::enum_text::{EnumText, enum_text};
+use crate::text::output::{self, table};
+use crate::text::values;
+
+/// What `profile ingest` takes.
+#[derive(Debug, clap::Args)]
+pub(crate) struct IngestProfile {
+    /// Customer id (cust_…) [default: a new customer]
+    id: Option<String>,
+    /// Purpose for which the data was collected
+    #[arg(long, required_unless_present = "file")]
+    purpose: Option<String>,
+    /// Source system of the data
+    #[arg(long, required_unless_present = "file")]
+    source: Option<String>,
+    /// Set an attribute; the catalogue determines its type (repeatable)
+    #[arg(long = "set", value_name = "ATTRIBUTE=VALUE", value_parser = parse_pair)]
+    values: Vec<(String, String)>,
+    /// Consent given with the data, e.g. marketing=2026-01:explicit:ticked-box (repeatable)
+    #[arg(long = "consent", value_name = "PURPOSE=NOTICE[:METHOD[:ACT]]", value_parser = parse_pair)]
+    consents: Vec<(String, String)>,
+    /// Lawful basis of the collection [default: the purpose's first basis that applies]
+    #[arg(long, value_parser = v1::LawfulBasis::parse)]
+    basis: Option<v1::LawfulBasis>,
+    /// Who collected the data: first, second or third party [default: first]
+    #[arg(long, value_parser = v1::Party::parse)]
+    party: Option<v1::Party>,
+    /// UUID of the request; repeating it returns the same answer
+    #[arg(long, default_value = "", hide_default_value = true)]
+    request_id: String,
+    /// Fail unless the profile has this etag
+    #[arg(long, default_value = "", hide_default_value = true)]
+    etag: String,
+    /// Check only, change nothing
+    #[arg(long)]
+    validate_only: bool,
+    /// Read a complete IngestProfileRequest as JSON; - is standard input
+    #[arg(long, conflicts_with_all = ["purpose", "source", "values", "consents", "basis", "party"])]
+    file: Option<PathBuf>,
+}
+
+impl IngestProfile {
+    pub(crate) async fn run(self, connection: &Connection) -> Result<(), CliError> {
+        let client = connection.client()?;
+        let request = match &self.file {
+            Some(path) => {
+                let request = output::from_json("IngestProfileRequest", &files::read_text(path)?);
+                self.adjusted(request.map_err(CliError::content(path))?)
+            }
+            None => self.request(&client).await?,
+        };
+        let answer = client.ingest_profile(request).await?;
+        connection.print("IngestProfileResponse", &answer, outcome_text)?;
+        let all_merged =
+            answer.attributes.iter().all(|one| one.merged) && answer.events.iter().all(|one| one.appended);
+        if all_merged { Ok(()) } else { Err(CliError::PartlyRefused) }
+    }
+
+    /// Applies the options that may be combined with --file.
+    fn adjusted(&self, mut request: v1::IngestProfileRequest) -> v1::IngestProfileRequest {
+        if let Some(id) = &self.id {
+            request.customer_id.clone_from(id);
+        }
+        if !self.request_id.is_empty() {
+            request.request_id.clone_from(&self.request_id);
+        }
+        if !self.etag.is_empty() {
+            request.etag.clone_from(&self.etag);
+        }
+        request.validate_only |= self.validate_only;
+        request
+    }
+
+    async fn request(&self, client: &Client) -> Result<v1::IngestProfileRequest, CliError> {
+        let types = if self.values.is_empty() { Vec::new() } else { catalog::all_attributes(client).await? };
+        let observation = |(name, text): &(String, String)| {
+            // An attribute that is not in the catalogue is sent as text: the cluster refuses it with the reason.
+            let kind =
+                types.iter().find(|one| one.name == *name).map_or(v1::ValueType::Text, |one| one.r#type());
+            let value = values::parse(kind, text).map_err(|reason| CliError::Argument {
+                argument: "--set",
+                reason: format!("{name} is {reason}"),
+            })?;
+            Ok(v1::Observation { attribute: name.clone(), value: Some(value), observed_at: None })
+        };
+        Ok(self.adjusted(v1::IngestProfileRequest {
+            purpose: self.purpose.clone().unwrap_or_default(),
+            source: self.source.clone().unwrap_or_default(),
+            party: self.party.unwrap_or(v1::Party::First).into(),
+            lawful_basis: self.basis.unwrap_or(v1::LawfulBasis::Unspecified).into(),
+            observations: self.values.iter().map(observation).collect::<Result<_, CliError>>()?,
+            consents: self.consents.iter().map(grant).collect::<Result<_, _>>()?,
+            ..v1::IngestProfileRequest::default()
+        }))
+    }
+}
+
+/// Parses `NOTICE[:METHOD[:ACT]]` from its end: the notice's version may contain colons if a method follows.
+fn grant((purpose, notice): &(String, String)) -> Result<v1::ConsentGrant, CliError> {
+    let (rest, act) = split_last::<v1::AffirmativeAct>(notice);
+    let (version, method) = split_last::<v1::ConsentMethod>(rest);
+    if (act.is_some() && method.is_none()) || (method.is_none() && version.contains(':')) {
+        let reason = "must be PURPOSE=NOTICE[:METHOD[:ACT]], with the values of `consent record`".into();
+        return Err(CliError::Argument { argument: "--consent", reason });
+    }
+    let evidence = act.map(|act| v1::ConsentEvidence { act: act.into(), ..Default::default() });
+    Ok(v1::ConsentGrant {
+        purpose: purpose.clone(),
+        notice_version: version.to_owned(),
+        method: method.unwrap_or(v1::ConsentMethod::Unambiguous).into(),
+        collector: "custodia-cli".into(),
+        evidence,
+        ..v1::ConsentGrant::default()
+    })
+}
+
+/// Splits off the text after the last colon, if it is a value of the enum.
+fn split_last<Value: EnumText>(text: &str) -> (&str, Option<Value>) {
+    match text.rsplit_once(':').map(|(rest, last)| (rest, Value::parse(last))) {
+        Some((rest, Ok(value))) => (rest, Some(value)),
+        Some((_, Err(_))) | None => (text, None),
+    }
+}
+
+fn parse_pair(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        Some(_) | None => Err("must be NAME=VALUE".into()),
+    }
+}
+
+fn outcome_text(answer: &v1::IngestProfileResponse) -> String {
+    let mut lines = table(["ITEM", "OUTCOME", "REASON", "EXPLANATION"]);
+    let attributes = answer.attributes.iter().map(|one| {
+        let outcome = if one.merged { "merged" } else { "refused" };
+        (&one.attribute, outcome, one.refusal, &one.explanation)
+    });
+    let events = answer.events.iter().map(|one| {
+        let outcome = if one.appended { "appended" } else { "refused" };
+        (&one.event_id, outcome, one.refusal, &one.explanation)
+    });
+    for (item, outcome, refusal, explanation) in attributes.chain(events) {
+        lines.add_row([item, outcome, &enum_text::<v1::RefusalReason>(refusal), explanation]);
+    }
+    let verb = if answer.created { "created" } else { "updated" };
+    format!("{} {verb}, etag {}\n\n{lines}", answer.customer_id, answer.etag)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_consent_on_the_command_line_names_notice_and_method() {
+        let given = grant(&("marketing".into(), "2026-01:explicit".into())).unwrap();
+        assert_eq!(given.notice_version, "2026-01");
+        assert_eq!(given.method(), v1::ConsentMethod::Explicit);
+        let plain = grant(&("marketing".into(), "2026-01".into())).unwrap();
+        assert_eq!(plain.method(), v1::ConsentMethod::Unambiguous);
+        let proven = grant(&("marketing".into(), "a:b:explicit:ticked-box".into())).unwrap();
+        assert_eq!((proven.notice_version.as_str(), proven.method()), ("a:b", v1::ConsentMethod::Explicit));
+        assert_eq!(proven.evidence.unwrap().act(), v1::AffirmativeAct::TickedBox);
+        for wrong in ["v1:shouted", "v1:ticked-box", "v1:explicit:nodded"] {
+            assert!(grant(&("marketing".into(), wrong.into())).is_err(), "{wrong}");
+        }
+    }
+}

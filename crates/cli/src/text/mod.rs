@@ -1,0 +1,6 @@
+//! Conversion between the API's messages and text: what people and files write, and what commands print.
+
+pub(crate) mod enum_text;
+pub(crate) mod output;
+pub(crate) mod parts;
+pub(crate) mod values;
