@@ -29,6 +29,14 @@ pub(crate) enum ConsentCommand {
     Record(Box<record::RecordConsent>),
     /// Withdraw a consent, or object to legitimate interests
     Withdraw(record::WithdrawConsent),
+    /// Withdraw every consent and object to every purpose that yields to an objection ("unsubscribe from everything")
+    WithdrawAll {
+        /// Customer id (cust_…)
+        id: String,
+        /// Channel through which the customer asked
+        #[arg(long, default_value = "", hide_default_value = true)]
+        channel: String,
+    },
     /// List a customer's consents and other grounds
     List(CustomerQuery),
     /// Show a customer's decisions, one line each, in the order of recording
@@ -74,6 +82,12 @@ impl ConsentCommand {
         match self {
             Self::Record(record) => print_state(connection, &record.send(&connection.client()?).await?),
             Self::Withdraw(withdraw) => print_state(connection, &withdraw.send(&connection.client()?).await?),
+            Self::WithdrawAll { id: customer_id, channel } => {
+                let request_id = String::new();
+                let request = v1::WithdrawAllConsentsRequest { customer_id, channel, request_id };
+                let answer = connection.client()?.withdraw_all_consents(request).await?;
+                connection.print("WithdrawAllConsentsResponse", &answer, |answer| consents_text(&answer.consents))
+            }
             Self::List(CustomerQuery { id: customer_id, purpose }) => {
                 let request = v1::GetConsentsRequest { customer_id, purpose };
                 print_states(connection, &connection.client()?.get_consents(request).await?)

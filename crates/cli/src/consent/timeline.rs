@@ -50,7 +50,7 @@ pub(crate) fn timeline_text(entries: &[v1::ConsentHistoryEntry]) -> String {
         };
         let sequence = entry.sequence.to_string();
         let recorded_by = entry.recorded_by.as_ref();
-        let recorded_by = recorded_by.map_or_else(|| "-".into(), |by| format!("{} {}", by.role, by.name));
+        let recorded_by = recorded_by.map_or_else(|| "-".into(), |by| format!("{} {}", enum_text::<v1::Role>(by.role), by.name));
         lines.add_row([&sequence, &time_text(entry.recorded_at.as_ref()), &recorded_by, purpose, &what]);
     }
     lines.to_string()
@@ -126,7 +126,7 @@ mod tests {
 
     fn entry(sequence: u64, recorded: &str, change: Change) -> v1::ConsentHistoryEntry {
         let recorded_at = Some(parse_time(recorded).unwrap());
-        let recorded_by = Some(v1::Recorder { name: "web-shop".into(), role: "ingest".into() });
+        let recorded_by = Some(v1::Recorder { name: "web-shop".into(), role: v1::Role::Ingest.into() });
         v1::ConsentHistoryEntry {
             sequence,
             recorded_at,
