@@ -25,30 +25,16 @@ mod batch;
 mod catalogue_convert;
 #[cfg(test)]
 mod catalogue_for_tests;
-#[cfg(test)]
-mod catalogue_tests;
 mod catalogue_view;
 mod changes;
 mod cluster;
-#[cfg(test)]
-mod cluster_for_tests;
-#[cfg(test)]
-mod cluster_tests;
 mod consent_convert;
 mod consent_mode;
 mod consent_parse;
-#[cfg(test)]
-mod consent_tests;
 mod consents;
-#[cfg(test)]
-mod consents_for_tests;
 mod contact;
 mod convert;
-#[cfg(test)]
-mod damage_tests;
 mod data_subject;
-#[cfg(test)]
-mod data_subject_tests;
 mod definition;
 mod definitions;
 mod definitions_parse;
@@ -71,8 +57,6 @@ mod preferences;
 mod preferences_parse;
 #[cfg(test)]
 mod preferences_parse_tests;
-#[cfg(test)]
-mod preferences_tests;
 mod profiles;
 mod read;
 mod reader;
