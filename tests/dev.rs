@@ -10,10 +10,17 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitCode, ExitStatus, Stdio};
 
-use custodia_tests::{binary, eventually};
+use custodia_tests::{Suite, binary, eventually};
 use tokio::sync::{Mutex, MutexGuard};
+
+fn main() -> ExitCode {
+    Suite::default()
+        .alone(a_development_cluster_shows_itself_stops_whole_and_comes_back_with_its_data)
+        .alone(a_killed_development_cluster_leaves_no_node_behind)
+        .run()
+}
 
 /// Two new clusters at one moment would choose the same free ports.
 static ONE_AT_A_TIME: Mutex<()> = Mutex::const_new(());
@@ -150,7 +157,6 @@ fn listening(root: &Path) -> Vec<String> {
     (1..=3).map(address).collect()
 }
 
-#[tokio::test]
 async fn a_development_cluster_shows_itself_stops_whole_and_comes_back_with_its_data() {
     let mut dev = Dev::new().await;
     let printed = dev.start().await;
@@ -194,7 +200,6 @@ async fn a_development_cluster_shows_itself_stops_whole_and_comes_back_with_its_
     assert_eq!(dev.interrupt().await.code(), Some(0));
 }
 
-#[tokio::test]
 async fn a_killed_development_cluster_leaves_no_node_behind() {
     let mut dev = Dev::new().await;
     let customer = customer_in(&dev.start().await);

@@ -6,16 +6,38 @@
 )]
 
 use std::fs;
+use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
+use custodia_proto::FieldMask;
+use custodia_proto::v1::{
+    CreateRecipientRequest, GetProfileRequest, ListRecipientsRequest, ListUnusedAttributesRequest, Profile,
+    Recipient, VerdictDetail,
+};
 use custodia_tests::sample::{get, ingest, observation, text_of};
-use custodia_tests::{Options, Oracle, Sandbox, eventually};
+use custodia_tests::{Options, Oracle, Sandbox, Suite, eventually};
+use tokio::task::JoinSet;
 use tonic::Code;
 
-/// How many times a node is killed under load.
-const ROUNDS: usize = 30;
+fn main() -> ExitCode {
+    Suite::default()
+        .alone_within(KILLS_LIMIT, no_acknowledged_write_is_lost_however_often_a_node_is_killed)
+        .alone(with_two_of_three_down_calls_fail_fast_and_all_comes_back_after)
+        .alone(a_cluster_stopped_as_a_whole_comes_back_with_everything)
+        .alone(a_lost_state_engine_is_rebuilt_from_the_other_nodes)
+        .alone(a_paused_leader_serves_nothing_stale_when_it_wakes)
+        .alone(a_drained_node_hands_its_leaderships_over)
+        .alone(a_stopped_node_forgets_neither_reads_nor_the_catalogue)
+        .run()
+}
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+/// How many times a node is killed under load, and the limit for all of it.
+const ROUNDS: usize = 30;
+const KILLS_LIMIT: Duration = Duration::from_secs(300);
+
+/// Metadata of an answer that names the leader of the customer's shard, where the node that answers does not lead it.
+const LEADER_METADATA: &str = "custodia-leader";
+
 async fn no_acknowledged_write_is_lost_however_often_a_node_is_killed() {
     let mut sandbox = Sandbox::start().await;
     let client = sandbox.client();
@@ -37,8 +59,8 @@ async fn no_acknowledged_write_is_lost_however_often_a_node_is_killed() {
 /// Waits until a node's replicas have applied what their leaders had when the call began.
 async fn caught_up(sandbox: &Sandbox, node: usize) {
     let mut goal: Vec<u64> = Vec::new();
-    for other in sandbox.running() {
-        let Ok(shards) = sandbox.shards(other).await else { continue };
+    for other in sandbox.running().into_iter().filter(|other| *other != node) {
+        let shards = sandbox.shards(other).await.unwrap();
         goal.resize(goal.len().max(shards.len()), 0);
         for (goal, shard) in goal.iter_mut().zip(shards) {
             *goal = (*goal).max(shard.applied_index);
@@ -54,7 +76,6 @@ async fn caught_up(sandbox: &Sandbox, node: usize) {
     .await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn with_two_of_three_down_calls_fail_fast_and_all_comes_back_after() {
     let mut sandbox = Sandbox::start().await;
     let request = ingest("", vec![observation("given_name", "Ada")]);
@@ -90,7 +111,6 @@ async fn with_two_of_three_down_calls_fail_fast_and_all_comes_back_after() {
     assert_eq!(name, "Ada", "what was refused as unavailable was not acknowledged, and did not happen");
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_cluster_stopped_as_a_whole_comes_back_with_everything() {
     let mut sandbox = Sandbox::start_with(Options { shards: 16, ..Options::default() }).await;
     let client = sandbox.client();
@@ -108,7 +128,6 @@ async fn a_cluster_stopped_as_a_whole_comes_back_with_everything() {
     assert!(oracle.finish(&client).await as u64 > before);
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_lost_state_engine_is_rebuilt_from_the_other_nodes() {
     let mut sandbox = Sandbox::start().await;
     let client = sandbox.client();
@@ -149,44 +168,147 @@ fn spoil(folder: &std::path::Path) {
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+/// The node that leads a customer's shard.
+async fn leader_of(sandbox: &Sandbox, customer: &str) -> usize {
+    let mut leader = None;
+    eventually("a node answers as the leader of the customer's shard", async || {
+        for node in 0..sandbox.nodes.len() {
+            // verdicts alone: no attribute counts as read
+            let request =
+                GetProfileRequest { verdicts: VerdictDetail::Only.into(), ..get(customer, "service") };
+            let answer = sandbox.profiles(node).await.get_profile(request).await;
+            if answer.is_ok_and(|answer| answer.metadata().get(LEADER_METADATA).is_none()) {
+                leader = Some(node);
+            }
+        }
+        leader.is_some()
+    })
+    .await;
+    leader.unwrap()
+}
+
+/// The reads lie in the socket of the paused leader, so that it answers them before it can hear of a new leader. Each is
+/// sent after a newer write was acknowledged: an answer with the old value is stale, whoever gives it.
 async fn a_paused_leader_serves_nothing_stale_when_it_wakes() {
+    const READS: usize = 20;
     let sandbox = Sandbox::start().await;
     let client = sandbox.client();
     let request = ingest("", vec![observation("given_name", "before")]);
     let customer = client.ingest_profile(request).await.unwrap().customer_id;
-    for victim in 0..3 {
+    for round in 0..3 {
+        let victim = leader_of(&sandbox, &customer).await;
+        let mut profiles = sandbox.profiles(victim).await;
         sandbox.nodes[victim].pause();
-        // a new leader may have to be elected first
-        let written = format!("after {victim}");
-        eventually("a write is acknowledged without the paused node", async || {
+        let written = format!("after {round}");
+        eventually("another leader acknowledges a write", async || {
             let write = ingest(&customer, vec![observation("given_name", &written)]);
             client.ingest_profile(write).await.is_ok()
         })
         .await;
+        let mut waiting = JoinSet::new();
+        for _ in 0..READS {
+            let (mut profiles, request) = (profiles.clone(), get(&customer, "service"));
+            waiting.spawn(async move { profiles.get_profile(request).await });
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
         sandbox.nodes[victim].resume();
-        // whatever the woken node says at once, it says no old value
-        for _ in 0..20 {
-            let answer = sandbox.profiles(victim).await.get_profile(get(&customer, "service")).await;
-            if let Ok(profile) = answer {
-                assert_eq!(text_of(&profile.into_inner(), "given_name"), Some(written.clone()));
+        let is_current = |profile: Profile| {
+            assert_eq!(text_of(&profile, "given_name").as_ref(), Some(&written), "round {round}: stale");
+        };
+        while let Some(answer) = waiting.join_next().await {
+            // An error is no stale answer.
+            if let Ok(profile) = answer.unwrap() {
+                is_current(profile.into_inner());
             }
         }
+        let mut answers = 0;
+        eventually("the woken node answers reads again", async || {
+            if let Ok(profile) = profiles.get_profile(get(&customer, "service")).await {
+                is_current(profile.into_inner());
+                answers += 1;
+            }
+            answers == READS
+        })
+        .await;
         sandbox.wait_until_healthy().await;
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+/// No follower may call an election within the shortest election timeout after its last heartbeat. So a leader that is seen
+/// sooner has been handed the leadership.
 async fn a_drained_node_hands_its_leaderships_over() {
-    let mut sandbox = Sandbox::start().await;
+    const HEARTBEAT: Duration = Duration::from_millis(250);
+    const ELECTION_MIN: Duration = Duration::from_millis(4_000);
+    let config = "[timing]\nheartbeat_ms = 250\nelection_min_ms = 4000\nelection_max_ms = 5400\n".to_owned();
+    let mut sandbox = Sandbox::start_with(Options { config, ..Options::default() }).await;
     let client = sandbox.client();
     let oracle = Oracle::start(&client, 4).await;
     oracle.wait_for_progress().await;
-    for node in 0..3 {
+    for (node, other) in [(0, 1), (1, 2)] {
+        let id = sandbox.nodes[node].id;
+        eventually("the node leads a shard", async || {
+            sandbox.shards(other).await.unwrap().iter().any(|shard| shard.leader_node_id == id)
+        })
+        .await;
+        let asked = Instant::now();
         assert_eq!(sandbox.nodes[node].terminate(), Some(0));
+        eventually("other nodes lead every shard", async || {
+            let shards = sandbox.shards(other).await.unwrap();
+            shards.iter().all(|shard| shard.leader_node_id != 0 && shard.leader_node_id != id)
+        })
+        .await;
+        let taken = asked.elapsed();
+        assert!(taken < ELECTION_MIN - 2 * HEARTBEAT, "{taken:?}: elected, not handed over");
         oracle.wait_for_progress().await;
         sandbox.nodes[node].start();
         caught_up(&sandbox, node).await;
     }
     assert!(oracle.finish(&client).await > 0);
+}
+
+/// GO-3. A node that stops reports what was read in its last second.
+async fn a_stopped_node_forgets_neither_reads_nor_the_catalogue() {
+    let mut sandbox = Sandbox::start().await;
+    let recipient =
+        Recipient { id: "mail-room".into(), purposes: vec!["service".into()], ..Default::default() };
+    let request = CreateRecipientRequest { recipient: Some(recipient), validate_only: false };
+    sandbox.catalog(0).await.create_recipient(request).await.unwrap();
+    let request = ingest("", vec![observation("phone", "+49 30"), observation("email", "a@example.org")]);
+    let customer = sandbox.profiles(0).await.ingest_profile(request).await.unwrap().into_inner().customer_id;
+    for node in 0..3 {
+        wait_for_unused(&sandbox, node, &["email", "phone"]).await;
+    }
+    let leader = leader_of(&sandbox, &customer).await;
+    let mut request = get(&customer, "service");
+    request.read_mask = Some(FieldMask { paths: vec!["phone".into()] });
+    sandbox.profiles(leader).await.get_profile(request).await.unwrap();
+    assert_eq!(sandbox.nodes[leader].terminate(), Some(0));
+    for node in sandbox.running() {
+        wait_for_unused(&sandbox, node, &["email"]).await;
+    }
+    for node in sandbox.running() {
+        assert_eq!(sandbox.nodes[node].terminate(), Some(0));
+    }
+    for node in &mut sandbox.nodes {
+        node.start();
+    }
+    sandbox.wait_until_healthy().await;
+    for node in 0..3 {
+        wait_for_unused(&sandbox, node, &["email"]).await;
+        let request = ListRecipientsRequest::default();
+        let listed = sandbox.catalog(node).await.list_recipients(request).await.unwrap().into_inner();
+        assert_eq!(listed.recipients.len(), 1);
+    }
+}
+
+/// Waits until a node lists these attributes as unused.
+async fn wait_for_unused(sandbox: &Sandbox, node: usize, expected: &[&str]) {
+    eventually("the node knows which attributes are read", async || {
+        let request = ListUnusedAttributesRequest { days: 30 };
+        let Ok(listed) = sandbox.catalog(node).await.list_unused_attributes(request).await else {
+            return false;
+        };
+        listed.into_inner().attributes.iter().map(|attribute| &attribute.name).eq(expected)
+    })
+    .await;
 }

@@ -2,12 +2,16 @@
 #![expect(clippy::panic, clippy::unwrap_used, reason = "a test that cannot go on says why and stops")]
 
 use std::fs;
+use std::process::ExitCode;
 
 use custodia_proto::v1::{KeyLevel, RotateKeysRequest, RotateKeysResponse};
 use custodia_tests::sample::{event, get, ingest, observation, text_of};
-use custodia_tests::{Oracle, Sandbox, custodia};
+use custodia_tests::{Oracle, Sandbox, Suite, custodia};
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+fn main() -> ExitCode {
+    Suite::default().alone(every_level_rotates_under_load_and_everything_stays_readable).run()
+}
+
 async fn every_level_rotates_under_load_and_everything_stays_readable() {
     let mut sandbox = Sandbox::start().await;
     let client = sandbox.client();

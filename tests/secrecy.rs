@@ -5,11 +5,18 @@
     reason = "a test that cannot go on says why and stops"
 )]
 
-use std::process::Command;
+use std::process::{Command, ExitCode};
 
 use custodia_proto::v1::WithdrawConsentRequest;
 use custodia_tests::sample::{event, get, ingest, observation, text, text_of};
-use custodia_tests::{Options, Sandbox};
+use custodia_tests::{Options, Sandbox, Suite};
+
+fn main() -> ExitCode {
+    Suite::default()
+        .alone(raw_disks_and_logs_hold_no_plaintext_with_fjall)
+        .alone(raw_disks_and_logs_hold_no_plaintext_with_sled)
+        .run()
+}
 
 /// Files below the sandbox in which one of these texts stands, by `grep`, which reads bytes fast.
 fn files_with(sandbox: &Sandbox, needles: &[&str]) -> Vec<String> {
@@ -58,12 +65,10 @@ async fn no_plaintext_is_found(engine: &'static str) {
     assert!(!files_with(&sandbox, &["the purpose marketing"]).is_empty(), "the catalogue is not secret");
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn raw_disks_and_logs_hold_no_plaintext_with_fjall() {
     no_plaintext_is_found("fjall").await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn raw_disks_and_logs_hold_no_plaintext_with_sled() {
     no_plaintext_is_found("sled").await;
 }

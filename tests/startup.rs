@@ -3,9 +3,22 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
+use std::process::ExitCode;
 
 use custodia_tests::sample::{get, ingest, observation};
-use custodia_tests::{Authority, Options, Oracle, Sandbox, Validity, custodia, eventually};
+use custodia_tests::{Authority, Options, Oracle, Sandbox, Suite, Validity, custodia, eventually};
+
+fn main() -> ExitCode {
+    Suite::default()
+        .alone(a_wrong_configuration_names_the_key)
+        .alone(a_root_key_that_others_may_read_is_refused)
+        .alone(a_node_with_another_root_key_refuses_to_start)
+        .alone(a_data_folder_knows_its_node_its_engine_and_its_cluster)
+        .alone(two_processes_share_neither_a_port_nor_a_data_folder)
+        .alone(a_node_whose_own_certificate_is_bad_says_so)
+        .alone(a_node_whose_disk_is_full_says_so_and_ends_and_the_others_go_on_without_it)
+        .run()
+}
 
 fn single() -> Options {
     Options { nodes: 1, ..Options::default() }
@@ -24,7 +37,6 @@ fn refuses(sandbox: &mut Sandbox, node: usize, words: &[&str]) {
     assert!(!log.contains("panicked"), "{log}");
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_wrong_configuration_names_the_key() {
     let mut sandbox = Sandbox::prepare(single());
     for (lines, word) in [("colour = \"red\"", "colour"), ("[limits]\nno_such_limit = 1", "no_such_limit")] {
@@ -35,7 +47,6 @@ async fn a_wrong_configuration_names_the_key() {
     refuses(&mut sandbox, 0, &["metrics_listen"]);
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_root_key_that_others_may_read_is_refused() {
     let mut sandbox = Sandbox::prepare(single());
     fs::set_permissions(sandbox.root_key_path(), fs::Permissions::from_mode(0o644)).unwrap();
@@ -44,7 +55,6 @@ async fn a_root_key_that_others_may_read_is_refused() {
     sandbox.nodes[0].start();
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_node_with_another_root_key_refuses_to_start() {
     let mut sandbox = Sandbox::start_with(single()).await;
     let request = ingest("", vec![observation("given_name", "Ada")]);
@@ -62,7 +72,6 @@ async fn a_node_with_another_root_key_refuses_to_start() {
     sandbox.profiles(0).await.get_profile(get(&customer, "service")).await.unwrap();
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_data_folder_knows_its_node_its_engine_and_its_cluster() {
     let mut sandbox = Sandbox::start().await;
     for node in &mut sandbox.nodes {
@@ -107,7 +116,6 @@ async fn a_data_folder_knows_its_node_its_engine_and_its_cluster() {
     sandbox.wait_until_healthy().await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_processes_share_neither_a_port_nor_a_data_folder() {
     let mut sandbox = Sandbox::prepare(Options { nodes: 2, ..Options::default() });
     sandbox.nodes[0].start();
@@ -123,7 +131,6 @@ async fn two_processes_share_neither_a_port_nor_a_data_folder() {
     refuses(&mut sandbox, 1, &["data", "another process"]);
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_node_whose_own_certificate_is_bad_says_so() {
     let mut sandbox = Sandbox::prepare(single());
     let folder = sandbox.nodes[0].folder.clone();
@@ -137,16 +144,11 @@ async fn a_node_whose_own_certificate_is_bad_says_so() {
     refuses(&mut sandbox, 0, &["node.crt"]);
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_node_whose_disk_is_full_says_so_and_ends_and_the_others_go_on_without_it() {
     let mut sandbox = Sandbox::prepare(Options::default());
     sandbox.nodes[2].disk_bytes_max = Some(96 << 20);
-    for node in &mut sandbox.nodes {
-        node.spawn();
-    }
-    sandbox.init().await;
-    sandbox.wait_until_healthy().await;
-    custodia_tests::sample::define_catalogue(&sandbox).await;
+    sandbox.spawn_and_init().await;
+    sandbox.define_catalogue().await;
     let client = sandbox.client();
     let oracle = Oracle::start(&client, 4).await;
     oracle.wait_for_progress().await;

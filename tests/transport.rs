@@ -1,6 +1,7 @@
 //! Who is let in: certificates, roles, TLS versions (SE-1, SE-2, OP-4).
 #![expect(clippy::indexing_slicing, reason = "a test that cannot go on says why and stops")]
 
+use std::process::ExitCode;
 use std::time::Duration;
 
 use custodia_proto::v1::profile_service_client::ProfileServiceClient;
@@ -8,9 +9,17 @@ use custodia_proto::v1::{
     CreateRecipientRequest, GetClusterStatusRequest, Recipient, cluster_service_client::ClusterServiceClient,
 };
 use custodia_tests::sample::{get, ingest, observation};
-use custodia_tests::{Authority, Identity, Options, Sandbox, Validity, connect};
+use custodia_tests::{Authority, Identity, Options, Sandbox, Suite, Validity, connect};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tonic::Code;
+
+fn main() -> ExitCode {
+    Suite::sharing(Options { nodes: 1, ..Options::default() })
+        .shared(only_a_current_certificate_of_the_own_authority_opens_a_connection)
+        .shared(plaintext_and_silent_connections_disturb_nobody)
+        .shared(each_role_may_do_its_own_work_and_no_other)
+        .run()
+}
 
 /// Tries a call with this identity under this authority; the code of what comes back.
 async fn outcome(sandbox: &Sandbox, authority: &str, identity: Option<&Identity>) -> Code {
@@ -24,19 +33,16 @@ async fn outcome(sandbox: &Sandbox, authority: &str, identity: Option<&Identity>
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn only_a_current_certificate_of_the_own_authority_opens_a_connection() {
-    let sandbox = Sandbox::start_with(Options { nodes: 1, ..Options::default() }).await;
+async fn only_a_current_certificate_of_the_own_authority_opens_a_connection(sandbox: &Sandbox) {
     let own = sandbox.authority.certificate().to_owned();
     let foreign = Authority::new();
-    assert_eq!(outcome(&sandbox, &own, Some(&sandbox.admin)).await, Code::Ok);
-    let no_certificate = outcome(&sandbox, &own, None).await;
+    assert_eq!(outcome(sandbox, &own, Some(&sandbox.admin)).await, Code::Ok);
+    let no_certificate = outcome(sandbox, &own, None).await;
     let wrong_authority =
-        outcome(&sandbox, &own, Some(&foreign.issue("eve", &["operator"], Validity::Current))).await;
+        outcome(sandbox, &own, Some(&foreign.issue("eve", &["operator"], Validity::Current))).await;
     let expired =
-        outcome(&sandbox, &own, Some(&sandbox.authority.issue("old", &["operator"], Validity::Expired)))
-            .await;
-    let distrustful = outcome(&sandbox, foreign.certificate(), Some(&sandbox.admin)).await;
+        outcome(sandbox, &own, Some(&sandbox.authority.issue("old", &["operator"], Validity::Expired))).await;
+    let distrustful = outcome(sandbox, foreign.certificate(), Some(&sandbox.admin)).await;
     for (what, code) in [
         ("no certificate", no_certificate),
         ("wrong authority", wrong_authority),
@@ -48,14 +54,12 @@ async fn only_a_current_certificate_of_the_own_authority_opens_a_connection() {
         assert!(refused.contains(&code), "{what}: {code:?}");
     }
     let no_role =
-        outcome(&sandbox, &own, Some(&sandbox.authority.issue("nobody", &[], Validity::Current))).await;
+        outcome(sandbox, &own, Some(&sandbox.authority.issue("nobody", &[], Validity::Current))).await;
     assert!(matches!(no_role, Code::PermissionDenied | Code::Unauthenticated), "{no_role:?}");
-    assert_eq!(outcome(&sandbox, &own, Some(&sandbox.admin)).await, Code::Ok);
+    assert_eq!(outcome(sandbox, &own, Some(&sandbox.admin)).await, Code::Ok);
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn plaintext_and_silent_connections_disturb_nobody() {
-    let sandbox = Sandbox::start_with(Options { nodes: 1, ..Options::default() }).await;
+async fn plaintext_and_silent_connections_disturb_nobody(sandbox: &Sandbox) {
     let address = sandbox.nodes[0].address.clone();
     // connections that say nothing are held open while others are served
     let mut silent = Vec::new();
@@ -69,12 +73,10 @@ async fn plaintext_and_silent_connections_disturb_nobody() {
     assert!(read.is_ok(), "a plaintext connection is closed");
     assert!(!String::from_utf8_lossy(&answer).contains("HTTP"));
     let authority = sandbox.authority.certificate().to_owned();
-    assert_eq!(outcome(&sandbox, &authority, Some(&sandbox.admin)).await, Code::Ok);
+    assert_eq!(outcome(sandbox, &authority, Some(&sandbox.admin)).await, Code::Ok);
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn each_role_may_do_its_own_work_and_no_other() {
-    let sandbox = Sandbox::start_with(Options { nodes: 1, ..Options::default() }).await;
+async fn each_role_may_do_its_own_work_and_no_other(sandbox: &Sandbox) {
     let request = ingest("", vec![observation("given_name", "Ada")]);
     let customer = sandbox.profiles(0).await.ingest_profile(request).await.unwrap().into_inner().customer_id;
     // role, may ingest, may read a profile, may see the cluster's status

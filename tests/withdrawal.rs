@@ -12,6 +12,7 @@
     reason = "a test that cannot go on says why and stops"
 )]
 
+use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
@@ -21,9 +22,15 @@ use custodia_proto::v1::consent_service_client::ConsentServiceClient;
 use custodia_proto::v1::profile_service_client::ProfileServiceClient;
 use custodia_proto::v1::{IngestProfileRequest, RefusalReason};
 use custodia_tests::sample::{consent, get, grant, ingest, observation, text_of, withdrawal, withheld};
-use custodia_tests::{Options, Sandbox};
+use custodia_tests::{Options, Sandbox, Suite};
 use tonic::Request;
 use tonic::transport::Channel;
+
+fn main() -> ExitCode {
+    Suite::default()
+        .alone_within(LIMIT, after_an_acknowledged_withdrawal_nothing_is_served_or_merged_on_any_node)
+        .run()
+}
 
 /// Customers that are fought over at the same time.
 const CUSTOMERS: usize = 8;
@@ -32,6 +39,10 @@ const RACES_MIN: u64 = 2_000;
 /// Of so many decisions one stands until a call has met it: enough for what is asserted at the end, also where the last ones
 /// are cut short.
 const SEEN_EVERY: u64 = 3;
+/// Checks of the consent state behind a withdrawal that must have been made.
+const STATES_MIN: u64 = 50;
+/// The limit for all of it.
+const LIMIT: Duration = Duration::from_secs(300);
 /// How often leaders are made to move at least.
 const MOVES_MIN: usize = 6;
 /// The longest that one call may take.
@@ -51,7 +62,19 @@ struct Case {
 #[derive(Default)]
 struct Tally {
     races: AtomicU64,
+    states: AtomicU64,
     stop: AtomicBool,
+}
+
+/// Stops the race when a task fails: what it was to do would be waited for in vain.
+struct StopOnPanic(Arc<Tally>);
+
+impl Drop for StopOnPanic {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.stop.store(true, Ordering::SeqCst);
+        }
+    }
 }
 
 impl Tally {
@@ -60,7 +83,6 @@ impl Tally {
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn after_an_acknowledged_withdrawal_nothing_is_served_or_merged_on_any_node() {
     let mut sandbox = Sandbox::start_with(Options::default()).await;
     let client = sandbox.client();
@@ -95,6 +117,8 @@ async fn after_an_acknowledged_withdrawal_nothing_is_served_or_merged_on_any_nod
     assert!(races >= RACES_MIN, "{races} withdrawals");
     assert!(refused > RACES_MIN / 4, "{refused} calls lay behind a withdrawal");
     assert!(allowed > RACES_MIN / 4, "{allowed} calls were answered with the data");
+    let states = tally.states.load(Ordering::SeqCst);
+    assert!(states >= STATES_MIN, "{states} consent states were checked behind a withdrawal");
 }
 
 async fn new_case(client: &Client) -> Case {
@@ -141,6 +165,7 @@ fn within<T>(message: T) -> Request<T> {
 
 /// Withdraws and gives consent in turn, until enough races were run and leaders have moved often enough.
 async fn decide(client: Client, case: Arc<Case>, tally: Arc<Tally>, moves: Arc<AtomicUsize>) {
+    let _stop = StopOnPanic(Arc::clone(&tally));
     let client = client.with_deadline(Duration::from_secs(60));
     while tally.goes_on() {
         client.withdraw_consent(withdrawal(&case.customer, "marketing")).await.expect("a withdrawal");
@@ -171,6 +196,7 @@ const fn behind_a_withdrawal(began: u64, ended: u64) -> bool {
 }
 
 async fn read(channel: Channel, case: Arc<Case>, tally: Arc<Tally>) {
+    let _stop = StopOnPanic(Arc::clone(&tally));
     let mut profiles = ProfileServiceClient::new(channel);
     while tally.goes_on() {
         let began = case.epoch.load(Ordering::SeqCst);
@@ -194,6 +220,7 @@ async fn read(channel: Channel, case: Arc<Case>, tally: Arc<Tally>) {
 }
 
 async fn write(channel: Channel, case: Arc<Case>, tally: Arc<Tally>) {
+    let _stop = StopOnPanic(Arc::clone(&tally));
     let mut profiles = ProfileServiceClient::new(channel.clone());
     let mut consents = ConsentServiceClient::new(channel);
     for number in 0_u64.. {
@@ -220,7 +247,7 @@ async fn write(channel: Channel, case: Arc<Case>, tally: Arc<Tally>) {
         } else if outcome.merged {
             case.allowed.fetch_add(1, Ordering::SeqCst);
         }
-        if number % 16 == 0 {
+        if number % 4 == 0 {
             // the state itself tells the same on every node
             let request = custodia_proto::v1::GetConsentsRequest {
                 customer_id: case.customer.clone(),
@@ -235,6 +262,7 @@ async fn write(channel: Channel, case: Arc<Case>, tally: Arc<Tally>) {
                 let states = states.into_inner().consents;
                 let state = states.iter().find(|state| state.purpose == "marketing").expect("a state");
                 assert_eq!(state.status(), custodia_proto::v1::ConsentStatus::Withdrawn);
+                tally.states.fetch_add(1, Ordering::SeqCst);
             }
         }
     }

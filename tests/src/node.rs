@@ -1,21 +1,21 @@
 //! One node as a real process: started, killed, stopped, continued, terminated by its process id alone.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::{BufRead as _, BufReader, Seek as _, SeekFrom};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU16, Ordering};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 /// The longest time that anything awaited in a test may take on a slow machine.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
-/// The `custodia` binary of this build, built if it is not up to date; another one where `CUSTODIA_BINARY` names it, to
-/// measure two builds with one bench. The build names a test, the smallest, because the
-/// features of the dependencies are those of `cargo test --workspace` only where a test is built too: so all that is left
-/// to do after it is to link.
+/// The `custodia` binary of this build, built if it is out of date. `CUSTODIA_BINARY` names another one, so that one bench can
+/// measure two builds. The build also names the smallest test: only where a test is built do the dependencies have the
+/// features that they have under `cargo test --workspace`, so that nothing but linking is left to do.
 pub fn binary() -> &'static Path {
     static BINARY: OnceLock<PathBuf> = OnceLock::new();
     BINARY.get_or_init(|| {
@@ -24,7 +24,7 @@ pub fn binary() -> &'static Path {
         }
         let mut command = Command::new(env!("CARGO"));
         command.args(["build", "--locked", "--workspace", "--bin", "custodia", "--test", "tidy"]);
-        command.args(["--message-format", "json"]);
+        command.args(["--message-format", "json-render-diagnostics"]);
         if !cfg!(debug_assertions) {
             command.arg("--release");
         }
@@ -40,8 +40,7 @@ pub fn binary() -> &'static Path {
     })
 }
 
-/// A free loopback port. Taken from below the ephemeral range, so that no outgoing connection of a neighbour holds
-/// it while a killed node is on its way back.
+/// A free loopback port below the ephemeral range: no outgoing connection can take it while a killed node is down.
 pub fn free_port() -> u16 {
     const FIRST: u16 = 12_000;
     const LAST: u16 = 32_000;
@@ -57,6 +56,25 @@ pub fn free_port() -> u16 {
     }
 }
 
+/// The node processes of this test process.
+static RUNNING: Mutex<BTreeSet<u32>> = Mutex::new(BTreeSet::new());
+
+fn running() -> MutexGuard<'static, BTreeSet<u32>> {
+    RUNNING.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Kills the nodes that an abandoned test left behind, also those that stand still.
+pub(crate) fn kill_all() {
+    for pid in running().iter() {
+        send("KILL", *pid);
+    }
+}
+
+/// Sends a signal; whether it was delivered.
+fn send(signal: &str, pid: u32) -> bool {
+    Command::new("kill").arg(format!("-{signal}")).arg(pid.to_string()).status().expect("kill runs").success()
+}
+
 /// A node's process and folder.
 #[derive(Debug)]
 pub struct Node {
@@ -66,7 +84,7 @@ pub struct Node {
     pub address: String,
     /// Holds `node.toml`, `node.log` and `data/`.
     pub folder: PathBuf,
-    /// Gives the node a data folder of this size in memory, gone with its process, to see a full disk.
+    /// The size of a disk in memory for the data folder, to fill it up; the disk goes with the process.
     pub disk_bytes_max: Option<u64>,
     child: Option<Child>,
 }
@@ -122,6 +140,7 @@ impl Node {
             .stderr(log)
             .spawn()
             .expect("a node process starts");
+        running().insert(child.id());
         self.child = Some(child);
     }
 
@@ -145,6 +164,7 @@ impl Node {
         let child = self.child.as_mut().expect("the node was started");
         loop {
             if let Some(status) = child.try_wait().expect("a child can be asked") {
+                running().remove(&child.id());
                 self.child = None;
                 return status.code();
             }
@@ -168,6 +188,7 @@ impl Node {
     /// SIGKILL, and reaps the process.
     pub fn kill(&mut self) {
         if let Some(mut child) = self.child.take() {
+            running().remove(&child.id());
             child.kill().expect("an own child can be killed");
             child.wait().expect("an own child can be awaited");
         }
@@ -196,9 +217,7 @@ impl Node {
 
     fn signal(&self, name: &str) {
         let pid = self.pid().expect("the node runs");
-        let status =
-            Command::new("kill").arg(format!("-{name}")).arg(pid.to_string()).status().expect("kill runs");
-        assert!(status.success(), "node {} takes SIG{name}", self.id);
+        assert!(send(name, pid), "node {} takes SIG{name}", self.id);
     }
 }
 

@@ -1,7 +1,7 @@
-//! The client-side oracle: writers that remember what was acknowledged to them, and a check that all of it is there.
+//! The client-side oracle: writers that remember what was acknowledged, and a check that all of it is stored.
 //!
-//! Each writer owns one customer and appends numbered events. An acknowledged event must be found exactly once at
-//! the end; one whose outcome is unknown may be found once or not at all; nothing else may be found.
+//! Each writer appends numbered events to a customer of its own. At the end an acknowledged event must be stored exactly
+//! once, one whose outcome is unknown at most once, and nothing else may be stored.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -23,7 +23,7 @@ struct History {
     unknown: BTreeSet<String>,
 }
 
-/// Writers at work, and what was acknowledged to them.
+/// Running writers, and what was acknowledged to them.
 #[derive(Debug)]
 pub struct Oracle {
     writers: Vec<JoinHandle<History>>,
@@ -51,7 +51,7 @@ impl Oracle {
         self.progress.iter().map(|count| count.load(Ordering::SeqCst)).collect()
     }
 
-    /// Waits until every writer has been acknowledged something that it had not at the time of the call.
+    /// Waits until every writer has had another event acknowledged since the call.
     pub async fn wait_for_progress(&self) {
         let before = self.acknowledged();
         let deadline = Instant::now() + PATIENCE;
@@ -61,7 +61,7 @@ impl Oracle {
         }
     }
 
-    /// Ends the writers and checks every acknowledged event; how many there were.
+    /// Stops the writers and checks every event; how many were acknowledged.
     pub async fn finish(self, client: &Client) -> usize {
         self.stop.store(true, Ordering::SeqCst);
         let mut total = 0;

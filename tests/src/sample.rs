@@ -1,5 +1,6 @@
-//! A small catalogue and ready-made requests on it.
+//! A small catalogue, ready-made requests on it, and what their answers say.
 
+use custodia_proto::v1::catalog_service_client::CatalogServiceClient;
 use custodia_proto::v1::value::Kind;
 use custodia_proto::v1::{
     AffirmativeAct, AttributeDefinition, Classification, ConsentEvidence, ConsentGrant, ConsentMethod,
@@ -8,12 +9,13 @@ use custodia_proto::v1::{
     RefusalReason, Value, ValueType, WithdrawConsentRequest,
 };
 
-use crate::Sandbox;
+use tonic::transport::Channel;
+use tonic::{Code, Status};
+use tonic_types::StatusExt as _;
 
 /// Defines the purposes `service` (contract or consent), `marketing` (consent) and `privacy-requests` (standing legal
 /// obligation), and the attributes that [`attributes`] names.
-pub async fn define_catalogue(sandbox: &Sandbox) {
-    let mut catalog = sandbox.catalog(0).await;
+pub async fn define_catalogue(catalog: &mut CatalogServiceClient<Channel>) {
     let purposes = [
         ("service", vec![LawfulBasis::Contract, LawfulBasis::Consent], vec![]),
         ("marketing", vec![LawfulBasis::Consent], vec![]),
@@ -26,18 +28,23 @@ pub async fn define_catalogue(sandbox: &Sandbox) {
         catalog.create_purpose(request).await.expect("a purpose is created");
     }
     for (name, kind, purposes) in attributes() {
-        let attribute = AttributeDefinition {
-            name: name.into(),
-            description: format!("the attribute {name}"),
-            r#type: kind.into(),
-            classification: Classification::Personal.into(),
-            purposes: purposes.iter().map(ToString::to_string).collect(),
-            owner: "tests".into(),
-            bytes_max: if name == "phone" { PHONE_BYTES_MAX } else { 0 },
-            ..Default::default()
-        };
+        let bytes_max = if name == "phone" { PHONE_BYTES_MAX } else { 0 };
+        let attribute = AttributeDefinition { bytes_max, ..attribute(name, kind, purposes) };
         let request = CreateAttributeRequest { attribute: Some(attribute), validate_only: false };
         catalog.create_attribute(request).await.expect("an attribute is created");
+    }
+}
+
+/// An attribute of personal data for these purposes.
+pub fn attribute(name: &str, kind: ValueType, purposes: &[&str]) -> AttributeDefinition {
+    AttributeDefinition {
+        name: name.into(),
+        description: format!("the attribute {name}"),
+        r#type: kind.into(),
+        classification: Classification::Personal.into(),
+        purposes: purposes.iter().map(ToString::to_string).collect(),
+        owner: "tests".into(),
+        ..Default::default()
     }
 }
 
@@ -88,6 +95,39 @@ pub fn observation(attribute: &str, value: &str) -> Observation {
     Observation { attribute: attribute.into(), value: text(value), observed_at: None }
 }
 
+/// Texts observed now.
+pub fn texts(values: &[(&str, &str)]) -> Vec<Observation> {
+    values.iter().map(|(attribute, value)| observation(attribute, value)).collect()
+}
+
+/// A new request id, random.
+pub fn new_id() -> String {
+    uuid::Uuid::new_v4().to_string()
+}
+
+/// A customer id that is well-formed and that no node knows.
+pub fn new_customer() -> String {
+    /// The digits of a typeid, in the order of their values.
+    const DIGITS: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
+    let number = uuid::Uuid::now_v7().as_u128();
+    let digit =
+        |place: u32| char::from(DIGITS[usize::try_from((number >> (5 * place)) & 31).expect("5 bits")]);
+    format!("cust_{}", (0..26).rev().map(digit).collect::<String>())
+}
+
+/// Code, reason and field of a status.
+pub fn fault(status: &Status) -> (Code, String, String) {
+    let details = status.get_error_details();
+    let reason = details.error_info().map(|info| info.reason.clone()).unwrap_or_default();
+    let field = details.bad_request().and_then(|bad| bad.field_violations.first());
+    (status.code(), reason, field.map(|violation| violation.field.clone()).unwrap_or_default())
+}
+
+/// A detail that a status gives to programs.
+pub fn detail(status: &Status, key: &str) -> Option<String> {
+    status.get_error_details().error_info().and_then(|info| info.metadata.get(key).cloned())
+}
+
 /// A consent to the first notice of a purpose.
 pub fn grant(purpose: &str) -> ConsentGrant {
     ConsentGrant {
@@ -115,7 +155,7 @@ pub fn consent(customer_id: &str, purpose: &str) -> RecordConsentRequest {
         method: ConsentMethod::Explicit.into(),
         collector: "tests".into(),
         evidence: Some(evidence(AffirmativeAct::TickedBox)),
-        request_id: uuid::Uuid::new_v4().to_string(),
+        request_id: new_id(),
         ..Default::default()
     }
 }
@@ -126,7 +166,7 @@ pub fn withdrawal(customer_id: &str, purpose: &str) -> WithdrawConsentRequest {
         customer_id: customer_id.into(),
         purpose: purpose.into(),
         channel: "phone".into(),
-        request_id: uuid::Uuid::new_v4().to_string(),
+        request_id: new_id(),
         ..Default::default()
     }
 }
@@ -139,7 +179,7 @@ pub fn ingest(customer_id: &str, observations: Vec<Observation>) -> IngestProfil
         source: "tests".into(),
         observations,
         consents: vec![grant("service")],
-        request_id: uuid::Uuid::new_v4().to_string(),
+        request_id: new_id(),
         ..Default::default()
     }
 }

@@ -10,17 +10,11 @@
 
 mod catalog;
 mod cluster;
-#[cfg(test)]
-mod cluster_tests;
 mod consent;
-#[cfg(test)]
-mod damage_tests;
 mod dispatch;
 mod handler;
 mod preference;
 mod profile;
-#[cfg(test)]
-mod test_cluster;
 
 use std::sync::Arc;
 

@@ -6,5 +6,3 @@ mod entry;
 mod list_changes;
 mod list_unused;
 mod parse;
-#[cfg(test)]
-mod tests;

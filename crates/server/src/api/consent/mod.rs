@@ -3,8 +3,6 @@
 mod consent_mode;
 mod convert;
 mod data_subject;
-#[cfg(test)]
-mod data_subject_tests;
 mod explain;
 mod export;
 mod get_consents;
@@ -13,9 +11,5 @@ mod parse;
 mod privacy_signal;
 mod record_consent;
 mod tc_string;
-#[cfg(test)]
-pub(super) mod test_requests;
-#[cfg(test)]
-mod tests;
 mod withdraw_all_consents;
 mod withdraw_consent;

@@ -5,5 +5,3 @@ mod parse;
 #[cfg(test)]
 mod parse_tests;
 mod preferences;
-#[cfg(test)]
-mod tests;

@@ -1,46 +1,38 @@
 //! The law through the API of a running cluster: purposes, grounds, states, jurisdictions, recipients, and the same
 //! decision at ingest, read, batch and events (CO-1 to CO-7, CO-9, PR-3, GO-3).
-#![expect(
-    clippy::indexing_slicing,
-    clippy::unwrap_used,
-    reason = "a test that cannot go on says why and stops"
-)]
 
 use custodia_proto::FieldMask;
 use custodia_proto::v1::catalog_change::Entry;
 use custodia_proto::v1::profile_service_client::ProfileServiceClient;
 use custodia_proto::v1::{
     AffirmativeAct, AppendEventsRequest, BalancingTest, BatchGetProfilesRequest, ConsentEvidence,
-    ConsentMethod, ConsentState, ConsentStatus, CreatePurposeRequest, CreateRecipientRequest, DataSubject,
-    DecidedBy, GetJurisdictionRequest, GetProfileRequest, IngestProfileRequest, JurisdictionBases,
-    LawfulBasis, LegalHold, ListCatalogChangesRequest, ListEventsRequest, ListJurisdictionsRequest,
-    NoticeVersion, PrivacySignal, Profile, Purpose, Recipient, RecordConsentRequest,
-    RecordPrivacySignalRequest, RefusalReason, Restriction, UpdateDataSubjectRequest, UpdatePurposeRequest,
-    VerdictDetail, batch_profile,
+    ConsentMethod, ConsentState, ConsentStatus, CreateRecipientRequest, DataSubject, DecidedBy,
+    GetJurisdictionRequest, GetProfileRequest, IngestProfileRequest, JurisdictionBases, LawfulBasis,
+    LegalHold, ListCatalogChangesRequest, ListEventsRequest, ListJurisdictionsRequest, NoticeVersion,
+    PrivacySignal, Profile, Purpose, Recipient, RecordConsentRequest, RecordPrivacySignalRequest,
+    RefusalReason, Restriction, UpdateDataSubjectRequest, UpdatePurposeRequest, VerdictDetail, batch_profile,
 };
+use custodia_tests::actions::{ask_again, consenting_customer, create_campaign, create_purpose};
 use custodia_tests::sample::{
-    consent, event, evidence, get, grant, ingest, observation, purpose, text_of, withdrawal, withheld,
+    consent, detail, event, evidence, fault, get, grant, ingest, new_id, observation, purpose, text_of,
+    withdrawal, withheld,
 };
-use custodia_tests::{Sandbox, Validity};
+use custodia_tests::{Sandbox, Suite, Validity};
 use tonic::{Code, Status};
-use tonic_types::StatusExt as _;
 
-fn new_id() -> String {
-    uuid::Uuid::new_v4().to_string()
-}
-
-/// The reason and the metadata that programs rely on.
-fn reason(status: &Status) -> String {
-    status.get_error_details().error_info().map(|info| info.reason.clone()).unwrap_or_default()
+pub(crate) fn tests(suite: Suite) -> Suite {
+    suite
+        .shared(a_purpose_is_versioned_and_ends_by_deprecation)
+        .shared(each_lawful_basis_has_what_it_needs_and_comes_before_the_data)
+        .shared(what_is_no_consent_and_what_cannot_follow_is_refused)
+        .shared(rules_follow_the_region_of_the_customer)
+        .shared(what_beats_every_permission_does_so_everywhere)
+        .shared(the_same_decision_is_made_wherever_data_moves)
+        .shared(an_application_is_bound_to_its_purposes)
 }
 
 fn refusal(status: &Status) -> Option<String> {
-    status.get_error_details().error_info().and_then(|info| info.metadata.get("reason").cloned())
-}
-
-async fn create(sandbox: &Sandbox, purpose: Purpose) -> Result<Purpose, Status> {
-    let request = CreatePurposeRequest { purpose: Some(purpose), validate_only: false };
-    Ok(sandbox.catalog(0).await.create_purpose(request).await?.into_inner())
+    detail(status, "reason")
 }
 
 /// A customer whose name and interest are stored with consent for both purposes.
@@ -78,9 +70,7 @@ fn lives_in(customer: &str, region: &str) -> DataSubject {
 }
 
 /// Point 1: purposes are versioned, never silently changed, and deprecated instead of deleted.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_purpose_is_versioned_and_ends_by_deprecation() {
-    let sandbox = Sandbox::start().await;
+async fn a_purpose_is_versioned_and_ends_by_deprecation(sandbox: &Sandbox) {
     let mut catalog = sandbox.catalog(1).await;
     let new = Purpose {
         data_categories: vec!["contact".into()],
@@ -90,7 +80,7 @@ async fn a_purpose_is_versioned_and_ends_by_deprecation() {
         jurisdiction_bases: vec![JurisdictionBases { jurisdiction: "ru".into(), lawful_bases: vec![] }],
         ..purpose("profiling", &[LawfulBasis::Consent])
     };
-    let first = create(&sandbox, new.clone()).await.unwrap();
+    let first = create_purpose(sandbox, new.clone()).await.unwrap();
     assert_eq!(Purpose { etag: String::new(), ..first.clone() }, new);
 
     let changed = Purpose { retention_days: 30, ..first.clone() };
@@ -111,8 +101,8 @@ async fn a_purpose_is_versioned_and_ends_by_deprecation() {
 
     let over = Purpose { deprecated: true, ..second };
     catalog.update_purpose(UpdatePurposeRequest { purpose: Some(over) }).await.unwrap();
-    let customer = customer(&sandbox).await;
-    let status = decide(&sandbox, consent(&customer, "profiling")).await.unwrap_err();
+    let customer = customer(sandbox).await;
+    let status = decide(sandbox, consent(&customer, "profiling")).await.unwrap_err();
     assert_eq!(status.code(), Code::InvalidArgument, "{status}");
 
     let request = ListCatalogChangesRequest::default();
@@ -132,16 +122,14 @@ async fn a_purpose_is_versioned_and_ends_by_deprecation() {
 }
 
 /// Point 2: each of the six bases with what it needs, recorded before the data.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn each_lawful_basis_has_what_it_needs_and_comes_before_the_data() {
+async fn each_lawful_basis_has_what_it_needs_and_comes_before_the_data(sandbox: &Sandbox) {
     use LawfulBasis::{Consent, Contract, LegalObligation, LegitimateInterests, PublicTask, VitalInterests};
-    let sandbox = Sandbox::start().await;
     let bare = purpose("registry", &[PublicTask]);
-    let status = create(&sandbox, bare.clone()).await.unwrap_err();
+    let status = create_purpose(sandbox, bare.clone()).await.unwrap_err();
     assert_eq!(status.code(), Code::InvalidArgument, "a public task names its law");
-    create(&sandbox, Purpose { law: "§ 3 BMG".into(), ..bare }).await.unwrap();
+    create_purpose(sandbox, Purpose { law: "§ 3 BMG".into(), ..bare }).await.unwrap();
     let bare = purpose("fraud", &[LegitimateInterests]);
-    let status = create(&sandbox, bare.clone()).await.unwrap_err();
+    let status = create_purpose(sandbox, bare.clone()).await.unwrap_err();
     assert_eq!(status.code(), Code::InvalidArgument, "legitimate interests carry their balancing test");
     let balancing_test = BalancingTest {
         interest: "to prevent fraud".into(),
@@ -151,8 +139,8 @@ async fn each_lawful_basis_has_what_it_needs_and_comes_before_the_data() {
         reviewed_on: "2026-01-15".into(),
         objection_route: "a call".into(),
     };
-    create(&sandbox, Purpose { balancing_test: Some(balancing_test), ..bare }).await.unwrap();
-    create(&sandbox, purpose("rescue", &[VitalInterests])).await.unwrap();
+    create_purpose(sandbox, Purpose { balancing_test: Some(balancing_test), ..bare }).await.unwrap();
+    create_purpose(sandbox, purpose("rescue", &[VitalInterests])).await.unwrap();
     let bases = [
         ("registry", PublicTask),
         ("fraud", LegitimateInterests),
@@ -173,14 +161,14 @@ async fn each_lawful_basis_has_what_it_needs_and_comes_before_the_data() {
             request_id: new_id(),
             ..Default::default()
         };
-        let status = decide(&sandbox, ground.clone()).await.unwrap_err();
+        let status = decide(sandbox, ground.clone()).await.unwrap_err();
         assert_eq!(status.code(), Code::InvalidArgument, "{purpose} without its proof: {status}");
         let ground = if basis == Consent {
             consent(&customer, purpose)
         } else {
             RecordConsentRequest { reference: "matter 7".into(), request_id: new_id(), ..ground }
         };
-        let state = decide(&sandbox, ground).await.unwrap();
+        let state = decide(sandbox, ground).await.unwrap();
         assert_eq!((state.status(), state.lawful_basis()), (ConsentStatus::Given, basis), "{purpose}");
     }
     // data before its ground is refused; after it, it merges and says on which ground
@@ -197,7 +185,7 @@ async fn each_lawful_basis_has_what_it_needs_and_comes_before_the_data() {
         ..ingest(&customer, vec![observation("interest", "sailing")])
     };
     assert!(client.ingest_profile(after).await.unwrap().attributes[0].merged);
-    let profile = read(&sandbox, &customer, "marketing").await;
+    let profile = read(sandbox, &customer, "marketing").await;
     let given = profile.attributes.iter().find(|attribute| attribute.name == "interest").unwrap();
     assert_eq!(given.ground(), Consent);
     let provenance = given.provenance.as_ref().unwrap();
@@ -205,17 +193,15 @@ async fn each_lawful_basis_has_what_it_needs_and_comes_before_the_data() {
 }
 
 /// Point 3: what is no consent is refused as such, and so is a state that cannot follow.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_is_no_consent_and_what_cannot_follow_is_refused() {
-    let sandbox = Sandbox::start().await;
+async fn what_is_no_consent_and_what_cannot_follow_is_refused(sandbox: &Sandbox) {
     let client = sandbox.client();
-    let customer = customer(&sandbox).await;
-    create(&sandbox, purpose("letters", &[LawfulBasis::Consent])).await.unwrap();
-    let letters = consent(&customer, "letters");
+    let customer = customer(sandbox).await;
+    create_purpose(sandbox, purpose("circulars", &[LawfulBasis::Consent])).await.unwrap();
+    let circulars = consent(&customer, "circulars");
     let with = |evidence: ConsentEvidence| RecordConsentRequest {
         evidence: Some(evidence),
         request_id: new_id(),
-        ..letters.clone()
+        ..circulars.clone()
     };
     let no_consent = [
         (evidence(AffirmativeAct::PreTickedBox), "PRE_TICKED"),
@@ -224,24 +210,24 @@ async fn what_is_no_consent_and_what_cannot_follow_is_refused() {
         (ConsentEvidence { bundled: true, ..evidence(AffirmativeAct::Clicked) }, "BUNDLED"),
     ];
     for (evidence, expected) in no_consent {
-        let status = decide(&sandbox, with(evidence)).await.unwrap_err();
+        let status = decide(sandbox, with(evidence)).await.unwrap_err();
         assert_eq!(refusal(&status).as_deref(), Some(expected), "{status}");
     }
     let opt_out = RecordConsentRequest {
         method: ConsentMethod::OptOut.into(),
         request_id: new_id(),
-        ..letters.clone()
+        ..circulars.clone()
     };
-    let status = decide(&sandbox, opt_out).await.unwrap_err();
+    let status = decide(sandbox, opt_out).await.unwrap_err();
     assert_eq!(refusal(&status).as_deref(), Some("OPT_OUT_NOT_ALLOWED"), "{status}");
 
     let step = |status: ConsentStatus, by: DecidedBy| RecordConsentRequest {
         status: status.into(),
         evidence: Some(ConsentEvidence { decided_by: by.into(), ..evidence(AffirmativeAct::Clicked) }),
         request_id: new_id(),
-        ..letters.clone()
+        ..circulars.clone()
     };
-    let illegal = decide(&sandbox, step(ConsentStatus::Revoked, DecidedBy::Controller)).await.unwrap_err();
+    let illegal = decide(sandbox, step(ConsentStatus::Revoked, DecidedBy::Controller)).await.unwrap_err();
     assert_eq!(refusal(&illegal).as_deref(), Some("ILLEGAL_TRANSITION"), "{illegal}");
     let steps = [
         (ConsentStatus::Requested, DecidedBy::Controller, RefusalReason::ConsentRequested),
@@ -253,10 +239,10 @@ async fn what_is_no_consent_and_what_cannot_follow_is_refused() {
     ];
     for (to, by, expected) in steps {
         tokio::time::sleep(std::time::Duration::from_millis(5)).await;
-        let state = decide(&sandbox, step(to, by)).await.unwrap();
+        let state = decide(sandbox, step(to, by)).await.unwrap();
         assert_eq!(state.status(), to);
         let probe = IngestProfileRequest {
-            purpose: "letters".into(),
+            purpose: "circulars".into(),
             consents: vec![],
             observations: vec![],
             events: vec![event(&new_id(), 0)],
@@ -270,9 +256,7 @@ async fn what_is_no_consent_and_what_cannot_follow_is_refused() {
 }
 
 /// Point 4: regions select the rules; a GPC signal opts out where the law honours it; minors need a guardian.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn rules_follow_the_region_of_the_customer() {
-    let sandbox = Sandbox::start().await;
+async fn rules_follow_the_region_of_the_customer(sandbox: &Sandbox) {
     let client = sandbox.client();
     let request = ListJurisdictionsRequest::default();
     let built_in = sandbox.catalog(0).await.list_jurisdictions(request).await.unwrap().into_inner();
@@ -284,7 +268,7 @@ async fn rules_follow_the_region_of_the_customer() {
     let california = sandbox.catalog(1).await.get_jurisdiction(request).await.unwrap().into_inner();
     assert!(california.honours_gpc && california.built_in && california.law.contains("1798"));
 
-    create(&sandbox, Purpose { sale_or_sharing: true, ..purpose("ads", &[LawfulBasis::Consent]) })
+    create_purpose(sandbox, Purpose { sale_or_sharing: true, ..purpose("ads", &[LawfulBasis::Consent]) })
         .await
         .unwrap();
     let offer = |customer: &str| IngestProfileRequest {
@@ -293,9 +277,9 @@ async fn rules_follow_the_region_of_the_customer() {
         events: vec![event(&new_id(), 0)],
         ..ingest(customer, vec![])
     };
-    let (german, californian) = (customer(&sandbox).await, customer(&sandbox).await);
-    subject(&sandbox, lives_in(&german, "DE"), &["regions"]).await.unwrap();
-    subject(&sandbox, lives_in(&californian, "US-CA"), &["regions"]).await.unwrap();
+    let (german, californian) = (customer(sandbox).await, customer(sandbox).await);
+    subject(sandbox, lives_in(&german, "DE"), &["regions"]).await.unwrap();
+    subject(sandbox, lives_in(&californian, "US-CA"), &["regions"]).await.unwrap();
     let outcome = client.ingest_profile(offer(&german)).await.unwrap().events.remove(0);
     assert_eq!(outcome.refusal(), RefusalReason::NoGround, "opt-in: unknown means no");
     let outcome = client.ingest_profile(offer(&californian)).await.unwrap().events.remove(0);
@@ -318,30 +302,28 @@ async fn rules_follow_the_region_of_the_customer() {
     assert_eq!(outcome.refusal(), RefusalReason::ConsentRefused, "Sec-GPC opts out of sale and sharing");
 
     let child = DataSubject { birth_date: "2020-02-29".into(), ..lives_in(&german, "DE") };
-    subject(&sandbox, child, &["birth_date"]).await.unwrap();
-    let status = decide(&sandbox, consent(&german, "ads")).await.unwrap_err();
+    subject(sandbox, child, &["birth_date"]).await.unwrap();
+    let status = decide(sandbox, consent(&german, "ads")).await.unwrap_err();
     assert_eq!(refusal(&status).as_deref(), Some("GUARDIAN_CONSENT_NEEDED"), "{status}");
     let by_guardian =
         ConsentEvidence { decided_by: DecidedBy::Guardian.into(), ..evidence(AffirmativeAct::Signed) };
     let guarded = RecordConsentRequest { evidence: Some(by_guardian), ..consent(&german, "ads") };
-    decide(&sandbox, guarded).await.unwrap();
+    decide(sandbox, guarded).await.unwrap();
     assert!(client.ingest_profile(offer(&german)).await.unwrap().events[0].appended);
 }
 
 /// Point 5: restriction and legal hold beat every permission, an outdated notice permits nothing.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_beats_every_permission_does_so_everywhere() {
-    let sandbox = Sandbox::start().await;
-    let customer = customer(&sandbox).await;
+async fn what_beats_every_permission_does_so_everywhere(sandbox: &Sandbox) {
+    let customer = customer(sandbox).await;
     let restricted = DataSubject {
         customer_id: customer.clone(),
         restriction: Some(Restriction { reason: "accuracy is contested".into(), since: None }),
         ..Default::default()
     };
-    let state = subject(&sandbox, restricted, &["restriction"]).await.unwrap();
+    let state = subject(sandbox, restricted, &["restriction"]).await.unwrap();
     assert!(state.restriction.unwrap().since.is_some());
     for purpose in ["service", "marketing", "privacy-requests"] {
-        let profile = read(&sandbox, &customer, purpose).await;
+        let profile = read(sandbox, &customer, purpose).await;
         assert!(profile.attributes.is_empty(), "{purpose}");
         assert!(profile.withheld.iter().any(|one| one.reason() == RefusalReason::ProcessingRestricted));
     }
@@ -352,12 +334,12 @@ async fn what_beats_every_permission_does_so_everywhere() {
         legal_hold: Some(LegalHold { reference: "claim 12".into(), since: None }),
         ..Default::default()
     };
-    subject(&sandbox, held, &["restriction", "legal_hold"]).await.unwrap();
-    let profile = read(&sandbox, &customer, "service").await;
+    subject(sandbox, held, &["restriction", "legal_hold"]).await.unwrap();
+    let profile = read(sandbox, &customer, "service").await;
     assert_eq!(withheld(&profile, "given_name"), Some(RefusalReason::LegalHold));
     let free = DataSubject { customer_id: customer.clone(), ..Default::default() };
-    subject(&sandbox, free, &["legal_hold"]).await.unwrap();
-    assert_eq!(text_of(&read(&sandbox, &customer, "service").await, "given_name").as_deref(), Some("Ada"));
+    subject(sandbox, free, &["legal_hold"]).await.unwrap();
+    assert_eq!(text_of(&read(sandbox, &customer, "service").await, "given_name").as_deref(), Some("Ada"));
     // only the privacy office may hold and let go
     let identity = sandbox.authority.issue("loader", &["ingest"], Validity::Current);
     let channel = sandbox.channel(0, &identity).await.unwrap();
@@ -369,22 +351,18 @@ async fn what_beats_every_permission_does_so_everywhere() {
     };
     assert_eq!(loader.update_data_subject(request).await.unwrap_err().code(), Code::PermissionDenied);
 
-    let mut catalog = sandbox.catalog(0).await;
-    let request = custodia_proto::v1::GetPurposeRequest { id: "marketing".into() };
-    let mut marketing = catalog.get_purpose(request).await.unwrap().into_inner();
-    let notice = NoticeVersion { version: "v2".into(), asks_again: true, ..marketing.notices[0].clone() };
-    marketing.notices.push(notice);
-    catalog.update_purpose(UpdatePurposeRequest { purpose: Some(marketing) }).await.unwrap();
-    let profile = read(&sandbox, &customer, "marketing").await;
-    assert_eq!(withheld(&profile, "interest"), Some(RefusalReason::NoticeOutdated));
+    let (raffles, topic) = create_campaign(sandbox, "raffles").await;
+    let customer = consenting_customer(sandbox, "raffles", &topic).await;
+    assert_eq!(text_of(&read(sandbox, &customer, "raffles").await, &topic).as_deref(), Some("sailing"));
+    ask_again(sandbox, raffles).await;
+    let profile = read(sandbox, &customer, "raffles").await;
+    assert_eq!(withheld(&profile, &topic), Some(RefusalReason::NoticeOutdated));
 }
 
 /// Point 6: ingest, read, verdicts alone, batch and events say the same.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_same_decision_is_made_wherever_data_moves() {
-    let sandbox = Sandbox::start().await;
+async fn the_same_decision_is_made_wherever_data_moves(sandbox: &Sandbox) {
     let client = sandbox.client();
-    let customer = customer(&sandbox).await;
+    let customer = customer(sandbox).await;
     let events = AppendEventsRequest {
         customer_id: customer.clone(),
         purpose: "marketing".into(),
@@ -437,19 +415,17 @@ async fn the_same_decision_is_made_wherever_data_moves() {
 }
 
 /// Point 6: a registered application reads for its purposes and for no other.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_application_is_bound_to_its_purposes() {
-    let sandbox = Sandbox::start().await;
-    let customer = customer(&sandbox).await;
-    let identity = sandbox.authority.issue("desk", &["agent"], Validity::Current);
+async fn an_application_is_bound_to_its_purposes(sandbox: &Sandbox) {
+    let customer = customer(sandbox).await;
+    let identity = sandbox.authority.issue("agent-desk", &["agent"], Validity::Current);
     let mut desk = ProfileServiceClient::new(sandbox.channel(2, &identity).await.unwrap());
     let status = desk.get_profile(get(&customer, "service")).await.unwrap_err();
     assert_eq!(
-        (status.code(), reason(&status).as_str()),
+        (status.code(), fault(&status).1.as_str()),
         (Code::PermissionDenied, "RECIPIENT_NOT_REGISTERED")
     );
     let recipient = Recipient {
-        id: "desk".into(),
+        id: "agent-desk".into(),
         display_name: "Agent desktop".into(),
         owner: "service".into(),
         purposes: vec!["service".into()],
@@ -460,7 +436,7 @@ async fn an_application_is_bound_to_its_purposes() {
     let profile = desk.get_profile(get(&customer, "service")).await.unwrap().into_inner();
     assert_eq!(text_of(&profile, "given_name").as_deref(), Some("Ada"));
     let status = desk.get_profile(get(&customer, "marketing")).await.unwrap_err();
-    assert_eq!((status.code(), reason(&status).as_str()), (Code::PermissionDenied, "RECIPIENT_NOT_ALLOWED"));
+    assert_eq!((status.code(), fault(&status).1.as_str()), (Code::PermissionDenied, "RECIPIENT_NOT_ALLOWED"));
     let list = ListEventsRequest {
         customer_id: customer.clone(),
         purpose: "marketing".into(),

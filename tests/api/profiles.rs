@@ -5,14 +5,22 @@ use custodia_proto::v1::{
     LawfulBasis, ListEventsRequest, RecordConsentRequest, RefusalReason, VerdictDetail,
     WithdrawConsentRequest, batch_profile, ingest_profiles_response,
 };
-use custodia_tests::Sandbox;
-use custodia_tests::sample::{event, get, grant, ingest, integer, observation, text_of};
+use custodia_tests::sample::{event, fault, get, grant, ingest, integer, new_id, observation, text_of};
+use custodia_tests::{Sandbox, Suite};
 use tonic::Code;
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_one_application_writes_every_node_serves() {
+pub(crate) fn tests(suite: Suite) -> Suite {
+    suite
+        .shared(what_one_application_writes_every_node_serves)
+        .shared(a_withdrawal_ends_reads_and_ingests_on_every_node)
+        .shared(the_newest_observation_wins_and_a_repeated_request_has_one_effect)
+        .shared(masks_batches_and_judging_without_change)
+        .shared(events_come_back_newest_first_and_once)
+        .shared(a_stream_answers_every_row_in_order_and_goes_on_after_a_bad_one)
+}
+
+async fn what_one_application_writes_every_node_serves(sandbox: &Sandbox) {
     // PR-7, CO-3, GO-3
-    let sandbox = Sandbox::start().await;
     let mut request = ingest("", vec![observation("given_name", "Ada"), observation("interest", "chess")]);
     request.observations.push(observation("shoe_size", "38"));
     let answer = sandbox.profiles(0).await.ingest_profile(request).await.unwrap().into_inner();
@@ -41,10 +49,8 @@ async fn what_one_application_writes_every_node_serves() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_withdrawal_ends_reads_and_ingests_on_every_node() {
+async fn a_withdrawal_ends_reads_and_ingests_on_every_node(sandbox: &Sandbox) {
     // CO-3, CO-5
-    let sandbox = Sandbox::start().await;
     let request = ingest("", vec![observation("email", "ada@example.org")]);
     let customer = sandbox.profiles(1).await.ingest_profile(request).await.unwrap().into_inner().customer_id;
 
@@ -89,9 +95,7 @@ async fn a_withdrawal_ends_reads_and_ingests_on_every_node() {
     assert_eq!(found, [("marketing", ConsentStatus::Withdrawn), ("service", ConsentStatus::Given)]);
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_newest_observation_wins_and_a_repeated_request_has_one_effect() {
-    let sandbox = Sandbox::start().await;
+async fn the_newest_observation_wins_and_a_repeated_request_has_one_effect(sandbox: &Sandbox) {
     let mut profiles = sandbox.profiles(0).await;
     let mut old = observation("surname", "Byron");
     old.observed_at = Some(custodia_proto::Timestamp { seconds: 1_000_000_000, nanos: 0 });
@@ -112,21 +116,19 @@ async fn the_newest_observation_wins_and_a_repeated_request_has_one_effect() {
     let mut other = first.clone();
     other.observations[0] = observation("surname", "King");
     let status = profiles.ingest_profile(other).await.unwrap_err();
-    assert!(matches!(status.code(), Code::AlreadyExists | Code::InvalidArgument), "{status:?}");
+    assert_eq!(fault(&status).1, "REQUEST_ID_REUSED");
 
     // a stale etag
-    let mut stale = ingest(&customer, vec![observation("surname", "King")]);
-    stale.etag = answer.etag.clone();
-    assert!(profiles.ingest_profile(stale.clone()).await.is_ok() || profile.etag != answer.etag);
-    stale.request_id = uuid::Uuid::new_v4().to_string();
-    stale.etag = answer.etag;
-    stale.observations[0] = observation("surname", "Noel");
-    assert_eq!(profiles.ingest_profile(stale).await.unwrap_err().code(), Code::Aborted);
+    let mut conditional = ingest(&customer, vec![observation("surname", "King")]);
+    conditional.etag = profile.etag;
+    let changed = profiles.ingest_profile(conditional.clone()).await.unwrap().into_inner();
+    assert_ne!(changed.etag, conditional.etag);
+    conditional.request_id = new_id();
+    let status = profiles.ingest_profile(conditional).await.unwrap_err();
+    assert_eq!((status.code(), fault(&status).1.as_str()), (Code::Aborted, "ETAG_STALE"));
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn masks_batches_and_judging_without_change() {
-    let sandbox = Sandbox::start().await;
+async fn masks_batches_and_judging_without_change(sandbox: &Sandbox) {
     let mut profiles = sandbox.profiles(2).await;
     let mut customers = Vec::new();
     for number in 0..8 {
@@ -155,8 +157,11 @@ async fn masks_batches_and_judging_without_change() {
     for (index, one) in batch.profiles.iter().enumerate() {
         match one.result.as_ref().unwrap() {
             batch_profile::Result::Profile(profile) => assert_eq!(profile.attributes.len(), 2, "{index}"),
-            batch_profile::Result::Error(error) => assert_eq!(error.code, i32::from(Code::NotFound)),
+            batch_profile::Result::Error(error) => {
+                assert_eq!((index, error.code), (4, i32::from(Code::NotFound)));
+            }
         }
+        assert_eq!(index == 4, matches!(one.result, Some(batch_profile::Result::Error(_))));
     }
 
     let mut trial = ingest(&customers[0], vec![observation("given_name", "other")]);
@@ -166,10 +171,8 @@ async fn masks_batches_and_judging_without_change() {
     assert_eq!(text_of(&profile, "given_name").as_deref(), Some("name 0"));
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn events_come_back_newest_first_and_once() {
+async fn events_come_back_newest_first_and_once(sandbox: &Sandbox) {
     // PR-1
-    let sandbox = Sandbox::start().await;
     let mut profiles = sandbox.profiles(1).await;
     let mut request = ingest("", vec![observation("given_name", "Ada")]);
     request.events = vec![event("order-0", 0)];
@@ -181,7 +184,7 @@ async fn events_come_back_newest_first_and_once() {
         purpose: "service".into(),
         source: "shop".into(),
         events,
-        request_id: uuid::Uuid::new_v4().to_string(),
+        request_id: new_id(),
         ..Default::default()
     };
     let mut many: Vec<_> = (1..=120).map(|n| event(&format!("order-{n}"), n * 1_000)).collect();
@@ -219,9 +222,7 @@ async fn events_come_back_newest_first_and_once() {
     assert_eq!(page.withheld[0].reason(), RefusalReason::NoGround);
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_stream_answers_every_row_in_order_and_goes_on_after_a_bad_one() {
-    let sandbox = Sandbox::start().await;
+async fn a_stream_answers_every_row_in_order_and_goes_on_after_a_bad_one(sandbox: &Sandbox) {
     let mut profiles = sandbox.profiles(0).await;
     let rows: Vec<_> = (0..300)
         .map(|n| {
@@ -242,6 +243,7 @@ async fn a_stream_answers_every_row_in_order_and_goes_on_after_a_bad_one() {
         assert_eq!(answer.sequence, next);
         match answer.result.unwrap() {
             ingest_profiles_response::Result::Response(response) => {
+                assert!(next != 100 && next != 200, "row {next}: {response:?}");
                 assert!(response.created && response.attributes[0].merged, "row {next}");
             }
             ingest_profiles_response::Result::Error(error) => {

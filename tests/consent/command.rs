@@ -5,10 +5,14 @@ use std::fs;
 
 use custodia_proto::v1::{ConsentStatus, GetConsentsRequest};
 use custodia_tests::sample::{ingest, observation};
-use custodia_tests::{Sandbox, custodia};
+use custodia_tests::{Sandbox, Suite, custodia};
 use serde_json::Value;
 
-const MAPPING: &str = include_str!("../cluster/examples/decisions.toml");
+pub(crate) fn tests(suite: Suite) -> Suite {
+    suite.shared(the_catalogue_is_kept_by_command).shared(decisions_are_imported_and_told_as_a_timeline)
+}
+
+const MAPPING: &str = include_str!("../../cluster/examples/decisions.toml");
 /// Everything is loaded but what is refused.
 const PARTLY_REFUSED: i32 = 6;
 const CUSTOMERS: usize = 20;
@@ -33,24 +37,22 @@ impl Desk {
 }
 
 /// Point 12: definitions are made, shown with their history, and ended.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_catalogue_is_kept_by_command() {
-    let sandbox = Sandbox::start().await;
+async fn the_catalogue_is_kept_by_command(sandbox: &Sandbox) {
     let desk = Desk { client: sandbox.client_file() };
     desk.done(&[
         "purpose",
         "create",
-        "letters",
+        "postcards",
         "--name",
-        "Letters",
+        "Postcards",
         "--basis",
         "consent",
         "--notice",
         "v1,language=en",
     ]);
-    desk.done(&["purpose", "update", "letters", "--retention-days", "30", "--owner", "post room"]);
-    desk.done(&["purpose", "update", "letters", "--deprecated"]);
-    let history = desk.done(&["purpose", "history", "letters", "--output", "json"]);
+    desk.done(&["purpose", "update", "postcards", "--retention-days", "30", "--owner", "post room"]);
+    desk.done(&["purpose", "update", "postcards", "--deprecated"]);
+    let history = desk.done(&["purpose", "history", "postcards", "--output", "json"]);
     let history: Value = serde_json::from_str(&history).unwrap();
     assert_eq!(history["changes"].as_array().unwrap().len(), 3, "{history}");
     desk.done(&["recipient", "create", "desk", "--name", "Agent desktop", "--purpose", "service"]);
@@ -61,9 +63,7 @@ async fn the_catalogue_is_kept_by_command() {
 }
 
 /// Point 12: decisions of another system are loaded once, and what is no consent is refused with its reason.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn decisions_are_imported_and_told_as_a_timeline() {
-    let sandbox = Sandbox::start().await;
+async fn decisions_are_imported_and_told_as_a_timeline(sandbox: &Sandbox) {
     let desk = Desk { client: sandbox.client_file() };
     let mut customers = Vec::new();
     let mut rows = "contact,list,answer,form,ticked,asked_on,answered_on,lang\n".to_owned();

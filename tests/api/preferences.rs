@@ -1,33 +1,38 @@
-//! Three whole nodes in this process: preferences, contacts and exports, taken by whichever node.
+//! Preferences, contacts and exports, taken by any node.
 
+use custodia_proto::Timestamp;
 use custodia_proto::v1::{
     self, consent_service_client::ConsentServiceClient, preference_service_client::PreferenceServiceClient,
 };
-use tonic::{Code, Status};
-use tonic_types::StatusExt as _;
+use custodia_tests::sample::{detail, fault, ingest, new_customer, texts};
+use custodia_tests::{Sandbox, Suite};
+use tonic::Code;
 use uuid::Uuid;
 
-use crate::api::{
-    consent::test_requests::{fault, new_customer},
-    test_cluster::{Cluster, ingest},
-};
+pub(crate) fn tests(suite: Suite) -> Suite {
+    suite
+        .shared(preferences_need_a_ground_and_show_addresses_for_one_alone)
+        .shared(preferences_are_updated_once_and_under_their_etag)
+        .shared(a_contact_check_follows_wishes_law_and_cap)
+        .shared(an_unregistered_application_reads_nothing_but_may_collect)
+        .shared(every_node_exports_the_same_consents)
+        .shared(after_a_withdrawal_no_address_is_shown_or_taken)
+}
 
 const HOUR_S: i64 = 3_600;
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn preferences_never_allow_what_the_law_refuses() {
-    let mut cluster = Cluster::start(3).await;
-    cluster.define().await;
-    let request = ingest(&[("email", "ana@example.org")]);
-    let answer = cluster.profiles(0).ingest_profile(request).await.expect("ingested").into_inner();
-    let customer = answer.customer_id;
-    collected_for_a_purpose(&cluster, &customer).await;
-    repeated_and_conditional(&cluster, &customer).await;
-    contacts(&cluster, &customer).await;
-    unregistered_applications(&cluster, &customer).await;
-    exports(&cluster, &customer).await;
-    after_withdrawal(&cluster, &customer).await;
-    cluster.halt().await;
+/// A customer whose address was collected for the purpose `service`.
+async fn customer(sandbox: &Sandbox) -> String {
+    let request = ingest("", texts(&[("email", "ana@example.org")]));
+    sandbox.profiles(0).await.ingest_profile(request).await.expect("ingested").into_inner().customer_id
+}
+
+/// The same with preferences.
+async fn customer_with_wishes(sandbox: &Sandbox) -> String {
+    let customer = customer(sandbox).await;
+    let request = update(&customer, "service");
+    sandbox.preferences(0).await.update_preferences(request).await.expect("taken");
+    customer
 }
 
 fn wishes(customer: &str) -> v1::Preferences {
@@ -77,107 +82,110 @@ fn contacted(customer: &str, at: Option<i64>) -> v1::RecordContactRequest {
         customer_id: customer.to_owned(),
         channel: "Email".to_owned(),
         purpose: "service".to_owned(),
-        contacted_at: at.map(|seconds| prost_types::Timestamp { seconds, nanos: 0 }),
+        contacted_at: at.map(|seconds| Timestamp { seconds, nanos: 0 }),
         request_id: Uuid::now_v7().to_string(),
     }
 }
 
-fn detail(status: &Status, key: &str) -> String {
-    let info = status.get_details_error_info().expect("a reason");
-    info.metadata.get(key).cloned().unwrap_or_default()
-}
-
 /// Preferences are collected for a purpose that the law permits, and addresses are given for such a purpose alone.
-async fn collected_for_a_purpose(cluster: &Cluster, customer: &str) {
-    let status = cluster.preferences(0).update_preferences(update(customer, "marketing")).await;
+async fn preferences_need_a_ground_and_show_addresses_for_one_alone(sandbox: &Sandbox) {
+    let customer = customer(sandbox).await;
+    let customer = customer.as_str();
+    let status = sandbox.preferences(0).await.update_preferences(update(customer, "marketing")).await;
     let status = status.expect_err("no consent to marketing");
     assert_eq!(fault(&status), (Code::FailedPrecondition, "NO_GROUND".to_owned(), String::new()));
     assert_eq!(
         (detail(&status, "purpose"), detail(&status, "reason")),
-        ("marketing".into(), "NO_GROUND".into())
+        (Some("marketing".into()), Some("NO_GROUND".into()))
     );
     let stranger = update(&new_customer(), "service");
-    let status = cluster.preferences(0).update_preferences(stranger).await.expect_err("nobody");
+    let status = sandbox.preferences(0).await.update_preferences(stranger).await.expect_err("nobody");
     assert_eq!(fault(&status).1, "CUSTOMER_NOT_FOUND");
     let mut faulty = update(customer, "service");
     faulty.preferences.as_mut().expect("preferences").channels[1].channel.clear();
-    let status = cluster.preferences(1).update_preferences(faulty).await.expect_err("no channel");
+    let status = sandbox.preferences(1).await.update_preferences(faulty).await.expect_err("no channel");
     assert_eq!(fault(&status).2, "preferences.channels[1].channel");
 
-    let taken = cluster.preferences(1).update_preferences(update(customer, "service")).await;
+    let taken = sandbox.preferences(1).await.update_preferences(update(customer, "service")).await;
     let stored = taken.expect("taken").into_inner();
     let expected = v1::Preferences { etag: stored.etag.clone(), ..wishes(customer) };
     assert_eq!(stored, expected);
     for node in 0..3 {
-        let given = cluster.preferences(node).get_preferences(read(customer, "service")).await;
+        let given = sandbox.preferences(node).await.get_preferences(read(customer, "service")).await;
         assert_eq!(given.expect("given").into_inner(), expected);
-        let given = cluster.preferences(node).get_preferences(read(customer, "marketing")).await;
+        let given = sandbox.preferences(node).await.get_preferences(read(customer, "marketing")).await;
         let given = given.expect("given").into_inner();
         assert!(given.channels.iter().all(|channel| channel.address.is_empty()), "{given:?}");
         assert_eq!((given.language.as_str(), given.channels.len()), ("ro", 2));
     }
 }
 
-async fn repeated_and_conditional(cluster: &Cluster, customer: &str) {
+async fn preferences_are_updated_once_and_under_their_etag(sandbox: &Sandbox) {
+    let customer = customer(sandbox).await;
+    let customer = customer.as_str();
     let mut request = update(customer, "service");
     request.preferences.as_mut().expect("preferences").language = "de".to_owned();
-    let first = cluster.preferences(0).update_preferences(request.clone()).await.expect("taken").into_inner();
+    let first =
+        sandbox.preferences(0).await.update_preferences(request.clone()).await.expect("taken").into_inner();
     for node in 0..3 {
-        let again = cluster.preferences(node).update_preferences(request.clone()).await;
+        let again = sandbox.preferences(node).await.update_preferences(request.clone()).await;
         assert_eq!(again.expect("answered").into_inner(), first);
     }
     request.preferences.as_mut().expect("preferences").language = "ro".to_owned();
     let status =
-        cluster.preferences(1).update_preferences(request.clone()).await.expect_err("another request");
+        sandbox.preferences(1).await.update_preferences(request.clone()).await.expect_err("another request");
     assert_eq!(fault(&status).1, "REQUEST_ID_REUSED");
     request.request_id = Uuid::now_v7().to_string();
     request.preferences.as_mut().expect("preferences").etag = "0000000000000001".to_owned();
-    let status = cluster.preferences(2).update_preferences(request.clone()).await.expect_err("stale");
+    let status = sandbox.preferences(2).await.update_preferences(request.clone()).await.expect_err("stale");
     assert_eq!(status.code(), Code::Aborted);
     request.preferences.as_mut().expect("preferences").etag.clone_from(&first.etag);
-    let second = cluster.preferences(2).update_preferences(request).await.expect("taken").into_inner();
+    let second = sandbox.preferences(2).await.update_preferences(request).await.expect("taken").into_inner();
     assert!(second.etag > first.etag);
-    let unchanged = cluster.preferences(0).update_preferences(update(customer, "service")).await;
+    let unchanged = sandbox.preferences(0).await.update_preferences(update(customer, "service")).await;
     assert_eq!(unchanged.expect("answered").into_inner(), second, "the same wishes change nothing");
 }
 
 async fn verdict(
-    cluster: &Cluster,
+    sandbox: &Sandbox,
     node: usize,
     request: v1::CheckContactRequest,
 ) -> (v1::ContactVerdict, v1::RefusalReason, String) {
-    let answer = cluster.preferences(node).check_contact(request).await.expect("judged").into_inner();
+    let answer = sandbox.preferences(node).await.check_contact(request).await.expect("judged").into_inner();
     (answer.verdict(), answer.reason(), answer.address)
 }
 
-async fn contacts(cluster: &Cluster, customer: &str) {
+async fn a_contact_check_follows_wishes_law_and_cap(sandbox: &Sandbox) {
+    let customer = customer_with_wishes(sandbox).await;
+    let customer = customer.as_str();
     use v1::{
         ContactVerdict::{Allowed, NotAllowed},
         RefusalReason::{ChannelNotAllowed, NoGround, TopicNotWanted, Unspecified},
     };
     for node in 0..3 {
         let allowed = (Allowed, Unspecified, "ana@example.org".to_owned());
-        assert_eq!(verdict(cluster, node, check(customer, "email", "service")).await, allowed);
+        assert_eq!(verdict(sandbox, node, check(customer, "email", "service")).await, allowed);
         let no = |reason| (NotAllowed, reason, String::new());
-        assert_eq!(verdict(cluster, node, check(customer, "phone", "service")).await, no(ChannelNotAllowed));
-        assert_eq!(verdict(cluster, node, check(customer, "email", "marketing")).await, no(NoGround));
+        assert_eq!(verdict(sandbox, node, check(customer, "phone", "service")).await, no(ChannelNotAllowed));
+        assert_eq!(verdict(sandbox, node, check(customer, "email", "marketing")).await, no(NoGround));
         let sailing =
             v1::CheckContactRequest { topic: "sailing".to_owned(), ..check(customer, "email", "service") };
-        assert_eq!(verdict(cluster, node, sailing).await, no(TopicNotWanted));
+        assert_eq!(verdict(sandbox, node, sailing).await, no(TopicNotWanted));
     }
 
-    let status = cluster.preferences(0).record_contact(contacted(customer, Some(1 << 37))).await;
+    let status = sandbox.preferences(0).await.record_contact(contacted(customer, Some(1 << 37))).await;
     let status = status.expect_err("in the future");
     assert_eq!(fault(&status).2, "contacted_at");
-    let old = cluster.preferences(0).record_contact(contacted(customer, Some(1_600_000_000))).await;
+    let old = sandbox.preferences(0).await.record_contact(contacted(customer, Some(1_600_000_000))).await;
     old.expect("recorded");
-    assert_eq!(verdict(cluster, 1, check(customer, "email", "service")).await.0, Allowed, "long ago");
+    assert_eq!(verdict(sandbox, 1, check(customer, "email", "service")).await.0, Allowed, "long ago");
 
     let request = contacted(customer, None);
-    let first = cluster.preferences(1).record_contact(request.clone()).await.expect("recorded").into_inner();
-    let again = cluster.preferences(2).record_contact(request).await.expect("answered").into_inner();
+    let first =
+        sandbox.preferences(1).await.record_contact(request.clone()).await.expect("recorded").into_inner();
+    let again = sandbox.preferences(2).await.record_contact(request).await.expect("answered").into_inner();
     assert_eq!(again, first, "a retry is no second contact");
-    let capped = cluster.preferences(2).check_contact(check(customer, "email", "service")).await;
+    let capped = sandbox.preferences(2).await.check_contact(check(customer, "email", "service")).await;
     let capped = capped.expect("judged").into_inner();
     assert_eq!(capped.verdict(), v1::ContactVerdict::AllowedFrom);
     assert_eq!(
@@ -186,21 +194,23 @@ async fn contacts(cluster: &Cluster, customer: &str) {
     );
     let free = capped.allowed_from.expect("a moment");
     let then = v1::CheckContactRequest { at: Some(free), ..check(customer, "email", "service") };
-    assert_eq!(verdict(cluster, 0, then).await.0, Allowed, "what it says holds");
-    let before = prost_types::Timestamp { seconds: free.seconds - HOUR_S, ..free };
+    assert_eq!(verdict(sandbox, 0, then).await.0, Allowed, "what it says holds");
+    let before = Timestamp { seconds: free.seconds - HOUR_S, ..free };
     let then = v1::CheckContactRequest { at: Some(before), ..check(customer, "email", "service") };
-    assert_eq!(verdict(cluster, 0, then).await.0, v1::ContactVerdict::AllowedFrom);
+    assert_eq!(verdict(sandbox, 0, then).await.0, v1::ContactVerdict::AllowedFrom);
     let past = v1::CheckContactRequest {
-        at: Some(prost_types::Timestamp { seconds: 1_600_000_000, nanos: 0 }),
+        at: Some(Timestamp { seconds: 1_600_000_000, nanos: 0 }),
         ..check(customer, "email", "service")
     };
-    let status = cluster.preferences(0).check_contact(past).await.expect_err("in the past");
+    let status = sandbox.preferences(0).await.check_contact(past).await.expect_err("in the past");
     assert_eq!(fault(&status).2, "at");
 }
 
 /// Every call that states why it asks is refused as a whole to a caller that is no recipient.
-async fn unregistered_applications(cluster: &Cluster, customer: &str) {
-    let channel = cluster.channel_as(1, "ingest", "unheard-of").await;
+async fn an_unregistered_application_reads_nothing_but_may_collect(sandbox: &Sandbox) {
+    let customer = customer(sandbox).await;
+    let customer = customer.as_str();
+    let channel = sandbox.channel_as(1, "ingest", "unheard-of").await;
     let mut preferences = PreferenceServiceClient::new(channel.clone());
     let mut consents = ConsentServiceClient::new(channel);
     let statuses = [
@@ -214,7 +224,7 @@ async fn unregistered_applications(cluster: &Cluster, customer: &str) {
     for status in statuses {
         assert_eq!(fault(&status).0, Code::PermissionDenied);
         assert_eq!(fault(&status).1, "RECIPIENT_NOT_REGISTERED");
-        assert_eq!(detail(&status, "purpose"), "service");
+        assert_eq!(detail(&status, "purpose").as_deref(), Some("service"));
     }
     // What it collects is the controller's own collection.
     preferences.update_preferences(update(customer, "service")).await.expect("taken");
@@ -230,10 +240,13 @@ fn export(customer: &str, format: v1::ConsentExportFormat) -> v1::ExportConsentR
     }
 }
 
-async fn exports(cluster: &Cluster, customer: &str) {
+async fn every_node_exports_the_same_consents(sandbox: &Sandbox) {
+    let customer = customer_with_wishes(sandbox).await;
+    let customer = customer.as_str();
     for node in 0..3 {
         let request = export(customer, v1::ConsentExportFormat::Dpv27560);
-        let answer = cluster.consents(node).export_consent(request).await.expect("exported").into_inner();
+        let answer =
+            sandbox.consents(node).await.export_consent(request).await.expect("exported").into_inner();
         assert_eq!(
             (answer.customer_id.as_str(), answer.media_type.as_str()),
             (customer, "application/ld+json")
@@ -246,7 +259,8 @@ async fn exports(cluster: &Cluster, customer: &str) {
             purposes: vec!["marketing".to_owned()],
             ..export(customer, v1::ConsentExportFormat::Receipt)
         };
-        let answer = cluster.consents(node).export_consent(request).await.expect("exported").into_inner();
+        let answer =
+            sandbox.consents(node).await.export_consent(request).await.expect("exported").into_inner();
         assert_eq!(answer.media_type, "application/json");
         let receipt: serde_json::Value = serde_json::from_str(&answer.document).expect("JSON");
         assert_eq!(
@@ -255,42 +269,48 @@ async fn exports(cluster: &Cluster, customer: &str) {
         );
         assert!(!answer.document.contains("ana@example.org"));
     }
-    let status =
-        cluster.consents(0).export_consent(export(customer, v1::ConsentExportFormat::Unspecified)).await;
+    let status = sandbox
+        .consents(0)
+        .await
+        .export_consent(export(customer, v1::ConsentExportFormat::Unspecified))
+        .await;
     assert_eq!(fault(&status.expect_err("no format")).2, "format");
     let request = v1::ExportConsentRequest {
         purposes: vec!["service".to_owned(), "nonesuch".to_owned()],
         ..export(customer, v1::ConsentExportFormat::Receipt)
     };
-    let status = cluster.consents(0).export_consent(request).await.expect_err("no such purpose");
+    let status = sandbox.consents(0).await.export_consent(request).await.expect_err("no such purpose");
     assert_eq!((fault(&status).1, fault(&status).2), ("PURPOSE_UNKNOWN".into(), "purposes[1]".into()));
 }
 
-async fn after_withdrawal(cluster: &Cluster, customer: &str) {
+async fn after_a_withdrawal_no_address_is_shown_or_taken(sandbox: &Sandbox) {
+    let customer = customer_with_wishes(sandbox).await;
+    let customer = customer.as_str();
     let request = v1::WithdrawConsentRequest {
         customer_id: customer.to_owned(),
         purpose: "service".to_owned(),
         ..Default::default()
     };
-    cluster.consents(1).withdraw_consent(request).await.expect("withdrawn");
+    sandbox.consents(1).await.withdraw_consent(request).await.expect("withdrawn");
     for node in 0..3 {
         let withdrawn = (v1::ContactVerdict::NotAllowed, v1::RefusalReason::ConsentWithdrawn, String::new());
-        assert_eq!(verdict(cluster, node, check(customer, "email", "service")).await, withdrawn);
-        let given = cluster.preferences(node).get_preferences(read(customer, "service")).await;
+        assert_eq!(verdict(sandbox, node, check(customer, "email", "service")).await, withdrawn);
+        let given = sandbox.preferences(node).await.get_preferences(read(customer, "service")).await;
         let given = given.expect("given").into_inner();
         assert!(given.channels.iter().all(|channel| channel.address.is_empty()), "{given:?}");
         let mut moved = update(customer, "service");
         let wishes = moved.preferences.as_mut().expect("wishes");
         wishes.channels[0].address = "elsewhere@example.org".to_owned();
-        let status = cluster.preferences(node).update_preferences(moved.clone()).await;
+        let status = sandbox.preferences(node).await.update_preferences(moved.clone()).await;
         assert_eq!(fault(&status.expect_err("a new address needs a ground")).1, "CONSENT_WITHDRAWN");
         let wishes = moved.preferences.as_mut().expect("wishes");
         wishes.channels[0] =
             v1::ChannelPreference { address: String::new(), wanted: false, ..wishes.channels[0].clone() };
         moved.request_id = Uuid::now_v7().to_string();
-        cluster.preferences(node).update_preferences(moved).await.expect("a no can always be recorded");
+        sandbox.preferences(node).await.update_preferences(moved).await.expect("a no can always be recorded");
         let request = export(customer, v1::ConsentExportFormat::Receipt);
-        let answer = cluster.consents(node).export_consent(request).await.expect("exported").into_inner();
+        let answer =
+            sandbox.consents(node).await.export_consent(request).await.expect("exported").into_inner();
         let receipt: serde_json::Value = serde_json::from_str(&answer.document).expect("JSON");
         assert_eq!(receipt["services"], serde_json::json!([]));
         assert_eq!(receipt["notInForce"][0]["reason"], "CONSENT_WITHDRAWN");

@@ -1,71 +1,28 @@
-//! Three whole nodes in this process: the data subject, signals, TC strings and consent mode.
+//! The data subject, privacy signals, TC strings and consent mode, on every node.
 
+use custodia_proto::FieldMask;
 use custodia_proto::v1::{self, consent_service_client::ConsentServiceClient};
-use tonic::{Code, Status, transport::Channel};
+use custodia_tests::actions::create_purpose;
+use custodia_tests::sample::{consent, fault, get, ingest, new_customer, purpose, texts};
+use custodia_tests::{Sandbox, Suite};
+use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
 use uuid::Uuid;
 
-use super::test_requests::{fault, given, new_customer};
-use crate::api::test_cluster::{Cluster, get, ingest};
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_law_knows_the_data_subject_on_every_node() {
-    let mut cluster = Cluster::start(3).await;
-    cluster.define().await;
-    define_purposes(&cluster).await;
-    data_subject(&cluster).await;
-    fields_of_the_privacy_office(&cluster).await;
-    minors(&cluster).await;
-    privacy_signals(&cluster).await;
-    tc_strings(&cluster).await;
-    consent_mode(&cluster).await;
-    cluster.halt().await;
-}
-
-async fn define_purposes(cluster: &Cluster) {
-    let balancing_test = v1::BalancingTest {
-        interest: "to count visits".to_owned(),
-        necessity: "nothing milder counts".to_owned(),
-        balance: "no profile is made".to_owned(),
-        reviewer: "privacy office".to_owned(),
-        reviewed_on: "2026-01-15".to_owned(),
-        objection_route: "every page".to_owned(),
-    };
-    let notice =
-        v1::NoticeVersion { version: "1".to_owned(), language: "en".to_owned(), ..Default::default() };
-    let ads = v1::Purpose {
-        id: "ads".to_owned(),
-        display_name: "ads".to_owned(),
-        lawful_bases: vec![v1::LawfulBasis::Consent.into()],
-        notices: vec![notice],
-        sale_or_sharing: true,
-        google_consent_types: vec![
-            v1::GoogleConsentType::AdStorage.into(),
-            v1::GoogleConsentType::AnalyticsStorage.into(),
-        ],
-        ..Default::default()
-    };
-    let counting = v1::Purpose {
-        id: "counting".to_owned(),
-        display_name: "counting".to_owned(),
-        lawful_bases: vec![v1::LawfulBasis::LegitimateInterests.into()],
-        standing_bases: vec![v1::LawfulBasis::LegitimateInterests.into()],
-        balancing_test: Some(balancing_test),
-        google_consent_types: vec![v1::GoogleConsentType::AnalyticsStorage.into()],
-        ..Default::default()
-    };
-    for (node, purpose) in [ads, counting].into_iter().enumerate() {
-        let request = v1::CreatePurposeRequest { purpose: Some(purpose), validate_only: false };
-        cluster.catalog(node).create_purpose(request).await.expect("defined");
-    }
+pub(crate) fn tests(suite: Suite) -> Suite {
+    suite
+        .shared(a_data_subject_is_updated_field_by_field)
+        .shared(only_the_privacy_office_restricts_and_holds)
+        .shared(a_minor_needs_the_consent_of_a_guardian)
+        .shared(a_privacy_signal_opts_out_where_the_region_honours_it)
+        .shared(a_tc_string_is_stored_once_and_a_bad_one_is_refused)
+        .shared(consent_mode_grants_what_every_purpose_of_a_signal_allows)
 }
 
 fn update(paths: &[&str], subject: v1::DataSubject) -> v1::UpdateDataSubjectRequest {
     v1::UpdateDataSubjectRequest {
         data_subject: Some(subject),
-        update_mask: Some(prost_types::FieldMask {
-            paths: paths.iter().map(|&path| path.to_owned()).collect(),
-        }),
+        update_mask: Some(FieldMask { paths: paths.iter().map(|&path| path.to_owned()).collect() }),
         request_id: Uuid::now_v7().to_string(),
     }
 }
@@ -79,61 +36,71 @@ fn of_region(customer_id: &str, region: &str) -> v1::UpdateDataSubjectRequest {
     update(&["regions"], subject)
 }
 
-async fn updated(cluster: &Cluster, node: usize, request: v1::UpdateDataSubjectRequest) -> v1::DataSubject {
-    cluster.consents(node).update_data_subject(request).await.expect("updated").into_inner()
+async fn updated(sandbox: &Sandbox, node: usize, request: v1::UpdateDataSubjectRequest) -> v1::DataSubject {
+    sandbox.consents(node).await.update_data_subject(request).await.expect("updated").into_inner()
 }
 
-async fn subject(cluster: &Cluster, node: usize, customer_id: &str) -> Result<v1::DataSubject, Status> {
+async fn subject(sandbox: &Sandbox, node: usize, customer_id: &str) -> Result<v1::DataSubject, Status> {
     let request =
         v1::GetDataSubjectRequest { customer_id: customer_id.to_owned(), purpose: "service".to_owned() };
-    cluster.consents(node).get_data_subject(request).await.map(tonic::Response::into_inner)
+    sandbox.consents(node).await.get_data_subject(request).await.map(tonic::Response::into_inner)
 }
 
-async fn data_subject(cluster: &Cluster) {
+async fn a_data_subject_is_updated_field_by_field(sandbox: &Sandbox) {
     let customer_id = new_customer();
-    assert_eq!(subject(cluster, 0, &customer_id).await.expect_err("nobody").code(), Code::NotFound);
+    assert_eq!(subject(sandbox, 0, &customer_id).await.expect_err("nobody").code(), Code::NotFound);
     let request = of_region(&customer_id, "DE");
-    let first = updated(cluster, 0, request.clone()).await;
+    let first = updated(sandbox, 0, request.clone()).await;
     assert_eq!((first.regions.as_slice(), first.birth_date.as_str()), (&["DE".to_owned()][..], ""));
     assert!(first.updated_at.is_some());
     for node in 0..3 {
-        assert_eq!(updated(cluster, node, request.clone()).await, first, "a repeated request");
-        assert_eq!(subject(cluster, node, &customer_id).await.expect("found"), first);
+        assert_eq!(updated(sandbox, node, request.clone()).await, first, "a repeated request");
+        assert_eq!(subject(sandbox, node, &customer_id).await.expect("found"), first);
     }
     let mut other = of_region(&customer_id, "US-CA");
     other.request_id = request.request_id;
-    let status = cluster.consents(1).update_data_subject(other).await.expect_err("another request");
+    let status = sandbox.consents(1).await.update_data_subject(other).await.expect_err("another request");
     assert_eq!(fault(&status).1, "REQUEST_ID_REUSED");
 
     let wire = v1::DataSubject { birth_date: "1990-02-03".to_owned(), ..first.clone() };
-    let second = updated(cluster, 2, update(&["birth_date"], wire.clone())).await;
+    let second = updated(sandbox, 2, update(&["birth_date"], wire.clone())).await;
     assert_eq!((second.birth_date.as_str(), second.regions.len()), ("1990-02-03", 0), "a write is no read");
-    let whole = subject(cluster, 1, &customer_id).await.expect("found");
+    let whole = subject(sandbox, 1, &customer_id).await.expect("found");
     assert_eq!((whole.birth_date.as_str(), &whole.regions), ("1990-02-03", &first.regions));
-    let status =
-        cluster.consents(0).update_data_subject(update(&["birth_date"], wire)).await.expect_err("stale");
+    let status = sandbox
+        .consents(0)
+        .await
+        .update_data_subject(update(&["birth_date"], wire))
+        .await
+        .expect_err("stale");
     assert_eq!(fault(&status).1, "ETAG_STALE");
     // What is there already is no change.
-    let same = updated(cluster, 1, update(&["birth_date"], second.clone())).await;
+    let same = updated(sandbox, 1, update(&["birth_date"], second.clone())).await;
     assert_eq!(same, second);
     let cleared = v1::DataSubject { customer_id: customer_id.clone(), ..Default::default() };
-    let third = updated(cluster, 0, update(&["regions", "birth_date"], cleared)).await;
+    let third = updated(sandbox, 0, update(&["regions", "birth_date"], cleared)).await;
     assert!(third.regions.is_empty() && third.birth_date.is_empty() && third.etag != second.etag);
 
     let many = ["DE", "FR", "IT", "ES", "PT", "PL", "AT", "BE", "NL"].map(str::to_owned).to_vec();
     let wire = v1::DataSubject { customer_id: customer_id.clone(), regions: many, ..Default::default() };
-    let status = cluster.consents(0).update_data_subject(update(&["regions"], wire)).await.expect_err("nine");
+    let status =
+        sandbox.consents(0).await.update_data_subject(update(&["regions"], wire)).await.expect_err("nine");
     let expected = (Code::InvalidArgument, "LIMIT_EXCEEDED".to_owned(), "data_subject.regions".to_owned());
     assert_eq!(fault(&status), expected);
     let wire = v1::DataSubject { customer_id, birth_date: "2999-01-01".to_owned(), ..Default::default() };
-    let status =
-        cluster.consents(0).update_data_subject(update(&["birth_date"], wire)).await.expect_err("unborn");
+    let status = sandbox
+        .consents(0)
+        .await
+        .update_data_subject(update(&["birth_date"], wire))
+        .await
+        .expect_err("unborn");
     assert_eq!(fault(&status).2, "data_subject.birth_date");
 }
 
 /// GDPR Art. 18: stored, and nothing else.
-async fn fields_of_the_privacy_office(cluster: &Cluster) {
-    let answer = cluster.profiles(0).ingest_profile(ingest(&[("email", "a@example.org")])).await;
+async fn only_the_privacy_office_restricts_and_holds(sandbox: &Sandbox) {
+    let answer =
+        sandbox.profiles(0).await.ingest_profile(ingest("", texts(&[("email", "a@example.org")]))).await;
     let customer_id = answer.expect("ingested").into_inner().customer_id;
     let wire = v1::DataSubject {
         customer_id: customer_id.clone(),
@@ -142,7 +109,7 @@ async fn fields_of_the_privacy_office(cluster: &Cluster) {
         ..Default::default()
     };
     for node in 0..3 {
-        let mut source = ConsentServiceClient::new(cluster.channel_as(node, "ingest", "till").await);
+        let mut source = ConsentServiceClient::new(sandbox.channel_as(node, "ingest", "till").await);
         for field in ["restriction", "legal_hold"] {
             let status = source.update_data_subject(update(&[field], wire.clone())).await.expect_err(field);
             let expected =
@@ -151,10 +118,11 @@ async fn fields_of_the_privacy_office(cluster: &Cluster) {
         }
         source.update_data_subject(of_region(&customer_id, "DE")).await.expect("no field of the office");
     }
-    let privacy: Channel = cluster.channel_as(1, "privacy", "office").await;
+    let privacy = sandbox.channel_as(1, "privacy", "office").await;
     let mut privacy = ConsentServiceClient::new(privacy);
     let reason = async |node: usize| {
-        let profile = cluster.profiles(node).get_profile(get(&customer_id, "service")).await.expect("found");
+        let profile =
+            sandbox.profiles(node).await.get_profile(get(&customer_id, "service")).await.expect("found");
         profile.into_inner().withheld.first().map(v1::WithheldAttribute::reason)
     };
     let mut question = v1::ExplainDecisionRequest {
@@ -178,7 +146,7 @@ async fn fields_of_the_privacy_office(cluster: &Cluster) {
         for node in 0..3 {
             assert_eq!(reason(node).await, Some(refusal));
             let explained =
-                cluster.consents(node).explain_decision(question.clone()).await.expect("explained");
+                sandbox.consents(node).await.explain_decision(question.clone()).await.expect("explained");
             let explained = explained.into_inner();
             assert_eq!((explained.reason(), explained.ledger_sequences), (refusal, vec![sequence]));
         }
@@ -189,21 +157,21 @@ async fn fields_of_the_privacy_office(cluster: &Cluster) {
 }
 
 /// CO-9, GDPR Art. 8.
-async fn minors(cluster: &Cluster) {
+async fn a_minor_needs_the_consent_of_a_guardian(sandbox: &Sandbox) {
     let customer_id = new_customer();
     let wire = v1::DataSubject {
         customer_id: customer_id.clone(),
         birth_date: "2024-05-06".to_owned(),
         ..Default::default()
     };
-    updated(cluster, 0, update(&["birth_date"], wire)).await;
-    let mut consent = v1::RecordConsentRequest { customer_id, ..given("marketing") };
-    let status = cluster.consents(1).record_consent(consent.clone()).await.expect_err("a child");
+    updated(sandbox, 0, update(&["birth_date"], wire)).await;
+    let mut decision = consent(&customer_id, "marketing");
+    let status = sandbox.consents(1).await.record_consent(decision.clone()).await.expect_err("a child");
     let expected =
         (Code::FailedPrecondition, "GUARDIAN_CONSENT_NEEDED".to_owned(), "evidence.decided_by".to_owned());
     assert_eq!(fault(&status), expected);
-    consent.evidence.as_mut().expect("evidence").decided_by = v1::DecidedBy::Guardian.into();
-    cluster.consents(2).record_consent(consent).await.expect("the guardian's");
+    decision.evidence.as_mut().expect("evidence").decided_by = v1::DecidedBy::Guardian.into();
+    sandbox.consents(2).await.record_consent(decision).await.expect("the guardian's");
 }
 
 fn signal(customer_id: &str) -> v1::RecordPrivacySignalRequest {
@@ -216,39 +184,52 @@ fn signal(customer_id: &str) -> v1::RecordPrivacySignalRequest {
 }
 
 /// CO-9.
-async fn privacy_signals(cluster: &Cluster) {
+async fn a_privacy_signal_opts_out_where_the_region_honours_it(sandbox: &Sandbox) {
+    let ads = v1::Purpose { sale_or_sharing: true, ..purpose("ads", &[v1::LawfulBasis::Consent]) };
+    create_purpose(sandbox, ads).await.expect("created");
     let californian = new_customer();
-    updated(cluster, 0, of_region(&californian, "US-CA")).await;
+    updated(sandbox, 0, of_region(&californian, "US-CA")).await;
     let request = signal(&californian);
-    let first =
-        cluster.consents(0).record_privacy_signal(request.clone()).await.expect("recorded").into_inner();
+    let first = sandbox
+        .consents(0)
+        .await
+        .record_privacy_signal(request.clone())
+        .await
+        .expect("recorded")
+        .into_inner();
     assert!(first.honoured);
     let states: Vec<_> =
         first.consents.iter().map(|state| (state.purpose.as_str(), state.status())).collect();
     assert_eq!(states, [("ads", v1::ConsentStatus::Refused)]);
     assert_eq!((first.consents[0].channel.as_str(), first.consents[0].consent_revision), ("web", 3));
     for node in 0..3 {
-        let again = cluster.consents(node).record_privacy_signal(request.clone()).await.expect("answered");
+        let again =
+            sandbox.consents(node).await.record_privacy_signal(request.clone()).await.expect("answered");
         assert_eq!(again.into_inner(), first, "a repeated request");
         // Said once more it is no new decision.
         let anew =
-            cluster.consents(node).record_privacy_signal(signal(&californian)).await.expect("answered");
+            sandbox.consents(node).await.record_privacy_signal(signal(&californian)).await.expect("answered");
         assert_eq!(anew.into_inner().consents, first.consents);
     }
     let european = new_customer();
-    updated(cluster, 1, of_region(&european, "FR")).await;
-    let ignored =
-        cluster.consents(2).record_privacy_signal(signal(&european)).await.expect("answered").into_inner();
+    updated(sandbox, 1, of_region(&european, "FR")).await;
+    let ignored = sandbox
+        .consents(2)
+        .await
+        .record_privacy_signal(signal(&european))
+        .await
+        .expect("answered")
+        .into_inner();
     assert_eq!((ignored.honoured, ignored.consents.len()), (false, 0));
-    let remembered = subject(cluster, 0, &european).await.expect("found").sale_opted_out_at;
+    let remembered = subject(sandbox, 0, &european).await.expect("found").sale_opted_out_at;
     assert!(remembered.is_some(), "it counts once a region honours it");
     // A no of somebody of whom nothing is known is recorded.
     let stranger =
-        cluster.consents(1).record_privacy_signal(signal(&new_customer())).await.expect("recorded");
+        sandbox.consents(1).await.record_privacy_signal(signal(&new_customer())).await.expect("recorded");
     assert!(stranger.into_inner().honoured);
     let mut unknown = signal(&european);
     unknown.signal = 0;
-    let status = cluster.consents(0).record_privacy_signal(unknown).await.expect_err("no signal");
+    let status = sandbox.consents(0).await.record_privacy_signal(unknown).await.expect_err("no signal");
     assert_eq!(fault(&status).2, "signal");
 }
 
@@ -263,7 +244,7 @@ fn tc_string(days_ago: u64) -> String {
 }
 
 /// CO-6.
-async fn tc_strings(cluster: &Cluster) {
+async fn a_tc_string_is_stored_once_and_a_bad_one_is_refused(sandbox: &Sandbox) {
     let customer_id = new_customer();
     let get = |customer_id: &str| v1::GetTcStringRequest {
         customer_id: customer_id.to_owned(),
@@ -275,7 +256,8 @@ async fn tc_strings(cluster: &Cluster) {
         request_id: Uuid::now_v7().to_string(),
     };
     let request = record(&tc_string(1));
-    let first = cluster.consents(0).record_tc_string(request.clone()).await.expect("recorded").into_inner();
+    let first =
+        sandbox.consents(0).await.record_tc_string(request.clone()).await.expect("recorded").into_inner();
     assert_eq!(
         (first.customer_id.as_str(), first.tc_string.as_str()),
         (customer_id.as_str(), request.tc_string.as_str())
@@ -283,13 +265,17 @@ async fn tc_strings(cluster: &Cluster) {
     assert!(first.policy_version >= 5 && first.service_specific && !first.vendors_disclosed.is_empty());
     assert!(first.created.is_some() && first.recorded_at.is_some());
     for node in 0..3 {
-        let again = cluster.consents(node).record_tc_string(request.clone()).await.expect("answered");
+        let again = sandbox.consents(node).await.record_tc_string(request.clone()).await.expect("answered");
         assert_eq!(again.into_inner(), first, "a repeated request");
-        let anew =
-            cluster.consents(node).record_tc_string(record(&request.tc_string)).await.expect("answered");
+        let anew = sandbox
+            .consents(node)
+            .await
+            .record_tc_string(record(&request.tc_string))
+            .await
+            .expect("answered");
         assert_eq!(anew.into_inner(), first, "the same string");
         let found =
-            cluster.consents(node).get_tc_string(get(&customer_id)).await.expect("found").into_inner();
+            sandbox.consents(node).await.get_tc_string(get(&customer_id)).await.expect("found").into_inner();
         assert_eq!(found, first);
     }
     for (text, reason, detail) in [
@@ -298,27 +284,55 @@ async fn tc_strings(cluster: &Cluster) {
         (tc_string(500), "TC_STRING_INVALID", Some("OUTDATED")),
         ("C".repeat(4_097), "LIMIT_EXCEEDED", None),
     ] {
-        let status = cluster.consents(1).record_tc_string(record(&text)).await.expect_err(reason);
+        let status = sandbox.consents(1).await.record_tc_string(record(&text)).await.expect_err(reason);
         assert_eq!(fault(&status), (Code::InvalidArgument, reason.to_owned(), "tc_string".to_owned()));
         let info = status.get_details_error_info().expect("details");
         assert_eq!(info.metadata.get("fault").map(String::as_str), detail);
     }
-    let nobody = cluster.consents(0).get_tc_string(get(&new_customer())).await.expect_err("nobody");
+    let nobody = sandbox.consents(0).await.get_tc_string(get(&new_customer())).await.expect_err("nobody");
     assert_eq!(fault(&nobody).1, "CUSTOMER_NOT_FOUND");
     let other = new_customer();
-    updated(cluster, 0, of_region(&other, "DE")).await;
-    let none = cluster.consents(2).get_tc_string(get(&other)).await.expect_err("none");
+    updated(sandbox, 0, of_region(&other, "DE")).await;
+    let none = sandbox.consents(2).await.get_tc_string(get(&other)).await.expect_err("none");
     assert_eq!((none.code(), fault(&none).1.as_str()), (Code::NotFound, "TC_STRING_NOT_FOUND"));
 }
 
+/// The purposes `banners` (consent) and `counting` (standing legitimate interests), with their signals.
+async fn define_signals(sandbox: &Sandbox) {
+    use v1::GoogleConsentType::{AdStorage, AnalyticsStorage};
+    let balancing_test = v1::BalancingTest {
+        interest: "to count visits".to_owned(),
+        necessity: "nothing milder counts".to_owned(),
+        balance: "no profile is made".to_owned(),
+        reviewer: "privacy office".to_owned(),
+        reviewed_on: "2026-01-15".to_owned(),
+        objection_route: "every page".to_owned(),
+    };
+    let banners = v1::Purpose {
+        google_consent_types: vec![AdStorage.into(), AnalyticsStorage.into()],
+        ..purpose("banners", &[v1::LawfulBasis::Consent])
+    };
+    let counting = v1::Purpose {
+        standing_bases: vec![v1::LawfulBasis::LegitimateInterests.into()],
+        balancing_test: Some(balancing_test),
+        google_consent_types: vec![AnalyticsStorage.into()],
+        ..purpose("counting", &[v1::LawfulBasis::LegitimateInterests])
+    };
+    for purpose in [banners, counting] {
+        create_purpose(sandbox, purpose).await.expect("created");
+    }
+}
+
 /// CO-6.
-async fn consent_mode(cluster: &Cluster) {
+async fn consent_mode_grants_what_every_purpose_of_a_signal_allows(sandbox: &Sandbox) {
+    define_signals(sandbox).await;
     let customer_id = new_customer();
-    updated(cluster, 0, of_region(&customer_id, "DE")).await;
+    updated(sandbox, 0, of_region(&customer_id, "DE")).await;
     let granted = async |node: usize| {
         let request =
             v1::GetConsentModeRequest { customer_id: customer_id.clone(), purpose: "service".to_owned() };
-        let mode = cluster.consents(node).get_consent_mode(request).await.expect("answered").into_inner();
+        let mode =
+            sandbox.consents(node).await.get_consent_mode(request).await.expect("answered").into_inner();
         assert_eq!(mode.signals.len(), 7);
         let granted = mode.signals.iter().filter(|signal| signal.granted);
         let names: Vec<_> = granted.map(|signal| signal.name.clone()).collect();
@@ -330,8 +344,8 @@ async fn consent_mode(cluster: &Cluster) {
     for node in 0..3 {
         assert_eq!(granted(node).await, (Vec::new(), v1::RefusalReason::NoGround));
     }
-    let consent = v1::RecordConsentRequest { customer_id: customer_id.clone(), ..given("ads") };
-    cluster.consents(1).record_consent(consent).await.expect("recorded");
+    let banners = consent(&customer_id, "banners");
+    sandbox.consents(1).await.record_consent(banners).await.expect("recorded");
     let both = vec!["ad_storage".to_owned(), "analytics_storage".to_owned()];
     for node in 0..3 {
         assert_eq!(granted(node).await, (both.clone(), v1::RefusalReason::Unspecified));
@@ -342,7 +356,7 @@ async fn consent_mode(cluster: &Cluster) {
         lawful_basis: v1::LawfulBasis::LegitimateInterests.into(),
         ..Default::default()
     };
-    cluster.consents(2).withdraw_consent(objection).await.expect("recorded");
+    sandbox.consents(2).await.withdraw_consent(objection).await.expect("recorded");
     for node in 0..3 {
         let expected = (vec!["ad_storage".to_owned()], v1::RefusalReason::Objected);
         assert_eq!(granted(node).await, expected);

@@ -1,52 +1,49 @@
-//! Three whole nodes in this process: decisions with their evidence, the ledger, and the law replayed.
+//! Decisions with their evidence, the ledger, and the law replayed as of a past moment, on every node.
 
 use custodia_profile::{ChainLink, CustomerId, verify_chain};
 use custodia_proto::v1::consent_service_client::ConsentServiceClient;
 use custodia_proto::v1::{self, consent_history_entry::Change};
-use prost_types::Timestamp;
+use custodia_proto::{FieldMask, Timestamp};
+use custodia_tests::sample::{consent, event, fault, get, ingest, new_customer, texts};
+use custodia_tests::{Sandbox, Suite};
 use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
 
-use super::test_requests::{fault, given, new_customer};
-use crate::api::test_cluster::{Cluster, get, ingest};
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn decisions_are_recorded_and_accounted_for_on_every_node() {
-    let mut cluster = Cluster::start(3).await;
-    cluster.define().await;
-    evidence_and_status(&cluster).await;
-    what_is_no_consent(&cluster).await;
-    consents_of_a_caller_who_may_not_ask(&cluster).await;
-    history(&cluster).await;
-    long_history(&cluster).await;
-    as_of(&cluster).await;
-    explanations(&cluster).await;
-    explanation_before_there_was_a_purpose(&cluster).await;
-    cluster.halt().await;
+pub(crate) fn tests(suite: Suite) -> Suite {
+    suite
+        .shared(a_decision_keeps_its_evidence_and_status)
+        .shared(what_is_no_consent_is_refused_with_its_reason)
+        .shared(an_unregistered_caller_reads_no_consents)
+        .shared(the_pages_of_a_ledger_form_a_chain_that_verifies)
+        .shared(a_long_ledger_is_read_without_a_gap)
+        .shared(consents_are_known_as_of_a_past_moment)
+        .shared(a_decision_is_explained_as_of_now_and_as_of_then)
+        .shared(a_purpose_created_later_is_unknown_in_earlier_explanations)
 }
 
-async fn record(cluster: &Cluster, node: usize, request: v1::RecordConsentRequest) -> v1::ConsentState {
-    cluster.consents(node).record_consent(request).await.expect("recorded").into_inner()
+async fn record(sandbox: &Sandbox, node: usize, request: v1::RecordConsentRequest) -> v1::ConsentState {
+    sandbox.consents(node).await.record_consent(request).await.expect("recorded").into_inner()
 }
 
-async fn withdraw(cluster: &Cluster, node: usize, customer_id: &str, purpose: &str) -> v1::ConsentState {
+async fn withdraw(sandbox: &Sandbox, node: usize, customer_id: &str, purpose: &str) -> v1::ConsentState {
     let request = v1::WithdrawConsentRequest {
         customer_id: customer_id.to_owned(),
         purpose: purpose.to_owned(),
         channel: "phone".to_owned(),
         ..Default::default()
     };
-    cluster.consents(node).withdraw_consent(request).await.expect("withdrawn").into_inner()
+    sandbox.consents(node).await.withdraw_consent(request).await.expect("withdrawn").into_inner()
 }
 
-async fn refusal_of_read(cluster: &Cluster, customer_id: &str) -> v1::RefusalReason {
-    let profile = cluster.profiles(1).get_profile(get(customer_id, "marketing")).await.expect("found");
+async fn refusal_of_read(sandbox: &Sandbox, customer_id: &str) -> v1::RefusalReason {
+    let profile = sandbox.profiles(1).await.get_profile(get(customer_id, "marketing")).await.expect("found");
     profile.into_inner().withheld[0].reason()
 }
 
 /// CO-5, CO-6.
-async fn evidence_and_status(cluster: &Cluster) {
-    let answer = cluster.profiles(0).ingest_profile(ingest(&[("email", "a@example.org")])).await;
+async fn a_decision_keeps_its_evidence_and_status(sandbox: &Sandbox) {
+    let answer =
+        sandbox.profiles(0).await.ingest_profile(ingest("", texts(&[("email", "a@example.org")]))).await;
     let customer_id = answer.expect("ingested").into_inner().customer_id;
     let stated = v1::ConsentEvidence {
         act: v1::AffirmativeAct::DoubleOptIn.into(),
@@ -55,24 +52,23 @@ async fn evidence_and_status(cluster: &Cluster) {
         bundled: false,
         decided_by: v1::DecidedBy::DataSubject.into(),
     };
-    let consent = v1::RecordConsentRequest {
+    let request = v1::RecordConsentRequest {
         customer_id: customer_id.clone(),
         evidence: Some(stated.clone()),
         channel: "web".to_owned(),
         expires_at: Some(Timestamp { seconds: 4_000_000_000, nanos: 0 }),
         valid_from: Some(Timestamp { seconds: 1_000_000_000, nanos: 0 }),
-        ..given("marketing")
+        ..consent("", "marketing")
     };
-    let state = record(cluster, 1, consent.clone()).await;
+    let state = record(sandbox, 1, request.clone()).await;
     assert_eq!(state.status(), v1::ConsentStatus::Given);
     assert_eq!((&state.evidence, state.channel.as_str()), (&Some(stated), "web"));
-    assert_eq!((&state.expires_at, &state.valid_from), (&consent.expires_at, &consent.valid_from));
+    assert_eq!((&state.expires_at, &state.valid_from), (&request.expires_at, &request.valid_from));
     for node in 0..3 {
-        let again = record(cluster, node, consent.clone()).await;
+        let again = record(sandbox, node, request.clone()).await;
         assert_eq!(again, state, "a repeated request");
-        let request =
-            v1::GetConsentsRequest { customer_id: customer_id.clone(), purpose: "service".to_owned() };
-        let consents = cluster.consents(node).get_consents(request).await.expect("found").into_inner();
+        let list = v1::GetConsentsRequest { customer_id: customer_id.clone(), purpose: "service".to_owned() };
+        let consents = sandbox.consents(node).await.get_consents(list).await.expect("found").into_inner();
         assert_eq!(consents.consents[0], state);
     }
     let revoked = v1::RecordConsentRequest {
@@ -82,24 +78,24 @@ async fn evidence_and_status(cluster: &Cluster) {
             decided_by: v1::DecidedBy::Guardian.into(),
             ..Default::default()
         }),
-        ..given("marketing")
+        ..consent("", "marketing")
     };
-    assert_eq!(record(cluster, 2, revoked).await.status(), v1::ConsentStatus::Revoked);
+    assert_eq!(record(sandbox, 2, revoked).await.status(), v1::ConsentStatus::Revoked);
     let asked = v1::RecordConsentRequest {
         customer_id: customer_id.clone(),
         status: v1::ConsentStatus::Requested.into(),
         evidence: None,
-        ..given("marketing")
+        ..consent("", "marketing")
     };
-    assert_eq!(record(cluster, 0, asked).await.status(), v1::ConsentStatus::Requested);
-    withdraw(cluster, 1, &customer_id, "marketing").await;
-    let stale = v1::RecordConsentRequest { customer_id, etag: state.etag, ..given("marketing") };
-    let status = cluster.consents(2).record_consent(stale).await.expect_err("stale");
+    assert_eq!(record(sandbox, 0, asked).await.status(), v1::ConsentStatus::Requested);
+    withdraw(sandbox, 1, &customer_id, "marketing").await;
+    let stale = v1::RecordConsentRequest { customer_id, etag: state.etag, ..consent("", "marketing") };
+    let status = sandbox.consents(2).await.record_consent(stale).await.expect_err("stale");
     assert_eq!(fault(&status), (Code::Aborted, "ETAG_STALE".to_owned(), "etag".to_owned()));
 }
 
 /// CO-6. What is no consent is not recorded, and the answer says why.
-async fn what_is_no_consent(cluster: &Cluster) {
+async fn what_is_no_consent_is_refused_with_its_reason(sandbox: &Sandbox) {
     type Change = fn(&mut v1::RecordConsentRequest);
     fn acted(request: &mut v1::RecordConsentRequest, act: v1::AffirmativeAct) {
         request.evidence = Some(v1::ConsentEvidence { act: act.into(), ..Default::default() });
@@ -132,30 +128,29 @@ async fn what_is_no_consent(cluster: &Cluster) {
     ];
     let customer_id = new_customer();
     for (at, (change, code, reason, field)) in cases.into_iter().enumerate() {
-        let mut request = v1::RecordConsentRequest { customer_id: customer_id.clone(), ..given("marketing") };
+        let mut request = consent(&customer_id, "marketing");
         change(&mut request);
-        let status = cluster.consents(at % 3).record_consent(request).await.expect_err(reason);
+        let status = sandbox.consents(at % 3).await.record_consent(request).await.expect_err(reason);
         assert_eq!(fault(&status), (code, reason.to_owned(), field.to_owned()));
         if reason != "FIELD_REQUIRED" {
             let info = status.get_details_error_info().expect("details");
             assert_eq!(info.metadata.get("reason").map(String::as_str), Some(reason));
         }
     }
-    let mut ingested = ingest(&[("email", "a@example.org")]);
+    let mut ingested = ingest("", texts(&[("email", "a@example.org")]));
     ingested.consents[0].evidence.as_mut().expect("evidence").bundled = true;
-    let status = cluster.profiles(0).ingest_profile(ingested).await.expect_err("bundled");
+    let status = sandbox.profiles(0).await.ingest_profile(ingested).await.expect_err("bundled");
     let expected = (invalid, "BUNDLED".to_owned(), "consents[0].evidence.bundled".to_owned());
     assert_eq!(fault(&status), expected);
     let request = v1::GetConsentsRequest { customer_id, purpose: "service".to_owned() };
-    let status = cluster.consents(0).get_consents(request).await.expect_err("nothing was recorded");
+    let status = sandbox.consents(0).await.get_consents(request).await.expect_err("nothing was recorded");
     assert_eq!(status.code(), Code::NotFound);
 }
 
-async fn consents_of_a_caller_who_may_not_ask(cluster: &Cluster) {
+async fn an_unregistered_caller_reads_no_consents(sandbox: &Sandbox) {
     let customer_id = new_customer();
-    record(cluster, 0, v1::RecordConsentRequest { customer_id: customer_id.clone(), ..given("service") })
-        .await;
-    let mut agent = ConsentServiceClient::new(cluster.channel_as(1, "agent", "unheard-of").await);
+    record(sandbox, 0, consent(&customer_id, "service")).await;
+    let mut agent = ConsentServiceClient::new(sandbox.channel_as(1, "agent", "unheard-of").await);
     let request = v1::GetConsentsRequest { customer_id, purpose: "service".to_owned() };
     let status = agent.get_consents(request).await.expect_err("not registered");
     assert_eq!(
@@ -165,22 +160,22 @@ async fn consents_of_a_caller_who_may_not_ask(cluster: &Cluster) {
 }
 
 /// CO-8. The pages are the whole ledger, and what they claim can be verified by whoever has them.
-async fn history(cluster: &Cluster) {
+async fn the_pages_of_a_ledger_form_a_chain_that_verifies(sandbox: &Sandbox) {
     let customer_id = new_customer();
-    let consent = |purpose| v1::RecordConsentRequest { customer_id: customer_id.clone(), ..given(purpose) };
-    let first = record(cluster, 0, consent("service")).await;
-    record(cluster, 1, consent("marketing")).await;
-    withdraw(cluster, 2, &customer_id, "marketing").await;
+    let decision = |purpose| consent(&customer_id, purpose);
+    let first = record(sandbox, 0, decision("service")).await;
+    record(sandbox, 1, decision("marketing")).await;
+    withdraw(sandbox, 2, &customer_id, "marketing").await;
     let subject = v1::UpdateDataSubjectRequest {
         data_subject: Some(v1::DataSubject {
             customer_id: customer_id.clone(),
             regions: vec!["DE".to_owned()],
             ..Default::default()
         }),
-        update_mask: Some(prost_types::FieldMask { paths: vec!["regions".to_owned()] }),
+        update_mask: Some(FieldMask { paths: vec!["regions".to_owned()] }),
         ..Default::default()
     };
-    let subject = cluster.consents(0).update_data_subject(subject).await.expect("updated").into_inner();
+    let subject = sandbox.consents(0).await.update_data_subject(subject).await.expect("updated").into_inner();
     let request = |page_size, page_token| v1::ListConsentHistoryRequest {
         customer_id: customer_id.clone(),
         purpose: "service".to_owned(),
@@ -190,7 +185,8 @@ async fn history(cluster: &Cluster) {
     let (mut entries, mut token) = (Vec::new(), String::new());
     let (head, total) = loop {
         let node = entries.len() % 3;
-        let page = cluster.consents(node).list_consent_history(request(3, token)).await.expect("listed");
+        let page =
+            sandbox.consents(node).await.list_consent_history(request(3, token)).await.expect("listed");
         let page = page.into_inner();
         entries.extend(page.entries);
         token = page.next_page_token;
@@ -217,19 +213,36 @@ async fn history(cluster: &Cluster) {
     assert_eq!(status_of(&entries[1]), ("marketing".to_owned(), v1::ConsentStatus::Given, 2));
     assert_eq!(status_of(&entries[2]), ("marketing".to_owned(), v1::ConsentStatus::Withdrawn, 3));
 
-    let other_list = "010000000000000003".to_owned();
+    let other_list = page_token_of_events(sandbox).await;
     for (size, token, field) in [(501, String::new(), "page_size"), (0, other_list, "page_token")] {
-        let status = cluster.consents(0).list_consent_history(request(size, token)).await.expect_err(field);
+        let status =
+            sandbox.consents(0).await.list_consent_history(request(size, token)).await.expect_err(field);
         assert_eq!(fault(&status).2, field);
     }
     let mut nobody = request(0, String::new());
     nobody.customer_id = new_customer();
-    let status = cluster.consents(1).list_consent_history(nobody).await.expect_err("nobody");
+    let status = sandbox.consents(1).await.list_consent_history(nobody).await.expect_err("nobody");
     assert_eq!(status.code(), Code::NotFound);
 }
 
+/// A page token of another list.
+async fn page_token_of_events(sandbox: &Sandbox) -> String {
+    let request =
+        v1::IngestProfileRequest { events: vec![event("e-1", 1), event("e-2", 2)], ..ingest("", vec![]) };
+    let answer = sandbox.profiles(0).await.ingest_profile(request).await.expect("ingested");
+    let list = v1::ListEventsRequest {
+        customer_id: answer.into_inner().customer_id,
+        purpose: "service".to_owned(),
+        page_size: 1,
+        ..Default::default()
+    };
+    let page = sandbox.profiles(0).await.list_events(list).await.expect("listed").into_inner();
+    assert!(!page.next_page_token.is_empty(), "there is a second page");
+    page.next_page_token
+}
+
 /// A ledger is read in chunks, and none of it is lost between two of them.
-async fn long_history(cluster: &Cluster) {
+async fn a_long_ledger_is_read_without_a_gap(sandbox: &Sandbox) {
     const ENTRIES: usize = 2 * 64 + 1;
     let customer_id = new_customer();
     let (even, odd) = (v1::ConsentStatus::Refused, v1::ConsentStatus::Given);
@@ -240,9 +253,9 @@ async fn long_history(cluster: &Cluster) {
             status: status.into(),
             // Each newer than the one before, however fast they come.
             decided_at: Some(Timestamp { seconds: i64::try_from(number).expect("small"), nanos: 0 }),
-            ..given("marketing")
+            ..consent("", "marketing")
         };
-        record(cluster, 0, consent).await;
+        record(sandbox, 0, consent).await;
     }
     let mut request = v1::ListConsentHistoryRequest {
         customer_id: customer_id.clone(),
@@ -251,7 +264,7 @@ async fn long_history(cluster: &Cluster) {
     };
     let mut sequences = Vec::new();
     loop {
-        let page = cluster.consents(1).list_consent_history(request.clone()).await.expect("listed");
+        let page = sandbox.consents(1).await.list_consent_history(request.clone()).await.expect("listed");
         let page = page.into_inner();
         sequences.extend(page.entries.iter().map(|entry| entry.sequence));
         request.page_token = page.next_page_token;
@@ -262,7 +275,7 @@ async fn long_history(cluster: &Cluster) {
         assert_eq!(sequences.len(), 100);
     }
     assert_eq!(sequences, (0..ENTRIES as u64).collect::<Vec<_>>());
-    let explained = explain(cluster, 2, question(&customer_id, "marketing")).await.expect("explained");
+    let explained = explain(sandbox, 2, question(&customer_id, "marketing")).await.expect("explained");
     assert_eq!(
         (explained.reason(), explained.ledger_sequences),
         (v1::RefusalReason::ConsentRefused, vec![ENTRIES as u64 - 1])
@@ -276,11 +289,11 @@ async fn moment_of(state: &v1::ConsentState) -> Option<Timestamp> {
 }
 
 /// CO-8.
-async fn as_of(cluster: &Cluster) {
+async fn consents_are_known_as_of_a_past_moment(sandbox: &Sandbox) {
     let customer_id = new_customer();
-    let consent = v1::RecordConsentRequest { customer_id: customer_id.clone(), ..given("marketing") };
-    let given_at = moment_of(&record(cluster, 0, consent).await).await;
-    let withdrawn = withdraw(cluster, 1, &customer_id, "marketing").await;
+    let consent = consent(&customer_id, "marketing");
+    let given_at = moment_of(&record(sandbox, 0, consent).await).await;
+    let withdrawn = withdraw(sandbox, 1, &customer_id, "marketing").await;
     let ask = |time: Option<Timestamp>| v1::GetConsentsAsOfRequest {
         customer_id: customer_id.clone(),
         purpose: "service".to_owned(),
@@ -292,7 +305,7 @@ async fn as_of(cluster: &Cluster) {
             (given_at, vec![(v1::ConsentStatus::Given, 1)]),
             (withdrawn.recorded_at, vec![(v1::ConsentStatus::Withdrawn, 2)]),
         ] {
-            let answer = cluster.consents(node).get_consents_as_of(ask(time)).await.expect("answered");
+            let answer = sandbox.consents(node).await.get_consents_as_of(ask(time)).await.expect("answered");
             let answer = answer.into_inner();
             assert_eq!(answer.etag, withdrawn.etag);
             let found: Vec<_> =
@@ -303,7 +316,7 @@ async fn as_of(cluster: &Cluster) {
     for (time, reason) in
         [(None, "FIELD_REQUIRED"), (Some(Timestamp { seconds: 9_000_000_000, nanos: 0 }), "FIELD_INVALID")]
     {
-        let status = cluster.consents(0).get_consents_as_of(ask(time)).await.expect_err(reason);
+        let status = sandbox.consents(0).await.get_consents_as_of(ask(time)).await.expect_err(reason);
         assert_eq!(fault(&status), (Code::InvalidArgument, reason.to_owned(), "time".to_owned()));
     }
 }
@@ -318,27 +331,27 @@ fn question(customer_id: &str, decided_purpose: &str) -> v1::ExplainDecisionRequ
 }
 
 async fn explain(
-    cluster: &Cluster,
+    sandbox: &Sandbox,
     node: usize,
     request: v1::ExplainDecisionRequest,
 ) -> Result<v1::DecisionExplanation, Status> {
-    cluster.consents(node).explain_decision(request).await.map(tonic::Response::into_inner)
+    sandbox.consents(node).await.explain_decision(request).await.map(tonic::Response::into_inner)
 }
 
 /// CO-8.
-async fn explanations(cluster: &Cluster) {
-    let mut collected = ingest(&[("email", "a@example.org")]);
+async fn a_decision_is_explained_as_of_now_and_as_of_then(sandbox: &Sandbox) {
+    let mut collected = ingest("", texts(&[("phone", "+49 30")]));
     collected.customer_id = new_customer();
     let customer_id = collected.customer_id.clone();
-    cluster.profiles(0).ingest_profile(collected).await.expect("ingested");
-    let consent = v1::RecordConsentRequest { customer_id: customer_id.clone(), ..given("marketing") };
-    let given_at = moment_of(&record(cluster, 1, consent).await).await;
-    withdraw(cluster, 2, &customer_id, "marketing").await;
+    sandbox.profiles(0).await.ingest_profile(collected).await.expect("ingested");
+    let consent = consent(&customer_id, "marketing");
+    let given_at = moment_of(&record(sandbox, 1, consent).await).await;
+    withdraw(sandbox, 2, &customer_id, "marketing").await;
     let request = v1::GetPurposeRequest { id: "marketing".to_owned() };
-    let marketing = cluster.catalog(0).get_purpose(request).await.expect("found").into_inner();
+    let marketing = sandbox.catalog(0).await.get_purpose(request).await.expect("found").into_inner();
     for node in 0..3 {
         let mut request = question(&customer_id, "marketing");
-        let now = explain(cluster, node, request.clone()).await.expect("explained");
+        let now = explain(sandbox, node, request.clone()).await.expect("explained");
         assert_eq!(
             (now.permitted, now.reason(), now.ledger_sequences.as_slice()),
             (false, v1::RefusalReason::ConsentWithdrawn, &[2][..])
@@ -348,27 +361,27 @@ async fn explanations(cluster: &Cluster) {
             (&["default".to_owned()][..], &marketing.etag)
         );
         request.time = given_at;
-        let then = explain(cluster, node, request.clone()).await.expect("explained");
+        let then = explain(sandbox, node, request.clone()).await.expect("explained");
         assert_eq!(
             (then.permitted, then.ground(), then.origin(), then.ledger_sequences.as_slice()),
             (true, v1::LawfulBasis::Consent, v1::GroundOrigin::Recorded, &[1][..])
         );
         assert_eq!((then.time, then.catalogue_version), (given_at, now.catalogue_version));
         request.recipient = "unheard-of".to_owned();
-        let outsider = explain(cluster, node, request).await.expect("explained");
+        let outsider = explain(sandbox, node, request).await.expect("explained");
         assert_eq!(outsider.reason(), v1::RefusalReason::RecipientNotRegistered);
         assert!(outsider.ledger_sequences.is_empty());
 
         let mut request = question(&customer_id, "service");
-        request.attribute = "email".to_owned();
-        let attribute = explain(cluster, node, request.clone()).await.expect("explained");
+        request.attribute = "phone".to_owned();
+        let attribute = explain(sandbox, node, request.clone()).await.expect("explained");
         assert!(attribute.permitted && !attribute.attribute_etag.is_empty());
         request.decided_purpose = "marketing".to_owned();
         request.time = given_at;
-        let attribute = explain(cluster, node, request).await.expect("explained");
+        let attribute = explain(sandbox, node, request).await.expect("explained");
         assert_eq!(attribute.reason(), v1::RefusalReason::PurposeNotAllowed);
     }
-    assert_eq!(refusal_of_read(cluster, &customer_id).await, v1::RefusalReason::ConsentWithdrawn);
+    assert_eq!(refusal_of_read(sandbox, &customer_id).await, v1::RefusalReason::ConsentWithdrawn);
     type Change = fn(&mut v1::ExplainDecisionRequest);
     let cases: [(Change, &str, &str); 4] = [
         (|request| request.decided_purpose = "nothing".to_owned(), "PURPOSE_UNKNOWN", "decided_purpose"),
@@ -383,16 +396,16 @@ async fn explanations(cluster: &Cluster) {
     for (change, reason, field) in cases {
         let mut request = question(&customer_id, "marketing");
         change(&mut request);
-        let status = explain(cluster, 0, request).await.expect_err(reason);
+        let status = explain(sandbox, 0, request).await.expect_err(reason);
         assert_eq!(fault(&status), (Code::InvalidArgument, reason.to_owned(), field.to_owned()));
     }
 }
 
 /// What was decided then was decided with the catalogue of then.
-async fn explanation_before_there_was_a_purpose(cluster: &Cluster) {
+async fn a_purpose_created_later_is_unknown_in_earlier_explanations(sandbox: &Sandbox) {
     let customer_id = new_customer();
-    let consent = v1::RecordConsentRequest { customer_id: customer_id.clone(), ..given("service") };
-    let before = moment_of(&record(cluster, 0, consent).await).await;
+    let consent = consent(&customer_id, "service");
+    let before = moment_of(&record(sandbox, 0, consent).await).await;
     let purpose = v1::Purpose {
         id: "late".to_owned(),
         display_name: "Late".to_owned(),
@@ -401,13 +414,13 @@ async fn explanation_before_there_was_a_purpose(cluster: &Cluster) {
         ..Default::default()
     };
     let request = v1::CreatePurposeRequest { purpose: Some(purpose), validate_only: false };
-    cluster.catalog(1).create_purpose(request).await.expect("defined");
+    sandbox.catalog(1).await.create_purpose(request).await.expect("defined");
     for node in 0..3 {
         let mut request = question(&customer_id, "late");
-        let now = explain(cluster, node, request.clone()).await.expect("explained");
+        let now = explain(sandbox, node, request.clone()).await.expect("explained");
         assert_eq!((now.permitted, now.origin()), (true, v1::GroundOrigin::Standing));
         request.time = before;
-        let then = explain(cluster, node, request).await.expect("explained");
+        let then = explain(sandbox, node, request).await.expect("explained");
         assert_eq!((then.permitted, then.reason()), (false, v1::RefusalReason::UnknownPurpose));
         assert!(then.catalogue_version < now.catalogue_version && then.purpose_etag.is_empty());
     }

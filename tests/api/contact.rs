@@ -1,5 +1,4 @@
 //! Preferences and contacts: how, when and about what, and never what consent forbids (PR-6, CO-4).
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on says why and stops")]
 
 use std::time::SystemTime;
 
@@ -9,12 +8,15 @@ use custodia_proto::v1::{
     GetPreferencesRequest, IngestProfileRequest, LawfulBasis, Preferences, QuietHours, RecordConsentRequest,
     RecordContactRequest, RefusalReason, TopicPreference, UpdatePreferencesRequest,
 };
-use custodia_tests::Sandbox;
-use custodia_tests::sample::{consent, grant, ingest, observation, withdrawal};
+use custodia_tests::sample::{consent, grant, ingest, new_id, observation, withdrawal};
+use custodia_tests::{Sandbox, Suite};
 use tonic::Code;
 
-fn new_id() -> String {
-    uuid::Uuid::new_v4().to_string()
+pub(crate) fn tests(suite: Suite) -> Suite {
+    suite
+        .shared(a_contact_follows_the_wishes_of_the_customer)
+        .shared(a_frequency_cap_counts_each_contact_once)
+        .shared(no_preference_allows_what_consent_forbids)
 }
 
 /// Seconds since 1970.
@@ -91,10 +93,8 @@ fn noon(days: u64) -> u64 {
 }
 
 /// Point 9: channel, address, topics, language and quiet hours, with a moment as input.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_contact_follows_the_wishes_of_the_customer() {
-    let sandbox = Sandbox::start().await;
-    let stored = customer(&sandbox).await;
+async fn a_contact_follows_the_wishes_of_the_customer(sandbox: &Sandbox) {
+    let stored = customer(sandbox).await;
     let nowhere = Preferences { time_zone: "Mars/Olympus".into(), ..stored.clone() };
     let status = sandbox.preferences(0).await.update_preferences(update(nowhere)).await.unwrap_err();
     assert_eq!(status.code(), Code::InvalidArgument);
@@ -104,7 +104,7 @@ async fn a_contact_follows_the_wishes_of_the_customer() {
     let read = sandbox.preferences(1).await.get_preferences(request).await.unwrap().into_inner();
     assert_eq!(read, stored);
 
-    let answer = check(&sandbox, ask(&stored, "email", "", noon(1))).await;
+    let answer = check(sandbox, ask(&stored, "email", "", noon(1))).await;
     assert_eq!((answer.verdict(), answer.ground()), (ContactVerdict::Allowed, LawfulBasis::Consent));
     assert_eq!((answer.address.as_str(), answer.language.as_str()), ("ada@example.org", "de"));
     let refused = [
@@ -113,28 +113,26 @@ async fn a_contact_follows_the_wishes_of_the_customer() {
         ("email", "insurance", RefusalReason::TopicNotWanted),
     ];
     for (channel, topic, reason) in refused {
-        let answer = check(&sandbox, ask(&stored, channel, topic, noon(1))).await;
+        let answer = check(sandbox, ask(&stored, channel, topic, noon(1))).await;
         assert_eq!((answer.verdict(), answer.reason()), (ContactVerdict::NotAllowed, reason));
         assert!(answer.address.is_empty() && !answer.explanation.is_empty());
     }
     // 23:00 UTC is night in Berlin; the morning begins at 6 or 7 UTC
-    let answer = check(&sandbox, ask(&stored, "email", "", day(1) + 23 * 3_600)).await;
+    let answer = check(sandbox, ask(&stored, "email", "", day(1) + 23 * 3_600)).await;
     assert_eq!((answer.verdict(), answer.reason()), (ContactVerdict::AllowedFrom, RefusalReason::QuietHours));
     let from = u64::try_from(answer.allowed_from.unwrap().seconds).unwrap();
     assert!([6, 7].map(|hour| day(2) + hour * 3_600).contains(&from), "{from}");
 }
 
 /// Point 9: recorded contacts count, each once.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_frequency_cap_counts_each_contact_once() {
-    let sandbox = Sandbox::start().await;
+async fn a_frequency_cap_counts_each_contact_once(sandbox: &Sandbox) {
     // Without quiet hours: they could begin just when the cap ends.
-    let wishes = Preferences { quiet_hours: vec![], ..customer(&sandbox).await };
+    let wishes = Preferences { quiet_hours: vec![], ..customer(sandbox).await };
     let customer =
         sandbox.preferences(0).await.update_preferences(update(wishes)).await.unwrap().into_inner();
     let mut preferences = sandbox.preferences(0).await;
     for minutes in [1, 2] {
-        let answer = check(&sandbox, ask(&customer, "email", "", noon(1))).await;
+        let answer = check(sandbox, ask(&customer, "email", "", noon(1))).await;
         assert_eq!(answer.verdict(), ContactVerdict::Allowed);
         let request = RecordContactRequest {
             customer_id: customer.customer_id.clone(),
@@ -146,24 +144,22 @@ async fn a_frequency_cap_counts_each_contact_once() {
         preferences.record_contact(request.clone()).await.unwrap();
         preferences.record_contact(request).await.unwrap(); // a retry counts once
     }
-    let answer = check(&sandbox, ask(&customer, "email", "", noon(1))).await;
+    let answer = check(sandbox, ask(&customer, "email", "", noon(1))).await;
     assert_eq!(
         (answer.verdict(), answer.reason()),
         (ContactVerdict::AllowedFrom, RefusalReason::FrequencyCap)
     );
-    let answer = check(&sandbox, ask(&customer, "email", "", noon(3))).await;
+    let answer = check(sandbox, ask(&customer, "email", "", noon(3))).await;
     assert_eq!(answer.verdict(), ContactVerdict::Allowed, "two days later the cap is free again");
 }
 
 /// Point 9: no preference allows what consent forbids.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn no_preference_allows_what_consent_forbids() {
-    let sandbox = Sandbox::start().await;
+async fn no_preference_allows_what_consent_forbids(sandbox: &Sandbox) {
     let client = sandbox.client();
-    let customer = customer(&sandbox).await;
+    let customer = customer(sandbox).await;
     let id = &customer.customer_id;
     client.withdraw_consent(withdrawal(id, "marketing")).await.unwrap();
-    let answer = check(&sandbox, ask(&customer, "email", "", noon(1))).await;
+    let answer = check(sandbox, ask(&customer, "email", "", noon(1))).await;
     assert_eq!(answer.verdict(), ContactVerdict::NotAllowed);
     assert_eq!(answer.reason(), RefusalReason::ConsentWithdrawn);
     assert!(answer.address.is_empty());
@@ -171,7 +167,7 @@ async fn no_preference_allows_what_consent_forbids() {
     tokio::time::sleep(std::time::Duration::from_millis(5)).await;
     let short = RecordConsentRequest { expires_at: at(noon(1) - 60), ..consent(id, "marketing") };
     client.record_consent(short).await.unwrap();
-    let answer = check(&sandbox, ask(&customer, "email", "", noon(1))).await;
+    let answer = check(sandbox, ask(&customer, "email", "", noon(1))).await;
     assert_eq!(answer.reason(), RefusalReason::ConsentExpired);
     client.withdraw_consent(withdrawal(id, "marketing")).await.unwrap();
     let request = GetPreferencesRequest { customer_id: id.clone(), purpose: "marketing".into() };

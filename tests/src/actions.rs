@@ -1,0 +1,55 @@
+//! What many tests do first: definitions in the catalogue, and a customer who consented.
+
+use custodia_proto::v1::{
+    AttributeDefinition, CreateAttributeRequest, CreatePurposeRequest, IngestProfileRequest, LawfulBasis,
+    NoticeVersion, Purpose, UpdatePurposeRequest, ValueType,
+};
+use tonic::Status;
+
+use crate::sample::{attribute, grant, ingest, observation, purpose};
+use crate::sandbox::Sandbox;
+
+/// Creates an attribute through a node.
+pub async fn create_attribute(
+    sandbox: &Sandbox,
+    node: usize,
+    attribute: AttributeDefinition,
+) -> Result<AttributeDefinition, Status> {
+    let request = CreateAttributeRequest { attribute: Some(attribute), validate_only: false };
+    Ok(sandbox.catalog(node).await.create_attribute(request).await?.into_inner())
+}
+
+/// Creates a purpose.
+pub async fn create_purpose(sandbox: &Sandbox, purpose: Purpose) -> Result<Purpose, Status> {
+    let request = CreatePurposeRequest { purpose: Some(purpose), validate_only: false };
+    Ok(sandbox.catalog(0).await.create_purpose(request).await?.into_inner())
+}
+
+/// Creates a purpose like `marketing` for one test alone, with the attribute `PURPOSE_topic`; the purpose and the attribute.
+pub async fn create_campaign(sandbox: &Sandbox, purpose_id: &str) -> (Purpose, String) {
+    let created = create_purpose(sandbox, purpose(purpose_id, &[LawfulBasis::Consent])).await;
+    let topic = format!("{purpose_id}_topic");
+    let attribute = attribute(&topic, ValueType::Text, &[purpose_id]);
+    create_attribute(sandbox, 0, attribute).await.expect("an attribute is created");
+    (created.expect("a purpose is created"), topic)
+}
+
+/// Adds to a purpose a notice `v2` under which every customer is asked again.
+pub async fn ask_again(sandbox: &Sandbox, mut purpose: Purpose) {
+    let notice = NoticeVersion { version: "v2".into(), asks_again: true, ..purpose.notices[0].clone() };
+    purpose.notices.push(notice);
+    let request = UpdatePurposeRequest { purpose: Some(purpose) };
+    sandbox.catalog(0).await.update_purpose(request).await.expect("a purpose is updated");
+}
+
+/// A customer who consented to a purpose, with a value of one of its attributes.
+pub async fn consenting_customer(sandbox: &Sandbox, purpose: &str, attribute: &str) -> String {
+    let request = IngestProfileRequest {
+        purpose: purpose.into(),
+        consents: vec![grant(purpose)],
+        ..ingest("", vec![observation(attribute, "sailing")])
+    };
+    let answer = sandbox.client().ingest_profile(request).await.expect("a customer is created");
+    assert!(answer.attributes[0].merged, "{answer:?}");
+    answer.customer_id
+}
