@@ -6,7 +6,6 @@ use std::time::Duration;
 use bytes::Bytes;
 use custodia_profile::CustomerId;
 use custodia_proto::rpc::Unary;
-use prost::Message as _;
 use tokio::time::Instant;
 
 use crate::client::Client;

@@ -7,7 +7,6 @@ use std::time::Duration;
 use arc_swap::ArcSwapOption;
 use custodia_profile::CustomerId;
 use custodia_proto::{rpc::Unary, v1};
-use prost::Message as _;
 use tokio::time::Instant;
 use tonic::metadata::{Ascii, MetadataValue};
 

@@ -86,7 +86,8 @@ impl ConsentCommand {
                 let request_id = String::new();
                 let request = v1::WithdrawAllConsentsRequest { customer_id, channel, request_id };
                 let answer = connection.client()?.withdraw_all_consents(request).await?;
-                connection.print("WithdrawAllConsentsResponse", &answer, |answer| consents_text(&answer.consents))
+                connection
+                    .print("WithdrawAllConsentsResponse", &answer, |answer| consents_text(&answer.consents))
             }
             Self::List(CustomerQuery { id: customer_id, purpose }) => {
                 let request = v1::GetConsentsRequest { customer_id, purpose };

@@ -50,7 +50,8 @@ pub(crate) fn timeline_text(entries: &[v1::ConsentHistoryEntry]) -> String {
         };
         let sequence = entry.sequence.to_string();
         let recorded_by = entry.recorded_by.as_ref();
-        let recorded_by = recorded_by.map_or_else(|| "-".into(), |by| format!("{} {}", enum_text::<v1::Role>(by.role), by.name));
+        let recorded_by = recorded_by
+            .map_or_else(|| "-".into(), |by| format!("{} {}", enum_text::<v1::Role>(by.role), by.name));
         lines.add_row([&sequence, &time_text(entry.recorded_at.as_ref()), &recorded_by, purpose, &what]);
     }
     lines.to_string()

@@ -138,7 +138,7 @@ impl ProfileBatcher<'_> {
     }
 
     fn map_event(&self, event: &EventMapping, row: &Row) -> Result<v1::Event, String> {
-        let mut properties = std::collections::HashMap::new();
+        let mut properties = BTreeMap::new();
         for (name, field) in &event.properties {
             if let Some(value) = field.value(row, v1::ValueType::Text)? {
                 properties.insert(name.clone(), value);

@@ -14,7 +14,5 @@ mod time;
 pub(crate) use error::{FieldFault, LeaderHint, ServiceError};
 pub(crate) use etag::{etag, parse_etag};
 pub(crate) use paging::{Listing, PageSize, Pager, page_start};
-#[cfg(test)]
-pub(crate) use status::LEADER_METADATA;
 pub(crate) use status::{leader_in, name_leader, row_error};
 pub(crate) use time::{made_at, now, parse_optional, parse_timestamp, timestamp};

@@ -21,7 +21,7 @@ use crate::{counters::count_error, keys::KeysError, refusal::Refusal};
 const ERROR_DOMAIN: &str = "custodia";
 
 /// The response metadata that names the leader of the shard that a call was about.
-pub(crate) const LEADER_METADATA: &str = "custodia-leader";
+const LEADER_METADATA: &str = "custodia-leader";
 
 /// The key in `google.rpc.ErrorInfo.metadata` that says the same, so that it survives the hop between nodes.
 const LEADER_DETAIL: &str = "leader";
