@@ -164,6 +164,7 @@ fn subject_params(subject: &Subject<'_>) -> Result<CertificateParams, CliError> 
 }
 
 /// From yesterday, so that a clock a little behind does not refuse a new certificate.
+#[expect(clippy::disallowed_methods, reason = "the clock of the caller, read in one place")]
 fn valid_for(params: &mut CertificateParams, days: i32) {
     let today = jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).date();
     let day = |offset: i32| {

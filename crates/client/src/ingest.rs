@@ -9,6 +9,10 @@
 //!
 //! Always: a row that was taken has exactly one outcome; at most `window` rows are between `send` and `next`;
 //! a row sent again carries the same `request_id`, so the repetition changes nothing.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "at most `window` rows are in all queues together: each holds a permit, so a queue needs no limit of its own"
+)]
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;

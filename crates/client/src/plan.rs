@@ -45,6 +45,7 @@ fn identify(request_id: &mut String) {
 
 /// A decision without a date is dated before it is first sent: a repetition that arrives after a later withdrawal must
 /// not count as the later decision.
+#[expect(clippy::disallowed_methods, reason = "the clock of the caller, read in one place")]
 fn date(time: &mut Option<custodia_proto::Timestamp>) {
     if time.is_none() {
         let since = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
