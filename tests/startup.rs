@@ -1,5 +1,9 @@
 //! A node that cannot start well does not start, and says why in words that help.
-#![expect(clippy::indexing_slicing, reason = "a test that cannot go on says why and stops")]
+#![expect(
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "a test that cannot go on says why and stops"
+)]
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;

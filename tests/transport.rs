@@ -1,5 +1,9 @@
 //! Who is let in: certificates, roles, TLS versions (SE-1, SE-2, OP-4).
-#![expect(clippy::indexing_slicing, reason = "a test that cannot go on says why and stops")]
+#![expect(
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "a test that cannot go on says why and stops"
+)]
 
 use std::process::ExitCode;
 use std::time::Duration;

@@ -20,7 +20,7 @@ use std::time::Duration;
 use custodia_client::Client;
 use custodia_proto::v1::consent_service_client::ConsentServiceClient;
 use custodia_proto::v1::profile_service_client::ProfileServiceClient;
-use custodia_proto::v1::{IngestProfileRequest, RefusalReason};
+use custodia_proto::v1::{ConsentStatus, GetConsentsRequest, IngestProfileRequest, RefusalReason};
 use custodia_tests::sample::{consent, get, grant, ingest, observation, text_of, withdrawal, withheld};
 use custodia_tests::{Options, Sandbox, Suite};
 use tonic::Request;
@@ -103,6 +103,8 @@ async fn after_an_acknowledged_withdrawal_nothing_is_served_or_merged_on_any_nod
             tasks.push(tokio::spawn(read(channel.clone(), Arc::clone(&case), Arc::clone(&tally))));
             if number % 3 == node {
                 tasks.push(tokio::spawn(write(channel, Arc::clone(&case), Arc::clone(&tally))));
+            } else if (number + 1) % 3 == node {
+                tasks.push(tokio::spawn(read_state(channel, Arc::clone(&case), Arc::clone(&tally))));
             }
         }
     }
@@ -221,8 +223,7 @@ async fn read(channel: Channel, case: Arc<Case>, tally: Arc<Tally>) {
 
 async fn write(channel: Channel, case: Arc<Case>, tally: Arc<Tally>) {
     let _stop = StopOnPanic(Arc::clone(&tally));
-    let mut profiles = ProfileServiceClient::new(channel.clone());
-    let mut consents = ConsentServiceClient::new(channel);
+    let mut profiles = ProfileServiceClient::new(channel);
     for number in 0_u64.. {
         if !tally.goes_on() {
             break;
@@ -247,23 +248,27 @@ async fn write(channel: Channel, case: Arc<Case>, tally: Arc<Tally>) {
         } else if outcome.merged {
             case.allowed.fetch_add(1, Ordering::SeqCst);
         }
-        if number % 4 == 0 {
-            // the state itself tells the same on every node
-            let request = custodia_proto::v1::GetConsentsRequest {
-                customer_id: case.customer.clone(),
-                purpose: "privacy-requests".into(),
-            };
-            let began = case.epoch.load(Ordering::SeqCst);
-            let states = consents.get_consents(within(request)).await;
-            let ended = case.epoch.load(Ordering::SeqCst);
-            if let Ok(states) = states
-                && behind_a_withdrawal(began, ended)
-            {
-                let states = states.into_inner().consents;
-                let state = states.iter().find(|state| state.purpose == "marketing").expect("a state");
-                assert_eq!(state.status(), custodia_proto::v1::ConsentStatus::Withdrawn);
-                tally.states.fetch_add(1, Ordering::SeqCst);
-            }
+    }
+}
+
+/// Every node tells the state itself as the decisions have left it.
+async fn read_state(channel: Channel, case: Arc<Case>, tally: Arc<Tally>) {
+    let _stop = StopOnPanic(Arc::clone(&tally));
+    let mut consents = ConsentServiceClient::new(channel);
+    while tally.goes_on() {
+        let request =
+            GetConsentsRequest { customer_id: case.customer.clone(), purpose: "privacy-requests".into() };
+        let began = case.epoch.load(Ordering::SeqCst);
+        let states = consents.get_consents(within(request)).await;
+        let ended = case.epoch.load(Ordering::SeqCst);
+        if let Ok(states) = states
+            && behind_a_withdrawal(began, ended)
+        {
+            let states = states.into_inner().consents;
+            let state = states.iter().find(|state| state.purpose == "marketing").expect("a state");
+            assert_eq!(state.status(), ConsentStatus::Withdrawn);
+            tally.states.fetch_add(1, Ordering::SeqCst);
         }
+        tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }

@@ -5,7 +5,9 @@ use custodia_proto::v1::{
     AppendEventsRequest, BatchGetProfilesRequest, IngestProfileRequest, ListEventsRequest, Observation,
     RefusalReason, Value,
 };
-use custodia_tests::sample::{event, fault, get, grant, ingest, integer, new_customer, observation, text};
+use custodia_tests::sample::{
+    event, fault, get, grant, ingest, integer, new_customer, now, observation, text,
+};
 use custodia_tests::{Sandbox, Suite};
 use tonic::Code;
 use tonic_types::StatusExt as _;
@@ -105,7 +107,7 @@ async fn every_malformed_request_is_told_its_field(sandbox: &Sandbox) {
 async fn values_that_break_the_catalogue_are_refused_one_by_one(sandbox: &Sandbox) {
     // GO-3, GO-5
     let mut profiles = sandbox.profiles(0).await;
-    let now = i64::try_from(std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap().as_secs()).unwrap();
+    let now = i64::try_from(now().as_secs()).unwrap();
     let future = Some(custodia_proto::Timestamp { seconds: now + 3_600, nanos: 0 });
     let observations = vec![
         observation("given_name", "kept"),

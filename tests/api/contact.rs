@@ -1,14 +1,12 @@
 //! Preferences and contacts: how, when and about what, and never what consent forbids (PR-6, CO-4).
 
-use std::time::SystemTime;
-
 use custodia_proto::Timestamp;
 use custodia_proto::v1::{
     ChannelPreference, CheckContactRequest, CheckContactResponse, ContactVerdict, FrequencyCap,
     GetPreferencesRequest, IngestProfileRequest, LawfulBasis, Preferences, QuietHours, RecordConsentRequest,
     RecordContactRequest, RefusalReason, TopicPreference, UpdatePreferencesRequest,
 };
-use custodia_tests::sample::{consent, grant, ingest, new_id, observation, withdrawal};
+use custodia_tests::sample::{consent, grant, ingest, new_id, now, observation, withdrawal};
 use custodia_tests::{Sandbox, Suite};
 use tonic::Code;
 
@@ -19,14 +17,9 @@ pub(crate) fn tests(suite: Suite) -> Suite {
         .shared(no_preference_allows_what_consent_forbids)
 }
 
-/// Seconds since 1970.
-fn now() -> u64 {
-    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs()
-}
-
 /// The start of a day, `days` from today, in UTC.
 fn day(days: u64) -> u64 {
-    (now() / 86_400 + days) * 86_400
+    (now().as_secs() / 86_400 + days) * 86_400
 }
 
 fn at(seconds: u64) -> Option<Timestamp> {
@@ -138,7 +131,7 @@ async fn a_frequency_cap_counts_each_contact_once(sandbox: &Sandbox) {
             customer_id: customer.customer_id.clone(),
             channel: "email".into(),
             purpose: "marketing".into(),
-            contacted_at: at(now() - minutes * 60),
+            contacted_at: at(now().as_secs() - minutes * 60),
             request_id: new_id(),
         };
         preferences.record_contact(request.clone()).await.unwrap();

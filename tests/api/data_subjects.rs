@@ -3,7 +3,7 @@
 use custodia_proto::FieldMask;
 use custodia_proto::v1::{self, consent_service_client::ConsentServiceClient};
 use custodia_tests::actions::create_purpose;
-use custodia_tests::sample::{consent, fault, get, ingest, new_customer, purpose, texts};
+use custodia_tests::sample::{consent, fault, get, ingest, new_customer, now, purpose, texts};
 use custodia_tests::{Sandbox, Suite};
 use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
@@ -236,7 +236,7 @@ async fn a_privacy_signal_opts_out_where_the_region_honours_it(sandbox: &Sandbox
 /// The example of the IAB's specification, brought up to policy version 5, and as if updated so many days ago.
 fn tc_string(days_ago: u64) -> String {
     const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-    let today = std::time::SystemTime::UNIX_EPOCH.elapsed().expect("a clock").as_secs() / 86_400;
+    let today = now().as_secs() / 86_400;
     let deciseconds = (today - days_ago) * 864_000;
     let digit = |at: u32| char::from(DIGITS[usize::try_from(deciseconds >> (6 * at) & 63).expect("6 bits")]);
     let moment: String = (0..6).rev().map(digit).collect();

@@ -1,7 +1,7 @@
 //! Every call of the API, taken by any node: a node that does not lead the customer forwards it.
 
 use custodia_proto::{FieldMask, Timestamp, v1};
-use custodia_tests::sample::{consent, fault, get, ingest, observation, text, texts};
+use custodia_tests::sample::{consent, fault, get, ingest, now, observation, text, texts};
 use custodia_tests::{Sandbox, Suite, eventually};
 use tonic::Code;
 use tonic_types::StatusExt as _;
@@ -174,7 +174,7 @@ async fn a_late_retry_undoes_nothing_that_came_after_it(sandbox: &Sandbox) {
     let request = ingest("", texts(&[("email", "newer@example.org")]));
     let customer_id =
         sandbox.profiles(0).await.ingest_profile(request).await.expect("ingested").into_inner().customer_id;
-    let hour_ago = std::time::SystemTime::UNIX_EPOCH.elapsed().expect("a clock").as_secs() - 3_600;
+    let hour_ago = now().as_secs() - 3_600;
     let late = || Uuid::new_v7(uuid::Timestamp::from_unix(uuid::NoContext, hour_ago, 0)).to_string();
     let mut retry = ingest("", texts(&[("email", "older@example.org")]));
     (retry.customer_id, retry.request_id) = (customer_id.clone(), late());

@@ -2,7 +2,7 @@
 //! catalogue of data (CO-2, CO-8, GO-1, GO-2, GO-3).
 
 use std::fs;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use custodia_proto::Timestamp;
 use custodia_proto::v1::consent_history_entry::Change;
@@ -14,7 +14,7 @@ use custodia_proto::v1::{
     RefusalReason, SourceMapping, UpdatePurposeRequest, ValueType,
 };
 use custodia_tests::actions::{ask_again, consenting_customer, create_attribute, create_campaign};
-use custodia_tests::sample::{self, consent, get, ingest, new_id, observation, withdrawal};
+use custodia_tests::sample::{self, consent, get, ingest, new_id, now, observation, withdrawal};
 use custodia_tests::{Sandbox, Suite, custodia, eventually};
 use serde_json::Value as Json;
 use tonic::Code;
@@ -32,7 +32,7 @@ const PURPOSE: &str = "privacy-requests";
 /// The moment between two decisions, some milliseconds away from each.
 async fn between() -> Timestamp {
     tokio::time::sleep(Duration::from_millis(20)).await;
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
+    let now = now();
     tokio::time::sleep(Duration::from_millis(20)).await;
     Timestamp {
         seconds: i64::try_from(now.as_secs()).unwrap(),
@@ -277,7 +277,7 @@ impl TcWriter {
     }
 
     fn current() -> String {
-        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
+        let now = now().as_secs();
         let today = now / 86_400 * 86_400 * 10;
         let mut core = Self(String::new());
         for (value, width) in [(2, 6), (today, 36), (today, 36), (31, 12), (2, 12), (1, 6)] {

@@ -111,6 +111,7 @@ impl Node {
     }
 
     /// Starts the process and waits until it listens.
+    #[expect(clippy::disallowed_methods, reason = "a blocked thread of the test holds nothing else up")]
     pub fn start(&mut self) {
         assert!(self.child.is_none(), "node {} runs already", self.id);
         let from = fs::metadata(self.log_path()).map_or(0, |metadata| metadata.len());
@@ -159,6 +160,7 @@ impl Node {
     }
 
     /// Waits until the process has ended by itself; its exit code.
+    #[expect(clippy::disallowed_methods, reason = "a blocked thread of the test holds nothing else up")]
     pub fn wait_for_exit(&mut self) -> Option<i32> {
         let deadline = Instant::now() + PATIENCE;
         let child = self.child.as_mut().expect("the node was started");

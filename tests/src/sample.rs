@@ -100,6 +100,12 @@ pub fn texts(values: &[(&str, &str)]) -> Vec<Observation> {
     values.iter().map(|(attribute, value)| observation(attribute, value)).collect()
 }
 
+/// The clock of this machine, which is that of the nodes too: the time since 1970.
+#[expect(clippy::disallowed_methods, reason = "the one clock of the tests")]
+pub fn now() -> std::time::Duration {
+    std::time::SystemTime::UNIX_EPOCH.elapsed().expect("it is after 1970")
+}
+
 /// A new request id, random.
 pub fn new_id() -> String {
     uuid::Uuid::new_v4().to_string()

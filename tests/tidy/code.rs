@@ -19,6 +19,7 @@ const SOLE_WORDS: &[(&str, &[&str])] = &[
     ("fs::write", &["crates/store/", "crates/cli/", "tests/", "benches/", "crates/proto/build.rs"]),
     ("File::create", &["crates/store/", "crates/cli/", "tests/", "benches/"]),
     ("OpenOptions", &["crates/store/", "crates/cli/", "tests/", "benches/"]),
+    ("env::var", &["crates/cli/", "tests/", "benches/", "crates/proto/build.rs"]),
     ("transport::Server", &["crates/server/", "benches/"]),
     ("SystemTime::now", &["crates/server/", "crates/client/", "crates/cli/", "tests/", "benches/"]),
 ];

@@ -115,8 +115,8 @@ fn text_length(code: &str) -> usize {
             return inside.find(&end).map_or(code.len(), |at| begin.len() + at + end.len());
         }
     }
-    if code.starts_with("'\\") {
-        return 2 + code[2..].find('\'').map_or(0, |_| closing(&code[1..], '\''));
+    if let Some(inside) = code.strip_prefix('\'').filter(|inside| inside.starts_with('\\')) {
+        return 1 + closing(inside, '\'');
     }
     if code.starts_with('\'') {
         // A character, and no lifetime.
@@ -124,7 +124,7 @@ fn text_length(code: &str) -> usize {
         let character = characters.next().map_or(0, char::len_utf8);
         return if characters.next() == Some('\'') { 2 + character } else { 0 };
     }
-    if code.starts_with('"') { 1 + closing(&code[1..], '"') } else { 0 }
+    code.strip_prefix('"').map_or(0, |inside| 1 + closing(inside, '"'))
 }
 
 /// Bytes up to the mark that ends a text, with it.
@@ -153,7 +153,7 @@ pub(crate) fn has_phrase(text: &str, phrase: &str) -> bool {
 }
 
 pub(crate) fn comments_texts_and_tests_are_no_code() {
-    let text = "use a::b; // crate::x\nlet c = '\"'; let d = \"crate::y\"; fn f<'a>() {}\n\
+    let text = "use a::b; // crate::x\nlet c = ['\"', '\\n', '\\'']; let d = \"crate::y\"; fn f<'a>() {}\n\
                 #[cfg(test)]\nmod tests { use crate::z; }\nlet e = r#\"crate::\"w\"#;\n#[cfg(test)]\nuse crate::v;\n";
     let code = code_of(text);
     assert_eq!(code.len(), text.len());

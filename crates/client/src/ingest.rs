@@ -9,6 +9,10 @@
 //!
 //! Invariants: an accepted row has exactly one outcome; at most `window` rows are between `send` and `next`; a retried row
 //! keeps its `request_id`, so it is applied once.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "at most `window` rows are in all queues together: each holds a permit, so a queue needs no limit of its own"
+)]
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;

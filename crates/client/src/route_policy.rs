@@ -36,6 +36,7 @@ impl RoutePolicy {
     }
 }
 
+#[expect(clippy::disallowed_methods, reason = "the clock of the caller, read in one place")]
 fn now() -> custodia_proto::Timestamp {
     let since = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
     let seconds = i64::try_from(since.as_secs()).unwrap_or(i64::MAX);

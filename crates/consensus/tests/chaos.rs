@@ -108,6 +108,7 @@ async fn disturb(cluster: &mut TestCluster, dice: &mut Dice, rounds: u64) {
     }
 }
 
+#[expect(clippy::disallowed_methods, reason = "a seed, not a time")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn random_faults_lose_no_write_and_let_no_read_be_stale() {
     let number = |name: &str| std::env::var(name).ok().and_then(|value| value.parse::<u64>().ok());

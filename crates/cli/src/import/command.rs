@@ -52,6 +52,7 @@ impl ImportCommand {
         job.run(stream, ProfileBatcher::new(&mapping, &common), &mapping.input).await
     }
 
+    #[expect(clippy::disallowed_methods, reason = "the clock of the caller, read in one place")]
     fn common(&self, mapping_text: &str) -> Result<Common, CliError> {
         let file = &self.load.file;
         let changed = std::fs::metadata(file).and_then(|metadata| metadata.modified());

@@ -199,6 +199,7 @@ mod tests {
         assert!(requests.next().now_or_never().flatten().is_some());
     }
 
+    #[expect(clippy::disallowed_methods, reason = "the test has no runtime")]
     #[test]
     fn an_answer_that_a_much_later_request_would_be_credited_for_is_dropped() {
         let mut wire = wire();
@@ -210,6 +211,7 @@ mod tests {
         assert_eq!(wire.2.judge(id(10)), Verdict::Unexpected);
     }
 
+    #[expect(clippy::disallowed_methods, reason = "the test has no runtime")]
     #[test]
     fn an_answer_before_further_entries_is_delivered_however_late() {
         let mut wire = wire();

@@ -49,6 +49,10 @@ struct Material {
 
 impl TlsConfigs {
     /// Reads and checks the files. An unusable certificate is refused here, not at the first connection.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a certificate is checked against the clock at the start, once"
+    )]
     pub(crate) fn load(
         files: &TlsFiles,
         node: NodeId,

@@ -15,6 +15,7 @@ use crate::limits::REQUEST_AGE_MAX;
 const SECONDS: std::ops::RangeInclusive<i64> = -62_135_596_800..=253_402_300_799;
 
 /// Now, by this node's clock.
+#[expect(clippy::disallowed_methods, reason = "the one clock of a node")]
 pub(crate) fn now() -> TimestampMs {
     let elapsed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     TimestampMs::from_ms(i64::try_from(elapsed.as_millis()).unwrap_or(i64::MAX))

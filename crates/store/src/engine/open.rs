@@ -64,6 +64,7 @@ pub fn open_engine(path: &Path, kind: EngineKind, cache_bytes: u64) -> Result<Op
     }
 }
 
+#[expect(clippy::disallowed_methods, reason = "engines are opened on a thread that may block")]
 fn open_when_free(
     path: &Path,
     kind: EngineKind,

@@ -49,6 +49,7 @@ fn engine_in_use_is_refused_and_not_set_aside() {
     }
 }
 
+#[expect(clippy::disallowed_methods, reason = "the test has no runtime")]
 #[test]
 fn engine_that_is_released_a_moment_later_opens() {
     for kind in KINDS_ON_DISK {

@@ -5,6 +5,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 pub(crate) struct Random(u64);
 
 impl Random {
+    #[expect(clippy::disallowed_methods, reason = "a seed, not a time")]
     pub(crate) fn seeded() -> Self {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_nanos();
         let seed = match std::env::var("CUSTODIA_SEED") {

@@ -124,6 +124,7 @@ async fn reseal_of_a_deposed_leader_comes_too_late_after_two_more_rotations() {
 }
 
 /// Regression: a leader that was deposed in the middle of a rotation took it for damage that its successor had ended the rotation.
+#[expect(clippy::disallowed_methods, reason = "a thread of its own, outside the runtime")]
 #[tokio::test]
 async fn rotation_that_another_leader_ends_meanwhile_is_no_damage() {
     let cluster = Cluster::new();
