@@ -324,7 +324,7 @@ fn a_string_is_stored_if_it_is_in_force_and_reads_the_same_later() {
     assert_eq!(error, ProfileError::TcString { fault: TcStringError::PolicyVersion { found: 2 } });
     assert_eq!(error.field(), Some("tc_string"));
     assert!(!error.is_stored_data());
-    assert_eq!(error.to_string(), "tc_string was made under policy version 2, TCF 2.3 has at least 5");
+    assert_eq!(error.to_string(), "tc_string was made under policy version 2; TCF 2.3 requires at least 5");
 }
 
 #[test]
