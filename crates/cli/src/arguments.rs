@@ -30,77 +30,49 @@ pub(crate) enum Command {
     /// Run a development cluster on this machine, with sample data
     Dev(crate::dev::DevCommand),
     /// Create a cluster, or show its status
-    Cluster {
-        #[command(subcommand)]
-        command: crate::cluster::ClusterCommand,
-    },
+    #[command(subcommand)]
+    Cluster(crate::cluster::ClusterCommand),
     /// List the shards
-    Shard {
-        #[command(subcommand)]
-        command: crate::cluster::ShardCommand,
-    },
+    #[command(subcommand)]
+    Shard(crate::cluster::ShardCommand),
     /// Create root key files and rotate encryption keys
-    Keys {
-        #[command(subcommand)]
-        command: crate::cluster::KeysCommand,
-    },
+    #[command(subcommand)]
+    Keys(crate::cluster::KeysCommand),
     /// Manage purposes: why data is stored and used
-    Purpose {
-        #[command(subcommand)]
-        command: crate::catalog::DefinitionCommand<crate::catalog::PurposeFields>,
-    },
+    #[command(subcommand)]
+    Purpose(crate::catalog::DefinitionCommand<crate::catalog::PurposeFields>),
     /// Manage attributes: which data is stored
-    Attribute {
-        #[command(subcommand)]
-        command: crate::catalog::AttributeCommand,
-    },
+    #[command(subcommand)]
+    Attribute(crate::catalog::AttributeCommand),
     /// Manage jurisdictions: the rules of a law for customers of some regions
-    Jurisdiction {
-        #[command(subcommand)]
-        command: crate::catalog::DefinitionCommand<crate::catalog::JurisdictionFields>,
-    },
+    #[command(subcommand)]
+    Jurisdiction(crate::catalog::DefinitionCommand<crate::catalog::JurisdictionFields>),
     /// Manage recipients: the applications that receive data
-    Recipient {
-        #[command(subcommand)]
-        command: crate::catalog::DefinitionCommand<crate::catalog::RecipientFields>,
-    },
+    #[command(subcommand)]
+    Recipient(crate::catalog::DefinitionCommand<crate::catalog::RecipientFields>),
     /// Read and write profiles
-    Profile {
-        #[command(subcommand)]
-        command: crate::profile::ProfileCommand,
-    },
+    #[command(subcommand)]
+    Profile(crate::profile::ProfileCommand),
     /// Record, withdraw, list, explain and prove what a customer allows
-    Consent {
-        #[command(subcommand)]
-        command: crate::consent::ConsentCommand,
-    },
+    #[command(subcommand)]
+    Consent(crate::consent::ConsentCommand),
     /// Show or change a customer's legal facts: region, birth date, restriction, legal hold
-    Subject {
-        #[command(subcommand)]
-        command: crate::consent::SubjectCommand,
-    },
+    #[command(subcommand)]
+    Subject(crate::consent::SubjectCommand),
     /// Show or set how, when and about what a customer wants to be contacted
-    Preferences {
-        #[command(subcommand)]
-        command: crate::preference::PreferencesCommand,
-    },
+    #[command(subcommand)]
+    Preferences(crate::preference::PreferencesCommand),
     /// Check whether a customer may be contacted; record contacts
-    Contact {
-        #[command(subcommand)]
-        command: crate::preference::ContactCommand,
-    },
+    #[command(subcommand)]
+    Contact(crate::preference::ContactCommand),
     /// List a customer's events (interactions)
-    Events {
-        #[command(subcommand)]
-        command: crate::profile::EventsCommand,
-    },
+    #[command(subcommand)]
+    Events(crate::profile::EventsCommand),
     /// Load customers, events and consents from a CSV or JSONL file
     Import(crate::import::ImportCommand),
     /// Create certificates for development
-    Certificates {
-        #[command(subcommand)]
-        command: crate::certificates::CertificatesCommand,
-    },
+    #[command(subcommand)]
+    Certificates(crate::certificates::CertificatesCommand),
     /// Print a shell completion script
     Completions {
         /// The shell

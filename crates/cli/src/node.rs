@@ -23,7 +23,17 @@ impl NodeCommand {
     pub(crate) async fn run(self) -> Result<(), CliError> {
         let config = Config::load(&self.config)?;
         custodia_server::init_log(&config.log);
-        let stop = stop_signal(self.until_input_ends)?;
+        let signal = stop_signal()?;
+        let input_end = self.until_input_ends.then(input_end);
+        let stop = async {
+            match input_end {
+                None => signal.await,
+                Some(input_end) => tokio::select! {
+                    () = signal => {}
+                    _ = input_end => tracing::info!("stopping: standard input ended"),
+                },
+            }
+        };
         let (started, has_started) = oneshot::channel::<custodia_server::Started>();
         let announce = async {
             if let Ok(started) = has_started.await {
@@ -35,29 +45,27 @@ impl NodeCommand {
     }
 }
 
-/// Ends on SIGTERM, Ctrl-C or, if wanted, the end of standard input.
-fn stop_signal(until_input_ends: bool) -> Result<impl Future<Output = ()>, CliError> {
+/// Completes on SIGTERM or Ctrl-C.
+pub(crate) fn stop_signal() -> Result<impl Future<Output = ()>, CliError> {
     let mut terminate = signal(SignalKind::terminate()).map_err(CliError::Signals)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(CliError::Signals)?;
-    let (ended_sender, mut ended) = oneshot::channel::<()>();
-    if until_input_ends {
-        // In a thread: a blocking read in the runtime would delay its shutdown.
-        std::thread::spawn(move || {
-            let copied = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
-            tracing::debug!(?copied, "standard input ended");
-            drop(ended_sender);
-        });
-    } else {
-        // The sender lives as long as the future below, so this never fires.
-        ended.close();
-    }
     Ok(async move {
         tokio::select! {
             _ = terminate.recv() => tracing::info!("stopping: received SIGTERM"),
             _ = interrupt.recv() => tracing::info!("stopping: received SIGINT"),
-            _ = &mut ended, if until_input_ends => tracing::info!("stopping: standard input ended"),
         }
     })
+}
+
+/// Completes at the end of standard input. Reads in a thread: a blocking read in the runtime would delay its shutdown.
+fn input_end() -> oneshot::Receiver<()> {
+    let (sender, receiver) = oneshot::channel::<()>();
+    std::thread::spawn(move || {
+        let copied = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
+        tracing::debug!(?copied, "standard input ended");
+        drop(sender);
+    });
+    receiver
 }
 
 #[cfg(test)]

@@ -32,7 +32,7 @@ pub enum ClientError {
     Unreachable {
         /// The node's `host:port`.
         address: String,
-        /// What the transport said.
+        /// The transport's error text.
         cause: String,
     },
     /// The connection broke during the call; whether a write took effect is unknown.
@@ -40,7 +40,7 @@ pub enum ClientError {
     ConnectionLost {
         /// The node's `host:port`.
         address: String,
-        /// What the transport said.
+        /// The transport's error text.
         cause: String,
     },
     /// One side did not accept the other's certificate; the call was not sent.
@@ -48,7 +48,7 @@ pub enum ClientError {
     TlsRefused {
         /// The node's `host:port`.
         address: String,
-        /// What the TLS library said.
+        /// The TLS library's error text.
         cause: String,
     },
     /// No answer within the deadline; whether a write took effect is unknown.
@@ -153,7 +153,7 @@ impl ClientError {
         let address = address.to_owned();
         if chain(source).any(|error| error.is::<tonic::TimeoutExpired>()) {
             Self::DeadlineExceeded { deadline: limit, attempts: 1, last: None }
-        } else if TLS_REFUSALS.iter().any(|words| cause.contains(words)) {
+        } else if TLS_REFUSALS.iter().any(|text| cause.contains(text)) {
             Self::TlsRefused { address, cause }
         } else if chain(source).any(|error| error.is::<tonic::ConnectError>()) {
             Self::Unreachable { address, cause }
@@ -164,38 +164,18 @@ impl ClientError {
 
     /// The call certainly had no effect, so even an unsafe call may be sent again.
     pub(crate) fn had_no_effect(&self) -> bool {
-        match self {
-            Self::Unreachable { .. } | Self::TlsRefused { .. } => true,
-            Self::Answered(answered) => NOT_STARTED.contains(&answered.reason.as_str()),
-            Self::ConnectionLost { .. }
-            | Self::DeadlineExceeded { .. }
-            | Self::NoAddress
-            | Self::BadAddress { .. }
-            | Self::BadTls { .. }
-            | Self::BadToken
-            | Self::EmptyAnswer { .. }
-            | Self::StreamClosed => false,
+        if let Self::Answered(answered) = self {
+            return NOT_STARTED.contains(&answered.reason.as_str());
         }
+        matches!(self, Self::Unreachable { .. } | Self::TlsRefused { .. })
     }
 
     /// Another attempt may succeed, if the call is safe to repeat.
     pub(crate) fn is_transient(&self) -> bool {
-        match self {
-            Self::Unreachable { .. }
-            | Self::ConnectionLost { .. }
-            | Self::TlsRefused { .. }
-            | Self::DeadlineExceeded { .. } => true,
-            Self::Answered(answered) => {
-                answered.retry_after.is_some()
-                    || matches!(answered.code, Code::Unavailable | Code::DeadlineExceeded | Code::Cancelled)
-            }
-            Self::NoAddress
-            | Self::BadAddress { .. }
-            | Self::BadTls { .. }
-            | Self::BadToken
-            | Self::EmptyAnswer { .. }
-            | Self::StreamClosed => false,
-        }
+        let retry_after = self.answered().and_then(|answered| answered.retry_after);
+        retry_after.is_some()
+            || matches!(self.code(), Code::Unavailable | Code::DeadlineExceeded)
+            || self.answered().is_some_and(|answered| answered.code == Code::Cancelled)
     }
 }
 

@@ -124,7 +124,7 @@ impl<Fields: Definition> DefinitionCommand<Fields> {
 }
 
 impl<Fields: Definition> Given<Fields> {
-    /// What the file says, and what the options say.
+    /// The fields of the file and those of the options.
     fn read(self) -> Result<(Fields, Fields), CliError> {
         let file = self.file.as_deref().map(files::read_document).transpose()?.unwrap_or_default();
         Ok((file, self.fields))

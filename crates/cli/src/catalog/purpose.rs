@@ -29,7 +29,7 @@ pub(crate) struct PurposeFields {
     /// W3C DPV identifier, e.g. dpv:ServiceProvision
     #[arg(long)]
     dpv: Option<String>,
-    /// Lawful basis, in the order in which they are tried (repeatable, or comma-separated)
+    /// Lawful basis; several are tried in the given order (repeatable, or comma-separated)
     #[arg(long = "basis", value_delimiter = ',', value_parser = v1::LawfulBasis::parse)]
     #[serde(deserialize_with = "enum_text::deserialize_list")]
     bases: Option<Vec<v1::LawfulBasis>>,

@@ -42,32 +42,14 @@ pub(crate) struct Connection {
     #[arg(long, global = true, env = "CUSTODIA_KEY", value_name = "FILE")]
     key: Option<PathBuf>,
     /// Bearer token; safer in the environment than on the command line
-    #[arg(long, global = true, env = "CUSTODIA_TOKEN", hide_env_values = true)]
-    token: Option<Secret>,
+    #[arg(long, global = true, env = "CUSTODIA_TOKEN", hide_env_values = true, value_parser = token)]
+    token: Option<Token>,
     /// Output format
     #[arg(long, global = true, env = "CUSTODIA_OUTPUT", value_enum, default_value_t)]
     pub(crate) output: Format,
     /// Deadline of each call, e.g. 5s, 300ms or 2m [default: 5s]
     #[arg(long, global = true, env = "CUSTODIA_TIMEOUT", value_parser = parse_duration)]
     timeout: Option<Duration>,
-}
-
-/// A text hidden from `Debug`.
-#[derive(Clone)]
-pub(crate) struct Secret(String);
-
-impl std::str::FromStr for Secret {
-    type Err = std::convert::Infallible;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Ok(Self(text.to_owned()))
-    }
-}
-
-impl std::fmt::Debug for Secret {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.write_str("Secret(redacted)")
-    }
 }
 
 /// The client file.
@@ -116,7 +98,7 @@ impl Connection {
             (None, Some(_)) => return Err(required_with("--certificate", "--key")),
         };
         options.token = match (&self.token, &file.token_file) {
-            (Some(Secret(text)), _) => Some(Token::new(text)),
+            (Some(token), _) => Some(token.clone()),
             (None, Some(path)) => Some(Token::new(files::read(path)?)),
             (None, None) => None,
         };
@@ -152,6 +134,10 @@ fn read(path: &Path) -> Result<Vec<u8>, CliError> {
 
 fn required_with(argument: &'static str, given: &str) -> CliError {
     CliError::Argument { argument, reason: format!("is required with {given}") }
+}
+
+fn token(text: &str) -> Result<Token, std::convert::Infallible> {
+    Ok(Token::new(text))
 }
 
 fn parse_duration(text: &str) -> Result<Duration, String> {

@@ -5,13 +5,13 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use custodia_proto::v1;
-use tokio::signal::unix::{SignalKind, signal};
 
 use crate::cluster::status_text;
 use crate::dev::folder::DevFolder;
 use crate::dev::nodes::Nodes;
 use crate::dev::start::{self, Started};
 use crate::error::CliError;
+use crate::node::stop_signal;
 use crate::profile::profile_text;
 use crate::text::output::line;
 
@@ -46,16 +46,8 @@ impl DevCommand {
         nodes: &mut Nodes,
         began: Instant,
     ) -> Result<(), CliError> {
-        let mut interrupt = signal(SignalKind::interrupt()).map_err(CliError::Signals)?;
-        let mut terminate = signal(SignalKind::terminate()).map_err(CliError::Signals)?;
-        let stopped = async {
-            tokio::select! {
-                _ = interrupt.recv() => {}
-                _ = terminate.recv() => {}
-            }
-        };
         tokio::select! {
-            () = stopped => Ok(()),
+            () = stop_signal()? => Ok(()),
             ended = run(folder, nodes, self.customers, began) => ended,
         }
     }

@@ -31,6 +31,13 @@ pub(crate) struct Refusal {
     pub(crate) explanation: String,
 }
 
+impl Refusal {
+    pub(crate) fn new(row: u64, item: &str, reason: &str, explanation: &str) -> Self {
+        let (item, reason, explanation) = (item.to_owned(), reason.to_owned(), explanation.to_owned());
+        Self { row, item, reason, explanation }
+    }
+}
+
 /// One request, and what is needed to account for its answer.
 #[derive(Debug)]
 pub(crate) struct Batch<Request> {
@@ -52,12 +59,12 @@ impl<Request> Default for Batch<Request> {
 /// The row's customer key in the source.
 pub(crate) fn key_of(columns: &[String], row: &Row) -> Result<String, Refusal> {
     if let Cells::Unreadable(explanation, _) = &row.cells {
-        return Err(refusal(row, "row", UNREADABLE_ROW, explanation));
+        return Err(Refusal::new(row.number, "row", UNREADABLE_ROW, explanation));
     }
     let parts: Option<Vec<_>> = columns.iter().map(|column| row.cell(column)).collect();
     parts
         .map(|parts| parts.join("/"))
-        .ok_or_else(|| refusal(row, "row", NO_KEY, "a column of the customer key is empty"))
+        .ok_or_else(|| Refusal::new(row.number, "row", NO_KEY, "a column of the customer key is empty"))
 }
 
 /// A row that cannot be sent at all.
@@ -69,9 +76,4 @@ pub(crate) fn unsendable<Request>(row: Row, refusal: Refusal) -> Batch<Request> 
 /// Where a run resumes after this row.
 pub(crate) fn position_after(row: &Row) -> Position {
     Position { bytes: row.end, rows: row.number }
-}
-
-pub(crate) fn refusal(row: &Row, item: &str, reason: &str, explanation: &str) -> Refusal {
-    let (item, reason, explanation) = (item.to_owned(), reason.to_owned(), explanation.to_owned());
-    Refusal { row: row.number, item, reason, explanation }
 }

@@ -4,8 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
-use custodia_client::ClientError;
-use custodia_proto::v1;
+use custodia_client::{Answered, ClientError};
 use tokio::sync::mpsc;
 
 use crate::error::CliError;
@@ -168,15 +167,10 @@ impl<'l, Stream: CallStream> Load<'l, Stream> {
 }
 
 /// An error that concerns one row only, as `Ok`; any other error ends the import.
-fn row_error<Stream: CallStream>(error: ClientError) -> Result<v1::RowError, CliError> {
-    let ClientError::Answered(answered) = &error else { return Err(error.into()) };
-    if !Stream::is_row_error(answered) || answered.reason == "DISK_FULL" {
-        return Err(error.into());
+fn row_error<Stream: CallStream>(error: ClientError) -> Result<Answered, CliError> {
+    let is_row_error = |answered: &Answered| Stream::is_row_error(answered) && answered.reason != "DISK_FULL";
+    match error.answered() {
+        Some(answered) if is_row_error(answered) => Ok(answered.clone()),
+        Some(_) | None => Err(error.into()),
     }
-    Ok(v1::RowError {
-        code: answered.code.into(),
-        reason: answered.reason.clone(),
-        message: answered.message.clone(),
-        field: answered.field.clone(),
-    })
 }

@@ -9,9 +9,7 @@ use std::collections::BTreeMap;
 use custodia_profile::limits::{EVENTS_MAX, GRANTS_MAX, OBSERVATIONS_MAX};
 use custodia_proto::{Timestamp, v1};
 
-use crate::import::batch::{
-    Batch, Batcher, NOT_PARSED, Refusal, key_of, position_after, refusal, unsendable,
-};
+use crate::import::batch::{Batch, Batcher, NOT_PARSED, Refusal, key_of, position_after, unsendable};
 use crate::import::field::Field;
 use crate::import::identity::Identities;
 use crate::import::mapping::{ConsentMapping, EventMapping, Mapping};
@@ -102,7 +100,7 @@ impl ProfileBatcher<'_> {
         let observed_at = match self.mapping.observed_at.as_ref().map(|field| field.time(row)) {
             Some(Ok(time)) => time,
             Some(Err(explanation)) => {
-                part.refused.push(refusal(row, "observed_at", NOT_PARSED, &explanation));
+                part.refused.push(Refusal::new(row.number, "observed_at", NOT_PARSED, &explanation));
                 None
             }
             None => None,
@@ -117,20 +115,24 @@ impl ProfileBatcher<'_> {
                     value,
                     observed_at: Some(observed_at),
                 }),
-                Err(explanation) => part.refused.push(refusal(row, attribute, NOT_PARSED, &explanation)),
+                Err(explanation) => {
+                    part.refused.push(Refusal::new(row.number, attribute, NOT_PARSED, &explanation))
+                }
             }
         }
         for event in &self.mapping.events {
             match self.map_event(event, row) {
                 Ok(event) => part.events.push(event),
-                Err(explanation) => part.refused.push(refusal(row, &event.name, NOT_PARSED, &explanation)),
+                Err(explanation) => {
+                    part.refused.push(Refusal::new(row.number, &event.name, NOT_PARSED, &explanation))
+                }
             }
         }
         for consent in &self.mapping.consents {
             match map_consent(consent, row) {
                 Ok(grant) => part.consents.extend(grant),
                 Err(explanation) => {
-                    part.refused.push(refusal(row, &consent.purpose, NOT_PARSED, &explanation));
+                    part.refused.push(Refusal::new(row.number, &consent.purpose, NOT_PARSED, &explanation));
                 }
             }
         }

@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use custodia_client::Answered;
 use custodia_proto::v1;
 use serde::{Deserialize, Serialize};
 
 use crate::import::batch::{Batch, Refusal};
 use crate::import::request::Ingest;
+use crate::import::row::Row;
 use crate::text::enum_text::enum_text;
 
 /// The counts of an import, over all its runs.
@@ -45,7 +47,7 @@ impl Tally {
     /// Counts a completed request and collects its refusals.
     pub(crate) fn of<Answer: Counted>(
         batch: &mut Batch<Answer::Request>,
-        answer: Option<&Result<Answer, v1::RowError>>,
+        answer: Option<&Result<Answer, Answered>>,
     ) -> (Self, Vec<Refusal>) {
         let mut tally = Self { rows: batch.rows.len() as u64, ..Self::default() };
         let mut refused = std::mem::take(&mut batch.refused);
@@ -58,12 +60,9 @@ impl Tally {
             Some(Err(error)) => {
                 tally.requests = 1;
                 let reason = error.reason.to_ascii_lowercase().replace('_', "-");
-                refused.extend(batch.rows.iter().map(|row| Refusal {
-                    row: row.number,
-                    item: "row".into(),
-                    reason: if reason.is_empty() { "failed".into() } else { reason.clone() },
-                    explanation: error.message.clone(),
-                }));
+                let reason = if reason.is_empty() { "failed" } else { &reason };
+                let refusal = |row: &Row| Refusal::new(row.number, "row", reason, &error.message);
+                refused.extend(batch.rows.iter().map(refusal));
             }
         }
         for refusal in &refused {
@@ -112,12 +111,7 @@ impl Counted for v1::IngestProfileResponse {
 }
 
 fn refusal_of(row: u64, item: &str, reason: i32, explanation: &str) -> Refusal {
-    Refusal {
-        row,
-        item: item.to_owned(),
-        reason: enum_text::<v1::RefusalReason>(reason),
-        explanation: explanation.to_owned(),
-    }
+    Refusal::new(row, item, &enum_text::<v1::RefusalReason>(reason), explanation)
 }
 
 impl Counted for v1::ConsentState {
@@ -135,7 +129,6 @@ impl Counted for v1::ConsentState {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::import::row::Row;
 
     fn batch() -> Batch<Ingest> {
         let request = Ingest { observation_rows: vec![4, 5], event_rows: vec![5], ..Ingest::default() };
@@ -170,7 +163,7 @@ mod tests {
     #[test]
     fn a_failed_request_refuses_each_of_its_rows() {
         let error = v1::RowError { reason: "LIMIT_EXCEEDED".into(), ..Default::default() };
-        let answer: Result<v1::IngestProfileResponse, _> = Err(error);
+        let answer: Result<v1::IngestProfileResponse, _> = Err(error.into());
         let (tally, refused) = Tally::of(&mut batch(), Some(&answer));
         assert_eq!(tally.refused, BTreeMap::from([("limit-exceeded".to_owned(), 2)]));
         assert_eq!(refused.iter().map(|one| one.row).collect::<Vec<_>>(), [4, 5]);

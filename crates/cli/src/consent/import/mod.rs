@@ -13,7 +13,7 @@ use crate::connection::Connection;
 use crate::error::CliError;
 use crate::import::{
     Batch, Batcher, Identities, Job, Kind, LoadOptions, NOT_PARSED, Refusal, Row, key_of, position_after,
-    refusal, unsendable,
+    unsendable,
 };
 
 use call_stream::DecisionStream;
@@ -61,7 +61,7 @@ impl Batcher for DecisionBatcher<'_> {
             Err(refusal) => unsendable(row, refusal),
             Ok((key, customer_id)) => match self.mapping.decision.request(&row) {
                 Err((field, explanation)) => {
-                    let refusal = refusal(&row, field, NOT_PARSED, &explanation);
+                    let refusal = Refusal::new(row.number, field, NOT_PARSED, &explanation);
                     unsendable(row, refusal)
                 }
                 Ok(decision) => {
