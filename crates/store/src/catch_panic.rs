@@ -1,8 +1,8 @@
 //! Owns how a panic inside a storage library is handled: it becomes an error and never takes down the caller's thread.
 //!
-//! The libraries panic on damaged files (measured: sled after a third of the power cuts) and where an fsync fails
-//! (raft-engine). After a panic inside a call the library's own locks and maps may be half changed, so whatever goes on
-//! being used must be poisoned: [`catch_panic_and_poison`].
+//! The libraries panic on damaged files (measured: sled after a third of the power cuts), and raft-engine panics when an fsync
+//! fails. After a panic the library's own locks and maps may be half changed, so an engine that stays reachable must be
+//! poisoned: [`catch_panic_and_poison`].
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 

@@ -110,7 +110,7 @@ impl Drop for SnapshotFileWriter {
             let (file, _) = file.into_parts();
             drop(file);
         }
-        // After `finish` it no longer exists; whatever cannot be removed now goes at the next start.
+        // After `finish` it no longer exists. If it cannot be removed now, the next start removes it.
         fs::remove_file(&self.part).unwrap_or_default();
     }
 }
