@@ -232,6 +232,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::tests::{framed_garbage, garbage};
 
     fn command() -> impl Strategy<Value = Command> {
         let bytes = || proptest::collection::vec(any::<u8>(), 0..20).prop_map(Bytes::from);
@@ -248,11 +249,6 @@ mod tests {
             .prop_map(|(conditions, writes)| Command { conditions, writes })
     }
 
-    /// Bytes at random, and small ones, which are often valid tags and lengths.
-    fn garbage() -> impl Strategy<Value = Vec<u8>> {
-        prop_oneof![any::<Vec<u8>>(), proptest::collection::vec(0..=34_u8, 0..40)]
-    }
-
     proptest! {
         #[test]
         fn batch_survives_the_round_trip(commands in proptest::collection::vec(command(), 0..6)) {
@@ -261,15 +257,14 @@ mod tests {
         }
 
         #[test]
-        fn garbage_is_an_error_or_reads_back_as_written(record in garbage(), mut garbage in garbage()) {
-            let first = garbage.first().copied();
-            let commands = CommandBatch::from_bytes(garbage.clone().into()).commands();
-            prop_assert!(first == Some(1) || commands.is_err());
-            // Behind the version byte, and as the only command of a well-formed batch.
-            garbage.insert(0, 1);
-            let framed = CommandBatch::from_bytes(garbage.into());
-            for batch in [framed, CommandBatch::join(vec![record.into()])] {
+        fn garbage_is_an_error_or_reads_back_as_written(
+            (version, batch) in framed_garbage(),
+            command in garbage(),
+        ) {
+            let of_one = CommandBatch::join(vec![command.into()]);
+            for (version, batch) in [(version, CommandBatch::from_bytes(batch.into())), (1, of_one)] {
                 let Ok(commands) = batch.commands() else { continue };
+                prop_assert_eq!(version, 1);
                 let again = CommandBatch::join(commands.iter().cloned().map(Command::encode).collect());
                 prop_assert_eq!(again.commands().unwrap(), commands);
             }
@@ -285,6 +280,15 @@ mod tests {
             if let Ok(read) = CommandBatch::from_bytes(cut).commands() {
                 prop_assert!(read.len() < commands.len() && commands.starts_with(&read));
             }
+        }
+    }
+
+    #[test]
+    fn condition_of_an_unknown_kind_is_an_error() {
+        for kind in [0, 5] {
+            let conditions = vec![ConditionRecord { kind, ..ConditionRecord::default() }];
+            let record = CommandRecord { conditions, writes: vec![] }.encode_to_vec();
+            assert!(CommandBatch::join(vec![record.into()]).commands().is_err());
         }
     }
 

@@ -341,6 +341,7 @@ mod tests {
 
     use super::*;
     use crate::raft::types::Entry;
+    use crate::tests::garbage;
 
     fn log_id(index: u64) -> LogId {
         LogId::new(LeaderId { term: 1, node_id: 1 }, index)
@@ -381,6 +382,7 @@ mod tests {
 
     #[test]
     fn every_refusal_keeps_its_reason_and_an_unknown_one_is_malformed() {
+        assert_eq!(read_answer(Bytes::new()), Err(Refusal::Malformed), "an answer without a reply");
         let numbers = 0..=20;
         let known: Vec<Refusal> =
             numbers.clone().filter_map(|number| Refusal::try_from(number).ok()).collect();
@@ -394,11 +396,6 @@ mod tests {
         }
     }
 
-    /// Bytes at random, and small ones, which are often valid tags and lengths.
-    fn garbage() -> impl Strategy<Value = Vec<u8>> {
-        prop_oneof![any::<Vec<u8>>(), proptest::collection::vec(0..=34_u8, 0..40)]
-    }
-
     proptest! {
         #[test]
         fn garbage_is_an_error_or_reads_back_as_written(garbage in garbage()) {
@@ -406,11 +403,18 @@ mod tests {
             if let Ok(envelope) = Envelope::decode(garbage.clone()) {
                 prop_assert_eq!(Envelope::decode(envelope.encode_to_vec().as_slice()).unwrap(), envelope);
             }
-            if let Ok(request) = Append::decode(garbage.clone()).map_err(drop).and_then(|append| {
-                AppendRequest::try_from(append).map_err(drop)
-            }) {
-                let append = Append::from(&request);
-                prop_assert_eq!(Append::from(&AppendRequest::try_from(append.clone()).unwrap()), append);
+            if let Ok(append) = Append::decode(garbage.clone())
+                && let Ok(request) = AppendRequest::try_from(append)
+            {
+                let again = AppendRequest::try_from(Append::from(&request)).unwrap();
+                prop_assert_eq!((again.vote, again.prev_log_id), (request.vote, request.prev_log_id));
+                prop_assert_eq!(again.leader_commit, request.leader_commit);
+                prop_assert_eq!(again.entries, request.entries);
+            }
+            if let Ok(appended) = Appended::decode(garbage.clone())
+                && let Ok(result) = appended.result()
+            {
+                prop_assert_eq!(Appended::from(result.clone()).result().unwrap(), result);
             }
             match read_answer(garbage) {
                 Ok(reply) => prop_assert_eq!(read_answer(Answer::from(reply.clone()).to_bytes()), Ok(reply)),
