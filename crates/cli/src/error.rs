@@ -24,7 +24,7 @@ pub(crate) enum CliError {
     #[error(transparent)]
     Client(#[from] ClientError),
     /// An option or argument is invalid.
-    #[error("{argument}: {reason}")]
+    #[error("{argument} {reason}")]
     Argument { argument: &'static str, reason: String },
     /// A signal handler cannot be installed.
     #[error("cannot handle signals: {0}")]

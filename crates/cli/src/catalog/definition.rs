@@ -156,7 +156,7 @@ pub(crate) fn entries<Fields: Definition + Clone>(
     let entry = |(index, fields): (usize, &Fields)| {
         let mut entry = Fields::Entry::default();
         fields.clone().apply(&mut entry);
-        let missing = Fields::missing(&entry).map(|key| format!("{list}[{index}].{key}: is required"));
+        let missing = Fields::missing(&entry).map(|key| format!("{list}[{index}].{key} is required"));
         missing.map_or(Ok(entry), Err)
     };
     given.iter().enumerate().map(entry).collect()

@@ -68,10 +68,10 @@ impl Input {
     /// Checks that the keys are consistent. An error names the key.
     pub(crate) fn check(&self) -> Result<(), String> {
         if !self.delimiter.is_ascii() {
-            return Err("input.delimiter: must be one ASCII character".into());
+            return Err("input.delimiter must be one ASCII character".into());
         }
         if !self.header && self.columns.is_empty() && self.format != InputFormat::Jsonl {
-            return Err("input.columns: is required without a header".into());
+            return Err("input.columns is required without a header".into());
         }
         Ok(())
     }
@@ -205,7 +205,7 @@ impl MappingFile for Mapping {
 
     fn check(&self) -> Result<(), String> {
         if self.customer.key.is_empty() {
-            return Err("customer.key: must name at least one column".into());
+            return Err("customer.key must name at least one column".into());
         }
         if self.attributes.is_empty() && self.events.is_empty() && self.consents.is_empty() {
             return Err("attributes: nothing is mapped; map at least one attribute, event or consent".into());
@@ -214,7 +214,7 @@ impl MappingFile for Mapping {
             let method = v1::ConsentMethod::parse(&consent.method)
                 .map_err(|reason| format!("consents[{index}].method: {reason}"))?;
             if consent.act.is_none() && method != v1::ConsentMethod::OptOut {
-                return Err(format!("consents[{index}].act: is required unless the method is opt-out"));
+                return Err(format!("consents[{index}].act is required unless the method is opt-out"));
             }
         }
         Ok(())

@@ -90,7 +90,7 @@ impl IngestProfile {
                 types.iter().find(|one| one.name == *name).map_or(v1::ValueType::Text, |one| one.r#type());
             let value = values::parse(kind, text).map_err(|reason| CliError::Argument {
                 argument: "--set",
-                reason: format!("{name} is {reason}"),
+                reason: format!("{name}: {reason}"),
             })?;
             Ok(v1::Observation { attribute: name.clone(), value: Some(value), observed_at: None })
         };

@@ -193,7 +193,7 @@ impl MappingFile for DecisionMapping {
 
     fn check(&self) -> Result<(), String> {
         if matches!(&self.customer, Customer::Key(columns) if columns.is_empty()) {
-            return Err("customer.key: must name at least one column".into());
+            return Err("customer.key must name at least one column".into());
         }
         Ok(())
     }
