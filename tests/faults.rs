@@ -33,7 +33,7 @@ fn main() -> ExitCode {
 
 /// How many times a node is killed under load, and the limit for all of it.
 const ROUNDS: usize = 30;
-const KILLS_LIMIT: Duration = Duration::from_secs(300);
+const KILLS_LIMIT: Duration = Duration::from_secs(600);
 
 /// Metadata of an answer that names the leader of the customer's shard, where the node that answers does not lead it.
 const LEADER_METADATA: &str = "custodia-leader";

@@ -42,9 +42,11 @@ const SEEN_EVERY: u64 = 3;
 /// Checks of the consent state behind a withdrawal that must have been made.
 const STATES_MIN: u64 = 50;
 /// The limit for all of it.
-const LIMIT: Duration = Duration::from_secs(300);
+const LIMIT: Duration = Duration::from_secs(600);
 /// How often leaders are made to move at least.
 const MOVES_MIN: usize = 6;
+/// Between two reads of one reader: the nodes need the cores too, or few decisions are made.
+const PAUSE: Duration = Duration::from_millis(5);
 /// The longest that one call may take.
 const CALL: Duration = Duration::from_secs(2);
 
@@ -216,8 +218,7 @@ async fn read(channel: Channel, case: Arc<Case>, tally: Arc<Tally>) {
         } else if text_of(&profile, "interest").is_some() {
             case.allowed.fetch_add(1, Ordering::SeqCst);
         }
-        // Two cores carry three nodes as well: the decisions are to get their turn.
-        tokio::time::sleep(Duration::from_millis(2)).await;
+        tokio::time::sleep(PAUSE).await;
     }
 }
 
@@ -269,6 +270,6 @@ async fn read_state(channel: Channel, case: Arc<Case>, tally: Arc<Tally>) {
             assert_eq!(state.status(), ConsentStatus::Withdrawn);
             tally.states.fetch_add(1, Ordering::SeqCst);
         }
-        tokio::time::sleep(Duration::from_millis(5)).await;
+        tokio::time::sleep(PAUSE).await;
     }
 }

@@ -15,6 +15,9 @@ use tokio::task::JoinHandle;
 use crate::node::PATIENCE;
 use crate::sample::{event, ingest, observation};
 
+/// Between two events of a writer: the nodes need the cores too, or a test spends its time waiting for them to catch up.
+const PAUSE: Duration = Duration::from_millis(5);
+
 /// What one writer knows.
 #[derive(Debug)]
 struct History {
@@ -110,9 +113,9 @@ async fn write(
             }
             Err(_) => {
                 history.unknown.insert(id);
-                tokio::time::sleep(Duration::from_millis(5)).await;
             }
         }
+        tokio::time::sleep(PAUSE).await;
     }
     history
 }
