@@ -15,6 +15,7 @@ mod decisions;
 mod preferences;
 mod profiles;
 mod requests;
+mod withdraw_all;
 
 use std::process::ExitCode;
 
@@ -26,5 +27,6 @@ fn main() -> ExitCode {
     let suite = requests::tests(profiles::tests(suite));
     let suite = preferences::tests(contact::tests(suite));
     let suite = data_subjects::tests(decisions::tests(suite));
-    catalogue::tests(bad_input::tests(suite)).run()
+    let suite = catalogue::tests(bad_input::tests(suite));
+    withdraw_all::tests(suite).run()
 }

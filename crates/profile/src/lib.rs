@@ -79,7 +79,7 @@ pub use label::{
 pub use ledger::{LawAsOf, LedgerBody, LedgerEntry, NO_HASH, as_of};
 pub use memory::{RememberedRequest, RequestMemory};
 pub use merge::merge_law;
-pub use permission::{GroundOrigin, Permission, Question, Reader, Subject, Verdict, decide};
+pub use permission::{DecisionRequest, GroundOrigin, Permission, Reader, Subject, Verdict, decide};
 pub use preferences::{
     ChannelPreference, ContactChannel, DayOfWeek, FrequencyCap, LocalTime, PreferenceFields, Preferences,
     QuietHours, TimeZoneName, TopicPreference,

@@ -142,9 +142,9 @@ pub enum Subject<'a> {
     Event(&'a StoredEvent),
 }
 
-/// A question to the law.
+/// What the law is asked.
 #[derive(Debug, Clone, Copy)]
-pub struct Question<'a> {
+pub struct DecisionRequest<'a> {
     /// For which purpose.
     pub purpose: PurposeNumber,
     /// About what.
@@ -159,12 +159,12 @@ pub struct Question<'a> {
 ///
 /// For many subjects of one record, create one [`Permission`] and ask it about each.
 #[must_use]
-pub fn decide(question: &Question<'_>, record: &CustomerRecord, catalogue: &Catalogue) -> Verdict {
-    let Some(purpose) = catalogue.purpose(question.purpose) else {
+pub fn decide(request: &DecisionRequest<'_>, record: &CustomerRecord, catalogue: &Catalogue) -> Verdict {
+    let Some(purpose) = catalogue.purpose(request.purpose) else {
         return Verdict::Refuse(RefusalReason::UnknownPurpose);
     };
-    let permission = Permission::for_purpose(purpose, question.reader, record, catalogue, question.now);
-    match question.subject {
+    let permission = Permission::for_purpose(purpose, request.reader, record, catalogue, request.now);
+    match request.subject {
         Subject::Purpose => permission.verdict(),
         Subject::Attribute { number, observed_at } => match catalogue.attribute(number) {
             Some(definition) => permission.for_attribute(definition, observed_at),

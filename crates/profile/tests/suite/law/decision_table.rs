@@ -10,8 +10,8 @@ use cells::{
 };
 use custodia_profile::{
     AttributeDefinition, AttributeFields, Catalogue, Classification, ConsentModel, CustomerRecord,
-    GroundOrigin, LawfulBasis, Party, Permission, Provenance, Purpose, PurposeFields, Question, Reader,
-    Recipient, RefusalReason, StoredEvent, Subject, ValueType, Verdict, decide,
+    DecisionRequest, GroundOrigin, LawfulBasis, Party, Permission, Provenance, Purpose, PurposeFields,
+    Reader, Recipient, RefusalReason, StoredEvent, Subject, ValueType, Verdict, decide,
 };
 
 use crate::world::{attribute, attribute_fields, event, purpose, purpose_fields};
@@ -123,7 +123,8 @@ impl Row {
                 Subject::Event(&kept)
             }
         };
-        let question = Question { purpose: purpose(self.purpose), subject, reader: self.reader(), now: *now };
+        let question =
+            DecisionRequest { purpose: purpose(self.purpose), subject, reader: self.reader(), now: *now };
         decide(&question, &self.record, &self.catalogue)
     }
 }

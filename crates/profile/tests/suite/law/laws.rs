@@ -4,12 +4,13 @@
 use std::{cell::RefCell, collections::BTreeSet};
 
 use custodia_profile::{
-    Classification, ConsentMethod, ConsentModel, CustomerRecord, DecidedBy, Decision, Evidence, GroundOrigin,
+    Classification, ConsentMethod, ConsentModel, CustomerRecord, DecidedBy, Decision, DecisionRequest,
+    Evidence, GroundOrigin,
     GroundStatus::{Given, Invalidated, Refused, Requested, Revoked, Withdrawn},
     Label,
     LawfulBasis::{self, Consent, Contract, LegitimateInterests},
-    LegalHold, Permission, Provenance, Question, Reader, RefusalReason, Restriction, StoredEvent, Subject,
-    TimestampMs, Verdict, Withdrawal, decide, record_decision, withdraw,
+    LegalHold, Permission, Provenance, Reader, RefusalReason, Restriction, StoredEvent, Subject, TimestampMs,
+    Verdict, Withdrawal, decide, record_decision, withdraw,
 };
 use proptest::prelude::*;
 
@@ -342,7 +343,7 @@ fn an_unknown_purpose_or_application_is_permitted_nothing() {
         for number in 1..=9 {
             let subject = Subject::Attribute { number: attribute(1), observed_at: None };
             let ask = |purpose, reader| {
-                decide(&Question { purpose, subject, reader, now: *now }, record, catalogue)
+                decide(&DecisionRequest { purpose, subject, reader, now: *now }, record, catalogue)
             };
             let controller = ask(purpose(number), Reader::Controller);
             let registered = ask(purpose(number), Reader::Registered(desk));
@@ -456,7 +457,7 @@ fn an_event_serves_the_purpose_of_its_collection() {
     let decide = |number| {
         let subject = Subject::Event(&stored);
         decide(
-            &Question { purpose: purpose(number), subject, reader: Reader::Controller, now: NOW },
+            &DecisionRequest { purpose: purpose(number), subject, reader: Reader::Controller, now: NOW },
             &record,
             &catalogue,
         )

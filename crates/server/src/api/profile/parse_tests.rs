@@ -93,8 +93,8 @@ fn a_missing_field_is_named() {
 #[test]
 fn a_malformed_field_is_named_and_its_value_is_not_repeated() {
     let secret = "Grüße von Ana";
-    type Change = fn(&mut v1::IngestProfileRequest, String);
-    let cases: [(&str, Change); 5] = [
+    type Edit = fn(&mut v1::IngestProfileRequest, String);
+    let cases: [(&str, Edit); 5] = [
         ("purpose", |request, text| request.purpose = text),
         ("source", |request, text| request.source = text),
         ("etag", |request, text| request.etag = text),
