@@ -46,7 +46,7 @@ async fn history(sandbox: &Sandbox, customer_id: &str) -> v1::ListConsentHistory
 
 /// GDPR Art. 7(3) and Art. 21: consents and legitimate interests end, a contract goes on.
 async fn after_it_only_contracts_and_legal_obligations_permit(sandbox: &Sandbox) {
-    let (_, topic) = create_campaign(sandbox, "unsubscribe-campaign").await;
+    let (_, topic) = create_campaign(sandbox, "unsubscribecampaign").await;
     let balancing_test = Some(BalancingTest {
         interest: "to offer what fits".into(),
         necessity: "no milder means".into(),
@@ -56,12 +56,12 @@ async fn after_it_only_contracts_and_legal_obligations_permit(sandbox: &Sandbox)
         objection_route: "a link".into(),
     });
     let standing_bases = vec![LawfulBasis::LegitimateInterests.into()];
-    let offers = purpose("unsubscribe-offers", &[LawfulBasis::LegitimateInterests]);
+    let offers = purpose("unsubscribeoffers", &[LawfulBasis::LegitimateInterests]);
     let offers = Purpose { balancing_test, standing_bases, ..offers };
     create_purpose(sandbox, offers).await.expect("a purpose is created");
-    let offer_topic = attribute("unsubscribe_offer", v1::ValueType::Text, &["unsubscribe-offers", "service"]);
+    let offer_topic = attribute("unsubscribe_offer", v1::ValueType::Text, &["unsubscribeoffers", "service"]);
     create_attribute(sandbox, 0, offer_topic).await.expect("an attribute is created");
-    let customer_id = consenting_customer(sandbox, "unsubscribe-campaign", &topic).await;
+    let customer_id = consenting_customer(sandbox, "unsubscribecampaign", &topic).await;
     let contract = v1::RecordConsentRequest {
         lawful_basis: LawfulBasis::Contract.into(),
         reference: "contract 7".to_owned(),
@@ -88,16 +88,16 @@ async fn after_it_only_contracts_and_legal_obligations_permit(sandbox: &Sandbox)
     let given = async |node: usize, purpose: &str, name: &str| {
         read(node, purpose).await.attributes.iter().any(|attribute| attribute.name == name)
     };
-    assert!(given(0, "unsubscribe-campaign", &topic).await);
-    assert!(given(0, "unsubscribe-offers", "unsubscribe_offer").await, "a standing ground");
+    assert!(given(0, "unsubscribecampaign", &topic).await);
+    assert!(given(0, "unsubscribeoffers", "unsubscribe_offer").await, "a standing ground");
 
     let answer = withdraw_all(sandbox, 1, request(&customer_id)).await;
     assert!(answer.consents.iter().all(|state| state.status() == ConsentStatus::Withdrawn), "{answer:?}");
     for node in 0..3 {
-        assert!(!given(node, "unsubscribe-campaign", &topic).await);
-        assert!(!given(node, "unsubscribe-offers", "unsubscribe_offer").await);
+        assert!(!given(node, "unsubscribecampaign", &topic).await);
+        assert!(!given(node, "unsubscribeoffers", "unsubscribe_offer").await);
         assert!(given(node, "service", "given_name").await, "the contract goes on");
-        let withheld = read(node, "unsubscribe-campaign").await.withheld;
+        let withheld = read(node, "unsubscribecampaign").await.withheld;
         assert!(
             withheld.iter().any(|one| one.name == topic && one.reason() == RefusalReason::ConsentWithdrawn)
         );
@@ -105,10 +105,10 @@ async fn after_it_only_contracts_and_legal_obligations_permit(sandbox: &Sandbox)
 }
 
 async fn it_is_one_commit_with_an_entry_for_each_ground(sandbox: &Sandbox) {
-    let (_, topic) = create_campaign(sandbox, "unsubscribe-first").await;
-    create_campaign(sandbox, "unsubscribe-second").await;
-    let customer_id = consenting_customer(sandbox, "unsubscribe-first", &topic).await;
-    let second = consent(&customer_id, "unsubscribe-second");
+    let (_, topic) = create_campaign(sandbox, "unsubscribefirst").await;
+    create_campaign(sandbox, "unsubscribesecond").await;
+    let customer_id = consenting_customer(sandbox, "unsubscribefirst", &topic).await;
+    let second = consent(&customer_id, "unsubscribesecond");
     sandbox.client().record_consent(second).await.expect("recorded");
     let before = history(sandbox, &customer_id).await;
     let answer = withdraw_all(sandbox, 2, request(&customer_id)).await;
@@ -124,14 +124,14 @@ async fn it_is_one_commit_with_an_entry_for_each_ground(sandbox: &Sandbox) {
         let recorder = entry.recorded_by.clone().expect("who recorded it");
         assert_eq!((recorder.name.as_str(), recorder.role()), ("admin", Role::Ingest));
     }
-    for purpose in ["unsubscribe-first", "unsubscribe-second"] {
+    for purpose in ["unsubscribefirst", "unsubscribesecond"] {
         assert!(grounds.contains(&(purpose.to_owned(), LawfulBasis::Consent.into())), "{grounds:?}");
     }
 }
 
 async fn repeating_it_changes_nothing(sandbox: &Sandbox) {
-    let (_, topic) = create_campaign(sandbox, "unsubscribe-again").await;
-    let customer_id = consenting_customer(sandbox, "unsubscribe-again", &topic).await;
+    let (_, topic) = create_campaign(sandbox, "unsubscribeagain").await;
+    let customer_id = consenting_customer(sandbox, "unsubscribeagain", &topic).await;
     let first = request(&customer_id);
     let answer = withdraw_all(sandbox, 0, first.clone()).await;
     let recorded = history(sandbox, &customer_id).await.entries_total;
@@ -146,8 +146,8 @@ async fn repeating_it_changes_nothing(sandbox: &Sandbox) {
 
 /// Regression for its kind: a node that has not yet heard of a purpose must not leave it out.
 async fn it_reaches_purposes_that_were_just_created_on_another_node(sandbox: &Sandbox) {
-    let (_, topic) = create_campaign(sandbox, "unsubscribe-known").await;
-    let customer_id = consenting_customer(sandbox, "unsubscribe-known", &topic).await;
+    let (_, topic) = create_campaign(sandbox, "unsubscribeknown").await;
+    let customer_id = consenting_customer(sandbox, "unsubscribeknown", &topic).await;
     for node in 0..3 {
         let id = format!("unsubscribe-new-{node}");
         create_purpose(sandbox, purpose(&id, &[LawfulBasis::Consent])).await.expect("a purpose is created");

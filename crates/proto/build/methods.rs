@@ -2,10 +2,8 @@
 //! from which the server writes its dispatch and the client its methods. A method that lacks an option, or whose options
 //! contradict its request, ends the build.
 
-use std::fmt::Write as _;
-
 use protox::prost_reflect::{
-    DescriptorPool, DynamicMessage, FieldDescriptor, Kind, MethodDescriptor, ReflectMessage as _, Value,
+    DescriptorPool, DynamicMessage, FieldDescriptor, MethodDescriptor, ReflectMessage as _, Value,
 };
 
 const RULE: &str = "custodia.v1.rule";
@@ -152,18 +150,16 @@ impl Rpc {
         }
         if let Some(field) = &self.dated_field {
             let field = field.name();
-            let _ = writeln!(
-                methods,
-                "fn date_mut(&mut self) -> Option<&mut Option<crate::Timestamp>> {{ Some(&mut self.{field}) }}"
+            methods += &format!(
+                "fn date_mut(&mut self) -> Option<&mut Option<crate::Timestamp>> {{ Some(&mut self.{field}) }}\n"
             );
         }
         let about = self.about_customer();
         if about.is_some() {
             methods += "fn customer(&self) -> Option<&str> { self.customer_id().ok() }\n";
         }
-        let _ = writeln!(
-            code,
-            "impl Unary for v1::{request} {{ type Answer = v1::{answer}; const METHOD: &'static Method = &{row}; {methods} }}"
+        *code += &format!(
+            "impl Unary for v1::{request} {{ type Answer = v1::{answer}; const METHOD: &'static Method = &{row}; {methods} }}\n"
         );
         code.extend(about);
     }
@@ -191,10 +187,7 @@ impl Rpc {
         let info = file.file_descriptor_proto().source_code_info.as_ref();
         let at = info.and_then(|info| info.location.iter().find(|at| at.path == self.method.path()));
         let comment = at.and_then(|at| at.leading_comments.clone()).unwrap_or_default();
-        comment.lines().fold(String::new(), |mut docs, line| {
-            let _ = write!(docs, "#[doc = {line:?}] ");
-            docs
-        })
+        comment.lines().fold(String::new(), |docs, line| docs + &format!("#[doc = {line:?}] "))
     }
 }
 
@@ -202,10 +195,8 @@ fn rule(method: &MethodDescriptor) -> Result<DynamicMessage, String> {
     let missing = || format!("lacks the option ({RULE})");
     let extension = method.parent_pool().get_extension_by_name(RULE).ok_or_else(missing)?;
     let options = method.options();
-    match &*options.get_extension(&extension) {
-        Value::Message(rule) if options.has_extension(&extension) => Ok(rule.clone()),
-        _ => Err(missing()),
-    }
+    let rule = options.get_extension(&extension);
+    rule.as_message().filter(|_| options.has_extension(&extension)).cloned().ok_or_else(missing)
 }
 
 fn idempotency(method: &MethodDescriptor) -> &'static str {
@@ -223,10 +214,7 @@ fn customer_field(method: &MethodDescriptor, rule: &DynamicMessage) -> Result<Ve
     for name in path.split('.') {
         let field = message.and_then(|message| message.get_field_by_name(name));
         let field = field.ok_or_else(|| format!("the request has no field {path}"))?;
-        message = match field.kind() {
-            Kind::Message(message) => Some(message),
-            _ => None,
-        };
+        message = field.kind().as_message().cloned();
         fields.push(field);
     }
     Ok(fields)
@@ -249,13 +237,9 @@ fn texts(message: &DynamicMessage, field: &str) -> Vec<String> {
 }
 
 fn name_of(field: &FieldDescriptor, value: &Value) -> String {
-    match (field.kind(), value) {
-        (Kind::Enum(of), Value::EnumNumber(number)) => {
-            of.get_value(*number).map(|member| member.name().to_owned()).unwrap_or_default()
-        }
-        (_, Value::String(text)) => text.clone(),
-        _ => String::new(),
-    }
+    let member = |number| field.kind().as_enum()?.get_value(number).map(|member| member.name().to_owned());
+    let text = || value.as_str().map(str::to_owned);
+    value.as_enum_number().and_then(member).or_else(text).unwrap_or_default()
 }
 
 /// The rows, and the table of them.
@@ -263,10 +247,9 @@ fn table(code: &mut String, rpcs: &[Rpc]) {
     let member = |name: &str, prefix: &str| pascal(name.strip_prefix(prefix).unwrap_or(name));
     for rpc in rpcs {
         let roles: Vec<_> = rpc.roles.iter().map(|role| format!("Role::{}", member(role, "ROLE_"))).collect();
-        let _ = writeln!(
-            code,
+        *code += &format!(
             "static {}: Method = Method {{ path: {:?}, service: {:?}, roles: &[{}], answered_by: Answerer::{}, \
-             is_read: {}, retry: RetrySafety::{}, is_streaming: {}, brief: {} }};",
+             is_read: {}, retry: RetrySafety::{}, is_streaming: {}, brief: {} }};\n",
             rpc.row(),
             rpc.path(),
             rpc.method.parent_service().full_name(),
@@ -279,9 +262,8 @@ fn table(code: &mut String, rpcs: &[Rpc]) {
         );
     }
     let rows: Vec<_> = rpcs.iter().map(|rpc| format!("&{}", rpc.row())).collect();
-    let _ = writeln!(
-        code,
-        "/// Every method of `custodia.v1` and `custodia.internal.v1`.\npub static METHODS: &[&Method] = &[{}];",
+    *code += &format!(
+        "/// Every method of `custodia.v1` and `custodia.internal.v1`.\npub static METHODS: &[&Method] = &[{}];\n",
         rows.join(", ")
     );
 }
@@ -296,9 +278,8 @@ fn lists(code: &mut String, rpcs: &[Rpc]) {
             services.push(service);
         }
         if !rpc.streams() {
-            let _ = writeln!(
-                unary,
-                "{} {:?} {}({}) -> {} as {};",
+            unary += &format!(
+                "{} {:?} {}({}) -> {} as {};\n",
                 rpc.docs(),
                 rpc.path(),
                 snake(rpc.method.name()),
@@ -308,34 +289,30 @@ fn lists(code: &mut String, rpcs: &[Rpc]) {
             );
         }
     }
-    let _ = writeln!(
-        code,
+    *code += &format!(
         "/// Hands every unary method of the public API to the macro `$each`: its documentation, its path,
         /// `name(Request) -> Answer as handler`.
         #[macro_export]
-        macro_rules! unary_methods {{ ($each:ident) => {{ $each! {{ {unary} }} }} }}"
+        macro_rules! unary_methods {{ ($each:ident) => {{ $each! {{ {unary} }} }} }}\n"
     );
     let mut groups = String::new();
     for service in services {
-        let _ = writeln!(groups, "$each! {{ {service} {}_server {{", snake(&service));
+        groups += &format!("$each! {{ {service} {}_server {{\n", snake(&service));
         let of_service = |rpc: &&Rpc| rpc.is_public() && rpc.method.parent_service().name() == service;
         for rpc in rpcs.iter().filter(of_service) {
             let (name, request, answer) = (snake(rpc.method.name()), rpc.request(), rpc.answer());
-            let _ = if rpc.streams() {
-                writeln!(groups, "stream {name}({request}) -> {answer} as {}Stream;", rpc.method.name())
+            groups += &if rpc.streams() {
+                format!("stream {name}({request}) -> {answer} as {}Stream;\n", rpc.method.name())
             } else {
-                writeln!(groups, "unary {name}({request}) -> {answer} as {};", rpc.handler.name())
+                format!("unary {name}({request}) -> {answer} as {};\n", rpc.handler.name())
             };
         }
         groups += "} }\n";
     }
-    let _ = writeln!(
-        code,
-        "/// Hands each service of the public API to the macro `$each`: its name, the module of its generated server, and its
+    *code += &format!("/// Hands each service of the public API to the macro `$each`: its name, the module of its generated server, and its
         /// methods.
         #[macro_export]
-        macro_rules! services {{ ($each:ident) => {{ {groups} }} }}"
-    );
+        macro_rules! services {{ ($each:ident) => {{ {groups} }} }}\n");
 }
 
 /// `GetProfile` → `get_profile`.
