@@ -18,8 +18,6 @@ pub struct Method {
     pub roles: &'static [Role],
     /// Which node answers it.
     pub answered_by: Answerer,
-    /// It changes nothing.
-    pub is_read: bool,
     /// Whether it may be sent twice.
     pub retry: RetrySafety,
     /// Messages go in streams, both ways.

@@ -21,7 +21,6 @@ pub(crate) fn describe() {
     describe_counter!(ERRORS, "calls and rows that ended in an error");
     describe_counter!(INGESTED, "what became of everything that was to be stored");
     describe_counter!(UNREADABLE, "stored values that do not open or decode");
-    describe_counter!(crate::propose::CONFLICTS, "writes that were evaluated again after a conflict");
     describe_counter!(FORWARDED, "calls passed on to another node");
 }
 

@@ -95,6 +95,8 @@ pub(crate) struct Method {
     /// Other nodes call it on behalf of callers or of the catalogue: such calls have permits of their own, so that they
     /// cannot hold up votes and heartbeats.
     pub(crate) is_forward: bool,
+    /// A node that takes such a call may pass it on to another.
+    may_be_forwarded: bool,
 }
 
 impl Method {
@@ -107,6 +109,7 @@ impl Method {
             is_streaming: method.is_streaming,
             is_brief: method.brief,
             is_forward: service == ServiceId::Peer && !method.is_streaming && !method.brief,
+            may_be_forwarded: !method.is_streaming && method.answered_by != rpc::Answerer::AnyNode,
         })
     }
 
@@ -117,7 +120,7 @@ impl Method {
         is_streaming: bool,
         is_brief: bool,
     ) -> Self {
-        Self { path, service, access, is_streaming, is_brief, is_forward: false }
+        Self { path, service, access, is_streaming, is_brief, is_forward: false, may_be_forwarded: false }
     }
 }
 
@@ -159,27 +162,9 @@ pub(crate) fn find(path: &str) -> Option<(usize, &'static Method)> {
 /// May a caller with these roles make this public call? What a node asks before it serves a call that another node
 /// has forwarded: the peer service and whatever is not of the public API are never forwarded.
 pub(crate) fn may_forward(path: &str, roles: RoleSet) -> bool {
-    find(path).is_some_and(|(_, method)| match (method.service, method.access) {
-        (
-            ServiceId::Profile
-            | ServiceId::Consent
-            | ServiceId::Preference
-            | ServiceId::Catalog
-            | ServiceId::Cluster,
-            Access::Roles(allowed),
-        ) => !method.is_streaming && allowed.intersects(roles),
-        (
-            ServiceId::Profile
-            | ServiceId::Consent
-            | ServiceId::Preference
-            | ServiceId::Catalog
-            | ServiceId::Cluster
-            | ServiceId::Peer
-            | ServiceId::Health
-            | ServiceId::Reflection
-            | ServiceId::ReflectionAlpha,
-            Access::Roles(_) | Access::Connected,
-        ) => false,
+    find(path).is_some_and(|(_, method)| match method.access {
+        Access::Roles(allowed) => method.may_be_forwarded && allowed.intersects(roles),
+        Access::Connected => false,
     })
 }
 
@@ -270,5 +255,10 @@ mod tests {
         assert!(!may_forward("/custodia.v1.ProfileService/IngestProfiles", all));
         assert!(!may_forward("/grpc.health.v1.Health/Check", all));
         assert!(!may_forward("/custodia.v1.ProfileService/NoSuchMethod", all));
+        assert!(
+            !may_forward("/custodia.v1.ClusterService/InitCluster", all),
+            "the node that takes it answers it"
+        );
+        assert!(may_forward("/custodia.v1.ClusterService/RotateKeys", all));
     }
 }

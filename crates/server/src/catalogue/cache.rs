@@ -125,24 +125,26 @@ impl CatalogueCache {
         Ok(())
     }
 
-    /// Parses a request on the catalogue. Where that fails for a name that this node does not know, or for a caller that it
-    /// would refuse, the node catches up first: what was acknowledged on another node before the call began counts.
+    /// Parses a request on the catalogue. The node catches up first where the call needs that, where the request names what
+    /// this catalogue does not have, or where its caller would be refused: what was acknowledged on another node before the
+    /// call began counts. Other faults of a request are found without asking anybody.
     ///
     /// # Errors
-    /// Those of `parse` on the catalogue as it is then; [`ServiceError::CatalogueUnavailable`].
+    /// Those of `parse`; [`ServiceError::CatalogueUnavailable`].
     pub(crate) async fn parse_on<T>(
         &self,
         need: CatalogueNeed,
         deadline: Instant,
         parse: impl Fn(&CatalogueView) -> Result<T, ServiceError> + Send,
+        has_all_names: impl Fn(&T, &CatalogueView) -> bool + Send,
     ) -> Result<(Arc<CatalogueView>, T), ServiceError> {
-        if need == CatalogueNeed::Names {
-            let view = self.view()?;
-            match parse(&view) {
-                Ok(parsed) => return Ok((view, parsed)),
-                Err(error) if error.may_be_of_an_old_catalogue() => {}
-                Err(error) => return Err(error),
+        let view = self.view()?;
+        match parse(&view) {
+            Ok(parsed) if need == CatalogueNeed::Names && has_all_names(&parsed, &view) => {
+                return Ok((view, parsed));
             }
+            Err(error) if !error.may_be_of_an_old_catalogue() => return Err(error),
+            Ok(_) | Err(_) => {}
         }
         let view = self.current_view(deadline).await?;
         let parsed = parse(&view)?;

@@ -161,7 +161,10 @@ impl Routing {
         proposed.map_err(|error| match error {
             ProposeError::Evaluate(error) => error,
             ProposeError::Barrier(error) => self.barrier_failed(group, error),
-            ProposeError::Consensus(ConsensusError::Timeout) if Instant::now() < deadline => {
+            // Only a customer's request has an id under which it may be sent again.
+            ProposeError::Consensus(ConsensusError::Timeout)
+                if Instant::now() < deadline && group != GroupId::Directory =>
+            {
                 ServiceError::LeadershipLost
             }
             ProposeError::Consensus(ConsensusError::Timeout) => ServiceError::OutcomeUnknown,
@@ -170,7 +173,8 @@ impl Routing {
         })
     }
 
-    fn barrier_failed(&self, group: GroupId, error: ConsensusError) -> ServiceError {
+    /// A failed read barrier: nothing was done.
+    pub(crate) fn barrier_failed(&self, group: GroupId, error: ConsensusError) -> ServiceError {
         if matches!(error, ConsensusError::Timeout) {
             return ServiceError::DeadlinePassed;
         }

@@ -86,6 +86,11 @@ impl Pager {
         Self { bytes_left, ..self }
     }
 
+    /// How many entries may be read for the rest of the page: one more than fit, to know whether there are more.
+    pub(crate) const fn entries_wanted(&self) -> usize {
+        self.entries_left.saturating_add(1)
+    }
+
     /// Whether the next entry, at this position and of so many bytes, comes onto the page; the first always does. Once one
     /// does not, the page is over.
     pub(crate) fn admits(&mut self, position: &[u8], bytes: usize) -> bool {

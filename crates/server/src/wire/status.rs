@@ -164,7 +164,9 @@ const fn class_of_keys(error: &KeysError) -> Class {
     match error {
         KeysError::Seal(_) => final_of(Code::FailedPrecondition, "ROOT_KEY_UNUSABLE"),
         KeysError::Store(_) => final_of(Code::Internal, "STORAGE_FAILED"),
-        KeysError::Consensus(_) => passing(Code::Unavailable, "NO_QUORUM", RETRY_AFTER_NO_LEADER),
+        KeysError::Barrier(_) | KeysError::Consensus(_) => {
+            passing(Code::Unavailable, "NO_QUORUM", RETRY_AFTER_NO_LEADER)
+        }
         KeysError::ShardKeyMissing { .. }
         | KeysError::BucketKeyMissing { .. }
         | KeysError::CustomerKeyMissing { .. }

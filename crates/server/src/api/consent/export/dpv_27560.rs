@@ -1,9 +1,9 @@
-//! Consent records as ISO/IEC TS 27560:2023 structures them, in JSON-LD with the options of W3C's Data Privacy Vocabulary.
+//! Consent records as ISO/IEC TS 27560:2023 structures them, in JSON-LD with the terms of W3C's Data Privacy Vocabulary.
 //!
 //! Must always hold: one record a purpose, so that no status is read for another purpose; every field that the guide
 //! says must be there is there. Source: W3C Data Privacy Vocabularies and Controls Community Group, Consent Records and
 //! Receipts as per ISO/IEC TS 27560:2023 using DPV, <https://w3id.org/dpv/guides/consent-27560>, profile
-//! `dpv-27560#record`; options of DPV 2.2, <https://w3id.org/dpv/2.2>.
+//! `dpv-27560#record`; terms of DPV 2.2, <https://w3id.org/dpv/2.2>.
 
 use std::collections::BTreeMap;
 
@@ -21,7 +21,7 @@ const CONFORMS_TO: &str = "https://w3id.org/dpv/schema/dpv-27560#record";
 const CONTROLLER: &str = "_:controller";
 
 const PREFIXES: [(&str, &str); 7] = [
-    ("dct", "http://purl.org/dc/options/"),
+    ("dct", "http://purl.org/dc/terms/"),
     ("dpv", "https://w3id.org/dpv#"),
     ("loc", "https://w3id.org/dpv/loc#"),
     ("rdf", "http://www.w3.org/1999/02/22-rdf-syntax-ns#"),

@@ -410,6 +410,26 @@ fn the_page_lists_every_type_of_googles_consent_mode() {
     assert_eq!(listed, known);
 }
 
+/// Regression: an IRI that a search and replace had altered made every `dct:` term of a record one that does not exist.
+#[test]
+fn the_prefixes_are_those_of_the_vocabularies() {
+    let record: serde_json::Value = {
+        let text = document(Format::Dpv27560, &full_record(), &[], &controller(), NOW);
+        serde_json::from_str(&text).expect("JSON")
+    };
+    for (prefix, iri) in [
+        ("dct", "http://purl.org/dc/terms/"),
+        ("dpv", "https://w3id.org/dpv#"),
+        ("loc", "https://w3id.org/dpv/loc#"),
+        ("rdf", "http://www.w3.org/1999/02/22-rdf-syntax-ns#"),
+        ("schema", "https://schema.org/"),
+        ("skos", "http://www.w3.org/2004/02/skos/core#"),
+        ("xsd", "http://www.w3.org/2001/XMLSchema#"),
+    ] {
+        assert_eq!(record["@context"][prefix], iri);
+    }
+}
+
 #[test]
 fn the_page_lists_every_field_of_a_decoded_tc_string() {
     const API: &str = include_str!("../../../../../../proto/custodia/v1/consent.proto");
