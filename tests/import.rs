@@ -298,7 +298,7 @@ async fn what_cannot_be_loaded_is_counted_and_kept_and_all_else_is_loaded() {
         .collect();
     assert_eq!(told, REFUSED_PEOPLE);
     assert_eq!(refused[0]["data"]["date_of_birth"], "19610231", "the row stands with its reason");
-    assert_eq!(refused[0]["refused"][0]["explanation"], "not a date written %Y%m%d");
+    assert_eq!(refused[0]["refused"][0]["explanation"], "not a date in the format %Y%m%d");
     assert_people(&sandbox, &import).await;
 
     let key = key_of_person(42);
