@@ -1,15 +1,10 @@
 //! One unary call on one channel. Messages go as the bytes that they are: a call is encoded once for all its attempts, and one
 //! function sends the calls of every method.
 
-use bytes::{Buf as _, BufMut as _, Bytes};
-use custodia_proto::rpc::Unary;
+use bytes::Bytes;
+use custodia_proto::{BytesCodec, rpc::Unary};
 use prost::Message as _;
-use tonic::{
-    Request, Response, Status,
-    codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder},
-    codegen::http::uri::PathAndQuery,
-    transport::Channel,
-};
+use tonic::{Request, Response, Status, codegen::http::uri::PathAndQuery, transport::Channel};
 
 use crate::timing::ANSWER_BYTES_MAX;
 
@@ -28,42 +23,4 @@ pub(crate) async fn send(
 /// The message that an answer's bytes are.
 pub(crate) fn decoded<R: Unary>(answer: Bytes) -> Result<R::Answer, Status> {
     R::Answer::decode(answer).map_err(|_malformed| Status::internal("the answer does not decode"))
-}
-
-/// Encodes and decodes nothing.
-#[derive(Debug, Clone, Copy, Default)]
-struct BytesCodec;
-
-impl Codec for BytesCodec {
-    type Encode = Bytes;
-    type Decode = Bytes;
-    type Encoder = Self;
-    type Decoder = Self;
-
-    fn encoder(&mut self) -> Self {
-        Self
-    }
-
-    fn decoder(&mut self) -> Self {
-        Self
-    }
-}
-
-impl Encoder for BytesCodec {
-    type Item = Bytes;
-    type Error = Status;
-
-    fn encode(&mut self, message: Bytes, buffer: &mut EncodeBuf<'_>) -> Result<(), Status> {
-        buffer.put(message);
-        Ok(())
-    }
-}
-
-impl Decoder for BytesCodec {
-    type Item = Bytes;
-    type Error = Status;
-
-    fn decode(&mut self, buffer: &mut DecodeBuf<'_>) -> Result<Option<Bytes>, Status> {
-        Ok(Some(buffer.copy_to_bytes(buffer.remaining())))
-    }
 }

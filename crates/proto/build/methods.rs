@@ -268,23 +268,14 @@ fn table(code: &mut String, rpcs: &[Rpc]) {
 
 /// The macros that hand the list of methods to another macro.
 fn lists(code: &mut String, rpcs: &[Rpc]) {
-    let mut services: Vec<String> = Vec::new();
-    let mut unary = String::new();
+    let (mut unary, mut streaming) = (String::new(), String::new());
     for rpc in rpcs.iter().filter(|rpc| rpc.is_public()) {
-        let service = rpc.method.parent_service().name().to_owned();
-        if !services.contains(&service) {
-            services.push(service);
-        }
-        if !rpc.streams() {
-            unary += &format!(
-                "{} {:?} {}({}) -> {} as {};\n",
-                rpc.docs(),
-                rpc.path(),
-                snake(rpc.method.name()),
-                rpc.request(),
-                rpc.answer(),
-                rpc.handler.name()
-            );
+        let (path, name) = (rpc.path(), snake(rpc.method.name()));
+        let signature = format!("{path:?} {name}({}) -> {}", rpc.request(), rpc.answer());
+        if rpc.streams() {
+            streaming += &format!("{signature};\n");
+        } else {
+            unary += &format!("{} {signature} as {};\n", rpc.docs(), rpc.handler.name());
         }
     }
     *code += &format!(
@@ -293,24 +284,11 @@ fn lists(code: &mut String, rpcs: &[Rpc]) {
         #[macro_export]
         macro_rules! unary_methods {{ ($each:ident) => {{ $each! {{ {unary} }} }} }}\n"
     );
-    let mut groups = String::new();
-    for service in services {
-        groups += &format!("$each! {{ {service} {}_server {{\n", snake(&service));
-        let of_service = |rpc: &&Rpc| rpc.is_public() && rpc.method.parent_service().name() == service;
-        for rpc in rpcs.iter().filter(of_service) {
-            let (name, request, answer) = (snake(rpc.method.name()), rpc.request(), rpc.answer());
-            groups += &if rpc.streams() {
-                format!("stream {name}({request}) -> {answer} as {}Stream;\n", rpc.method.name())
-            } else {
-                format!("unary {name}({request}) -> {answer} as {};\n", rpc.handler.name())
-            };
-        }
-        groups += "} }\n";
-    }
-    *code += &format!("/// Hands each service of the public API to the macro `$each`: its name, the module of its generated server, and its
-        /// methods.
+    *code += &format!(
+        "/// Hands every streaming method of the public API to the macro `$each`: its path, `name(Item) -> Answer`.
         #[macro_export]
-        macro_rules! services {{ ($each:ident) => {{ {groups} }} }}\n");
+        macro_rules! streaming_methods {{ ($each:ident) => {{ $each! {{ {streaming} }} }} }}\n"
+    );
 }
 
 /// `GetProfile` → `get_profile`.

@@ -24,7 +24,10 @@ pub mod internal {
     }
 }
 
+mod bytes_codec;
 pub mod rpc;
+
+pub use bytes_codec::BytesCodec;
 
 /// The well-known types that the messages use.
 pub use prost_types::{FieldMask, Timestamp};

@@ -25,6 +25,10 @@ impl ServiceId {
     /// How many there are.
     pub(crate) const COUNT: usize = 9;
 
+    /// Those of the public API.
+    pub(crate) const PUBLIC: [Self; 5] =
+        [Self::Profile, Self::Consent, Self::Preference, Self::Catalog, Self::Cluster];
+
     const ALL: [Self; Self::COUNT] = [
         Self::Profile,
         Self::Consent,

@@ -265,13 +265,9 @@ fn assemble(
     (reporter, router)
 }
 
-/// The services whose health is reported, besides the node's as a whole.
-const REPORTED: [ServiceId; 5] =
-    [ServiceId::Profile, ServiceId::Consent, ServiceId::Preference, ServiceId::Catalog, ServiceId::Cluster];
-
 async fn report_health(health: &HealthReporter, status: ServingStatus) {
     health.set_service_status("", status).await;
-    for service in REPORTED {
+    for service in ServiceId::PUBLIC {
         health.set_service_status(service.name(), status).await;
     }
 }

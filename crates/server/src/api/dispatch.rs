@@ -1,8 +1,7 @@
-//! The other end of a forwarded call: the method's name leads to the same handlers as a caller's own call, with the caller
-//! that the forwarding node vouches for and what is left of its deadline.
+//! From the path of a unary method to its handler, for callers' own calls and for those that another node forwards. A forwarded
+//! call comes with the caller that the forwarding node vouches for and what is left of its deadline.
 //!
-//! Must always hold: nothing here passes a call on. Who may make it was checked by the forwarding node and, by the same
-//! table, before it came here.
+//! Must always hold: who may make a call was checked before it came here, by the same table for both.
 
 use std::time::Duration;
 
@@ -17,8 +16,7 @@ use tokio::time::{Instant, timeout_at};
 use tonic::{Code, Status};
 
 use super::handler::{
-    Answered, Call, answer_any_node as any_node, answer_directory_write as directory_write,
-    answer_read as customer_read, answer_shard_leaders as shard_leaders, answer_write as customer_write,
+    Answered, Call, any_node, customer_read, customer_write, directory_write, shard_leaders,
 };
 use crate::{
     identity::{Caller, RoleSet},
@@ -34,18 +32,19 @@ pub(crate) async fn answer_forwarded(context: &ShardContext, request: ForwardReq
     let caller = Caller { name: request.caller.as_str().into(), roles };
     let call = Call { caller, hop: Hop::Forwarded, deadline };
     let answered = timeout_at(deadline, dispatch(context, &request.method, &call, request.body)).await;
-    response(answered.unwrap_or(Err(ServiceError::OutcomeUnknown)))
+    response(answered.unwrap_or(Err(ServiceError::OutcomeUnknown)).map(|answered| answered.answer))
 }
 
 /// One arm for each unary method of the public API.
 macro_rules! dispatch {
     ($($(#[$doc:meta])* $path:literal $name:ident($request:ident) -> $answer:ident as $handler:ident;)*) => {
-        async fn dispatch(
+        /// Answers a unary call.
+        pub(super) async fn dispatch(
             context: &ShardContext,
             method: &str,
             call: &Call,
             body: Bytes,
-        ) -> Result<Bytes, ServiceError> {
+        ) -> Result<Answered<Bytes>, ServiceError> {
             match method {
                 $($path => {
                     encoded::<v1::$request>($handler(context, call, decoded::<v1::$request>(body)?).await?)
@@ -59,12 +58,12 @@ macro_rules! dispatch {
 custodia_proto::unary_methods!(dispatch);
 
 fn decoded<R: Unary>(body: Bytes) -> Result<R, ServiceError> {
-    R::decode(body).map_err(|_error| ServiceError::Internal { context: "a forwarded call does not decode" })
+    R::decode(body).map_err(|_error| ServiceError::RequestMalformed)
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "the arms of the dispatch return it as it is")]
-fn encoded<R: Unary>(answered: Answered<R::Answer>) -> Result<Bytes, ServiceError> {
-    Ok(answered.answer.encode_to_vec().into())
+fn encoded<R: Unary>(answered: Answered<R::Answer>) -> Result<Answered<Bytes>, ServiceError> {
+    Ok(answered.map(|answer| answer.encode_to_vec().into()))
 }
 
 fn response(result: Result<Bytes, ServiceError>) -> ForwardResponse {

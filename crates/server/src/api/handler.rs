@@ -40,7 +40,12 @@ impl<A> Answered<A> {
         Self { answer, leader: None }
     }
 
-    fn into_response(self) -> Response<A> {
+    /// The same with another form of the answer.
+    pub(super) fn map<B>(self, form: impl FnOnce(A) -> B) -> Answered<B> {
+        Answered { answer: form(self.answer), leader: self.leader }
+    }
+
+    pub(super) fn into_response(self) -> Response<A> {
         let mut response = Response::new(self.answer);
         if let Some(leader) = self.leader {
             name_leader(response.metadata_mut(), &leader);
@@ -78,7 +83,7 @@ pub(super) trait ShardLeadersCall: Unary {
 }
 
 /// Who calls, and until when, as admission has put it into the request.
-fn admitted<T>(request: &Request<T>) -> Result<Call, ServiceError> {
+pub(super) fn admitted<T>(request: &Request<T>) -> Result<Call, ServiceError> {
     let extensions = request.extensions();
     let (caller, deadline) = (extensions.get::<Caller>(), extensions.get::<Deadline>());
     let missing = ServiceError::Internal { context: "a call that admission did not see" };
@@ -86,28 +91,7 @@ fn admitted<T>(request: &Request<T>) -> Result<Call, ServiceError> {
     Ok(Call { caller: caller.clone(), hop: Hop::First, deadline: *deadline })
 }
 
-/// For each kind of method: the function that the service traits call, and the one that a forwarded call is answered with.
-macro_rules! handlers {
-    ($($name:ident = $answer:ident for $handler:ident;)*) => {$(
-        pub(super) async fn $name<R: $handler>(
-            context: &ShardContext,
-            request: Request<R>,
-        ) -> Result<Response<R::Answer>, Status> {
-            let call = admitted(&request)?;
-            Ok($answer(context, &call, request.into_inner()).await?.into_response())
-        }
-    )*};
-}
-
-handlers! {
-    customer_read = answer_read for CustomerRead;
-    customer_write = answer_write for CustomerWrite;
-    directory_write = answer_directory_write for DirectoryWrite;
-    shard_leaders = answer_shard_leaders for ShardLeadersCall;
-    any_node = answer_any_node for AnyNodeCall;
-}
-
-pub(super) async fn answer_read<R: CustomerRead>(
+pub(super) async fn customer_read<R: CustomerRead>(
     context: &ShardContext,
     call: &Call,
     request: R,
@@ -122,7 +106,7 @@ pub(super) async fn answer_read<R: CustomerRead>(
     }
 }
 
-pub(super) async fn answer_write<R: CustomerWrite>(
+pub(super) async fn customer_write<R: CustomerWrite>(
     context: &ShardContext,
     call: &Call,
     mut request: R,
@@ -137,7 +121,7 @@ pub(super) async fn answer_write<R: CustomerWrite>(
     }
 }
 
-pub(super) async fn answer_directory_write<R: DirectoryWrite>(
+pub(super) async fn directory_write<R: DirectoryWrite>(
     context: &ShardContext,
     call: &Call,
     request: R,
@@ -155,7 +139,7 @@ pub(super) async fn answer_directory_write<R: DirectoryWrite>(
     }
 }
 
-pub(super) async fn answer_shard_leaders<R: ShardLeadersCall>(
+pub(super) async fn shard_leaders<R: ShardLeadersCall>(
     context: &ShardContext,
     call: &Call,
     request: R,
@@ -163,7 +147,7 @@ pub(super) async fn answer_shard_leaders<R: ShardLeadersCall>(
     request.answer(context, call).await.map(Answered::here)
 }
 
-pub(super) async fn answer_any_node<R: AnyNodeCall>(
+pub(super) async fn any_node<R: AnyNodeCall>(
     context: &ShardContext,
     call: &Call,
     request: R,

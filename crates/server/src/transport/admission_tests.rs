@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 
 use http_body::Body as _;
-use tonic::{codegen::Service, server::NamedService};
+use tonic::codegen::Service;
 use tonic_types::StatusExt as _;
 
 use super::super::router::Answer;
@@ -24,10 +24,6 @@ const BATCH: &str = "/custodia.v1.ProfileService/BatchGetProfiles";
 /// Answers at once, with what admission has put into the request; or never, where the path is INGEST or FORWARD.
 #[derive(Clone)]
 struct Probe;
-
-impl NamedService for Probe {
-    const NAME: &'static str = "custodia.v1.ProfileService";
-}
 
 impl Service<Request<Body>> for Probe {
     type Response = Response<Body>;
@@ -207,10 +203,6 @@ async fn a_call_over_the_limit_in_flight_is_told_which() {
 /// Answers other nodes as [`Probe`] answers clients.
 #[derive(Clone)]
 struct PeerProbe;
-
-impl NamedService for PeerProbe {
-    const NAME: &'static str = "custodia.internal.v1.PeerService";
-}
 
 impl Service<Request<Body>> for PeerProbe {
     type Response = Response<Body>;

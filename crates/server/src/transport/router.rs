@@ -7,7 +7,6 @@ use http::{Request, Response};
 use tonic::{
     body::Body,
     codegen::{BoxFuture, Service},
-    server::NamedService,
 };
 
 use crate::method::ServiceId;
@@ -51,13 +50,11 @@ impl Router {
     pub(crate) fn with<S>(mut self, id: ServiceId, service: S) -> Self
     where
         S: Service<Request<Body>, Response = Response<Body>, Error = Infallible, Future = Answer>
-            + NamedService
             + Clone
             + Send
             + Sync
             + 'static,
     {
-        debug_assert_eq!(S::NAME, id.name());
         if let Some(place) = self.services.get_mut(id.index()) {
             *place = Some(Box::new(service));
         }

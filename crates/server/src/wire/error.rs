@@ -124,6 +124,9 @@ pub(crate) enum ServiceError {
     /// The etag names another revision than the current one.
     #[error("the etag is stale: read again and repeat")]
     EtagStale,
+    /// The request is no message of its method.
+    #[error("the request does not decode as the method's message")]
+    RequestMalformed,
     /// This method is not forwarded between nodes.
     #[error("no such method between nodes")]
     MethodUnknown,

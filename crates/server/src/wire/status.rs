@@ -105,6 +105,7 @@ fn class_of(error: &ServiceError) -> Class {
         ServiceError::EntryExists { .. } => final_of(Code::AlreadyExists, "ENTRY_EXISTS"),
         ServiceError::CatalogueFull { .. } => final_of(Code::ResourceExhausted, "CATALOGUE_FULL"),
         ServiceError::EtagStale => final_of(Code::Aborted, "ETAG_STALE"),
+        ServiceError::RequestMalformed => final_of(Code::InvalidArgument, "REQUEST_MALFORMED"),
         ServiceError::MethodUnknown => final_of(Code::Unimplemented, "METHOD_UNKNOWN"),
         ServiceError::NotLeader { leader: Some(_) } => {
             passing(Code::Unavailable, "NOT_LEADER", RETRY_AFTER_OTHER_LEADER)
@@ -349,6 +350,7 @@ fn field_of(error: &ServiceError) -> Option<&str> {
         | ServiceError::EntryNotFound { .. }
         | ServiceError::EntryExists { .. }
         | ServiceError::CatalogueFull { .. }
+        | ServiceError::RequestMalformed
         | ServiceError::MethodUnknown
         | ServiceError::NotLeader { .. }
         | ServiceError::LeaderUnreachable { .. }

@@ -16,7 +16,7 @@ use tokio_util::task::AbortOnDropHandle;
 use tonic::{Status, Streaming};
 
 use crate::{
-    api::handler::{Call, answer_write},
+    api::handler::{Call, customer_write},
     shard::ShardContext,
     wire::{ServiceError, row_error},
 };
@@ -56,7 +56,7 @@ enum Progress {
 async fn started(context: Arc<ShardContext>, call: Call, row: v1::IngestProfileRequest) -> RowResult {
     let deadline = call.deadline.min(Instant::now() + context.limits().deadline_default());
     let call = Call { deadline, ..call };
-    let task = tokio::spawn(async move { answer_write(&context, &call, row).await });
+    let task = tokio::spawn(async move { customer_write(&context, &call, row).await });
     match AbortOnDropHandle::new(task).await {
         Ok(Ok(answered)) => RowResult::Response(answered.answer),
         Ok(Err(error)) => RowResult::Error(row_error(error)),
