@@ -1,8 +1,8 @@
-//! The other end of a forwarded call: the method's name leads to the same handlers as a caller's own call, with the caller
-//! that the forwarding node vouches for and what is left of its deadline.
+//! Executes forwarded calls: finds the handler by the method's path, with the caller that the forwarding node vouches for and
+//! the remaining time.
 //!
-//! Must always hold: nothing here passes a call on. Who may make it was checked by the forwarding node and, by the same
-//! table, before it came here.
+//! Invariant: nothing here forwards a call again. Both the forwarding node and this one have checked the caller's
+//! roles against the same table.
 
 use std::time::Duration;
 
@@ -27,7 +27,7 @@ use crate::{
     wire::ServiceError,
 };
 
-/// Answers a call that another node took.
+/// Executes a call forwarded by another node.
 pub(crate) async fn answer_forwarded(context: &ShardContext, request: ForwardRequest) -> ForwardResponse {
     let deadline = Instant::now() + Duration::from_millis(request.timeout_ms.into());
     let roles: RoleSet = request.roles.iter().filter_map(|role| role.parse().ok()).collect();
@@ -59,10 +59,11 @@ macro_rules! dispatch {
 custodia_proto::unary_methods!(dispatch);
 
 fn decoded<R: Unary>(body: Bytes) -> Result<R, ServiceError> {
-    R::decode(body).map_err(|_error| ServiceError::Internal { context: "a forwarded call does not decode" })
+    R::decode(body)
+        .map_err(|_error| ServiceError::Internal { context: "a forwarded request does not decode" })
 }
 
-#[expect(clippy::unnecessary_wraps, reason = "the arms of the dispatch return it as it is")]
+#[expect(clippy::unnecessary_wraps, reason = "every arm of the dispatch ends with it")]
 fn encoded<R: Unary>(answered: Answered<R::Answer>) -> Result<Bytes, ServiceError> {
     Ok(answered.answer.encode_to_vec().into())
 }

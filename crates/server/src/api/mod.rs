@@ -1,12 +1,12 @@
-//! The public API: a folder for each service, in it a file for each RPC or small family with its parsing and conversion.
+//! The public API: a folder for each service; in it a file for each RPC or small family, with its parsing and conversion.
 //!
 //! ```text
-//! generated service traits ─▶ handler.rs: who calls, which node answers ─▶ shard::read / shard::write ─▶ the handler
+//! generated service traits ─▶ handler.rs: the caller, the node ─▶ shard::read / shard::write ─▶ the handler
 //! PeerService.Forward      ─▶ dispatch.rs ─▶ the same
 //! ```
 //!
-//! **Architecture Invariant:** nothing here knows raft, encryption or files; nothing here decides what is allowed,
-//! `custodia-profile` does; no call is forwarded twice and nothing here retries over the network.
+//! **Architecture Invariant:** nothing here knows Raft, encryption or files. Nothing here decides what is permitted:
+//! `custodia-profile` does. No call is forwarded twice, and nothing here retries over the network.
 
 mod catalog;
 mod cluster;
@@ -33,7 +33,7 @@ struct Api {
     context: Arc<ShardContext>,
 }
 
-/// The router with the services of the public API.
+/// Adds the services of the public API to a router.
 pub(crate) fn routes(router: Router, context: &Arc<ShardContext>) -> Router {
     let api = Api { context: Arc::clone(context) };
     let (request, response) = (context.limits().message_bytes_max, context.limits().response_bytes_max);
@@ -52,8 +52,8 @@ pub(crate) fn routes(router: Router, context: &Arc<ShardContext>) -> Router {
         .with(ServiceId::Cluster, sized!(cluster_service_server::ClusterServiceServer))
 }
 
-/// Implements the generated traits: a unary method is answered by the trait of `handler.rs` that its options name, a stream by
-/// the function of its name.
+/// Implements the generated service traits. A unary method is answered through the trait of `handler.rs` that its options
+/// select, a stream by the function with its name.
 macro_rules! serve {
     ($service:ident $module:ident {
         $(unary $method:ident($request:ident) -> $answer:ident as $handler:ident;
