@@ -122,7 +122,7 @@ async fn it_is_one_commit_with_an_entry_for_each_ground(sandbox: &Sandbox) {
         assert_eq!((state.status(), state.channel.as_str()), (ConsentStatus::Withdrawn, "web"));
         assert_eq!(state.etag, answer.etag, "all in the commit of the answer");
         let recorder = entry.recorded_by.clone().expect("who recorded it");
-        assert_eq!((recorder.name.as_str(), recorder.role()), ("admin", Role::Ingest));
+        assert_eq!((recorder.name.as_str(), recorder.role()), ("admin", Role::Privacy));
     }
     for purpose in ["unsubscribefirst", "unsubscribesecond"] {
         assert!(grounds.contains(&(purpose.to_owned(), LawfulBasis::Consent.into())), "{grounds:?}");

@@ -38,7 +38,6 @@ struct Rpc {
     roles: Vec<String>,
     answered_by: String,
     handler: Handler,
-    is_read: bool,
     retry: &'static str,
     customer_field: Vec<FieldDescriptor>,
     dated_field: Option<FieldDescriptor>,
@@ -107,7 +106,7 @@ impl Rpc {
         if method.is_client_streaming() != method.is_server_streaming() {
             return Err("a stream in one direction only is not supported yet".to_owned());
         }
-        Ok(Self { method, roles, answered_by, handler, is_read, retry, customer_field, dated_field, brief })
+        Ok(Self { method, roles, answered_by, handler, retry, customer_field, dated_field, brief })
     }
 
     fn is_public(&self) -> bool {
@@ -250,13 +249,12 @@ fn table(code: &mut String, rpcs: &[Rpc]) {
         let roles: Vec<_> = rpc.roles.iter().map(|role| format!("Role::{}", member(role, "ROLE_"))).collect();
         *code += &format!(
             "static {}: Method = Method {{ path: {:?}, service: {:?}, roles: &[{}], answered_by: Answerer::{}, \
-             is_read: {}, retry: RetrySafety::{}, is_streaming: {}, brief: {} }};\n",
+             retry: RetrySafety::{}, is_streaming: {}, brief: {} }};\n",
             rpc.row(),
             rpc.path(),
             rpc.method.parent_service().full_name(),
             roles.join(", "),
             member(&rpc.answered_by, "ANSWERER_"),
-            rpc.is_read,
             rpc.retry,
             rpc.streams(),
             rpc.brief,

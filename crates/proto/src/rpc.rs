@@ -19,8 +19,6 @@ pub struct Method {
     pub roles: &'static [Role],
     /// Which node answers it.
     pub answered_by: Answerer,
-    /// Whether it changes nothing.
-    pub is_read: bool,
     /// Whether a client may send it again.
     pub retry: RetrySafety,
     /// Whether both sides stream messages.

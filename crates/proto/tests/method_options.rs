@@ -66,7 +66,7 @@ fn the_table_matches_the_options() {
     assert_eq!(get.path, "/custodia.v1.ProfileService/GetProfile");
     assert_eq!(get.roles, [Role::Agent, Role::Ingest, Role::Privacy]);
     assert_eq!((get.answered_by, get.retry), (Answerer::CustomerLeader, RetrySafety::Safe));
-    assert!(get.is_read && get.brief && !get.is_streaming);
+    assert!(get.brief && !get.is_streaming);
     let create = v1::CreatePurposeRequest::METHOD;
     assert_eq!((create.answered_by, create.retry), (Answerer::DirectoryLeader, RetrySafety::Unsafe));
     assert_eq!(v1::RecordConsentRequest::METHOD.retry, RetrySafety::ByRequestId);

@@ -21,7 +21,6 @@ pub(crate) fn describe() {
     describe_counter!(ERRORS, "calls and rows that ended in an error");
     describe_counter!(INGESTED, "attributes and events by outcome: merged, or the reason of the refusal");
     describe_counter!(UNREADABLE, "stored values that do not authenticate or decode");
-    describe_counter!(crate::propose::CONFLICTS, "writes evaluated again after a conflict");
     describe_counter!(FORWARDED, "calls forwarded to another node");
 }
 

@@ -97,6 +97,8 @@ pub(crate) struct Method {
     /// Other nodes call it for their callers or for the catalogue. Such calls have permits of their own, so they cannot
     /// delay votes and heartbeats.
     pub(crate) is_forward: bool,
+    /// Whether the node that receives the call may forward it to another.
+    may_be_forwarded: bool,
 }
 
 impl Method {
@@ -109,6 +111,7 @@ impl Method {
             is_streaming: method.is_streaming,
             is_brief: method.brief,
             is_forward: service == ServiceId::Peer && !method.is_streaming && !method.brief,
+            may_be_forwarded: !method.is_streaming && method.answered_by != rpc::Answerer::AnyNode,
         })
     }
 
@@ -119,7 +122,7 @@ impl Method {
         is_streaming: bool,
         is_brief: bool,
     ) -> Self {
-        Self { path, service, access, is_streaming, is_brief, is_forward: false }
+        Self { path, service, access, is_streaming, is_brief, is_forward: false, may_be_forwarded: false }
     }
 }
 
@@ -161,27 +164,9 @@ pub(crate) fn find(path: &str) -> Option<(usize, &'static Method)> {
 /// Whether a node may serve this call for another node, whose caller has these roles. The peer service and everything else
 /// outside the public API are never forwarded.
 pub(crate) fn may_forward(path: &str, roles: RoleSet) -> bool {
-    find(path).is_some_and(|(_, method)| match (method.service, method.access) {
-        (
-            ServiceId::Profile
-            | ServiceId::Consent
-            | ServiceId::Preference
-            | ServiceId::Catalog
-            | ServiceId::Cluster,
-            Access::Roles(allowed),
-        ) => !method.is_streaming && allowed.intersects(roles),
-        (
-            ServiceId::Profile
-            | ServiceId::Consent
-            | ServiceId::Preference
-            | ServiceId::Catalog
-            | ServiceId::Cluster
-            | ServiceId::Peer
-            | ServiceId::Health
-            | ServiceId::Reflection
-            | ServiceId::ReflectionAlpha,
-            Access::Roles(_) | Access::Connected,
-        ) => false,
+    find(path).is_some_and(|(_, method)| match method.access {
+        Access::Roles(allowed) => method.may_be_forwarded && allowed.intersects(roles),
+        Access::Connected => false,
     })
 }
 
@@ -272,5 +257,10 @@ mod tests {
         assert!(!may_forward("/custodia.v1.ProfileService/IngestProfiles", all));
         assert!(!may_forward("/grpc.health.v1.Health/Check", all));
         assert!(!may_forward("/custodia.v1.ProfileService/NoSuchMethod", all));
+        assert!(
+            !may_forward("/custodia.v1.ClusterService/InitCluster", all),
+            "the receiving node answers it"
+        );
+        assert!(may_forward("/custodia.v1.ClusterService/RotateKeys", all));
     }
 }

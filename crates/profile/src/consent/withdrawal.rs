@@ -56,8 +56,7 @@ pub struct AllWithdrawn {
     pub record: CustomerRecord,
     /// The entries to append to the ledger: one for each ground that changed.
     pub ledger: Vec<LedgerEntry>,
-    /// Every no that now stands, by the purpose's name, then by basis: those that this call recorded, and the earlier
-    /// ones.
+    /// Every no that now stands, by the purpose's name, then by basis.
     pub states: Vec<(PurposeNumber, LawfulBasis, GroundState)>,
 }
 
@@ -73,8 +72,9 @@ pub struct AllWithdrawn {
 ///   does not mark such purposes, so every objection here counts without weighing the controller's grounds;
 /// - contract, legal obligation and vital interests stay: they do not yield to the customer.
 ///
-/// An existing no is left as it is, so that a second call changes nothing. The customer's own later consent to a
-/// purpose permits it again, as after any objection.
+/// An earlier no is recorded again with the new date: a consent that was given in between and is recorded late must not
+/// count as the newer decision. The customer's own later consent to a purpose permits it again, as after any
+/// objection. Purposes that are created later are not covered.
 #[must_use]
 pub fn withdraw_all(
     record: &CustomerRecord,
@@ -90,7 +90,7 @@ pub fn withdraw_all(
             if stored.is_none() && !purpose.has_basis(basis) {
                 continue;
             }
-            if !stored.is_some_and(GroundState::is_no) {
+            if !stored.is_some_and(|state| state.is_no() && state.decided_at >= context.now) {
                 let (_, entry) = end(&mut all.record, purpose, basis, channel, context);
                 all.ledger.extend(entry);
             }

@@ -125,24 +125,26 @@ impl CatalogueCache {
         Ok(())
     }
 
-    /// Parses a request against the catalogue. If that fails because this node does not know a name or would refuse the
-    /// caller, the node catches up and parses again, since another node may have acknowledged the change before the call.
+    /// Parses a request against the catalogue. The node catches up first if the call needs the current catalogue, if the
+    /// request names something that this one does not have, or if the caller would be refused, since another node may have
+    /// acknowledged the change before the call. Other errors in a request are found without asking another node.
     ///
     /// # Errors
-    /// Those of `parse` against the newest catalogue; [`ServiceError::CatalogueUnavailable`].
+    /// Those of `parse`; [`ServiceError::CatalogueUnavailable`].
     pub(crate) async fn parse_on<T>(
         &self,
         need: CatalogueNeed,
         deadline: Instant,
         parse: impl Fn(&CatalogueView) -> Result<T, ServiceError> + Send,
+        has_all_names: impl Fn(&T, &CatalogueView) -> bool + Send,
     ) -> Result<(Arc<CatalogueView>, T), ServiceError> {
-        if need == CatalogueNeed::Names {
-            let view = self.view()?;
-            match parse(&view) {
-                Ok(parsed) => return Ok((view, parsed)),
-                Err(error) if error.may_depend_on_a_newer_catalogue() => {}
-                Err(error) => return Err(error),
+        let view = self.view()?;
+        match parse(&view) {
+            Ok(parsed) if need == CatalogueNeed::Names && has_all_names(&parsed, &view) => {
+                return Ok((view, parsed));
             }
+            Err(error) if !error.may_depend_on_a_newer_catalogue() => return Err(error),
+            Ok(_) | Err(_) => {}
         }
         let view = self.current_view(deadline).await?;
         let parsed = parse(&view)?;

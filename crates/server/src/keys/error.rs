@@ -17,6 +17,9 @@ pub(crate) enum KeysError {
     /// Reading the state failed.
     #[error("cannot read the state")]
     Store(#[from] StoreError),
+    /// The read barrier before such a command failed; nothing was proposed.
+    #[error("the read barrier failed")]
+    Barrier(#[source] ConsensusError),
     /// A command for a rotation or a new bucket was not applied.
     #[error("cannot write keys")]
     Consensus(#[from] ConsensusError),
@@ -74,7 +77,8 @@ impl From<ProposeError<Self>> for KeysError {
     fn from(error: ProposeError<Self>) -> Self {
         match error {
             ProposeError::Evaluate(error) => error,
-            ProposeError::Barrier(error) | ProposeError::Consensus(error) => Self::Consensus(error),
+            ProposeError::Barrier(error) => Self::Barrier(error),
+            ProposeError::Consensus(error) => Self::Consensus(error),
             ProposeError::Contended { tries } => Self::Contended { tries },
         }
     }
@@ -111,7 +115,8 @@ impl KeysError {
             | Self::CustomerKeyMissing { .. }
             | Self::EpochGone { .. }
             | Self::Malformed { .. } => true,
-            Self::Consensus(_)
+            Self::Barrier(_)
+            | Self::Consensus(_)
             | Self::Destroyed
             | Self::NoCustomer
             | Self::Contended { .. }

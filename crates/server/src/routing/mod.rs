@@ -167,7 +167,10 @@ impl Routing {
         proposed.map_err(|error| match error {
             ProposeError::Evaluate(error) => error,
             ProposeError::Barrier(error) => self.barrier_failed(group, error),
-            ProposeError::Consensus(ConsensusError::Timeout) if Instant::now() < deadline => {
+            // Only a request about a customer has an id with which it may be retried.
+            ProposeError::Consensus(ConsensusError::Timeout)
+                if Instant::now() < deadline && group != GroupId::Directory =>
+            {
                 ServiceError::LeadershipLost
             }
             ProposeError::Consensus(ConsensusError::Timeout) => ServiceError::OutcomeUnknown,
@@ -176,7 +179,8 @@ impl Routing {
         })
     }
 
-    fn barrier_failed(&self, group: GroupId, error: ConsensusError) -> ServiceError {
+    /// Converts a failure of the read barrier; nothing was changed.
+    pub(crate) fn barrier_failed(&self, group: GroupId, error: ConsensusError) -> ServiceError {
         if matches!(error, ConsensusError::Timeout) {
             return ServiceError::DeadlinePassed;
         }

@@ -22,4 +22,4 @@ pub(crate) use context::ShardContext;
 pub(crate) use read::{CustomerRead, ProfileView, ReadAccess};
 pub(crate) use reader::reader_for;
 pub(crate) use record::{Loaded, StoredEvents};
-pub(crate) use write::{Commit, CustomerState, CustomerWrite, Mutation, Origin};
+pub(crate) use write::{Answered, Commit, CustomerState, CustomerWrite, Mutation, Origin};

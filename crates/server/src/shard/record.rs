@@ -169,6 +169,7 @@ impl ShardContext {
     pub(crate) fn key_failure(&self, group: GroupId, error: KeysError) -> ServiceError {
         match error {
             KeysError::Consensus(error) => self.routing().consensus_error(group, error),
+            KeysError::Barrier(error) => self.routing().barrier_failed(group, error),
             KeysError::Store(error) => error.into(),
             KeysError::NoCustomer | KeysError::Destroyed => ServiceError::CustomerNotFound,
             KeysError::Contended { tries } => ServiceError::Contended { tries },

@@ -30,7 +30,7 @@ use super::{
 };
 use crate::{
     catalogue::{CatalogueNeed, CatalogueView},
-    identity::Caller,
+    identity::{Caller, Role},
     propose::Attempt,
     routing::CustomerLocation,
     wire::{FieldFault, ServiceError, made_at, now, parse},
@@ -80,9 +80,8 @@ pub(crate) trait CustomerWrite: AboutCustomer + Send + Sync {
         state: &CustomerState<'_>,
     ) -> Result<Mutation<Self::Answer>, ServiceError>;
 
-    /// Called once when this call's answer is final, to count outcomes: not for a conflict, a repeated request or
-    /// `validate_only`.
-    fn decided(_answer: &Self::Answer, _context: &ShardContext, _view: &CatalogueView) {}
+    /// Counts an answer. Called once for each call, however many conflicts there were.
+    fn note(_answered: Answered, _answer: &Self::Answer, _context: &ShardContext, _view: &CatalogueView) {}
 
     /// Completes the remembered answer for the caller.
     fn present(_location: CustomerLocation, answer: Self::Answer) -> Result<Self::Answer, ServiceError> {
@@ -184,11 +183,21 @@ pub(crate) struct Mutation<A> {
     pub(crate) answer: A,
 }
 
+/// The call that caused an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Answered {
+    /// This call.
+    Now,
+    /// An earlier call, which this one repeats.
+    Before,
+    /// None: the call was only validated.
+    Never,
+}
+
 /// The answer of a write, encoded as it is remembered.
 struct Written {
     answer: Vec<u8>,
-    /// The answer is this call's own and final: neither remembered from an earlier call nor only validated.
-    is_decided: bool,
+    answered: Answered,
 }
 
 /// Evaluates the loaded state. The answer is encoded, so that one function serves all methods.
@@ -209,11 +218,7 @@ impl ShardContext {
         let remembered = remembered.map(|id| Remembered { id, fingerprint: fingerprint(request) });
         let origin = Origin { caller, made_at: made_at(request_id, now()) };
         let parsed = |view: &CatalogueView| request.parse(origin, view);
-        let (mut view, mut input) = self.catalogue().parse_on(R::CATALOGUE, deadline, parsed).await?;
-        if !R::knows(&input, &view) {
-            view = self.catalogue().current_view(deadline).await?;
-            input = request.parse(origin, &view)?;
-        }
+        let (view, input) = self.catalogue().parse_on(R::CATALOGUE, deadline, parsed, R::knows).await?;
         let recorded_by = &recorder(caller, R::METHOD)?;
         let options = WriteOptions { recorded_by, remembered, etag: R::etag(&input), commit };
         let evaluate = |state: &CustomerState<'_>| {
@@ -221,11 +226,9 @@ impl ShardContext {
             Ok(Mutation { record, ledger, events, answer: answer.encode_to_vec() })
         };
         let written = self.mutate(location, options, &view, R::events(&input), deadline, &evaluate);
-        let Written { answer, is_decided } = Box::pin(written).await?;
+        let Written { answer, answered } = Box::pin(written).await?;
         let answer = R::Answer::decode(&*answer).map_err(|_error| ServiceError::Unreadable)?;
-        if is_decided {
-            R::decided(&answer, self, &view);
-        }
+        R::note(answered, &answer, self, &view);
         R::present(location, answer)
     }
 
@@ -256,41 +259,47 @@ impl ShardContext {
         // Also loaded without a request id if there is no record: a memory can exist alone, and it knows the key's bucket.
         let needed = remembered.is_some() || core.is_none();
         let requests = if needed { self.requests(location)? } else { None };
-        // Without a record there are no events.
-        let events =
-            if core.is_some() { self.stored_events(location, events)? } else { StoredEvents::default() };
-        let state = CustomerState { location, now: now(), view, recorded_by, events, core, requests };
-        if let Some(answer) = answered_before(&state, remembered)? {
-            return Ok(Attempt::Done(Written { answer, is_decided: false }));
+        let now = now();
+        if let Some(answer) = answered_before(requests.as_ref(), remembered, now)? {
+            return Ok(Attempt::Done(Written { answer, answered: Answered::Before }));
         }
+        let no_events = StoredEvents::default();
+        let mut state = CustomerState { location, now, view, recorded_by, events: no_events, core, requests };
         if etag.is_some_and(|etag| etag != state.revision()) {
             return Err(ServiceError::EtagStale);
+        }
+        // Without a record there are no events.
+        if state.core.is_some() {
+            state.events = self.stored_events(location, events)?;
         }
         let mutation = evaluate(&state)?;
         let changes = mutation.record.is_some() || !mutation.events.is_empty() || remembered.is_some();
         if commit == Commit::ValidateOnly || !changes {
-            let is_decided = commit == Commit::Yes;
-            return Ok(Attempt::Done(Written { answer: mutation.answer, is_decided }));
+            let answered = if commit == Commit::Yes { Answered::Now } else { Answered::Never };
+            return Ok(Attempt::Done(Written { answer: mutation.answer, answered }));
         }
         let command = command::build(self, &state, remembered, &mutation, deadline).await?;
-        Ok(Attempt::Propose { command, answer: Written { answer: mutation.answer, is_decided: true } })
+        Ok(Attempt::Propose { command, answer: Written { answer: mutation.answer, answered: Answered::Now } })
     }
 }
 
-/// Who records the change: the caller, with the first of its roles that allows the call.
+/// Who records the change: the caller, with a role that allows the call. The role `privacy` comes first, since only the
+/// privacy office may change some fields.
 fn recorder(caller: &Caller, method: &Method) -> Result<Recorder, ServiceError> {
-    let role = caller.roles.iter().find(|role| method.roles.contains(&role.on_the_wire()));
+    let allows = |role: &Role| caller.roles.contains(*role) && method.roles.contains(&role.on_the_wire());
+    let role = std::iter::once(Role::Privacy).chain(Role::ALL).find(allows);
     let role = role.ok_or(ServiceError::Internal { context: "no role of the caller allows this write" })?;
     Ok(Recorder { name: CallerName::new(&caller.name)?, role: role.name().parse::<CallerRole>()? })
 }
 
 /// The remembered answer to a request that was answered within the last 24 hours.
 fn answered_before(
-    state: &CustomerState<'_>,
+    memory: Option<&Loaded<RequestMemory>>,
     request: Option<Remembered>,
+    now: TimestampMs,
 ) -> Result<Option<Vec<u8>>, ServiceError> {
-    let Some((request, memory)) = request.zip(state.requests.as_ref()) else { return Ok(None) };
-    let Some(known) = memory.value.answer(&request.id, state.now) else { return Ok(None) };
+    let Some((request, memory)) = request.zip(memory) else { return Ok(None) };
+    let Some(known) = memory.value.answer(&request.id, now) else { return Ok(None) };
     let split = known.split_first_chunk::<{ size_of::<Fingerprint>() }>();
     let (fingerprint, answer) = split.ok_or(ServiceError::Unreadable)?;
     if *fingerprint != request.fingerprint {

@@ -240,13 +240,7 @@ impl ServiceError {
             self,
             Self::ReaderRefused { .. }
                 | Self::EntryNotFound { .. }
-                | Self::Field {
-                    fault: FieldFault::PurposeUnknown
-                        | FieldFault::JurisdictionUnknown
-                        | FieldFault::AttributeUnknown
-                        | FieldFault::NoticeUnknown,
-                    ..
-                }
+                | Self::Field { fault: FieldFault::PurposeUnknown | FieldFault::AttributeUnknown, .. }
         )
     }
 }

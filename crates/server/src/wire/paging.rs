@@ -86,6 +86,11 @@ impl Pager {
         Self { bytes_left, ..self }
     }
 
+    /// How many entries to read for the rest of the page: one more than fit, to know whether there are more.
+    pub(crate) const fn entries_wanted(&self) -> usize {
+        self.entries_left.saturating_add(1)
+    }
+
     /// Whether the next entry, at this position and of this size in bytes, fits on the page. The first always does. After
     /// one that does not, the page is complete.
     pub(crate) fn admits(&mut self, position: &[u8], bytes: usize) -> bool {

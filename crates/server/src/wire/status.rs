@@ -169,7 +169,9 @@ const fn class_of_keys(error: &KeysError) -> Class {
     match error {
         KeysError::Seal(_) => permanent(Code::FailedPrecondition, "ROOT_KEY_UNUSABLE"),
         KeysError::Store(_) => permanent(Code::Internal, "STORAGE_FAILED"),
-        KeysError::Consensus(_) => retryable(Code::Unavailable, "NO_QUORUM", RETRY_AFTER_NO_LEADER),
+        KeysError::Barrier(_) | KeysError::Consensus(_) => {
+            retryable(Code::Unavailable, "NO_QUORUM", RETRY_AFTER_NO_LEADER)
+        }
         KeysError::ShardKeyMissing { .. }
         | KeysError::BucketKeyMissing { .. }
         | KeysError::CustomerKeyMissing { .. }

@@ -77,17 +77,23 @@ fn a_contract_a_legal_obligation_and_vital_interests_go_on() {
     assert_eq!(verdict(&after.record, MARKETING).ground(), None);
 }
 
+/// Regression: an earlier no kept its date, so a consent of in between that was recorded late counted as the newer decision.
 #[test]
-fn a_no_that_stands_is_left_as_it_is_and_gets_no_entry() {
-    let refused = GroundState { channel: Some(label("phone")), ..state(Refused, at(-9)) };
+fn an_earlier_no_is_dated_anew_so_that_no_late_consent_outlives_it() {
+    let refused = state(Refused, at(-9));
     let withdrawal = Withdrawal { purpose: purpose(MARKETING), basis: LegitimateInterests, channel: None };
-    let before = record_with(&[(RESEARCH, Consent, refused.clone())]);
-    let before = withdraw(&before, &withdrawal, &catalogue(), context(at(-5))).unwrap().record;
+    let before = record_with(&[(RESEARCH, Consent, refused)]);
+    let before = withdraw(&before, &withdrawal, &catalogue(), context(at(-8))).unwrap().record;
     let after = unsubscribe(&before, NOW);
-    let left = [(RESEARCH, Consent), (MARKETING, LegitimateInterests)];
-    assert!(changed(&after.ledger).iter().all(|ground| !left.contains(ground)));
-    assert_eq!(after.record.ground(purpose(RESEARCH), Consent), Some(&refused));
-    assert!(after.states.contains(&(purpose(RESEARCH), Consent, refused)));
+    let ended = changed(&after.ledger);
+    for ground in [(RESEARCH, Consent), (MARKETING, LegitimateInterests)] {
+        assert!(ended.contains(&ground), "{ended:?}");
+        assert_eq!(after.record.ground(purpose(ground.0), ground.1).unwrap().decided_at, NOW);
+    }
+    let between =
+        custodia_profile::Decision { decided_at: Some(at(-5)), ..decision(RESEARCH, Consent, Given) };
+    let late = record_decision(&after.record, &between, &catalogue(), context(at(5))).unwrap().record;
+    assert_eq!(verdict(&late, RESEARCH).ground(), None, "the customer's newest word counts");
 }
 
 #[test]
@@ -159,7 +165,7 @@ fn afterwards_no_purpose_is_permitted_by_a_basis_that_yields_and_nothing_more_th
 }
 
 #[test]
-fn a_second_call_changes_nothing_and_the_entries_are_one_chain() {
+fn a_second_call_of_the_same_moment_changes_nothing_and_the_entries_are_one_chain() {
     law(situations(), CASES / 2, |tally, situation| {
         let mut record = situation.record.clone();
         (record.ledger_entries, record.ledger_head) = (0, NO_HASH);
@@ -169,7 +175,7 @@ fn a_second_call_changes_nothing_and_the_entries_are_one_chain() {
             tally.meet();
         }
         prop_assert_eq!(after.ledger.is_empty(), after.record == record);
-        let again = withdraw_all(&after.record, None, &situation.catalogue, context(at(1_000)));
+        let again = withdraw_all(&after.record, None, &situation.catalogue, context(NOW));
         prop_assert_eq!((&again.record, &again.states), (&after.record, &after.states));
         prop_assert!(again.ledger.is_empty());
         let grounds = changed(&after.ledger);

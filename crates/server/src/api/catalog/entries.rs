@@ -190,7 +190,7 @@ async fn get<E: Entry>(
         let found = E::find(&view.catalogue, name).ok_or(ServiceError::EntryNotFound { kind: E::KIND })?;
         Ok(found.wire(&view.catalogue))
     };
-    let (_, found) = context.catalogue().parse_on(CatalogueNeed::Names, deadline, find).await?;
+    let (_, found) = context.catalogue().parse_on(CatalogueNeed::Names, deadline, find, |_, _| true).await?;
     Ok(found)
 }
 

@@ -26,7 +26,7 @@ impl CustomerRead for v1::GetConsentsRequest {
         Ok(())
     }
 
-    fn knows(record: &CustomerRecord, view: &CatalogueView) -> bool {
+    fn knows((): &(), record: &CustomerRecord, view: &CatalogueView) -> bool {
         knows(record, view)
     }
 

@@ -116,7 +116,7 @@ impl CustomerRead for v1::GetConsentsAsOfRequest {
         past_moment(self.time.as_ref())?.ok_or_else(|| ServiceError::missing("time"))
     }
 
-    fn knows(record: &CustomerRecord, view: &CatalogueView) -> bool {
+    fn knows(_moment: &TimestampMs, record: &CustomerRecord, view: &CatalogueView) -> bool {
         knows(record, view)
     }
 

@@ -25,7 +25,7 @@ impl CustomerRead for v1::GetPreferencesRequest {
         Ok(())
     }
 
-    fn knows(record: &CustomerRecord, view: &CatalogueView) -> bool {
+    fn knows((): &(), record: &CustomerRecord, view: &CatalogueView) -> bool {
         knows_caps(view, &record.preferences)
     }
 

@@ -7,7 +7,7 @@ use super::{collected::Input, convert, parse};
 use crate::{
     catalogue::CatalogueView,
     counters::count_outcomes,
-    shard::{CustomerState, CustomerWrite, Mutation, Origin, ShardContext},
+    shard::{Answered, CustomerState, CustomerWrite, Mutation, Origin, ShardContext},
     wire::ServiceError,
 };
 
@@ -36,7 +36,9 @@ impl CustomerWrite for v1::AppendEventsRequest {
         Ok(Mutation { record: None, ledger: Vec::new(), events: ingested.events, answer })
     }
 
-    fn decided(answer: &Self::Answer, _context: &ShardContext, _view: &CatalogueView) {
-        count_outcomes(&[], &answer.events);
+    fn note(answered: Answered, answer: &Self::Answer, _context: &ShardContext, _view: &CatalogueView) {
+        if answered == Answered::Now {
+            count_outcomes(&[], &answer.events);
+        }
     }
 }

@@ -12,7 +12,7 @@ use custodia_proto::v1::{self, batch_profile::Result as Item};
 use futures::future::join_all;
 use prost::Message as _;
 
-use super::get_profile::{ReadRequest, knows};
+use super::get_profile::ReadRequest;
 use crate::{
     api::handler::{Call, ShardLeadersCall},
     catalogue::{CatalogueNeed, CatalogueView},
@@ -65,11 +65,11 @@ impl ShardLeadersCall for v1::BatchGetProfilesRequest {
         within_limit("customer_ids", self.customer_ids.len(), context.limits().batch_ids_max)?;
         let stated = parse::purpose(&self.purpose, "purpose")?;
         let parsed = |view: &CatalogueView| {
-            let query = ReadRequest::parse(self.read_mask.as_ref(), self.verdicts, view)?;
             reader_for(&call.caller, view, view.purpose(&stated, "purpose")?)?;
-            Ok(query)
+            ReadRequest::parse(self.read_mask.as_ref(), self.verdicts, view)
         };
-        let (view, query) = context.catalogue().parse_on(CatalogueNeed::Names, call.deadline, parsed).await?;
+        let (view, query) =
+            context.catalogue().parse_on(CatalogueNeed::Names, call.deadline, parsed, |_, _| true).await?;
         let (purpose, budget) = (stated.clone(), Budget::of(context));
         let batch = Batch { context, call, request: &self, purpose, query, view: &view, budget };
         let answered = batch.answer().await?;
@@ -128,7 +128,7 @@ impl Batch<'_> {
     async fn read(&self, location: CustomerLocation) -> Result<v1::Profile, ServiceError> {
         let stored = self.context.core(location)?.ok_or(ServiceError::CustomerNotFound)?;
         let newer;
-        let view = if knows(&stored.value, self.view) {
+        let view = if self.query.knows(&stored.value, self.view) {
             self.view
         } else {
             newer = self.context.catalogue().current_view(self.call.deadline).await?;

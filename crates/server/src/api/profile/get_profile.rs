@@ -44,6 +44,12 @@ impl ReadRequest {
         Ok(Self { mask, detail })
     }
 
+    /// Whether the catalogue has the requested attributes of a record.
+    pub(super) fn knows(&self, record: &CustomerRecord, view: &CatalogueView) -> bool {
+        let defined = |number| view.catalogue.attribute(number).is_some();
+        self.mask.is_some() || record.attributes.keys().all(|number| defined(*number))
+    }
+
     /// The profile as the caller may see it.
     pub(super) fn answer(&self, profile: &ProfileView<'_>) -> Result<v1::Profile, ServiceError> {
         let (record, view) = (profile.record(), profile.view);
@@ -57,11 +63,6 @@ impl ReadRequest {
     }
 }
 
-/// Whether the catalogue has all attributes of a record.
-pub(super) fn knows(record: &CustomerRecord, view: &CatalogueView) -> bool {
-    record.attributes.keys().all(|number| view.catalogue.attribute(*number).is_some())
-}
-
 impl CustomerRead for v1::GetProfileRequest {
     type Query = ReadRequest;
     const ACCESS: ReadAccess = ReadAccess::Admitted;
@@ -70,8 +71,8 @@ impl CustomerRead for v1::GetProfileRequest {
         ReadRequest::parse(self.read_mask.as_ref(), self.verdicts, view)
     }
 
-    fn knows(record: &CustomerRecord, view: &CatalogueView) -> bool {
-        knows(record, view)
+    fn knows(query: &ReadRequest, record: &CustomerRecord, view: &CatalogueView) -> bool {
+        query.knows(record, view)
     }
 
     fn answer(

@@ -12,7 +12,7 @@ use crate::{
     catalogue::{CatalogueView, Day},
     counters::count_outcomes,
     identity::Caller,
-    shard::{CustomerState, CustomerWrite, Mutation, Origin, ShardContext},
+    shard::{Answered, CustomerState, CustomerWrite, Mutation, Origin, ShardContext},
     wire::{ServiceError, etag, now, parse},
 };
 
@@ -79,8 +79,13 @@ impl CustomerWrite for v1::IngestProfileRequest {
     }
 
     /// Counts all outcomes, and notes which attributes were collected today (GO-3).
-    fn decided(answer: &Self::Answer, context: &ShardContext, view: &CatalogueView) {
-        count_outcomes(&answer.attributes, &answer.events);
+    fn note(answered: Answered, answer: &Self::Answer, context: &ShardContext, view: &CatalogueView) {
+        match answered {
+            Answered::Now => count_outcomes(&answer.attributes, &answer.events),
+            // The first call may have ended before it noted the day. A day never decreases, so noting it again is safe.
+            Answered::Before => {}
+            Answered::Never => return,
+        }
         let today = Day::of(now());
         for outcome in answer.attributes.iter().filter(|outcome| outcome.merged) {
             if let Some(definition) = view.catalogue.attribute_by_name(&outcome.attribute) {

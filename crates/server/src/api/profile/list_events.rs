@@ -57,7 +57,7 @@ fn page(query: Query, profile: &ProfileView<'_>) -> Result<v1::ListEventsRespons
     let mut page = Page { profile, events: Vec::new(), withheld: BTreeMap::new() };
     let last = query.after.map(|key| Key::event(group, customer, &key).into_bytes());
     let prefix = KeyPrefix::customer(group, KeyKind::Event, customer);
-    let mut stored = Scan::new(profile.context.engine(), prefix, last, CHUNK);
+    let mut stored = Scan::new(profile.context.engine(), prefix, last, pager.entries_wanted().min(CHUNK));
     while let Some((key, value)) = stored.next_stored()? {
         if !pager.admits(KeyParts::parse(&key)?.suffix, value.len()) {
             break;

@@ -50,7 +50,7 @@ impl CustomerRead for v1::ExportConsentRequest {
         Ok((Format::parse(self.format)?, wanted(&self.purposes, view)?))
     }
 
-    fn knows(record: &CustomerRecord, view: &CatalogueView) -> bool {
+    fn knows(_query: &Self::Query, record: &CustomerRecord, view: &CatalogueView) -> bool {
         get_consents::knows(record, view)
     }
 

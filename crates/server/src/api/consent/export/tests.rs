@@ -317,7 +317,6 @@ fn the_status_of_a_consent_matches_the_page() {
 fn a_consent_record_says_what_was_decided_when_and_by_whom() {
     let document = json(Format::Dpv27560, &full_record());
     let newsletter = &document["@graph"][0];
-    assert_eq!(document["@context"]["dct"], "http://purl.org/dc/terms/");
     assert_eq!(newsletter["dpv:hasJurisdiction"], serde_json::json!(["loc:DE"]));
     assert_eq!(newsletter["dpv:hasNotice"]["dct:identifier"], "newsletter/2");
     assert_eq!(newsletter["dpv:hasNotice"]["dct:language"], "de-CH", "as it was shown");
@@ -409,6 +408,26 @@ fn the_page_lists_every_type_of_googles_consent_mode() {
         })
         .collect();
     assert_eq!(listed, known);
+}
+
+/// Regression: a search and replace had altered an IRI, so that the `dct:` terms of a record did not exist.
+#[test]
+fn the_prefixes_match_the_vocabularies() {
+    let record: serde_json::Value = {
+        let text = document(Format::Dpv27560, &full_record(), &[], &controller(), NOW);
+        serde_json::from_str(&text).expect("JSON")
+    };
+    for (prefix, iri) in [
+        ("dct", "http://purl.org/dc/terms/"),
+        ("dpv", "https://w3id.org/dpv#"),
+        ("loc", "https://w3id.org/dpv/loc#"),
+        ("rdf", "http://www.w3.org/1999/02/22-rdf-syntax-ns#"),
+        ("schema", "https://schema.org/"),
+        ("skos", "http://www.w3.org/2004/02/skos/core#"),
+        ("xsd", "http://www.w3.org/2001/XMLSchema#"),
+    ] {
+        assert_eq!(record["@context"][prefix], iri);
+    }
 }
 
 #[test]
