@@ -12,10 +12,10 @@ use tonic::Code;
 
 pub(crate) fn tests(suite: Suite) -> Suite {
     suite
-        .shared(after_it_only_contracts_and_legal_obligations_permit)
+        .shared(afterwards_only_contracts_and_legal_obligations_permit)
         .shared(it_is_one_commit_with_an_entry_for_each_ground)
         .shared(repeating_it_changes_nothing)
-        .shared(it_reaches_purposes_that_were_just_created_on_another_node)
+        .shared(it_covers_purposes_just_created_on_another_node)
         .shared(a_customer_without_a_record_is_not_found)
 }
 
@@ -44,13 +44,13 @@ async fn history(sandbox: &Sandbox, customer_id: &str) -> v1::ListConsentHistory
     sandbox.consents(0).await.list_consent_history(request).await.expect("a page").into_inner()
 }
 
-/// GDPR Art. 7(3) and Art. 21: consents and legitimate interests end, a contract goes on.
-async fn after_it_only_contracts_and_legal_obligations_permit(sandbox: &Sandbox) {
+/// GDPR Art. 7(3) and Art. 21: consents and legitimate interests end, a contract continues.
+async fn afterwards_only_contracts_and_legal_obligations_permit(sandbox: &Sandbox) {
     let (_, topic) = create_campaign(sandbox, "unsubscribecampaign").await;
     let balancing_test = Some(BalancingTest {
-        interest: "to offer what fits".into(),
-        necessity: "no milder means".into(),
-        balance: "expected by customers".into(),
+        interest: "to offer suitable products".into(),
+        necessity: "no less intrusive means".into(),
+        balance: "customers expect it".into(),
         reviewer: "the privacy officer".into(),
         reviewed_on: "2026-01-15".into(),
         objection_route: "a link".into(),
@@ -71,7 +71,7 @@ async fn after_it_only_contracts_and_legal_obligations_permit(sandbox: &Sandbox)
         ..consent(&customer_id, "service")
     };
     sandbox.client().record_consent(contract).await.expect("recorded");
-    let brought = v1::IngestProfileRequest {
+    let ingested = v1::IngestProfileRequest {
         customer_id: customer_id.clone(),
         purpose: "service".to_owned(),
         source: "crm".to_owned(),
@@ -79,7 +79,7 @@ async fn after_it_only_contracts_and_legal_obligations_permit(sandbox: &Sandbox)
         request_id: new_id(),
         ..Default::default()
     };
-    let answer = sandbox.client().ingest_profile(brought).await.expect("ingested");
+    let answer = sandbox.client().ingest_profile(ingested).await.expect("ingested");
     assert!(answer.attributes.iter().all(|outcome| outcome.merged), "{answer:?}");
     let read = async |node: usize, purpose: &str| {
         let answer = sandbox.profiles(node).await.get_profile(get(&customer_id, purpose)).await;
@@ -96,7 +96,7 @@ async fn after_it_only_contracts_and_legal_obligations_permit(sandbox: &Sandbox)
     for node in 0..3 {
         assert!(!given(node, "unsubscribecampaign", &topic).await);
         assert!(!given(node, "unsubscribeoffers", "unsubscribe_offer").await);
-        assert!(given(node, "service", "given_name").await, "the contract goes on");
+        assert!(given(node, "service", "given_name").await, "the contract continues");
         let withheld = read(node, "unsubscribecampaign").await.withheld;
         assert!(
             withheld.iter().any(|one| one.name == topic && one.reason() == RefusalReason::ConsentWithdrawn)
@@ -114,11 +114,11 @@ async fn it_is_one_commit_with_an_entry_for_each_ground(sandbox: &Sandbox) {
     let answer = withdraw_all(sandbox, 2, request(&customer_id)).await;
     let after = history(sandbox, &customer_id).await;
     let new = &after.entries[before.entries.len()..];
-    assert_eq!(new.len(), answer.consents.len(), "one entry each");
+    assert_eq!(new.len(), answer.consents.len(), "one entry for each ground");
     let mut grounds = std::collections::BTreeSet::new();
     for entry in new {
         let Some(Change::Consent(state)) = &entry.change else { panic!("not a decision: {entry:?}") };
-        assert!(grounds.insert((state.purpose.clone(), state.lawful_basis)), "one ground twice");
+        assert!(grounds.insert((state.purpose.clone(), state.lawful_basis)), "the same ground twice");
         assert_eq!((state.status(), state.channel.as_str()), (ConsentStatus::Withdrawn, "web"));
         assert_eq!(state.etag, answer.etag, "all in the commit of the answer");
         let recorder = entry.recorded_by.clone().expect("who recorded it");
@@ -144,8 +144,8 @@ async fn repeating_it_changes_nothing(sandbox: &Sandbox) {
     assert_eq!(refused.code(), Code::InvalidArgument, "{refused:?}");
 }
 
-/// Regression for its kind: a node that has not yet heard of a purpose must not leave it out.
-async fn it_reaches_purposes_that_were_just_created_on_another_node(sandbox: &Sandbox) {
+/// A node that has not yet applied a new purpose must not leave it out.
+async fn it_covers_purposes_just_created_on_another_node(sandbox: &Sandbox) {
     let (_, topic) = create_campaign(sandbox, "unsubscribeknown").await;
     let customer_id = consenting_customer(sandbox, "unsubscribeknown", &topic).await;
     for node in 0..3 {

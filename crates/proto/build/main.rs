@@ -1,5 +1,5 @@
-//! Compiles `proto/` with protox, so that no `protoc` has to be installed, and generates from the options of the methods what
-//! `rpc.rs` offers.
+//! Compiles `proto/` with protox, so `protoc` need not be installed, and generates the code behind `rpc.rs` from the
+//! methods' options.
 
 mod methods;
 
@@ -20,7 +20,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut compiler = protox::Compiler::new(["../../proto"])?;
     compiler.include_imports(true).include_source_info(true).open_files(FILES)?;
     let out = PathBuf::from(std::env::var("OUT_DIR")?);
-    // Maps in order, so that equal messages have equal bytes.
+    // Maps are generated sorted, so that equal messages have equal bytes.
     tonic_prost_build::configure()
         .bytes(".custodia.internal.v1")
         .btree_map(".custodia.v1")

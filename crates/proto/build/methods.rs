@@ -1,6 +1,7 @@
-//! From the options of the methods (`custodia/v1/options.proto`) to code: the table, the traits of each request, and the lists
-//! from which the server writes its dispatch and the client its methods. A method that lacks an option, or whose options
-//! contradict its request, ends the build.
+//! Generates code from the methods' options (`custodia/v1/options.proto`): the table, the traits of each request, and the
+//! macros from which the server builds its dispatch and the client its methods.
+//!
+//! Invariant: a method that lacks an option, or whose options contradict its request, fails the build.
 
 use protox::prost_reflect::{
     DescriptorPool, DynamicMessage, FieldDescriptor, MethodDescriptor, ReflectMessage as _, Value,
@@ -9,7 +10,7 @@ use protox::prost_reflect::{
 const RULE: &str = "custodia.v1.rule";
 const PUBLIC: &str = "custodia.v1";
 
-/// Which trait of the server answers a method.
+/// The server trait that answers a method.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Handler {
     CustomerRead,
@@ -31,7 +32,7 @@ impl Handler {
     }
 }
 
-/// A method with its options.
+/// A method and its options.
 struct Rpc {
     method: MethodDescriptor,
     roles: Vec<String>,
@@ -46,7 +47,7 @@ struct Rpc {
 /// The generated code.
 ///
 /// # Errors
-/// Which method lacks which option, or contradicts it.
+/// Names the method and the option that is missing or contradicts its request.
 pub(crate) fn generate(pool: &DescriptorPool) -> Result<String, String> {
     let mut rpcs = Vec::new();
     for service in pool.services().filter(|service| service.package_name().starts_with("custodia.")) {
@@ -83,7 +84,7 @@ impl Rpc {
             "ANSWERER_DIRECTORY_LEADER" => Handler::DirectoryWrite,
             "ANSWERER_SHARD_LEADERS" => Handler::ShardLeaders,
             "ANSWERER_ANY_NODE" => Handler::AnyNode,
-            _ => return Err(format!("the option ({RULE}) does not say by whom the method is answered")),
+            _ => return Err(format!("the option ({RULE}) has no answered_by")),
         };
         let input = method.input();
         let field = |name: &str| input.get_field_by_name(name);
@@ -132,7 +133,7 @@ impl Rpc {
         self.method.input().get_field_by_name(field).is_some()
     }
 
-    /// The name of the constant that holds the method's row.
+    /// The name of the constant with the method's row.
     fn row(&self) -> String {
         format!("{}_{}", snake(self.method.parent_service().name()), snake(self.method.name())).to_uppercase()
     }
@@ -180,7 +181,7 @@ impl Rpc {
         ))
     }
 
-    /// The comment above the method, as attributes.
+    /// The comment above the method, as doc attributes.
     fn docs(&self) -> String {
         let file = self.method.parent_file();
         let info = file.file_descriptor_proto().source_code_info.as_ref();
@@ -223,7 +224,7 @@ fn value(message: &DynamicMessage, field: &str) -> Value {
     message.get_field_by_name(field).map_or(Value::Bool(false), |value| value.into_owned())
 }
 
-/// The text of a field, or the name of its enum member; empty where it is the default.
+/// A field's text, or the name of its enum member; empty by default.
 fn text(message: &DynamicMessage, field: &str) -> String {
     let descriptor = message.descriptor().get_field_by_name(field);
     descriptor.map_or_else(String::new, |descriptor| name_of(&descriptor, &value(message, field)))
@@ -241,7 +242,7 @@ fn name_of(field: &FieldDescriptor, value: &Value) -> String {
     value.as_enum_number().and_then(member).or_else(text).unwrap_or_default()
 }
 
-/// The rows, and the table of them.
+/// Generates the rows and the table.
 fn table(code: &mut String, rpcs: &[Rpc]) {
     let member = |name: &str, prefix: &str| pascal(name.strip_prefix(prefix).unwrap_or(name));
     for rpc in rpcs {
@@ -266,7 +267,7 @@ fn table(code: &mut String, rpcs: &[Rpc]) {
     );
 }
 
-/// The macros that hand the list of methods to another macro.
+/// Generates the macros that pass the list of methods to another macro.
 fn lists(code: &mut String, rpcs: &[Rpc]) {
     let (mut unary, mut streaming) = (String::new(), String::new());
     for rpc in rpcs.iter().filter(|rpc| rpc.is_public()) {
@@ -279,7 +280,7 @@ fn lists(code: &mut String, rpcs: &[Rpc]) {
         }
     }
     *code += &format!(
-        "/// Hands every unary method of the public API to the macro `$each`: its documentation, its path,
+        "/// Passes every unary method of the public API to the macro `$each`: its documentation, its path,
         /// `name(Request) -> Answer as handler`.
         #[macro_export]
         macro_rules! unary_methods {{ ($each:ident) => {{ $each! {{ {unary} }} }} }}\n"

@@ -1,4 +1,4 @@
-//! Generated stubs of the public (`custodia.v1`) and the node-to-node (`custodia.internal.v1`) gRPC interfaces.
+//! Generated code of the public (`custodia.v1`) and the node-to-node (`custodia.internal.v1`) gRPC interfaces.
 //!
 //! The sources are the `.proto` files under `proto/`; their comments are the reference.
 #![expect(
@@ -16,7 +16,7 @@ pub mod v1 {
     tonic::include_proto!("custodia.v1");
 }
 
-/// Node to node.
+/// Calls between nodes.
 pub mod internal {
     /// Version 1.
     pub mod v1 {

@@ -1,4 +1,4 @@
-//! A method that lacks its options, or contradicts them, ends the build; what is generated holds every method.
+//! A method that lacks its options, or contradicts them, fails the build; the generated table has every method.
 
 #[path = "../build/methods.rs"]
 mod methods;
@@ -8,7 +8,7 @@ use std::fs;
 use custodia_proto::rpc::{Answerer, METHODS, RetrySafety, Role, Unary as _};
 use custodia_proto::v1;
 
-/// What the build says of a service with this one method, whose request has these fields.
+/// Generates the code of a service with this one method, whose request has these fields.
 fn generated(method: &str, fields: &str) -> Result<String, String> {
     let folder = tempfile::tempdir().expect("a folder");
     let text = format!(
@@ -30,13 +30,13 @@ fn method(options: &str) -> String {
 }
 
 #[test]
-fn a_method_without_its_options_ends_the_build() {
+fn a_method_without_its_options_fails_the_build() {
     let fields = "string customer_id = 1; string purpose = 2; string request_id = 3;";
     for (options, fields, problem) in [
         (String::new(), fields, "lacks the option (custodia.v1.rule)"),
         (READ.to_owned(), fields, "lacks the option (custodia.v1.rule)"),
         ("option (rule) = {answered_by: ANSWERER_ANY_NODE};".to_owned(), fields, "names no roles"),
-        ("option (rule) = {roles: [ROLE_AGENT]};".to_owned(), fields, "by whom the method is answered"),
+        ("option (rule) = {roles: [ROLE_AGENT]};".to_owned(), fields, "has no answered_by"),
         (
             format!("{READ} {RULE}"),
             "string customer_id = 1;",
@@ -61,7 +61,7 @@ fn a_method_without_its_options_ends_the_build() {
 }
 
 #[test]
-fn the_table_says_what_the_options_say() {
+fn the_table_matches_the_options() {
     let get = v1::GetProfileRequest::METHOD;
     assert_eq!(get.path, "/custodia.v1.ProfileService/GetProfile");
     assert_eq!(get.roles, [Role::Agent, Role::Ingest, Role::Privacy]);
@@ -71,11 +71,11 @@ fn the_table_says_what_the_options_say() {
     assert_eq!((create.answered_by, create.retry), (Answerer::DirectoryLeader, RetrySafety::Unsafe));
     assert_eq!(v1::RecordConsentRequest::METHOD.retry, RetrySafety::ByRequestId);
     let named = |path: &str| METHODS.iter().filter(|method| method.path == path).count();
-    assert!(METHODS.iter().all(|method| named(method.path) == 1), "no method stands twice");
+    assert!(METHODS.iter().all(|method| named(method.path) == 1), "no path appears twice");
 }
 
 #[test]
-fn a_request_knows_its_customer_wherever_the_id_stands() {
+fn a_request_finds_its_customer_in_any_field() {
     let customer_id = "cust_x".to_owned();
     let get = v1::GetProfileRequest { customer_id: customer_id.clone(), ..Default::default() };
     assert_eq!(get.customer(), Some("cust_x"));

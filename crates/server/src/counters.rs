@@ -1,27 +1,27 @@
-//! What the services count. Each metric is documented here, and nowhere else.
+//! The counters of the services; this file is their only documentation.
 //!
-//! Must always hold: a label is a word from a closed list, never a caller, a customer or a value; reads that go well
-//! count nothing here, they are counted as calls.
+//! Invariant: a label value comes from a closed list and is never a caller, a customer or a stored value. Successful
+//! reads are not counted here but with the calls.
 
 use custodia_proto::v1;
 use metrics::{counter, describe_counter};
 
 /// Counter by `reason` (that of `google.rpc.ErrorInfo`): calls and rows that ended in an error.
 const ERRORS: &str = "custodia_call_errors_total";
-/// Counter by `kind` (`attribute`, `event`) and `outcome` (`MERGED` or the reason of the refusal): what became of
-/// everything that was to be stored (CO-3, GO-3).
+/// Counter by `kind` (`attribute`, `event`) and `outcome` (`MERGED` or the reason of the refusal): outcomes of everything
+/// that callers sent to be stored (CO-3, GO-3).
 const INGESTED: &str = "custodia_ingested_total";
-/// Counter: stored values that do not open or decode. Anything above 0 is an alarm.
+/// Counter: stored values that do not authenticate or decode. Alert on any value above 0.
 const UNREADABLE: &str = "custodia_unreadable_records_total";
-/// Counter by `method`: calls that were passed on to another node.
+/// Counter by `method`: calls forwarded to another node.
 const FORWARDED: &str = "custodia_forwarded_calls_total";
 
-/// Tells the recorder what the metrics mean.
+/// Registers the descriptions of the metrics.
 pub(crate) fn describe() {
     describe_counter!(ERRORS, "calls and rows that ended in an error");
-    describe_counter!(INGESTED, "what became of everything that was to be stored");
-    describe_counter!(UNREADABLE, "stored values that do not open or decode");
-    describe_counter!(FORWARDED, "calls passed on to another node");
+    describe_counter!(INGESTED, "attributes and events by outcome: merged, or the reason of the refusal");
+    describe_counter!(UNREADABLE, "stored values that do not authenticate or decode");
+    describe_counter!(FORWARDED, "calls forwarded to another node");
 }
 
 pub(crate) fn count_error(reason: &'static str) {
@@ -36,7 +36,7 @@ pub(crate) fn count_forwarded(method: &'static str) {
     counter!(FORWARDED, "method" => method).increment(1);
 }
 
-/// Every refusal is counted with its reason.
+/// Counts each outcome, refusals by reason.
 pub(crate) fn count_outcomes(attributes: &[v1::AttributeOutcome], events: &[v1::EventOutcome]) {
     let attributes = attributes.iter().map(|outcome| ("attribute", outcome.merged, outcome.refusal()));
     let events = events.iter().map(|outcome| ("event", outcome.appended, outcome.refusal()));

@@ -1,5 +1,7 @@
-//! The methods of a node and who may call them: the rows that the build makes of the options in the `.proto` files
-//! (`custodia_proto::rpc::METHODS`), and those of the services that are not ours. A method that is not here cannot be called.
+//! The methods that a node serves, and who may call them: the table generated from the options in the `.proto` files
+//! (`custodia_proto::rpc::METHODS`), plus the methods of the standard services (health, reflection).
+//!
+//! Invariant: a method that is not in the table cannot be called.
 
 use std::{collections::HashMap, sync::LazyLock};
 
@@ -7,7 +9,7 @@ use custodia_proto::rpc::{self, METHODS as OURS};
 
 use crate::identity::{Role, RoleSet};
 
-/// Which gRPC service a method belongs to, so that routing is an index and not a search by name.
+/// The gRPC service of a method. Routing by it is an array index, not a search by name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ServiceId {
     Profile,
@@ -22,7 +24,7 @@ pub(crate) enum ServiceId {
 }
 
 impl ServiceId {
-    /// How many there are.
+    /// The number of services.
     pub(crate) const COUNT: usize = 9;
 
     /// Those of the public API.
@@ -60,7 +62,7 @@ impl ServiceId {
         }
     }
 
-    /// Its place among the services.
+    /// Its index, below [`Self::COUNT`].
     pub(crate) const fn index(self) -> usize {
         match self {
             Self::Profile => 0,
@@ -79,27 +81,27 @@ impl ServiceId {
 /// Who may call a method.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Access {
-    /// A caller that has one of these roles.
+    /// Callers with at least one of these roles.
     Roles(RoleSet),
-    /// Whoever the TLS layer let in, also without a role: health checks.
+    /// Every connected peer, even without a role: health checks.
     Connected,
 }
 
 /// A method that the node serves.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Method {
-    /// As in the request's path.
+    /// The request's path: `/custodia.v1.ProfileService/GetProfile`.
     pub(crate) path: &'static str,
     pub(crate) service: ServiceId,
     pub(crate) access: Access,
     pub(crate) is_streaming: bool,
-    /// So little is done before the call first waits, one stored value at most, that it is done in the task of its
+    /// The call does little work before it first waits (at most one stored value is read), so it runs in the task of its
     /// connection.
     pub(crate) is_brief: bool,
-    /// Other nodes call it on behalf of callers or of the catalogue: such calls have permits of their own, so that they
-    /// cannot hold up votes and heartbeats.
+    /// Other nodes call it for their callers or for the catalogue. Such calls have permits of their own, so they cannot
+    /// delay votes and heartbeats.
     pub(crate) is_forward: bool,
-    /// A node that takes such a call may pass it on to another.
+    /// Whether the node that receives the call may forward it to another.
     may_be_forwarded: bool,
 }
 
@@ -128,7 +130,7 @@ impl Method {
     }
 }
 
-/// Reflection, where it is on.
+/// Access to reflection, if it is enabled.
 const ANY_ROLE: Access = Access::Roles(RoleSet::of(&Role::ALL));
 
 const FOREIGN: [Method; 4] = [
@@ -157,14 +159,14 @@ pub(crate) static METHODS: LazyLock<Vec<Method>> =
 static BY_PATH: LazyLock<HashMap<&'static str, usize>> =
     LazyLock::new(|| METHODS.iter().enumerate().map(|(at, method)| (method.path, at)).collect());
 
-/// The method of a path, and its place among [`METHODS`].
+/// The method at a path, and its index in [`METHODS`].
 pub(crate) fn find(path: &str) -> Option<(usize, &'static Method)> {
     let at = *BY_PATH.get(path)?;
     Some((at, METHODS.get(at)?))
 }
 
-/// May a caller with these roles make this public call? What a node asks before it serves a call that another node
-/// has forwarded: the peer service and whatever is not of the public API are never forwarded.
+/// Whether a node may serve this call for another node, whose caller has these roles. The peer service and everything else
+/// outside the public API are never forwarded.
 pub(crate) fn may_forward(path: &str, roles: RoleSet) -> bool {
     find(path).is_some_and(|(_, method)| match method.access {
         Access::Roles(allowed) => method.may_be_forwarded && allowed.intersects(roles),
@@ -182,7 +184,7 @@ mod tests {
     use super::*;
     use crate::identity::Role::{Agent, Node, Operator};
 
-    /// Path of every method, and whether it streams, in the compiled descriptors.
+    /// The path of each method in the compiled descriptors, and whether it streams.
     fn described() -> BTreeMap<String, bool> {
         let set = FileDescriptorSet::decode(custodia_proto::FILE_DESCRIPTOR_SET).expect("descriptors decode");
         let mut methods = BTreeMap::new();
@@ -199,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn every_rpc_appears_in_the_table_no_more_no_less() {
+    fn the_table_has_exactly_the_rpcs() {
         let listed: BTreeMap<String, bool> = METHODS
             .iter()
             .filter(|method| method.path.starts_with("/custodia."))
@@ -207,7 +209,7 @@ mod tests {
             .collect();
         assert_eq!(listed, described());
         let distinct: std::collections::BTreeSet<&str> = METHODS.iter().map(|method| method.path).collect();
-        assert_eq!(distinct.len(), METHODS.len(), "no path stands twice");
+        assert_eq!(distinct.len(), METHODS.len(), "no path appears twice");
     }
 
     #[test]
@@ -229,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn the_peer_service_is_for_nodes_alone() {
+    fn only_nodes_may_call_the_peer_service() {
         for method in METHODS.iter().filter(|method| method.service == ServiceId::Peer) {
             assert_eq!(method.access, Access::Roles(RoleSet::of(&[Node])), "{}", method.path);
         }
@@ -249,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn forwarded_calls_are_held_to_the_same_table() {
+    fn forwarded_calls_obey_the_same_table() {
         let get = "/custodia.v1.ProfileService/GetProfile";
         assert!(may_forward(get, RoleSet::of(&[Agent])));
         assert!(!may_forward(get, RoleSet::of(&[Operator])));
@@ -261,7 +263,7 @@ mod tests {
         assert!(!may_forward("/custodia.v1.ProfileService/NoSuchMethod", all));
         assert!(
             !may_forward("/custodia.v1.ClusterService/InitCluster", all),
-            "the node that takes it answers it"
+            "the receiving node answers it"
         );
         assert!(may_forward("/custodia.v1.ClusterService/RotateKeys", all));
     }

@@ -1,4 +1,4 @@
-//! The one loop in which this node changes the state of a group: evaluate, propose under conditions, again on a conflict.
+//! The loop that changes a group's state: evaluate, propose with conditions, start over on a conflict.
 //!
 //! ```text
 //! read barrier ─▶ evaluate ── Done ──────────────────────────▶ answer
@@ -6,8 +6,8 @@
 //!      └──────────── conflict ◀──────┘
 //! ```
 //!
-//! Must always hold: a command names everything that its evaluation read as a condition. A change in between then makes
-//! the whole command fail, and the next evaluation reads the new state. No lock is needed for that.
+//! Invariant: a command names everything that its evaluation read as a condition. If any of it changed in between,
+//! the whole command fails and the next evaluation reads the new state. This needs no lock.
 
 use std::{fmt, future::Future, time::Instant};
 
@@ -16,16 +16,16 @@ use custodia_consensus::{Command, Consensus, ConsensusError, Outcome};
 use custodia_profile::GroupId;
 use metrics::counter;
 
-/// How often a command is evaluated at most.
+/// The maximum number of evaluations of one command.
 pub(crate) const TRIES_MAX: u32 = 8;
 
-/// Counter: commands that were evaluated again because the state had changed meanwhile.
+/// Counter: commands evaluated again because the state had changed.
 pub(crate) const CONFLICTS: &str = "custodia_write_conflicts_total";
 
-/// What changing a group's state needs of consensus. A trait, so that tests run without a cluster.
+/// The part of consensus that a change of a group's state needs. A trait, so tests run without a cluster.
 #[async_trait]
 pub(crate) trait Propose: Send + Sync + fmt::Debug {
-    /// Proposes, and returns when the command is applied to the local state or refused.
+    /// Proposes a command, and returns once it is applied to the local state or refused.
     async fn propose(
         &self,
         group: GroupId,
@@ -53,45 +53,45 @@ impl Propose for Consensus {
     }
 }
 
-/// What an evaluation leads to.
+/// The result of an evaluation.
 #[derive(Debug)]
 pub(crate) enum Attempt<T> {
     /// There is nothing to propose.
     Done(T),
-    /// The answer is true once the command is applied.
+    /// The answer is valid once the command is applied.
     Propose {
         /// The change, with its conditions.
         command: Command,
-        /// What to answer.
+        /// The answer to the caller.
         answer: T,
     },
 }
 
-/// Why nothing is known to be applied.
+/// Why a change is not known to be applied.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ProposeError<E> {
-    /// The evaluation failed. The command was not applied.
+    /// The evaluation failed. No command was proposed.
     #[error("the change could not be evaluated")]
     Evaluate(#[source] E),
-    /// The read barrier failed. The command was not applied.
+    /// The read barrier failed. No command was proposed.
     #[error("the read barrier failed")]
     Barrier(#[source] ConsensusError),
-    /// The proposal failed; after [`ConsensusError::Timeout`] it may still be applied.
+    /// The proposal failed. After [`ConsensusError::Timeout`] it may still be applied.
     #[error("the proposal failed")]
     Consensus(#[source] ConsensusError),
-    /// Others kept changing the same state. The command was not applied.
+    /// Every proposal met a conflict. Nothing was applied.
     #[error("gave up after {tries} conflicts")]
     Contended {
-        /// How often it was proposed.
+        /// The number of proposals.
         tries: u32,
     },
 }
 
-/// Passes the read barrier, evaluates on the state that it made current, proposes; starts over on a conflict, at most
-/// [`TRIES_MAX`] times.
+/// Passes the read barrier, evaluates the current state and proposes the result; starts over on a conflict, for at most
+/// [`TRIES_MAX`] rounds.
 ///
 /// # Errors
-/// [`ProposeError`]; nothing is repeated but a conflict.
+/// [`ProposeError`]. Only a conflict is retried.
 pub(crate) async fn propose_until_applied<T, E, Evaluated>(
     proposer: &dyn Propose,
     group: GroupId,
@@ -131,7 +131,7 @@ mod tests {
 
     use super::*;
 
-    /// Answers proposals as planned, then applies them; notes the order of what is asked of it.
+    /// Returns the planned outcomes, then applies everything; records the order of the calls.
     #[derive(Debug, Default)]
     struct Planned {
         outcomes: Mutex<VecDeque<Result<Outcome, ConsensusError>>>,
@@ -157,7 +157,7 @@ mod tests {
             Self { outcomes: Mutex::new(outcomes.into_iter().collect()), ..Self::default() }
         }
 
-        /// Runs the loop with an evaluation that answers how often it ran.
+        /// Runs the loop with an evaluation that returns how often it ran.
         async fn run(&self) -> Result<u32, ProposeError<&'static str>> {
             let runs = AtomicU32::new(0);
             self.run_with(|| {
@@ -182,29 +182,29 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn conflict_is_evaluated_again_behind_a_new_barrier() {
+    async fn conflict_is_evaluated_again_after_a_new_barrier() {
         let planned = Planned::new([conflict(), conflict()]);
-        assert_eq!(planned.run().await.unwrap(), 3, "the answer is of the evaluation that was applied");
+        assert_eq!(planned.run().await.unwrap(), 3, "the answer comes from the evaluation that was applied");
         assert_eq!(*planned.asked.lock(), ["barrier", "propose"].repeat(3));
     }
 
     #[tokio::test]
-    async fn endless_conflicts_end() {
+    async fn endless_conflicts_give_up() {
         let planned = Planned::new((0..=TRIES_MAX).map(|_| conflict()));
         let error = planned.run().await.unwrap_err();
         assert!(matches!(error, ProposeError::Contended { tries: TRIES_MAX }), "{error}");
-        assert_eq!(planned.outcomes.lock().len(), 1, "no try more");
+        assert_eq!(planned.outcomes.lock().len(), 1, "no further try");
     }
 
     #[tokio::test]
-    async fn nothing_is_proposed_where_there_is_nothing_to_do() {
+    async fn nothing_is_proposed_if_nothing_changes() {
         let planned = Planned::default();
         assert_eq!(planned.run_with(|| Ok(Attempt::Done(7))).await.unwrap(), 7);
         assert_eq!(*planned.asked.lock(), ["barrier"]);
     }
 
     #[tokio::test]
-    async fn failure_is_told_apart_and_never_repeated() {
+    async fn failures_are_distinguished_and_never_retried() {
         let planned = Planned::default();
         let error = planned.run_with(|| Err("refused")).await.unwrap_err();
         assert!(matches!(error, ProposeError::Evaluate("refused")), "{error}");

@@ -1,41 +1,39 @@
-//! Why a call is refused before any handler has seen it; `wire/status.rs` says how that looks on the wire.
+//! Why admission refuses a call, before any handler runs. `wire/status.rs` maps it to gRPC.
 //!
-//! Must always hold: no text holds anything that the caller sent.
+//! Invariant: no text repeats anything that the caller sent.
 
 use http::Response;
 use tonic::{Status, body::Body};
 
 use crate::identity::RoleSet;
 
-/// Why a call is refused.
+/// The reason of a refusal by admission.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Refusal {
-    #[error("the caller is unknown: neither a certificate with a role nor a valid token was shown")]
+    #[error("unauthenticated: no certificate with a role and no valid token")]
     Unauthenticated,
-    #[error("the caller's roles do not allow this call; it takes one of: {allowed}")]
+    #[error("the caller's roles do not allow this call; allowed roles: {allowed}")]
     NotAllowed { allowed: RoleSet },
-    #[error("the certificate has the role node, but its name is no node's number")]
+    #[error("the certificate has the role node, but its name is not a node number")]
     NamelessNode,
-    #[error("there is no such method")]
+    #[error("unknown method")]
     MethodUnknown,
     #[error("the header grpc-timeout is malformed")]
     TimeoutMalformed,
     #[error("the deadline had passed when the call arrived")]
     DeadlinePassed,
-    #[error(
-        "the deadline passed; whether a write took place is unknown, and the same request_id may be sent again"
-    )]
+    #[error("the deadline passed and the outcome of a write is unknown: retry with the same request_id")]
     OutcomeUnknown,
-    #[error("over the limit {limit} of {most}: too many calls in flight")]
+    #[error("too many calls in flight: the limit {limit} is {most}")]
     Full { limit: &'static str, most: usize },
-    #[error("over the limit message_bytes_max of {most}: the request is too large")]
+    #[error("the request is too large: the limit message_bytes_max is {most} bytes")]
     MessageTooLarge { most: usize },
-    #[error("the node is stopping; another node takes the call")]
+    #[error("the node is shutting down: retry on another node")]
     Draining,
 }
 
 impl Refusal {
-    /// The whole answer.
+    /// The complete HTTP response.
     pub(crate) fn response(self) -> Response<Body> {
         Status::from(self).into_http()
     }

@@ -1,9 +1,9 @@
-//! Reads what lies under a prefix of the engine, in chunks, so that a long list is never in memory as a whole.
+//! Iterates over the entries of a key prefix in chunks, so a long list is never in memory as a whole.
 
 use bytes::Bytes;
 use custodia_store::{KeyPrefix, StateEngine, StoreError};
 
-/// The entries under a prefix, one after the other.
+/// Iterator over the entries of a key prefix, in key order.
 pub(crate) struct Scan<'a> {
     engine: &'a dyn StateEngine,
     prefix: KeyPrefix,
@@ -14,7 +14,7 @@ pub(crate) struct Scan<'a> {
 }
 
 impl<'a> Scan<'a> {
-    /// All entries under `prefix`, or those that come after the key `last`, `chunk_max` at a time.
+    /// Scans `prefix` from its start, or after the key `last`, reading `chunk_max` entries at a time.
     pub(crate) fn new(
         engine: &'a dyn StateEngine,
         prefix: KeyPrefix,
@@ -24,10 +24,10 @@ impl<'a> Scan<'a> {
         Self { engine, prefix, last, chunk_max, chunk: Vec::new().into_iter(), is_last_chunk: false }
     }
 
-    /// The next key and its value.
+    /// The next key and its value; `None` at the end.
     ///
     /// # Errors
-    /// When the engine cannot be read.
+    /// The engine cannot be read.
     pub(crate) fn next_stored(&mut self) -> Result<Option<(Bytes, Bytes)>, StoreError> {
         if self.chunk.as_slice().is_empty() && !self.is_last_chunk {
             let chunk = self.engine.scan(self.prefix.as_bytes(), self.last.as_deref(), self.chunk_max)?;

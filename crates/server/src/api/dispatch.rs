@@ -1,7 +1,7 @@
-//! From the path of a unary method to its handler, for callers' own calls and for those that another node forwards. A forwarded
-//! call comes with the caller that the forwarding node vouches for and what is left of its deadline.
+//! Finds the handler of a unary call by its path, for a caller's own call and for one that another node forwards. A forwarded call
+//! brings the caller that the forwarding node vouches for and the remaining time.
 //!
-//! Must always hold: who may make a call was checked before it came here, by the same table for both.
+//! Invariant: the caller's roles were checked against the method table before, for a forwarded call on both nodes.
 
 use std::time::Duration;
 
@@ -25,7 +25,7 @@ use crate::{
     wire::ServiceError,
 };
 
-/// Answers a call that another node took.
+/// Executes a call forwarded by another node.
 pub(crate) async fn answer_forwarded(context: &ShardContext, request: ForwardRequest) -> ForwardResponse {
     let deadline = Instant::now() + Duration::from_millis(request.timeout_ms.into());
     let roles: RoleSet = request.roles.iter().filter_map(|role| role.parse().ok()).collect();

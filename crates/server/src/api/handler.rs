@@ -1,4 +1,4 @@
-//! From a call to its handler: who calls and until when, which node answers, and the one hop where it is another.
+//! Routes each call to its handler, on this node or over the one hop to another.
 
 use std::{future::Future, sync::Arc};
 
@@ -20,7 +20,7 @@ use crate::{
     wire::{LeaderHint, ServiceError, name_leader, parse},
 };
 
-/// Who calls, how the call came here, and until when it is to be answered.
+/// The caller, how the call reached this node, and its deadline.
 #[derive(Debug, Clone)]
 pub(super) struct Call {
     pub(super) caller: Caller,
@@ -28,7 +28,7 @@ pub(super) struct Call {
     pub(super) deadline: Instant,
 }
 
-/// An answer, and the leader that gave it where that is another node.
+/// An answer, and the leader that gave it if that is another node.
 #[derive(Debug)]
 pub(super) struct Answered<A> {
     pub(super) answer: A,
@@ -54,7 +54,7 @@ impl<A> Answered<A> {
     }
 }
 
-/// A call that the node answers which takes it, mostly from its own copy of the directory.
+/// A call that the receiving node answers itself, usually from its own copy of the directory.
 pub(super) trait AnyNodeCall: Unary {
     fn answer(
         self,
@@ -63,7 +63,7 @@ pub(super) trait AnyNodeCall: Unary {
     ) -> impl Future<Output = Result<Self::Answer, ServiceError>> + Send;
 }
 
-/// A call that changes the directory, on its leader.
+/// A call that changes the directory, executed on the directory's leader.
 pub(super) trait DirectoryWrite: Unary + Send + Sync {
     fn execute(
         self,
@@ -73,7 +73,7 @@ pub(super) trait DirectoryWrite: Unary + Send + Sync {
     ) -> impl Future<Output = Result<Self::Answer, ServiceError>> + Send;
 }
 
-/// A call that the leaders of several shards answer, each its own part. Forwarded, it is such a part.
+/// A call that the leaders of several shards answer, each for its own part. A forwarded call is such a part.
 pub(super) trait ShardLeadersCall: Unary {
     fn answer(
         self,
@@ -82,11 +82,11 @@ pub(super) trait ShardLeadersCall: Unary {
     ) -> impl Future<Output = Result<Self::Answer, ServiceError>> + Send;
 }
 
-/// Who calls, and until when, as admission has put it into the request.
+/// The caller and deadline, which admission put into the request's extensions.
 pub(super) fn admitted<T>(request: &Request<T>) -> Result<Call, ServiceError> {
     let extensions = request.extensions();
     let (caller, deadline) = (extensions.get::<Caller>(), extensions.get::<Deadline>());
-    let missing = ServiceError::Internal { context: "a call that admission did not see" };
+    let missing = ServiceError::Internal { context: "a call that bypassed admission" };
     let (caller, Deadline(deadline)) = caller.zip(deadline).ok_or(missing)?;
     Ok(Call { caller: caller.clone(), hop: Hop::First, deadline: *deadline })
 }
@@ -101,7 +101,7 @@ pub(super) async fn customer_read<R: CustomerRead>(
         Route::Here => {
             context.read(&call.caller, location, &request, call.deadline).await.map(Answered::here)
         }
-        // Boxed, here and wherever the rare way begins: the usual one is to have a small future.
+        // Boxed, as on every rare path: the future of the common path stays small.
         Route::Forward(leader) => Box::pin(forward(context, call, leader, request)).await,
     }
 }
@@ -130,9 +130,9 @@ pub(super) async fn directory_write<R: DirectoryWrite>(
         Route::Here => request.execute(context, &call.caller, call.deadline).await.map(Answered::here),
         Route::Forward(leader) => {
             let answered = Box::pin(forward(context, call, leader, request)).await?;
-            // What is acknowledged stands; a call that needs it here catches up by itself.
+            // The change is acknowledged either way. A later call that needs it here catches up by itself.
             if let Err(error) = Box::pin(context.catalogue().catch_up(call.deadline)).await {
-                tracing::debug!(%error, "catalogue change not on this node yet");
+                tracing::debug!(%error, "catalogue change not yet applied on this node");
             }
             Ok(answered)
         }
@@ -155,7 +155,7 @@ pub(super) async fn any_node<R: AnyNodeCall>(
     request.answer(context, call.deadline).await.map(Answered::here)
 }
 
-/// Where the customer lives that a call is about.
+/// The shard of the customer that a call is about.
 fn locate<R: AboutCustomer>(context: &ShardContext, request: &R) -> Result<CustomerLocation, ServiceError> {
     let text = request.customer_id().map_err(ServiceError::missing)?;
     context.routing().locate(parse::customer_id(text).map_err(|error| error.named(R::CUSTOMER_FIELD))?)

@@ -1,12 +1,12 @@
-//! The public API: a folder for each service, in it a file for each RPC or small family with its parsing and conversion.
+//! The public API: a folder for each service; in it a file for each RPC or small family, with its parsing and conversion.
 //!
 //! ```text
 //! service.rs          ─▶ dispatch.rs ─▶ handler.rs: which node answers ─▶ shard::read / shard::write ─▶ the handler
 //! PeerService.Forward ─▶ the same
 //! ```
 //!
-//! **Architecture Invariant:** nothing here knows raft, encryption or files; nothing here decides what is allowed,
-//! `custodia-profile` does; no call is forwarded twice and nothing here retries over the network.
+//! **Architecture Invariant:** nothing here knows Raft, encryption or files. Nothing here decides what is permitted:
+//! `custodia-profile` does. No call is forwarded twice, and nothing here retries over the network.
 
 mod catalog;
 mod cluster;
@@ -25,7 +25,7 @@ pub(crate) use dispatch::answer_forwarded;
 use self::service::ApiService;
 use crate::{method::ServiceId, shard::ShardContext, transport::Router};
 
-/// The router with the services of the public API.
+/// Adds the services of the public API to a router.
 pub(crate) fn routes(router: Router, context: &Arc<ShardContext>) -> Router {
     let api = ApiService::new(Arc::clone(context));
     ServiceId::PUBLIC.into_iter().fold(router, |router, service| router.with(service, api.clone()))

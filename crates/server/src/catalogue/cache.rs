@@ -1,17 +1,17 @@
-//! The catalogue as this node has it: parsed once per change, read by every call without a lock.
+//! Owns this node's parsed catalogue: parsed once per change, read by every call without a lock.
 //!
 //! ```text
 //! directory ── purpose P        header{revision} ‖ Purpose v1
 //!           ── attribute A      header{revision} ‖ AttributeDefinition v1
 //!           ── jurisdiction J   header{revision} ‖ Jurisdiction v1
 //!           ── recipient R      header{revision} ‖ Recipient v1
-//!           ── meta "catalogue"   header{revision = catalogue version} ‖ numbers given out (8 bytes)
+//!           ── meta "catalogue"   header{revision = catalogue version}
 //! ```
 //!
-//! Every change of the catalogue also raises the revision of the meta entry, in the same command. So that revision is
-//! the catalogue's version: a node that has it has everything before it. A node on which a name is unknown asks the
-//! directory's leader for the version and waits until it has that ([`CatalogueCache::catch_up`]); so a name that
-//! was acknowledged anywhere before a call began is known to that call everywhere.
+//! Invariant: a name that was acknowledged on any node before a call began is known to that call on every node.
+//! Every change of the catalogue also raises the revision of the meta entry, in the same command. So that revision is the
+//! catalogue's version, and a node that has a version has every earlier change. A node that does not know a name asks the
+//! directory's leader for the version and waits until it has applied it ([`CatalogueCache::catch_up`]).
 
 use std::{fmt, sync::Arc};
 
@@ -32,18 +32,18 @@ use crate::{
     wire::{FieldFault, ServiceError},
 };
 
-/// The directory's entry for the version and the numbers.
+/// The directory's entry whose revision is the catalogue's version.
 pub(crate) const CATALOGUE_META: &str = "catalogue";
 
-/// How long a call waits for a catalogue that is behind: a node that is well is behind by milliseconds.
+/// How long a call waits for this node to catch up. A healthy node lags by milliseconds.
 const CATCH_UP_WAIT: Duration = Duration::from_secs(2);
 
-/// How new a call needs the catalogue.
+/// How current a call needs the catalogue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum CatalogueNeed {
-    /// It has the names of the call.
+    /// Current enough to know every name in the call.
     Names,
-    /// It has every change that was acknowledged before the call.
+    /// With every change that was acknowledged before the call.
     Current,
 }
 
@@ -57,13 +57,13 @@ pub(crate) struct CatalogueView {
 }
 
 impl CatalogueView {
-    /// The purpose that the field `field` names.
+    /// The purpose named in the request's field `field`.
     pub(crate) fn purpose(&self, id: &PurposeId, field: &str) -> Result<&Arc<Purpose>, ServiceError> {
         let unknown = || ServiceError::field(field, FieldFault::PurposeUnknown);
         self.catalogue.purpose_by_id(id.as_str()).ok_or_else(unknown)
     }
 
-    /// The number of the purpose that the field `field` names.
+    /// The number of the purpose named in the request's field `field`.
     pub(crate) fn purpose_number(&self, id: &PurposeId, field: &str) -> Result<PurposeNumber, ServiceError> {
         self.purpose(id, field).map(|purpose| purpose.number)
     }
@@ -73,7 +73,7 @@ impl CatalogueView {
 pub(crate) struct CatalogueCache {
     routing: Arc<Routing>,
     view: ArcSwap<CatalogueView>,
-    /// Held by the one call that asks for the version; holds when the last question was asked.
+    /// Locked by the one call that asks for the version; holds the time of the last successful question.
     asking: Mutex<Option<Instant>>,
 }
 
@@ -89,7 +89,7 @@ impl CatalogueCache {
         Self { routing, view: ArcSwap::from_pointee(empty), asking: Mutex::new(None) }
     }
 
-    /// The catalogue as this node has it now. It is parsed again only where it changed.
+    /// The catalogue as applied on this node. Parsed again only after a change.
     pub(crate) fn view(&self) -> Result<Arc<CatalogueView>, ServiceError> {
         let directory = self.routing.consensus().directory();
         let cached = self.view.load_full();
@@ -103,13 +103,13 @@ impl CatalogueCache {
             Arc::new(parse(&directory)?)
         };
         let fresh = Arc::new(CatalogueView { directory, catalogue, version });
-        // Two that parse at once may store in either order: the next call sees that the directory differs.
+        // Two concurrent parsers may store in either order: the next call compares the directory again.
         self.view.store(Arc::clone(&fresh));
         Ok(fresh)
     }
 
-    /// Waits until this node's catalogue has everything that was acknowledged before the call, at most until the
-    /// deadline and no longer than [`CATCH_UP_WAIT`]. One question to the leader serves all who began to wait before it was asked.
+    /// Waits until this node's catalogue has everything acknowledged before the call, until the deadline and at most
+    /// [`CATCH_UP_WAIT`]. One question to the leader serves every call that began to wait before it was asked.
     pub(crate) async fn catch_up(&self, deadline: Instant) -> Result<(), ServiceError> {
         let began = Instant::now();
         let deadline = deadline.min(began + CATCH_UP_WAIT);
@@ -118,16 +118,16 @@ impl CatalogueCache {
         if asked.is_some_and(|asked| asked >= began) {
             return Ok(());
         }
-        let question = Instant::now();
+        let asked_at = Instant::now();
         let version = self.ask_version(deadline).await?;
         self.wait_for(version, deadline).await?;
-        *asked = Some(question);
+        *asked = Some(asked_at);
         Ok(())
     }
 
-    /// Parses a request on the catalogue. The node catches up first where the call needs that, where the request names what
-    /// this catalogue does not have, or where its caller would be refused: what was acknowledged on another node before the
-    /// call began counts. Other faults of a request are found without asking anybody.
+    /// Parses a request against the catalogue. The node catches up first if the call needs the current catalogue, if the
+    /// request names something that this one does not have, or if the caller would be refused, since another node may have
+    /// acknowledged the change before the call. Other errors in a request are found without asking another node.
     ///
     /// # Errors
     /// Those of `parse`; [`ServiceError::CatalogueUnavailable`].
@@ -143,7 +143,7 @@ impl CatalogueCache {
             Ok(parsed) if need == CatalogueNeed::Names && has_all_names(&parsed, &view) => {
                 return Ok((view, parsed));
             }
-            Err(error) if !error.may_be_of_an_old_catalogue() => return Err(error),
+            Err(error) if !error.may_depend_on_a_newer_catalogue() => return Err(error),
             Ok(_) | Err(_) => {}
         }
         let view = self.current_view(deadline).await?;
@@ -153,12 +153,12 @@ impl CatalogueCache {
 
     /// The catalogue with everything that was acknowledged before the call.
     pub(crate) async fn current_view(&self, deadline: Instant) -> Result<Arc<CatalogueView>, ServiceError> {
-        // Boxed: this is the rare way, and the future of the usual one is to stay small.
+        // Boxed: this path is rare, and the future of the common path should stay small.
         Box::pin(self.catch_up(deadline)).await?;
         self.view()
     }
 
-    /// Waits until this node has a version of the catalogue.
+    /// Waits until this node has applied a version of the catalogue.
     pub(crate) async fn wait_for(&self, version: u64, deadline: Instant) -> Result<(), ServiceError> {
         let mut changed = self.routing.consensus().directory_changed();
         loop {
@@ -182,7 +182,7 @@ impl CatalogueCache {
         } else {
             self.ask_leader(deadline).await
         };
-        // Whatever it is: an error about the directory's leader must not be taken for one about the customer's.
+        // Mapped as a whole: callers must not take the directory's leader for the leader of the customer's shard.
         asked.map_err(|error| {
             tracing::debug!(%error, "catalogue version unavailable");
             ServiceError::CatalogueUnavailable
@@ -198,7 +198,7 @@ impl CatalogueCache {
             .map_err(|_status| ServiceError::LeaderUnreachable { leader })
     }
 
-    /// The catalogue's version, on the directory's leader.
+    /// The catalogue's version, read on the directory's leader.
     pub(crate) async fn led_version(&self, deadline: Instant) -> Result<u64, ServiceError> {
         self.routing.read_barrier(GroupId::Directory, deadline).await?;
         Ok(self.view()?.version)

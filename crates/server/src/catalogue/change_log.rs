@@ -1,12 +1,12 @@
-//! The log of the catalogue: every change in order, and from it the catalogue as it was at a past moment.
+//! Owns the catalogue's change log: every change in order, and the catalogue at any past time, replayed from it.
 //!
 //! ```text
-//! directory ── change V   header{revision = V} ‖ CatalogueChange v1 { version V, when, who, the entry after it }
+//! directory ── change V   header{revision = V} ‖ CatalogueChange v1 { version V, time, who, the entry after the change }
 //! ```
 //!
-//! Must always hold: a change is written in the same command as the entry, under the catalogue's new version, and never
-//! again; its moment is not before that of the change before it. So the changes up to a moment are the first ones of
-//! the log. The log grows without bound: it is read from the engine, never kept in memory.
+//! Invariant: a change is written once, in the same command as its entry, under the catalogue's new version, and
+//! its time is never before that of the previous change. So the changes up to a given time are a prefix of the log.
+//! The log grows without bound: it is read from the engine and never kept in memory.
 
 use bytes::Bytes;
 use custodia_consensus::Write;
@@ -15,10 +15,10 @@ use custodia_store::{Key, KeyKind, KeyPrefix, StateEngine, ValueHeader};
 
 use crate::{scan::Scan, wire::ServiceError};
 
-/// Changes that are read from the engine at a time.
+/// Changes read from the engine at a time.
 const CHUNK: usize = 256;
 
-/// The entry of the log for a change to `entry`, made by `changed_by`, on the directory's leader.
+/// The log entry for a change to `entry` by `changed_by`; written on the directory's leader.
 pub(crate) fn logged_change(
     engine: &dyn StateEngine,
     version_before: u64,
@@ -41,8 +41,8 @@ fn decoded(value: &Bytes) -> Result<CatalogueChange, ServiceError> {
     Ok(CatalogueChange::decode(&payload)?)
 }
 
-/// The catalogue as it was at a moment, and its version then, from the log that this node's engine has: the caller has caught
-/// up before.
+/// The catalogue and its version at a past time, from the log in this node's engine. The caller must have caught up
+/// before.
 pub(crate) fn as_of(engine: &dyn StateEngine, moment: TimestampMs) -> Result<(Catalogue, u64), ServiceError> {
     let mut log = ChangeLog::after(engine, None);
     let mut fault = None;
@@ -56,14 +56,14 @@ pub(crate) fn as_of(engine: &dyn StateEngine, moment: TimestampMs) -> Result<(Ca
     if let Some(fault) = fault {
         return Err(fault);
     }
-    found.map_err(|_replay| ServiceError::Internal { context: "the log of the catalogue does not replay" })
+    found.map_err(|_replay| ServiceError::Internal { context: "the catalogue's change log does not replay" })
 }
 
-/// The changes of the log, one after the other.
+/// Iterator over the changes of the log, oldest first.
 pub(crate) struct ChangeLog<'a>(Scan<'a>);
 
 impl<'a> ChangeLog<'a> {
-    /// All that come after a version.
+    /// The changes after a version, or all of them.
     pub(crate) fn after(engine: &'a dyn StateEngine, version: Option<u64>) -> Self {
         let last = version.map(|version| Key::catalogue_change(version).into_bytes());
         Self(Scan::new(engine, KeyPrefix::kind(GroupId::Directory, KeyKind::CatalogueChange), last, CHUNK))
@@ -102,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn a_change_is_never_dated_before_the_one_before_it() {
+    fn a_change_is_never_dated_before_the_previous_one() {
         let engine = MemoryEngine::new();
         for (version, ms) in [(0, 100), (1, 90), (2, 120)] {
             write(&engine, version, ms, purpose_at(1, "care", CONTRACT, version + 1));
@@ -129,7 +129,7 @@ mod tests {
 
     /// CO-8.
     #[test]
-    fn the_catalogue_of_a_moment_has_the_entries_as_they_were() {
+    fn the_catalogue_at_a_past_time_has_the_entries_as_they_were() {
         let engine = MemoryEngine::new();
         write(&engine, 0, 100, purpose(1, "care", CONTRACT));
         write(&engine, 1, 200, attribute(1, "email", &[1]));

@@ -1,4 +1,4 @@
-//! The catalogue on a node: parsed once per change, its log of changes, and the use of its attributes.
+//! The catalogue on this node: the parsed cache, the change log, and when its attributes were last used.
 
 mod cache;
 mod change_log;

@@ -1,16 +1,16 @@
-//! Small entries of a catalogue, for the tests of the services.
+//! Small catalogue entries for the services' tests.
 
 use custodia_profile::{
     AttributeDefinition, AttributeFields, AttributeNumber, BalancingTest, Classification, Date, LawfulBasis,
     Purpose, PurposeFields, PurposeNumber, Revision, ValueType,
 };
 
-/// A purpose with these bases and what they need.
+/// A purpose with these bases and the fields that they require.
 pub(crate) fn purpose(number: u32, id: &str, bases: &[LawfulBasis]) -> Purpose {
     purpose_at(number, id, bases, 1)
 }
 
-/// The same at a revision.
+/// The same purpose at a given revision.
 pub(crate) fn purpose_at(number: u32, id: &str, bases: &[LawfulBasis], revision: u64) -> Purpose {
     let answer = || "because".to_owned();
     Purpose::new(PurposeFields {
@@ -44,7 +44,7 @@ pub(crate) fn purpose_at(number: u32, id: &str, bases: &[LawfulBasis], revision:
     .expect("valid")
 }
 
-/// A text attribute for these purposes.
+/// A text attribute of these purposes.
 pub(crate) fn attribute(number: u32, name: &str, purposes: &[u32]) -> AttributeDefinition {
     AttributeDefinition::new(AttributeFields {
         number: AttributeNumber::new(number).expect("a number"),

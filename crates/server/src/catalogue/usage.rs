@@ -1,18 +1,17 @@
-//! When each attribute was last read and last collected, to the day: what is kept and never used is no longer to be
-//! collected (GDPR Art. 5(1)(c), minimisation; GO-3).
+//! Owns the last day on which each attribute was read and collected: data that nobody uses should no longer be collected
+//! (GDPR Art. 5(1)(c), data minimisation; GO-3).
 //!
 //! ```text
 //! a value is given ──▶ this node: last day of the attribute, one relaxed load ──▶ (first of a day) ──▶ wakes the task
 //! a value is merged ─▶ the same                                                                           │
-//! task: gather for half a second ─▶ the directory's leader: the later day wins, in one conditional command ◀─┘
+//! task: wait for half a second ─▶ the directory's leader: the later day wins, in one conditional command ◀───┘
 //!
 //! directory ── usage of attribute N   header{revision} ‖ 0x01 ‖ last read BE 4 ‖ last collected BE 4   days since 1970, UTC
 //! ```
 //!
-//! Must always hold: a day only rises, here and in the directory, so that it does not matter how often or in which order
-//! days arrive. A value counts as read when it is given, not when it is withheld or only judged. The first reading
-//! of a day is in the directory within about a second, and before the node stops; a node that dies in that second
-//! forgets it.
+//! Invariant: a day never decreases, neither here nor in the directory, so reports may arrive repeatedly and in any
+//! order. A value counts as read when it is given, not when it is withheld or only judged. The first use on a day reaches
+//! the directory within about a second, and before the node stops. A node that is killed within that second loses it.
 
 use std::{
     fmt,
@@ -32,14 +31,14 @@ use tokio::{
 
 use crate::{propose::Attempt, routing::Routing, wire::ServiceError};
 
-/// What else is read or collected for the first time today comes along.
+/// How long the task waits after a first use, so that one report covers several attributes.
 const GATHER: Duration = Duration::from_millis(500);
-/// How long one report may take, and how long after a failed one the next is made.
+/// The timeout of one report, and the wait after a failed one.
 const REPORT: Duration = Duration::from_secs(1);
 const VERSION: u8 = 1;
 const DAY_MS: i64 = 24 * 60 * 60 * 1_000;
 
-/// A day of UTC, counted from 1970-01-01; 0 means never.
+/// A day in UTC, counted from 1970-01-01; 0 means never.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub(crate) struct Day(u32);
 
@@ -53,19 +52,19 @@ impl Day {
         Self(u32::try_from(moment.as_ms().div_euclid(DAY_MS)).unwrap_or(0))
     }
 
-    /// How many days lie between; 0 where `other` is later.
+    /// The number of days from `other` to this day; 0 if `other` is later.
     pub(crate) const fn days_since(self, other: Self) -> u32 {
         self.0.saturating_sub(other.0)
     }
 
-    /// YYYY-MM-DD; nothing for never.
+    /// YYYY-MM-DD; empty for never.
     pub(crate) fn text(self) -> String {
         let date = i32::try_from(self.0).ok().filter(|days| *days > 0).map(Date::from_days);
         date.and_then(Result::ok).map(|date| date.to_string()).unwrap_or_default()
     }
 }
 
-/// The last days of one attribute.
+/// When one attribute was last read and last collected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Days {
     pub(crate) read: Day,
@@ -86,7 +85,7 @@ impl Days {
     }
 
     fn decode(bytes: &[u8]) -> Result<Self, ServiceError> {
-        let malformed = ServiceError::Internal { context: "the usage of an attribute does not decode" };
+        let malformed = ServiceError::Internal { context: "stored attribute usage does not decode" };
         match <&[u8; 9]>::try_from(bytes) {
             Ok([VERSION, a, b, c, d, e, f, g, h]) => Ok(Self {
                 read: Day(u32::from_be_bytes([*a, *b, *c, *d])),
@@ -97,12 +96,12 @@ impl Days {
     }
 }
 
-/// What this node has seen, by the number of the attribute.
+/// The use of attributes on this node, indexed by the attribute's number.
 pub(crate) struct Usage {
     read: Box<[AtomicU32]>,
     collected: Box<[AtomicU32]>,
     changed: Notify,
-    /// What the directory has of it, as far as this node has told it.
+    /// What this node has reported to the directory.
     reported: Mutex<Vec<Days>>,
 }
 
@@ -114,7 +113,7 @@ impl fmt::Debug for Usage {
 
 impl Usage {
     pub(crate) fn new() -> Self {
-        // Numbers are given out from 1 on without a gap, to at most so many.
+        // Numbers are assigned from 1 without gaps, up to this maximum.
         let never = || (0..=ATTRIBUTES_MAX).map(|_| AtomicU32::new(0)).collect();
         let reported = Mutex::new(vec![Days::default(); ATTRIBUTES_MAX + 1]);
         Self { read: never(), collected: never(), changed: Notify::new(), reported }
@@ -145,7 +144,7 @@ impl Usage {
             .map(move |(read, collected)| Days { read: day(read), collected: day(collected) })
     }
 
-    /// Reports what this node has seen, until it is aborted.
+    /// Reports the use of attributes; runs until aborted.
     pub(crate) async fn keep_up(&self, routing: &Routing) {
         loop {
             self.changed.notified().await;
@@ -157,10 +156,10 @@ impl Usage {
         }
     }
 
-    /// Reports what is not reported yet, for a node that is about to stop.
+    /// Reports what is still unreported; for a node that is about to stop.
     pub(crate) async fn report_last(&self, routing: &Routing) {
         if let Err(error) = self.report(routing, Instant::now() + REPORT).await {
-            tracing::warn!(%error, "attribute usage of the last second not reported");
+            tracing::warn!(%error, "final attribute usage report failed");
         }
     }
 
@@ -187,7 +186,7 @@ impl Usage {
     }
 }
 
-/// Puts a report into the directory, on its leader.
+/// Merges a report into the directory, on its leader.
 pub(crate) async fn record_usage(
     routing: &Routing,
     report: &RecordUsageRequest,
@@ -196,7 +195,7 @@ pub(crate) async fn record_usage(
     let days = &parsed(report)?;
     let evaluate = || async move {
         let directory = routing.consensus().directory();
-        let command = risen(days, |attribute| usage_of(&directory, attribute))?;
+        let command = raise_days(days, |attribute| usage_of(&directory, attribute))?;
         Ok(if command.writes.is_empty() {
             Attempt::Done(())
         } else {
@@ -210,7 +209,7 @@ fn index(attribute: AttributeNumber) -> Option<usize> {
     usize::try_from(attribute.as_u32()).ok()
 }
 
-/// The attributes of which more was seen than reported.
+/// The attributes whose days changed since the last report.
 fn unreported(seen: &[Days], reported: &[Days]) -> RecordUsageRequest {
     let rows = (0_u32..).zip(seen.iter().zip(reported)).filter(|(_, (seen, reported))| seen != reported);
     let usage = |(attribute, (seen, _)): (u32, (&Days, &Days))| AttributeUsage {
@@ -224,14 +223,15 @@ fn unreported(seen: &[Days], reported: &[Days]) -> RecordUsageRequest {
 fn parsed(report: &RecordUsageRequest) -> Result<Vec<(AttributeNumber, Days)>, ServiceError> {
     let row = |row: &AttributeUsage| {
         let number = AttributeNumber::new(row.attribute);
-        let number = number.map_err(|_zero| ServiceError::invalid("attributes", "has no attribute 0"))?;
+        let number = number
+            .map_err(|_zero| ServiceError::invalid("attributes", "expected attribute numbers from 1"))?;
         Ok((number, Days { read: Day(row.read_on), collected: Day(row.collected_on) }))
     };
     report.attributes.iter().map(row).collect()
 }
 
-/// Puts every attribute of which a day is later than the directory has it.
-fn risen(
+/// The command that raises every day that is later than the directory's.
+fn raise_days(
     days: &[(AttributeNumber, Days)],
     stored: impl Fn(AttributeNumber) -> Result<(u64, Days), ServiceError>,
 ) -> Result<Command, ServiceError> {
@@ -251,7 +251,7 @@ fn risen(
     Ok(command)
 }
 
-/// The days that the directory has of an attribute, with their revision; 0 where it has none.
+/// The directory's revision and days of an attribute; revision 0 if it has none.
 pub(crate) fn usage_of(
     directory: &Directory,
     attribute: AttributeNumber,
@@ -276,7 +276,7 @@ mod tests {
     }
 
     #[test]
-    fn a_day_is_one_of_utc_and_reads_as_a_date() {
+    fn a_day_is_in_utc_and_prints_as_a_date() {
         for (ms, day, text) in [
             (DAY_MS - 1, 0, ""),
             (DAY_MS, 1, "1970-01-02"),
@@ -286,7 +286,7 @@ mod tests {
             let found = Day::of(TimestampMs::from_ms(ms));
             assert_eq!((found, found.text().as_str()), (Day(day), text));
         }
-        assert_eq!(Day::of(TimestampMs::from_ms(-1)), Day(0), "before there was any");
+        assert_eq!(Day::of(TimestampMs::from_ms(-1)), Day(0), "before the first day");
     }
 
     #[test]
@@ -300,12 +300,12 @@ mod tests {
     }
 
     #[test]
-    fn a_report_holds_what_was_seen_and_not_reported() {
+    fn a_report_has_only_what_is_unreported() {
         let usage = Usage::new();
         usage.read(number(3), Day(7));
         usage.collected(number(3), Day(6));
         usage.collected(number(ATTRIBUTES_MAX.try_into().expect("small")), Day(9));
-        // Days only rise, and a number that no catalogue gives out is nobody's.
+        // Days never decrease, and a number that no catalogue assigns belongs to no attribute.
         usage.read(number(3), Day(5));
         usage.read(number(u32::MAX), Day(8));
         let seen: Vec<Days> = usage.seen().collect();
@@ -318,15 +318,15 @@ mod tests {
     }
 
     #[test]
-    fn the_later_day_wins_whatever_order_reports_come_in() {
+    fn the_later_day_wins_in_any_order_of_reports() {
         let stored = |attribute: AttributeNumber| match attribute.as_u32() {
             1 => Ok((4, days(10, 20))),
             _ => Ok((0, Days::default())),
         };
         let unchanged = [(number(1), days(9, 20)), (number(2), days(0, 0))];
-        assert_eq!(risen(&unchanged, stored).expect("decided"), Command::default());
+        assert_eq!(raise_days(&unchanged, stored).expect("decided"), Command::default());
         let later = [(number(1), days(9, 21)), (number(2), days(3, 0))];
-        let command = risen(&later, stored).expect("decided");
+        let command = raise_days(&later, stored).expect("decided");
         let expected: Vec<_> = command.conditions.iter().map(|condition| condition.expected).collect();
         assert_eq!(expected, [Expected::Revision(4), Expected::Absent]);
         let written = command.writes.iter().map(|write| {

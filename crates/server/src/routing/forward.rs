@@ -1,4 +1,7 @@
-//! The hop: a caller's call goes to the leader with who calls and what is left of the deadline.
+//! Forwards a call to the leader, with the caller's identity and the time left until the deadline.
+//!
+//! Invariant: a timeout after the request was sent ends as [`ServiceError::OutcomeUnknown`], since the leader may
+//! have executed the call.
 
 use std::fmt;
 
@@ -19,10 +22,10 @@ use crate::{
     wire::{LeaderHint, ServiceError, leader_in, name_leader},
 };
 
-/// The client's side of the calls between nodes that are not the consensus crate's.
+/// The client side of `PeerService`: the calls between nodes other than those of consensus.
 #[async_trait]
 pub(crate) trait PeerCalls: fmt::Debug + Send + Sync + 'static {
-    /// `PeerService.Forward`: asks a node and waits for its answer, at most until the deadline.
+    /// `PeerService.Forward`: sends a call to a node and waits for its answer, at most until the deadline.
     async fn forward(
         &self,
         to: &LeaderHint,
@@ -46,7 +49,11 @@ pub(crate) trait PeerCalls: fmt::Debug + Send + Sync + 'static {
 }
 
 impl Routing {
-    /// Passes a call on to `leader`.
+    /// Forwards a call to `leader`.
+    ///
+    /// # Errors
+    /// The leader's own error; [`ServiceError::DeadlinePassed`], [`ServiceError::OutcomeUnknown`] or
+    /// [`ServiceError::LeaderUnreachable`].
     pub(crate) async fn forward<R: Unary>(
         &self,
         leader: &LeaderHint,
@@ -71,12 +78,12 @@ impl Routing {
             Err(_elapsed) => Err(ServiceError::OutcomeUnknown),
             Ok(Err(status)) if status.code() == Code::DeadlineExceeded => Err(ServiceError::OutcomeUnknown),
             Ok(Err(_status)) => Err(ServiceError::LeaderUnreachable { leader: leader.clone() }),
-            Ok(Ok(response)) => opened(response),
+            Ok(Ok(response)) => decoded(response),
         }
     }
 }
 
-fn opened<A: Message + Default>(response: ForwardResponse) -> Result<A, ServiceError> {
+fn decoded<A: Message + Default>(response: ForwardResponse) -> Result<A, ServiceError> {
     if response.code == i32::from(Code::Ok) {
         let malformed = |_error| ServiceError::Internal { context: "a forwarded answer does not decode" };
         return A::decode(response.body).map_err(malformed);

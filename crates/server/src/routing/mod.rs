@@ -1,4 +1,4 @@
-//! Which node answers: where a customer lives, who leads, and the one hop to it.
+//! Decides which node answers a call: where the customer lives, who leads, and the one hop to the leader.
 //!
 //! ```text
 //! caller ── call ──▶ node A ── leads? ── yes ──▶ answer
@@ -6,8 +6,8 @@
 //!                                                                        └─ no ──▶ UNAVAILABLE + custodia-leader
 //! ```
 //!
-//! Must always hold: a forwarded call is never forwarded again, and nothing here tries twice. So a call costs at most one hop,
-//! and two nodes that each take the other for the leader cannot play ping-pong.
+//! Invariant: a forwarded call is never forwarded again, and nothing here retries. So a call costs at most one hop,
+//! and two nodes that take each other for the leader cannot bounce a call between them.
 
 mod forward;
 
@@ -25,7 +25,7 @@ use crate::{
     wire::{LeaderHint, ServiceError},
 };
 
-/// Where a customer lives.
+/// The shard where a customer lives.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct CustomerLocation {
     pub(crate) shard: ShardId,
@@ -41,20 +41,20 @@ impl CustomerLocation {
 /// How a call came to this node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Hop {
-    /// From a caller: it may be forwarded.
+    /// From a caller; may be forwarded.
     First,
-    /// From another node: it is answered here or not at all.
+    /// From another node; answered here or refused.
     Forwarded,
 }
 
-/// Who answers a call.
+/// Which node answers a call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Route {
     Here,
     Forward(LeaderHint),
 }
 
-/// This node among the others.
+/// This node's view of the cluster: its own number, consensus, and the way to the other nodes.
 pub(crate) struct Routing {
     node: NodeId,
     consensus: Arc<Consensus>,
@@ -84,13 +84,19 @@ impl Routing {
         &*self.peers
     }
 
-    /// The cluster, once this node is in one.
+    /// The id of the cluster.
+    ///
+    /// # Errors
+    /// This node belongs to no cluster yet.
     pub(crate) fn cluster(&self) -> Result<ClusterId, ServiceError> {
         self.consensus.cluster().ok_or(ServiceError::Consensus(ConsensusError::NotInitialised))
     }
 
-    /// Where a customer lives. A node that is in a cluster but has no map has lost its state and is fetching it back: another
-    /// node takes the call.
+    /// The shard where a customer lives.
+    ///
+    /// # Errors
+    /// This node belongs to no cluster, or has no shard map: it lost its state and is fetching it back, so another node
+    /// must take the call.
     pub(crate) fn locate(&self, customer: CustomerId) -> Result<CustomerLocation, ServiceError> {
         self.cluster()?;
         let shard = self.consensus.directory().shard_of(customer.slot());
@@ -98,15 +104,15 @@ impl Routing {
         Ok(CustomerLocation { shard: shard.ok_or(lost)?, customer })
     }
 
-    /// Does this node lead the group?
+    /// Whether this node leads the group.
     pub(crate) fn leads(&self, group: GroupId) -> bool {
         self.consensus.is_leader(group)
     }
 
-    /// Who answers a call about a group.
+    /// The node that answers a call about a group.
     ///
     /// # Errors
-    /// [`ServiceError::NotLeader`] where another node leads and the call may not be forwarded, or no leader is known.
+    /// [`ServiceError::NotLeader`] if another node leads and the call may not be forwarded, or no leader is known.
     pub(crate) fn route(&self, group: GroupId, hop: Hop) -> Result<Route, ServiceError> {
         if self.leads(group) {
             return Ok(Route::Here);
@@ -118,8 +124,8 @@ impl Routing {
         }
     }
 
-    /// The leader of a group, where it is another node and known. A node without a replica of a shard asks the one
-    /// that leads it by preference.
+    /// The leader of a group, if it is known and another node. A node without a replica of a shard names the shard's
+    /// preferred leader.
     pub(crate) fn leader_hint(&self, group: GroupId) -> Option<LeaderHint> {
         let leader = self.consensus.leader(group).or_else(|| self.preferred_elsewhere(group))?;
         self.hint_of(leader)
@@ -161,28 +167,28 @@ impl Routing {
         proposed.map_err(|error| match error {
             ProposeError::Evaluate(error) => error,
             ProposeError::Barrier(error) => self.barrier_failed(group, error),
-            // Only a customer's request has an id under which it may be sent again.
+            // Only a request about a customer has an id with which it may be retried.
             ProposeError::Consensus(ConsensusError::Timeout)
                 if Instant::now() < deadline && group != GroupId::Directory =>
             {
                 ServiceError::LeadershipLost
             }
             ProposeError::Consensus(ConsensusError::Timeout) => ServiceError::OutcomeUnknown,
-            ProposeError::Consensus(error) => self.explained(group, error),
+            ProposeError::Consensus(error) => self.consensus_error(group, error),
             ProposeError::Contended { tries } => ServiceError::Contended { tries },
         })
     }
 
-    /// A failed read barrier: nothing was done.
+    /// Converts a failure of the read barrier; nothing was changed.
     pub(crate) fn barrier_failed(&self, group: GroupId, error: ConsensusError) -> ServiceError {
         if matches!(error, ConsensusError::Timeout) {
             return ServiceError::DeadlinePassed;
         }
-        self.explained(group, error)
+        self.consensus_error(group, error)
     }
 
-    /// A failure of consensus, with the leader's address where another node leads.
-    pub(crate) fn explained(&self, group: GroupId, error: ConsensusError) -> ServiceError {
+    /// Converts a failure of consensus, adding the leader's address if another node leads.
+    pub(crate) fn consensus_error(&self, group: GroupId, error: ConsensusError) -> ServiceError {
         if let ConsensusError::NotLeader { leader } = error {
             return ServiceError::NotLeader { leader: leader.and_then(|node| self.hint_of(node)) };
         }

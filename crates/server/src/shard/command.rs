@@ -1,4 +1,7 @@
-//! The one command that makes a mutation and everything that belongs to it.
+//! Builds the one command that holds a mutation and everything that belongs to it.
+//!
+//! Invariant: personal data is in the command only sealed, and everything that the mutation was evaluated on is a
+//! condition.
 
 use custodia_consensus::{Command, Condition, Expected};
 use custodia_profile::{Stored, StoredEvent};
@@ -17,7 +20,7 @@ use crate::{
     wire::ServiceError,
 };
 
-/// Seals what a mutation writes, under the conditions of what it was evaluated on.
+/// Seals the values of a mutation and adds what it was evaluated on as conditions.
 pub(super) async fn build(
     context: &ShardContext,
     state: &CustomerState<'_>,
@@ -36,7 +39,7 @@ pub(super) async fn build(
     Ok(builder.finish())
 }
 
-/// The bucket of the customer's key, where it has one.
+/// The bucket of the customer's key, if there is one yet.
 fn bucket(state: &CustomerState<'_>) -> Option<u32> {
     let requests = || state.requests.as_ref().map(|requests| requests.header.bucket);
     state.core.as_ref().map(|core| core.header.bucket).or_else(requests)
@@ -48,7 +51,7 @@ struct CommandBuilder {
     command: Command,
 }
 
-/// What the header of a value says.
+/// The revision and guard in a value's header.
 #[derive(Debug, Clone, Copy)]
 struct Revisions {
     revision: u64,
@@ -71,7 +74,7 @@ impl CommandBuilder {
         Ok(())
     }
 
-    /// All of the state that was read.
+    /// Adds all state that was read as conditions.
     fn conditions(&mut self, state: &CustomerState<'_>, remembered: Option<Remembered>) {
         let (group, customer) = (self.location.group(), &self.location.customer);
         let core = state.core.as_ref().map_or(Expected::Absent, |core| Expected::Both {
@@ -114,16 +117,16 @@ impl CommandBuilder {
         }
     }
 
-    /// The event and the way to it from its id. The place is in the event's key as well, so it needs no seal.
+    /// Writes the event, and under its id the pointer to it. The pointer is also part of the event's key, so it is not sealed.
     fn event(&mut self, event: &StoredEvent, at: Revisions) -> Result<(), KeysError> {
         let (group, customer) = (self.location.group(), self.location.customer);
         let id = event.event.id.as_str();
-        let place = EventSortKey::new(event.event.occurred_at, id);
+        let sort_key = EventSortKey::new(event.event.occurred_at, id);
         let by_id = Key::event_id(group, &customer, id);
         self.expect(by_id.clone(), Expected::Absent);
-        let pointer = self.writer.clear(&by_id, at.revision, at.guard, place.as_bytes());
+        let pointer = self.writer.clear(&by_id, at.revision, at.guard, sort_key.as_bytes());
         self.command.writes.push(pointer);
-        self.seal(&Key::event(group, &customer, &place), at, event)
+        self.seal(&Key::event(group, &customer, &sort_key), at, event)
     }
 
     fn memory(

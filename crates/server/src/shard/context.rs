@@ -1,4 +1,4 @@
-//! What the services of a node share.
+//! The services' shared state on this node.
 
 use std::{fmt, sync::Arc};
 
@@ -14,7 +14,7 @@ use crate::{
     routing::Routing,
 };
 
-/// What every call works with, on whichever node it arrives.
+/// What every call needs, on whichever node it arrives.
 pub(crate) struct ShardContext {
     routing: Arc<Routing>,
     keys: Arc<NodeKeys>,
@@ -72,7 +72,7 @@ impl ShardContext {
         &self.usage
     }
 
-    /// Who is responsible for the data, for exports.
+    /// The controller of the data, for exports.
     pub(crate) const fn controller(&self) -> &ControllerConfig {
         &self.controller
     }
@@ -81,17 +81,17 @@ impl ShardContext {
         &self.locks
     }
 
-    /// This node's state, for reads behind a barrier.
+    /// This node's state engine; read it behind a read barrier.
     pub(crate) fn engine(&self) -> &dyn StateEngine {
         &**self.routing.consensus().engine()
     }
 
-    /// Reports the use of attributes to the directory, until it is aborted.
+    /// Reports the use of attributes to the directory; runs until aborted.
     pub(crate) async fn keep_up_usage(self: Arc<Self>) {
         self.usage.keep_up(&self.routing).await;
     }
 
-    /// Reports what is not reported yet, for a node that is about to stop.
+    /// Reports what is still unreported; for a node that is about to stop.
     pub(crate) async fn report_last_usage(&self) {
         self.usage.report_last(&self.routing).await;
     }

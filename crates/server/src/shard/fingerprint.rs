@@ -1,19 +1,19 @@
-//! Tells whether two requests with the same request id are the same request.
+//! The fingerprint of a request: tells whether two requests with the same request id are the same.
 //!
 //! ```text
 //! xxh3-128 of: method ‖ 0 ‖ request
 //! ```
 //!
-//! Must always hold: equal requests have equal bytes, because the generated messages keep maps in order. The fingerprint stands
-//! in sealed request memories only, and it guards against mistakes of an honest caller, so a fast hash is enough.
+//! Invariant: equal requests have equal bytes, because the generated messages keep maps sorted. Fingerprints are
+//! stored only in sealed request memories and guard against mistakes of honest callers, so a fast hash is enough.
 
 use custodia_proto::rpc::Unary;
 use xxhash_rust::xxh3::Xxh3Default;
 
-/// The fingerprint of a request.
+/// A request's fingerprint.
 pub(crate) type Fingerprint = [u8; 16];
 
-/// The fingerprint of a request.
+/// Computes a request's fingerprint.
 pub(crate) fn fingerprint<R: Unary>(request: &R) -> Fingerprint {
     let mut hash = Xxh3Default::new();
     hash.update(R::METHOD.path.as_bytes());

@@ -1,8 +1,8 @@
-//! One lock per customer with a write under way, so that the leader evaluates a customer's writes one after the
-//! other instead of losing them to conflicts.
+//! One lock for each customer with a write in progress, so that the leader evaluates a customer's writes one after another
+//! instead of losing them to conflicts.
 //!
-//! Must always hold: the map holds exactly the customers that somebody holds or waits for, and at most
-//! [`WAITERS_MAX`] wait for one. Correctness never rests on these locks: the conditions of the command do that.
+//! Invariant: the map has an entry for exactly the customers whose lock is held or awaited, and at most
+//! [`WAITERS_MAX`] writes hold or await one. Correctness never depends on these locks: the command's conditions ensure it.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -15,29 +15,29 @@ use tokio::{
 
 use crate::wire::ServiceError;
 
-/// The most writes of one customer that hold or wait for its lock.
+/// The maximum number of writes that hold or await one customer's lock.
 pub(crate) const WAITERS_MAX: usize = 256;
 
 const STRIPES: usize = 64;
 
 type Stripe = Mutex<HashMap<CustomerId, Arc<AsyncMutex<()>>>>;
 
-/// The locks of the customers of one node.
+/// The customer locks of one node.
 #[derive(Debug)]
 pub(crate) struct CustomerLocks {
     stripes: Box<[Stripe]>,
 }
 
-/// The customer is locked while this lives.
+/// Holds a customer's lock until dropped.
 #[derive(Debug)]
 pub(crate) struct CustomerGuard<'a> {
     held: Option<OwnedMutexGuard<()>>,
-    _place: Place<'a>,
+    _entry: QueueEntry<'a>,
 }
 
-/// A place in the queue of one customer; gives the map entry back when the last one leaves.
+/// Membership in one customer's queue; the last one to drop removes the map entry.
 #[derive(Debug)]
-struct Place<'a> {
+struct QueueEntry<'a> {
     stripe: &'a Stripe,
     customer: CustomerId,
     lock: Option<Arc<AsyncMutex<()>>>,
@@ -51,27 +51,27 @@ impl CustomerLocks {
     /// Waits for the customer's lock, at most until the deadline.
     ///
     /// # Errors
-    /// [`ServiceError::CustomerBusy`] where too many wait already, [`ServiceError::DeadlinePassed`].
+    /// [`ServiceError::CustomerBusy`] if too many writes wait already; [`ServiceError::DeadlinePassed`].
     pub(crate) async fn lock(
         &self,
         customer: CustomerId,
         deadline: Instant,
     ) -> Result<CustomerGuard<'_>, ServiceError> {
-        let (place, lock) = self.take_place(customer)?;
+        let (entry, lock) = self.enqueue(customer)?;
         let held =
             timeout_at(deadline, lock.lock_owned()).await.map_err(|_elapsed| ServiceError::DeadlinePassed)?;
-        Ok(CustomerGuard { held: Some(held), _place: place })
+        Ok(CustomerGuard { held: Some(held), _entry: entry })
     }
 
-    fn take_place(&self, customer: CustomerId) -> Result<(Place<'_>, Arc<AsyncMutex<()>>), ServiceError> {
+    fn enqueue(&self, customer: CustomerId) -> Result<(QueueEntry<'_>, Arc<AsyncMutex<()>>), ServiceError> {
         let stripe = self.stripe_of(customer);
         let mut customers = stripe.lock();
         let lock = Arc::clone(customers.entry(customer).or_default());
-        // The map, this one, and per earlier place at most two.
+        // Strong references: one in the map, one here, and up to two for each write in the queue.
         if Arc::strong_count(&lock) > 2 * WAITERS_MAX {
             return Err(ServiceError::CustomerBusy);
         }
-        Ok((Place { stripe, customer, lock: Some(Arc::clone(&lock)) }, lock))
+        Ok((QueueEntry { stripe, customer, lock: Some(Arc::clone(&lock)) }, lock))
     }
 
     #[expect(clippy::indexing_slicing, reason = "the remainder is below the length, which is never 0")]
@@ -82,12 +82,12 @@ impl CustomerLocks {
 
 impl Drop for CustomerGuard<'_> {
     fn drop(&mut self) {
-        // Before the place is given up, so that its count of the lock is true.
+        // Released before the queue entry, so that `QueueEntry::drop` counts the references correctly.
         drop(self.held.take());
     }
 }
 
-impl Drop for Place<'_> {
+impl Drop for QueueEntry<'_> {
     fn drop(&mut self) {
         let mut customers = self.stripe.lock();
         drop(self.lock.take());

@@ -1,13 +1,13 @@
-//! What the leader of a shard does for every call about a customer: the prologue of reads and writes, so that a handler is its
-//! own logic alone.
+//! What every call about a customer has in common: the steps before and after the handler's own logic, on the leader of the
+//! customer's shard.
 //!
 //! ```text
 //! read    catalogue ─▶ barrier ─▶ record ─▶ permission ─▶ handler's answer
 //! write   catalogue ─▶ lock ─▶ barrier ─▶ record ─▶ handler's evaluation (pure) ─▶ seal ─▶ propose
 //! ```
 //!
-//! Must always hold: a shard is read and written on its leader alone, behind a read barrier or by a conditional command.
-//! Nothing of a customer is kept between calls but keys, and those by the `keys` module.
+//! Invariant: a shard is read and written only on its leader, behind a read barrier or by a conditional command.
+//! Nothing about a customer is cached between calls except keys, which the `keys` module holds.
 
 mod command;
 mod context;

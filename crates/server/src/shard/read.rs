@@ -1,11 +1,11 @@
-//! The prologue of every read about one customer.
+//! The steps that every read about one customer has in common.
 //!
 //! ```text
 //! parse on the catalogue ─▶ caller admitted? ─▶ read barrier ─▶ one engine get, open, decode ─▶ permission ─▶ handler
 //! ```
 //!
-//! Must always hold: what is given was allowed by the record that the read barrier makes current, so that after an
-//! acknowledged withdrawal nothing is given that it forbids.
+//! Invariant: everything given is permitted by the record that the read barrier made current. So after a withdrawal
+//! is acknowledged, no read gives what it forbids.
 
 use std::future::Future;
 
@@ -21,40 +21,40 @@ use crate::{
     wire::{ServiceError, convert::RecordVersion, now, parse},
 };
 
-/// What the law must say of the stated purpose before a read is answered.
+/// What the law must say about the stated purpose before a read is answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ReadAccess {
-    /// The purpose is permitted for this customer, or the caller is the controller: the privacy office answers for what is
-    /// restricted, too.
+    /// The purpose is permitted for this customer, or the caller is the controller: the privacy office may also read
+    /// restricted data.
     Permitted,
-    /// The caller may ask; the handler gives no more than the law permits.
+    /// The caller may ask; the handler gives only what the law permits.
     Admitted,
 }
 
 /// A read about one customer, answered by the leader of the customer's shard.
 pub(crate) trait CustomerRead: AboutCustomer + Send + Sync {
-    /// What the call asks for, parsed.
+    /// The parsed request.
     type Query: Send + Sync;
     const ACCESS: ReadAccess;
     const CATALOGUE: CatalogueNeed = CatalogueNeed::Names;
 
-    /// Parses the fields besides customer and purpose.
+    /// Parses the fields other than customer and purpose.
     fn parse(&self, view: &CatalogueView) -> Result<Self::Query, ServiceError>;
 
-    /// Whether the catalogue has what the answer will name of the record. Where not, this node catches up: the record may
-    /// hold what was defined moments ago on another node.
+    /// Whether the catalogue has every entry that the answer will name. If not, this node catches up: another node may have
+    /// defined them moments ago.
     fn knows(_query: &Self::Query, _record: &CustomerRecord, _view: &CatalogueView) -> bool {
         true
     }
 
-    /// The answer, no more than the permission gives.
+    /// The answer: nothing beyond what the permission allows.
     fn answer(
         query: Self::Query,
         profile: ProfileView<'_>,
     ) -> impl Future<Output = Result<Self::Answer, ServiceError>> + Send;
 }
 
-/// One customer's record as a caller may see it for its purpose.
+/// One customer's record, with what a caller may see of it for its purpose.
 pub(crate) struct ProfileView<'a> {
     pub(crate) context: &'a ShardContext,
     pub(crate) location: CustomerLocation,
@@ -67,7 +67,10 @@ pub(crate) struct ProfileView<'a> {
 }
 
 impl<'a> ProfileView<'a> {
-    /// Asks the law.
+    /// Asks the law for the permission.
+    ///
+    /// # Errors
+    /// The caller is not registered for the purpose.
     pub(crate) fn new(
         context: &'a ShardContext,
         caller: &Caller,
@@ -129,7 +132,7 @@ impl ShardContext {
         let purpose = view.purpose(&stated, "purpose")?;
         let profile = ProfileView::new(self, caller, location, &stored, &view, purpose)?;
         profile.check(R::ACCESS)?;
-        // Boxed: this is the rare way, and the future of the usual one is to stay small.
+        // Boxed: this path is rare, and the future of the common path should stay small.
         Box::pin(R::answer(query, profile)).await
     }
 }

@@ -1,12 +1,12 @@
-//! Who a call reads for: the controller itself, or the registered application that the caller's name is.
+//! For whom a call reads: the controller, or the registered recipient with the caller's name.
 //!
-//! Must always hold: every call that states why it asks comes through [`reader_for`] before anything of a customer
-//! is given. A caller of the privacy office reads as the controller; every other one is the recipient of its name,
-//! and reads only for the purposes for which that recipient is registered. What is wrong with it is said of the
-//! call as a whole, so that no refusal depends on a customer.
+//! Invariant: every call that states a purpose passes [`reader_for`] before it is given anything about a customer. A
+//! caller with the role `privacy` reads as the controller. Every other caller reads as the recipient of its name, and only
+//! for the purposes for which that recipient is registered. A refusal concerns the call as a whole and never depends on a
+//! customer.
 //!
-//! A change of a recipient that is acknowledged is known here at once where it allows more: a node that would refuse
-//! catches up first. One that allows less, a suspension, is known to every node as soon as it has applied it, which takes
+//! An acknowledged change that allows a recipient more takes effect here at once: a node that would refuse catches up first.
+//! One that allows less, such as a suspension, takes effect on each node as soon as the node has applied it, within
 //! milliseconds.
 
 use custodia_profile::{Catalogue, Purpose, Reader};
@@ -17,7 +17,10 @@ use crate::{
     wire::ServiceError,
 };
 
-/// Who the caller reads for, if it may ask for the purpose at all.
+/// For whom the caller reads.
+///
+/// # Errors
+/// [`ServiceError::ReaderRefused`] if the caller may not ask for this purpose.
 pub(crate) fn reader_for<'a>(
     caller: &Caller,
     view: &'a CatalogueView,
@@ -30,7 +33,7 @@ pub(crate) fn reader_for<'a>(
     }
 }
 
-/// Who the caller reads for.
+/// For whom the caller reads, whatever the purpose.
 fn reader<'a>(caller: &Caller, catalogue: &'a Catalogue) -> Reader<'a> {
     if caller.roles.contains(Role::Privacy) {
         return Reader::Controller;
@@ -58,7 +61,7 @@ mod tests {
         .expect("valid")
     }
 
-    /// SE-2, CO-4: role and name of the caller, the purpose it asks for, and what it is told.
+    /// SE-2, CO-4: the caller's role and name, the purpose it asks for, and the refusal.
     #[test]
     fn a_caller_reads_as_the_recipient_of_its_name_and_the_privacy_office_as_the_controller() {
         let mut catalogue = Catalogue::new();
@@ -84,6 +87,6 @@ mod tests {
             assert_eq!(reader(&caller, &catalogue).refused(asked), refused, "{role} {name} {}", asked.id);
         }
         let caller = Caller { name: "nobody".into(), roles: RoleSet::of(&[Role::Agent, Role::Privacy]) };
-        assert_eq!(reader(&caller, &catalogue), Reader::Controller, "roles add up");
+        assert_eq!(reader(&caller, &catalogue), Reader::Controller, "the role privacy prevails");
     }
 }

@@ -1,7 +1,7 @@
-//! A customer's values between the engine and the profile types.
+//! Loads a customer's values from the engine: opens, decodes, and reports what cannot be read.
 //!
-//! Must always hold: a value that does not authenticate or decode is never served and never replaced: the call ends
-//! with DATA_LOSS for that record, counted and logged with shard and revision, and the shard goes on.
+//! Invariant: a value that does not authenticate or decode is never served and never replaced. The call ends with
+//! DATA_LOSS, the value is counted and logged with shard and revision, and the shard keeps serving.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -33,12 +33,12 @@ impl<T> Loaded<T> {
     }
 }
 
-/// The events that are stored under the ids of a request; nothing where one cannot be read.
+/// The stored events with the ids of a request's events; `None` for one that cannot be read.
 #[derive(Debug, Default)]
 pub(crate) struct StoredEvents(BTreeMap<EventId, Option<StoredEvent>>);
 
 impl StoredEvents {
-    /// What becomes of an event whose id is stored; nothing where it is not.
+    /// The outcome for an event whose id is already stored; `None` if it is not.
     fn outcome_of(&self, event: &StoredEvent) -> Option<Outcome> {
         Some(match self.0.get(&event.event.id)? {
             Some(stored) if stored.says_the_same(event) => Outcome::Merged,
@@ -47,8 +47,8 @@ impl StoredEvents {
         })
     }
 
-    /// Leaves of the events to append those that are not stored yet. `sent` are all of the request, in the order of their
-    /// outcomes: one whose id is stored with other content is refused.
+    /// Removes already stored events from those to append. `sent` are all events of the request, in the order of their
+    /// outcomes. An event whose id is stored with other content is refused.
     pub(crate) fn sift(&self, sent: &[Event], ingested: &mut Ingested) {
         let mut unseen = Vec::with_capacity(ingested.events.len());
         for event in std::mem::take(&mut ingested.events) {
@@ -77,7 +77,7 @@ impl ShardContext {
         keys.ok_or(ServiceError::Internal { context: "a shard number out of range" })
     }
 
-    /// The customer's core record as the engine has it now; the caller has passed the read barrier.
+    /// The customer's core record in the engine. The caller must have passed the read barrier.
     pub(crate) fn core(
         &self,
         location: CustomerLocation,
@@ -93,7 +93,7 @@ impl ShardContext {
         self.load(location, &Key::requests(location.group(), &location.customer))
     }
 
-    /// What is stored under `key`, one of the customer's.
+    /// The value stored under `key`, one of the customer's keys.
     pub(crate) fn load<T: Stored>(
         &self,
         location: CustomerLocation,
@@ -103,7 +103,7 @@ impl ShardContext {
         self.loaded(location, key, opened)
     }
 
-    /// Opens and decodes a value that was read under `key`.
+    /// Opens and decodes a value that was read from `key`.
     pub(crate) fn open<T: Stored>(
         &self,
         location: CustomerLocation,
@@ -114,7 +114,7 @@ impl ShardContext {
         self.loaded(location, key, opened)
     }
 
-    /// What is stored under the ids of these events.
+    /// The stored events with the ids of these events.
     pub(super) fn stored_events(
         &self,
         location: CustomerLocation,
@@ -138,9 +138,9 @@ impl ShardContext {
         let by_id = Key::event_id(group, customer, id.as_str());
         let Some(pointer) = self.engine().get(by_id.as_ref())? else { return Ok(None) };
         let stored = ValueHeader::decode(&pointer)
-            .and_then(|(_, place)| EventSortKey::from_bytes(&place))
+            .and_then(|(_, sort_key)| EventSortKey::from_bytes(&sort_key))
             .map_err(|error| unreadable(location, &by_id, None, &error))
-            .and_then(|place| self.load(location, &Key::event(group, customer, &place)));
+            .and_then(|sort_key| self.load(location, &Key::event(group, customer, &sort_key)));
         match stored {
             Ok(event) => Ok(Some(event.map(|Loaded { value, .. }| value))),
             Err(ServiceError::Unreadable) => Ok(Some(None)),
@@ -165,10 +165,10 @@ impl ShardContext {
         }
     }
 
-    /// A failure of the keys, as the caller of the shard sees it.
+    /// Converts a failure of the keys of a shard.
     pub(crate) fn key_failure(&self, group: GroupId, error: KeysError) -> ServiceError {
         match error {
-            KeysError::Consensus(error) => self.routing().explained(group, error),
+            KeysError::Consensus(error) => self.routing().consensus_error(group, error),
             KeysError::Barrier(error) => self.routing().barrier_failed(group, error),
             KeysError::Store(error) => error.into(),
             KeysError::NoCustomer | KeysError::Destroyed => ServiceError::CustomerNotFound,
@@ -184,7 +184,7 @@ impl ShardContext {
     }
 }
 
-/// Counts and logs a record that cannot be read. The customer is not named: shard and revision find it for a repair.
+/// Counts and logs an unreadable value. The log does not name the customer: shard and revision identify it for a repair.
 fn unreadable(
     location: CustomerLocation,
     key: &Key,
@@ -193,6 +193,6 @@ fn unreadable(
 ) -> ServiceError {
     count_unreadable();
     let kind = KeyParts::parse(key.as_ref()).map(|parts| parts.kind).ok();
-    tracing::error!(shard = %location.shard, ?kind, revision, %error, "a stored value does not open or decode");
+    tracing::error!(shard = %location.shard, ?kind, revision, %error, "stored value does not authenticate or decode");
     ServiceError::Unreadable
 }

@@ -1,4 +1,4 @@
-//! The one way in which a customer changes.
+//! The one path by which a customer's data changes.
 //!
 //! ```text
 //! parse on the catalogue ─▶ lock the customer ─▶ read barrier ─▶ record, remembered requests, events of the same ids
@@ -11,10 +11,10 @@
 //!                        answer, counted once
 //! ```
 //!
-//! Why no data slips past a withdrawal, and no request takes effect twice: what was read is in the command's conditions
-//! (revision and guard of the core, revision of the request memory, absence of each new event id, the customer's key).
-//! Whatever changed in between, also by a proposal of before whose outcome nobody knows, makes the command fail as a whole,
-//! and everything is evaluated again on the new state. The lock only saves that work; it is not needed for any of this.
+//! Invariant: no data slips past a withdrawal, and no request takes effect twice. Everything that was read is a
+//! condition of the command: revision and guard of the core, revision of the request memory, absence of each new event id,
+//! the customer's key. If any of it changed in between, even by an earlier proposal whose outcome nobody knows, the whole
+//! command fails and everything is evaluated again on the new state. The lock only saves that work.
 
 use custodia_profile::{
     CallerName, CallerRole, ChangeContext, CustomerRecord, Event, LedgerEntry, Recorder, RequestId,
@@ -36,59 +36,60 @@ use crate::{
     wire::{FieldFault, ServiceError, made_at, now, parse},
 };
 
-/// Where a write comes from.
+/// Who sent a write, and when.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Origin<'a> {
     pub(crate) caller: &'a Caller,
-    /// When the request was made, where its id says so.
+    /// The time in the request id, if it is a UUIDv7.
     pub(crate) made_at: Option<TimestampMs>,
 }
 
-/// A write about one customer, made by the leader of the customer's shard.
+/// A write about one customer, executed by the leader of the customer's shard.
 pub(crate) trait CustomerWrite: AboutCustomer + Send + Sync {
-    /// What the call asks for, parsed, with the catalogue's numbers.
+    /// The parsed request, with the catalogue's numbers.
     type Input: Send + Sync;
     const CATALOGUE: CatalogueNeed = CatalogueNeed::Names;
 
-    /// Fills in what must be the same on every node, before the call is routed.
+    /// Fills in what must be the same on every node, before routing.
     fn complete(&mut self, _caller: &Caller) -> Result<(), ServiceError> {
         Ok(())
     }
 
-    /// Parses the fields besides customer and request id.
+    /// Parses the fields other than customer and request id.
     fn parse(&self, origin: Origin<'_>, view: &CatalogueView) -> Result<Self::Input, ServiceError>;
 
-    /// Whether the catalogue has every name of the input, where an unknown one is no error of the call.
+    /// Whether the catalogue has every name in the input. Only for calls in which an unknown name is a refusal, not an
+    /// error.
     fn knows(_input: &Self::Input, _view: &CatalogueView) -> bool {
         true
     }
 
-    /// The revision at which the record must be.
+    /// The revision that the record must have.
     fn etag(_input: &Self::Input) -> Option<Revision> {
         None
     }
 
-    /// The events that the call brings: what is stored under their ids is loaded before the evaluation.
+    /// The events in the request. The stored events with the same ids are loaded before the evaluation.
     fn events(_input: &Self::Input) -> &[Event] {
         &[]
     }
 
-    /// Judges the input on the state. Pure; it may be asked again on another state.
+    /// Evaluates the input on the state. Pure; called again on a new state after a conflict.
     fn evaluate(
         input: &Self::Input,
         state: &CustomerState<'_>,
     ) -> Result<Mutation<Self::Answer>, ServiceError>;
 
-    /// Counts an answer, once per call: a conflict that was evaluated again counts nothing.
+    /// Counts an answer. Called once for each call, however many conflicts there were.
     fn note(_answered: Answered, _answer: &Self::Answer, _context: &ShardContext, _view: &CatalogueView) {}
 
-    /// The answer for the caller, where more is said than is remembered.
+    /// Completes the remembered answer for the caller.
     fn present(_location: CustomerLocation, answer: Self::Answer) -> Result<Self::Answer, ServiceError> {
         Ok(answer)
     }
 }
 
-/// Whether a mutation is made or only judged.
+/// Whether a mutation is committed or only validated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Commit {
     Yes,
@@ -101,14 +102,14 @@ impl Commit {
     }
 }
 
-/// A request that is remembered.
+/// The id and fingerprint under which a request is remembered.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Remembered {
     pub(super) id: RequestId,
     pub(super) fingerprint: Fingerprint,
 }
 
-/// What a write asks for, besides what it does.
+/// The options of a write, apart from the mutation itself.
 #[derive(Debug, Clone, Copy)]
 struct WriteOptions<'a> {
     recorded_by: &'a Recorder,
@@ -117,7 +118,7 @@ struct WriteOptions<'a> {
     commit: Commit,
 }
 
-/// What a write is evaluated on.
+/// The state that a write is evaluated on.
 #[derive(Debug)]
 pub(crate) struct CustomerState<'a> {
     pub(crate) location: CustomerLocation,
@@ -130,12 +131,12 @@ pub(crate) struct CustomerState<'a> {
 }
 
 impl CustomerState<'_> {
-    /// The record, where the customer has one.
+    /// The record, if the customer has one.
     pub(crate) fn record(&self) -> Option<&CustomerRecord> {
         self.core.as_ref().map(|core| &core.value)
     }
 
-    /// The record; an empty one where the customer has none.
+    /// The record, or an empty one if the customer has none.
     pub(crate) fn record_or_new(&self) -> std::borrow::Cow<'_, CustomerRecord> {
         match self.record() {
             Some(record) => std::borrow::Cow::Borrowed(record),
@@ -143,67 +144,67 @@ impl CustomerState<'_> {
         }
     }
 
-    /// The record of a customer that must have one.
+    /// The record of a customer that must exist.
     pub(crate) fn existing(&self) -> Result<&CustomerRecord, ServiceError> {
         self.record().ok_or(ServiceError::CustomerNotFound)
     }
 
-    /// What every ledger entry needs besides its body.
+    /// The context that every ledger entry needs.
     pub(crate) const fn change(&self) -> ChangeContext<'_> {
         ChangeContext { customer: &self.location.customer, recorded_by: self.recorded_by, now: self.now }
     }
 
-    /// The revision that the record has.
+    /// The record's current revision.
     pub(super) fn revision(&self) -> Revision {
         self.core.as_ref().map_or(Revision::NONE, Loaded::revision)
     }
 
-    /// The revision that the record will have, whether it changes or not.
+    /// The record's revision after this write.
     pub(crate) fn revision_after(&self, changes: bool) -> Revision {
         if changes { self.revision().next() } else { self.revision() }
     }
 
-    /// The customer's consent revision after these decisions: each is one step.
+    /// The customer's consent revision after these decisions; each raises it by one.
     pub(crate) fn consent_revision_after(&self, decisions: &[LedgerEntry]) -> u64 {
         let before = self.core.as_ref().map_or(0, |core| core.header.guard);
         before.saturating_add(u64::try_from(decisions.len()).unwrap_or(u64::MAX))
     }
 }
 
-/// What an evaluation leads to.
+/// The result of an evaluation.
 #[derive(Debug)]
 pub(crate) struct Mutation<A> {
-    /// The new record, where it differs.
+    /// The new record, if it changes.
     pub(crate) record: Option<CustomerRecord>,
-    /// Entries to append to the ledger; with any, the consent revision rises.
+    /// Ledger entries to append; each raises the consent revision.
     pub(crate) ledger: Vec<LedgerEntry>,
-    /// Events to append, none of which is stored.
+    /// Events to append, none of them stored yet.
     pub(crate) events: Vec<StoredEvent>,
     pub(crate) answer: A,
 }
 
-/// Which call has brought an answer about.
+/// The call that caused an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Answered {
-    /// This one.
+    /// This call.
     Now,
-    /// An earlier one, of which this is a repetition.
+    /// An earlier call, which this one repeats.
     Before,
-    /// None: the call only validates.
+    /// None: the call was only validated.
     Never,
 }
 
-/// The answer of a write as it is remembered.
+/// The answer of a write, encoded as it is remembered.
 struct Written {
     answer: Vec<u8>,
     answered: Answered,
 }
 
-/// Judges what was loaded. The answer is encoded, so that one function writes for all methods.
+/// Evaluates the loaded state. The answer is encoded, so that one function serves all methods.
 type Evaluate<'a> = dyn Fn(&CustomerState<'_>) -> Result<Mutation<Vec<u8>>, ServiceError> + Send + Sync + 'a;
 
 impl ShardContext {
-    /// Makes a write on the leader of the customer's shard, or gives the first answer to a request that was answered before.
+    /// Executes a write on the leader of the customer's shard, or returns the remembered answer of a repeated request.
     pub(crate) async fn write<R: CustomerWrite>(
         &self,
         caller: &Caller,
@@ -255,7 +256,7 @@ impl ShardContext {
         evaluate: &Evaluate<'_>,
     ) -> Result<Attempt<Written>, ServiceError> {
         let core = self.core(location)?;
-        // Also without a request id where there is no record: the memory may stand alone, and knows the key's bucket.
+        // Also loaded without a request id if there is no record: a memory can exist alone, and it knows the key's bucket.
         let needed = remembered.is_some() || core.is_none();
         let requests = if needed { self.requests(location)? } else { None };
         let now = now();
@@ -267,7 +268,7 @@ impl ShardContext {
         if etag.is_some_and(|etag| etag != state.revision()) {
             return Err(ServiceError::EtagStale);
         }
-        // Without a record there are no events either.
+        // Without a record there are no events.
         if state.core.is_some() {
             state.events = self.stored_events(location, events)?;
         }
@@ -282,16 +283,16 @@ impl ShardContext {
     }
 }
 
-/// Who records what a call changes: the caller, under the role that allows the call. Of several the privacy office's counts,
-/// since some fields are its alone to change.
+/// Who records the change: the caller, with a role that allows the call. The role `privacy` comes first, since only the
+/// privacy office may change some fields.
 fn recorder(caller: &Caller, method: &Method) -> Result<Recorder, ServiceError> {
     let allows = |role: &Role| caller.roles.contains(*role) && method.roles.contains(&role.on_the_wire());
     let role = std::iter::once(Role::Privacy).chain(Role::ALL).find(allows);
-    let role = role.ok_or(ServiceError::Internal { context: "a write without a role that allows it" })?;
+    let role = role.ok_or(ServiceError::Internal { context: "no role of the caller allows this write" })?;
     Ok(Recorder { name: CallerName::new(&caller.name)?, role: role.name().parse::<CallerRole>()? })
 }
 
-/// The first answer to a request that was answered within 24 hours.
+/// The remembered answer to a request that was answered within the last 24 hours.
 fn answered_before(
     memory: Option<&Loaded<RequestMemory>>,
     request: Option<Remembered>,

@@ -1,11 +1,11 @@
-//! Types of `custodia-profile` that many answers hold become wire messages.
+//! Converts the types of `custodia-profile` that many answers contain to wire messages.
 
 use custodia_profile::{Catalogue, CustomerId, Provenance, PurposeNumber, Revision, Value};
 use custodia_proto::v1;
 
 use super::timestamp;
 
-/// A stored value.
+/// A stored value on the wire.
 pub(crate) fn value(value: &Value) -> v1::Value {
     use v1::value::Kind;
     let kind = match value {
@@ -19,7 +19,7 @@ pub(crate) fn value(value: &Value) -> v1::Value {
     v1::Value { kind: Some(kind) }
 }
 
-/// Where a stored value comes from.
+/// The provenance of a stored value on the wire.
 pub(crate) fn provenance(provenance: &Provenance, catalogue: &Catalogue) -> v1::Provenance {
     v1::Provenance {
         source: provenance.source.as_str().to_owned(),
@@ -31,12 +31,12 @@ pub(crate) fn provenance(provenance: &Provenance, catalogue: &Catalogue) -> v1::
     }
 }
 
-/// The name of a purpose that a stored value names by number.
+/// The name of a purpose, by its number; empty if the catalogue has none.
 pub(crate) fn purpose_name(number: PurposeNumber, catalogue: &Catalogue) -> String {
     catalogue.purpose(number).map(|purpose| purpose.id.as_str().to_owned()).unwrap_or_default()
 }
 
-/// Where one customer's record is, for an answer.
+/// A customer and the revision of its record, for an answer.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct RecordVersion {
     pub(crate) customer: CustomerId,
@@ -50,7 +50,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_enum_has_the_numbers_of_the_api() {
+    fn every_enum_has_the_same_numbers_as_the_api() {
         for reason in RefusalReason::ALL {
             let wire = v1::RefusalReason::try_from(i32::from(reason.number())).expect("a reason of the API");
             assert_eq!(wire.as_str_name(), format!("REFUSAL_REASON_{}", reason.name()));

@@ -1,7 +1,7 @@
-//! What a call can end in, besides an answer.
+//! The errors in which a call can end.
 //!
-//! Must always hold: no variant carries a value that a caller sent or the cluster stores, only names of fields,
-//! limits, purposes of the catalogue and fixed sentences, so that no error text can hold personal data. `status.rs` alone knows how a
+//! Invariant: no variant contains a value that a caller sent or the cluster stores, only names of fields, limits,
+//! purposes of the catalogue and fixed sentences, so no error text can reveal personal data. Only `status.rs` knows how a
 //! variant looks on the wire.
 
 use std::borrow::Cow;
@@ -14,60 +14,60 @@ use custodia_store::StoreError;
 
 use crate::{identity::Role, keys::KeysError};
 
-/// Where the leader of a shard is, for the caller's next try.
+/// The leader of a shard, so that the caller can retry there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct LeaderHint {
-    /// The leading node.
+    /// The leader's number.
     pub(crate) node: NodeId,
     /// Its address, `host:port`.
     pub(crate) address: String,
 }
 
-/// What is wrong with one field.
+/// What is wrong with a field. The field's path precedes the text.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum FieldFault {
-    /// It is empty, and every such request must carry it.
+    /// A required field is empty.
     #[error("is required")]
     Missing,
-    /// It does not parse.
+    /// The field does not parse; the text says what was expected.
     #[error("{0}")]
     Invalid(Cow<'static, str>),
-    /// The list is over its limit.
-    #[error("at most {0} are allowed")]
+    /// The list is longer than its limit.
+    #[error("at most {0} entries are allowed")]
     TooMany(usize),
-    /// The text is over its limit.
+    /// The text is longer than its limit.
     #[error("at most {0} bytes are allowed")]
     TooLong(usize),
-    /// The catalogue has no such purpose.
+    /// The purpose is not in the catalogue.
     #[error("the catalogue has no such purpose")]
     PurposeUnknown,
-    /// The catalogue has no such jurisdiction.
+    /// The jurisdiction is not in the catalogue.
     #[error("the catalogue has no such jurisdiction")]
     JurisdictionUnknown,
-    /// The catalogue has no such attribute.
+    /// The attribute is not in the catalogue.
     #[error("the catalogue has no such attribute")]
     AttributeUnknown,
-    /// The purpose has no such notice version.
+    /// The purpose has no notice of this version.
     #[error("the purpose has no notice of this version")]
     NoticeUnknown,
-    /// The decision cannot be recorded because of it.
+    /// The decision cannot be recorded, because of this field.
     #[error("{}", .0.explanation())]
     NotRecordable(RefusalReason),
-    /// It is no TC string in force.
+    /// The TC string is invalid or not in force.
     #[error("{0}")]
     TcString(TcStringError),
-    /// The caller's roles do not allow changing it.
+    /// Changing the field needs a role that the caller lacks.
     #[error("only a caller with the role {0} may change it")]
     RoleNeeded(Role),
-    /// The same request id came with another request.
-    #[error("used before for another request")]
+    /// The request id was used for a different request.
+    #[error("was already used for a different request")]
     RequestIdReused,
 }
 
-/// Why a call was not answered.
+/// Why a call failed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ServiceError {
-    /// One field is at fault.
+    /// One field is invalid.
     #[error("{field}: {fault}")]
     Field {
         /// The path of the field, e.g. `observations[2].value`.
@@ -76,121 +76,121 @@ pub(crate) enum ServiceError {
         #[source]
         fault: FieldFault,
     },
-    /// A ground is recorded over the customer's objection.
-    #[error("the customer has objected to this purpose, only the customer's own consent permits it again")]
+    /// The customer has objected, and the ground to record does not prevail over the objection.
+    #[error("the customer has objected to this purpose; only the customer's own consent permits it again")]
     ObjectionStands,
     /// No TC string is recorded for the customer.
     #[error("no TC string is recorded for this customer")]
     TcStringNotFound,
-    /// The caller is no recipient of data for the purpose.
+    /// The caller is not a registered recipient for the purpose.
     #[error("{}", reason.explanation())]
     ReaderRefused {
         /// `RECIPIENT_NOT_REGISTERED` or `RECIPIENT_NOT_ALLOWED`.
         reason: RefusalReason,
-        /// For which it asked.
+        /// The purpose that the call stated.
         purpose: PurposeId,
     },
-    /// The law does not permit the purpose under which something would be collected.
+    /// The law does not permit the stated purpose.
     #[error("{}", reason.explanation())]
     PurposeRefused {
-        /// Why.
+        /// The law's reason.
         reason: RefusalReason,
-        /// The purpose.
+        /// The refused purpose.
         purpose: PurposeId,
     },
     /// The customer has no record.
     #[error("no such customer")]
     CustomerNotFound,
-    /// The catalogue has no such entry.
+    /// The entry is not in the catalogue.
     #[error("no such {kind}")]
     EntryNotFound {
         /// `purpose`, `attribute`, `jurisdiction` or `recipient`.
         kind: &'static str,
     },
-    /// The catalogue has this entry already.
+    /// The entry is already in the catalogue.
     #[error("this {kind} exists already")]
     EntryExists {
         /// `purpose`, `attribute`, `jurisdiction` or `recipient`.
         kind: &'static str,
     },
-    /// The catalogue is full.
-    #[error("the catalogue holds at most {limit} of this {kind}")]
+    /// The catalogue has the maximum number of entries of this kind.
+    #[error("the catalogue is full: at most {limit} entries of kind {kind}")]
     CatalogueFull {
         /// `purpose`, `attribute`, `jurisdiction` or `recipient`.
         kind: &'static str,
         /// The limit.
         limit: usize,
     },
-    /// The etag names another revision than the current one.
-    #[error("the etag is stale: read again and repeat")]
+    /// The etag differs from the current revision.
+    #[error("the etag is stale: read the current version and retry")]
     EtagStale,
-    /// The request is no message of its method.
+    /// The request does not decode as its method's message.
     #[error("the request does not decode as the method's message")]
     RequestMalformed,
-    /// This method is not forwarded between nodes.
-    #[error("no such method between nodes")]
+    /// A node forwarded a method that is never forwarded.
+    #[error("this method is not forwarded between nodes")]
     MethodUnknown,
-    /// Another node leads, or none does right now.
+    /// Another node leads, or currently none.
     #[error("this node does not lead the shard")]
     NotLeader {
-        /// Who does, if known.
+        /// The leader, if known.
         leader: Option<LeaderHint>,
     },
-    /// The leader was asked and could not be reached.
-    #[error("the leader of the shard cannot be reached")]
+    /// The call was forwarded, but the leader could not be reached.
+    #[error("the shard's leader is unreachable")]
     LeaderUnreachable {
-        /// Who was asked.
+        /// The leader that was tried.
         leader: LeaderHint,
     },
-    /// A name is unknown on this node, and the directory's leader cannot be asked whether it is new.
-    #[error("a name is unknown here, and the catalogue's leader cannot be asked about it")]
+    /// This node's catalogue may be out of date, and the node could not catch up in time.
+    #[error("the catalogue on this node may be out of date and could not catch up in time")]
     CatalogueUnavailable,
-    /// The answer would be over a limit.
-    #[error("the answer is over the limit {limit}: ask for fewer at a time")]
+    /// The response would exceed a limit.
+    #[error("the response exceeds {limit}: request fewer entries")]
     ResponseTooLarge {
         /// The limit's key in the configuration.
         limit: &'static str,
     },
-    /// The writes of one customer are queueing up.
-    #[error("too many writes of one customer at once")]
+    /// Too many writes to one customer wait for its lock.
+    #[error("too many concurrent writes to this customer")]
     CustomerBusy,
-    /// The record changed under every try.
-    #[error("the record was changed by others at each of {tries} tries")]
+    /// Every proposal met a conflict.
+    #[error("gave up after {tries} conflicts with other writes")]
     Contended {
-        /// How often it was tried.
+        /// The number of proposals.
         tries: u32,
     },
-    /// The caller's time is up and nothing was done.
-    #[error("the deadline passed before the work was done")]
+    /// The deadline passed before the call was executed.
+    #[error("the deadline passed before the call was executed")]
     DeadlinePassed,
-    /// The caller's time is up and whether the write took place is not known.
-    #[error("the outcome is unknown: repeat with the same request_id")]
+    /// The deadline passed, and a write may have been applied.
+    #[error("outcome unknown: retry with the same request_id")]
     OutcomeUnknown,
-    /// Another node took over while the write was on its way, so whether it took place is not known.
-    #[error("leadership changed, the outcome is unknown: repeat with the same request_id")]
+    /// Another node became leader while the write was pending, so it may have been applied.
+    #[error("leadership changed, outcome unknown: retry with the same request_id")]
     LeadershipLost,
-    /// The stored bytes do not authenticate or do not decode.
-    #[error("the stored record cannot be read; it is under repair")]
+    /// The stored bytes do not authenticate or decode.
+    #[error("the stored record cannot be read and is under repair")]
     Unreadable,
-    /// A broken invariant of this node.
+    /// An invariant of this node is broken.
     #[error("internal error")]
     Internal {
-        /// What was being done, for the log.
+        /// Which one, for the log.
         context: &'static str,
     },
-    /// Consensus or the store below it failed.
+    /// Consensus, or the store below it, failed.
     #[error("{0}")]
     Consensus(ConsensusError),
-    /// The customer's key could not be had.
-    #[error("the keys could not be served")]
+    /// The customer's keys are unavailable.
+    #[error("the keys are unavailable")]
     Keys(#[source] KeysError),
-    /// Another node answered with this status.
-    #[error("answered by another node")]
+    /// The error that another node returned.
+    #[error("error from another node")]
     Forwarded(Box<tonic::Status>),
 }
 
 impl ServiceError {
-    /// One field is at fault.
+    /// One field is invalid.
     pub(crate) fn field(field: &str, fault: FieldFault) -> Self {
         Self::Field { field: field.to_owned(), fault }
     }
@@ -200,12 +200,12 @@ impl ServiceError {
         Self::field(field, FieldFault::Missing)
     }
 
-    /// A field does not parse.
+    /// A field does not parse; `problem` says what was expected.
     pub(crate) fn invalid(field: &str, problem: impl Into<Cow<'static, str>>) -> Self {
         Self::field(field, FieldFault::Invalid(problem.into()))
     }
 
-    /// The same error, of a field that has another name here.
+    /// The same error with the field's name replaced.
     #[must_use]
     pub(crate) fn named(mut self, name: &str) -> Self {
         if let Self::Field { field, .. } = &mut self {
@@ -214,7 +214,7 @@ impl ServiceError {
         self
     }
 
-    /// The same error, where it is about a field that has another name here.
+    /// The same error with the field's name replaced, if `rename` returns one.
     #[must_use]
     pub(crate) fn renamed(mut self, rename: impl FnOnce(&str) -> Option<String>) -> Self {
         if let Self::Field { field, .. } = &mut self
@@ -225,7 +225,7 @@ impl ServiceError {
         self
     }
 
-    /// The same error, of a message that stands at `path` of a larger one.
+    /// The same error with the field below `path` of an enclosing message.
     #[must_use]
     pub(crate) fn within(mut self, path: &str) -> Self {
         if let Self::Field { field, .. } = &mut self {
@@ -236,8 +236,9 @@ impl ServiceError {
 }
 
 impl ServiceError {
-    /// Whether a newer catalogue may bring another result: it names what this one does not have, or the caller is refused.
-    pub(crate) const fn may_be_of_an_old_catalogue(&self) -> bool {
+    /// Whether a newer catalogue may lead to another result: the error is about an unknown name, or a refusal of the
+    /// caller.
+    pub(crate) const fn may_depend_on_a_newer_catalogue(&self) -> bool {
         matches!(
             self,
             Self::ReaderRefused { .. }
@@ -274,14 +275,14 @@ impl From<ProfileError> for ServiceError {
             ProfileError::Malformed { field, expected } => {
                 Self::invalid(field, format!("expected {expected}"))
             }
-            ProfileError::Duplicate { field } => Self::invalid(field, "has an entry twice"),
+            ProfileError::Duplicate { field } => Self::invalid(field, "has a duplicate entry"),
             ProfileError::Unknown { field: field @ "notice_version" } => {
                 Self::field(field, FieldFault::NoticeUnknown)
             }
             ProfileError::Unknown { field } => Self::field(field, FieldFault::PurposeUnknown),
             ProfileError::Immutable { field } => Self::invalid(field, "cannot change"),
             ProfileError::InFuture { field, ahead_max_ms } => {
-                Self::invalid(field, format!("lies more than {ahead_max_ms} ms in the future"))
+                Self::invalid(field, format!("is more than {ahead_max_ms} ms in the future"))
             }
             ProfileError::NotRecordable { reason } => {
                 Self::field(field_of_decision(reason), FieldFault::NotRecordable(reason))
@@ -298,7 +299,7 @@ impl From<ProfileError> for ServiceError {
     }
 }
 
-/// The field of a decision because of which it cannot be recorded.
+/// The field that prevents a decision from being recorded.
 fn field_of_decision(reason: RefusalReason) -> &'static str {
     const FIELDS: [(RefusalReason, &str); 7] = [
         (RefusalReason::PurposeDeprecated, "purpose"),

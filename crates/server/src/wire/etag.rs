@@ -1,4 +1,4 @@
-//! Etags: 16 hex digits, the revision. Callers hand them back unread.
+//! Etags: a record's revision as 16 hex digits. Callers send them back unchanged.
 
 use custodia_profile::Revision;
 
@@ -9,12 +9,15 @@ pub(crate) fn etag(revision: Revision) -> String {
     format!("{:016x}", revision.as_u64())
 }
 
-/// The revision that the field `etag` names; `None` where it is empty.
+/// The revision in the field `etag`; `None` if it is empty.
+///
+/// # Errors
+/// The text is not an etag.
 pub(crate) fn parse_etag(text: &str) -> Result<Option<Revision>, ServiceError> {
     if text.is_empty() {
         return Ok(None);
     }
-    let malformed = || ServiceError::invalid("etag", "is not an etag of this cluster");
+    let malformed = || ServiceError::invalid("etag", "is not a valid etag");
     if text.len() != 16 || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
         return Err(malformed());
     }

@@ -1,7 +1,7 @@
-//! What all calls share on the wire: parsing with errors that name the field, conversion, paging, moments, etags, and the one
-//! map from errors to gRPC.
+//! What all calls share on the wire: parsing with errors that name the field, conversion, paging, timestamps, etags, and the
+//! only map from errors to gRPC.
 //!
-//! Must always hold: nothing here knows a service, a shard or the network.
+//! Invariant: nothing here depends on a service, a shard or the network.
 
 pub(crate) mod convert;
 mod error;

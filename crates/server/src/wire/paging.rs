@@ -1,10 +1,10 @@
-//! One way to page through every list.
+//! Pages through every list in the same way.
 //!
 //! ```text
 //! page token = hex of: listing (1 byte) ‖ position of the last entry of the page
 //! ```
 //!
-//! A token carries no authority: it only says where to go on inside what the call may see anyway. So it is validated and not
+//! A token grants nothing: it only says where to continue in what the call may see anyway. So it is validated but not
 //! authenticated.
 
 use data_encoding::HEXLOWER_PERMISSIVE;
@@ -14,7 +14,7 @@ use super::{FieldFault, ServiceError};
 /// The longest page token, in bytes of text.
 const TOKEN_BYTES_MAX: usize = 512;
 
-/// What a page token goes on in.
+/// The list that a page token belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Listing {
     Events,
@@ -42,28 +42,28 @@ impl Listing {
     }
 }
 
-/// How many entries a page has.
+/// The number of entries of a page.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct PageSize {
-    /// Where the caller does not say.
+    /// If the caller does not say.
     pub(crate) default: usize,
-    /// At most.
+    /// The maximum.
     pub(crate) max: usize,
 }
 
 impl PageSize {
-    /// The size that the field `page_size` asks for.
+    /// The size requested in the field `page_size`.
     fn parse(self, asked: i32) -> Result<usize, ServiceError> {
         match usize::try_from(asked) {
             Ok(0) => Ok(self.default),
             Ok(size) if size <= self.max => Ok(size),
             Ok(_) => Err(ServiceError::field("page_size", FieldFault::TooMany(self.max))),
-            Err(_negative) => Err(ServiceError::invalid("page_size", "is negative")),
+            Err(_negative) => Err(ServiceError::invalid("page_size", "must not be negative")),
         }
     }
 }
 
-/// A page as it is filled: entries are offered in order until one does not fit.
+/// Fills a page: entries are offered in order until one does not fit.
 #[derive(Debug)]
 pub(crate) struct Pager {
     listing: Listing,
@@ -74,25 +74,25 @@ pub(crate) struct Pager {
 }
 
 impl Pager {
-    /// An empty page of `listing`, of the size that the field `page_size` asks for.
+    /// An empty page of `listing`, of the size requested in the field `page_size`.
     pub(crate) fn new(listing: Listing, asked: i32, size: PageSize) -> Result<Self, ServiceError> {
         let entries_left = size.parse(asked)?;
         Ok(Self { listing, entries_left, bytes_left: usize::MAX, last: None, next_page_token: String::new() })
     }
 
-    /// A page that ends early where it would grow beyond so many bytes.
+    /// The page also ends before its entries exceed `bytes_left`.
     #[must_use]
     pub(crate) fn within_bytes(self, bytes_left: usize) -> Self {
         Self { bytes_left, ..self }
     }
 
-    /// How many entries may be read for the rest of the page: one more than fit, to know whether there are more.
+    /// How many entries to read for the rest of the page: one more than fit, to know whether there are more.
     pub(crate) const fn entries_wanted(&self) -> usize {
         self.entries_left.saturating_add(1)
     }
 
-    /// Whether the next entry, at this position and of so many bytes, comes onto the page; the first always does. Once one
-    /// does not, the page is over.
+    /// Whether the next entry, at this position and of this size in bytes, fits on the page. The first always does. After
+    /// one that does not, the page is complete.
     pub(crate) fn admits(&mut self, position: &[u8], bytes: usize) -> bool {
         if let Some(last) = &self.last
             && (self.entries_left == 0 || bytes > self.bytes_left)
@@ -107,13 +107,16 @@ impl Pager {
         true
     }
 
-    /// The token of the next page; empty where there is none.
+    /// The token of the next page; empty if there is none.
     pub(crate) fn next_page_token(self) -> String {
         self.next_page_token
     }
 }
 
-/// The position behind which the field `page_token` goes on; `None` where it is empty.
+/// The position in the field `page_token`, after which the page starts; `None` if the field is empty.
+///
+/// # Errors
+/// The token is malformed or belongs to another list.
 pub(crate) fn page_start<P>(
     listing: Listing,
     token: &str,
@@ -128,7 +131,7 @@ pub(crate) fn page_start<P>(
         Some([tag, rest @ ..]) if *tag == listing.tag() => position(rest),
         Some(_) | None => None,
     };
-    found.map(Some).ok_or_else(|| ServiceError::invalid("page_token", "is not a token of this list"))
+    found.map(Some).ok_or_else(|| ServiceError::invalid("page_token", "is not a page token of this list"))
 }
 
 #[cfg(test)]
@@ -148,8 +151,8 @@ mod tests {
     }
 
     #[test]
-    fn a_page_ends_with_its_size_or_its_bytes_and_its_token_goes_on_behind_it() {
-        assert_eq!(page(0, 100, 2), (vec![0, 1], String::new()), "there are no more");
+    fn a_page_ends_at_its_size_or_byte_limit_and_its_token_continues_after_it() {
+        assert_eq!(page(0, 100, 2), (vec![0, 1], String::new()), "the last page");
         for (asked, bytes, admitted) in [(0, 100, 2), (3, 100, 3), (3, 25, 2), (3, 5, 1)] {
             let (entries, token) = page(asked, bytes, 9);
             assert_eq!(entries.len(), admitted);
@@ -160,7 +163,9 @@ mod tests {
 
     #[test]
     fn a_page_size_is_within_its_limit() {
-        for (asked, fault) in [(4, FieldFault::TooMany(3)), (-1, FieldFault::Invalid("is negative".into()))] {
+        for (asked, fault) in
+            [(4, FieldFault::TooMany(3)), (-1, FieldFault::Invalid("must not be negative".into()))]
+        {
             let refused = Pager::new(Listing::Events, asked, SIZE).expect_err("refused");
             assert!(matches!(refused, ServiceError::Field { field, fault: found }
                 if field == "page_size" && found == fault));
@@ -168,11 +173,11 @@ mod tests {
     }
 
     #[test]
-    fn a_page_token_goes_on_in_its_own_list_alone() {
+    fn a_page_token_is_valid_only_for_its_own_list() {
         let (_, token) = page(1, 100, 9);
         assert_eq!(start(&token).expect("parses"), Some(0));
         assert!(page_start(Listing::Purposes, &token, |_| Some(())).is_err());
-        assert!(page_start(Listing::Events, &token, |_| None::<()>).is_err(), "no position of this list");
+        assert!(page_start(Listing::Events, &token, |_| None::<()>).is_err(), "not a position of this list");
         for wrong in ["x", "0", "é", &"0".repeat(TOKEN_BYTES_MAX + 2)] {
             assert!(start(wrong).is_err(), "{wrong}");
         }

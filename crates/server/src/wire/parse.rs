@@ -1,6 +1,6 @@
-//! Fields that many calls share, parsed: a type of `custodia-profile`, or an error that names the field.
+//! Parses the fields that many calls share: a type of `custodia-profile`, or an error that names the field.
 //!
-//! Must always hold: what comes out of here is valid by its type. What needs the catalogue is asked later, on the leader.
+//! Invariant: what is returned is valid by its type. Whatever needs the catalogue is checked later, on the leader.
 
 use custodia_profile::{
     AffirmativeAct, AttributeName, ConsentMethod, CustomerId, DecidedBy, Evidence, Language, LawfulBasis,
@@ -11,20 +11,20 @@ use data_encoding::HEXLOWER_PERMISSIVE;
 
 use super::{FieldFault, ServiceError, parse_timestamp};
 
-/// What was done to decide.
+/// The parsed evidence of a decision.
 #[derive(Debug, Default)]
 pub(crate) struct Proof {
     pub(crate) evidence: Option<Evidence>,
-    /// The same act answered for other purposes as well.
+    /// The same act also covered other purposes.
     pub(crate) bundled: bool,
 }
 
-/// The profile crate's refusal of the field `name`.
+/// Maps an error of the profile crate to the field `name`.
 pub(crate) fn named<'a>(name: &'a str) -> impl Fn(ProfileError) -> ServiceError + 'a {
     move |error| ServiceError::from(error).named(name)
 }
 
-/// The customer that the field `customer_id` names.
+/// The customer in the field `customer_id`.
 pub(crate) fn customer_id(text: &str) -> Result<CustomerId, ServiceError> {
     if text.is_empty() {
         return Err(ServiceError::missing("customer_id"));
@@ -32,12 +32,12 @@ pub(crate) fn customer_id(text: &str) -> Result<CustomerId, ServiceError> {
     text.parse().map_err(named("customer_id"))
 }
 
-/// The purpose that the field `name` names.
+/// The purpose in the field `name`.
 pub(crate) fn purpose(text: &str, name: &str) -> Result<PurposeId, ServiceError> {
     PurposeId::new(text).map_err(named(name))
 }
 
-/// The request id, where the field `request_id` is set.
+/// The request id, if the field `request_id` is set.
 pub(crate) fn request_id(text: &str) -> Result<Option<RequestId>, ServiceError> {
     if text.is_empty() {
         return Ok(None);
@@ -45,26 +45,26 @@ pub(crate) fn request_id(text: &str) -> Result<Option<RequestId>, ServiceError> 
     text.parse().map(Some).map_err(named("request_id"))
 }
 
-/// The lawful basis, where the field `lawful_basis` is set.
+/// The lawful basis, if the field `lawful_basis` is set.
 pub(crate) fn lawful_basis(number: i32) -> Result<Option<LawfulBasis>, ServiceError> {
     chosen(number, LawfulBasis::from_number).map_err(named("lawful_basis"))
 }
 
-/// The method of consent, where the field `method` is set.
+/// The method of consent, if the field `method` is set.
 pub(crate) fn consent_method(number: i32) -> Result<Option<ConsentMethod>, ServiceError> {
     chosen(number, ConsentMethod::from_number).map_err(named("method"))
 }
 
-/// The member of an enum, where it is not the unspecified one.
+/// The enum's member with this number; `None` if unspecified.
 pub(crate) fn chosen<T>(
     number: i32,
     member: impl Fn(u8) -> Result<T, ProfileError>,
 ) -> Result<Option<T>, ProfileError> {
-    // No enum of ours has 255 members, so that a number out of range is refused as an unknown one.
+    // No enum of ours has 255 members, so a number out of range is refused as unknown.
     if number == 0 { Ok(None) } else { member(u8::try_from(number).unwrap_or(u8::MAX)).map(Some) }
 }
 
-/// The attributes of a read mask; nothing where all are meant.
+/// The attributes of a read mask; `None` means all.
 pub(crate) fn read_mask(
     mask: Option<&prost_types::FieldMask>,
 ) -> Result<Option<Vec<AttributeName>>, ServiceError> {
@@ -74,12 +74,12 @@ pub(crate) fn read_mask(
     mask.paths.iter().map(name).collect::<Result<_, _>>().map(Some)
 }
 
-/// A list's length against its limit.
+/// Checks a list's length against its limit.
 pub(crate) fn within_limit(field: &str, count: usize, limit: usize) -> Result<(), ServiceError> {
     if count > limit { Err(ServiceError::field(field, FieldFault::TooMany(limit))) } else { Ok(()) }
 }
 
-/// Each entry of a list, with its place in the path of an error.
+/// Parses each entry of a list; errors name the entry's index.
 pub(crate) fn each<W, T>(
     field: &str,
     list: &[W],
@@ -89,7 +89,7 @@ pub(crate) fn each<W, T>(
     list.iter().enumerate().map(entry).collect()
 }
 
-/// The evidence of a decision; its errors name fields of the evidence.
+/// The evidence of a decision; errors name fields of the evidence.
 pub(crate) fn proof(wire: Option<&v1::ConsentEvidence>) -> Result<Proof, ServiceError> {
     let Some(wire) = wire else { return Ok(Proof::default()) };
     let decided_by = chosen(wire.decided_by, DecidedBy::from_number).map_err(named("decided_by"))?;
@@ -102,7 +102,7 @@ pub(crate) fn proof(wire: Option<&v1::ConsentEvidence>) -> Result<Proof, Service
     Ok(Proof { evidence: evidence.or_nothing(), bundled: wire.bundled })
 }
 
-/// A SHA-256 in hex, where the field is set.
+/// A SHA-256 in hex, if the field is set.
 pub(crate) fn sha256(field: &str, text: &str) -> Result<Option<[u8; 32]>, ServiceError> {
     if text.is_empty() {
         return Ok(None);
@@ -112,7 +112,7 @@ pub(crate) fn sha256(field: &str, text: &str) -> Result<Option<[u8; 32]>, Servic
     hash.map(Some).ok_or_else(|| ServiceError::invalid(field, "expected 64 hex digits"))
 }
 
-/// A value that a caller states.
+/// A value on the wire, parsed.
 pub(crate) fn value(wire: &v1::Value) -> Result<Value, ServiceError> {
     use v1::value::Kind;
     let kind = wire.kind.as_ref().ok_or_else(|| ServiceError::missing("value"))?;

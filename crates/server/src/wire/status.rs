@@ -1,9 +1,8 @@
-//! The one place that says how a [`ServiceError`] or a [`Refusal`] looks on the wire: gRPC code, `google.rpc.ErrorInfo` with a
-//! reason that programs can rely on, `BadRequest` naming the field, `RetryInfo` where trying again helps, and the
-//! metadata `custodia-leader: <node id>@<address>` where another node should be asked.
+//! Maps every [`ServiceError`] and [`Refusal`] to gRPC, and nothing else does: code, `google.rpc.ErrorInfo` with a reason
+//! that programs can rely on, `BadRequest` with the field, `RetryInfo` if a retry can help, and the metadata
+//! `custodia-leader: <node id>@<address>` if the caller should ask another node.
 //!
-//! Must always hold: the mapping is total without a wildcard arm, so a new variant does not compile before its
-//! code is chosen.
+//! Invariant: the map is total and has no wildcard arm, so a new variant does not compile before its code is chosen.
 
 use std::{collections::HashMap, time::Duration};
 
@@ -20,34 +19,34 @@ use crate::{counters::count_error, keys::KeysError, refusal::Refusal};
 /// `google.rpc.ErrorInfo.domain` of every error.
 const ERROR_DOMAIN: &str = "custodia";
 
-/// The response metadata that names the leader of the shard that a call was about.
+/// Response metadata: the leader of the shard that the call was about.
 const LEADER_METADATA: &str = "custodia-leader";
 
-/// The key in `google.rpc.ErrorInfo.metadata` that says the same, so that it survives the hop between nodes.
+/// Key in `google.rpc.ErrorInfo.metadata`: the same leader, so that it survives the hop between nodes.
 const LEADER_DETAIL: &str = "leader";
 
-/// The key in `google.rpc.ErrorInfo.metadata` that names the purpose for which a caller may not ask.
+/// Key in `google.rpc.ErrorInfo.metadata`: the purpose that the caller may not state.
 const PURPOSE_DETAIL: &str = "purpose";
 
-/// The key in `google.rpc.ErrorInfo.metadata` that names the law's reason, a `RefusalReason` without its prefix.
+/// Key in `google.rpc.ErrorInfo.metadata`: the law's reason, a `RefusalReason` without its prefix.
 const REASON_DETAIL: &str = "reason";
 
-/// The key in `google.rpc.ErrorInfo.metadata` that names what is wrong with a TC string.
+/// Key in `google.rpc.ErrorInfo.metadata`: what is wrong with a TC string.
 const FAULT_DETAIL: &str = "fault";
 
-/// The key in `google.rpc.ErrorInfo.metadata` that names the role that a field takes.
+/// Key in `google.rpc.ErrorInfo.metadata`: the role that the field requires.
 const ROLE_DETAIL: &str = "role";
 
-/// How long a caller should wait before it asks again, where no leader is known: half of an election.
+/// Retry delay if no leader is known: half of an election timeout.
 const RETRY_AFTER_NO_LEADER: Duration = Duration::from_millis(300);
-/// Where the leader is known: it can be asked at once.
+/// Retry delay if the leader is known: it can be asked at once.
 const RETRY_AFTER_OTHER_LEADER: Duration = Duration::from_millis(1);
-/// Where a queue or the node was full.
+/// Retry delay if a queue or the node is full.
 const RETRY_AFTER_BUSY: Duration = Duration::from_millis(100);
-/// Where the node is stopping: another node takes the call at once.
+/// Retry delay if the node is shutting down: another node takes the call at once.
 const RETRY_AFTER_DRAINING: Duration = Duration::from_millis(10);
 
-/// The wire form of one condition.
+/// The gRPC form of an error, without its details.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Class {
     code: Code,
@@ -55,11 +54,11 @@ struct Class {
     retry_after: Option<Duration>,
 }
 
-const fn final_of(code: Code, reason: &'static str) -> Class {
+const fn permanent(code: Code, reason: &'static str) -> Class {
     Class { code, reason, retry_after: None }
 }
 
-const fn passing(code: Code, reason: &'static str, retry_after: Duration) -> Class {
+const fn retryable(code: Code, reason: &'static str, retry_after: Duration) -> Class {
     Class { code, reason, retry_after: Some(retry_after) }
 }
 
@@ -72,19 +71,19 @@ fn class_of_fault(fault: &FieldFault) -> Class {
         FieldFault::JurisdictionUnknown => "JURISDICTION_UNKNOWN",
         FieldFault::AttributeUnknown => "ATTRIBUTE_UNKNOWN",
         FieldFault::NoticeUnknown => "NOTICE_UNKNOWN",
-        FieldFault::NotRecordable(refusal) if rests_on_customer(*refusal) => {
-            return final_of(Code::FailedPrecondition, refusal.name());
+        FieldFault::NotRecordable(refusal) if depends_on_customer(*refusal) => {
+            return permanent(Code::FailedPrecondition, refusal.name());
         }
         FieldFault::NotRecordable(refusal) => refusal.name(),
         FieldFault::TcString(_) => "TC_STRING_INVALID",
-        FieldFault::RoleNeeded(_) => return final_of(Code::PermissionDenied, "ROLE_NOT_ALLOWED"),
+        FieldFault::RoleNeeded(_) => return permanent(Code::PermissionDenied, "ROLE_NOT_ALLOWED"),
         FieldFault::RequestIdReused => "REQUEST_ID_REUSED",
     };
-    final_of(Code::InvalidArgument, reason)
+    permanent(Code::InvalidArgument, reason)
 }
 
-/// Whether the same decision could be recorded of another customer: its state forbids it, not the request.
-const fn rests_on_customer(refusal: RefusalReason) -> bool {
+/// Whether the customer's state forbids the decision, so that it could be recorded for another customer.
+const fn depends_on_customer(refusal: RefusalReason) -> bool {
     matches!(
         refusal,
         RefusalReason::OptOutNotAllowed
@@ -96,102 +95,108 @@ const fn rests_on_customer(refusal: RefusalReason) -> bool {
 fn class_of(error: &ServiceError) -> Class {
     match error {
         ServiceError::Field { fault, .. } => class_of_fault(fault),
-        ServiceError::ObjectionStands => final_of(Code::FailedPrecondition, "OBJECTION_STANDS"),
-        ServiceError::ReaderRefused { reason, .. } => final_of(Code::PermissionDenied, reason.name()),
-        ServiceError::PurposeRefused { reason, .. } => final_of(Code::FailedPrecondition, reason.name()),
-        ServiceError::CustomerNotFound => final_of(Code::NotFound, "CUSTOMER_NOT_FOUND"),
-        ServiceError::TcStringNotFound => final_of(Code::NotFound, "TC_STRING_NOT_FOUND"),
-        ServiceError::EntryNotFound { .. } => final_of(Code::NotFound, "ENTRY_NOT_FOUND"),
-        ServiceError::EntryExists { .. } => final_of(Code::AlreadyExists, "ENTRY_EXISTS"),
-        ServiceError::CatalogueFull { .. } => final_of(Code::ResourceExhausted, "CATALOGUE_FULL"),
-        ServiceError::EtagStale => final_of(Code::Aborted, "ETAG_STALE"),
-        ServiceError::RequestMalformed => final_of(Code::InvalidArgument, "REQUEST_MALFORMED"),
-        ServiceError::MethodUnknown => final_of(Code::Unimplemented, "METHOD_UNKNOWN"),
+        ServiceError::ObjectionStands => permanent(Code::FailedPrecondition, "OBJECTION_STANDS"),
+        ServiceError::ReaderRefused { reason, .. } => permanent(Code::PermissionDenied, reason.name()),
+        ServiceError::PurposeRefused { reason, .. } => permanent(Code::FailedPrecondition, reason.name()),
+        ServiceError::CustomerNotFound => permanent(Code::NotFound, "CUSTOMER_NOT_FOUND"),
+        ServiceError::TcStringNotFound => permanent(Code::NotFound, "TC_STRING_NOT_FOUND"),
+        ServiceError::EntryNotFound { .. } => permanent(Code::NotFound, "ENTRY_NOT_FOUND"),
+        ServiceError::EntryExists { .. } => permanent(Code::AlreadyExists, "ENTRY_EXISTS"),
+        ServiceError::CatalogueFull { .. } => permanent(Code::ResourceExhausted, "CATALOGUE_FULL"),
+        ServiceError::EtagStale => permanent(Code::Aborted, "ETAG_STALE"),
+        ServiceError::RequestMalformed => permanent(Code::InvalidArgument, "REQUEST_MALFORMED"),
+        ServiceError::MethodUnknown => permanent(Code::Unimplemented, "METHOD_UNKNOWN"),
         ServiceError::NotLeader { leader: Some(_) } => {
-            passing(Code::Unavailable, "NOT_LEADER", RETRY_AFTER_OTHER_LEADER)
+            retryable(Code::Unavailable, "NOT_LEADER", RETRY_AFTER_OTHER_LEADER)
         }
         ServiceError::NotLeader { leader: None } => {
-            passing(Code::Unavailable, "NO_LEADER", RETRY_AFTER_NO_LEADER)
+            retryable(Code::Unavailable, "NO_LEADER", RETRY_AFTER_NO_LEADER)
         }
         ServiceError::LeaderUnreachable { .. } => {
-            passing(Code::Unavailable, "LEADER_UNREACHABLE", RETRY_AFTER_NO_LEADER)
+            retryable(Code::Unavailable, "LEADER_UNREACHABLE", RETRY_AFTER_NO_LEADER)
         }
-        ServiceError::ResponseTooLarge { .. } => final_of(Code::ResourceExhausted, "LIMIT_EXCEEDED"),
+        ServiceError::ResponseTooLarge { .. } => permanent(Code::ResourceExhausted, "LIMIT_EXCEEDED"),
         ServiceError::CatalogueUnavailable => {
-            passing(Code::Unavailable, "CATALOGUE_UNAVAILABLE", RETRY_AFTER_NO_LEADER)
+            retryable(Code::Unavailable, "CATALOGUE_UNAVAILABLE", RETRY_AFTER_NO_LEADER)
         }
-        ServiceError::CustomerBusy => passing(Code::ResourceExhausted, "CUSTOMER_BUSY", RETRY_AFTER_BUSY),
-        ServiceError::Contended { .. } => passing(Code::Aborted, "CONTENDED", RETRY_AFTER_BUSY),
-        ServiceError::DeadlinePassed => final_of(Code::DeadlineExceeded, "DEADLINE_PASSED"),
-        ServiceError::OutcomeUnknown => final_of(Code::DeadlineExceeded, "OUTCOME_UNKNOWN"),
-        ServiceError::LeadershipLost => passing(Code::Unavailable, "OUTCOME_UNKNOWN", RETRY_AFTER_NO_LEADER),
-        ServiceError::Unreadable => final_of(Code::DataLoss, "RECORD_UNREADABLE"),
-        ServiceError::Internal { .. } => final_of(Code::Internal, "INTERNAL"),
+        ServiceError::CustomerBusy => retryable(Code::ResourceExhausted, "CUSTOMER_BUSY", RETRY_AFTER_BUSY),
+        ServiceError::Contended { .. } => retryable(Code::Aborted, "CONTENDED", RETRY_AFTER_BUSY),
+        ServiceError::DeadlinePassed => permanent(Code::DeadlineExceeded, "DEADLINE_PASSED"),
+        ServiceError::OutcomeUnknown => permanent(Code::DeadlineExceeded, "OUTCOME_UNKNOWN"),
+        ServiceError::LeadershipLost => {
+            retryable(Code::Unavailable, "OUTCOME_UNKNOWN", RETRY_AFTER_NO_LEADER)
+        }
+        ServiceError::Unreadable => permanent(Code::DataLoss, "RECORD_UNREADABLE"),
+        ServiceError::Internal { .. } => permanent(Code::Internal, "INTERNAL"),
         ServiceError::Consensus(error) => class_of_consensus(error),
         ServiceError::Keys(error) => class_of_keys(error),
-        ServiceError::Forwarded(status) => final_of(status.code(), "FORWARDED"),
+        ServiceError::Forwarded(status) => permanent(status.code(), "FORWARDED"),
     }
 }
 
-/// The wire form of a consensus failure. The shard is not named: the caller cannot act on it.
+/// The class of a failure of consensus. The shard is not named: callers cannot act on it.
 fn class_of_consensus(error: &ConsensusError) -> Class {
     match error {
         ConsensusError::NotLeader { .. } | ConsensusError::NoReplica { .. } => {
-            passing(Code::Unavailable, "NOT_LEADER", RETRY_AFTER_NO_LEADER)
+            retryable(Code::Unavailable, "NOT_LEADER", RETRY_AFTER_NO_LEADER)
         }
-        ConsensusError::NoQuorum => passing(Code::Unavailable, "NO_QUORUM", RETRY_AFTER_NO_LEADER),
-        ConsensusError::Timeout => final_of(Code::DeadlineExceeded, "OUTCOME_UNKNOWN"),
-        ConsensusError::Overloaded { .. } => passing(Code::ResourceExhausted, "OVERLOADED", RETRY_AFTER_BUSY),
-        ConsensusError::TooLarge { .. } => final_of(Code::ResourceExhausted, "LIMIT_EXCEEDED"),
-        ConsensusError::NotInitialised => final_of(Code::FailedPrecondition, "NOT_INITIALISED"),
-        ConsensusError::AlreadyInitialised { .. } => final_of(Code::AlreadyExists, "ALREADY_INITIALISED"),
-        ConsensusError::OtherShape => final_of(Code::AlreadyExists, "OTHER_SHAPE"),
-        ConsensusError::InvalidShape { .. } => final_of(Code::InvalidArgument, "INVALID_SHAPE"),
-        ConsensusError::Stopped => passing(Code::Unavailable, "NODE_STOPPING", RETRY_AFTER_NO_LEADER),
-        ConsensusError::Store(StoreError::DiskFull) => final_of(Code::ResourceExhausted, "DISK_FULL"),
-        ConsensusError::Store(_) => final_of(Code::Internal, "STORAGE_FAILED"),
-        ConsensusError::Peer { .. } => passing(Code::Unavailable, "NODE_UNREACHABLE", RETRY_AFTER_NO_LEADER),
-        ConsensusError::Refused { .. } => final_of(Code::FailedPrecondition, "NODE_REFUSED"),
+        ConsensusError::NoQuorum => retryable(Code::Unavailable, "NO_QUORUM", RETRY_AFTER_NO_LEADER),
+        ConsensusError::Timeout => permanent(Code::DeadlineExceeded, "OUTCOME_UNKNOWN"),
+        ConsensusError::Overloaded { .. } => {
+            retryable(Code::ResourceExhausted, "OVERLOADED", RETRY_AFTER_BUSY)
+        }
+        ConsensusError::TooLarge { .. } => permanent(Code::ResourceExhausted, "LIMIT_EXCEEDED"),
+        ConsensusError::NotInitialised => permanent(Code::FailedPrecondition, "NOT_INITIALISED"),
+        ConsensusError::AlreadyInitialised { .. } => permanent(Code::AlreadyExists, "ALREADY_INITIALISED"),
+        ConsensusError::OtherShape => permanent(Code::AlreadyExists, "OTHER_SHAPE"),
+        ConsensusError::InvalidShape { .. } => permanent(Code::InvalidArgument, "INVALID_SHAPE"),
+        ConsensusError::Stopped => retryable(Code::Unavailable, "NODE_STOPPING", RETRY_AFTER_NO_LEADER),
+        ConsensusError::Store(StoreError::DiskFull) => permanent(Code::ResourceExhausted, "DISK_FULL"),
+        ConsensusError::Store(_) => permanent(Code::Internal, "STORAGE_FAILED"),
+        ConsensusError::Peer { .. } => {
+            retryable(Code::Unavailable, "NODE_UNREACHABLE", RETRY_AFTER_NO_LEADER)
+        }
+        ConsensusError::Refused { .. } => permanent(Code::FailedPrecondition, "NODE_REFUSED"),
         ConsensusError::ForeignKey { .. }
         | ConsensusError::PartFailed { .. }
         | ConsensusError::LogLost { .. }
         | ConsensusError::Replica { .. }
-        | ConsensusError::Malformed { .. } => final_of(Code::Internal, "INTERNAL"),
+        | ConsensusError::Malformed { .. } => permanent(Code::Internal, "INTERNAL"),
     }
 }
 
-/// The wire form of a failure of the keys. What is wrong with one customer's keys has become another error before.
+/// The class of a failure of the keys. Faults of one customer's keys have become other errors before.
 const fn class_of_keys(error: &KeysError) -> Class {
     match error {
-        KeysError::Seal(_) => final_of(Code::FailedPrecondition, "ROOT_KEY_UNUSABLE"),
-        KeysError::Store(_) => final_of(Code::Internal, "STORAGE_FAILED"),
+        KeysError::Seal(_) => permanent(Code::FailedPrecondition, "ROOT_KEY_UNUSABLE"),
+        KeysError::Store(_) => permanent(Code::Internal, "STORAGE_FAILED"),
         KeysError::Barrier(_) | KeysError::Consensus(_) => {
-            passing(Code::Unavailable, "NO_QUORUM", RETRY_AFTER_NO_LEADER)
+            retryable(Code::Unavailable, "NO_QUORUM", RETRY_AFTER_NO_LEADER)
         }
         KeysError::ShardKeyMissing { .. }
         | KeysError::BucketKeyMissing { .. }
         | KeysError::CustomerKeyMissing { .. }
         | KeysError::EpochGone { .. }
-        | KeysError::Malformed { .. } => final_of(Code::DataLoss, "KEY_UNREADABLE"),
-        KeysError::Destroyed | KeysError::NoCustomer => final_of(Code::NotFound, "CUSTOMER_NOT_FOUND"),
-        KeysError::Contended { .. } => passing(Code::Aborted, "CONTENDED", RETRY_AFTER_BUSY),
-        KeysError::Exhausted { .. } => final_of(Code::Internal, "INTERNAL"),
+        | KeysError::Malformed { .. } => permanent(Code::DataLoss, "KEY_UNREADABLE"),
+        KeysError::Destroyed | KeysError::NoCustomer => permanent(Code::NotFound, "CUSTOMER_NOT_FOUND"),
+        KeysError::Contended { .. } => retryable(Code::Aborted, "CONTENDED", RETRY_AFTER_BUSY),
+        KeysError::Exhausted { .. } => permanent(Code::Internal, "INTERNAL"),
     }
 }
 
-/// The wire form of a call that is refused before any handler has seen it.
+/// The class of a refusal by admission.
 const fn class_of_refusal(refusal: Refusal) -> Class {
     match refusal {
-        Refusal::Unauthenticated => final_of(Code::Unauthenticated, "UNAUTHENTICATED"),
-        Refusal::NotAllowed { .. } => final_of(Code::PermissionDenied, "ROLE_NOT_ALLOWED"),
-        Refusal::NamelessNode => final_of(Code::PermissionDenied, "NODE_UNNAMED"),
-        Refusal::MethodUnknown => final_of(Code::Unimplemented, "METHOD_UNKNOWN"),
-        Refusal::TimeoutMalformed => final_of(Code::InvalidArgument, "TIMEOUT_MALFORMED"),
-        Refusal::DeadlinePassed => final_of(Code::DeadlineExceeded, "DEADLINE_PASSED"),
-        Refusal::OutcomeUnknown => final_of(Code::DeadlineExceeded, "OUTCOME_UNKNOWN"),
-        Refusal::Full { .. } => passing(Code::ResourceExhausted, "LIMIT_EXCEEDED", RETRY_AFTER_BUSY),
-        Refusal::MessageTooLarge { .. } => final_of(Code::ResourceExhausted, "LIMIT_EXCEEDED"),
-        Refusal::Draining => passing(Code::Unavailable, "DRAINING", RETRY_AFTER_DRAINING),
+        Refusal::Unauthenticated => permanent(Code::Unauthenticated, "UNAUTHENTICATED"),
+        Refusal::NotAllowed { .. } => permanent(Code::PermissionDenied, "ROLE_NOT_ALLOWED"),
+        Refusal::NamelessNode => permanent(Code::PermissionDenied, "NODE_UNNAMED"),
+        Refusal::MethodUnknown => permanent(Code::Unimplemented, "METHOD_UNKNOWN"),
+        Refusal::TimeoutMalformed => permanent(Code::InvalidArgument, "TIMEOUT_MALFORMED"),
+        Refusal::DeadlinePassed => permanent(Code::DeadlineExceeded, "DEADLINE_PASSED"),
+        Refusal::OutcomeUnknown => permanent(Code::DeadlineExceeded, "OUTCOME_UNKNOWN"),
+        Refusal::Full { .. } => retryable(Code::ResourceExhausted, "LIMIT_EXCEEDED", RETRY_AFTER_BUSY),
+        Refusal::MessageTooLarge { .. } => permanent(Code::ResourceExhausted, "LIMIT_EXCEEDED"),
+        Refusal::Draining => retryable(Code::Unavailable, "DRAINING", RETRY_AFTER_DRAINING),
     }
 }
 
@@ -225,7 +230,7 @@ impl From<ServiceError> for Status {
         let leader = leader_of(&error);
         details.set_error_info(class.reason, ERROR_DOMAIN, facts_of(&error));
         if let Some(field) = field_of(&error) {
-            details.add_bad_request_violation(field, problem_of(&error));
+            details.add_bad_request_violation(field, message_of(&error));
         }
         if let Some(delay) = class.retry_after {
             details.set_retry_info(Some(delay));
@@ -238,7 +243,7 @@ impl From<ServiceError> for Status {
     }
 }
 
-/// The same in small, for one item of a stream or a batch.
+/// The same facts for one item of a stream or batch.
 pub(crate) fn row_error(error: ServiceError) -> v1::RowError {
     if let ServiceError::Forwarded(status) = error {
         return row_of_status(&status);
@@ -264,7 +269,7 @@ fn row_of_status(status: &Status) -> v1::RowError {
     }
 }
 
-/// Names the leader of a call's shard in the metadata of its answer.
+/// Adds the shard's leader to the metadata of an answer.
 pub(crate) fn name_leader(metadata: &mut MetadataMap, leader: &LeaderHint) {
     if let Ok(value) = leader_text(leader).parse() {
         metadata.insert(LEADER_METADATA, value);
@@ -275,7 +280,7 @@ fn leader_text(leader: &LeaderHint) -> String {
     format!("{}@{}", leader.node, leader.address)
 }
 
-/// The leader that a status of another node names in its details.
+/// The leader in the details of another node's status.
 pub(crate) fn leader_in(status: &Status) -> Option<LeaderHint> {
     let info = status.get_details_error_info()?;
     parse_leader(info.metadata.get(LEADER_DETAIL)?)
@@ -290,7 +295,7 @@ fn leader_of(error: &ServiceError) -> Option<&LeaderHint> {
     if let ServiceError::NotLeader { leader } = error { leader.as_ref() } else { None }
 }
 
-/// What a program needs to know besides the reason.
+/// Facts for programs, besides the reason.
 fn facts_of(error: &ServiceError) -> HashMap<String, String> {
     let leader = leader_of(error).map(|leader| (LEADER_DETAIL.to_owned(), leader_text(leader)));
     let mut facts: HashMap<_, _> = leader.into_iter().collect();
@@ -310,7 +315,7 @@ fn facts_of(error: &ServiceError) -> HashMap<String, String> {
     facts
 }
 
-/// The law's reason, where the law refused.
+/// The law's reason, if the law refused.
 fn refusal_of(error: &ServiceError) -> Option<RefusalReason> {
     if let ServiceError::Field { fault: FieldFault::NotRecordable(reason), .. }
     | ServiceError::ReaderRefused { reason, .. }
@@ -321,7 +326,7 @@ fn refusal_of(error: &ServiceError) -> Option<RefusalReason> {
     matches!(error, ServiceError::ObjectionStands).then_some(RefusalReason::Objected)
 }
 
-/// The name of a fault, for programs.
+/// The name of a TC string's fault, for programs.
 const fn tc_string_fault(fault: TcStringError) -> &'static str {
     match fault {
         TcStringError::TooLong => "TOO_LONG",
@@ -369,25 +374,25 @@ fn field_of(error: &ServiceError) -> Option<&str> {
     }
 }
 
-fn problem_of(error: &ServiceError) -> String {
+fn message_of(error: &ServiceError) -> String {
     if let ServiceError::Field { fault, .. } = error { fault.to_string() } else { error.to_string() }
 }
 
-/// An error is logged where it is handled: here it leaves the node. What a caller did wrong is counted, not logged.
+/// Logs an error as it leaves the node. Callers' mistakes are counted but not logged.
 fn log(error: &ServiceError, class: Class) {
     count_error(class.reason);
     if let ServiceError::Internal { context } = error {
-        tracing::error!(context, "a call met a broken invariant");
+        tracing::error!(context, "call failed: broken invariant");
     } else if let ServiceError::Keys(cause) = error {
-        tracing::error!(error = %Chain(cause), reason = class.reason, "a call failed for want of a key");
+        tracing::error!(error = %Chain(cause), reason = class.reason, "call failed: keys unavailable");
     } else if let ServiceError::Consensus(cause) = error
         && class.code == Code::Internal
     {
-        tracing::error!(error = %Chain(cause), "a call failed in consensus");
+        tracing::error!(error = %Chain(cause), "call failed in consensus");
     }
 }
 
-/// An error and its causes in one line.
+/// Formats an error and its causes in one line.
 struct Chain<'a>(&'a dyn std::error::Error);
 
 impl std::fmt::Display for Chain<'_> {

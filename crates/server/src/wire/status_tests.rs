@@ -1,4 +1,4 @@
-//! Every error as it looks on the wire.
+//! How every error looks on the wire.
 
 use custodia_profile::{NodeId, ProfileError};
 
@@ -14,7 +14,7 @@ fn reason(status: &Status) -> String {
 }
 
 #[test]
-fn a_field_at_fault_is_named_with_its_path() {
+fn an_invalid_field_is_named_with_its_path() {
     let error = ServiceError::missing("value").within("observations[2]");
     let status = Status::from(error);
     assert_eq!((status.code(), reason(&status).as_str()), (Code::InvalidArgument, "FIELD_REQUIRED"));
@@ -33,14 +33,14 @@ fn a_node_that_does_not_lead_names_the_one_that_does() {
 }
 
 #[test]
-fn an_unknown_outcome_names_no_leader_so_that_nobody_takes_it_for_unsent() {
+fn an_unknown_outcome_names_no_leader_so_clients_do_not_take_it_for_unsent() {
     for error in [ServiceError::OutcomeUnknown, ServiceError::LeaderUnreachable { leader: hint() }] {
         assert!(Status::from(error).metadata().get(LEADER_METADATA).is_none());
     }
 }
 
 #[test]
-fn a_row_carries_the_same_facts_as_a_call() {
+fn a_row_has_the_same_facts_as_a_call() {
     let row = row_error(ServiceError::field("purpose", FieldFault::PurposeUnknown));
     let status = Status::from(ServiceError::field("purpose", FieldFault::PurposeUnknown));
     let forwarded = row_error(ServiceError::Forwarded(Box::new(status)));
@@ -65,7 +65,7 @@ fn of_profile(error: ProfileError) -> (Code, String, String, String) {
 }
 
 #[test]
-fn a_decision_that_cannot_be_recorded_says_why_and_because_of_which_field() {
+fn a_decision_that_cannot_be_recorded_names_the_reason_and_the_field() {
     use RefusalReason as Reason;
     for (reason, code, field) in [
         (Reason::PurposeDeprecated, Code::InvalidArgument, "purpose"),
@@ -87,7 +87,7 @@ fn a_decision_that_cannot_be_recorded_says_why_and_because_of_which_field() {
 }
 
 #[test]
-fn a_tc_string_that_is_refused_says_what_is_wrong_with_it() {
+fn a_refused_tc_string_names_its_fault() {
     let refused = of_profile(TcStringError::NoDisclosedVendors.into());
     let expected = (Code::InvalidArgument, "TC_STRING_INVALID", "tc_string", "NO_DISCLOSED_VENDORS");
     assert_eq!((refused.0, &*refused.1, &*refused.2, &*refused.3), expected);
@@ -95,7 +95,7 @@ fn a_tc_string_that_is_refused_says_what_is_wrong_with_it() {
 }
 
 #[test]
-fn a_field_that_takes_a_role_is_named_with_the_role() {
+fn a_field_that_requires_a_role_is_named_with_the_role() {
     let error = ServiceError::field("data_subject.legal_hold", FieldFault::RoleNeeded(Role::Privacy));
     let status = Status::from(error);
     let info = status.get_details_error_info().expect("every error has its reason");
@@ -106,10 +106,10 @@ fn a_field_that_takes_a_role_is_named_with_the_role() {
 }
 
 #[test]
-fn a_full_node_names_the_limit_and_when_to_come_back() {
+fn a_full_node_names_the_limit_and_when_to_retry() {
     let status: Status = Refusal::Full { limit: "node_calls_max", most: 7 }.into();
     assert_eq!(status.code(), Code::ResourceExhausted);
-    assert!(status.message().contains("node_calls_max of 7"), "{}", status.message());
+    assert!(status.message().contains("node_calls_max is 7"), "{}", status.message());
     let details = status.get_error_details();
     let info = details.error_info().expect("an ErrorInfo");
     assert_eq!((info.reason.as_str(), info.metadata["limit"].as_str()), ("LIMIT_EXCEEDED", "node_calls_max"));
@@ -117,7 +117,7 @@ fn a_full_node_names_the_limit_and_when_to_come_back() {
 }
 
 #[test]
-fn a_caller_without_the_role_is_told_which_roles_do() {
+fn a_caller_without_the_role_learns_which_roles_are_allowed() {
     let status: Status =
         (Refusal::NotAllowed { allowed: RoleSet::of(&[Role::Ingest, Role::Privacy]) }).into();
     assert_eq!(status.code(), Code::PermissionDenied);

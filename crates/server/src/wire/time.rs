@@ -1,6 +1,7 @@
-//! Moments on the wire, and the one clock of the services.
+//! Timestamps on the wire, and the services' only clock.
 //!
-//! A moment on the wire has nanoseconds, one in the profile has milliseconds: the rest is cut off, towards the past.
+//! Invariant: a timestamp on the wire has nanoseconds and one in the profile milliseconds; the conversion rounds
+//! towards the past.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -11,19 +12,19 @@ use uuid::Version;
 use super::error::ServiceError;
 use crate::limits::REQUEST_AGE_MAX;
 
-/// 0001-01-01T00:00:00Z and 9999-12-31T23:59:59Z: what a `google.protobuf.Timestamp` may hold.
+/// 0001-01-01T00:00:00Z to 9999-12-31T23:59:59Z: the range of `google.protobuf.Timestamp`.
 const SECONDS: std::ops::RangeInclusive<i64> = -62_135_596_800..=253_402_300_799;
 
-/// Now, by this node's clock.
+/// The current time, by this node's clock.
 #[expect(clippy::disallowed_methods, reason = "the one clock of a node")]
 pub(crate) fn now() -> TimestampMs {
     let elapsed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     TimestampMs::from_ms(i64::try_from(elapsed.as_millis()).unwrap_or(i64::MAX))
 }
 
-/// When a request was made, where its id says so: the time of a UUIDv7, in milliseconds (RFC 9562, section 5.7). It
-/// is the caller's clock, so it is believed only within the last [`REQUEST_AGE_MAX`] before `now`, and brought to
-/// the nearer end of it otherwise. A retry has the id of the first attempt, and so its date.
+/// When a request was made, if its id is a UUIDv7: the id's time, in milliseconds (RFC 9562, section 5.7). The caller's
+/// clock set it, so it is clamped to the last [`REQUEST_AGE_MAX`] before `now`. A retry has the id of the first attempt,
+/// and so its time.
 pub(crate) fn made_at(request: Option<RequestId>, now: TimestampMs) -> Option<TimestampMs> {
     let id = request.filter(|id| id.as_uuid().get_version() == Some(Version::SortRand))?;
     let stated = i64::try_from(id.as_uuid().as_u128() >> 80).map_or(now, TimestampMs::from_ms);
@@ -31,15 +32,15 @@ pub(crate) fn made_at(request: Option<RequestId>, now: TimestampMs) -> Option<Ti
     Some(stated.max(now.plus_ms(-age_max_ms)).min(now))
 }
 
-/// A moment that a caller states.
+/// A timestamp from a caller.
 pub(crate) fn parse_timestamp(timestamp: &Timestamp, field: &str) -> Result<TimestampMs, ServiceError> {
     if !SECONDS.contains(&timestamp.seconds) || !(0..1_000_000_000).contains(&timestamp.nanos) {
-        return Err(ServiceError::invalid(field, "is not a timestamp of the years 1 to 9999"));
+        return Err(ServiceError::invalid(field, "expected a timestamp in the years 1 to 9999"));
     }
     Ok(TimestampMs::from_ms(timestamp.seconds * 1_000 + i64::from(timestamp.nanos / 1_000_000)))
 }
 
-/// The same where the field may be absent.
+/// The same, for a field that may be absent.
 pub(crate) fn parse_optional(
     timestamp: Option<&Timestamp>,
     field: &str,
@@ -47,7 +48,7 @@ pub(crate) fn parse_optional(
     timestamp.map(|timestamp| parse_timestamp(timestamp, field)).transpose()
 }
 
-/// A stored moment, for the caller.
+/// A stored time on the wire.
 #[expect(clippy::cast_possible_truncation, reason = "below 1,000,000,000")]
 pub(crate) const fn timestamp(moment: TimestampMs) -> Timestamp {
     let ms = moment.as_ms();
@@ -61,7 +62,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_request_is_dated_by_a_uuid_v7_within_a_day_before_its_arrival() {
+    fn a_uuid_v7_dates_its_request_within_the_day_before_its_arrival() {
         let now = TimestampMs::from_ms(1_700_000_000_000);
         let made = |ms: i64| {
             let id = Builder::from_unix_timestamp_millis(ms.cast_unsigned(), &[7; 10]).into_uuid();
@@ -83,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn a_timestamp_is_cut_to_milliseconds_towards_the_past() {
+    fn a_timestamp_is_rounded_to_milliseconds_towards_the_past() {
         for (seconds, nanos, ms) in [(0, 1_999_999, 1), (-1, 999_999_999, -1), (-2, 0, -2_000), (1, 0, 1_000)]
         {
             let parsed = parse_timestamp(&Timestamp { seconds, nanos }, "t").expect("valid");
@@ -93,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn a_timestamp_out_of_its_range_is_refused() {
+    fn a_timestamp_out_of_range_is_refused() {
         for (seconds, nanos) in
             [(0, -1), (0, 1_000_000_000), (i64::MAX, 0), (i64::MIN, 0), (253_402_300_800, 0)]
         {

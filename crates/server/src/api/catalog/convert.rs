@@ -1,4 +1,4 @@
-//! Entries of the catalogue become wire messages, for callers.
+//! Converts catalogue entries to wire messages.
 
 use custodia_profile::{
     AttributeDefinition, BalancingTest, Catalogue, CatalogueChange, CatalogueEntry, Jurisdiction,
@@ -18,7 +18,7 @@ fn purpose_names(numbers: &[PurposeNumber], catalogue: &Catalogue) -> Vec<String
     numbers.iter().map(|number| purpose_name(*number, catalogue)).collect()
 }
 
-/// A purpose of the catalogue.
+/// A purpose on the wire.
 pub(super) fn purpose(purpose: &Purpose) -> v1::Purpose {
     v1::Purpose {
         id: purpose.id.as_str().to_owned(),
@@ -70,7 +70,7 @@ fn balancing_test(test: &BalancingTest) -> v1::BalancingTest {
     }
 }
 
-/// An attribute of the catalogue.
+/// An attribute on the wire.
 pub(super) fn attribute(attribute: &AttributeDefinition, catalogue: &Catalogue) -> v1::AttributeDefinition {
     v1::AttributeDefinition {
         name: attribute.name.as_str().to_owned(),
@@ -97,7 +97,7 @@ fn mapping(mapping: &SourceMapping) -> v1::SourceMapping {
     }
 }
 
-/// A jurisdiction of the catalogue.
+/// A jurisdiction on the wire.
 pub(super) fn jurisdiction(jurisdiction: &Jurisdiction) -> v1::Jurisdiction {
     v1::Jurisdiction {
         id: jurisdiction.id.as_str().to_owned(),
@@ -116,7 +116,7 @@ pub(super) fn jurisdiction(jurisdiction: &Jurisdiction) -> v1::Jurisdiction {
     }
 }
 
-/// A recipient of the catalogue.
+/// A recipient on the wire.
 pub(super) fn recipient(recipient: &Recipient, catalogue: &Catalogue) -> v1::Recipient {
     v1::Recipient {
         id: recipient.id.as_str().to_owned(),
@@ -129,7 +129,7 @@ pub(super) fn recipient(recipient: &Recipient, catalogue: &Catalogue) -> v1::Rec
     }
 }
 
-/// A change of the catalogue. A number means one purpose for ever, so that the catalogue of now has every name.
+/// A change on the wire. A number always means the same purpose, so the current catalogue knows every name.
 pub(super) fn change(change: &CatalogueChange, catalogue: &Catalogue) -> v1::CatalogChange {
     use v1::catalog_change::Entry;
     let entry = match change.entry() {

@@ -1,9 +1,10 @@
-//! Create, Update, Get and List, the same for every kind of entry: written on the directory's leader, read on every node.
+//! Create, Update, Get and List, the same for every kind of catalogue entry: written on the directory's leader, read on
+//! every node.
 //!
-//! Must always hold: a definition, its entry in the log of changes and the new version of the catalogue are one
-//! command, conditional on the version that was read. So changes of the catalogue are one after the other, each is
-//! checked against all before it, a number is given out once (the largest so far and one, and no entry is ever
-//! removed), and what an entry was at any moment can be told.
+//! Invariant: an entry, its record in the change log and the catalogue's new version are one command, conditional on
+//! the version that was read. So changes are totally ordered, each is checked against all earlier ones, a number is assigned
+//! only once (entries are never removed, and a new number is the largest so far plus one), and the catalogue can be
+//! reconstructed at any past time.
 
 use std::sync::Arc;
 
@@ -13,7 +14,7 @@ use custodia_proto::v1;
 use custodia_store::{Key, ValueHeader};
 use tokio::time::Instant;
 
-use super::entry::{Entry, UpdateEtag, not_taken};
+use super::entry::{Entry, UpdateEtag, put_error};
 use crate::{
     api::handler::{AnyNodeCall, DirectoryWrite},
     catalogue::{CATALOGUE_META, CatalogueNeed, CatalogueView, logged_change},
@@ -25,7 +26,7 @@ use crate::{
 
 pub(super) const PAGE: PageSize = PageSize { default: 100, max: 1_000 };
 
-/// The four calls of one kind of entry.
+/// Implements the four calls of each kind of entry.
 macro_rules! calls {
     ($($kind:ty, $field:ident, $list:ident by $name:ident: $create:ident $update:ident $get:ident
         $list_request:ident -> $list_response:ident;)*) => {$(
@@ -143,7 +144,7 @@ async fn change<E: Entry>(
         let view = context.catalogue().view()?;
         let entry = evaluate(&view.catalogue)?;
         let mut after = Catalogue::clone(&view.catalogue);
-        after.put(entry.clone().into()).map_err(not_taken::<E>)?;
+        after.put(entry.clone().into()).map_err(put_error::<E>)?;
         let answer = entry.wire(&after);
         if commit == Commit::ValidateOnly {
             return Ok(Attempt::Done(answer));
@@ -155,11 +156,11 @@ async fn change<E: Entry>(
     context.routing().propose_until_applied(GroupId::Directory, deadline, attempt).await
 }
 
-/// The entry, what the log says of it and the next version of the catalogue, provided that nothing changed meanwhile.
+/// Writes the entry, its record in the change log and the catalogue's next version, on condition that nothing changed.
 fn command<E: Entry>(view: &CatalogueView, entry: &E, logged: Write) -> Command {
     let meta = Key::meta(CATALOGUE_META).into_bytes();
     let key = entry.key().into_bytes();
-    // A built-in entry that was never changed has no revision and is not stored.
+    // A built-in entry that was never changed is not stored, so it has no revision.
     let stored = E::find(&view.catalogue, entry.name()).map_or(Revision::NONE, |stored| stored.revision());
     let at = |revision: u64| if revision == 0 { Expected::Absent } else { Expected::Revision(revision) };
     let value =
@@ -178,7 +179,7 @@ fn command<E: Entry>(view: &CatalogueView, entry: &E, logged: Write) -> Command 
     }
 }
 
-/// An entry, from this node's copy of the catalogue.
+/// The entry, from this node's copy of the catalogue, which catches up first if it has no such entry.
 async fn get<E: Entry>(
     context: &ShardContext,
     name: &str,
@@ -193,7 +194,7 @@ async fn get<E: Entry>(
     Ok(found)
 }
 
-/// Entries by name and the token of the next page, from a copy of the catalogue.
+/// A page of entries by name, and the token of the next page.
 fn list<E: Entry>(
     catalogue: &Catalogue,
     size: i32,
@@ -202,8 +203,8 @@ fn list<E: Entry>(
     let name = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).ok();
     let after = page_start(E::LISTING, token, name)?;
     let mut pager = Pager::new(E::LISTING, size, PAGE)?;
-    let behind = |entry: &&Arc<E>| after.as_deref().is_none_or(|after| entry.name() > after);
-    let page = E::all(catalogue).filter(behind).take_while(|entry| pager.admits(entry.name().as_bytes(), 0));
+    let rest = |entry: &&Arc<E>| after.as_deref().is_none_or(|after| entry.name() > after);
+    let page = E::all(catalogue).filter(rest).take_while(|entry| pager.admits(entry.name().as_bytes(), 0));
     let page = page.map(|entry| entry.wire(catalogue)).collect();
     Ok((page, pager.next_page_token()))
 }
@@ -269,7 +270,10 @@ mod tests {
         assert_eq!(pages::<Jurisdiction>(&catalogue, 2), ["br", "default", "eu", "ru", "us-ca"]);
         assert_eq!(pages::<Recipient>(&catalogue, 3), ["Ads", "desk", "till"]);
         let (_, token) = list::<Purpose>(&catalogue, 1, "").expect("a page");
-        assert_eq!(field(&list::<Recipient>(&catalogue, 1, &token).expect_err("of purposes")), "page_token");
+        assert_eq!(
+            field(&list::<Recipient>(&catalogue, 1, &token).expect_err("a token for purposes")),
+            "page_token"
+        );
     }
 
     #[test]
@@ -320,7 +324,7 @@ mod tests {
 
     /// CO-9.
     #[test]
-    fn a_built_in_jurisdiction_is_replaced_by_the_etag_that_it_is_shown_with() {
+    fn a_built_in_jurisdiction_is_updated_with_the_etag_it_was_read_with() {
         let mut catalogue = catalogue();
         let shown = catalogue.jurisdiction("us-ca").expect("built in").wire(&catalogue);
         assert!(shown.built_in && shown.etag == etag(Revision::NONE));
@@ -330,10 +334,7 @@ mod tests {
             CatalogueView { directory: Default::default(), catalogue: catalogue.clone().into(), version: 0 };
         let logged = Write { key: bytes::Bytes::from_static(b"log"), value: None };
         let conditions = command(&view, &changed, logged).conditions;
-        assert!(
-            conditions.iter().all(|condition| condition.expected == Expected::Absent),
-            "nothing is stored yet"
-        );
+        assert!(conditions.iter().all(|condition| condition.expected == Expected::Absent), "not stored yet");
         catalogue.put(changed.into()).expect("fits");
         let stored = catalogue.jurisdiction("us-ca").expect("there");
         assert_eq!((stored.opt_in_below_age, stored.revision.as_u64(), stored.built_in), (18, 1, true));
@@ -341,10 +342,10 @@ mod tests {
     }
 
     #[test]
-    fn a_region_of_another_jurisdiction_is_not_taken() {
+    fn a_region_of_another_jurisdiction_is_refused() {
         let mut catalogue = catalogue();
         let second = created::<Jurisdiction>(&wire_jurisdiction("fr", &["FR"]), &catalogue).expect("valid");
-        let error = catalogue.put(second.into()).map_err(not_taken::<Jurisdiction>).expect_err("it is in eu");
+        let error = catalogue.put(second.into()).map_err(put_error::<Jurisdiction>).expect_err("it is in eu");
         assert_eq!(field(&error), "jurisdiction.regions");
         let bad = wire_jurisdiction("fr", &["FR-IDF", "france"]);
         let error = created::<Jurisdiction>(&bad, &catalogue).expect_err("no region");

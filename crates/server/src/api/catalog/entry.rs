@@ -1,5 +1,5 @@
-//! What purposes, attributes, jurisdictions and recipients have in common: each is an entry of the catalogue with a
-//! name, a revision, a form on the wire and a key in the directory. `entries.rs` serves all of them alike.
+//! What purposes, attributes, jurisdictions and recipients have in common: each is a catalogue entry with a name, a
+//! revision, a wire message and a key in the directory. `entries.rs` serves all kinds in the same way.
 
 use std::sync::Arc;
 
@@ -17,54 +17,54 @@ use crate::wire::{Listing, ServiceError};
 /// The revision of a new entry.
 const FIRST: Revision = Revision::from_u64(1);
 
-/// Whether an update must say which revision it replaces.
+/// Whether an update must name the revision that it replaces.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum UpdateEtag {
     Required,
     Optional,
 }
 
-/// A kind of entry of the catalogue.
+/// A kind of catalogue entry.
 pub(super) trait Entry: Stored + Clone + Into<CatalogueEntry> + Send + Sync + 'static {
-    /// As callers send and get it.
+    /// Its wire message.
     type Wire: Message + Default;
-    /// What it is called in errors; also the field of a request that holds it.
+    /// Its name in errors, and the request's field that contains it.
     const KIND: &'static str;
     const LISTING: Listing;
     const UPDATE_ETAG: UpdateEtag;
 
-    /// The name in the form on the wire.
+    /// The entry's name in its wire message.
     fn wire_name(wire: &Self::Wire) -> &str;
-    /// The etag in the form on the wire.
+    /// The entry's etag in its wire message.
     fn wire_etag(wire: &Self::Wire) -> &str;
-    /// Refuses a text that is no name of this kind, naming the field that holds it.
+    /// Checks that a text is a valid name of this kind; the error names the field.
     fn check_name(text: &str) -> Result<(), ServiceError>;
-    /// The entry that the caller means, as the successor of `stored` or as a new one.
+    /// Parses an entry: the successor of `stored`, or a new one.
     fn parse(wire: &Self::Wire, stored: Option<&Self>, catalogue: &Catalogue) -> Result<Self, ServiceError>;
-    /// The form on the wire.
+    /// Converts the entry to its wire message.
     fn wire(&self, catalogue: &Catalogue) -> Self::Wire;
     fn name(&self) -> &str;
     fn revision(&self) -> Revision;
     /// Its key in the directory.
     fn key(&self) -> Key;
-    /// The entry of a name.
+    /// The entry with this name.
     fn find<'a>(catalogue: &'a Catalogue, name: &str) -> Option<&'a Arc<Self>>;
-    /// Every entry, by name.
+    /// All entries, sorted by name.
     fn all(catalogue: &Catalogue) -> impl Iterator<Item = &Arc<Self>>;
 }
 
-/// The revision of an entry that comes after `stored`.
+/// The revision of `stored`'s successor.
 fn next<D: Entry>(stored: Option<&D>) -> Revision {
     stored.map_or(FIRST, |stored| stored.revision().next())
 }
 
-/// Why the catalogue does not take an entry that is well by itself. That it is full is no fault of the request.
-pub(super) fn not_taken<D: Entry>(error: ProfileError) -> ServiceError {
+/// Maps the catalogue's error for an entry that is valid by itself. A full catalogue is not the request's fault.
+pub(super) fn put_error<D: Entry>(error: ProfileError) -> ServiceError {
     if let ProfileError::TooMany { count_max, .. } = error {
         return ServiceError::CatalogueFull { kind: D::KIND, limit: count_max };
     }
     if let ProfileError::Duplicate { field: field @ "jurisdiction.regions" } = error {
-        return ServiceError::invalid(field, "has a region of another jurisdiction");
+        return ServiceError::invalid(field, "contains a region that belongs to another jurisdiction");
     }
     error.into()
 }
@@ -90,7 +90,7 @@ impl Entry for Purpose {
     fn parse(wire: &v1::Purpose, stored: Option<&Self>, catalogue: &Catalogue) -> Result<Self, ServiceError> {
         let number = match stored {
             Some(stored) => stored.number,
-            None => catalogue.next_purpose_number().map_err(not_taken::<Self>)?,
+            None => catalogue.next_purpose_number().map_err(put_error::<Self>)?,
         };
         parse::purpose(wire, number, next(stored), catalogue)
     }
@@ -148,7 +148,7 @@ impl Entry for AttributeDefinition {
                 return Err(ServiceError::invalid("number", "cannot change"));
             }
             Some(stored) => stored.number,
-            None => catalogue.next_attribute_number().map_err(not_taken::<Self>)?,
+            None => catalogue.next_attribute_number().map_err(put_error::<Self>)?,
         };
         parse::attribute(wire, number, next(stored), catalogue)
     }

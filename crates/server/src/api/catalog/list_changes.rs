@@ -1,5 +1,5 @@
-//! ListCatalogChanges: every change of the catalogue in order, from this node's engine once it has every change that was
-//! acknowledged before the call.
+//! ListCatalogChanges: every change of the catalogue in order, read from this node's engine once the node has caught up with
+//! everything acknowledged before the call.
 
 use custodia_proto::v1;
 use prost::Message as _;

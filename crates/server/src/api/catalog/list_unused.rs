@@ -1,4 +1,4 @@
-//! ListUnusedAttributes: what is collected and not read is no longer to be collected (GDPR Art. 5(1)(c); GO-3).
+//! ListUnusedAttributes: data that is collected but not read should no longer be collected (GDPR Art. 5(1)(c); GO-3).
 
 use custodia_profile::AttributeDefinition;
 use custodia_proto::v1;
@@ -11,7 +11,7 @@ use crate::{
     wire::{ServiceError, now},
 };
 
-/// The longest time that the call looks back, in days.
+/// The maximum number of days to look back.
 const DAYS_MAX: u32 = 3_650;
 
 impl AnyNodeCall for v1::ListUnusedAttributesRequest {
@@ -33,7 +33,7 @@ impl AnyNodeCall for v1::ListUnusedAttributesRequest {
     }
 }
 
-/// Says of an attribute that it is collected and was not read for so many days, where that is so.
+/// The attribute, if it is collected and was not read for `unread_for` days.
 fn unused(
     attribute: &AttributeDefinition,
     days: Days,
@@ -60,17 +60,17 @@ mod tests {
 
     /// GO-3.
     #[test]
-    fn an_attribute_is_unused_when_it_is_collected_and_was_not_read_for_so_many_days() {
+    fn an_attribute_is_unused_if_collected_and_not_read_for_the_given_days() {
         let attribute = attribute(1, "iban", &[1]);
         let today = Day::new(20_513);
-        let said = |seen: Days, unread_for: u32| unused(&attribute, seen, unread_for, today);
-        assert_eq!(said(days(0, 0), 1), None, "nothing is kept");
-        assert_eq!(said(days(20_000, 0), 1), None, "nothing was collected since that is counted");
-        let never = said(days(0, 20_513), 3_650).expect("never read");
+        let found = |seen: Days, unread_for: u32| unused(&attribute, seen, unread_for, today);
+        assert_eq!(found(days(0, 0), 1), None, "nothing is kept");
+        assert_eq!(found(days(20_000, 0), 1), None, "nothing was collected since counting began");
+        let never = found(days(0, 20_513), 3_650).expect("never read");
         assert_eq!((never.last_collected_on.as_str(), never.last_read_on.as_str()), ("2026-03-01", ""));
-        assert_eq!(said(days(20_484, 20_513), 30), None, "read 29 days ago");
-        let old = said(days(20_483, 20_512), 30).expect("read 30 days ago");
+        assert_eq!(found(days(20_484, 20_513), 30), None, "read 29 days ago");
+        let old = found(days(20_483, 20_512), 30).expect("read 30 days ago");
         assert_eq!((old.name.as_str(), old.last_read_on.as_str()), ("iban", "2026-01-30"));
-        assert_eq!(said(days(20_514, 20_512), 1), None, "a clock ahead");
+        assert_eq!(found(days(20_514, 20_512), 1), None, "read on a node whose clock is ahead");
     }
 }

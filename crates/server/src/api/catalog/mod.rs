@@ -1,4 +1,4 @@
-//! CatalogService: definitions are written on the directory's leader and read on every node.
+//! CatalogService: entries are written on the directory's leader and read on every node.
 
 mod convert;
 mod entries;

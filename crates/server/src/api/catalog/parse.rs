@@ -1,8 +1,8 @@
-//! What callers define, parsed: purposes, attributes, jurisdictions and recipients.
+//! Parses catalogue entries from the wire: purposes, attributes, jurisdictions and recipients.
 //!
-//! Must always hold: whatever a definition names is there (its purposes, the jurisdictions whose bases it states), so
-//! that a slip of the pen cannot leave a rule without effect. A purpose may name recipients that are registered later:
-//! until then the name admits nobody.
+//! Invariant: everything that an entry names exists (its purposes, the jurisdictions whose bases it states), so a typo
+//! cannot leave a rule without effect. Only a purpose may name recipients that are registered later; until then the name
+//! admits nobody.
 
 use custodia_profile::{
     AttributeDefinition, AttributeFields, AttributeName, AttributeNumber, BalancingTest, Catalogue,
@@ -23,50 +23,49 @@ use crate::wire::{
     parse_optional,
 };
 
-/// The purpose's name.
+/// A purpose's name.
 pub(super) fn purpose_id(text: &str) -> Result<PurposeId, ServiceError> {
     PurposeId::new(text).map_err(named("id"))
 }
 
-/// The attribute's name.
+/// An attribute's name.
 pub(super) fn attribute_name(text: &str) -> Result<AttributeName, ServiceError> {
     AttributeName::new(text).map_err(named("name"))
 }
 
-/// The jurisdiction's name.
+/// A jurisdiction's name.
 pub(super) fn jurisdiction_id(text: &str) -> Result<JurisdictionId, ServiceError> {
     JurisdictionId::new(text).map_err(named("id"))
 }
 
-/// The recipient's name.
+/// A recipient's name.
 pub(super) fn recipient_id(text: &str) -> Result<RecipientId, ServiceError> {
     RecipientId::new(text).map_err(named("id"))
 }
 
-/// The profile crate's refusal of the field `name`; empty where the caller knows the path.
+/// Maps an error of the profile crate to the field `name`; empty if the caller adds the path.
 fn named<'a>(name: &'a str) -> impl Fn(ProfileError) -> ServiceError + 'a {
     move |error| ServiceError::from(error).named(name)
 }
 
-/// The profile crate names the fields of a definition with its message in front; here the message is put in front
-/// by the caller, as for all others.
+/// Strips the message's name from the fields in the profile crate's errors: here the caller adds it, as for all others.
 fn of_definition(message: &str) -> impl Fn(ProfileError) -> ServiceError + '_ {
     move |error| ServiceError::from(error).renamed(|field| field.strip_prefix(message).map(str::to_owned))
 }
 
-/// A member of an enum inside of a list or of a definition, which cannot be unspecified.
+/// An enum's member that must not be unspecified.
 fn required<T>(number: i32, member: impl Fn(u8) -> Result<T, ProfileError>) -> Result<T, ServiceError> {
     let found = chosen(number, member).map_err(named(""))?;
     found.ok_or_else(|| ServiceError::missing(""))
 }
 
 fn bases(field: &str, wire: &[i32]) -> Result<Vec<LawfulBasis>, ServiceError> {
-    // The list cannot be longer than there are bases, but it is not read to its end before that is known.
+    // Checked first, so that an oversized list is not read to its end.
     within_limit(field, wire.len(), LawfulBasis::ALL.len())?;
     each(field, wire, |basis| required(*basis, LawfulBasis::from_number))
 }
 
-/// A purpose under the number and revision that the catalogue gives it.
+/// Parses a purpose, with the number and revision that the catalogue assigns.
 pub(super) fn purpose(
     wire: &v1::Purpose,
     number: PurposeNumber,
@@ -144,14 +143,14 @@ fn notice(wire: &v1::NoticeVersion) -> Result<Notice, ServiceError> {
     })
 }
 
-/// The number of a purpose in a list.
+/// The number of a purpose named in a list.
 fn purpose_number(text: &str, catalogue: &Catalogue) -> Result<PurposeNumber, ServiceError> {
     let id = PurposeId::new(text).map_err(named(""))?;
     let known = catalogue.purpose_by_id(id.as_str()).map(|purpose| purpose.number);
     known.ok_or_else(|| ServiceError::field("", FieldFault::PurposeUnknown))
 }
 
-/// An attribute under the number and revision that the catalogue gives it.
+/// Parses an attribute, with the number and revision that the catalogue assigns.
 pub(super) fn attribute(
     wire: &v1::AttributeDefinition,
     number: AttributeNumber,
@@ -190,7 +189,7 @@ fn mapping(wire: &v1::SourceMapping) -> Result<SourceMapping, ServiceError> {
     })
 }
 
-/// A jurisdiction under the revision that the catalogue gives it.
+/// Parses a jurisdiction, with the revision that the catalogue assigns.
 pub(super) fn jurisdiction(
     wire: &v1::Jurisdiction,
     revision: Revision,
@@ -210,7 +209,7 @@ pub(super) fn jurisdiction(
         opt_in_below_age: age("opt_in_below_age", wire.opt_in_below_age)?,
         guardian_below_age: age("guardian_below_age", wire.guardian_below_age)?,
         revision,
-        // The type knows which names are built in.
+        // The constructor knows which names are built in.
         built_in: false,
     };
     Jurisdiction::new(fields).map_err(of_definition("jurisdiction."))
@@ -220,7 +219,7 @@ fn age(field: &str, years: u32) -> Result<u8, ServiceError> {
     u8::try_from(years).map_err(|_range| ServiceError::invalid(field, "expected at most 255 years"))
 }
 
-/// A recipient under the revision that the catalogue gives it.
+/// Parses a recipient, with the revision that the catalogue assigns.
 pub(super) fn recipient(
     wire: &v1::Recipient,
     revision: Revision,

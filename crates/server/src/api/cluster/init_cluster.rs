@@ -1,4 +1,4 @@
-//! InitCluster: makes a cluster of empty nodes.
+//! InitCluster: creates a cluster from empty nodes.
 
 use custodia_consensus::Peer;
 use custodia_profile::{NodeId, ShardId};
@@ -12,9 +12,9 @@ use crate::{
     wire::{ServiceError, parse::each},
 };
 
-/// Shards where the operator does not say.
+/// The number of shards, if the operator does not say.
 const SHARDS_DEFAULT: u16 = 256;
-/// Replicas where the operator does not say and there are nodes enough.
+/// The number of replicas, if the operator does not say and there are enough nodes.
 const REPLICAS_DEFAULT: u8 = 3;
 
 impl AnyNodeCall for v1::InitClusterRequest {
@@ -58,7 +58,7 @@ fn shards(asked: u32) -> Result<u16, ServiceError> {
     Ok(shards)
 }
 
-/// An even number of replicas bears no more failures than one fewer, so only odd ones are taken.
+/// The number of replicas. An even number tolerates no more failures than one fewer, so it must be odd.
 fn replicas(asked: u32, nodes: usize) -> Result<u8, ServiceError> {
     let most = u8::try_from(nodes).unwrap_or(u8::MAX);
     let odd = |count: u8| if count.is_multiple_of(2) { count.saturating_sub(1) } else { count };
@@ -70,6 +70,6 @@ fn replicas(asked: u32, nodes: usize) -> Result<u8, ServiceError> {
             Err(ServiceError::invalid("replicas", "expected an odd number"))
         }
         Ok(replicas) if replicas <= most => Ok(replicas),
-        Ok(_) | Err(_) => Err(ServiceError::invalid("replicas", "there are fewer nodes than replicas")),
+        Ok(_) | Err(_) => Err(ServiceError::invalid("replicas", "must not exceed the number of nodes")),
     }
 }

@@ -1,4 +1,4 @@
-//! ListShards: where every shard's replicas are, and who leads it.
+//! ListShards: where each shard's replicas are, and which node leads it.
 
 use std::collections::BTreeMap;
 
@@ -25,8 +25,8 @@ impl AnyNodeCall for v1::ListShardsRequest {
         let after = page_start(Listing::Shards, &self.page_token, shard_id)?;
         let directory = context.routing().consensus().directory();
         let statuses = statuses(context);
-        let behind = directory.shards().filter(|placement| after.is_none_or(|after| placement.shard > after));
-        let page = behind.take_while(|placement| pager.admits(&placement.shard.as_u16().to_be_bytes(), 0));
+        let rest = directory.shards().filter(|placement| after.is_none_or(|after| placement.shard > after));
+        let page = rest.take_while(|placement| pager.admits(&placement.shard.as_u16().to_be_bytes(), 0));
         let shards = page.map(|placement| shard(context, &directory, placement, &statuses)).collect();
         let next_page_token = pager.next_page_token();
         Ok(v1::ListShardsResponse { shards, next_page_token, map_version: directory.map_version() })

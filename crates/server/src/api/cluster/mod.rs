@@ -1,4 +1,4 @@
-//! ClusterService: for operators, and for clients that go straight to the leader.
+//! ClusterService: for operators, and for clients that call the leaders directly.
 
 mod init_cluster;
 mod list_shards;

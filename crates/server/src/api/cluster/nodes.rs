@@ -1,4 +1,4 @@
-//! ListNodes, and what a node says about itself.
+//! ListNodes, and the facts that each node reports about itself.
 
 use std::{sync::Arc, time::Duration};
 
@@ -14,8 +14,8 @@ use crate::{
     wire::{LeaderHint, ServiceError},
 };
 
-/// How long a node has to answer: a node that is well takes a few milliseconds.
-const PATIENCE: Duration = Duration::from_millis(500);
+/// How long to wait for a node's facts. A healthy node answers within a few milliseconds.
+const FACTS_TIMEOUT: Duration = Duration::from_millis(500);
 
 impl AnyNodeCall for v1::ListNodesRequest {
     async fn answer(
@@ -27,7 +27,7 @@ impl AnyNodeCall for v1::ListNodesRequest {
     }
 }
 
-/// What this node says about itself.
+/// The facts that this node reports about itself.
 pub(crate) fn own_facts(context: &ShardContext) -> v1::Node {
     let statuses = context.routing().consensus().group_statuses();
     let shards = || statuses.iter().filter(|status| status.group != GroupId::Directory && status.running);
@@ -43,11 +43,11 @@ pub(crate) fn own_facts(context: &ShardContext) -> v1::Node {
     }
 }
 
-/// All nodes of the cluster, each asked at the same time.
+/// The facts of all nodes, requested in parallel.
 pub(super) async fn all_nodes(context: &ShardContext, deadline: Instant) -> Vec<v1::Node> {
     let directory = Arc::clone(&context.routing().consensus().directory());
-    let patience = deadline.min(Instant::now() + PATIENCE);
-    join_all(directory.nodes().map(|peer| facts_of(context, peer, patience))).await
+    let deadline = deadline.min(Instant::now() + FACTS_TIMEOUT);
+    join_all(directory.nodes().map(|peer| facts_of(context, peer, deadline))).await
 }
 
 async fn facts_of(context: &ShardContext, peer: &Peer, deadline: Instant) -> v1::Node {
@@ -69,7 +69,7 @@ async fn asked(context: &ShardContext, peer: &Peer, deadline: Instant) -> Option
     timeout_at(deadline, context.routing().peers().node_facts(&to, deadline)).await.ok()?.ok()
 }
 
-/// The replicas that the map places on a node.
+/// The number of replicas that the shard map places on a node.
 fn placed_on(context: &ShardContext, peer: &Peer) -> u32 {
     let directory = context.routing().consensus().directory();
     let placed = directory.shards().filter(|shard| shard.replica_on(peer.node).is_some()).count();

@@ -1,8 +1,10 @@
-//! RotateKeys: on the leader of each shard that it concerns.
+//! RotateKeys: each shard's keys are rotated on its leader.
 //!
 //! ```text
-//! caller's call ─▶ the shards it means ─▶ per shard one call with shard_id, to its leader ─▶ sum
+//! caller's call ─▶ the shards concerned ─▶ for each shard one call with shard_id, to its leader ─▶ sum
 //! ```
+//!
+//! Invariant: a rotation that is cut off leaves every value readable, and the next call finishes it.
 
 use custodia_profile::{GroupId, ShardId};
 use custodia_proto::v1;
@@ -17,7 +19,7 @@ use crate::{
     wire::{ServiceError, parse},
 };
 
-/// Shards whose keys one call rotates at the same time.
+/// The maximum number of shards that one call rotates concurrently.
 const SHARDS_AT_ONCE: usize = 8;
 
 impl ShardLeadersCall for v1::RotateKeysRequest {
@@ -54,7 +56,7 @@ fn level(request: &v1::RotateKeysRequest) -> Result<v1::KeyLevel, ServiceError> 
     }
 }
 
-/// Whose keys a part of the call rotates.
+/// The shard or customer whose keys are rotated.
 #[derive(Debug, Clone, Copy)]
 enum Target {
     Shard(ShardId),
@@ -68,7 +70,7 @@ impl Target {
             v1::KeyLevel::Customer => Self::customer(context, request),
             v1::KeyLevel::Bucket if names_customer => Self::customer(context, request),
             v1::KeyLevel::Unspecified | v1::KeyLevel::Root | v1::KeyLevel::Shard | v1::KeyLevel::Bucket => {
-                let unknown = || ServiceError::invalid("shard_id", "there is no such shard");
+                let unknown = || ServiceError::invalid("shard_id", "no such shard");
                 let number = u16::try_from(request.shard_id).map_err(|_range| unknown())?;
                 let shard = ShardId::new(number)?;
                 context.routing().consensus().directory().shard(shard).ok_or_else(unknown)?;
@@ -88,7 +90,7 @@ impl Target {
     }
 }
 
-/// Rotates the keys of one shard, or of one of its customers, on its leader.
+/// Rotates the keys of one shard, or of one of its customers, on the shard's leader.
 async fn rotate(
     context: &ShardContext,
     call: &Call,
@@ -100,7 +102,7 @@ async fn rotate(
         return context.routing().forward(&leader, &call.caller, &request, call.deadline).await;
     }
     let keys = context.keys_of(target.shard())?;
-    // A rotation that is cut off leaves everything readable and goes on where it stopped when it is asked for again.
+    // Cutting a rotation off is safe: everything stays readable, and the next call continues it.
     let rotated = timeout_at(call.deadline, rotate_here(keys, level(&request)?, target)).await;
     let rotated = rotated.map_err(|_elapsed| ServiceError::OutcomeUnknown)?;
     let rotated = rotated.map_err(|error| context.key_failure(group, error))?;

@@ -1,4 +1,4 @@
-//! GetClusterStatus: nodes, shards and health as this node sees them.
+//! GetClusterStatus: nodes, shards and their health, as this node sees them.
 
 use custodia_consensus::ShardPlacement;
 use custodia_proto::v1;
@@ -20,7 +20,7 @@ impl AnyNodeCall for v1::GetClusterStatusRequest {
     }
 }
 
-/// The cluster as this node sees it.
+/// The cluster's status, as this node sees it.
 pub(super) async fn cluster_status(context: &ShardContext, deadline: Instant) -> v1::ClusterStatus {
     let nodes = all_nodes(context, deadline).await;
     let directory = context.routing().consensus().directory();

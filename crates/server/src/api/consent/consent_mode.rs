@@ -1,8 +1,8 @@
-//! GetConsentMode on the leader.
+//! GetConsentMode: the consent signals for Google's consent mode.
 //!
-//! Must always hold: a type is granted only if the law permits every purpose that is mapped to it, to the controller
-//! itself: whoever reads the signals passes on what the controller may do. The catalogue is caught up first, so that
-//! no purpose that was mapped before the call is missed.
+//! Invariant: a consent type is granted only if the law permits the controller every purpose mapped to it, since
+//! whoever reads the signals passes on what the controller may do. The node catches up with the catalogue first, so no
+//! purpose mapped before the call is missed.
 
 use std::future::{Future, ready};
 

@@ -1,4 +1,4 @@
-//! What is recorded of a customer's decisions becomes wire messages.
+//! Converts recorded decisions to wire messages.
 
 use custodia_profile::{
     Catalogue, CustomerId, DataSubject, Evidence, GroundState, GroundStatus, LawfulBasis, LedgerEntry,
@@ -17,17 +17,17 @@ use crate::{
     },
 };
 
-/// Where a customer stands when something is said of its decisions.
+/// The version and time to which an answer about decisions refers.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct ConsentAsOf {
     pub(super) at: RecordVersion,
     pub(super) consent_revision: u64,
-    /// The moment at which grounds count as expired.
+    /// The time that decides whether grounds have expired.
     pub(super) now: TimestampMs,
 }
 
 impl ConsentAsOf {
-    /// Where the customer stands after these decisions; `applied` where the record changes with them.
+    /// The version after these decisions; `applied` if they change the record.
     pub(super) fn after(state: &CustomerState<'_>, applied: bool, ledger: &[LedgerEntry]) -> Self {
         Self {
             at: RecordVersion { customer: state.location.customer, revision: state.revision_after(applied) },
@@ -36,7 +36,7 @@ impl ConsentAsOf {
         }
     }
 
-    /// The etag of the record.
+    /// The record's etag.
     pub(super) fn etag(self) -> String {
         etag(self.at.revision)
     }
@@ -68,7 +68,7 @@ pub(super) fn consent_state(
     }
 }
 
-/// The states of grounds, by purpose, then basis.
+/// The states of grounds, sorted by purpose, then basis.
 pub(super) fn consent_states<'a>(
     of: ConsentAsOf,
     grounds: impl IntoIterator<Item = (&'a (PurposeNumber, LawfulBasis), &'a GroundState)>,
@@ -82,7 +82,7 @@ pub(super) fn consent_states<'a>(
     states
 }
 
-/// The status as of a moment.
+/// A ground's status at a given time.
 pub(super) fn consent_status(state: &GroundState, now: TimestampMs) -> v1::ConsentStatus {
     match state.status {
         GroundStatus::Given if state.is_expired(now) => v1::ConsentStatus::Expired,
@@ -95,7 +95,7 @@ pub(super) fn consent_status(state: &GroundState, now: TimestampMs) -> v1::Conse
     }
 }
 
-/// Who recorded an entry of the ledger.
+/// Who recorded a ledger entry.
 pub(super) fn recorder(recorder: &Recorder) -> v1::Recorder {
     v1::Recorder { name: recorder.name.as_str().to_owned(), role: i32::from(recorder.role.number()) }
 }
@@ -133,29 +133,29 @@ pub(super) fn data_subject(at: RecordVersion, subject: &DataSubject) -> v1::Data
     }
 }
 
-/// A recorded TC string with what it says.
+/// A recorded TC string, decoded.
 pub(super) fn tc_string(customer: CustomerId, stored: &StoredTcString) -> Result<v1::TcString, ServiceError> {
-    // It was in force when it was recorded, or it would not have been.
+    // It parsed when it was recorded.
     let unreadable = |_fault| ServiceError::Internal { context: "a recorded TC string does not parse" };
-    let said: TcString = stored.parse().map_err(unreadable)?;
+    let decoded: TcString = stored.parse().map_err(unreadable)?;
     Ok(v1::TcString {
         customer_id: customer.to_string(),
         tc_string: stored.text.as_str().to_owned(),
-        created: Some(timestamp(said.created)),
-        last_updated: Some(timestamp(said.last_updated)),
-        cmp_id: said.cmp_id.into(),
-        cmp_version: said.cmp_version.into(),
-        consent_language: said.consent_language,
-        vendor_list_version: said.vendor_list_version.into(),
-        policy_version: said.policy_version.into(),
-        service_specific: said.service_specific,
-        special_features: numbers(&said.special_features),
-        purposes_consent: numbers(&said.purposes_consent),
-        purposes_legitimate_interest: numbers(&said.purposes_legitimate_interest),
-        publisher_country: said.publisher_country,
-        vendors_consent: vendors(&said.vendors_consent),
-        vendors_legitimate_interest: vendors(&said.vendors_legitimate_interest),
-        vendors_disclosed: vendors(&said.vendors_disclosed),
+        created: Some(timestamp(decoded.created)),
+        last_updated: Some(timestamp(decoded.last_updated)),
+        cmp_id: decoded.cmp_id.into(),
+        cmp_version: decoded.cmp_version.into(),
+        consent_language: decoded.consent_language,
+        vendor_list_version: decoded.vendor_list_version.into(),
+        policy_version: decoded.policy_version.into(),
+        service_specific: decoded.service_specific,
+        special_features: numbers(&decoded.special_features),
+        purposes_consent: numbers(&decoded.purposes_consent),
+        purposes_legitimate_interest: numbers(&decoded.purposes_legitimate_interest),
+        publisher_country: decoded.publisher_country,
+        vendors_consent: vendors(&decoded.vendors_consent),
+        vendors_legitimate_interest: vendors(&decoded.vendors_legitimate_interest),
+        vendors_disclosed: vendors(&decoded.vendors_disclosed),
         recorded_at: Some(timestamp(stored.recorded_at)),
     })
 }

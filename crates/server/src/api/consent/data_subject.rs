@@ -1,7 +1,7 @@
-//! GetDataSubject and UpdateDataSubject: what else the law needs to know about a data subject.
+//! GetDataSubject and UpdateDataSubject: region, birth date, restriction and legal hold, on which the law also depends.
 //!
-//! Must always hold: restriction and legal hold are changed by the privacy office alone; every change is an entry of the
-//! ledger in the same command.
+//! Invariant: only the privacy office changes restriction and legal hold. Every change has a ledger entry in the same
+//! command.
 
 use std::future::{Future, ready};
 
@@ -34,7 +34,7 @@ impl CustomerRead for v1::GetDataSubjectRequest {
     }
 }
 
-/// An UpdateDataSubject, parsed.
+/// The parsed request.
 #[derive(Debug)]
 pub(crate) struct Update {
     change: SubjectChange,
@@ -69,7 +69,7 @@ impl CustomerWrite for v1::UpdateDataSubjectRequest {
     }
 }
 
-/// What was changed, and nothing that the caller did not know: a write is no way to read.
+/// Only the changed fields, which the caller knows: a write must not serve as a read.
 fn only(mask: &prost_types::FieldMask, subject: v1::DataSubject) -> v1::DataSubject {
     let names = |field: &str| mask.paths.iter().any(|path| path == field);
     v1::DataSubject {

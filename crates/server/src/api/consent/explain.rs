@@ -1,7 +1,7 @@
-//! ExplainDecision on the leader: the law, asked again with the record and the catalogue as they were.
+//! ExplainDecision: asks the law again, with the record and the catalogue as they were at a given time.
 //!
-//! Values are not in the ledger. So the value whose retention is judged is the stored one, if it was stored by then;
-//! else no value in particular, and no retention has passed.
+//! The ledger has no values. So retention is judged by the stored value if it was stored by then; otherwise retention
+//! counts as not passed.
 
 use std::sync::Arc;
 
@@ -24,19 +24,22 @@ use crate::{
 };
 
 impl CustomerRead for v1::ExplainDecisionRequest {
-    type Query = Asked;
+    type Query = Decision;
     const ACCESS: ReadAccess = ReadAccess::Permitted;
-    /// The log of the catalogue must be whole up to the moment.
+    /// The change log must be complete up to the given time.
     const CATALOGUE: CatalogueNeed = CatalogueNeed::Current;
 
-    fn parse(&self, view: &CatalogueView) -> Result<Asked, ServiceError> {
-        Asked::parse(self, view)
+    fn parse(&self, view: &CatalogueView) -> Result<Decision, ServiceError> {
+        Decision::parse(self, view)
     }
 
-    async fn answer(asked: Asked, profile: ProfileView<'_>) -> Result<v1::DecisionExplanation, ServiceError> {
-        let (law, _) = law_as_of(profile.context, profile.location, asked.time).await?;
+    async fn answer(
+        decision: Decision,
+        profile: ProfileView<'_>,
+    ) -> Result<v1::DecisionExplanation, ServiceError> {
+        let (law, _) = law_as_of(profile.context, profile.location, decision.time).await?;
         let view = profile.view;
-        let (catalogue, catalogue_version) = match asked.time {
+        let (catalogue, catalogue_version) = match decision.time {
             Some(time) => {
                 let (catalogue, version) = as_of(profile.context.engine(), time)?;
                 (Arc::new(catalogue), version)
@@ -44,8 +47,8 @@ impl CustomerRead for v1::ExplainDecisionRequest {
             None => (Arc::clone(&view.catalogue), view.version),
         };
         let case = Case {
-            moment: asked.time.unwrap_or(profile.now),
-            recipient: asked.recipient.as_ref(),
+            moment: decision.time.unwrap_or(profile.now),
+            recipient: decision.recipient.as_ref(),
             stored: profile.record(),
             law: &law,
             catalogue: &catalogue,
@@ -53,21 +56,21 @@ impl CustomerRead for v1::ExplainDecisionRequest {
         Ok(v1::DecisionExplanation {
             time: Some(timestamp(case.moment)),
             catalogue_version,
-            ..case.explain(asked.purpose, asked.attribute)
+            ..case.explain(decision.purpose, decision.attribute)
         })
     }
 }
 
-/// What is to be explained. Purpose and attribute exist now, whether or not they did then.
+/// The parsed request. Its purpose and attribute exist now, though perhaps not at that time.
 #[derive(Debug)]
-pub(crate) struct Asked {
+pub(crate) struct Decision {
     purpose: PurposeNumber,
     attribute: Option<AttributeNumber>,
     time: Option<TimestampMs>,
     recipient: Option<RecipientId>,
 }
 
-impl Asked {
+impl Decision {
     fn parse(request: &v1::ExplainDecisionRequest, view: &CatalogueView) -> Result<Self, ServiceError> {
         let purpose = parse::purpose(&request.decided_purpose, "decided_purpose")?;
         let attribute = |text: &String| {
@@ -86,11 +89,11 @@ impl Asked {
     }
 }
 
-/// A decision of a moment.
+/// A decision at a given time.
 struct Case<'a> {
     moment: TimestampMs,
     recipient: Option<&'a RecipientId>,
-    /// The record as it is now.
+    /// The current record.
     stored: &'a CustomerRecord,
     law: &'a LawAsOf,
     catalogue: &'a Catalogue,
@@ -139,7 +142,7 @@ impl Case<'_> {
         (provenance.recorded_at <= self.moment).then_some(provenance.observed_at)
     }
 
-    /// The entries that carry the decision, in their order.
+    /// The sequence numbers of the ledger entries on which the decision rests, in order.
     fn sequences(
         &self,
         purpose: &Purpose,
@@ -152,9 +155,10 @@ impl Case<'_> {
             RefusalReason::ProcessingRestricted,
             RefusalReason::GuardianConsentNeeded,
         ];
-        // These lie in the catalogue or in the value, whatever is recorded of the customer.
+        // These depend on the catalogue or the value, not on anything recorded about the customer.
         let by_neither = [RefusalReason::RetentionPassed, RefusalReason::UnknownAttribute];
-        let says = |reasons: &[RefusalReason]| decided.reason().is_some_and(|said| reasons.contains(&said));
+        let says =
+            |reasons: &[RefusalReason]| decided.reason().is_some_and(|reason| reasons.contains(&reason));
         let subject = self.law.subject_sequence.filter(|_| says(&by_subject));
         let rests_on = permission.rests_on(definition).filter(|_| !says(&by_neither));
         let ground = rests_on.and_then(|basis| self.law.ground_sequences.get(&(purpose.number, basis)));
@@ -194,10 +198,10 @@ fn permit_sentence(ground: LawfulBasis, origin: GroundOrigin) -> String {
     match origin {
         GroundOrigin::Recorded => format!("Permitted by {basis}, as recorded for this customer."),
         GroundOrigin::Standing => {
-            format!("Permitted by {basis}, on which this purpose stands for every customer.")
+            format!("Permitted by {basis}, which applies to every customer for this purpose.")
         }
         GroundOrigin::NotOptedOut => {
-            "Permitted because the customer has not opted out and the jurisdiction asks for no more."
+            "Permitted because the customer has not opted out and the jurisdiction requires no more."
                 .to_owned()
         }
     }

@@ -1,4 +1,4 @@
-//! GetConsents: the state of every purpose on which something is recorded.
+//! GetConsents: the state of every recorded ground.
 
 use std::future::{Future, ready};
 
@@ -12,8 +12,8 @@ use crate::{
     wire::{ServiceError, etag},
 };
 
-/// Whether the catalogue has the purposes of a record's grounds. Nothing is ever taken out of the grounds, so whatever
-/// purpose the ledger names is among them.
+/// Whether the catalogue has the purposes of a record's grounds. Grounds are never removed, so these include every purpose in
+/// the ledger.
 pub(super) fn knows(record: &CustomerRecord, view: &CatalogueView) -> bool {
     record.grounds.keys().all(|(purpose, _)| view.catalogue.purpose(*purpose).is_some())
 }

@@ -1,7 +1,7 @@
-//! ListConsentHistory and GetConsentsAsOf: the ledger, as it is and replayed.
+//! ListConsentHistory and GetConsentsAsOf: the ledger itself, and its state at a given time.
 //!
-//! Must always hold: an entry is shown with the very bytes that are stored, and counts only if the record that was read
-//! before it counts it; so the last page's head is the hash of its last entry.
+//! Invariant: an entry is shown with exactly the bytes that are stored, and only entries counted by the record read
+//! before are shown; so the last page's head is the hash of its last entry.
 
 use std::future::{Future, ready};
 
@@ -29,7 +29,7 @@ use crate::{
 };
 
 const PAGE: PageSize = PageSize { default: 100, max: 500 };
-/// Entries that are read from the engine at a time.
+/// Entries read from the engine at a time.
 const CHUNK: usize = 64;
 
 impl CustomerRead for v1::ListConsentHistoryRequest {
@@ -59,7 +59,7 @@ fn page(
     let mut pager = pager.within_bytes(profile.context.limits().response_bytes_max / 2);
     let mut entries = Vec::new();
     let mut ledger = Ledger::after(profile.context, profile.location, after);
-    while let Some(kept) = ledger.next_entry::<Kept>()? {
+    while let Some(kept) = ledger.next_entry::<StoredEntry>()? {
         if kept.value.entry.sequence >= record.ledger_entries {
             break;
         }
@@ -80,11 +80,11 @@ fn page(
 
 fn history_entry(
     location: CustomerLocation,
-    kept: Loaded<Kept>,
+    kept: Loaded<StoredEntry>,
 ) -> Result<v1::ConsentHistoryEntry, ServiceError> {
     let customer = location.customer;
     let at = RecordVersion { customer, revision: Revision::from_u64(kept.header.revision) };
-    let Kept { canonical, entry } = kept.value;
+    let StoredEntry { canonical, entry } = kept.value;
     let change = match &entry.body {
         LedgerBody::Ground { purpose_id, basis, state, .. } => {
             let of = ConsentAsOf {
@@ -134,19 +134,19 @@ impl CustomerRead for v1::GetConsentsAsOfRequest {
     }
 }
 
-/// The moment that the field `time` names, where it is set.
+/// The time in the field `time`, if it is set.
 pub(super) fn past_moment(
     time: Option<&prost_types::Timestamp>,
 ) -> Result<Option<TimestampMs>, ServiceError> {
     let Some(time) = time else { return Ok(None) };
     let moment = parse_timestamp(time, "time")?;
     if moment > now() {
-        return Err(ServiceError::invalid("time", "lies in the future"));
+        return Err(ServiceError::invalid("time", "is in the future"));
     }
     Ok(Some(moment))
 }
 
-/// What the law rested on as of a moment, or as of the last entry, and how many entries there were by then.
+/// What the law depended on at a given time, or after the last entry, and the number of entries by then.
 pub(super) async fn law_as_of(
     context: &ShardContext,
     location: CustomerLocation,
@@ -161,21 +161,21 @@ pub(super) async fn law_as_of(
         law.apply(&entry);
         entries = entries.saturating_add(1);
         if entries.is_multiple_of(CHUNK as u64) {
-            // A ledger can be long, and others want the thread as well.
+            // A ledger can be long: let other tasks use the thread.
             tokio::task::yield_now().await;
         }
     }
     Ok((law, entries))
 }
 
-/// An entry of the ledger with its bytes.
+/// A ledger entry with its stored bytes.
 #[derive(Debug)]
-struct Kept {
+struct StoredEntry {
     canonical: Vec<u8>,
     entry: LedgerEntry,
 }
 
-impl Stored for Kept {
+impl Stored for StoredEntry {
     fn encode(&self) -> Vec<u8> {
         self.canonical.clone()
     }
@@ -185,7 +185,7 @@ impl Stored for Kept {
     }
 }
 
-/// The entries of a customer's ledger in the order of their sequence.
+/// Iterator over a customer's ledger entries, in sequence.
 struct Ledger<'a> {
     context: &'a ShardContext,
     location: CustomerLocation,
@@ -193,7 +193,7 @@ struct Ledger<'a> {
 }
 
 impl<'a> Ledger<'a> {
-    /// All entries, or those that come after one.
+    /// All entries, or those after `sequence`.
     fn after(context: &'a ShardContext, location: CustomerLocation, sequence: Option<u64>) -> Self {
         let (group, customer) = (location.group(), &location.customer);
         let last = sequence.map(|sequence| Key::ledger(group, customer, sequence).into_bytes());

@@ -1,4 +1,4 @@
-//! ConsentService: what a data subject allows, what became of it, and why.
+//! ConsentService: what a data subject permits, how that changed, and why a decision was taken.
 
 mod consent_mode;
 mod convert;

@@ -1,4 +1,4 @@
-//! What the calls of the consent service say, parsed.
+//! Parses the requests of the consent service.
 
 use std::collections::BTreeSet;
 
@@ -19,10 +19,10 @@ use crate::{
 
 /// The fields of a data subject that can be changed.
 const SUBJECT_FIELDS: [&str; 4] = ["regions", "birth_date", "restriction", "legal_hold"];
-/// Those of them that are the privacy office's to change.
+/// Those that only the privacy office may change.
 const PRIVACY_FIELDS: [&str; 2] = ["restriction", "legal_hold"];
 
-/// A decision that RecordConsent brings; its purpose is resolved later.
+/// A parsed RecordConsent, whose purpose is not resolved yet.
 #[derive(Debug)]
 pub(super) struct Consent {
     pub(super) purpose: PurposeId,
@@ -41,7 +41,7 @@ pub(super) struct Consent {
 }
 
 impl Consent {
-    /// The decision, once the catalogue has said which purpose is meant.
+    /// The decision, with the number of its purpose.
     pub(super) fn decision(self, purpose: PurposeNumber) -> Decision {
         Decision {
             purpose,
@@ -61,7 +61,7 @@ impl Consent {
     }
 }
 
-/// The parts of a RecordConsent.
+/// Parses a RecordConsent.
 pub(super) fn record_consent(request: &v1::RecordConsentRequest) -> Result<Consent, ServiceError> {
     Ok(Consent {
         purpose: parse::purpose(&request.purpose, "purpose")?,
@@ -80,7 +80,7 @@ pub(super) fn record_consent(request: &v1::RecordConsentRequest) -> Result<Conse
     })
 }
 
-/// A withdrawal has a call of its own, and that a ground has expired is computed.
+/// The status to record. Withdrawals have a call of their own, and expiry is computed.
 fn status(number: i32) -> Result<GroundStatus, ServiceError> {
     match v1::ConsentStatus::try_from(number) {
         Ok(v1::ConsentStatus::Given) => Ok(GroundStatus::Given),
@@ -95,7 +95,7 @@ fn status(number: i32) -> Result<GroundStatus, ServiceError> {
     }
 }
 
-/// The signal of a RecordPrivacySignal.
+/// Parses the signal of a RecordPrivacySignal.
 pub(super) fn privacy_signal(number: i32) -> Result<PrivacySignal, ServiceError> {
     match v1::PrivacySignal::try_from(number) {
         Ok(v1::PrivacySignal::Gpc) => Ok(PrivacySignal::Gpc),
@@ -109,7 +109,7 @@ pub(super) fn data_subject(request: &v1::UpdateDataSubjectRequest) -> Result<&v1
     request.data_subject.as_ref().ok_or_else(|| ServiceError::missing("data_subject"))
 }
 
-/// The change that an UpdateDataSubject by a caller with these roles asks for.
+/// Parses an UpdateDataSubject by a caller with these roles.
 pub(super) fn subject_change(
     request: &v1::UpdateDataSubjectRequest,
     roles: RoleSet,
@@ -123,7 +123,7 @@ pub(super) fn subject_change(
     changed_fields(wire, &masked).map_err(of_subject)
 }
 
-/// The same error, with the path of the field in the request.
+/// The same error, with the field's path in the request.
 pub(super) fn of_subject(error: ServiceError) -> ServiceError {
     error.within("data_subject")
 }
@@ -172,7 +172,7 @@ fn regions(wire: &[String]) -> Result<BTreeSet<Region>, ServiceError> {
     if regions.len() == wire.len() {
         Ok(regions)
     } else {
-        Err(ServiceError::invalid("regions", "has an entry twice"))
+        Err(ServiceError::invalid("regions", "has a duplicate entry"))
     }
 }
 
@@ -187,19 +187,19 @@ mod tests {
     fn field<T: std::fmt::Debug>(result: Result<T, ServiceError>) -> (String, FieldFault) {
         match result {
             Err(ServiceError::Field { field, fault }) => (field, fault),
-            other => panic!("expected a field at fault, got {other:?}"),
+            other => panic!("expected a field error, got {other:?}"),
         }
     }
 
     #[test]
-    fn a_decision_is_any_that_is_not_a_withdrawal() {
+    fn every_status_but_withdrawn_and_expired_can_be_recorded() {
         let mut request = v1::RecordConsentRequest { purpose: "marketing".to_owned(), ..Default::default() };
         assert_eq!(field(record_consent(&request)), ("status".to_owned(), FieldFault::Missing));
         for status in [v1::ConsentStatus::Withdrawn.into(), v1::ConsentStatus::Expired.into(), 99] {
             request.status = status;
             assert_eq!(field(record_consent(&request)).0, "status");
         }
-        for (status, meant) in [
+        for (status, expected) in [
             (v1::ConsentStatus::Given, GroundStatus::Given),
             (v1::ConsentStatus::Refused, GroundStatus::Refused),
             (v1::ConsentStatus::Requested, GroundStatus::Requested),
@@ -207,7 +207,7 @@ mod tests {
             (v1::ConsentStatus::Invalidated, GroundStatus::Invalidated),
         ] {
             request.status = status.into();
-            assert_eq!(record_consent(&request).expect("valid").status, meant);
+            assert_eq!(record_consent(&request).expect("valid").status, expected);
         }
         request.evidence = Some(v1::ConsentEvidence { act: 99, ..Default::default() });
         assert_eq!(field(record_consent(&request)).0, "evidence.act");
@@ -236,7 +236,7 @@ mod tests {
     const OFFICE: RoleSet = RoleSet::of(&[Role::Privacy]);
 
     #[test]
-    fn a_change_is_of_the_masked_fields_alone() {
+    fn an_update_changes_only_the_masked_fields() {
         let change = subject_change(&update(&["birth_date"], whole()), SOURCE).expect("valid");
         let date = "2010-02-28".parse().expect("a date");
         assert_eq!(change, SubjectChange { birth_date: FieldChange::Set(date), ..SubjectChange::default() });
@@ -257,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn restriction_and_hold_are_for_the_privacy_office() {
+    fn only_the_privacy_office_changes_restriction_and_hold() {
         for path in PRIVACY_FIELDS {
             let request = update(&["regions", path], whole());
             let denied = (format!("data_subject.{path}"), FieldFault::RoleNeeded(Role::Privacy));
@@ -268,7 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn a_field_of_a_data_subject_at_fault_is_named_with_its_path() {
+    fn an_invalid_field_of_a_data_subject_is_named_with_its_path() {
         let fault = |change: fn(&mut v1::DataSubject)| {
             let mut subject = whole();
             change(&mut subject);
@@ -288,7 +288,7 @@ mod tests {
     }
 
     #[test]
-    fn a_signal_is_one_that_is_known() {
+    fn only_known_signals_are_accepted() {
         assert_eq!(privacy_signal(1).expect("GPC"), PrivacySignal::Gpc);
         assert_eq!(field(privacy_signal(0)), ("signal".to_owned(), FieldFault::Missing));
         assert_eq!(field(privacy_signal(2)).0, "signal");

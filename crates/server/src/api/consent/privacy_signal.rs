@@ -1,7 +1,7 @@
-//! RecordPrivacySignal: a signal of the data subject's browser.
+//! RecordPrivacySignal: a signal from the data subject's browser.
 //!
-//! A signal means every purpose of sale or sharing, so the catalogue is caught up first: one that was acknowledged
-//! before the signal came is not missed.
+//! Invariant: a signal covers every purpose of sale or sharing. The node catches up with the catalogue first, so no
+//! purpose acknowledged before the call is missed.
 
 use custodia_profile::{Channel, LawfulBasis, PrivacySignal, record_signal};
 use custodia_proto::v1;

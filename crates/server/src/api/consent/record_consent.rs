@@ -1,4 +1,4 @@
-//! RecordConsent: a consent, a refusal, or another ground for one purpose.
+//! RecordConsent: records a consent, a refusal or another ground for one purpose.
 
 use custodia_profile::{
     Decision, DecisionEffect, LawfulBasis, PurposeNumber, Recorded, Revision, record_decision,

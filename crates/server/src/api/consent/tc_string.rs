@@ -1,7 +1,7 @@
-//! RecordTcString and GetTcString: the IAB TCF consent string.
+//! RecordTcString and GetTcString: the consent string of the IAB's Transparency and Consent Framework.
 //!
-//! A string of 4,096 bytes can name 65,535 vendors three times over. So what is remembered of a request is the string, and
-//! what it says is decoded again for each answer.
+//! Invariant: the request memory keeps only the string, and each answer decodes it again, since a string of 4,096
+//! bytes can name 65,535 vendors three times.
 
 use std::future::{Future, ready};
 

@@ -1,6 +1,7 @@
 //! WithdrawAllConsents: "unsubscribe from everything", in one commit.
 //!
-//! It means every purpose, so the catalogue is caught up first: one that was acknowledged before the call is not missed.
+//! Invariant: the call covers every purpose. The node catches up with the catalogue first, so no purpose acknowledged
+//! before the call is missed.
 
 use custodia_profile::{Channel, withdraw_all};
 use custodia_proto::v1;

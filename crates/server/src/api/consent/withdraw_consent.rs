@@ -1,4 +1,4 @@
-//! WithdrawConsent: a withdrawal, or an objection, for one purpose.
+//! WithdrawConsent: a withdrawal or an objection for one purpose.
 
 use custodia_profile::{Channel, LawfulBasis, Withdrawal, withdraw};
 use custodia_proto::v1;

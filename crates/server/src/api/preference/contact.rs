@@ -1,9 +1,9 @@
-//! CheckContact and RecordContact: whether a contact is allowed, and that one was made.
+//! CheckContact and RecordContact: whether a contact is allowed, and that one took place.
 //!
-//! Must always hold: a caller learns where and in which language a customer is reached only where a contact is allowed,
-//! at that moment or from a later one on, and the law permits the purpose now: a ground that begins next year opens no
-//! address today. A contact that was made is recorded whatever the law says of it: it is a fact,
-//! and leaving it out would let the next one through the customer's frequency caps.
+//! Invariant: a caller learns a customer's address and language only if the contact is allowed, at that time or later,
+//! and the law permits the purpose now: a ground that begins next year reveals no address today. A contact that took place
+//! is recorded whatever the law says about it: it is a fact, and without it the next one would pass the customer's frequency
+//! caps.
 
 use std::future::{Future, ready};
 
@@ -23,7 +23,7 @@ use crate::{
     },
 };
 
-/// How far ahead a contact may be planned: a leap year.
+/// How far ahead a contact may be planned: one leap year.
 const PLANNED_MAX_MS: i64 = 366 * 24 * 60 * 60 * 1_000;
 
 impl CustomerRead for v1::CheckContactRequest {
@@ -50,7 +50,7 @@ impl CustomerRead for v1::CheckContactRequest {
     }
 }
 
-/// A contact as the caller plans it.
+/// The parsed request.
 #[derive(Debug)]
 pub(crate) struct Planned {
     channel: ContactChannel,
@@ -68,18 +68,17 @@ impl Planned {
         })
     }
 
-    /// The moment that is judged. The law of the past is no question of contacts; a clock that is a little behind is
-    /// taken for now.
+    /// The time to judge. Past times are refused, except for a clock that is slightly behind, which counts as now.
     fn moment(&self, now: TimestampMs) -> Result<TimestampMs, ServiceError> {
         let Some(at) = self.at else { return Ok(now) };
         if !(now.plus_ms(-FUTURE_MAX_MS)..=now.plus_ms(PLANNED_MAX_MS)).contains(&at) {
-            return Err(ServiceError::invalid("at", "expected a moment from now on, at most a year ahead"));
+            return Err(ServiceError::invalid("at", "expected a time from now to 366 days ahead"));
         }
         Ok(at.max(now))
     }
 }
 
-/// The verdict on a contact at a moment, as it may be said now.
+/// The verdict on a contact at a time, without address and language if the law does not permit the purpose now.
 fn checked(
     record: &CustomerRecord,
     question: &ContactQuestion<'_>,
@@ -130,7 +129,7 @@ fn answer(record: &CustomerRecord, channel: &ContactChannel, contact: Contact) -
     }
 }
 
-/// A contact that was made.
+/// The parsed request: a contact that took place.
 #[derive(Debug)]
 pub(crate) struct Made {
     channel: ContactChannel,
@@ -191,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn where_a_contact_is_not_allowed_nothing_says_how_to_make_it() {
+    fn a_refused_contact_reveals_no_address_or_language() {
         let refused = answer(&reachable(), &email(), Contact::NotAllowed(RefusalReason::ConsentWithdrawn));
         assert_eq!((refused.address.as_str(), refused.language.as_str()), ("", ""));
         assert_eq!(refused.ground, 0);
@@ -200,9 +199,9 @@ mod tests {
         assert_eq!((allowed.reason, allowed.ground), (0, 1));
     }
 
-    /// Regression: a contact planned for after the beginning of a contract told the address before it.
+    /// Regression: a check for a time after the beginning of a contract revealed the address before it.
     #[test]
-    fn a_ground_that_begins_later_opens_no_address_today() {
+    fn a_ground_that_begins_later_reveals_no_address_today() {
         let mut catalogue = Catalogue::new();
         let service = purpose(1, "service", &[LawfulBasis::Contract]);
         let begins = NOW.plus_ms(60_000);
@@ -215,18 +214,18 @@ mod tests {
         catalogue.put_purpose(service.clone()).expect("fits");
         let (channel, reader) = (email(), Reader::Controller);
         let question = ContactQuestion { channel: &channel, purpose: &service, topic: None, reader };
-        let said = |at, now| {
-            let said = checked(&record, &question, &catalogue, at, now);
-            (said.verdict(), said.address, said.language)
+        let revealed = |at, now| {
+            let revealed = checked(&record, &question, &catalogue, at, now);
+            (revealed.verdict(), revealed.address, revealed.language)
         };
         let (allowed, refused) = (v1::ContactVerdict::Allowed, v1::ContactVerdict::NotAllowed);
-        assert_eq!(said(begins, NOW), (allowed, String::new(), String::new()));
-        assert_eq!(said(NOW, NOW), (refused, String::new(), String::new()));
-        assert_eq!(said(begins, begins), (allowed, "ana@example.org".to_owned(), "de".to_owned()));
+        assert_eq!(revealed(begins, NOW), (allowed, String::new(), String::new()));
+        assert_eq!(revealed(NOW, NOW), (refused, String::new(), String::new()));
+        assert_eq!(revealed(begins, begins), (allowed, "ana@example.org".to_owned(), "de".to_owned()));
     }
 
     #[test]
-    fn a_contact_of_later_says_from_when_and_why_not_yet() {
+    fn a_contact_allowed_later_says_from_when_and_why() {
         let at = NOW.plus_ms(5);
         let contact =
             Contact::AllowedFrom { at, reason: RefusalReason::QuietHours, ground: LawfulBasis::Contract };
@@ -244,7 +243,7 @@ mod tests {
         assert_eq!(planned(None).moment(NOW).ok(), Some(NOW));
         assert_eq!(judged(1), Some(NOW.plus_ms(1)));
         assert_eq!(judged(PLANNED_MAX_MS), Some(NOW.plus_ms(PLANNED_MAX_MS)));
-        assert_eq!(judged(-FUTURE_MAX_MS), Some(NOW), "a clock that is a little behind");
+        assert_eq!(judged(-FUTURE_MAX_MS), Some(NOW), "a clock that is slightly behind");
         assert_eq!(judged(-FUTURE_MAX_MS - 1), None);
         assert_eq!(judged(PLANNED_MAX_MS + 1), None);
     }

@@ -1,7 +1,7 @@
-//! Preferences on the wire become types of `custodia-profile`, and back.
+//! Converts preferences between the wire and `custodia-profile`.
 //!
-//! Must always hold: what comes out of here is valid by its types, an error names the field below `preferences`, and
-//! addresses go out only where the caller of this file says so.
+//! Invariant: what is returned is valid by its types, an error names the field below `preferences`, and an answer has
+//! addresses only if the handler asks for them.
 
 use std::collections::BTreeSet;
 
@@ -21,7 +21,7 @@ use crate::{
     },
 };
 
-/// The preferences, once the catalogue has said which purposes are meant.
+/// Parses preferences, with purpose names resolved in the catalogue.
 pub(super) fn preferences(wire: &v1::Preferences, view: &CatalogueView) -> Result<Preferences, ServiceError> {
     let time_zone = &wire.time_zone;
     Ok(Preferences::new(PreferenceFields {
@@ -50,7 +50,7 @@ fn frequency_cap(wire: &v1::FrequencyCap, view: &CatalogueView) -> Result<Freque
     Ok(FrequencyCap {
         channel: ContactChannel::optional("channel", &wire.channel)?,
         purpose,
-        // What is too large for the type is above the limit of the API, which `Preferences::new` names.
+        // A number too large for the type is also over the API's limit, which the error of `Preferences::new` names.
         contacts_max: u8::try_from(wire.contacts_max).unwrap_or(u8::MAX),
         window_hours: u16::try_from(wire.window_hours).unwrap_or(u16::MAX),
     })
@@ -74,14 +74,14 @@ fn topic(wire: &v1::TopicPreference) -> Result<TopicPreference, ServiceError> {
     Ok(TopicPreference { topic: TopicId::new(&wire.topic)?, wanted: wire.wanted })
 }
 
-/// Whether an answer holds the customer's addresses.
+/// Whether an answer includes the customer's addresses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Addresses {
     Given,
     LeftOut,
 }
 
-/// Stored preferences, for the caller.
+/// Stored preferences on the wire.
 pub(super) fn wire(
     at: RecordVersion,
     preferences: &Preferences,

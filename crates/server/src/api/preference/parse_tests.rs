@@ -1,4 +1,4 @@
-//! Preferences as callers send them, and as they come back.
+//! Preferences from the wire and back.
 
 use custodia_profile::{Catalogue, CustomerId, LawfulBasis, PoolId, Revision};
 use custodia_proto::v1;
@@ -47,7 +47,7 @@ fn sent() -> v1::Preferences {
     }
 }
 
-/// The path of the field at fault.
+/// The path of the invalid field.
 fn fault(change: impl FnOnce(&mut v1::Preferences)) -> String {
     let mut wire = sent();
     change(&mut wire);
@@ -73,7 +73,7 @@ fn addresses_are_left_out_and_nothing_else() {
 }
 
 #[test]
-fn a_fault_names_the_entry_and_the_field() {
+fn an_error_names_the_entry_and_the_field() {
     for (expected, change) in [
         ("channels[1].channel", (|wire| wire.channels[1].channel.clear()) as fn(&mut v1::Preferences)),
         ("channels[0].address", |wire| wire.channels[0].address = "x".repeat(257)),

@@ -1,8 +1,7 @@
 //! GetPreferences and UpdatePreferences.
 //!
-//! Must always hold: preferences are personal data like any other. They are collected for a purpose that the law permits
-//! the controller at that moment, or not at all; and an address is given only where the law permits the caller the
-//! purpose for which it asks.
+//! Invariant: preferences are personal data like any other. An address is collected only for a purpose that the law
+//! permits the controller at that time, and given only if the law permits the caller the purpose it states.
 
 use std::future::{Future, ready};
 
@@ -43,7 +42,7 @@ impl CustomerRead for v1::GetPreferencesRequest {
     }
 }
 
-/// An UpdatePreferences, parsed.
+/// The parsed request.
 #[derive(Debug)]
 pub(crate) struct Update {
     purpose: PurposeNumber,
@@ -72,10 +71,11 @@ impl CustomerWrite for v1::UpdatePreferencesRequest {
     fn evaluate(update: &Update, state: &CustomerState<'_>) -> Result<Mutation<Self::Answer>, ServiceError> {
         let (record, catalogue) = (state.existing()?, &state.view.catalogue);
         let purpose = catalogue.purpose(update.purpose);
-        let purpose = purpose.ok_or(ServiceError::Internal { context: "a purpose that was just found" })?;
-        // What is collected is the controller's own collection, whoever brings it.
+        let purpose =
+            purpose.ok_or(ServiceError::Internal { context: "a parsed purpose is not in the catalogue" })?;
+        // Collected by the controller, whichever caller sends it.
         let permission = Permission::for_purpose(purpose, Reader::Controller, record, catalogue, state.now);
-        // A wish can always be recorded; an address is data, and needs a ground.
+        // A wish can always be recorded; an address is personal data and needs a ground.
         if let Verdict::Refuse(reason) = permission.verdict()
             && brings_address(&update.preferences, &record.preferences)
         {
@@ -93,13 +93,13 @@ impl CustomerWrite for v1::UpdatePreferencesRequest {
     }
 }
 
-/// Does the catalogue have the purposes of stored caps?
+/// Whether the catalogue has the purposes of the stored frequency caps.
 fn knows_caps(view: &CatalogueView, preferences: &Preferences) -> bool {
     let mut named = preferences.frequency_caps.iter().filter_map(|cap| cap.purpose);
     named.all(|purpose| view.catalogue.purpose(purpose).is_some())
 }
 
-/// Whether some address is not stored already for its channel.
+/// Whether some address is not yet stored for its channel.
 fn brings_address(new: &Preferences, stored: &Preferences) -> bool {
     let known = |one: &ChannelPreference| {
         stored.channels.iter().any(|other| other.channel == one.channel && other.address == one.address)

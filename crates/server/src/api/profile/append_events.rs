@@ -1,4 +1,4 @@
-//! AppendEvents: interactions are appended to a customer, as far as the law permits.
+//! AppendEvents: appends events to a customer, as far as the law permits.
 
 use custodia_profile::Event;
 use custodia_proto::v1;

@@ -1,5 +1,6 @@
-//! BatchGetProfiles: the ids go to the leaders of their shards at the same time, one call per node, and the answers
-//! stand in the order of the ids. What fails for one id is said for that id.
+//! BatchGetProfiles: asks the leaders of all shards in parallel, with one call for each node.
+//!
+//! Invariant: the results are in the order of the ids, and an error for one id is that id's result only.
 
 use std::{
     collections::BTreeMap,
@@ -24,16 +25,16 @@ use crate::{
     },
 };
 
-/// A customer and its place among the ids.
+/// An index in the ids, and the customer there.
 type Asked = (usize, CustomerLocation);
 type Answered = Vec<(usize, Item)>;
 
-/// What a response may still hold: beyond it an id is answered with the limit instead of the profile.
+/// The bytes that are left in the response. Beyond them, an id's result is an error instead of the profile.
 struct Budget(AtomicUsize);
 
 impl Budget {
     fn of(context: &ShardContext) -> Self {
-        // Some is left for ids, errors and framing.
+        // An eighth is left for ids, errors and framing.
         Self(AtomicUsize::new(context.limits().response_bytes_max / 8 * 7))
     }
 
@@ -48,7 +49,7 @@ impl Budget {
     }
 }
 
-/// What is the same for every id of a batch.
+/// What all ids of a batch share.
 struct Batch<'a> {
     context: &'a ShardContext,
     call: &'a Call,
@@ -109,7 +110,7 @@ impl Batch<'_> {
         Ok(answered)
     }
 
-    /// Reads on this node: one barrier serves the whole shard, since every id of the call was asked for before it.
+    /// Reads on this node. One barrier serves the whole shard, since the call came before it.
     async fn read_shard(&self, shard: ShardId, asked: Vec<Asked>) -> Answered {
         let barrier = self.context.routing().read_barrier(GroupId::Shard(shard), self.call.deadline).await;
         if let Err(error) = barrier {
@@ -138,7 +139,7 @@ impl Batch<'_> {
         self.query.answer(&ProfileView::new(self.context, caller, location, &stored, view, purpose)?)
     }
 
-    /// Asks the node that leads the shards of these customers.
+    /// Asks the node that leads these customers' shards.
     async fn ask(&self, leader: LeaderHint, asked: Vec<Asked>) -> Answered {
         let part = v1::BatchGetProfilesRequest {
             customer_ids: asked.iter().map(|(_, location)| location.customer.to_string()).collect(),
@@ -147,7 +148,11 @@ impl Batch<'_> {
         let Call { caller, deadline, .. } = self.call;
         match self.context.routing().forward(&leader, caller, &part, *deadline).await {
             Ok(answer) => {
-                let missing = || failed(ServiceError::Internal { context: "a batch came back short" });
+                let missing = || {
+                    failed(ServiceError::Internal {
+                        context: "another node returned too few results of a batch",
+                    })
+                };
                 let mut items = answer.profiles.into_iter().map(|profile| profile.result);
                 let item = |(at, _)| (at, items.next().flatten().unwrap_or_else(missing));
                 asked.into_iter().map(item).collect()

@@ -1,11 +1,11 @@
-//! What IngestProfile and AppendEvents have in common once they are parsed.
+//! What IngestProfile and AppendEvents have in common after parsing.
 
 use custodia_profile::{Decision, GroundStatus, LawfulBasis, Observations, PurposeNumber};
 
 use super::parse::{Collected, Grant};
 use crate::{catalogue::CatalogueView, wire::ServiceError};
 
-/// An ingest with the catalogue's numbers.
+/// The parsed data, with the catalogue's numbers.
 #[derive(Debug)]
 pub(crate) struct Input {
     pub(super) observations: Observations,
@@ -19,13 +19,13 @@ impl Input {
         Ok(Self { observations: observations(collected, view)?, names, has_all_names })
     }
 
-    /// Whether the catalogue on which it was parsed has every attribute. An unknown one is refused, not an error.
+    /// Whether the catalogue had every attribute. An unknown attribute is refused, but is not an error of the call.
     pub(super) const fn has_all_names(&self) -> bool {
         self.has_all_names
     }
 }
 
-/// The names that an answer repeats.
+/// The names that the answer repeats.
 #[derive(Debug)]
 pub(super) struct Names {
     pub(super) attributes: Vec<String>,
@@ -39,13 +39,13 @@ fn names_of(collected: &Collected) -> Names {
     }
 }
 
-/// Does the catalogue have every attribute of an ingest?
+/// Whether the catalogue has every observed attribute.
 fn knows(view: &CatalogueView, collected: &Collected) -> bool {
     let mut attributes = collected.observations.iter().map(|observation| &observation.attribute);
     attributes.all(|attribute| view.catalogue.attribute_by_name(attribute.as_str()).is_some())
 }
 
-/// An ingest with the catalogue's numbers.
+/// Replaces purpose names by the catalogue's numbers.
 fn observations(collected: Collected, view: &CatalogueView) -> Result<Observations, ServiceError> {
     let grants = collected.grants.into_iter().enumerate().map(|(at, grant)| {
         let number = view.purpose_number(&grant.purpose, &format!("consents[{at}].purpose"))?;

@@ -1,4 +1,4 @@
-//! Profiles, events and outcomes become wire messages.
+//! Converts profiles, events and outcomes to wire messages.
 
 use custodia_profile::{
     AttributeDefinition, AttributeValue, Catalogue, LawfulBasis, Outcome, RefusalReason, StoredEvent, Verdict,
@@ -13,19 +13,19 @@ use crate::{
     },
 };
 
-/// What is said of the attributes.
+/// How much the answer says about attributes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Detail {
-    /// Given values, and why others are withheld.
+    /// The given values, and the withheld attributes with reasons.
     Full,
-    /// Given values.
+    /// The given values only.
     None,
-    /// Whether each would be given, and no value.
+    /// For each attribute whether it would be given, without values.
     Only,
 }
 
-/// The profile as it may be seen: `attributes` are the stored ones that the caller asked for, with their definitions;
-/// `given` is told of each whose value is in the answer.
+/// The profile as the caller may see it. `attributes` are the stored ones that it asked for; `given` is called for each whose
+/// value is in the answer.
 pub(super) fn profile<'a>(
     profile: &ProfileView<'_>,
     attributes: impl Iterator<Item = (&'a AttributeDefinition, &'a AttributeValue)>,
@@ -71,13 +71,13 @@ pub(super) fn profile<'a>(
     }
 }
 
-/// What became of an observation.
+/// The outcome of an observation.
 pub(super) fn attribute_outcome(attribute: &str, outcome: Outcome) -> v1::AttributeOutcome {
     let (merged, refusal, explanation) = outcome_parts(outcome);
     v1::AttributeOutcome { attribute: attribute.to_owned(), merged, refusal, explanation }
 }
 
-/// What became of an event.
+/// The outcome of an event.
 pub(super) fn event_outcome(event_id: &str, outcome: Outcome) -> v1::EventOutcome {
     let (appended, refusal, explanation) = outcome_parts(outcome);
     v1::EventOutcome { event_id: event_id.to_owned(), appended, refusal, explanation }
@@ -90,7 +90,7 @@ fn outcome_parts(outcome: Outcome) -> (bool, i32, String) {
     }
 }
 
-/// A stored event that is given.
+/// A stored event that the caller is given.
 pub(super) fn stored_event(
     stored: &StoredEvent,
     ground: LawfulBasis,
@@ -111,7 +111,7 @@ pub(super) fn stored_event(
     }
 }
 
-/// Events of a page that are withheld, by reason.
+/// The number of withheld events of a page, by reason.
 pub(super) fn withheld_events(
     counts: impl IntoIterator<Item = (RefusalReason, i32)>,
 ) -> Vec<v1::WithheldEvents> {

@@ -1,4 +1,4 @@
-//! GetProfile: one profile as it may be seen for the purpose.
+//! GetProfile: one customer's profile, as the caller may see it for its purpose.
 
 use std::future::{Future, ready};
 
@@ -12,7 +12,7 @@ use crate::{
     wire::{FieldFault, ServiceError, parse},
 };
 
-/// What a read of profiles asks for, besides customer and purpose.
+/// The options of a profile read, other than customer and purpose.
 #[derive(Debug)]
 pub(crate) struct ReadRequest {
     mask: Option<Vec<AttributeName>>,
@@ -20,7 +20,7 @@ pub(crate) struct ReadRequest {
 }
 
 impl ReadRequest {
-    /// Parses what GetProfile and BatchGetProfiles have in common.
+    /// Parses the fields that GetProfile and BatchGetProfiles share.
     pub(super) fn parse(
         mask: Option<&prost_types::FieldMask>,
         verdicts: i32,
@@ -44,13 +44,13 @@ impl ReadRequest {
         Ok(Self { mask, detail })
     }
 
-    /// Whether the catalogue has the attributes of a record that are asked for.
+    /// Whether the catalogue has the requested attributes of a record.
     pub(super) fn knows(&self, record: &CustomerRecord, view: &CatalogueView) -> bool {
         let defined = |number| view.catalogue.attribute(number).is_some();
         self.mask.is_some() || record.attributes.keys().all(|number| defined(*number))
     }
 
-    /// The profile as it may be seen.
+    /// The profile as the caller may see it.
     pub(super) fn answer(&self, profile: &ProfileView<'_>) -> Result<v1::Profile, ServiceError> {
         let (record, view) = (profile.record(), profile.view);
         let asked = match &self.mask {
@@ -97,5 +97,5 @@ fn whole<'a>(record: &'a CustomerRecord, view: &'a CatalogueView) -> Result<Aske
     let defined = |(number, stored)| Some((&**view.catalogue.attribute(number)?, stored));
     let asked = record.attributes.iter().map(|(number, stored)| defined((*number, stored))).collect();
     let asked: Option<Asked<'a>> = asked;
-    asked.ok_or(ServiceError::Internal { context: "a stored attribute that no catalogue defines" })
+    asked.ok_or(ServiceError::Internal { context: "a stored attribute is not in the catalogue" })
 }

@@ -1,4 +1,4 @@
-//! IngestProfile: observations, consents and events merge into one customer's profile, as far as the law permits.
+//! IngestProfile: merges observations, consents and events into one customer's profile, as far as the law permits.
 
 use custodia_profile::{
     CustomerId, CustomerRecord, Event, Observations, PoolId, ProfileError, RequestId, Revision,
@@ -19,7 +19,7 @@ use crate::{
 impl CustomerWrite for v1::IngestProfileRequest {
     type Input = (Input, Option<Revision>);
 
-    /// A new customer's id is derived from the request's, so that a retry means the same customer.
+    /// Derives a new customer's id from the request id, so that a retry means the same customer.
     fn complete(&mut self, caller: &Caller) -> Result<(), ServiceError> {
         if self.customer_id.is_empty() {
             let request = match parse::request_id(&self.request_id)? {
@@ -57,10 +57,10 @@ impl CustomerWrite for v1::IngestProfileRequest {
         let observations = &input.observations;
         let mut ingested =
             custodia_profile::ingest(&before, observations, &state.view.catalogue, state.change())
-                .map_err(|error| grant_at_fault(&before, observations, state, error))?;
+                .map_err(|error| invalid_grant(&before, observations, state, error))?;
         state.events.sift(&observations.events, &mut ingested);
         let is_new = state.record().is_none();
-        // A customer of whom everything was refused does not come into being.
+        // A new customer is not created if everything was refused.
         let changed = ingested.record_changed || (is_new && !ingested.events.is_empty());
         let exists = changed || !is_new;
         let attributes = input.names.attributes.iter().zip(&ingested.attribute_outcomes);
@@ -78,11 +78,11 @@ impl CustomerWrite for v1::IngestProfileRequest {
         Ok(Mutation { record, ledger: ingested.ledger, events: ingested.events, answer })
     }
 
-    /// Counts what became of everything, and of which attributes values are collected today (GO-3).
+    /// Counts all outcomes, and notes which attributes were collected today (GO-3).
     fn note(answered: Answered, answer: &Self::Answer, context: &ShardContext, view: &CatalogueView) {
         match answered {
             Answered::Now => count_outcomes(&answer.attributes, &answer.events),
-            // The first call may have ended before it could say so, and days only rise.
+            // The first call may have ended before it noted the day. A day never decreases, so noting it again is safe.
             Answered::Before => {}
             Answered::Never => return,
         }
@@ -95,8 +95,8 @@ impl CustomerWrite for v1::IngestProfileRequest {
     }
 }
 
-/// Names the consent that makes an ingest impossible: the first that cannot be recorded after those before it.
-fn grant_at_fault(
+/// Names the consent that makes the ingest fail: the first that cannot be recorded after those before it.
+fn invalid_grant(
     before: &CustomerRecord,
     input: &Observations,
     state: &CustomerState<'_>,

@@ -1,11 +1,11 @@
 //! IngestProfiles: many rows over one stream.
 //!
 //! ```text
-//! sender ─▶ (window of rows in flight, each on its own task) ─▶ answers in the order of the rows ─▶ receiver
+//! sender ─▶ (window of rows in flight, each in its own task) ─▶ answers in the order of the rows ─▶ receiver
 //! ```
 //!
-//! Must always hold: at most the window is in flight, and nothing more is read before an answer has been taken, so a
-//! slow cluster or a slow receiver slows the sender; a row that fails is answered as failed and ends nothing.
+//! Invariant: at most the window is in flight, and no row is read before an earlier answer has been taken, so a slow
+//! cluster or receiver slows the sender down. A row that fails does not end the stream.
 
 use std::sync::Arc;
 
@@ -23,7 +23,7 @@ use crate::{
 
 type Answers = BoxStream<'static, Result<v1::IngestProfilesResponse, Status>>;
 
-/// Answers a stream until its sender ends it, it breaks, or its deadline passes.
+/// Serves a stream until its sender ends it, it breaks or its deadline passes.
 pub(crate) fn ingest_profiles(
     context: Arc<ShardContext>,
     call: Call,
@@ -37,7 +37,7 @@ pub(crate) fn ingest_profiles(
             Ok(v1::IngestProfilesResponse { sequence, result: Some(started(context, call, row?).await) })
         }
     });
-    // After an error of the stream itself there is nothing more to read.
+    // After an error of the stream itself, nothing more can be read.
     let answers = started.buffered(window).scan(Progress::Going, |progress, answer| {
         let next = (*progress == Progress::Going)
             .then(|| answer.inspect_err(|_status| *progress = Progress::Broken));
@@ -52,7 +52,7 @@ enum Progress {
     Broken,
 }
 
-/// Works on a row on a task of its own, so that the rows of a window use all cores. Dropping it ends the task.
+/// Ingests a row in its own task, so that the rows of a window use all cores. Dropping the future ends the task.
 async fn started(context: Arc<ShardContext>, call: Call, row: v1::IngestProfileRequest) -> RowResult {
     let deadline = call.deadline.min(Instant::now() + context.limits().deadline_default());
     let call = Call { deadline, ..call };
@@ -61,7 +61,7 @@ async fn started(context: Arc<ShardContext>, call: Call, row: v1::IngestProfileR
         Ok(Ok(answered)) => RowResult::Response(answered.answer),
         Ok(Err(error)) => RowResult::Error(row_error(error)),
         Err(_panicked) => {
-            RowResult::Error(row_error(ServiceError::Internal { context: "a row's task ended early" }))
+            RowResult::Error(row_error(ServiceError::Internal { context: "the task of a row ended early" }))
         }
     }
 }

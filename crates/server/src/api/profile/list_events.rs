@@ -1,4 +1,4 @@
-//! ListEvents: a page of a customer's events, newest first.
+//! ListEvents: one page of a customer's events, newest first.
 
 use std::{
     collections::BTreeMap,
@@ -20,10 +20,10 @@ use crate::{
 
 const PAGE: PageSize = PageSize { default: 50, max: 500 };
 
-/// Events that are read from the engine at a time, so that a page is not in memory as a whole before its end is known.
+/// Events read from the engine at a time, so that memory is bounded even if a page ends early.
 const CHUNK: usize = 64;
 
-/// Where a page begins, and how much it takes.
+/// Where a page begins, and its limits.
 #[derive(Debug)]
 pub(crate) struct Query {
     after: Option<EventSortKey>,
@@ -35,9 +35,9 @@ impl CustomerRead for v1::ListEventsRequest {
     const ACCESS: ReadAccess = ReadAccess::Admitted;
 
     fn parse(&self, _view: &CatalogueView) -> Result<Query, ServiceError> {
-        let place = |bytes: &[u8]| EventSortKey::from_bytes(bytes).ok();
+        let key = |bytes: &[u8]| EventSortKey::from_bytes(bytes).ok();
         Ok(Query {
-            after: page_start(Listing::Events, &self.page_token, place)?,
+            after: page_start(Listing::Events, &self.page_token, key)?,
             pager: Pager::new(Listing::Events, self.page_size, PAGE)?,
         })
     }
@@ -50,12 +50,12 @@ impl CustomerRead for v1::ListEventsRequest {
     }
 }
 
-/// Fills a page. It ends early where it would grow beyond half of a response.
+/// Fills a page. It ends early if it would exceed half of the maximum response.
 fn page(query: Query, profile: &ProfileView<'_>) -> Result<v1::ListEventsResponse, ServiceError> {
     let (group, customer) = (profile.location.group(), &profile.location.customer);
     let mut pager = query.pager.within_bytes(profile.context.limits().response_bytes_max / 2);
     let mut page = Page { profile, events: Vec::new(), withheld: BTreeMap::new() };
-    let last = query.after.map(|place| Key::event(group, customer, &place).into_bytes());
+    let last = query.after.map(|key| Key::event(group, customer, &key).into_bytes());
     let prefix = KeyPrefix::customer(group, KeyKind::Event, customer);
     let mut stored = Scan::new(profile.context.engine(), prefix, last, pager.entries_wanted().min(CHUNK));
     while let Some((key, value)) = stored.next_stored()? {
@@ -71,7 +71,7 @@ fn page(query: Query, profile: &ProfileView<'_>) -> Result<v1::ListEventsRespons
     })
 }
 
-/// A page as it is filled.
+/// A page while it is filled.
 struct Page<'a> {
     profile: &'a ProfileView<'a>,
     events: Vec<v1::StoredEvent>,

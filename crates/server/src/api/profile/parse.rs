@@ -1,7 +1,7 @@
-//! What IngestProfile and AppendEvents say, parsed: types of `custodia-profile`, or an error that names the field.
+//! Parses IngestProfile and AppendEvents: types of `custodia-profile`, or an error that names the field.
 //!
-//! Must always hold: what comes out of here is valid by its types. What needs the catalogue (does the purpose exist,
-//! is it in use) is asked later, on the leader.
+//! Invariant: what is returned is valid by its types. Whatever needs the catalogue (does the purpose exist, is it in
+//! use) is checked later, on the leader.
 
 use custodia_profile::{
     AttributeName, Channel, Collector, ConsentMethod, Event, EventId, EventName, LawfulBasis, NoticeId,
@@ -16,7 +16,7 @@ use crate::wire::{
     parse_etag, parse_optional, parse_timestamp,
 };
 
-/// What every ingest says about its data.
+/// The fields that every ingest has.
 #[derive(Debug)]
 pub(super) struct Collected {
     pub(super) purpose: PurposeId,
@@ -29,7 +29,7 @@ pub(super) struct Collected {
 }
 
 impl Collected {
-    /// Dates what the caller left undated; nothing: it is dated when it is stored.
+    /// Dates undated items; with `None` they get the time at which they are stored.
     pub(super) fn date(&mut self, made_at: Option<TimestampMs>) {
         for observation in &mut self.observations {
             observation.observed_at = observation.observed_at.or(made_at);
@@ -40,7 +40,7 @@ impl Collected {
     }
 }
 
-/// A consent that came with data.
+/// A consent that came with the data.
 #[derive(Debug)]
 pub(super) struct Grant {
     pub(super) purpose: PurposeId,
@@ -53,14 +53,14 @@ pub(super) struct Grant {
     pub(super) expires_at: Option<TimestampMs>,
 }
 
-/// An IngestProfile or AppendEvents, but for the customer and the request id.
+/// An IngestProfile or AppendEvents, without customer and request id.
 #[derive(Debug)]
 pub(super) struct Ingest {
     pub(super) collected: Collected,
     pub(super) etag: Option<Revision>,
 }
 
-/// The parts of an IngestProfile.
+/// Parses an IngestProfile.
 pub(super) fn ingest(request: &v1::IngestProfileRequest) -> Result<Ingest, ServiceError> {
     within_limit("observations", request.observations.len(), OBSERVATIONS_MAX)?;
     within_limit("consents", request.consents.len(), GRANTS_MAX)?;
@@ -78,7 +78,7 @@ pub(super) fn ingest(request: &v1::IngestProfileRequest) -> Result<Ingest, Servi
     })
 }
 
-/// The parts of an AppendEvents.
+/// Parses an AppendEvents.
 pub(super) fn append_events(request: &v1::AppendEventsRequest) -> Result<Ingest, ServiceError> {
     if request.events.is_empty() {
         return Err(ServiceError::missing("events"));
@@ -141,7 +141,7 @@ fn event(wire: &v1::Event) -> Result<Event, ServiceError> {
     })
 }
 
-/// The name of a property is the caller's own text and may say anything, so no error repeats it.
+/// Errors do not repeat a property's name: it is the caller's free text and may contain personal data.
 fn property((name, stated): (&String, &v1::Value)) -> Result<(PropertyName, Value), ServiceError> {
     let name = PropertyName::new("properties", name)?;
     Ok((name, value(stated).map_err(|error| error.named("properties"))?))

@@ -1,4 +1,4 @@
-//! What comes through the door, and what is said about what does not.
+//! What parses, and the errors of what does not.
 
 use custodia_profile::{
     AffirmativeAct, DecidedBy,
@@ -53,11 +53,11 @@ fn ingest() -> v1::IngestProfileRequest {
     }
 }
 
-/// The path of the field at fault, and what is wrong with it.
+/// The path of the invalid field, and what is wrong with it.
 fn fault<T: std::fmt::Debug>(result: Result<T, ServiceError>) -> (String, FieldFault) {
     match result {
         Err(ServiceError::Field { field, fault }) => (field, fault),
-        other => panic!("expected a field at fault, got {other:?}"),
+        other => panic!("expected a field error, got {other:?}"),
     }
 }
 
@@ -68,7 +68,7 @@ fn changed(change: impl FnOnce(&mut v1::IngestProfileRequest)) -> (String, Field
 }
 
 #[test]
-fn a_whole_ingest_comes_through() {
+fn a_complete_ingest_parses() {
     let parsed = parse::ingest(&ingest()).expect("valid");
     assert_eq!(parsed.etag.map(|etag| etag.as_u64()), Some(7));
     assert_eq!(parsed.collected.purpose.as_str(), "service");
@@ -115,7 +115,7 @@ fn a_malformed_field_is_named_and_its_value_is_not_repeated() {
 }
 
 #[test]
-fn what_is_over_a_limit_is_refused_with_the_limit() {
+fn a_request_over_a_limit_is_refused_with_the_limit() {
     let (field, fault) = changed(|request| {
         request.observations = vec![observation("email", text("x")); OBSERVATIONS_MAX + 1];
     });
@@ -134,7 +134,7 @@ fn what_is_over_a_limit_is_refused_with_the_limit() {
 }
 
 #[test]
-fn a_member_that_no_enum_has_is_refused() {
+fn an_unknown_enum_number_is_refused() {
     for number in [-1, 4, 255, 256, i32::MAX] {
         assert_eq!(changed(|request| request.party = number).0, "party", "{number}");
     }
@@ -142,7 +142,7 @@ fn a_member_that_no_enum_has_is_refused() {
 }
 
 #[test]
-fn numbers_that_are_not_finite_and_control_characters_are_refused() {
+fn non_finite_numbers_and_control_characters_are_refused() {
     for kind in [Kind::Decimal(f64::NAN), Kind::Decimal(f64::INFINITY), Kind::Text("a\u{0}b".to_owned())] {
         let (field, _) =
             changed(|request| request.observations[0].value = Some(v1::Value { kind: Some(kind) }));
@@ -151,7 +151,7 @@ fn numbers_that_are_not_finite_and_control_characters_are_refused() {
 }
 
 #[test]
-fn a_property_is_not_named_because_its_name_is_the_callers_text() {
+fn a_property_is_not_named_because_its_name_is_free_text() {
     let (field, _) = changed(|request| {
         request.events[0].properties.insert("Ana Popescu".to_owned(), v1::Value { kind: None });
     });
@@ -173,7 +173,7 @@ fn a_malformed_customer_id_is_refused() {
 }
 
 #[test]
-fn a_consent_brings_its_evidence() {
+fn a_consent_includes_its_evidence() {
     let ingest = parse::ingest(&ingest()).expect("valid");
     let grant = &ingest.collected.grants[0];
     let evidence = grant.proof.evidence.as_ref().expect("evidence");
@@ -186,7 +186,7 @@ fn a_consent_brings_its_evidence() {
 }
 
 #[test]
-fn evidence_at_fault_is_named_with_its_path() {
+fn invalid_evidence_is_named_with_its_path() {
     let evidence = |change: fn(&mut v1::ConsentEvidence)| {
         changed(|request| change(request.consents[0].evidence.as_mut().expect("evidence"))).0
     };

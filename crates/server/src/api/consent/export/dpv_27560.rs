@@ -1,8 +1,8 @@
 //! Consent records as ISO/IEC TS 27560:2023 structures them, in JSON-LD with the terms of W3C's Data Privacy Vocabulary.
 //!
-//! Must always hold: one record a purpose, so that no status is read for another purpose; every field that the guide
-//! says must be there is there. Source: W3C Data Privacy Vocabularies and Controls Community Group, Consent Records and
-//! Receipts as per ISO/IEC TS 27560:2023 using DPV, <https://w3id.org/dpv/guides/consent-27560>, profile
+//! Invariant: there is one record for each purpose, so that no status is mistaken for that of another purpose, and
+//! every field that the guide requires is present. Source: W3C Data Privacy Vocabularies and Controls Community Group,
+//! Consent Records and Receipts as per ISO/IEC TS 27560:2023 using DPV, <https://w3id.org/dpv/guides/consent-27560>, profile
 //! `dpv-27560#record`; terms of DPV 2.2, <https://w3id.org/dpv/2.2>.
 
 use std::collections::BTreeMap;
@@ -17,7 +17,7 @@ use super::{Exported, Ground, NO_LANGUAGE, NOT_STATED, iso_8601, optional, state
 use crate::config::ControllerConfig;
 
 const CONFORMS_TO: &str = "https://w3id.org/dpv/schema/dpv-27560#record";
-/// The name of the controller within a document.
+/// The controller's identifier within a document.
 const CONTROLLER: &str = "_:controller";
 
 const PREFIXES: [(&str, &str); 7] = [
@@ -29,7 +29,7 @@ const PREFIXES: [(&str, &str); 7] = [
     ("skos", "http://www.w3.org/2004/02/skos/core#"),
     ("xsd", "http://www.w3.org/2001/XMLSchema#"),
 ];
-/// Properties whose texts name things, and those whose texts are moments.
+/// The properties whose texts are identifiers or timestamps.
 const TYPED: [(&str, &str); 8] = [
     ("dct:conformsTo", "@id"),
     ("dct:issued", "xsd:dateTime"),
@@ -94,7 +94,7 @@ struct Record {
     statuses: Vec<Status>,
 }
 
-/// A node that is told by its type, name and description.
+/// A node with a type, a name and a description.
 #[derive(Debug, Default, Serialize)]
 struct Thing {
     #[serde(rename = "@type")]
@@ -111,7 +111,7 @@ struct Thing {
     exercised_at: Option<String>,
 }
 
-/// A place with a term of its own, or one told in words.
+/// A place: a term of DPV's locations, or a description.
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
 enum Place {
@@ -234,7 +234,7 @@ struct Source {
     sha256: String,
 }
 
-/// The records of all purposes.
+/// The document with the records of all purposes.
 pub(crate) fn document(exported: &Exported<'_>) -> Document {
     let prefixes = PREFIXES.into_iter().map(|(name, iri)| (name, Term::Prefix(iri)));
     let typed = TYPED.into_iter().map(|(name, kind)| (name, Term::Typed { kind }));
@@ -284,7 +284,7 @@ fn record<'a>(exported: &Exported<'a>, purpose: &'a Purpose) -> Record {
     }
 }
 
-/// A region has a term of its own in DPV's locations; where none is stated, the default jurisdiction is told.
+/// Each region is a term of DPV's locations; without a region, the default jurisdiction is described.
 fn jurisdictions(exported: &Exported<'_>) -> Vec<Place> {
     let subject = &exported.record.subject;
     let mut places: Vec<Place> =
@@ -412,7 +412,7 @@ fn entity(controller: &ControllerConfig) -> Entity {
     }
 }
 
-/// The state of the consent; where none is recorded, that nothing is known as of now.
+/// The consent's status; if none is recorded, unknown as of now.
 fn status(exported: &Exported<'_>, consent: Option<&Ground<'_>>) -> Status {
     let Some(ground) = consent else {
         return Status {
@@ -437,7 +437,8 @@ fn status(exported: &Exported<'_>, consent: Option<&Ground<'_>>) -> Status {
     }
 }
 
-/// What was given and does not hold any more, or not yet, is not told as given: who reads the type alone must not be misled.
+/// The types of a status. A consent that was given but is not in force is not typed as given: the type alone must not
+/// mislead.
 fn kinds(ground: &Ground<'_>) -> Vec<&'static str> {
     match (ground.state.status, ground.verdict) {
         (GroundStatus::Refused, _) => vec!["dpv:ConsentRefused"],
@@ -456,7 +457,7 @@ fn kinds(ground: &Ground<'_>) -> Vec<&'static str> {
     }
 }
 
-/// Who asks is the controller; the answer is the data subject's, or whoever's the evidence says.
+/// Who decided: the controller for a request, otherwise whoever the evidence names, by default the data subject.
 fn decided_by(ground: &Ground<'_>) -> &'static str {
     if ground.state.status == GroundStatus::Requested {
         return "dpv:DataController";

@@ -1,11 +1,11 @@
-//! ExportConsent on the leader: what is recorded about consent, in formats that others read.
+//! ExportConsent: what is recorded about consent, in standard formats.
 //!
 //! ```text
 //! grounds ‖ region ‖ catalogue ‖ controller ‖ now ──▶ Exported ──▶ dpv_27560.rs | receipt.rs ──▶ JSON
 //! ```
-//! Must always hold: a document is a pure function of these. It holds what the data subject may see and nothing else:
-//! [`Exported`] has no values, addresses, restriction or legal hold, and no format gives a collector or a reference.
-//! docs/consent-exports.md lists every field; the tests hold the documents to that very page.
+//! Invariant: a document is a pure function of these. It has what the data subject may see and nothing else:
+//! [`Exported`] has no values, addresses, restriction or legal hold, and no format includes a collector or a reference.
+//! docs/consent-exports.md lists every field, and the tests check the documents against that page.
 
 mod dpv_27560;
 mod receipt;
@@ -36,13 +36,13 @@ use crate::{
     },
 };
 
-/// What stands where a format asks for something that nobody has stated.
+/// The text where a format requires something that nobody has stated.
 const NOT_STATED: &str = "not stated";
-/// The language tag where none is known: undetermined (ISO 639-2).
+/// The language tag if none is known: undetermined (ISO 639-2).
 const NO_LANGUAGE: &str = "und";
 
 impl CustomerRead for v1::ExportConsentRequest {
-    /// The format, and the purposes that the caller names; none: all on which something is recorded.
+    /// The format and the requested purposes; if empty, all purposes on which something is recorded.
     type Query = (Format, BTreeSet<PurposeNumber>);
     const ACCESS: ReadAccess = ReadAccess::Permitted;
 
@@ -78,7 +78,7 @@ fn export(
     })
 }
 
-/// A format of documents.
+/// A document format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Format {
     Dpv27560,
@@ -122,7 +122,7 @@ fn wanted(names: &[String], view: &CatalogueView) -> Result<BTreeSet<PurposeNumb
     names.iter().enumerate().map(number).collect()
 }
 
-/// The purposes to export, by name.
+/// The purposes to export, sorted by name.
 fn purposes<'a>(
     record: &CustomerRecord,
     wanted: BTreeSet<PurposeNumber>,
@@ -136,12 +136,12 @@ fn purposes<'a>(
     found
 }
 
-/// What a document is made of.
+/// The input of a document.
 #[derive(Debug)]
 struct Exported<'a> {
     customer: CustomerId,
-    /// The grounds and the region alone. Without restriction and legal hold: what was decided stays decided under them,
-    /// and a hold is not the data subject's to know.
+    /// Only the grounds and the region. Restriction and legal hold are left out: they do not change what was decided, and
+    /// the data subject may not be told about a hold.
     record: CustomerRecord,
     purposes: Vec<&'a Purpose>,
     catalogue: &'a Catalogue,
@@ -163,7 +163,7 @@ impl<'a> Exported<'a> {
         Self { customer, record, purposes, catalogue, controller, now }
     }
 
-    /// What is recorded for a purpose, by basis, and what the law says of it now.
+    /// The grounds recorded for a purpose, by basis, with the law's current verdicts.
     fn grounds(&self, purpose: &'a Purpose) -> impl Iterator<Item = Ground<'_>> {
         LawfulBasis::ALL.into_iter().filter_map(move |basis| {
             let state = self.record.ground(purpose.number, basis)?;
@@ -179,8 +179,8 @@ impl<'a> Exported<'a> {
         })
     }
 
-    /// The categories of data that a purpose may use, and whether each has sensitive data. An attribute without a
-    /// category stands for itself.
+    /// The categories of data that a purpose may use, and whether each has sensitive data. An attribute without a category
+    /// is a category of its own.
     fn data<'b>(&'b self, purpose: &'b Purpose) -> BTreeMap<&'b str, bool> {
         let stated = purpose.data_categories.iter().map(|category| (category.as_str(), false));
         let mut found: BTreeMap<&str, bool> = stated.collect();
@@ -196,13 +196,13 @@ impl<'a> Exported<'a> {
         found
     }
 
-    /// The applications that may read for a purpose.
+    /// The recipients that may read for a purpose.
     fn recipients(&self, purpose: &Purpose) -> impl Iterator<Item = &'a Recipient> {
         let recipients = self.catalogue.recipients().map(|recipient| &**recipient);
         recipients.filter(|recipient| Reader::Registered(recipient).refused(purpose).is_none())
     }
 
-    /// The jurisdictions whose rules hold for the data subject, each once.
+    /// The jurisdictions that apply to the data subject, each once.
     fn jurisdictions(&self) -> Vec<&'a Jurisdiction> {
         let mut found: Vec<&Jurisdiction> = Vec::new();
         for jurisdiction in self.record.subject.jurisdictions(self.catalogue) {
@@ -213,7 +213,7 @@ impl<'a> Exported<'a> {
         found
     }
 
-    /// The same id for the same parts: a UUID of version 8 (RFC 9562, section 5.8), since nothing here is random.
+    /// The same id for the same parts: a UUIDv8 (RFC 9562, section 5.8), since nothing here is random.
     fn identifier(&self, parts: &[&str]) -> Uuid {
         let mut hash = Sha256::new_with_prefix(self.customer.as_bytes());
         for part in parts {
@@ -227,7 +227,7 @@ impl<'a> Exported<'a> {
     }
 }
 
-/// One recorded ground, and what the law says of it now.
+/// A recorded ground with the law's current verdict.
 #[derive(Debug)]
 struct Ground<'a> {
     basis: LawfulBasis,
@@ -236,25 +236,25 @@ struct Ground<'a> {
 }
 
 impl Ground<'_> {
-    /// What the data subject did and where, in words.
+    /// A description of what the data subject did, and through which channel.
     fn act(&self) -> Option<String> {
         let act = self.state.evidence.as_ref().and_then(|evidence| evidence.act).map(act_in_words);
         let channel = self.state.channel.as_ref().map(|channel| channel.as_str());
         match (act, channel) {
             (None, None) => None,
             (Some(act), None) => Some(act.to_owned()),
-            (None, Some(channel)) => Some(format!("by {channel}")),
-            (Some(act), Some(channel)) => Some(format!("{act}, by {channel}")),
+            (None, Some(channel)) => Some(format!("via {channel}")),
+            (Some(act), Some(channel)) => Some(format!("{act}, via {channel}")),
         }
     }
 
-    /// The notice that the data subject saw, as the catalogue has it.
+    /// The notice that the data subject saw, as it is in the catalogue.
     fn notice<'a>(&self, purpose: &'a Purpose) -> Option<&'a Notice> {
         let version = self.state.notice.as_ref()?;
         purpose.notices.iter().find(|notice| notice.version == *version)
     }
 
-    /// The language in which the notice was shown, or in which it is written.
+    /// The language in which the notice was shown, otherwise the one in which it is written.
     fn language(&self, purpose: &Purpose) -> String {
         let shown = self.state.evidence.as_ref().and_then(|evidence| evidence.language.as_ref());
         let shown = shown.map(|language| language.as_str().to_owned());
@@ -269,30 +269,30 @@ const fn act_in_words(act: AffirmativeAct) -> &'static str {
         AffirmativeAct::Clicked => "clicked a button or a switch",
         AffirmativeAct::Spoken => "said so",
         AffirmativeAct::Signed => "signed",
-        AffirmativeAct::DoubleOptIn => "confirmed by a link that was sent",
-        AffirmativeAct::PreTickedBox => "left a box as it was ticked beforehand",
+        AffirmativeAct::DoubleOptIn => "confirmed through a link sent to them",
+        AffirmativeAct::PreTickedBox => "left a pre-ticked box ticked",
         AffirmativeAct::Silence => "said nothing",
-        AffirmativeAct::ContinuedUse => "went on using the service",
+        AffirmativeAct::ContinuedUse => "continued to use the service",
     }
 }
 
-/// The name of a purpose for people.
+/// A purpose's display name.
 fn title(purpose: &Purpose) -> String {
     let name = if purpose.display_name.is_empty() { purpose.id.as_str() } else { &purpose.display_name };
     name.to_owned()
 }
 
-/// A text, or that nobody has stated it.
+/// A text, or `NOT_STATED` if it is empty.
 fn stated(text: &str) -> String {
     if text.is_empty() { NOT_STATED.to_owned() } else { text.to_owned() }
 }
 
-/// A text that may be left out.
+/// A text, or `None` if it is empty.
 fn optional(text: &str) -> Option<String> {
     (!text.is_empty()).then(|| text.to_owned())
 }
 
-/// A moment as in ISO 8601, in UTC.
+/// A time in ISO 8601, in UTC.
 fn iso_8601(moment: TimestampMs) -> String {
     timestamp(moment).to_string()
 }

@@ -1,7 +1,7 @@
 //! A consent receipt for the customer.
 //!
-//! Must always hold: a purpose stands among the services only where its ground is in force, so that a reader who knows
-//! the specification alone never takes a no for a yes; what is not in force stands apart, with the reason. Source: Kantara
+//! Invariant: a purpose is among the services only if its ground is in force, so that a reader who knows only the
+//! specification never mistakes a no for a yes. Everything else is listed separately, with the reason. Source: Kantara
 //! Initiative, Consent Receipt Specification 1.1.0 (2018-02-20), section 4; its JSON schema,
 //! <https://github.com/KantaraInitiative/consent-receipt-v-next/tree/master/CR_v1_1>.
 
@@ -98,7 +98,7 @@ struct NotInForce {
     decided_at: Option<i64>,
 }
 
-/// A purpose with one of its grounds.
+/// A purpose with one of its recorded grounds.
 type Recorded<'a> = (&'a Purpose, Ground<'a>);
 
 /// The receipt of all purposes.
@@ -138,7 +138,7 @@ fn newest<'a, 'b>(recorded: &'b [Recorded<'a>]) -> Option<&'b Recorded<'a>> {
     recorded.iter().max_by_key(|recorded| decided_at(recorded))
 }
 
-/// Seconds since 1970, as the specification counts; it has no time before.
+/// Seconds since 1970, as the specification requires; earlier times become 0.
 fn seconds(moment: TimestampMs) -> i64 {
     moment.as_ms().div_euclid(1_000).max(0)
 }
@@ -152,13 +152,13 @@ fn jurisdiction(exported: &Exported<'_>) -> String {
     stated(&names.join(", "))
 }
 
-/// What the data subject did and where, each way once.
+/// What the data subject did and through which channel, each distinct way once.
 fn collection_method(in_force: &[Recorded<'_>]) -> String {
     let methods: BTreeSet<String> = in_force.iter().filter_map(|(_, ground)| ground.act()).collect();
     stated(&methods.into_iter().collect::<Vec<_>>().join("; "))
 }
 
-/// Of the moment and of the purposes: another receipt has another id.
+/// The id is derived from time and purposes, so different receipts have different ids.
 fn receipt_id(exported: &Exported<'_>) -> String {
     let now = exported.now.as_ms().to_string();
     let names = exported.purposes.iter().map(|purpose| purpose.id.as_str());
@@ -182,7 +182,7 @@ fn controller(controller: &ControllerConfig) -> PiiController {
     }
 }
 
-/// The categories of sensitive data that the purposes in force may use.
+/// The sensitive categories of data that the purposes in force may use.
 fn sensitive<'a>(exported: &'a Exported<'_>, in_force: &'a [Recorded<'_>]) -> BTreeSet<&'a str> {
     let data = in_force.iter().flat_map(|(purpose, _)| exported.data(purpose));
     data.filter(|(_, is_sensitive)| *is_sensitive).map(|(name, _)| name).collect()
@@ -224,7 +224,7 @@ fn entry(exported: &Exported<'_>, purpose: &Purpose, ground: &Ground<'_>) -> Pur
     }
 }
 
-/// `EXPLICIT`, or how consent was expressed; `N/A` where the purpose does not rest on consent.
+/// `EXPLICIT`, or how consent was expressed; `N/A` if the ground is not consent.
 fn consent_type(ground: &Ground<'_>) -> String {
     let act = || ground.act().map(|act| format!(": {act}")).unwrap_or_default();
     match (ground.basis, ground.state.method) {
@@ -266,7 +266,7 @@ fn termination(purpose: &Purpose, ground: &Ground<'_>) -> String {
     format!("Ends {}{retention}", ways.join(" or "))
 }
 
-/// As the API names it, without its prefix.
+/// The API's name of a basis, without its prefix.
 const fn basis_name(basis: LawfulBasis) -> &'static str {
     match basis {
         LawfulBasis::Consent => "CONSENT",
@@ -278,9 +278,9 @@ const fn basis_name(basis: LawfulBasis) -> &'static str {
     }
 }
 
-/// What is recorded and not in force, and the purposes on which nothing is recorded.
+/// The grounds that are not in force, and the purposes without any.
 fn not_in_force(exported: &Exported<'_>, lapsed: &[Recorded<'_>]) -> Vec<NotInForce> {
-    let told = |purpose: &Purpose, basis, reason: RefusalReason, decided_at| NotInForce {
+    let listed = |purpose: &Purpose, basis, reason: RefusalReason, decided_at| NotInForce {
         purpose: title(purpose),
         lawful_basis: basis_name(basis),
         reason: reason.name(),
@@ -289,10 +289,10 @@ fn not_in_force(exported: &Exported<'_>, lapsed: &[Recorded<'_>]) -> Vec<NotInFo
     };
     let lapsed = lapsed.iter().map(|(purpose, ground)| {
         let reason = ground.verdict.reason().unwrap_or(RefusalReason::NoGround);
-        told(purpose, ground.basis, reason, Some(seconds(ground.state.decided_at)))
+        listed(purpose, ground.basis, reason, Some(seconds(ground.state.decided_at)))
     });
     let unrecorded = exported.purposes.iter().filter(|purpose| exported.grounds(purpose).next().is_none());
     let unrecorded =
-        unrecorded.map(|purpose| told(purpose, LawfulBasis::Consent, RefusalReason::NoGround, None));
+        unrecorded.map(|purpose| listed(purpose, LawfulBasis::Consent, RefusalReason::NoGround, None));
     lapsed.chain(unrecorded).collect()
 }

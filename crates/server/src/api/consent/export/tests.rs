@@ -1,4 +1,4 @@
-//! Documents against docs/consent-exports.md: what is not on that page does not leave, what is required there is there.
+//! Documents against docs/consent-exports.md: they have no field that is not on that page, and every required one.
 
 mod page;
 
@@ -100,7 +100,7 @@ fn given(method: ConsentMethod) -> GroundState {
     }
 }
 
-fn said(status: GroundStatus) -> GroundState {
+fn decided(status: GroundStatus) -> GroundState {
     GroundState { status, ..given(ConsentMethod::Unambiguous) }
 }
 
@@ -111,14 +111,14 @@ fn record(grounds: Vec<(u32, LawfulBasis, GroundState)>) -> CustomerRecord {
     record
 }
 
-/// Something of everything that a record can hold.
+/// A record with an example of everything that a record can contain.
 fn full_record() -> CustomerRecord {
     let mut record = record(vec![
         (NEWSLETTER, LawfulBasis::Consent, given(ConsentMethod::Unambiguous)),
-        (NEWSLETTER, LawfulBasis::LegitimateInterests, said(GroundStatus::Given)),
+        (NEWSLETTER, LawfulBasis::LegitimateInterests, decided(GroundStatus::Given)),
         (CARE, LawfulBasis::Consent, given(ConsentMethod::Explicit)),
-        (ORDERS, LawfulBasis::Contract, said(GroundStatus::Given)),
-        (ORDERS, LawfulBasis::Consent, said(GroundStatus::Withdrawn)),
+        (ORDERS, LawfulBasis::Contract, decided(GroundStatus::Given)),
+        (ORDERS, LawfulBasis::Consent, decided(GroundStatus::Withdrawn)),
         (ADS, LawfulBasis::Consent, given(ConsentMethod::Unambiguous)),
     ]);
     let secret = |text| Reference::new("reference", text).expect("a reference");
@@ -165,7 +165,7 @@ fn controller() -> ControllerConfig {
     }
 }
 
-/// The document of all purposes of the record, and of those that are named besides.
+/// The document of all purposes of the record and of those named in addition.
 fn document(
     format: Format,
     record: &CustomerRecord,
@@ -186,7 +186,7 @@ fn json(format: Format, record: &CustomerRecord) -> Json {
     serde_json::from_str(&document(format, record, &[], &controller(), NOW)).expect("JSON")
 }
 
-/// Records of every kind.
+/// Different kinds of records.
 fn records() -> Vec<CustomerRecord> {
     let nowhere = CustomerRecord { subject: DataSubject::default(), ..full_record() };
     let mut anywhere = full_record();
@@ -220,7 +220,7 @@ fn every_document_has_the_fields_of_the_page_and_no_others() {
 }
 
 #[test]
-fn every_field_of_the_page_is_met_in_some_document() {
+fn every_field_of_the_page_occurs_in_some_document() {
     for format in [Format::Dpv27560, Format::Receipt] {
         let documents: Vec<Json> = records()
             .iter()
@@ -235,7 +235,7 @@ fn every_field_of_the_page_is_met_in_some_document() {
 }
 
 #[test]
-fn a_document_that_lacks_a_required_field_or_has_another_one_is_found() {
+fn a_missing_or_unlisted_field_is_detected() {
     for (format, required) in [(Format::Dpv27560, "@graph"), (Format::Receipt, "policyUrl")] {
         let fields = field_table(format);
         let mut document = json(format, &full_record());
@@ -266,7 +266,7 @@ fn a_document_holds_nothing_that_the_customer_may_not_see() {
 }
 
 #[test]
-fn a_document_is_a_function_of_what_goes_into_it() {
+fn a_document_depends_only_on_its_input() {
     for format in [Format::Dpv27560, Format::Receipt] {
         let first = document(format, &full_record(), &[], &controller(), NOW);
         assert_eq!(document(format, &full_record(), &[], &controller(), NOW), first);
@@ -275,7 +275,7 @@ fn a_document_is_a_function_of_what_goes_into_it() {
 }
 
 #[test]
-fn the_status_of_a_consent_is_told_as_the_page_says() {
+fn the_status_of_a_consent_matches_the_page() {
     let outdated = NoticeId::new("notice", "1").expect("a version");
     let consent = given(ConsentMethod::Explicit);
     for row in rows("| Recorded | `@type` of the status |") {
@@ -290,16 +290,16 @@ fn the_status_of_a_consent_is_told_as_the_page_says() {
                 GroundState { valid_from: Some(NOW.plus_ms(1)), ..consent.clone() },
                 given(ConsentMethod::OptOut),
             ],
-            "refused" => vec![said(GroundStatus::Refused)],
-            "withdrawn" => vec![said(GroundStatus::Withdrawn)],
-            "requested" => vec![said(GroundStatus::Requested)],
-            "revoked" => vec![said(GroundStatus::Revoked)],
-            "invalidated" => vec![said(GroundStatus::Invalidated)],
+            "refused" => vec![decided(GroundStatus::Refused)],
+            "withdrawn" => vec![decided(GroundStatus::Withdrawn)],
+            "requested" => vec![decided(GroundStatus::Requested)],
+            "revoked" => vec![decided(GroundStatus::Revoked)],
+            "invalidated" => vec![decided(GroundStatus::Invalidated)],
             "nothing" => Vec::new(),
             other => panic!("no such state: {other}"),
         };
         let records: Vec<_> = if states.is_empty() {
-            vec![record(vec![(CARE, LawfulBasis::Contract, said(GroundStatus::Given))])]
+            vec![record(vec![(CARE, LawfulBasis::Contract, decided(GroundStatus::Given))])]
         } else {
             states.into_iter().map(|state| record(vec![(CARE, LawfulBasis::Consent, state)])).collect()
         };
@@ -329,7 +329,7 @@ fn a_consent_record_says_what_was_decided_when_and_by_whom() {
     let status = &newsletter["dpv:hasConsentStatus"][0];
     assert_eq!(status["dpv:isIndicatedAtTime"], "2025-06-14T15:06:40.123Z");
     assert_eq!(status["dpv:isIndicatedBy"], "dpv:DataSubject");
-    assert_eq!(status["dpv:hasIndicationMethod"], "ticked a box, by web");
+    assert_eq!(status["dpv:hasIndicationMethod"], "ticked a box, via web");
     let names: Vec<_> = process["dpv:hasRecipient"].as_array().expect("a list").iter().collect();
     assert_eq!(names.len(), 2, "the controller and the application that is not suspended");
     assert_eq!(
@@ -339,7 +339,7 @@ fn a_consent_record_says_what_was_decided_when_and_by_whom() {
 }
 
 #[test]
-fn a_receipt_counts_among_the_services_only_what_is_in_force() {
+fn a_receipt_lists_as_services_only_what_is_in_force() {
     let receipt = json(Format::Receipt, &full_record());
     let purposes = receipt["services"][0]["purposes"].as_array().expect("a list");
     let entries: Vec<_> = purposes
@@ -348,7 +348,7 @@ fn a_receipt_counts_among_the_services_only_what_is_in_force() {
             (entry["purpose"].as_str().expect("a name"), entry["consentType"].as_str().expect("a type"))
         })
         .collect();
-    let act = "A clear affirmative act: ticked a box, by web";
+    let act = "A clear affirmative act: ticked a box, via web";
     let expected = [
         ("Our newsletter", act),
         ("Our newsletter", "N/A"),
@@ -410,9 +410,9 @@ fn the_page_lists_every_type_of_googles_consent_mode() {
     assert_eq!(listed, known);
 }
 
-/// Regression: an IRI that a search and replace had altered made every `dct:` term of a record one that does not exist.
+/// Regression: a search and replace had altered an IRI, so that the `dct:` terms of a record did not exist.
 #[test]
-fn the_prefixes_are_those_of_the_vocabularies() {
+fn the_prefixes_match_the_vocabularies() {
     let record: serde_json::Value = {
         let text = document(Format::Dpv27560, &full_record(), &[], &controller(), NOW);
         serde_json::from_str(&text).expect("JSON")

@@ -1,10 +1,10 @@
-//! The tables of docs/consent-exports.md, and whether a document keeps to one.
+//! Reads the tables of docs/consent-exports.md, and checks documents against them.
 
 use serde_json::Value as Json;
 
 const PAGE: &str = include_str!("../../../../../../../docs/consent-exports.md");
 
-/// The form that a field's values have.
+/// The type of a field's values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Form {
     Text,
@@ -15,7 +15,7 @@ enum Form {
     List,
 }
 
-/// One row of a table of fields.
+/// One row of a field table.
 #[derive(Debug)]
 pub(crate) struct Field {
     pub(crate) path: String,
@@ -38,7 +38,7 @@ fn rows_after(page: &str, header: &str) -> Vec<Vec<String>> {
     rows
 }
 
-/// The table of fields in the section with this heading.
+/// The field table in the section with this heading.
 pub(crate) fn fields(heading: &str) -> Vec<Field> {
     let section = PAGE.split(heading).nth(1).expect("the section");
     let header = section.lines().find(|line| line.starts_with("| Field |")).expect("a table of fields");
@@ -67,7 +67,7 @@ fn field(row: &[String]) -> Field {
 }
 
 impl Field {
-    /// Where it stands, and its own name there.
+    /// The path of its parent, and its own name.
     fn place(&self) -> (&str, &str) {
         self.path.rsplit_once('.').unwrap_or(("", &self.path))
     }
@@ -78,7 +78,7 @@ impl Field {
     }
 }
 
-/// The objects at a path. A text in a list of objects stands for one, as JSON-LD allows.
+/// The objects at a path. A text in a list of objects counts as one, as JSON-LD allows.
 fn objects<'a>(document: &'a Json, path: &str) -> Vec<&'a Json> {
     let mut found = vec![document];
     for part in path.split('.').filter(|part| !part.is_empty()) {
@@ -104,7 +104,7 @@ fn fits(form: Form, value: &Json) -> bool {
     }
 }
 
-/// `YYYY-MM-DDThh:mm:ss`, perhaps with a fraction, and `Z`.
+/// `YYYY-MM-DDThh:mm:ss`, an optional fraction, and `Z`.
 fn is_utc(text: &str) -> bool {
     let form = "0000-00-00T00:00:00";
     let same = |(byte, like): (u8, u8)| if like == b'0' { byte.is_ascii_digit() } else { byte == like };
@@ -114,7 +114,7 @@ fn is_utc(text: &str) -> bool {
         && fraction.is_some_and(|digits| digits.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
-/// What is wrong with a document, by the table.
+/// The document's violations of the table.
 pub(crate) fn faults(document: &Json, fields: &[Field]) -> Vec<String> {
     let mut faults = Vec::new();
     for field in fields {
@@ -133,7 +133,7 @@ pub(crate) fn faults(document: &Json, fields: &[Field]) -> Vec<String> {
     faults
 }
 
-/// Names the fields that the table does not have. What stands in the context is JSON-LD's own.
+/// Reports the fields that are not in the table. Everything in the context belongs to JSON-LD.
 fn unlisted(value: &Json, path: &str, fields: &[Field], faults: &mut Vec<String>) {
     match value {
         Json::Object(entries) if path != "@context" => {
