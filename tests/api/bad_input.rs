@@ -1,5 +1,6 @@
 //! Each kind of bad input gets its own clear error that names the field, and changes nothing.
 
+use custodia_proto::BytesCodec;
 use custodia_proto::v1::value::Kind;
 use custodia_proto::v1::{
     AppendEventsRequest, BatchGetProfilesRequest, IngestProfileRequest, ListEventsRequest, Observation,
@@ -17,6 +18,23 @@ pub(crate) fn tests(suite: Suite) -> Suite {
         .shared(every_malformed_request_is_told_its_field)
         .shared(values_that_break_the_catalogue_are_refused_one_by_one)
         .shared(reads_are_checked_as_strictly_as_writes)
+        .shared(bytes_that_are_no_message_are_refused)
+}
+
+async fn bytes_that_are_no_message_are_refused(sandbox: &Sandbox) {
+    for node in 0..3 {
+        for path in ["/custodia.v1.ProfileService/GetProfile", "/custodia.v1.CatalogService/CreatePurpose"] {
+            let channel = sandbox.channel(node, &sandbox.admin).await.expect("a channel");
+            let mut grpc = tonic::client::Grpc::new(channel);
+            grpc.ready().await.expect("a connection");
+            let request = tonic::Request::new(SECRET.as_bytes().into());
+            let path = tonic::codegen::http::uri::PathAndQuery::from_static(path);
+            let refused = grpc.unary(request, path, BytesCodec).await.expect_err("no message");
+            let expected = (Code::InvalidArgument, "REQUEST_MALFORMED".to_owned(), String::new());
+            assert_eq!(fault(&refused), expected, "node {node}");
+            assert!(!format!("{refused:?}").contains(SECRET));
+        }
+    }
 }
 
 /// A value that must never come back in an error.
