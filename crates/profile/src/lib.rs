@@ -18,6 +18,7 @@
 //! | `ingest`, `merge`, `contact` | judge and merge incoming data; two records of one customer; when to contact |
 //! | `tcf` | TC strings |
 //! | `codec` | the bytes on disk |
+//! | `numbered` | the form of enums whose members have numbers |
 
 pub mod id;
 pub mod limits;
@@ -37,6 +38,7 @@ mod label;
 mod ledger;
 mod memory;
 mod merge;
+mod numbered;
 mod permission;
 mod preferences;
 mod provenance;
@@ -79,7 +81,7 @@ pub use label::{
 pub use ledger::{LawAsOf, LedgerBody, LedgerEntry, NO_HASH, as_of};
 pub use memory::{RememberedRequest, RequestMemory};
 pub use merge::merge_law;
-pub use permission::{DecisionRequest, GroundOrigin, Permission, Reader, Subject, Verdict, decide};
+pub use permission::{GroundOrigin, Permission, Reader, Verdict};
 pub use preferences::{
     ChannelPreference, ContactChannel, DayOfWeek, FrequencyCap, LocalTime, PreferenceFields, Preferences,
     QuietHours, TimeZoneName, TopicPreference,

@@ -16,6 +16,7 @@ use crate::{
         CAP_CONTACTS_MAX, CAP_WINDOW_HOURS_MAX, CHANNEL_PREFERENCES_MAX, FREQUENCY_CAPS_MAX, QUIET_HOURS_MAX,
         TIME_ZONE_BYTES_MAX, TOPICS_MAX,
     },
+    numbered::numbered,
 };
 
 /// A channel on which customers are contacted: email, phone, sms, post, push, … ASCII letters are stored in lower case,
@@ -71,51 +72,24 @@ pub struct FrequencyCap {
     pub window_hours: u16,
 }
 
-/// A weekday. Numbers are those of the API and of ISO 8601.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[repr(u8)]
-pub enum DayOfWeek {
-    /// Monday.
-    Monday = 1,
-    /// Tuesday.
-    Tuesday = 2,
-    /// Wednesday.
-    Wednesday = 3,
-    /// Thursday.
-    Thursday = 4,
-    /// Friday.
-    Friday = 5,
-    /// Saturday.
-    Saturday = 6,
-    /// Sunday.
-    Sunday = 7,
-}
-
-impl DayOfWeek {
-    /// Every day, by number.
-    pub const ALL: [Self; 7] = [
-        Self::Monday,
-        Self::Tuesday,
-        Self::Wednesday,
-        Self::Thursday,
-        Self::Friday,
-        Self::Saturday,
-        Self::Sunday,
-    ];
-
-    /// The number in the API and on disk.
-    #[must_use]
-    pub const fn number(self) -> u8 {
-        self as u8
-    }
-
-    /// The day with a number.
-    ///
-    /// # Errors
-    /// `Malformed` if there is none.
-    pub fn from_number(number: u8) -> Result<Self, ProfileError> {
-        let found = Self::ALL.into_iter().find(|day| day.number() == number);
-        found.ok_or(ProfileError::Malformed { field: "quiet_hours.days", expected: "a day of the week" })
+numbered! {
+    /// A weekday. Numbers are those of the API and of ISO 8601.
+    #[derive(PartialOrd, Ord)]
+    pub enum DayOfWeek ("quiet_hours.days", expected "a day of the week") {
+        /// Monday.
+        Monday = 1,
+        /// Tuesday.
+        Tuesday = 2,
+        /// Wednesday.
+        Wednesday = 3,
+        /// Thursday.
+        Thursday = 4,
+        /// Friday.
+        Friday = 5,
+        /// Saturday.
+        Saturday = 6,
+        /// Sunday.
+        Sunday = 7,
     }
 }
 

@@ -3,59 +3,22 @@
 
 use std::{fmt, str::FromStr};
 
-use crate::{error::ProfileError, id::CallerName};
+use crate::{error::ProfileError, id::CallerName, numbered::numbered};
 
-/// The role under which a call was allowed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[repr(u8)]
-pub enum CallerRole {
-    /// The system itself: a node of the cluster.
-    Node = 1,
-    /// An agent's desktop or an engagement application.
-    Agent = 2,
-    /// A source system.
-    Ingest = 3,
-    /// The privacy office.
-    Privacy = 4,
-    /// Whoever runs the cluster.
-    Operator = 5,
-}
-
-impl CallerRole {
-    /// Every role, by number.
-    pub const ALL: [Self; 5] = [Self::Node, Self::Agent, Self::Ingest, Self::Privacy, Self::Operator];
-
-    /// The number on disk.
-    #[must_use]
-    pub const fn number(self) -> u8 {
-        self as u8
-    }
-
-    /// The role as certificates, token files and the API write it.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Node => "node",
-            Self::Agent => "agent",
-            Self::Ingest => "ingest",
-            Self::Privacy => "privacy",
-            Self::Operator => "operator",
-        }
-    }
-
-    /// The role with a number.
-    ///
-    /// # Errors
-    /// `Malformed` if no role has it.
-    pub fn from_number(number: u8) -> Result<Self, ProfileError> {
-        Self::find(|role| role.number() == number)
-    }
-
-    fn find(is_it: impl Fn(&Self) -> bool) -> Result<Self, ProfileError> {
-        Self::ALL.into_iter().find(is_it).ok_or(ProfileError::Malformed {
-            field: "role",
-            expected: "node, agent, ingest, privacy or operator",
-        })
+numbered! {
+    /// The role under which a call was allowed. Names are as certificates, token files and the API write them.
+    #[derive(PartialOrd, Ord)]
+    pub enum CallerRole ("role", expected "node, agent, ingest, privacy or operator") {
+        /// The system itself: a node of the cluster.
+        Node = 1 => "node",
+        /// An agent's desktop or an engagement application.
+        Agent = 2 => "agent",
+        /// A source system.
+        Ingest = 3 => "ingest",
+        /// The privacy office.
+        Privacy = 4 => "privacy",
+        /// Whoever runs the cluster.
+        Operator = 5 => "operator",
     }
 }
 
@@ -69,7 +32,7 @@ impl FromStr for CallerRole {
     type Err = ProfileError;
 
     fn from_str(text: &str) -> Result<Self, ProfileError> {
-        Self::find(|role| role.name() == text)
+        Self::ALL.into_iter().find(|role| role.name() == text).ok_or(Self::UNKNOWN)
     }
 }
 

@@ -1,36 +1,18 @@
 //! The key of one customer in one epoch. It seals the customer's values (layout: value.rs).
 
-use std::fmt;
-
-use custodia_profile::KeyEpoch;
 use zeroize::Zeroizing;
 
-use crate::cipher::Cipher;
 use crate::error::{Format, SealError};
 use crate::random::{RandomSource, SystemRandom};
+use crate::tree_key::tree_key;
 use crate::value::{self, HEADER_BYTES, SEALED_OVERHEAD_BYTES, SealContext};
 
-/// A customer key in the clear, with its key schedule ready.
-pub struct CustomerKey {
-    cipher: Cipher,
-    epoch: KeyEpoch,
+tree_key! {
+    /// A customer key in the clear, with its key schedule ready.
+    CustomerKey
 }
 
 impl CustomerKey {
-    /// A fresh random key.
-    ///
-    /// # Errors
-    /// [`SealError::Random`].
-    pub fn generate(epoch: KeyEpoch, random: &dyn RandomSource) -> Result<Self, SealError> {
-        Ok(Self { cipher: Cipher::generate(random)?, epoch })
-    }
-
-    /// The epoch of this key.
-    #[must_use]
-    pub const fn epoch(&self) -> KeyEpoch {
-        self.epoch
-    }
-
     /// Seals `plaintext`, bound to `context`.
     ///
     /// # Errors
@@ -72,19 +54,5 @@ impl CustomerKey {
         let mut aad = value::AadBuffer::default();
         let aad = aad.fill(header, context)?;
         self.cipher.open(Format::SealedValue, aad, sealed.get(HEADER_BYTES..).unwrap_or_default())
-    }
-
-    pub(crate) const fn cipher(&self) -> &Cipher {
-        &self.cipher
-    }
-
-    pub(crate) const fn from_cipher(cipher: Cipher, epoch: KeyEpoch) -> Self {
-        Self { cipher, epoch }
-    }
-}
-
-impl fmt::Debug for CustomerKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("CustomerKey").field("epoch", &self.epoch).finish_non_exhaustive()
     }
 }

@@ -15,7 +15,6 @@ use crate::customer_key::CustomerKey;
 use crate::error::SealError;
 use crate::key_context::ShardKeyContext;
 use crate::key_level::KeyLevel;
-use crate::root::RootKey;
 use crate::shard_key::ShardKey;
 use crate::wrapped::WrappedKey;
 
@@ -31,24 +30,6 @@ impl Keyring {
     #[must_use]
     pub const fn new(context: ShardKeyContext) -> Self {
         Self { context, shard_keys: BTreeMap::new(), bucket_keys: BTreeMap::new() }
-    }
-
-    /// The shard of this ring.
-    #[must_use]
-    pub const fn context(&self) -> &ShardKeyContext {
-        &self.context
-    }
-
-    /// Unwraps a shard key and keeps it.
-    ///
-    /// # Errors
-    /// As [`ShardKey::unwrap`].
-    pub fn add_shard_key(
-        &mut self,
-        wrapped: &WrappedKey,
-        root: &dyn RootKey,
-    ) -> Result<Arc<ShardKey>, SealError> {
-        Ok(self.keep_shard_key(ShardKey::unwrap(wrapped, root, &self.context)?))
     }
 
     /// Keeps a shard key that the caller unwrapped in this ring's context. For callers that must not hold the ring during
@@ -96,12 +77,6 @@ impl Keyring {
     #[must_use]
     pub fn shard_key(&self, epoch: KeyEpoch) -> Option<&Arc<ShardKey>> {
         self.shard_keys.get(&epoch.as_u32())
-    }
-
-    /// The newest shard key in the ring.
-    #[must_use]
-    pub fn newest_shard_key(&self) -> Option<&Arc<ShardKey>> {
-        self.shard_keys.last_key_value().map(|(_, key)| key)
     }
 
     /// The key of `bucket` in `epoch`.

@@ -33,6 +33,7 @@ mod root;
 mod root_file;
 mod root_key_id;
 mod shard_key;
+mod tree_key;
 mod value;
 mod wrapped;
 mod wrapped_set;

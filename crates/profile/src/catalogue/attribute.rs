@@ -11,40 +11,22 @@ use crate::{
         ATTRIBUTE_PURPOSES_MAX, DESCRIPTION_BYTES_MAX, MAPPING_DIFFERENCE_BYTES_MAX, MAPPING_FIELD_BYTES_MAX,
         MAPPINGS_MAX, OWNER_BYTES_MAX, TEXT_BYTES_MAX, UNIT_BYTES_MAX,
     },
+    numbered::numbered,
     value::ValueType,
 };
 
-/// How sensitive an attribute is. Numbers are those of the API.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[repr(u8)]
-pub enum Classification {
-    /// Not about a person.
-    Anonymous = 1,
-    /// About a person who is not named.
-    Pseudonymous = 2,
-    /// About a person.
-    Personal = 3,
-    /// Special categories, GDPR Art. 9.
-    Sensitive = 4,
-}
-
-impl Classification {
-    /// Every classification, by number.
-    pub const ALL: [Self; 4] = [Self::Anonymous, Self::Pseudonymous, Self::Personal, Self::Sensitive];
-
-    /// The number in the API and on disk.
-    #[must_use]
-    pub const fn number(self) -> u8 {
-        self as u8
-    }
-
-    /// The classification with a number.
-    ///
-    /// # Errors
-    /// `Malformed` if there is none.
-    pub fn from_number(number: u8) -> Result<Self, ProfileError> {
-        let found = Self::ALL.into_iter().find(|class| class.number() == number);
-        found.ok_or(ProfileError::Malformed { field: "classification", expected: "a classification" })
+numbered! {
+    /// How sensitive an attribute is. Numbers are those of the API.
+    #[derive(PartialOrd, Ord)]
+    pub enum Classification ("classification", expected "a classification") {
+        /// Not about a person.
+        Anonymous = 1,
+        /// About a person who is not named.
+        Pseudonymous = 2,
+        /// About a person.
+        Personal = 3,
+        /// Special categories, GDPR Art. 9.
+        Sensitive = 4,
     }
 }
 

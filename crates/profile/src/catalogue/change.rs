@@ -19,29 +19,16 @@ pub enum CatalogueEntry {
     Recipient(Arc<Recipient>),
 }
 
-impl From<Purpose> for CatalogueEntry {
-    fn from(purpose: Purpose) -> Self {
-        Self::Purpose(Arc::new(purpose))
-    }
+macro_rules! entry_from {
+    ($($kind:ident($entry:ty))+) => {$(
+        impl From<$entry> for CatalogueEntry {
+            fn from(entry: $entry) -> Self {
+                Self::$kind(Arc::new(entry))
+            }
+        }
+    )+};
 }
-
-impl From<AttributeDefinition> for CatalogueEntry {
-    fn from(attribute: AttributeDefinition) -> Self {
-        Self::Attribute(Arc::new(attribute))
-    }
-}
-
-impl From<Jurisdiction> for CatalogueEntry {
-    fn from(jurisdiction: Jurisdiction) -> Self {
-        Self::Jurisdiction(Arc::new(jurisdiction))
-    }
-}
-
-impl From<Recipient> for CatalogueEntry {
-    fn from(recipient: Recipient) -> Self {
-        Self::Recipient(Arc::new(recipient))
-    }
-}
+entry_from! { Purpose(Purpose) Attribute(AttributeDefinition) Jurisdiction(Jurisdiction) Recipient(Recipient) }
 
 /// One change of the catalogue: the entry as it was after it.
 #[derive(Debug, Clone, PartialEq, Eq)]

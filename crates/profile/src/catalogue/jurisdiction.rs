@@ -10,35 +10,17 @@ use crate::{
     id::{JurisdictionId, Region, Revision},
     label::check_text,
     limits::{DISPLAY_NAME_BYTES_MAX, JURISDICTION_REGIONS_MAX, LAW_BYTES_MAX},
+    numbered::numbered,
 };
 
-/// What silence means if a purpose allows consent. Numbers are those of the API.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[repr(u8)]
-pub enum ConsentModel {
-    /// Unknown means no.
-    OptIn = 1,
-    /// Permitted until refused.
-    OptOut = 2,
-}
-
-impl ConsentModel {
-    /// Every model, by number.
-    pub const ALL: [Self; 2] = [Self::OptIn, Self::OptOut];
-
-    /// The number in the API and on disk.
-    #[must_use]
-    pub const fn number(self) -> u8 {
-        self as u8
-    }
-
-    /// The model with a number.
-    ///
-    /// # Errors
-    /// `Malformed` if there is none.
-    pub fn from_number(number: u8) -> Result<Self, ProfileError> {
-        let found = Self::ALL.into_iter().find(|model| model.number() == number);
-        found.ok_or(ProfileError::Malformed { field: "consent_model", expected: "a consent model" })
+numbered! {
+    /// What silence means if a purpose allows consent. Numbers are those of the API.
+    #[derive(PartialOrd, Ord)]
+    pub enum ConsentModel ("consent_model", expected "a consent model") {
+        /// Unknown means no.
+        OptIn = 1,
+        /// Permitted until refused.
+        OptOut = 2,
     }
 }
 

@@ -153,9 +153,7 @@ impl Catalogue {
     /// # Errors
     /// `TooMany` if the catalogue is full.
     pub fn next_purpose_number(&self) -> Result<PurposeNumber, ProfileError> {
-        if self.purposes.len() >= PURPOSES_MAX {
-            return Err(ProfileError::TooMany { field: "purposes", count_max: PURPOSES_MAX });
-        }
+        check_room("purposes", &self.purposes, PURPOSES_MAX)?;
         let last = self.purposes.last_key_value().map_or(0, |(number, _)| number.as_u32());
         PurposeNumber::new(last.saturating_add(1))
     }
@@ -165,9 +163,7 @@ impl Catalogue {
     /// # Errors
     /// `TooMany` if the catalogue is full.
     pub fn next_attribute_number(&self) -> Result<AttributeNumber, ProfileError> {
-        if self.attributes.len() >= ATTRIBUTES_MAX {
-            return Err(ProfileError::TooMany { field: "attributes", count_max: ATTRIBUTES_MAX });
-        }
+        check_room("attributes", &self.attributes, ATTRIBUTES_MAX)?;
         let last = self.attributes.last_key_value().map_or(0, |(number, _)| number.as_u32());
         AttributeNumber::new(last.saturating_add(1))
     }
@@ -197,10 +193,7 @@ impl Catalogue {
             None if self.purpose_numbers.contains_key(&purpose.id) => {
                 return Err(ProfileError::Duplicate { field: "purpose.id" });
             }
-            None if self.purposes.len() >= PURPOSES_MAX => {
-                return Err(ProfileError::TooMany { field: "purposes", count_max: PURPOSES_MAX });
-            }
-            None => {}
+            None => check_room("purposes", &self.purposes, PURPOSES_MAX)?,
         }
         let mut named = purpose.jurisdiction_bases.iter().map(|bases| bases.jurisdiction.as_str());
         if !named.all(|jurisdiction| self.jurisdiction(jurisdiction).is_some()) {
@@ -226,14 +219,9 @@ impl Catalogue {
             None if self.attribute_numbers.contains_key(&attribute.name) => {
                 return Err(ProfileError::Duplicate { field: "attribute.name" });
             }
-            None if self.attributes.len() >= ATTRIBUTES_MAX => {
-                return Err(ProfileError::TooMany { field: "attributes", count_max: ATTRIBUTES_MAX });
-            }
-            None => {}
+            None => check_room("attributes", &self.attributes, ATTRIBUTES_MAX)?,
         }
-        if !attribute.purposes.iter().all(|purpose| self.purposes.contains_key(purpose)) {
-            return Err(ProfileError::Unknown { field: "attribute.purposes" });
-        }
+        self.check_known("attribute.purposes", &attribute.purposes)?;
         self.attribute_numbers.insert(attribute.name.clone(), attribute.number);
         self.attributes.insert(attribute.number, attribute);
         Ok(())
@@ -256,15 +244,27 @@ impl Catalogue {
     /// `TooMany`; `Unknown` if a purpose does not exist.
     pub fn put_recipient(&mut self, recipient: impl Into<Arc<Recipient>>) -> Result<(), ProfileError> {
         let recipient = recipient.into();
-        if !self.recipients.contains_key(&recipient.id) && self.recipients.len() >= RECIPIENTS_MAX {
-            return Err(ProfileError::TooMany { field: "recipients", count_max: RECIPIENTS_MAX });
+        if !self.recipients.contains_key(&recipient.id) {
+            check_room("recipients", &self.recipients, RECIPIENTS_MAX)?;
         }
-        if !recipient.purposes.iter().all(|purpose| self.purposes.contains_key(purpose)) {
-            return Err(ProfileError::Unknown { field: "recipient.purposes" });
-        }
+        self.check_known("recipient.purposes", &recipient.purposes)?;
         self.recipients.insert(recipient.id.clone(), recipient);
         Ok(())
     }
+
+    fn check_known(&self, field: &'static str, purposes: &[PurposeNumber]) -> Result<(), ProfileError> {
+        let known = purposes.iter().all(|purpose| self.purposes.contains_key(purpose));
+        if known { Ok(()) } else { Err(ProfileError::Unknown { field }) }
+    }
+}
+
+/// Whether one more entry is within the limit.
+fn check_room<K, V>(
+    field: &'static str,
+    entries: &BTreeMap<K, V>,
+    count_max: usize,
+) -> Result<(), ProfileError> {
+    if entries.len() < count_max { Ok(()) } else { Err(ProfileError::TooMany { field, count_max }) }
 }
 
 /// Whether a list is within its limit and has no duplicates.

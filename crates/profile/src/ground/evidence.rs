@@ -1,59 +1,32 @@
 //! Owns the evidence of a decision (CO-6): what the data subject did, what proves it, and who decided. Always: numbers
 //! are those of the API. Source: GDPR Art. 7(1); ISO/IEC TS 27560.
 
-use crate::{error::ProfileError, label::Language, reason::RefusalReason};
+use crate::{label::Language, numbered::numbered, reason::RefusalReason};
 
-/// What a data subject did. Numbers are those of the API. The last three are not consent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[repr(u8)]
-pub enum AffirmativeAct {
-    /// Ticked a box.
-    TickedBox = 1,
-    /// Clicked a button or a switch with a clear meaning.
-    Clicked = 2,
-    /// Said so.
-    Spoken = 3,
-    /// Signed.
-    Signed = 4,
-    /// Confirmed through a link that was sent.
-    DoubleOptIn = 5,
-    /// Left a pre-ticked box ticked.
-    PreTickedBox = 6,
-    /// Said nothing.
-    Silence = 7,
-    /// Went on using the service.
-    ContinuedUse = 8,
+numbered! {
+    /// What a data subject did. Numbers are those of the API. The last three are not consent.
+    #[derive(PartialOrd, Ord)]
+    pub enum AffirmativeAct ("evidence.act", expected "one of the affirmative acts") {
+        /// Ticked a box.
+        TickedBox = 1,
+        /// Clicked a button or a switch with a clear meaning.
+        Clicked = 2,
+        /// Said so.
+        Spoken = 3,
+        /// Signed.
+        Signed = 4,
+        /// Confirmed through a link that was sent.
+        DoubleOptIn = 5,
+        /// Left a pre-ticked box ticked.
+        PreTickedBox = 6,
+        /// Said nothing.
+        Silence = 7,
+        /// Went on using the service.
+        ContinuedUse = 8,
+    }
 }
 
 impl AffirmativeAct {
-    /// Every act, by number.
-    pub const ALL: [Self; 8] = [
-        Self::TickedBox,
-        Self::Clicked,
-        Self::Spoken,
-        Self::Signed,
-        Self::DoubleOptIn,
-        Self::PreTickedBox,
-        Self::Silence,
-        Self::ContinuedUse,
-    ];
-
-    /// The number in the API and on disk.
-    #[must_use]
-    pub const fn number(self) -> u8 {
-        self as u8
-    }
-
-    /// The act with a number.
-    ///
-    /// # Errors
-    /// `Malformed` if there is none.
-    pub fn from_number(number: u8) -> Result<Self, ProfileError> {
-        let found = Self::ALL.into_iter().find(|act| act.number() == number);
-        found
-            .ok_or(ProfileError::Malformed { field: "evidence.act", expected: "one of the affirmative acts" })
-    }
-
     /// Why the act is not consent, if it is not: a pre-ticked box (CJEU C-673/17, Planet49), silence or inactivity
     /// (GDPR recital 32).
     #[must_use]
@@ -66,41 +39,19 @@ impl AffirmativeAct {
     }
 }
 
-/// Who took a decision. Numbers are those of the API.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
-#[repr(u8)]
-pub enum DecidedBy {
-    /// The data subject.
-    #[default]
-    DataSubject = 1,
-    /// The holder of parental responsibility, GDPR Art. 8.
-    Guardian = 2,
-    /// The controller.
-    Controller = 3,
-    /// A supervisory authority or a court.
-    Authority = 4,
-}
-
-impl DecidedBy {
-    /// Every member, by number.
-    pub const ALL: [Self; 4] = [Self::DataSubject, Self::Guardian, Self::Controller, Self::Authority];
-
-    /// The number in the API and on disk.
-    #[must_use]
-    pub const fn number(self) -> u8 {
-        self as u8
-    }
-
-    /// The member with a number.
-    ///
-    /// # Errors
-    /// `Malformed` if there is none.
-    pub fn from_number(number: u8) -> Result<Self, ProfileError> {
-        let found = Self::ALL.into_iter().find(|by| by.number() == number);
-        found.ok_or(ProfileError::Malformed {
-            field: "evidence.decided_by",
-            expected: "data subject, guardian, controller or authority",
-        })
+numbered! {
+    /// Who took a decision. Numbers are those of the API.
+    #[derive(PartialOrd, Ord, Default)]
+    pub enum DecidedBy ("evidence.decided_by", expected "data subject, guardian, controller or authority") {
+        /// The data subject.
+        #[default]
+        DataSubject = 1,
+        /// The holder of parental responsibility, GDPR Art. 8.
+        Guardian = 2,
+        /// The controller.
+        Controller = 3,
+        /// A supervisory authority or a court.
+        Authority = 4,
     }
 }
 

@@ -28,52 +28,30 @@ pub use evidence::{AffirmativeAct, DecidedBy, Evidence};
 use std::cmp::Reverse;
 
 use crate::{
-    error::ProfileError,
     id::TimestampMs,
     label::{Channel, Collector, NoticeId, Reference},
+    numbered::numbered,
 };
 
-/// What was decided. Numbers are those of the API; 4 (expired) is computed and never stored.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[repr(u8)]
-pub enum GroundStatus {
-    /// The ground was given or recorded.
-    Given = 1,
-    /// The data subject said no.
-    Refused = 2,
-    /// The data subject withdrew it, or objected.
-    Withdrawn = 3,
-    /// The data subject was asked and has not answered.
-    Requested = 5,
-    /// Someone other than the data subject revoked it.
-    Revoked = 6,
-    /// It was found to be invalid.
-    Invalidated = 7,
+numbered! {
+    /// What was decided. Numbers are those of the API; 4 (expired) is computed and never stored.
+    pub enum GroundStatus ("status", expected "given, refused, withdrawn, requested, revoked or invalidated") {
+        /// The ground was given or recorded.
+        Given = 1,
+        /// The data subject said no.
+        Refused = 2,
+        /// The data subject withdrew it, or objected.
+        Withdrawn = 3,
+        /// The data subject was asked and has not answered.
+        Requested = 5,
+        /// Someone other than the data subject revoked it.
+        Revoked = 6,
+        /// It was found to be invalid.
+        Invalidated = 7,
+    }
 }
 
 impl GroundStatus {
-    /// Every status, by number.
-    pub const ALL: [Self; 6] =
-        [Self::Given, Self::Refused, Self::Withdrawn, Self::Requested, Self::Revoked, Self::Invalidated];
-
-    /// The number in the API and on disk.
-    #[must_use]
-    pub const fn number(self) -> u8 {
-        self as u8
-    }
-
-    /// The status with a number.
-    ///
-    /// # Errors
-    /// `Malformed` if there is none.
-    pub fn from_number(number: u8) -> Result<Self, ProfileError> {
-        let found = Self::ALL.into_iter().find(|status| status.number() == number);
-        found.ok_or(ProfileError::Malformed {
-            field: "status",
-            expected: "given, refused, withdrawn, requested, revoked or invalidated",
-        })
-    }
-
     /// Whether the data subject said no.
     #[must_use]
     pub const fn is_no(self) -> bool {
@@ -140,35 +118,16 @@ const fn is_objection(basis: LawfulBasis) -> bool {
     matches!(basis, LawfulBasis::PublicTask | LawfulBasis::LegitimateInterests)
 }
 
-/// How consent was expressed. Numbers are those of the API.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[repr(u8)]
-pub enum ConsentMethod {
-    /// A clear affirmative act.
-    Unambiguous = 1,
-    /// An express statement.
-    Explicit = 2,
-    /// Did not opt out, if the law allows that.
-    OptOut = 3,
-}
-
-impl ConsentMethod {
-    /// Every method, by number.
-    pub const ALL: [Self; 3] = [Self::Unambiguous, Self::Explicit, Self::OptOut];
-
-    /// The number in the API and on disk.
-    #[must_use]
-    pub const fn number(self) -> u8 {
-        self as u8
-    }
-
-    /// The method with a number.
-    ///
-    /// # Errors
-    /// `Malformed` if there is none.
-    pub fn from_number(number: u8) -> Result<Self, ProfileError> {
-        let found = Self::ALL.into_iter().find(|method| method.number() == number);
-        found.ok_or(ProfileError::Malformed { field: "method", expected: "unambiguous, explicit or opt-out" })
+numbered! {
+    /// How consent was expressed. Numbers are those of the API.
+    #[derive(PartialOrd, Ord)]
+    pub enum ConsentMethod ("method", expected "unambiguous, explicit or opt-out") {
+        /// A clear affirmative act.
+        Unambiguous = 1,
+        /// An express statement.
+        Explicit = 2,
+        /// Did not opt out, if the law allows that.
+        OptOut = 3,
     }
 }
 

@@ -35,9 +35,36 @@ pub use timestamp::TimestampMs;
 pub(crate) use timestamp::{DAY_MS, HOUR_MS};
 pub use topic::TopicId;
 
-/// `FromStr` and `Display` of an id that is a number with a checked `new`.
-macro_rules! number_text {
-    ($name:ident, $number:ty, $field:literal) => {
+/// An id that is a number within a range: `new()` refuses other numbers, and `FromStr` other texts, as `Malformed`.
+macro_rules! number_id {
+    (
+        $(#[$meta:meta])*
+        pub struct $name:ident($number:ident), $as_number:ident, $range:pat, $field:literal: $expected:literal
+    ) => {
+        $(#[$meta])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name($number);
+
+        impl $name {
+            #[doc = concat!("Takes a number: ", $expected, ".")]
+            ///
+            /// # Errors
+            /// `Malformed` for any other.
+            pub const fn new(number: $number) -> Result<Self, $crate::error::ProfileError> {
+                if matches!(number, $range) { Ok(Self(number)) } else { Err(Self::malformed($expected)) }
+            }
+
+            /// The number.
+            #[must_use]
+            pub const fn $as_number(self) -> $number {
+                self.0
+            }
+
+            const fn malformed(expected: &'static str) -> $crate::error::ProfileError {
+                $crate::error::ProfileError::Malformed { field: $field, expected }
+            }
+        }
+
         impl std::fmt::Display for $name {
             fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 std::fmt::Display::fmt(&self.0, f)
@@ -45,18 +72,12 @@ macro_rules! number_text {
         }
 
         impl std::str::FromStr for $name {
-            type Err = crate::error::ProfileError;
+            type Err = $crate::error::ProfileError;
 
             fn from_str(text: &str) -> Result<Self, Self::Err> {
-                match text.parse::<$number>() {
-                    Ok(number) => Self::new(number),
-                    Err(_) => Err(crate::error::ProfileError::Malformed {
-                        field: $field,
-                        expected: "a decimal number",
-                    }),
-                }
+                text.parse().map_or(Err(Self::malformed("a decimal number")), Self::new)
             }
         }
     };
 }
-pub(crate) use number_text;
+pub(crate) use number_id;

@@ -25,33 +25,24 @@ use crate::{
     data_subject::DataSubject,
     event::StoredEvent,
     ground::LawfulBasis,
-    id::{AttributeNumber, DAY_MS, PurposeNumber, TimestampMs},
+    id::{DAY_MS, PurposeNumber, TimestampMs},
+    numbered::numbered,
     reason::RefusalReason,
     record::CustomerRecord,
 };
 use ground::{Answer, Case, Held, Judged, Refusal};
 pub(crate) use jurisdictions::Jurisdictions;
 
-/// How a ground came to hold. Numbers are those of the API.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[repr(u8)]
-pub enum GroundOrigin {
-    /// Recorded for this customer.
-    Recorded = 1,
-    /// A standing basis of the purpose.
-    Standing = 2,
-    /// Nothing recorded, in an opt-out jurisdiction.
-    NotOptedOut = 3,
-}
-
-impl GroundOrigin {
-    /// Every origin, by number.
-    pub const ALL: [Self; 3] = [Self::Recorded, Self::Standing, Self::NotOptedOut];
-
-    /// The number in the API.
-    #[must_use]
-    pub const fn number(self) -> u8 {
-        self as u8
+numbered! {
+    /// How a ground came to hold. Numbers are those of the API.
+    #[derive(PartialOrd, Ord)]
+    pub enum GroundOrigin {
+        /// Recorded for this customer.
+        Recorded = 1,
+        /// A standing basis of the purpose.
+        Standing = 2,
+        /// Nothing recorded, in an opt-out jurisdiction.
+        NotOptedOut = 3,
     }
 }
 
@@ -123,54 +114,6 @@ impl Reader<'_> {
                 (!named || !recipient.allows(purpose.number)).then_some(RefusalReason::RecipientNotAllowed)
             }
         }
-    }
-}
-
-/// What the decision is about.
-#[derive(Debug, Clone, Copy)]
-pub enum Subject<'a> {
-    /// The purpose as a whole.
-    Purpose,
-    /// An attribute, stored or about to be.
-    Attribute {
-        /// The catalogue's number.
-        number: AttributeNumber,
-        /// When its value was observed; none: about no particular value, so retention is not checked.
-        observed_at: Option<TimestampMs>,
-    },
-    /// A stored event.
-    Event(&'a StoredEvent),
-}
-
-/// What the law is asked.
-#[derive(Debug, Clone, Copy)]
-pub struct DecisionRequest<'a> {
-    /// For which purpose.
-    pub purpose: PurposeNumber,
-    /// About what.
-    pub subject: Subject<'a>,
-    /// For whom.
-    pub reader: Reader<'a>,
-    /// At which moment.
-    pub now: TimestampMs,
-}
-
-/// Whether the subject may be used for the purpose now.
-///
-/// For many subjects of one record, create one [`Permission`] and ask it about each.
-#[must_use]
-pub fn decide(request: &DecisionRequest<'_>, record: &CustomerRecord, catalogue: &Catalogue) -> Verdict {
-    let Some(purpose) = catalogue.purpose(request.purpose) else {
-        return Verdict::Refuse(RefusalReason::UnknownPurpose);
-    };
-    let permission = Permission::for_purpose(purpose, request.reader, record, catalogue, request.now);
-    match request.subject {
-        Subject::Purpose => permission.verdict(),
-        Subject::Attribute { number, observed_at } => match catalogue.attribute(number) {
-            Some(definition) => permission.for_attribute(definition, observed_at),
-            None => Verdict::Refuse(RefusalReason::UnknownAttribute),
-        },
-        Subject::Event(event) => permission.for_event(event),
     }
 }
 

@@ -38,14 +38,6 @@ impl Date {
         (self.0.year(), self.0.month(), self.0.day())
     }
 
-    /// The date of a year, month and day.
-    ///
-    /// # Errors
-    /// `Malformed` if the calendar has no such day.
-    pub fn from_year_month_day(year: i16, month: i8, day: i8) -> Result<Self, ProfileError> {
-        Self::new(civil::Date::new(year, month, day))
-    }
-
     fn new(date: Result<civil::Date, jiff::Error>) -> Result<Self, ProfileError> {
         date.ok().filter(|date| date.year() >= 1).map(Self).ok_or(Self::MALFORMED)
     }

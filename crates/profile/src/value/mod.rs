@@ -8,7 +8,7 @@ pub use date::Date;
 pub use decimal::Decimal;
 pub use text::Text;
 
-use crate::{error::ProfileError, id::TimestampMs};
+use crate::{error::ProfileError, id::TimestampMs, numbered::numbered};
 
 /// One value. The order (kind, then content) settles ties between equally new observations.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -64,41 +64,21 @@ impl std::fmt::Debug for Value {
     }
 }
 
-/// The type that an attribute's values have. Numbers are those of the API.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[repr(u8)]
-pub enum ValueType {
-    /// [`Value::Text`].
-    Text = 1,
-    /// [`Value::Integer`].
-    Integer = 2,
-    /// [`Value::Decimal`].
-    Decimal = 3,
-    /// [`Value::Boolean`].
-    Boolean = 4,
-    /// [`Value::Date`].
-    Date = 5,
-    /// [`Value::Timestamp`].
-    Timestamp = 6,
-}
-
-impl ValueType {
-    /// Every type, by number.
-    pub const ALL: [Self; 6] =
-        [Self::Text, Self::Integer, Self::Decimal, Self::Boolean, Self::Date, Self::Timestamp];
-
-    /// The number in the API and on disk.
-    #[must_use]
-    pub const fn number(self) -> u8 {
-        self as u8
-    }
-
-    /// The type with a number.
-    ///
-    /// # Errors
-    /// `Malformed` if there is none.
-    pub fn from_number(number: u8) -> Result<Self, ProfileError> {
-        let found = Self::ALL.into_iter().find(|kind| kind.number() == number);
-        found.ok_or(ProfileError::Malformed { field: "type", expected: "a value type" })
+numbered! {
+    /// The type that an attribute's values have. Numbers are those of the API.
+    #[derive(PartialOrd, Ord)]
+    pub enum ValueType ("type", expected "a value type") {
+        /// [`Value::Text`].
+        Text = 1,
+        /// [`Value::Integer`].
+        Integer = 2,
+        /// [`Value::Decimal`].
+        Decimal = 3,
+        /// [`Value::Boolean`].
+        Boolean = 4,
+        /// [`Value::Date`].
+        Date = 5,
+        /// [`Value::Timestamp`].
+        Timestamp = 6,
     }
 }

@@ -289,7 +289,8 @@ pub(crate) fn birth_date(draw: &mut Draw) -> Date {
     let today = i32::try_from(NOW.as_ms() / DAY_MS).unwrap();
     let (year, month, day) =
         Date::from_days(today + draw.pick(&[0, 1, -1, 30, -30])).unwrap().year_month_day();
-    Date::from_year_month_day(year - draw.pick(&[40, 18, 16, 13, 12, 14]), month, day.min(28)).unwrap()
+    let year = year - draw.pick(&[40, 18, 16, 13, 12, 14]);
+    format!("{year:04}-{month:02}-{:02}", day.min(28)).parse().unwrap()
 }
 
 impl Situation {

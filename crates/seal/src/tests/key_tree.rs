@@ -34,9 +34,13 @@ fn branch() -> Branch {
     }
 }
 
+fn shard_key(branch: &Branch) -> ShardKey {
+    ShardKey::unwrap(&branch.shard, &branch.file.open().unwrap(), &shard()).unwrap()
+}
+
 fn keyring(branch: &Branch) -> Keyring {
     let mut ring = Keyring::new(shard());
-    ring.add_shard_key(&branch.shard, &branch.file.open().unwrap()).unwrap();
+    ring.keep_shard_key(shard_key(branch));
     ring.add_bucket_key(BUCKET, &branch.bucket).unwrap();
     ring
 }
@@ -108,7 +112,7 @@ fn error_names_the_key_that_the_ring_lacks() {
     let mut ring = Keyring::new(shard());
     let error = ring.add_bucket_key(BUCKET, &branch.bucket).unwrap_err();
     assert!(matches!(error, SealError::ShardKeyMissing { epoch: e } if e == epoch(4)), "{error}");
-    ring.add_shard_key(&branch.shard, &branch.file.open().unwrap()).unwrap();
+    ring.keep_shard_key(shard_key(&branch));
     let error = ring.unwrap_customer_key(BUCKET, customer(1), &branch.customer).unwrap_err();
     assert!(
         matches!(error, SealError::BucketKeyMissing { bucket: BUCKET, epoch: e } if e == epoch(2)),
@@ -125,9 +129,9 @@ fn ring_forgets_removed_epochs() {
     ring.forget_bucket_keys_before(BUCKET, epoch(3));
     assert!(ring.bucket_key(BUCKET, epoch(2)).is_none());
     ring.forget_shard_keys_before(epoch(4));
-    assert!(ring.newest_shard_key().is_some());
+    assert!(ring.shard_key(epoch(4)).is_some());
     ring.clear();
-    assert!(ring.newest_shard_key().is_none());
+    assert!(ring.shard_key(epoch(4)).is_none());
 }
 
 #[test]
@@ -179,7 +183,7 @@ fn set_of_keys_is_newest_first_and_of_one_level() {
 fn debug_output_shows_epochs_and_no_key_bytes() {
     let branch = branch();
     let mut ring = keyring(&branch);
-    let shard_key = Arc::clone(ring.newest_shard_key().unwrap());
+    let shard_key = Arc::clone(ring.shard_key(epoch(4)).unwrap());
     let bucket_key = ring.add_bucket_key(BUCKET, &branch.bucket).unwrap();
     let customer_key = ring.unwrap_customer_key(BUCKET, customer(1), &branch.customer).unwrap();
     assert_eq!(format!("{shard_key:?}"), "ShardKey { epoch: KeyEpoch(4), .. }");

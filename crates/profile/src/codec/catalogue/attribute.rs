@@ -3,7 +3,7 @@
 use prost::Message;
 
 use super::{
-    super::{Intact, Stored, byte, frame, unframe},
+    super::{Intact, byte},
     read_purposes, write_purposes,
 };
 use crate::{
@@ -116,12 +116,4 @@ impl WireDefinition {
     }
 }
 
-impl Stored for AttributeDefinition {
-    fn encode(&self) -> Vec<u8> {
-        frame(&WireDefinition::from_definition(self))
-    }
-
-    fn decode(bytes: &[u8]) -> Result<Self, ProfileError> {
-        unframe::<WireDefinition>(KIND, bytes)?.into_definition()
-    }
-}
+stored!(AttributeDefinition as WireDefinition: from_definition, into_definition);

@@ -3,7 +3,7 @@
 use prost::Message;
 
 use super::{
-    super::{Intact, Stored, byte, frame, unframe},
+    super::{Intact, byte},
     read_bases, write_bases,
 };
 use crate::{
@@ -83,12 +83,4 @@ impl WireJurisdiction {
     }
 }
 
-impl Stored for Jurisdiction {
-    fn encode(&self) -> Vec<u8> {
-        frame(&WireJurisdiction::from_jurisdiction(self))
-    }
-
-    fn decode(bytes: &[u8]) -> Result<Self, ProfileError> {
-        unframe::<WireJurisdiction>(KIND, bytes)?.into_jurisdiction()
-    }
-}
+stored!(Jurisdiction as WireJurisdiction: from_jurisdiction, into_jurisdiction);

@@ -1,6 +1,21 @@
 //! Owns the bytes of catalogue entries, one file for each kind, and of the catalogue's changes. Always: an entry has
 //! the same message alone and in a change.
 
+/// The bytes of an entry: those of its message, framed.
+macro_rules! stored {
+    ($entry:ty as $wire:ident: $from:ident, $into:ident) => {
+        impl $crate::codec::Stored for $entry {
+            fn encode(&self) -> Vec<u8> {
+                $crate::codec::frame(&$wire::$from(self))
+            }
+
+            fn decode(bytes: &[u8]) -> Result<Self, ProfileError> {
+                $crate::codec::unframe::<$wire>(KIND, bytes)?.$into()
+            }
+        }
+    };
+}
+
 mod attribute;
 mod change;
 mod jurisdiction;

@@ -3,7 +3,7 @@
 use prost::Message;
 
 use super::{
-    super::{Intact, Stored, byte, frame, unframe},
+    super::{Intact, byte},
     read_bases, write_bases,
 };
 use crate::{
@@ -226,12 +226,4 @@ impl WirePurpose {
     }
 }
 
-impl Stored for Purpose {
-    fn encode(&self) -> Vec<u8> {
-        frame(&WirePurpose::from_purpose(self))
-    }
-
-    fn decode(bytes: &[u8]) -> Result<Self, ProfileError> {
-        unframe::<WirePurpose>(KIND, bytes)?.into_purpose()
-    }
-}
+stored!(Purpose as WirePurpose: from_purpose, into_purpose);

@@ -2,10 +2,7 @@
 
 use prost::Message;
 
-use super::{
-    super::{Intact, Stored, frame, unframe},
-    read_purposes, write_purposes,
-};
+use super::{super::Intact, read_purposes, write_purposes};
 use crate::{
     catalogue::{Recipient, RecipientFields},
     error::ProfileError,
@@ -59,12 +56,4 @@ impl WireRecipient {
     }
 }
 
-impl Stored for Recipient {
-    fn encode(&self) -> Vec<u8> {
-        frame(&WireRecipient::from_recipient(self))
-    }
-
-    fn decode(bytes: &[u8]) -> Result<Self, ProfileError> {
-        unframe::<WireRecipient>(KIND, bytes)?.into_recipient()
-    }
-}
+stored!(Recipient as WireRecipient: from_recipient, into_recipient);

@@ -14,4 +14,4 @@ pub use replica::ReplicaId;
 pub use shard::ShardId;
 pub use slot::SlotId;
 
-use super::number_text;
+use super::number_id;

@@ -3,28 +3,18 @@
 
 use std::ops::RangeInclusive;
 
-use super::{SlotId, number_text};
+use super::{SlotId, number_id};
 use crate::{
     error::ProfileError,
     limits::{SHARDS_MAX, SLOTS},
 };
 
-/// A shard: one Raft group.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ShardId(u16);
+number_id! {
+    /// A shard: one Raft group.
+    pub struct ShardId(u16), as_u16, 0..SHARDS_MAX, "shard_id": "less than 4096"
+}
 
 impl ShardId {
-    /// Takes a number below 4,096.
-    ///
-    /// # Errors
-    /// `Malformed` otherwise.
-    pub const fn new(number: u16) -> Result<Self, ProfileError> {
-        if number >= SHARDS_MAX {
-            return Err(ProfileError::Malformed { field: "shard_id", expected: "less than 4096" });
-        }
-        Ok(Self(number))
-    }
-
     /// Whether a cluster may have this number of shards.
     ///
     /// # Errors
@@ -57,12 +47,4 @@ impl ShardId {
         let first = self.0 * width;
         Some(SlotId::new(first).ok()?..=SlotId::new(first + (width - 1)).ok()?)
     }
-
-    /// The number.
-    #[must_use]
-    pub const fn as_u16(self) -> u16 {
-        self.0
-    }
 }
-
-number_text!(ShardId, u16, "shard_id");

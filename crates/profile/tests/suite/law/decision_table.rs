@@ -10,10 +10,11 @@ use cells::{
 };
 use custodia_profile::{
     AttributeDefinition, AttributeFields, Catalogue, Classification, ConsentModel, CustomerRecord,
-    DecisionRequest, GroundOrigin, LawfulBasis, Party, Permission, Provenance, Purpose, PurposeFields,
-    Reader, Recipient, RefusalReason, StoredEvent, Subject, ValueType, Verdict, decide,
+    GroundOrigin, LawfulBasis, Party, Permission, Provenance, Purpose, PurposeFields, Reader, Recipient,
+    RefusalReason, StoredEvent, ValueType, Verdict,
 };
 
+use super::question::{DecisionRequest, Subject, decide};
 use crate::world::{attribute, attribute_fields, event, purpose, purpose_fields};
 
 const PAGE: &str = include_str!("../../../../../docs/consent.md");

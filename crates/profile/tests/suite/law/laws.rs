@@ -4,19 +4,21 @@
 use std::{cell::RefCell, collections::BTreeSet};
 
 use custodia_profile::{
-    Classification, ConsentMethod, ConsentModel, CustomerRecord, DecidedBy, Decision, DecisionRequest,
-    Evidence, GroundOrigin,
+    Classification, ConsentMethod, ConsentModel, CustomerRecord, DecidedBy, Decision, Evidence, GroundOrigin,
     GroundStatus::{Given, Invalidated, Refused, Requested, Revoked, Withdrawn},
     Label,
     LawfulBasis::{self, Consent, Contract, LegitimateInterests},
-    LegalHold, Permission, Provenance, Reader, RefusalReason, Restriction, StoredEvent, Subject, TimestampMs,
-    Verdict, Withdrawal, decide, record_decision, withdraw,
+    LegalHold, Permission, Provenance, Reader, RefusalReason, Restriction, StoredEvent, TimestampMs, Verdict,
+    Withdrawal, record_decision, withdraw,
 };
 use proptest::prelude::*;
 
 use crate::{
     generated::{ALL, CASES, DAY_MS, Draw, Situation, built_in_situations, law, no_more, situations},
-    law::decision_table::reasons_of_a_decision,
+    law::{
+        decision_table::reasons_of_a_decision,
+        question::{DecisionRequest, Subject, decide},
+    },
     world::{
         MARKETING, NOW, RESEARCH, SERVICE, at, attribute, catalogue, context, event, purpose, record_with,
         state,

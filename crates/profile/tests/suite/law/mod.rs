@@ -2,3 +2,4 @@
 
 pub(crate) mod decision_table;
 mod laws;
+mod question;

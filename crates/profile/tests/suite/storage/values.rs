@@ -84,7 +84,7 @@ proptest! {
     fn every_date_round_trips_and_follows_the_day_before(days in -719_161_i32..=2_932_896) {
         let date = Date::from_days(days).unwrap();
         let (year, month, day) = date.year_month_day();
-        prop_assert_eq!(Date::from_year_month_day(year, month, day), Ok(date));
+        prop_assert_eq!(date.to_string(), format!("{year:04}-{month:02}-{day:02}"));
         prop_assert_eq!(date.to_string().parse::<Date>(), Ok(date));
         prop_assert!(Date::from_days(days - 1).unwrap().to_string() < date.to_string());
     }
