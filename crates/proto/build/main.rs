@@ -14,6 +14,7 @@ const FILES: [&str; 6] = [
     "custodia/internal/v1/peer.proto",
 ];
 
+#[expect(clippy::print_stdout, reason = "cargo reads a build script's standard output")]
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo:rerun-if-changed=../../proto");
     println!("cargo:rerun-if-changed=build");

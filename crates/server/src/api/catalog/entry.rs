@@ -69,23 +69,59 @@ pub(super) fn put_error<D: Entry>(error: ProfileError) -> ServiceError {
     error.into()
 }
 
-impl Entry for Purpose {
-    type Wire = v1::Purpose;
-    const KIND: &'static str = "purpose";
-    const LISTING: Listing = Listing::Purposes;
-    const UPDATE_ETAG: UpdateEtag = UpdateEtag::Required;
+/// [`Entry`] for one kind: the accessors that differ in a name alone, then its `parse` and `wire`.
+macro_rules! entry {
+    (
+        $kind:ident: $const:literal, $listing:ident, $etag:ident;
+        name $name:ident by $check:ident; key $key:ident; find $find:ident; all $all:ident;
+        $($functions:item)+
+    ) => {
+        impl Entry for $kind {
+            type Wire = v1::$kind;
+            const KIND: &'static str = $const;
+            const LISTING: Listing = Listing::$listing;
+            const UPDATE_ETAG: UpdateEtag = UpdateEtag::$etag;
 
-    fn wire_name(wire: &v1::Purpose) -> &str {
-        &wire.id
-    }
+            $($functions)+
 
-    fn wire_etag(wire: &v1::Purpose) -> &str {
-        &wire.etag
-    }
+            fn wire_name(wire: &v1::$kind) -> &str {
+                &wire.$name
+            }
 
-    fn check_name(text: &str) -> Result<(), ServiceError> {
-        parse::purpose_id(text).map(drop)
-    }
+            fn wire_etag(wire: &v1::$kind) -> &str {
+                &wire.etag
+            }
+
+            fn check_name(text: &str) -> Result<(), ServiceError> {
+                parse::$check(text).map(drop)
+            }
+
+            fn name(&self) -> &str {
+                self.$name.as_str()
+            }
+
+            fn revision(&self) -> Revision {
+                self.revision
+            }
+
+            fn key(&self) -> Key {
+                Key::$key(&self.$name)
+            }
+
+            fn find<'a>(catalogue: &'a Catalogue, name: &str) -> Option<&'a Arc<Self>> {
+                catalogue.$find(name)
+            }
+
+            fn all(catalogue: &Catalogue) -> impl Iterator<Item = &Arc<Self>> {
+                catalogue.$all()
+            }
+        }
+    };
+}
+
+entry! {
+    Purpose: "purpose", Purposes, Required;
+    name id by purpose_id; key purpose; find purpose_by_id; all purposes;
 
     fn parse(wire: &v1::Purpose, stored: Option<&Self>, catalogue: &Catalogue) -> Result<Self, ServiceError> {
         let number = match stored {
@@ -98,45 +134,11 @@ impl Entry for Purpose {
     fn wire(&self, _catalogue: &Catalogue) -> v1::Purpose {
         convert::purpose(self)
     }
-
-    fn name(&self) -> &str {
-        self.id.as_str()
-    }
-
-    fn revision(&self) -> Revision {
-        self.revision
-    }
-
-    fn key(&self) -> Key {
-        Key::purpose(&self.id)
-    }
-
-    fn find<'a>(catalogue: &'a Catalogue, name: &str) -> Option<&'a Arc<Self>> {
-        catalogue.purpose_by_id(name)
-    }
-
-    fn all(catalogue: &Catalogue) -> impl Iterator<Item = &Arc<Self>> {
-        catalogue.purposes()
-    }
 }
 
-impl Entry for AttributeDefinition {
-    type Wire = v1::AttributeDefinition;
-    const KIND: &'static str = "attribute";
-    const LISTING: Listing = Listing::Attributes;
-    const UPDATE_ETAG: UpdateEtag = UpdateEtag::Optional;
-
-    fn wire_name(wire: &v1::AttributeDefinition) -> &str {
-        &wire.name
-    }
-
-    fn wire_etag(wire: &v1::AttributeDefinition) -> &str {
-        &wire.etag
-    }
-
-    fn check_name(text: &str) -> Result<(), ServiceError> {
-        parse::attribute_name(text).map(drop)
-    }
+entry! {
+    AttributeDefinition: "attribute", Attributes, Optional;
+    name name by attribute_name; key attribute; find attribute_by_name; all attributes;
 
     fn parse(
         wire: &v1::AttributeDefinition,
@@ -156,45 +158,11 @@ impl Entry for AttributeDefinition {
     fn wire(&self, catalogue: &Catalogue) -> v1::AttributeDefinition {
         convert::attribute(self, catalogue)
     }
-
-    fn name(&self) -> &str {
-        self.name.as_str()
-    }
-
-    fn revision(&self) -> Revision {
-        self.revision
-    }
-
-    fn key(&self) -> Key {
-        Key::attribute(&self.name)
-    }
-
-    fn find<'a>(catalogue: &'a Catalogue, name: &str) -> Option<&'a Arc<Self>> {
-        catalogue.attribute_by_name(name)
-    }
-
-    fn all(catalogue: &Catalogue) -> impl Iterator<Item = &Arc<Self>> {
-        catalogue.attributes()
-    }
 }
 
-impl Entry for Jurisdiction {
-    type Wire = v1::Jurisdiction;
-    const KIND: &'static str = "jurisdiction";
-    const LISTING: Listing = Listing::Jurisdictions;
-    const UPDATE_ETAG: UpdateEtag = UpdateEtag::Required;
-
-    fn wire_name(wire: &v1::Jurisdiction) -> &str {
-        &wire.id
-    }
-
-    fn wire_etag(wire: &v1::Jurisdiction) -> &str {
-        &wire.etag
-    }
-
-    fn check_name(text: &str) -> Result<(), ServiceError> {
-        parse::jurisdiction_id(text).map(drop)
-    }
+entry! {
+    Jurisdiction: "jurisdiction", Jurisdictions, Required;
+    name id by jurisdiction_id; key jurisdiction; find jurisdiction; all jurisdictions;
 
     fn parse(
         wire: &v1::Jurisdiction,
@@ -207,45 +175,11 @@ impl Entry for Jurisdiction {
     fn wire(&self, _catalogue: &Catalogue) -> v1::Jurisdiction {
         convert::jurisdiction(self)
     }
-
-    fn name(&self) -> &str {
-        self.id.as_str()
-    }
-
-    fn revision(&self) -> Revision {
-        self.revision
-    }
-
-    fn key(&self) -> Key {
-        Key::jurisdiction(&self.id)
-    }
-
-    fn find<'a>(catalogue: &'a Catalogue, name: &str) -> Option<&'a Arc<Self>> {
-        catalogue.jurisdiction(name)
-    }
-
-    fn all(catalogue: &Catalogue) -> impl Iterator<Item = &Arc<Self>> {
-        catalogue.jurisdictions()
-    }
 }
 
-impl Entry for Recipient {
-    type Wire = v1::Recipient;
-    const KIND: &'static str = "recipient";
-    const LISTING: Listing = Listing::Recipients;
-    const UPDATE_ETAG: UpdateEtag = UpdateEtag::Required;
-
-    fn wire_name(wire: &v1::Recipient) -> &str {
-        &wire.id
-    }
-
-    fn wire_etag(wire: &v1::Recipient) -> &str {
-        &wire.etag
-    }
-
-    fn check_name(text: &str) -> Result<(), ServiceError> {
-        parse::recipient_id(text).map(drop)
-    }
+entry! {
+    Recipient: "recipient", Recipients, Required;
+    name id by recipient_id; key recipient; find recipient; all recipients;
 
     fn parse(
         wire: &v1::Recipient,
@@ -257,25 +191,5 @@ impl Entry for Recipient {
 
     fn wire(&self, catalogue: &Catalogue) -> v1::Recipient {
         convert::recipient(self, catalogue)
-    }
-
-    fn name(&self) -> &str {
-        self.id.as_str()
-    }
-
-    fn revision(&self) -> Revision {
-        self.revision
-    }
-
-    fn key(&self) -> Key {
-        Key::recipient(&self.id)
-    }
-
-    fn find<'a>(catalogue: &'a Catalogue, name: &str) -> Option<&'a Arc<Self>> {
-        catalogue.recipient(name)
-    }
-
-    fn all(catalogue: &Catalogue) -> impl Iterator<Item = &Arc<Self>> {
-        catalogue.recipients()
     }
 }
