@@ -1,8 +1,8 @@
 //! The services of the public API, served by one function: a unary call goes to its handler by its path, as bytes
 //! (`dispatch.rs`); each streaming method has a function of its own.
 //!
-//! Why not the generated servers: they instantiate the whole path of a call once for each method, which took a third of the
-//! crate's build. What differs between unary methods is encoding and decoding alone.
+//! Why not the generated servers: they instantiate the whole path of a call once for each method, which makes the crate slow
+//! to build. What differs between unary methods is encoding and decoding alone.
 
 use std::{
     convert::Infallible,
