@@ -210,7 +210,7 @@ impl StateEngine for SledEngine {
             let overlay = Arc::new(Overlay {
                 prefix: prefix.to_vec(),
                 end: prefix_end(prefix),
-                seen: Mutex::default(),
+                state: Mutex::default(),
             });
             self.shared.order.write().push(Arc::downgrade(&overlay));
             let snapshot: Box<dyn EngineSnapshot> =
@@ -232,11 +232,11 @@ impl StateEngine for SledEngine {
 struct Overlay {
     prefix: Vec<u8>,
     end: Option<Vec<u8>>,
-    seen: Mutex<Seen>,
+    state: Mutex<OverlayState>,
 }
 
 #[derive(Default)]
-struct Seen {
+struct OverlayState {
     /// The last key returned; later changes up to it no longer matter.
     through: Option<Bytes>,
     finished: bool,
@@ -248,17 +248,17 @@ struct Seen {
 
 impl Overlay {
     fn keep_old_values(&self, tree: &sled::Tree, batch: &Batch) {
-        let mut seen = self.seen.lock();
+        let mut state = self.state.lock();
         for key in batch.keys() {
-            let returned = seen.finished || seen.through.as_ref().is_some_and(|through| key <= through);
-            if returned || !key.starts_with(&self.prefix) || seen.old.contains_key(key) {
+            let returned = state.finished || state.through.as_ref().is_some_and(|through| key <= through);
+            if returned || !key.starts_with(&self.prefix) || state.old.contains_key(key) {
                 continue;
             }
             match tree.get(key) {
                 Ok(value) => {
-                    seen.old.insert(key.clone(), value.map(|value| to_bytes(&value)));
+                    state.old.insert(key.clone(), value.map(|value| to_bytes(&value)));
                 }
-                Err(_) => seen.broken = true,
+                Err(_) => state.broken = true,
             }
         }
     }
@@ -278,17 +278,17 @@ impl std::fmt::Debug for SledSnapshot {
 impl SledSnapshot {
     fn read(&self, bytes_max: usize) -> Result<Vec<Pair>, StoreError> {
         let _apart_from_batches = self.shared.order.read();
-        let mut seen = self.overlay.seen.lock();
-        if seen.broken {
+        let mut state = self.overlay.state.lock();
+        if state.broken {
             return Err(StoreError::Corrupt { what: "a snapshot of the sled engine" });
         }
-        let through = seen.through.clone();
+        let through = state.through.clone();
         let range = prefix_range(&self.overlay.prefix, through.as_deref(), self.overlay.end.as_deref());
-        let Some(range) = range.filter(|_| !seen.finished) else {
+        let Some(range) = range.filter(|_| !state.finished) else {
             return Ok(Vec::new());
         };
         let mut live = self.shared.database.range::<&[u8], _>(range).peekable();
-        let mut old = seen.old.range::<[u8], KeyRange<'_>>(range).peekable();
+        let mut old = state.old.range::<[u8], KeyRange<'_>>(range).peekable();
         let mut chunk: Vec<Pair> = Vec::new();
         let mut bytes = 0;
         let mut finished = false;
@@ -319,12 +319,12 @@ impl SledSnapshot {
                 chunk.push((key, value));
             }
         }
-        seen.finished = finished;
+        state.finished = finished;
         if let Some((key, _)) = chunk.last() {
-            seen.through = Some(key.clone());
-            let rest = seen.old.split_off(key);
-            seen.old = rest;
-            seen.old.remove(key);
+            state.through = Some(key.clone());
+            let rest = state.old.split_off(key);
+            state.old = rest;
+            state.old.remove(key);
         }
         Ok(chunk)
     }
