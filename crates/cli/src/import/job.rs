@@ -28,7 +28,7 @@ pub(crate) struct LoadOptions {
     /// Name of the source system
     #[arg(long)]
     pub(crate) source: String,
-    /// Create the catalogue entries under [catalogue] of the mapping that do not exist yet
+    /// Create the catalogue entries under `[catalogue]` of the mapping that do not exist yet
     #[arg(long)]
     define: bool,
     /// State folder of the import [default: beside the file]
