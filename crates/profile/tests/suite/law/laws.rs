@@ -13,12 +13,10 @@ use custodia_profile::{
 };
 use proptest::prelude::*;
 
+use super::decision_table::reasons_of_a_decision;
+use super::question::{DecisionRequest, Subject, decide};
 use crate::{
     generated::{ALL, CASES, DAY_MS, Draw, Situation, built_in_situations, law, no_more, situations},
-    law::{
-        decision_table::reasons_of_a_decision,
-        question::{DecisionRequest, Subject, decide},
-    },
     world::{
         MARKETING, NOW, RESEARCH, SERVICE, at, attribute, catalogue, context, event, purpose, record_with,
         state,
