@@ -7,15 +7,15 @@
 //!
 //! The drain, each step bounded in time:
 //!
-//! 1. no new connection is accepted; health says NOT_SERVING; new calls of clients get UNAVAILABLE, other nodes are still
-//!    served;
+//! 1. health says NOT_SERVING; new calls of clients get UNAVAILABLE; other nodes are still served;
 //! 2. the clients' calls in flight end;
 //! 3. the use of attributes that the node has seen is reported to the directory;
 //! 4. consensus transfers its leaderships, then stops and makes everything durable;
-//! 5. the connections end; what is left after the grace period is cut off.
+//! 5. no new connection is accepted and the open ones end; what is left after the grace period is cut off.
 //!
 //! In this order nobody waits for a leader that is gone: until 4 this node answers every call that it has admitted, and
-//! after it the others lead.
+//! after it the others lead. New connections are accepted until then because a new leader may have to make one: this node
+//! learns by the leader's calls that it took over.
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
@@ -111,9 +111,9 @@ struct Node {
     context: Arc<ShardContext>,
     admission: Arc<Admission>,
     health: HealthReporter,
-    /// Stops accepting connections, and the background tasks.
+    /// Ends the background tasks.
     stop: CancellationToken,
-    /// Ends the connections.
+    /// Ends the port and its connections.
     finish: CancellationToken,
     port: JoinHandle<()>,
     background: Vec<JoinHandle<()>>,
@@ -165,7 +165,7 @@ impl Node {
         let (stop, finish) = (CancellationToken::new(), CancellationToken::new());
         let port =
             Port::new(listener, tls.server, Arc::clone(&admission), Arc::clone(&metrics), &config.limits);
-        let port = tokio::spawn(port.serve(stop.clone(), finish.clone(), CLOSE_GRACE));
+        let port = tokio::spawn(port.serve(finish.clone(), CLOSE_GRACE));
 
         let mut background = vec![
             tokio::spawn(metrics_endpoint::keep_up(Arc::clone(&metrics), stop.clone())),

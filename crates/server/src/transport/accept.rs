@@ -103,13 +103,13 @@ impl Port {
         }
     }
 
-    /// Serves until `stop`: from then on no connection is accepted. Open ones go on until `finish`: from then on they take
-    /// no new call. What is left after `grace` is cut off.
-    pub(crate) async fn serve(self, stop: CancellationToken, finish: CancellationToken, grace: Duration) {
+    /// Serves until `finish`: from then on no connection is accepted, and open ones take no new call. What is left after
+    /// `grace` is cut off.
+    pub(crate) async fn serve(self, finish: CancellationToken, grace: Duration) {
         let mut connections = JoinSet::new();
         loop {
             tokio::select! {
-                () = stop.cancelled() => break,
+                () = finish.cancelled() => break,
                 accepted = self.accept() => match accepted {
                     Ok((permit, stream, from)) => self.admit(&mut connections, permit, stream, from),
                     Err(error) => {
@@ -122,7 +122,6 @@ impl Port {
         }
         let Self { listener, shared, .. } = self;
         drop(listener);
-        finish.cancelled().await;
         shared.admission.finish();
         shared.finish.cancel();
         let all_ended = async { while connections.join_next().await.is_some() {} };

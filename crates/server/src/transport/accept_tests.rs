@@ -22,7 +22,6 @@ struct Sandbox {
     authority: Authority,
     address: SocketAddr,
     metrics: Arc<Metrics>,
-    stop: CancellationToken,
     finish: CancellationToken,
     serving: tokio::task::JoinHandle<()>,
 }
@@ -42,9 +41,9 @@ impl Sandbox {
         let router = Router::default().with(ServiceId::Health, health);
         let admission = Arc::new(Admission::new(router, limits.clone(), tokens, Arc::clone(&metrics)));
         let port = Port::new(listener, tls, admission, Arc::clone(&metrics), &limits);
-        let (stop, finish) = (CancellationToken::new(), CancellationToken::new());
-        let serving = tokio::spawn(port.serve(stop.clone(), finish.clone(), Duration::from_millis(200)));
-        Self { authority, address, metrics, stop, finish, serving }
+        let finish = CancellationToken::new();
+        let serving = tokio::spawn(port.serve(finish.clone(), Duration::from_millis(200)));
+        Self { authority, address, metrics, finish, serving }
     }
 
     async fn channel(&self, authority: &str, identity: Option<&Issued>) -> Result<Channel, Status> {
@@ -228,7 +227,6 @@ async fn a_drain_leaves_no_connection_behind() {
         .expect("a stream")
         .into_inner();
     watch.message().await.expect("an answer");
-    sandbox.stop.cancel();
     HealthClient::new(channel).check(HealthCheckRequest::default()).await.expect("open connections go on");
     sandbox.finish.cancel();
     timeout(Duration::from_secs(10), sandbox.serving).await.expect("ends in time").expect("no panic");
