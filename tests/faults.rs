@@ -14,6 +14,7 @@ use custodia_proto::v1::{
     CreateRecipientRequest, GetProfileRequest, ListRecipientsRequest, ListUnusedAttributesRequest, Profile,
     Recipient, VerdictDetail,
 };
+use custodia_tests::actions::stored_customer;
 use custodia_tests::sample::{get, ingest, observation, text_of};
 use custodia_tests::{Options, Oracle, Sandbox, Suite, eventually};
 use tokio::task::JoinSet;
@@ -78,8 +79,7 @@ async fn caught_up(sandbox: &Sandbox, node: usize) {
 
 async fn with_two_of_three_down_calls_fail_fast_and_all_comes_back_after() {
     let mut sandbox = Sandbox::start().await;
-    let request = ingest("", vec![observation("given_name", "Ada")]);
-    let customer = sandbox.profiles(0).await.ingest_profile(request).await.unwrap().into_inner().customer_id;
+    let customer = stored_customer(&sandbox, &[("given_name", "Ada")]).await;
     sandbox.nodes[1].kill();
     sandbox.nodes[2].kill();
     // leases run out; then neither a read nor a write is answered, and both say so before their deadline
@@ -273,8 +273,7 @@ async fn a_stopped_node_forgets_neither_reads_nor_the_catalogue() {
         Recipient { id: "mail-room".into(), purposes: vec!["service".into()], ..Default::default() };
     let request = CreateRecipientRequest { recipient: Some(recipient), validate_only: false };
     sandbox.catalog(0).await.create_recipient(request).await.unwrap();
-    let request = ingest("", vec![observation("phone", "+49 30"), observation("email", "a@example.org")]);
-    let customer = sandbox.profiles(0).await.ingest_profile(request).await.unwrap().into_inner().customer_id;
+    let customer = stored_customer(&sandbox, &[("phone", "+49 30"), ("email", "a@example.org")]).await;
     for node in 0..3 {
         wait_for_unused(&sandbox, node, &["email", "phone"]).await;
     }

@@ -9,6 +9,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::ExitCode;
 
+use custodia_tests::actions::stored_customer;
 use custodia_tests::sample::{get, ingest, observation};
 use custodia_tests::{Authority, Options, Oracle, Sandbox, Suite, Validity, custodia, eventually};
 
@@ -61,8 +62,7 @@ async fn a_root_key_that_others_may_read_is_refused() {
 
 async fn a_node_with_another_root_key_refuses_to_start() {
     let mut sandbox = Sandbox::start_with(single()).await;
-    let request = ingest("", vec![observation("given_name", "Ada")]);
-    let customer = sandbox.profiles(0).await.ingest_profile(request).await.unwrap().into_inner().customer_id;
+    let customer = stored_customer(&sandbox, &[("given_name", "Ada")]).await;
     sandbox.nodes[0].kill();
     let right = sandbox.path().join("right.key");
     fs::rename(sandbox.root_key_path(), &right).unwrap();

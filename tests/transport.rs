@@ -12,6 +12,7 @@ use custodia_proto::v1::profile_service_client::ProfileServiceClient;
 use custodia_proto::v1::{
     CreateRecipientRequest, GetClusterStatusRequest, Recipient, cluster_service_client::ClusterServiceClient,
 };
+use custodia_tests::actions::stored_customer;
 use custodia_tests::sample::{get, ingest, observation};
 use custodia_tests::{Authority, Identity, Options, Sandbox, Suite, Validity, connect};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -81,8 +82,7 @@ async fn plaintext_and_silent_connections_disturb_nobody(sandbox: &Sandbox) {
 }
 
 async fn each_role_may_do_its_own_work_and_no_other(sandbox: &Sandbox) {
-    let request = ingest("", vec![observation("given_name", "Ada")]);
-    let customer = sandbox.profiles(0).await.ingest_profile(request).await.unwrap().into_inner().customer_id;
+    let customer = stored_customer(sandbox, &[("given_name", "Ada")]).await;
     // role, may ingest, may read a profile, may see the cluster's status
     let table = [
         ("agent", false, true, false),

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use custodia_proto::FieldMask;
 use custodia_proto::v1::{self, profile_service_client::ProfileServiceClient};
-use custodia_tests::actions::{create_attribute, create_purpose};
+use custodia_tests::actions::{create_attribute, create_purpose, stored_customer};
 use custodia_tests::sample::{attribute, fault, get, ingest, new_customer, purpose, texts};
 use custodia_tests::{Sandbox, Suite, eventually};
 use tonic::Code;
@@ -64,13 +64,7 @@ async fn a_built_in_jurisdiction_is_changed_like_any_other(sandbox: &Sandbox) {
 
 /// SE-2, CO-4. What is acknowledged anywhere counts everywhere, at once, where it allows more.
 async fn a_recipient_reads_for_its_purposes_on_every_node(sandbox: &Sandbox) {
-    let answer = sandbox
-        .profiles(0)
-        .await
-        .ingest_profile(ingest("", texts(&[("email", "a@example.org")])))
-        .await
-        .expect("ingested");
-    let customer_id = answer.into_inner().customer_id;
+    let customer_id = stored_customer(sandbox, &[("email", "a@example.org")]).await;
     let recipient = |purposes: &[&str], etag: &str| v1::Recipient {
         id: "crm-desk".to_owned(),
         purposes: purposes.iter().map(|&purpose| purpose.to_owned()).collect(),
@@ -130,12 +124,7 @@ async fn a_recipient_reads_for_its_purposes_on_every_node(sandbox: &Sandbox) {
 }
 
 async fn verdicts_come_without_values_on_request(sandbox: &Sandbox) {
-    let answer = sandbox
-        .profiles(0)
-        .await
-        .ingest_profile(ingest("", texts(&[("email", "a@example.org"), ("surname", "Iași")])))
-        .await;
-    let customer_id = answer.expect("ingested").into_inner().customer_id;
+    let customer_id = stored_customer(sandbox, &[("email", "a@example.org"), ("surname", "Iași")]).await;
     let ask = |purpose: &str, verdicts: v1::VerdictDetail| {
         let mut request = get(&customer_id, purpose);
         request.verdicts = verdicts.into();

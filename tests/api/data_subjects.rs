@@ -2,8 +2,8 @@
 
 use custodia_proto::FieldMask;
 use custodia_proto::v1::{self, consent_service_client::ConsentServiceClient};
-use custodia_tests::actions::create_purpose;
-use custodia_tests::sample::{consent, fault, get, ingest, new_customer, now, purpose, texts};
+use custodia_tests::actions::{create_purpose, stored_customer};
+use custodia_tests::sample::{consent, fault, get, new_customer, now, purpose};
 use custodia_tests::{Sandbox, Suite};
 use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
@@ -99,9 +99,7 @@ async fn a_data_subject_is_updated_field_by_field(sandbox: &Sandbox) {
 
 /// GDPR Art. 18: stored, and nothing else.
 async fn only_the_privacy_office_restricts_and_holds(sandbox: &Sandbox) {
-    let answer =
-        sandbox.profiles(0).await.ingest_profile(ingest("", texts(&[("email", "a@example.org")]))).await;
-    let customer_id = answer.expect("ingested").into_inner().customer_id;
+    let customer_id = stored_customer(sandbox, &[("email", "a@example.org")]).await;
     let wire = v1::DataSubject {
         customer_id: customer_id.clone(),
         restriction: Some(v1::Restriction { reason: "accuracy contested".to_owned(), since: None }),

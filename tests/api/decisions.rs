@@ -4,6 +4,7 @@ use custodia_profile::{ChainLink, CustomerId, verify_chain};
 use custodia_proto::v1::consent_service_client::ConsentServiceClient;
 use custodia_proto::v1::{self, consent_history_entry::Change};
 use custodia_proto::{FieldMask, Timestamp};
+use custodia_tests::actions::stored_customer;
 use custodia_tests::sample::{consent, event, fault, get, ingest, new_customer, texts};
 use custodia_tests::{Sandbox, Suite};
 use tonic::{Code, Status};
@@ -42,9 +43,7 @@ async fn refusal_of_read(sandbox: &Sandbox, customer_id: &str) -> v1::RefusalRea
 
 /// CO-5, CO-6.
 async fn a_decision_keeps_its_evidence_and_status(sandbox: &Sandbox) {
-    let answer =
-        sandbox.profiles(0).await.ingest_profile(ingest("", texts(&[("email", "a@example.org")]))).await;
-    let customer_id = answer.expect("ingested").into_inner().customer_id;
+    let customer_id = stored_customer(sandbox, &[("email", "a@example.org")]).await;
     let stated = v1::ConsentEvidence {
         act: v1::AffirmativeAct::DoubleOptIn.into(),
         statement_sha256: "0f".repeat(32),

@@ -4,7 +4,8 @@ use custodia_proto::Timestamp;
 use custodia_proto::v1::{
     self, consent_service_client::ConsentServiceClient, preference_service_client::PreferenceServiceClient,
 };
-use custodia_tests::sample::{detail, fault, ingest, new_customer, texts};
+use custodia_tests::actions::stored_customer;
+use custodia_tests::sample::{detail, fault, new_customer};
 use custodia_tests::{Sandbox, Suite};
 use tonic::Code;
 use uuid::Uuid;
@@ -23,8 +24,7 @@ const HOUR_S: i64 = 3_600;
 
 /// A customer whose address was collected for the purpose `service`.
 async fn customer(sandbox: &Sandbox) -> String {
-    let request = ingest("", texts(&[("email", "ana@example.org")]));
-    sandbox.profiles(0).await.ingest_profile(request).await.expect("ingested").into_inner().customer_id
+    stored_customer(sandbox, &[("email", "ana@example.org")]).await
 }
 
 /// The same with preferences.

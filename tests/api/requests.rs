@@ -1,6 +1,7 @@
 //! Every call of the API, taken by any node: a node that does not lead the customer forwards it.
 
 use custodia_proto::{FieldMask, Timestamp, v1};
+use custodia_tests::actions::stored_customer;
 use custodia_tests::sample::{consent, fault, get, ingest, now, observation, text, texts};
 use custodia_tests::{Sandbox, Suite, eventually};
 use tonic::Code;
@@ -129,13 +130,7 @@ async fn a_repeated_request_gets_the_first_answer(sandbox: &Sandbox) {
 
 /// CO-5.
 async fn every_node_sees_a_consent_and_its_withdrawal(sandbox: &Sandbox) {
-    let answer = sandbox
-        .profiles(0)
-        .await
-        .ingest_profile(ingest("", texts(&[("email", "a@example.org")])))
-        .await
-        .expect("ingested");
-    let customer_id = answer.into_inner().customer_id;
+    let customer_id = stored_customer(sandbox, &[("email", "a@example.org")]).await;
     let decision = consent(&customer_id, "marketing");
     let state = sandbox.consents(1).await.record_consent(decision).await.expect("recorded").into_inner();
     assert_eq!((state.status(), state.consent_revision), (v1::ConsentStatus::Given, 2));
@@ -344,13 +339,7 @@ async fn streams_and_batches_answer_row_by_row(sandbox: &Sandbox) {
 
 /// SE-1.
 async fn keys_of_every_level_rotate_through_any_node(sandbox: &Sandbox) {
-    let answer = sandbox
-        .profiles(0)
-        .await
-        .ingest_profile(ingest("", texts(&[("email", "a@example.org")])))
-        .await
-        .expect("ingested");
-    let customer_id = answer.into_inner().customer_id;
+    let customer_id = stored_customer(sandbox, &[("email", "a@example.org")]).await;
     for level in [v1::KeyLevel::Root, v1::KeyLevel::Shard, v1::KeyLevel::Bucket, v1::KeyLevel::Customer] {
         for node in 0..3 {
             let request = v1::RotateKeysRequest {

@@ -6,7 +6,7 @@ use custodia_proto::v1::{
 };
 use tonic::Status;
 
-use crate::sample::{attribute, grant, ingest, observation, purpose};
+use crate::sample::{attribute, grant, ingest, observation, purpose, texts};
 use crate::sandbox::Sandbox;
 
 /// Creates an attribute through a node.
@@ -40,6 +40,13 @@ pub async fn ask_again(sandbox: &Sandbox, mut purpose: Purpose) {
     purpose.notices.push(notice);
     let request = UpdatePurposeRequest { purpose: Some(purpose) };
     sandbox.catalog(0).await.update_purpose(request).await.expect("a purpose is updated");
+}
+
+/// A customer with text values that were collected for the purpose `service`, created through node 0.
+pub async fn stored_customer(sandbox: &Sandbox, values: &[(&str, &str)]) -> String {
+    let request = ingest("", texts(values));
+    let answer = sandbox.profiles(0).await.ingest_profile(request).await;
+    answer.expect("a customer is created").into_inner().customer_id
 }
 
 /// A customer who consented to a purpose, with a value of one of its attributes.
