@@ -16,7 +16,7 @@ const FORMAT_1: u8 = 1;
 pub(crate) fn encode_v1(record: &impl Message) -> Bytes {
     let mut bytes = BytesMut::with_capacity(1 + record.encoded_len());
     bytes.put_u8(FORMAT_1);
-    bytes.put_slice(&record.encode_to_vec());
+    record.encode_raw(&mut bytes);
     bytes.freeze()
 }
 

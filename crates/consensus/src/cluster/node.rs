@@ -11,6 +11,7 @@ use custodia_seal::ClusterId;
 use tokio::sync::{Mutex, watch};
 
 use super::replicas::Replicas;
+use crate::blocking::blocking;
 use crate::error::ConsensusError;
 use crate::lifecycle::Lifecycle;
 use crate::options::ConsensusOptions;
@@ -82,8 +83,7 @@ impl Node {
     /// Makes this node part of a cluster, first in its data folder.
     pub(crate) async fn set_cluster(&self, cluster: ClusterId) -> Result<(), ConsensusError> {
         let folder = Arc::clone(&self.context.storage.folder);
-        let joined = tokio::task::spawn_blocking(move || folder.join_cluster(cluster.uuid())).await;
-        joined.map_err(|_gone| ConsensusError::Stopped)??;
+        blocking(move || folder.join_cluster(cluster.uuid())).await?;
         if self.context.client.set_cluster(cluster) == cluster {
             Ok(())
         } else {

@@ -26,6 +26,7 @@ use tokio::sync::oneshot;
 
 use super::record::{Applied, LogIdRecord, StoredVote, VoteRecord, decode_entry, encode_entry};
 use super::types::{Entry, LogId, StoredMembership, TypeConfig, Vote};
+use crate::blocking::blocking;
 use crate::error::{ConsensusError, as_io};
 use crate::format::{decode_v1, encode_v1};
 
@@ -168,9 +169,7 @@ impl ReplicaLog {
             return Ok(Vec::new());
         }
         let (log, replica) = (self.log.clone(), self.replica);
-        let records = tokio::task::spawn_blocking(move || log.read(replica, from, to, bytes_max))
-            .await
-            .map_err(|_gone| ConsensusError::Stopped)??;
+        let records = blocking(move || log.read(replica, from, to, bytes_max)).await?;
         records.iter().map(|record| decode_entry(&record.bytes)).collect()
     }
 }

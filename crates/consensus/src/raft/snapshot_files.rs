@@ -22,6 +22,7 @@ use tokio::sync::mpsc;
 use super::record::Applied;
 use super::snapshot_stream::Chunk;
 use super::types::{SnapshotMeta, TypeConfig};
+use crate::blocking::blocking;
 use crate::error::ConsensusError;
 use crate::transport::TransportError;
 
@@ -112,7 +113,7 @@ impl SnapshotFiles {
             let mut file = SnapshotFileWriter::create(&path, &name, &meta)?;
             write_snapshot_file(source.as_mut(), &mut file)?;
             file.finish()?;
-            Ok(name)
+            Ok::<_, StoreError>(name)
         })
         .await
     }
@@ -159,13 +160,6 @@ impl SnapshotFiles {
         }
         Ok(())
     }
-}
-
-/// Runs file work on a thread that may block.
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
-) -> Result<T, ConsensusError> {
-    Ok(tokio::task::spawn_blocking(work).await.map_err(|_gone| ConsensusError::Stopped)??)
 }
 
 /// How the names of a group's files begin.

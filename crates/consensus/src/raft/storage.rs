@@ -8,6 +8,7 @@ use custodia_store::{DataFolder, SharedLog, StateEngine, StoreError};
 use tokio::sync::Mutex;
 
 use super::snapshot_files::SnapshotFiles;
+use crate::blocking::blocking;
 use crate::directory::{Directory, DirectoryCell};
 use crate::error::ConsensusError;
 
@@ -41,8 +42,7 @@ impl Storage {
     pub(crate) async fn flush(&self) -> Result<(), ConsensusError> {
         let _flushing = self.flushing.lock().await;
         let engine = Arc::clone(&self.engine);
-        let flushed = tokio::task::spawn_blocking(move || engine.flush()).await;
-        Ok(flushed.map_err(|_gone| ConsensusError::Stopped)??)
+        blocking(move || engine.flush()).await
     }
 
     /// To be called whenever a group's state has changed: the directory is also kept in memory.

@@ -32,6 +32,7 @@ use self::lease_read::ReadLease;
 pub use self::proposer::PROPOSALS_QUEUED_MAX;
 use self::proposer::{Proposal, ProposalError};
 pub use self::status::{GroupStatus, Leadership};
+use crate::blocking::blocking;
 use crate::command::{COMMAND_BYTES_MAX, Command, Outcome};
 use crate::error::ConsensusError;
 use crate::peers::network::Network;
@@ -63,8 +64,7 @@ impl Replica {
         since: u64,
     ) -> Result<Arc<Self>, ConsensusError> {
         let storage = Arc::clone(&node.storage);
-        let resumed = tokio::task::spawn_blocking(move || storage.snapshot_files.resume(group)).await;
-        resumed.map_err(|_gone| ConsensusError::Stopped)??;
+        blocking(move || storage.snapshot_files.resume(group)).await?;
         let has_state = read_applied(node.storage.engine.as_ref(), group)?.0.is_some();
         let log = ReplicaLog::open(node.storage.log.clone(), group, id, has_state).await?;
         rebuild::rebuild_if_lost(node, group, id, &log).await?;
