@@ -40,8 +40,8 @@ impl AttributeValue {
 
     /// Whether both say that the same source observed the same value at the same moment.
     pub(crate) fn is_same_observation(&self, other: &Self) -> bool {
-        let key = |of: &Self| (of.provenance.observed_at, of.provenance.source.clone(), of.value.clone());
-        key(self) == key(other)
+        let (ours, theirs) = (&self.provenance, &other.provenance);
+        ours.observed_at == theirs.observed_at && ours.source == theirs.source && self.value == other.value
     }
 
     fn rank(&self) -> impl Ord + '_ {

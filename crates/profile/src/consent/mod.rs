@@ -146,7 +146,7 @@ pub(crate) fn apply(
     if let Some(effect) = effect {
         return Ok((effect, None));
     }
-    Ok(settle(record, purpose, decision.basis, state, context))
+    Ok((DecisionEffect::Applied, Some(store(record, purpose, decision.basis, state, context))))
 }
 
 /// The effect of a state that changes nothing, given the stored one.
@@ -170,12 +170,23 @@ pub(crate) fn settle(
     state: GroundState,
     context: ChangeContext<'_>,
 ) -> (DecisionEffect, Option<LedgerEntry>) {
-    if let Some(effect) = effect_of(record.ground(purpose.number, basis), &state, basis) {
-        return (effect, None);
+    match effect_of(record.ground(purpose.number, basis), &state, basis) {
+        Some(effect) => (effect, None),
+        None => (DecisionEffect::Applied, Some(store(record, purpose, basis, state, context))),
     }
+}
+
+/// Stores a state, and says so in the ledger.
+fn store(
+    record: &mut CustomerRecord,
+    purpose: &Purpose,
+    basis: LawfulBasis,
+    state: GroundState,
+    context: ChangeContext<'_>,
+) -> LedgerEntry {
     record.grounds.insert((purpose.number, basis), state.clone());
     let body = LedgerBody::Ground { purpose: purpose.number, purpose_id: purpose.id.clone(), basis, state };
-    (DecisionEffect::Applied, Some(record.append_ledger(body, context)))
+    record.append_ledger(body, context)
 }
 
 fn finish(

@@ -73,8 +73,7 @@ impl Validation<'_> {
         // A customer of several jurisdictions needs a ground in each, not necessarily the same one.
         let is_basis = |jurisdiction: &Arc<Jurisdiction>| {
             let basis = self.decision.basis;
-            jurisdiction.lawful_bases.contains(&basis)
-                && self.purpose.bases_in(&jurisdiction.id).contains(&basis)
+            jurisdiction.knows(basis) && self.purpose.bases_in(&jurisdiction.id).contains(&basis)
         };
         if !self.jurisdictions().any(is_basis) {
             return Err(ProfileError::NotRecordable { reason: RefusalReason::BasisNotAllowed });

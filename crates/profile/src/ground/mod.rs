@@ -114,7 +114,7 @@ pub const fn transition(from: Prior, to: GroundStatus, basis: LawfulBasis) -> Tr
 }
 
 /// Whether a no to the basis is an objection (GDPR Art. 21).
-const fn is_objection(basis: LawfulBasis) -> bool {
+pub(crate) const fn is_objection(basis: LawfulBasis) -> bool {
     matches!(basis, LawfulBasis::PublicTask | LawfulBasis::LegitimateInterests)
 }
 

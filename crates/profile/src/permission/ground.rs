@@ -22,7 +22,7 @@
 
 use crate::{
     catalogue::{ConsentModel, Jurisdiction, Purpose},
-    ground::{ConsentMethod, DecidedBy, GroundState, GroundStatus, LawfulBasis},
+    ground::{ConsentMethod, DecidedBy, GroundState, GroundStatus, LawfulBasis, is_objection},
     id::TimestampMs,
     permission::GroundOrigin,
     reason::RefusalReason,
@@ -166,10 +166,11 @@ impl No {
 
 /// What a status other than given means.
 const fn not_given(basis: LawfulBasis, status: GroundStatus) -> Option<RefusalReason> {
-    let may_object = matches!(basis, LawfulBasis::PublicTask | LawfulBasis::LegitimateInterests);
     match status {
         GroundStatus::Given => None,
-        GroundStatus::Refused | GroundStatus::Withdrawn if may_object => Some(RefusalReason::Objected),
+        GroundStatus::Refused | GroundStatus::Withdrawn if is_objection(basis) => {
+            Some(RefusalReason::Objected)
+        }
         GroundStatus::Refused => Some(RefusalReason::ConsentRefused),
         GroundStatus::Withdrawn => Some(RefusalReason::ConsentWithdrawn),
         GroundStatus::Requested => Some(RefusalReason::ConsentRequested),
