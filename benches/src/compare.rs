@@ -16,6 +16,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use custodia_proto::LEADER_METADATA;
 use custodia_proto::v1::IngestProfileRequest;
 use custodia_proto::v1::profile_service_client::ProfileServiceClient;
 use custodia_tests::sample::get;
@@ -29,8 +30,6 @@ use crate::lookup::one_kilobyte;
 
 /// Customers of each cluster, looked up and updated one after the other.
 const CUSTOMERS: usize = 1_000;
-/// In the metadata of an answer that another node gave.
-const LEADER_METADATA: &str = "custodia-leader";
 
 /// What to compare, and how long.
 #[derive(Debug, Clone)]

@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use custodia_profile::CustomerId;
+use custodia_proto::LEADER_METADATA;
 use custodia_proto::rpc::Unary;
 use tokio::time::Instant;
 
 use crate::client::Client;
-use crate::error::{ClientError, LEADER_KEY};
+use crate::error::ClientError;
 use crate::route_policy::{RetrySafety, RoutePolicy};
 use crate::timing::{ATTEMPT_MIN, backoff, jitter};
 use crate::unary::{decoded, send};
@@ -93,7 +94,7 @@ impl Client {
 
     /// A node that forwarded the call names the leader in its answer, so that the next call goes straight there.
     fn remember_leader(&self, customer: Option<CustomerId>, metadata: &tonic::metadata::MetadataMap) {
-        if let Some(hint) = metadata.get(LEADER_KEY).and_then(|hint| hint.to_str().ok()) {
+        if let Some(hint) = metadata.get(LEADER_METADATA).and_then(|hint| hint.to_str().ok()) {
             self.shared.follow(customer, hint);
         }
     }

@@ -2,11 +2,9 @@
 
 use std::time::Duration;
 
+use custodia_proto::LEADER_METADATA;
 use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
-
-/// The metadata key under which a node names the leader of the customer's shard.
-pub(crate) const LEADER_KEY: &str = "custodia-leader";
 
 /// Reasons of a node that rejected the call before doing anything.
 const NOT_STARTED: [&str; 2] = ["NOT_LEADER", "NO_LEADER"];
@@ -194,7 +192,7 @@ impl Answered {
             message: status.message().to_owned(),
             leader: status
                 .metadata()
-                .get(LEADER_KEY)
+                .get(LEADER_METADATA)
                 .and_then(|value| value.to_str().ok())
                 .filter(|text| !text.is_empty())
                 .map(str::to_owned),
@@ -260,7 +258,7 @@ mod tests {
             let mut details = ErrorDetails::new();
             details.set_error_info(reason, "custodia", std::collections::HashMap::new());
             let mut status = Status::with_error_details(Code::Unavailable, "not now", details);
-            status.metadata_mut().insert(LEADER_KEY, "2@localhost:7444".parse().unwrap());
+            status.metadata_mut().insert(LEADER_METADATA, "2@localhost:7444".parse().unwrap());
             ClientError::from_status(&status, "localhost:7443", Duration::ZERO)
         };
         let rejected = answered("NOT_LEADER");

@@ -32,5 +32,9 @@ pub use bytes_codec::BytesCodec;
 /// The well-known types that the messages use.
 pub use prost_types::{FieldMask, Timestamp};
 
+/// Metadata of an answer that names the leader of the customer's shard, `<node id>@<host:port>`, where the node that answers
+/// does not lead it.
+pub const LEADER_METADATA: &str = "custodia-leader";
+
 /// The encoded descriptors of all files, for gRPC reflection.
 pub const FILE_DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/custodia.bin"));

@@ -8,7 +8,7 @@ use std::{collections::HashMap, time::Duration};
 
 use custodia_consensus::ConsensusError;
 use custodia_profile::{RefusalReason, TcStringError};
-use custodia_proto::v1;
+use custodia_proto::{LEADER_METADATA, v1};
 use custodia_store::StoreError;
 use tonic::{Code, Status, metadata::MetadataMap};
 use tonic_types::{ErrorDetails, StatusExt as _};
@@ -18,9 +18,6 @@ use crate::{counters::count_error, keys::KeysError, refusal::Refusal};
 
 /// `google.rpc.ErrorInfo.domain` of every error.
 const ERROR_DOMAIN: &str = "custodia";
-
-/// Response metadata: the leader of the shard that the call was about.
-const LEADER_METADATA: &str = "custodia-leader";
 
 /// Key in `google.rpc.ErrorInfo.metadata`: the same leader, so that it survives the hop between nodes.
 const LEADER_DETAIL: &str = "leader";
