@@ -64,17 +64,7 @@ impl ServiceId {
 
     /// Its index, below [`Self::COUNT`].
     pub(crate) const fn index(self) -> usize {
-        match self {
-            Self::Profile => 0,
-            Self::Consent => 1,
-            Self::Catalog => 2,
-            Self::Cluster => 3,
-            Self::Peer => 4,
-            Self::Health => 5,
-            Self::Reflection => 6,
-            Self::ReflectionAlpha => 7,
-            Self::Preference => 8,
-        }
+        self as usize
     }
 }
 

@@ -163,9 +163,15 @@ impl Node {
         report_health(&health, ServingStatus::NotServing).await;
         let admission = Arc::new(Admission::new(router, config.limits.clone(), tokens, Arc::clone(&metrics)));
         let (stop, finish) = (CancellationToken::new(), CancellationToken::new());
-        let port =
-            Port::new(listener, tls.server, Arc::clone(&admission), Arc::clone(&metrics), &config.limits);
-        let port = tokio::spawn(port.serve(finish.clone(), CLOSE_GRACE));
+        let port = Port::new(
+            listener,
+            tls.server,
+            Arc::clone(&admission),
+            Arc::clone(&metrics),
+            &config.limits,
+            finish.clone(),
+        );
+        let port = tokio::spawn(port.serve(CLOSE_GRACE));
 
         let mut background = vec![
             tokio::spawn(metrics_endpoint::keep_up(Arc::clone(&metrics), stop.clone())),

@@ -25,10 +25,13 @@ use crate::{
     wire::ServiceError,
 };
 
-/// Executes a call forwarded by another node.
-pub(crate) async fn answer_forwarded(context: &ShardContext, request: ForwardRequest) -> ForwardResponse {
+/// Executes a call that another node forwards for a caller with these roles.
+pub(crate) async fn answer_forwarded(
+    context: &ShardContext,
+    roles: RoleSet,
+    request: ForwardRequest,
+) -> ForwardResponse {
     let deadline = Instant::now() + Duration::from_millis(request.timeout_ms.into());
-    let roles: RoleSet = request.roles.iter().filter_map(|role| role.parse().ok()).collect();
     let caller = Caller { name: request.caller.as_str().into(), roles };
     let call = Call { caller, hop: Hop::Forwarded, deadline };
     let answered = timeout_at(deadline, dispatch(context, &request.method, &call, request.body)).await;
@@ -47,7 +50,8 @@ macro_rules! dispatch {
         ) -> Result<Answered<Bytes>, ServiceError> {
             match method {
                 $($path => {
-                    encoded::<v1::$request>($handler(context, call, decoded::<v1::$request>(body)?).await?)
+                    let answered = $handler(context, call, decoded::<v1::$request>(body)?).await?;
+                    Ok(answered.map(|answer| answer.encode_to_vec().into()))
                 })*
                 _ => Err(ServiceError::MethodUnknown),
             }
@@ -59,11 +63,6 @@ custodia_proto::unary_methods!(dispatch);
 
 fn decoded<R: Unary>(body: Bytes) -> Result<R, ServiceError> {
     R::decode(body).map_err(|_error| ServiceError::RequestMalformed)
-}
-
-#[expect(clippy::unnecessary_wraps, reason = "the arms of the dispatch return it as it is")]
-fn encoded<R: Unary>(answered: Answered<R::Answer>) -> Result<Answered<Bytes>, ServiceError> {
-    Ok(answered.map(|answer| answer.encode_to_vec().into()))
 }
 
 fn response(result: Result<Bytes, ServiceError>) -> ForwardResponse {

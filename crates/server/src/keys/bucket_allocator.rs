@@ -10,7 +10,6 @@
 
 use std::{future::ready, time::Instant};
 
-use bytes::Bytes;
 use custodia_consensus::Command;
 use custodia_profile::KeyEpoch;
 use custodia_seal::{BucketId, BucketKey, ShardKey, WrappedKeys};
@@ -20,7 +19,7 @@ use super::entry::{self, KeyEntry};
 use super::rotate::Evaluated;
 use super::shard_keys::SCAN_PAGE;
 use super::{KeysError, ShardKeys};
-use crate::propose::Attempt;
+use crate::{propose::Attempt, scan::Scan};
 
 /// How many customers' keys go into a bucket before the next one is opened. Approximate: failed proposals count too.
 pub(super) const BUCKET_CUSTOMERS: usize = 4_096;
@@ -58,36 +57,23 @@ impl ShardKeys {
     pub(super) fn newest_bucket(&self) -> Result<Option<OpenBucket>, KeysError> {
         let Some(bucket) = self.buckets()?.pop() else { return Ok(None) };
         let prefix = KeyPrefix::bucket_customers(self.group(), bucket.get());
+        let mut stored = Scan::new(self.engine(), prefix, None, SCAN_PAGE);
         let mut customers = 0;
-        let mut after: Option<Bytes> = None;
-        loop {
-            let page = self.engine().scan(prefix.as_bytes(), after.as_deref(), SCAN_PAGE)?;
-            customers += page.len();
-            match page.into_iter().next_back() {
-                Some((last, _)) => after = Some(last),
-                None => return Ok(Some(OpenBucket { bucket, customers })),
-            }
+        while stored.next_stored()?.is_some() {
+            customers += 1;
         }
+        Ok(Some(OpenBucket { bucket, customers }))
     }
 
     /// All buckets, oldest first.
     pub(super) fn buckets(&self) -> Result<Vec<BucketId>, KeysError> {
-        let mut buckets = Vec::new();
-        let mut after: Option<Bytes> = None;
-        loop {
-            let page = self.bucket_page(after.as_ref())?;
-            let Some(last) = page.last() else { return Ok(buckets) };
-            after = Some(last.key().as_bytes().clone());
-            for entry in &page {
-                buckets.push(bucket_of(entry)?);
-            }
-        }
-    }
-
-    pub(super) fn bucket_page(&self, after: Option<&Bytes>) -> Result<Vec<KeyEntry>, KeysError> {
         let prefix = KeyPrefix::kind(self.group(), KeyKind::BucketKey);
-        let page = self.engine().scan(prefix.as_bytes(), after.map(AsRef::as_ref), SCAN_PAGE)?;
-        page.into_iter().map(|(key, value)| KeyEntry::decode(Key::parse(key)?, &value)).collect()
+        let mut stored = Scan::new(self.engine(), prefix, None, SCAN_PAGE);
+        let mut buckets = Vec::new();
+        while let Some((key, value)) = stored.next_stored()? {
+            buckets.push(bucket_of(&KeyEntry::decode(Key::parse(key)?, &value)?)?);
+        }
+        Ok(buckets)
     }
 
     async fn create_bucket(&self, bucket: BucketId, deadline: Instant) -> Result<OpenBucket, KeysError> {

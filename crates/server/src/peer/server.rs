@@ -94,7 +94,7 @@ impl PeerService for PeerEndpoint {
             tracing::warn!(%from, "forwarded call refused: its caller lacks the role");
             return Err(Refusal::NotAllowed { allowed: RoleSet::NONE }.into());
         }
-        Ok(Response::new(answer_forwarded(&self.context, request).await))
+        Ok(Response::new(answer_forwarded(&self.context, roles, request).await))
     }
 
     async fn get_catalogue_version(

@@ -20,6 +20,6 @@ mod write;
 
 pub(crate) use context::ShardContext;
 pub(crate) use read::{CustomerRead, ProfileView, ReadAccess};
-pub(crate) use reader::reader_for;
+pub(crate) use reader::{reader_for, reader_named};
 pub(crate) use record::{Loaded, StoredEvents};
 pub(crate) use write::{Answered, Commit, CustomerState, CustomerWrite, Mutation, Origin};

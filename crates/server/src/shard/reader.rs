@@ -38,7 +38,12 @@ fn reader<'a>(caller: &Caller, catalogue: &'a Catalogue) -> Reader<'a> {
     if caller.roles.contains(Role::Privacy) {
         return Reader::Controller;
     }
-    catalogue.recipient(&caller.name).map_or(Reader::Unregistered, |recipient| Reader::Registered(recipient))
+    reader_named(catalogue, &caller.name)
+}
+
+/// The recipient of a name as a reader.
+pub(crate) fn reader_named<'a>(catalogue: &'a Catalogue, name: &str) -> Reader<'a> {
+    catalogue.recipient(name).map_or(Reader::Unregistered, |recipient| Reader::Registered(recipient))
 }
 
 #[cfg(test)]

@@ -66,7 +66,7 @@ struct Shared {
     handshake_timeout: Duration,
     client_streams_max: u32,
     peer_streams_max: u32,
-    /// Ends connections once their calls in flight are done.
+    /// Ends the accepting, and connections once their calls in flight are done.
     finish: CancellationToken,
 }
 
@@ -77,12 +77,14 @@ impl std::fmt::Debug for Shared {
 }
 
 impl Port {
+    /// A port that serves until `finish` is cancelled.
     pub(crate) fn new(
         listener: TcpListener,
         tls: Arc<ServerConfig>,
         admission: Arc<Admission>,
         metrics: Arc<Metrics>,
         limits: &Limits,
+        finish: CancellationToken,
     ) -> Self {
         let streams = |calls: usize| u32::try_from(calls).unwrap_or(u32::MAX).saturating_add(SPARE_STREAMS);
         let shared = Shared {
@@ -93,7 +95,7 @@ impl Port {
             client_streams_max: streams(limits.connection_calls_max),
             // consensus and forwarded calls come on connections of their own
             peer_streams_max: streams(limits.peer_calls_max.max(limits.forwarded_calls_max)),
-            finish: CancellationToken::new(),
+            finish,
         };
         Self {
             listener,
@@ -103,13 +105,13 @@ impl Port {
         }
     }
 
-    /// Serves until `finish`: from then on no connection is accepted, and open ones take no new call. What is left after
-    /// `grace` is cut off.
-    pub(crate) async fn serve(self, finish: CancellationToken, grace: Duration) {
+    /// Serves until `finish` is cancelled: from then on no connection is accepted, and open ones take no new call. What is
+    /// left after `grace` is cut off.
+    pub(crate) async fn serve(self, grace: Duration) {
         let mut connections = JoinSet::new();
         loop {
             tokio::select! {
-                () = finish.cancelled() => break,
+                () = self.shared.finish.cancelled() => break,
                 accepted = self.accept() => match accepted {
                     Ok((permit, stream, from)) => self.admit(&mut connections, permit, stream, from),
                     Err(error) => {
@@ -123,7 +125,6 @@ impl Port {
         let Self { listener, shared, .. } = self;
         drop(listener);
         shared.admission.finish();
-        shared.finish.cancel();
         let all_ended = async { while connections.join_next().await.is_some() {} };
         if timeout(grace, all_ended).await.is_err() {
             tracing::warn!(connections = connections.len(), "drain timed out: closing open connections");

@@ -40,9 +40,9 @@ impl Sandbox {
         let (_reporter, health) = tonic_health::server::health_reporter();
         let router = Router::default().with(ServiceId::Health, health);
         let admission = Arc::new(Admission::new(router, limits.clone(), tokens, Arc::clone(&metrics)));
-        let port = Port::new(listener, tls, admission, Arc::clone(&metrics), &limits);
         let finish = CancellationToken::new();
-        let serving = tokio::spawn(port.serve(finish.clone(), Duration::from_millis(200)));
+        let port = Port::new(listener, tls, admission, Arc::clone(&metrics), &limits, finish.clone());
+        let serving = tokio::spawn(port.serve(Duration::from_millis(200)));
         Self { authority, address, metrics, finish, serving }
     }
 

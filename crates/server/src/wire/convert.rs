@@ -31,6 +31,11 @@ pub(crate) fn provenance(provenance: &Provenance, catalogue: &Catalogue) -> v1::
     }
 }
 
+/// A text that may be absent; empty if it is.
+pub(crate) fn text(text: Option<&str>) -> String {
+    text.unwrap_or_default().to_owned()
+}
+
 /// The name of a purpose, by its number; empty if the catalogue has none.
 pub(crate) fn purpose_name(number: PurposeNumber, catalogue: &Catalogue) -> String {
     catalogue.purpose(number).map(|purpose| purpose.id.as_str().to_owned()).unwrap_or_default()

@@ -19,7 +19,7 @@ pub(crate) struct Proof {
     pub(crate) bundled: bool,
 }
 
-/// Maps an error of the profile crate to the field `name`.
+/// Maps an error of the profile crate to the field `name`; empty if the caller adds the path.
 pub(crate) fn named<'a>(name: &'a str) -> impl Fn(ProfileError) -> ServiceError + 'a {
     move |error| ServiceError::from(error).named(name)
 }

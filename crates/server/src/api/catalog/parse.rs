@@ -19,7 +19,7 @@ use custodia_proto::v1;
 
 use crate::wire::{
     FieldFault, ServiceError,
-    parse::{chosen, each, sha256, within_limit},
+    parse::{chosen, each, named, sha256, within_limit},
     parse_optional,
 };
 
@@ -41,11 +41,6 @@ pub(super) fn jurisdiction_id(text: &str) -> Result<JurisdictionId, ServiceError
 /// A recipient's name.
 pub(super) fn recipient_id(text: &str) -> Result<RecipientId, ServiceError> {
     RecipientId::new(text).map_err(named("id"))
-}
-
-/// Maps an error of the profile crate to the field `name`; empty if the caller adds the path.
-fn named<'a>(name: &'a str) -> impl Fn(ProfileError) -> ServiceError + 'a {
-    move |error| ServiceError::from(error).named(name)
 }
 
 /// Strips the message's name from the fields in the profile crate's errors: here the caller adds it, as for all others.

@@ -1,6 +1,6 @@
 //! ListNodes, and the facts that each node reports about itself.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use custodia_consensus::Peer;
 use custodia_profile::GroupId;
@@ -45,7 +45,7 @@ pub(crate) fn own_facts(context: &ShardContext) -> v1::Node {
 
 /// The facts of all nodes, requested in parallel.
 pub(super) async fn all_nodes(context: &ShardContext, deadline: Instant) -> Vec<v1::Node> {
-    let directory = Arc::clone(&context.routing().consensus().directory());
+    let directory = context.routing().consensus().directory();
     let deadline = deadline.min(Instant::now() + FACTS_TIMEOUT);
     join_all(directory.nodes().map(|peer| facts_of(context, peer, deadline))).await
 }

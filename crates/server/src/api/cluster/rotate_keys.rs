@@ -28,14 +28,14 @@ impl ShardLeadersCall for v1::RotateKeysRequest {
         let is_everywhere =
             level == v1::KeyLevel::Root || (self.every_shard && level != v1::KeyLevel::Customer);
         if call.hop == Hop::Forwarded || !is_everywhere {
-            return rotate(context, call, self).await;
+            return rotate(context, call, level, self).await;
         }
         let directory = context.routing().consensus().directory();
         let parts = directory.shards().map(|placement| {
             let shard_id = placement.shard.as_u16().into();
             let customer_id = String::new();
             let part = Self { shard_id, every_shard: false, customer_id, ..self.clone() };
-            rotate(context, call, part)
+            rotate(context, call, level, part)
         });
         let parts: Vec<_> = parts.collect();
         let add = |sum: Self::Answer, one: Self::Answer| async move {
@@ -64,9 +64,13 @@ enum Target {
 }
 
 impl Target {
-    fn of(context: &ShardContext, request: &v1::RotateKeysRequest) -> Result<Self, ServiceError> {
+    fn of(
+        context: &ShardContext,
+        level: v1::KeyLevel,
+        request: &v1::RotateKeysRequest,
+    ) -> Result<Self, ServiceError> {
         let names_customer = !request.customer_id.is_empty();
-        match level(request)? {
+        match level {
             v1::KeyLevel::Customer => Self::customer(context, request),
             v1::KeyLevel::Bucket if names_customer => Self::customer(context, request),
             v1::KeyLevel::Unspecified | v1::KeyLevel::Root | v1::KeyLevel::Shard | v1::KeyLevel::Bucket => {
@@ -94,16 +98,17 @@ impl Target {
 async fn rotate(
     context: &ShardContext,
     call: &Call,
+    level: v1::KeyLevel,
     request: v1::RotateKeysRequest,
 ) -> Result<v1::RotateKeysResponse, ServiceError> {
-    let target = Target::of(context, &request)?;
+    let target = Target::of(context, level, &request)?;
     let group = GroupId::Shard(target.shard());
     if let Route::Forward(leader) = context.routing().route(group, call.hop)? {
         return context.routing().forward(&leader, &call.caller, &request, call.deadline).await;
     }
     let keys = context.keys_of(target.shard())?;
     // Cutting a rotation off is safe: everything stays readable, and the next call continues it.
-    let rotated = timeout_at(call.deadline, rotate_here(keys, level(&request)?, target)).await;
+    let rotated = timeout_at(call.deadline, rotate_here(keys, level, target)).await;
     let rotated = rotated.map_err(|_elapsed| ServiceError::OutcomeUnknown)?;
     let rotated = rotated.map_err(|error| context.key_failure(group, error))?;
     Ok(v1::RotateKeysResponse { keys_rotated: rotated.keys, values_resealed: rotated.values })

@@ -12,7 +12,7 @@ use crate::{
     shard::CustomerState,
     wire::{
         ServiceError,
-        convert::{RecordVersion, purpose_name},
+        convert::{RecordVersion, purpose_name, text},
         etag, timestamp,
     },
 };
@@ -166,8 +166,4 @@ fn numbers(ids: &[u8]) -> Vec<u32> {
 
 fn vendors(set: &VendorSet) -> Vec<u32> {
     set.iter().map(u32::from).collect()
-}
-
-fn text(text: Option<&str>) -> String {
-    text.unwrap_or_default().to_owned()
 }

@@ -15,7 +15,7 @@ use custodia_proto::v1;
 use super::history::{law_as_of, past_moment};
 use crate::{
     catalogue::{CatalogueNeed, CatalogueView, as_of},
-    shard::{CustomerRead, ProfileView, ReadAccess},
+    shard::{CustomerRead, ProfileView, ReadAccess, reader_named},
     wire::{
         FieldFault, ServiceError, etag,
         parse::{self, named},
@@ -130,10 +130,7 @@ impl Case<'_> {
     fn reader(&self) -> Reader<'_> {
         match self.recipient {
             None => Reader::Controller,
-            Some(id) => self
-                .catalogue
-                .recipient(id.as_str())
-                .map_or(Reader::Unregistered, |recipient| Reader::Registered(recipient)),
+            Some(id) => reader_named(self.catalogue, id.as_str()),
         }
     }
 

@@ -8,8 +8,8 @@
 use std::future::{Future, ready};
 
 use custodia_profile::{
-    Catalogue, Contact, ContactChannel, ContactQuestion, CustomerRecord, Permission, PurposeNumber,
-    TimestampMs, TopicId, Verdict, check_contact, limits::FUTURE_MAX_MS,
+    Catalogue, Contact, ContactChannel, ContactQuestion, CustomerRecord, PurposeNumber, TimestampMs, TopicId,
+    Verdict, check_contact, limits::FUTURE_MAX_MS,
 };
 use custodia_proto::v1;
 
@@ -45,7 +45,8 @@ impl CustomerRead for v1::CheckContactRequest {
             reader: profile.reader,
         };
         let catalogue = &profile.view.catalogue;
-        let answer = |at| checked(profile.record(), &question, catalogue, at, profile.now);
+        let law = profile.permission.verdict();
+        let answer = |at| checked(profile.record(), &question, catalogue, at, law);
         ready(planned.moment(profile.now).map(answer))
     }
 }
@@ -78,17 +79,16 @@ impl Planned {
     }
 }
 
-/// The verdict on a contact at a time, without address and language if the law does not permit the purpose now.
+/// The verdict on a contact at a time, without address and language if `law`, the verdict on the purpose now, refuses it.
 fn checked(
     record: &CustomerRecord,
     question: &ContactQuestion<'_>,
     catalogue: &Catalogue,
     at: TimestampMs,
-    now: TimestampMs,
+    law: Verdict,
 ) -> v1::CheckContactResponse {
     let answer = answer(record, question.channel, check_contact(record, question, catalogue, at));
-    let law = Permission::for_purpose(question.purpose, question.reader, record, catalogue, now);
-    match law.verdict() {
+    match law {
         Verdict::Permit { .. } => answer,
         Verdict::Refuse(_) => {
             v1::CheckContactResponse { address: String::new(), language: String::new(), ..answer }
@@ -163,8 +163,8 @@ impl CustomerWrite for v1::RecordContactRequest {
 #[cfg(test)]
 mod tests {
     use custodia_profile::{
-        Address, ChannelPreference, GroundState, GroundStatus, Language, LawfulBasis, PreferenceFields,
-        Preferences, Reader, RefusalReason,
+        Address, ChannelPreference, GroundState, GroundStatus, Language, LawfulBasis, Permission,
+        PreferenceFields, Preferences, Reader, RefusalReason,
     };
 
     use super::*;
@@ -215,7 +215,8 @@ mod tests {
         let (channel, reader) = (email(), Reader::Controller);
         let question = ContactQuestion { channel: &channel, purpose: &service, topic: None, reader };
         let revealed = |at, now| {
-            let revealed = checked(&record, &question, &catalogue, at, now);
+            let law = Permission::for_purpose(&service, reader, &record, &catalogue, now).verdict();
+            let revealed = checked(&record, &question, &catalogue, at, law);
             (revealed.verdict(), revealed.address, revealed.language)
         };
         let (allowed, refused) = (v1::ContactVerdict::Allowed, v1::ContactVerdict::NotAllowed);

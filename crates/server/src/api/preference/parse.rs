@@ -15,7 +15,7 @@ use crate::{
     catalogue::CatalogueView,
     wire::{
         ServiceError,
-        convert::{RecordVersion, purpose_name},
+        convert::{RecordVersion, purpose_name, text},
         etag,
         parse::{self, chosen, each, named},
     },
@@ -122,8 +122,4 @@ pub(super) fn wire(
         topics: topics.collect(),
         etag: etag(at.revision),
     }
-}
-
-fn text(text: Option<&str>) -> String {
-    text.unwrap_or_default().to_owned()
 }

@@ -44,10 +44,11 @@ impl ReadRequest {
         Ok(Self { mask, detail })
     }
 
-    /// Whether the catalogue has the requested attributes of a record.
+    /// Whether the catalogue has the requested attributes of a record. Numbers are given in order and never removed, so a
+    /// catalogue that has the last one has them all.
     pub(super) fn knows(&self, record: &CustomerRecord, view: &CatalogueView) -> bool {
-        let defined = |number| view.catalogue.attribute(number).is_some();
-        self.mask.is_some() || record.attributes.keys().all(|number| defined(*number))
+        let last = record.attributes.last_key_value();
+        self.mask.is_some() || last.is_none_or(|(number, _)| view.catalogue.attribute(*number).is_some())
     }
 
     /// The profile as the caller may see it.

@@ -7,7 +7,7 @@ use custodia_profile::{
 use custodia_proto::v1;
 use uuid::Uuid;
 
-use super::{collected::Input, convert, parse as ingest_parse};
+use super::{collected, convert, parse as ingest_parse};
 use crate::{
     catalogue::{CatalogueView, Day},
     counters::count_outcomes,
@@ -17,7 +17,7 @@ use crate::{
 };
 
 impl CustomerWrite for v1::IngestProfileRequest {
-    type Input = (Input, Option<Revision>);
+    type Input = (Observations, Option<Revision>);
 
     /// Derives a new customer's id from the request id, so that a retry means the same customer.
     fn complete(&mut self, caller: &Caller) -> Result<(), ServiceError> {
@@ -34,27 +34,26 @@ impl CustomerWrite for v1::IngestProfileRequest {
     fn parse(&self, origin: Origin<'_>, view: &CatalogueView) -> Result<Self::Input, ServiceError> {
         let mut ingest = ingest_parse::ingest(self)?;
         ingest.collected.date(origin.made_at);
-        Ok((Input::new(ingest.collected, view)?, ingest.etag))
+        Ok((collected::observations(ingest.collected, view)?, ingest.etag))
     }
 
-    fn knows((input, _): &Self::Input, _view: &CatalogueView) -> bool {
-        input.has_all_names()
+    fn knows((observations, _): &Self::Input, view: &CatalogueView) -> bool {
+        collected::knows(view, observations)
     }
 
     fn etag((_, etag): &Self::Input) -> Option<Revision> {
         *etag
     }
 
-    fn events((input, _): &Self::Input) -> &[Event] {
-        &input.observations.events
+    fn events((observations, _): &Self::Input) -> &[Event] {
+        &observations.events
     }
 
     fn evaluate(
-        (input, _): &Self::Input,
+        (observations, _): &Self::Input,
         state: &CustomerState<'_>,
     ) -> Result<Mutation<Self::Answer>, ServiceError> {
         let before = state.record_or_new();
-        let observations = &input.observations;
         let mut ingested =
             custodia_profile::ingest(&before, observations, &state.view.catalogue, state.change())
                 .map_err(|error| invalid_grant(&before, observations, state, error))?;
@@ -63,16 +62,18 @@ impl CustomerWrite for v1::IngestProfileRequest {
         // A new customer is not created if everything was refused.
         let changed = ingested.record_changed || (is_new && !ingested.events.is_empty());
         let exists = changed || !is_new;
-        let attributes = input.names.attributes.iter().zip(&ingested.attribute_outcomes);
-        let events = input.names.events.iter().zip(&ingested.event_outcomes);
+        let attributes = observations.observations.iter().zip(&ingested.attribute_outcomes);
+        let events = observations.events.iter().zip(&ingested.event_outcomes);
         let answer = v1::IngestProfileResponse {
             customer_id: state.location.customer.to_string(),
             etag: if exists { etag(state.revision_after(changed)) } else { String::new() },
             created: is_new && changed,
             attributes: attributes
-                .map(|(name, outcome)| convert::attribute_outcome(name, *outcome))
+                .map(|(one, outcome)| convert::attribute_outcome(one.attribute.as_str(), *outcome))
                 .collect(),
-            events: events.map(|(id, outcome)| convert::event_outcome(id, *outcome)).collect(),
+            events: events
+                .map(|(event, outcome)| convert::event_outcome(event.id.as_str(), *outcome))
+                .collect(),
         };
         let record = changed.then_some(ingested.record);
         Ok(Mutation { record, ledger: ingested.ledger, events: ingested.events, answer })

@@ -53,7 +53,7 @@ pub(super) struct Grant {
     pub(super) expires_at: Option<TimestampMs>,
 }
 
-/// An IngestProfile or AppendEvents, without customer and request id.
+/// An IngestProfile, without customer and request id.
 #[derive(Debug)]
 pub(super) struct Ingest {
     pub(super) collected: Collected,
@@ -79,21 +79,18 @@ pub(super) fn ingest(request: &v1::IngestProfileRequest) -> Result<Ingest, Servi
 }
 
 /// Parses an AppendEvents.
-pub(super) fn append_events(request: &v1::AppendEventsRequest) -> Result<Ingest, ServiceError> {
+pub(super) fn append_events(request: &v1::AppendEventsRequest) -> Result<Collected, ServiceError> {
     if request.events.is_empty() {
         return Err(ServiceError::missing("events"));
     }
-    Ok(Ingest {
-        etag: None,
-        collected: Collected {
-            purpose: purpose(&request.purpose, "purpose")?,
-            source: SourceId::new(&request.source).map_err(named("source"))?,
-            party: party(request.party)?,
-            basis: lawful_basis(request.lawful_basis)?,
-            observations: Vec::new(),
-            grants: Vec::new(),
-            events: events(&request.events)?,
-        },
+    Ok(Collected {
+        purpose: purpose(&request.purpose, "purpose")?,
+        source: SourceId::new(&request.source).map_err(named("source"))?,
+        party: party(request.party)?,
+        basis: lawful_basis(request.lawful_basis)?,
+        observations: Vec::new(),
+        grants: Vec::new(),
+        events: events(&request.events)?,
     })
 }
 
