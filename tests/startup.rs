@@ -29,33 +29,20 @@ fn single() -> Options {
     Options { nodes: 1, ..Options::default() }
 }
 
-/// Starts a node that must refuse; its exit code is not 0, and its log says each of the words.
-fn refuses(sandbox: &mut Sandbox, node: usize, words: &[&str]) {
-    let from = fs::metadata(sandbox.nodes[node].log_path()).map_or(0, |metadata| metadata.len());
-    sandbox.nodes[node].spawn();
-    let code = sandbox.nodes[node].wait_for_exit();
-    let log = sandbox.nodes[node].log_after(from).join("\n");
-    assert!(code.is_some_and(|code| code != 0), "exit code {code:?}: {log}");
-    for word in words {
-        assert!(log.to_lowercase().contains(&word.to_lowercase()), "`{word}` is not said: {log}");
-    }
-    assert!(!log.contains("panicked"), "{log}");
-}
-
 async fn a_wrong_configuration_names_the_key() {
     let mut sandbox = Sandbox::prepare(single());
     for (lines, word) in [("colour = \"red\"", "colour"), ("[limits]\nno_such_limit = 1", "no_such_limit")] {
         sandbox.write_config(&sandbox.nodes[0], lines);
-        refuses(&mut sandbox, 0, &[word]);
+        sandbox.refuses_to_start(0, &[word]);
     }
     sandbox.write_config(&sandbox.nodes[0], "metrics_listen = \"no address\"");
-    refuses(&mut sandbox, 0, &["metrics_listen"]);
+    sandbox.refuses_to_start(0, &["metrics_listen"]);
 }
 
 async fn a_root_key_that_others_may_read_is_refused() {
     let mut sandbox = Sandbox::prepare(single());
     fs::set_permissions(sandbox.root_key_path(), fs::Permissions::from_mode(0o644)).unwrap();
-    refuses(&mut sandbox, 0, &["root", "644"]);
+    sandbox.refuses_to_start(0, &["root", "644"]);
     fs::set_permissions(sandbox.root_key_path(), fs::Permissions::from_mode(0o600)).unwrap();
     sandbox.nodes[0].start();
 }
@@ -69,7 +56,7 @@ async fn a_node_with_another_root_key_refuses_to_start() {
     let (code, _, errors) =
         custodia(&["keys", "generate", "--file", &sandbox.root_key_path().display().to_string()]);
     assert_eq!(code, Some(0), "{errors}");
-    refuses(&mut sandbox, 0, &["root key"]);
+    sandbox.refuses_to_start(0, &["root key"]);
     fs::rename(&right, sandbox.root_key_path()).unwrap();
     sandbox.nodes[0].start();
     sandbox.wait_until_healthy().await;
@@ -86,13 +73,13 @@ async fn a_data_folder_knows_its_node_its_engine_and_its_cluster() {
     let kept = sandbox.path().join("kept");
     fs::rename(&own, &kept).unwrap();
     fs::rename(&other, &own).unwrap();
-    refuses(&mut sandbox, 0, &["node"]);
+    sandbox.refuses_to_start(0, &["node"]);
     fs::rename(&own, &other).unwrap();
     fs::rename(&kept, &own).unwrap();
     // another engine
     let config = fs::read_to_string(sandbox.nodes[0].config_path()).unwrap();
     fs::write(sandbox.nodes[0].config_path(), config.replace("\"fjall\"", "\"sled\"")).unwrap();
-    refuses(&mut sandbox, 0, &["fjall", "sled"]);
+    sandbox.refuses_to_start(0, &["fjall", "sled"]);
     fs::write(sandbox.nodes[0].config_path(), config).unwrap();
     // nodes of another cluster do not take it in
     let stranger = Sandbox::start_with(single()).await;
@@ -127,25 +114,25 @@ async fn two_processes_share_neither_a_port_nor_a_data_folder() {
     let taken = config.replace(&sandbox.nodes[1].address, &sandbox.nodes[0].address);
     fs::write(sandbox.nodes[1].config_path(), &taken).unwrap();
     let port = sandbox.nodes[0].address.rsplit_once(':').unwrap().1.to_owned();
-    refuses(&mut sandbox, 1, &["in use", &port]);
+    sandbox.refuses_to_start(1, &["in use", &port]);
     // node 1 once more, on another port
     let own = fs::read_to_string(sandbox.nodes[0].config_path()).unwrap();
     let shared = own.replace(&sandbox.nodes[0].address, &sandbox.nodes[1].address);
     fs::write(sandbox.nodes[1].config_path(), shared).unwrap();
-    refuses(&mut sandbox, 1, &["data", "another process"]);
+    sandbox.refuses_to_start(1, &["data", "another process"]);
 }
 
 async fn a_node_whose_own_certificate_is_bad_says_so() {
     let mut sandbox = Sandbox::prepare(single());
     let folder = sandbox.nodes[0].folder.clone();
     sandbox.authority.issue("1", &["node"], Validity::Expired).write(&folder, "node");
-    refuses(&mut sandbox, 0, &["certificate", "expired"]);
+    sandbox.refuses_to_start(0, &["certificate", "expired"]);
     let (one, two) = (Authority::new().issue("1", &["node"], Validity::Current), Authority::new());
     one.write(&folder, "node");
     fs::write(folder.join("node.key"), two.issue("1", &["node"], Validity::Current).key).unwrap();
-    refuses(&mut sandbox, 0, &["key"]);
+    sandbox.refuses_to_start(0, &["key"]);
     fs::remove_file(folder.join("node.crt")).unwrap();
-    refuses(&mut sandbox, 0, &["node.crt"]);
+    sandbox.refuses_to_start(0, &["node.crt"]);
 }
 
 async fn a_node_whose_disk_is_full_says_so_and_ends_and_the_others_go_on_without_it() {

@@ -184,6 +184,20 @@ impl Sandbox {
         (0..self.nodes.len()).filter(|&index| self.nodes[index].is_running()).collect()
     }
 
+    /// Starts a node that must refuse; its exit code is not 0, and its log says each of the words.
+    pub fn refuses_to_start(&mut self, node: usize, words: &[&str]) {
+        let node = &mut self.nodes[node];
+        let from = fs::metadata(node.log_path()).map_or(0, |metadata| metadata.len());
+        node.spawn();
+        let code = node.wait_for_exit();
+        let log = node.log_after(from).join("\n");
+        assert!(code.is_some_and(|code| code != 0), "exit code {code:?}: {log}");
+        for word in words {
+            assert!(log.to_lowercase().contains(&word.to_lowercase()), "`{word}` is not said: {log}");
+        }
+        assert!(!log.contains("panicked"), "{log}");
+    }
+
     /// A TLS channel to one node.
     pub async fn channel(&self, node: usize, identity: &Identity) -> Result<Channel, Status> {
         connect(&self.nodes[node].address, self.authority.certificate(), Some(identity)).await

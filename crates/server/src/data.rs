@@ -48,11 +48,12 @@ impl Data {
     pub(crate) fn open(config: &Config, node: NodeId, root: &FileRootKey) -> Result<Self, ServerError> {
         let kind = EngineKind::from(config.state_engine);
         let folder = DataFolder::open(&config.data_dir, node, kind)?;
+        // First, so that a node which lost its log leaves the engine as it is.
+        let log = folder.open_log()?;
         let opened = open_engine(&folder.state_path(), kind, config.cache_bytes)?;
         if let Some(aside) = opened.set_aside {
             tracing::error!(aside = %aside.display(), "cannot open the state engine: its folder was renamed, and this node's replicas are rebuilt from the other nodes");
         }
-        let log = SharedLog::open(&folder.log_path())?;
         if let Some(cluster) = folder.cluster() {
             check_root_key(&*opened.engine, ClusterId::new(cluster), root)?;
         }

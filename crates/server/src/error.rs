@@ -197,6 +197,17 @@ fn store_hint(error: &StoreError) -> Option<&'static str> {
         Some(
             "a data folder keeps its `state_engine`; a node with an empty folder gets its data from the others",
         )
+    } else if matches!(error, StoreError::LogLost { .. }) {
+        Some(
+            "put the log folder back if it was moved, never an older copy of it; if it is lost, so are this node's votes and \
+             what it acknowledged, and it may not vote again: leave this node stopped, the others go on without it; \
+             deleting more of `data_dir` does not bring it back",
+        )
+    } else if matches!(error, StoreError::LogCorrupt { .. } | StoreError::LogFileMissing { .. }) {
+        Some(
+            "votes or acknowledged writes of this node may be lost, so it may not vote again: leave this node stopped, the \
+             others go on without it; keep `data_dir` for inspection",
+        )
     } else if matches!(error, StoreError::DiskFull) {
         Some("make room on the disk of `data_dir`, then start the node again")
     } else {

@@ -226,6 +226,7 @@ async fn root_keys_that_are_open_missing_or_wrong_are_refused() {
     let cluster = uuid::Uuid::from_u128(7);
     {
         let folder = DataFolder::open(&config.data_dir, config.node_id, EngineKind::Fjall).expect("opens");
+        drop(folder.open_log().expect("opens"));
         folder.join_cluster(cluster).expect("joins");
         let engine = open_engine(&folder.state_path(), EngineKind::Fjall, 8 << 20).expect("opens").engine;
         let place =

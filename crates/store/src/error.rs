@@ -84,6 +84,22 @@ pub enum StoreError {
         /// Where the damage starts.
         offset: u64,
     },
+    /// A log file between others is missing, and with it synced records.
+    #[error("the log file after {after} is missing")]
+    LogFileMissing {
+        /// The file before it.
+        after: PathBuf,
+    },
+    /// The log is not the one that the data folder was used with: it was removed or replaced.
+    #[error("{path} is not this node's log: IDENTITY names log generation {expected}, found {}", generation_text(*found))]
+    LogLost {
+        /// The folder of the log.
+        path: PathBuf,
+        /// The generation in the identity file.
+        expected: uuid::Uuid,
+        /// The generation of the log found, if there is one.
+        found: Option<uuid::Uuid>,
+    },
     /// An append does not continue the replica's log.
     #[error("replica {replica}: expected log index {expected}, got {found}")]
     LogHole {
@@ -199,6 +215,10 @@ impl StoreError {
         }
         Self::Log(source)
     }
+}
+
+fn generation_text(found: Option<uuid::Uuid>) -> String {
+    found.map_or_else(|| "no log".to_owned(), |found| found.to_string())
 }
 
 fn is_disk_full(error: &io::Error) -> bool {

@@ -43,17 +43,18 @@ pub(crate) fn remove_file(path: &Path) -> Result<(), StoreError> {
     }
 }
 
-/// The file `NUMBER` + `suffix` with the highest number in a folder, and that number.
-pub(crate) fn newest_numbered(folder: &Path, suffix: &str) -> Result<Option<(u64, PathBuf)>, StoreError> {
+/// The files `NUMBER` + `suffix` in a folder and their numbers, in order.
+pub(crate) fn numbered(folder: &Path, suffix: &str) -> Result<Vec<(u64, PathBuf)>, StoreError> {
     let failed = |error| StoreError::io("read", folder, error);
-    let mut newest = None;
+    let mut found = Vec::new();
     for entry in fs::read_dir(folder).map_err(failed)? {
         let path = entry.map_err(failed)?.path();
         let name = path.file_name().and_then(|name| name.to_str());
         let number = name.and_then(|name| name.strip_suffix(suffix)?.parse::<u64>().ok());
-        newest = newest.max(number.map(|number| (number, path)));
+        found.extend(number.map(|number| (number, path)));
     }
-    Ok(newest)
+    found.sort_unstable();
+    Ok(found)
 }
 
 /// Cuts a file to `length`, durably.

@@ -2,21 +2,28 @@
 //!
 //! ```text
 //! DATA/LOCK       locked while a process uses the folder; always empty
-//! DATA/IDENTITY   node, engine, cluster; replaced as a whole and synced
+//! DATA/IDENTITY   node, engine, generation of the log, cluster; replaced as a whole and synced
 //! DATA/log/       the shared Raft log
 //! DATA/state/     the state engine
 //! DATA/snapshots/ snapshots received from other nodes, as files
 //! ```
 //! The identity file is text, so that an operator can read it, and ends with a checksum:
 //! ```text
-//! custodia data folder, format 1
+//! custodia data folder, format 2
 //! node 2
 //! engine fjall
+//! log 9f1c0a52-6a0b-4f0e-9c36-0d8f0b8f7a11          (or: log none)
 //! cluster 01890a5d-ac96-774b-bcce-b302099a8057      (or: cluster none)
-//! crc32c 6d5f3c1a
+//! crc32c a2eb587a
 //! ```
 //! Invariant: node, engine and, once known, cluster never change. A node that took over another node's folder would stand by
 //! votes that it never cast.
+//!
+//! **A lost log.** A node whose log was removed has forgotten its votes and what it acknowledged. If it went on with an empty
+//! log under the same replica ids, it could help to elect a leader that lacks acknowledged writes. So every log has a
+//! generation, a UUID from its creation, and `IDENTITY` names it. Once the folder belongs to a cluster, a log of another
+//! generation is refused ([`DataFolder::open_log`]). Only a folder that belongs to no cluster adopts the log it finds: nothing
+//! was voted on there. The regression test is `a_node_that_lost_its_log_never_votes_again`.
 //!
 //! The lock is an advisory lock on the open file (`flock`). The kernel drops it when the last descriptor of that open file is
 //! closed, so also when the process ends in any way, `kill -9` and a crash of the machine included: a LOCK file that is left
@@ -35,12 +42,13 @@ use uuid::Uuid;
 
 use crate::engine_kind::EngineKind;
 use crate::error::StoreError;
+use crate::log::SharedLog;
 use crate::{files, snapshot_file};
 
 const IDENTITY: &str = "IDENTITY";
 const LOCK: &str = "LOCK";
 const TITLE: &str = "custodia data folder, format ";
-const FORMAT_1: u32 = 1;
+const FORMAT_2: u32 = 2;
 
 /// An open data folder, locked until this is dropped.
 #[derive(Debug)]
@@ -54,6 +62,7 @@ pub struct DataFolder {
 struct Identity {
     node: NodeId,
     engine: EngineKind,
+    log: Option<Uuid>,
     cluster: Option<Uuid>,
 }
 
@@ -68,15 +77,13 @@ impl DataFolder {
         let identity = match read_identity(path)? {
             Some(found) => check(path, found, node, engine)?,
             None => {
-                let identity = Identity { node, engine, cluster: None };
+                let identity = Identity { node, engine, log: None, cluster: None };
                 write_identity(path, &identity)?;
                 identity
             }
         };
         let folder = Self { path: path.to_path_buf(), identity: Mutex::new(identity), _lock: lock };
-        for part in [folder.log_path(), folder.snapshots_path()] {
-            files::create_folder(&part)?;
-        }
+        files::create_folder(&folder.snapshots_path())?;
         snapshot_file::remove_unfinished(&folder.snapshots_path())?;
         files::sync_folder(path)?;
         Ok(folder)
@@ -99,6 +106,8 @@ impl DataFolder {
             Some(found) => {
                 Err(StoreError::OtherCluster { path: self.path.clone(), expected: cluster, found })
             }
+            // A log made later could not be told from the one that was used here.
+            None if identity.log.is_none() => Err(StoreError::LogClosed),
             None => {
                 let joined = Identity { cluster: Some(cluster), ..*identity };
                 write_identity(&self.path, &joined)?;
@@ -106,6 +115,31 @@ impl DataFolder {
                 Ok(())
             }
         }
+    }
+
+    /// Opens the shared log, or creates it in a folder that belongs to no cluster yet.
+    ///
+    /// # Errors
+    /// [`StoreError::LogLost`] when the folder belongs to a cluster and this is not the log that it was used with; otherwise
+    /// as [`SharedLog::open`]. A lost log is not created anew, so it can be put back.
+    pub fn open_log(&self) -> Result<SharedLog, StoreError> {
+        let path = self.log_path();
+        let mut identity = self.identity.lock();
+        if let (Some(_), Some(expected)) = (identity.cluster, identity.log) {
+            let lost = |found| StoreError::LogLost { path: path.clone(), expected, found };
+            if !SharedLog::exists(&path)? {
+                return Err(lost(None));
+            }
+            let log = SharedLog::open(&path)?;
+            return if log.generation() == expected { Ok(log) } else { Err(lost(Some(log.generation()))) };
+        }
+        let log = SharedLog::open(&path)?;
+        let adopted = Identity { log: Some(log.generation()), ..*identity };
+        if *identity != adopted {
+            write_identity(&self.path, &adopted)?;
+            *identity = adopted;
+        }
+        Ok(log)
     }
 
     /// The node that it belongs to.
@@ -189,9 +223,10 @@ const CORRUPT: StoreError = StoreError::Corrupt { what: "identity file" };
 
 impl std::fmt::Display for Identity {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let cluster = self.cluster.map_or_else(|| "none".to_owned(), |cluster| cluster.to_string());
+        let or_none = |id: Option<Uuid>| id.map_or_else(|| "none".to_owned(), |id| id.to_string());
         let mut text = String::new();
-        writeln!(text, "{TITLE}{FORMAT_1}\nnode {}\nengine {}\ncluster {cluster}", self.node, self.engine)?;
+        writeln!(text, "{TITLE}{FORMAT_2}\nnode {}\nengine {}", self.node, self.engine)?;
+        writeln!(text, "log {}\ncluster {}", or_none(self.log), or_none(self.cluster))?;
         writeln!(formatter, "{text}crc32c {:08x}", crc32c::crc32c(text.as_bytes()))
     }
 }
@@ -202,7 +237,7 @@ impl FromStr for Identity {
     fn from_str(text: &str) -> Result<Self, StoreError> {
         let version = text.lines().next().and_then(|title| title.strip_prefix(TITLE)).ok_or(CORRUPT)?;
         match version.parse() {
-            Ok(FORMAT_1) => {}
+            Ok(FORMAT_2) => {}
             Ok(version) => return Err(StoreError::UnknownFormat { what: "identity file", version }),
             Err(_) => return Err(CORRUPT),
         }
@@ -213,14 +248,15 @@ impl FromStr for Identity {
         let field = |name: &str| {
             checked.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')).ok_or(CORRUPT)
         };
-        let cluster = match field("cluster")? {
-            "none" => None,
-            cluster => Some(cluster.parse().or(Err(CORRUPT))?),
+        let id = |name: &str| match field(name)? {
+            "none" => Ok(None),
+            id => id.parse().map(Some).or(Err(CORRUPT)),
         };
         Ok(Self {
             node: field("node")?.parse().or(Err(CORRUPT))?,
             engine: field("engine")?.parse().or(Err(CORRUPT))?,
-            cluster,
+            log: id("log")?,
+            cluster: id("cluster")?,
         })
     }
 }
@@ -229,9 +265,10 @@ impl FromStr for Identity {
 mod tests {
     use super::*;
 
-    /// An identity file of format 1.
-    const FIXTURE: &str = "custodia data folder, format 1\nnode 2\nengine fjall\n\
-        cluster 01890a5d-ac96-774b-bcce-b302099a8057\ncrc32c 582eed8e\n";
+    /// An identity file of format 2.
+    const FIXTURE: &str = "custodia data folder, format 2\nnode 2\nengine fjall\n\
+        log 9f1c0a52-6a0b-4f0e-9c36-0d8f0b8f7a11\n\
+        cluster 01890a5d-ac96-774b-bcce-b302099a8057\ncrc32c a2eb587a\n";
 
     fn node(number: u32) -> NodeId {
         NodeId::new(number).unwrap()
@@ -239,11 +276,12 @@ mod tests {
 
     fn identity() -> Identity {
         let cluster = Some(Uuid::from_u128(0x01890a5d_ac96_774b_bcce_b302099a8057));
-        Identity { node: node(2), engine: EngineKind::Fjall, cluster }
+        let log = Some(Uuid::from_u128(0x9f1c0a52_6a0b_4f0e_9c36_0d8f0b8f7a11));
+        Identity { node: node(2), engine: EngineKind::Fjall, log, cluster }
     }
 
     #[test]
-    fn format_1_is_pinned() {
+    fn format_2_is_pinned() {
         assert_eq!(identity().to_string(), FIXTURE);
         assert_eq!(FIXTURE.parse::<Identity>().unwrap(), identity());
     }
@@ -264,9 +302,14 @@ mod tests {
     }
 
     #[test]
-    fn later_format_of_the_identity_is_refused() {
-        let text = "custodia data folder, format 2\nsomething new\n";
-        assert!(matches!(text.parse::<Identity>(), Err(StoreError::UnknownFormat { version: 2, .. })));
+    fn other_formats_of_the_identity_are_refused() {
+        for version in [1, 3] {
+            let text = format!("custodia data folder, format {version}\nsomething else\n");
+            let parsed = text.parse::<Identity>();
+            assert!(
+                matches!(parsed, Err(StoreError::UnknownFormat { version: found, .. }) if found == version)
+            );
+        }
     }
 
     #[test]
@@ -287,12 +330,39 @@ mod tests {
         let (mine, other) = (Uuid::from_u128(1), Uuid::from_u128(2));
         let folder = DataFolder::open(temporary.path(), node(1), EngineKind::Sled).unwrap();
         assert_eq!(folder.cluster(), None);
+        assert!(folder.join_cluster(mine).is_err(), "the log comes first");
+        drop(folder.open_log().unwrap());
         folder.join_cluster(mine).unwrap();
         folder.join_cluster(mine).unwrap();
         drop(folder);
         let folder = DataFolder::open(temporary.path(), node(1), EngineKind::Sled).unwrap();
         assert_eq!(folder.cluster(), Some(mine));
         assert!(matches!(folder.join_cluster(other), Err(StoreError::OtherCluster { .. })));
+    }
+
+    #[test]
+    fn log_of_a_folder_is_replaced_only_before_it_joins_a_cluster() {
+        let temporary = tempfile::tempdir().unwrap();
+        let open = || DataFolder::open(temporary.path(), node(1), EngineKind::Fjall).unwrap();
+        let first = open().open_log().unwrap().generation();
+        assert_eq!(open().open_log().unwrap().generation(), first);
+        fs::remove_dir_all(open().log_path()).unwrap();
+        let second = open().open_log().unwrap().generation();
+        assert_ne!(first, second);
+        open().join_cluster(Uuid::from_u128(1)).unwrap();
+        assert_eq!(open().open_log().unwrap().generation(), second);
+
+        let kept = temporary.path().join("kept");
+        fs::rename(open().log_path(), &kept).unwrap();
+        let lost = open().open_log().unwrap_err();
+        assert!(matches!(lost, StoreError::LogLost { expected, found: None, .. } if expected == second));
+        assert!(!open().log_path().exists(), "the way back is free");
+        let other = SharedLog::open(&open().log_path()).unwrap().generation();
+        let lost = open().open_log().unwrap_err();
+        assert!(matches!(lost, StoreError::LogLost { found, .. } if found == Some(other)));
+        fs::remove_dir_all(open().log_path()).unwrap();
+        fs::rename(&kept, open().log_path()).unwrap();
+        assert_eq!(open().open_log().unwrap().generation(), second);
     }
 
     #[test]

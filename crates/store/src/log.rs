@@ -33,6 +33,7 @@ use std::thread::JoinHandle;
 use bytes::Bytes;
 use custodia_profile::ReplicaId;
 use parking_lot::{Mutex, RwLock};
+use uuid::Uuid;
 
 use crate::catch_panic::catch_panic;
 use crate::error::StoreError;
@@ -108,6 +109,7 @@ impl fmt::Debug for SharedLog {
 
 struct Inner {
     engine: Option<Arc<raft_engine::Engine>>,
+    generation: Uuid,
     replicas: RwLock<Replicas>,
     shared: Arc<Shared>,
     threads: Vec<JoinHandle<()>>,
@@ -131,8 +133,8 @@ impl SharedLog {
     /// Opens or creates the log in a folder. A last batch that a crash tore is dropped.
     ///
     /// # Errors
-    /// [`StoreError::LogCorrupt`] when anything before the end is damaged, [`StoreError::Io`] and
-    /// [`StoreError::DiskFull`] when the folder cannot be used.
+    /// [`StoreError::LogCorrupt`] when anything before the end is damaged, [`StoreError::LogFileMissing`],
+    /// [`StoreError::Io`] and [`StoreError::DiskFull`] when the folder cannot be used.
     pub fn open(folder: &Path) -> Result<Self, StoreError> {
         Self::open_with(folder, LogOptions::default())
     }
@@ -142,11 +144,23 @@ impl SharedLog {
     /// # Errors
     /// As [`SharedLog::open`].
     pub fn open_with(folder: &Path, options: LogOptions) -> Result<Self, StoreError> {
-        let (engine, replicas) = open::open(folder, options)?;
+        let (engine, generation, replicas) = open::open(folder, options)?;
         let shared = Arc::<Shared>::default();
         let threads = writer::start(&engine, &shared)?;
-        let inner = Inner { engine: Some(engine), replicas: RwLock::new(replicas), shared, threads };
+        let inner =
+            Inner { engine: Some(engine), generation, replicas: RwLock::new(replicas), shared, threads };
         Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// Whether a folder holds a log.
+    pub(crate) fn exists(folder: &Path) -> Result<bool, StoreError> {
+        check::exists(folder)
+    }
+
+    /// The id that this log got when it was created: a log made anew in its place has another one.
+    #[must_use]
+    pub fn generation(&self) -> Uuid {
+        self.inner.generation
     }
 
     /// Appends records that continue the replica's log. They can be read when this returns. When `done` is called they are

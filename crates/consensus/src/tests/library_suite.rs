@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use custodia_profile::{GroupId, NodeId, ReplicaId, ShardId};
-use custodia_store::{DataFolder, EngineKind, MemoryEngine, SharedLog};
+use custodia_store::{DataFolder, EngineKind, MemoryEngine};
 use openraft::StorageError;
 use openraft::testing::log::{StoreBuilder, Suite};
 use tempfile::TempDir;
@@ -17,7 +17,7 @@ use crate::raft::types::TypeConfig;
 /// Storage in a folder, with the state in memory.
 pub(crate) fn storage(folder: &TempDir) -> Arc<Storage> {
     let folder = DataFolder::open(folder.path(), NodeId::new(1).unwrap(), EngineKind::Memory).unwrap();
-    let log = SharedLog::open(&folder.log_path()).unwrap();
+    let log = folder.open_log().unwrap();
     Storage::new(Arc::new(MemoryEngine::new()), log, Arc::new(folder))
 }
 

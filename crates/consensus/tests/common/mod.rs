@@ -15,8 +15,8 @@ use custodia_consensus::{
 };
 use custodia_profile::{CustomerId, GroupId, NodeId, PoolId, ShardId};
 use custodia_store::{
-    Batch, DataFolder, EngineKind, Key, KeyKind, KeyParts, KeyPrefix, MemoryEngine, Pair, SharedLog,
-    StateEngine, ValueHeader, open_engine,
+    Batch, DataFolder, EngineKind, Key, KeyKind, KeyParts, KeyPrefix, MemoryEngine, Pair, StateEngine,
+    ValueHeader, open_engine,
 };
 use futures::StreamExt;
 use futures::stream::{self, BoxStream};
@@ -312,7 +312,7 @@ impl TestCluster {
         let folder = opened.unwrap();
         let mut log = None;
         eventually("the log is free", async || {
-            log = SharedLog::open(&folder.log_path()).ok();
+            log = folder.open_log().ok();
             log.is_some()
         })
         .await;

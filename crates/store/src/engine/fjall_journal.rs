@@ -30,7 +30,7 @@ const NOT_COMPRESSED: u8 = 0;
 
 /// Returns whether anything was cut.
 pub(super) fn cut_to_whole_batches(folder: &Path) -> Result<bool, StoreError> {
-    let Some((_, path)) = files::newest_numbered(folder, SUFFIX)? else { return Ok(false) };
+    let Some((_, path)) = files::numbered(folder, SUFFIX)?.pop() else { return Ok(false) };
     let bytes = fs::read(&path).map_err(|error| StoreError::io("read", &path, error))?;
     let mut rest = &bytes[..];
     while let Some(after) = skip_batch(rest) {

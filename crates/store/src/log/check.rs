@@ -1,16 +1,22 @@
-//! Checks the newest log file before raft-engine opens it, and tells a torn end from damage.
+//! Checks every log file before raft-engine opens it, and tells a torn end from damage.
 //!
-//! The failure: raft-engine treats the first invalid record of its newest file as a torn end and drops it with all that
-//! follows. After a bit flip that silently loses synced entries and votes. When it opens a file it also does not check the
-//! checksum of a record's entries, so a torn record can pass, and its entries cannot be read later.
+//! The failure: raft-engine drops damage in silence. The first invalid record of the newest file of a queue ends that file, and
+//! all that follows is lost. A last record whose entries are damaged is cut off, in every file. Where a file is missing, all
+//! files before it are dropped. Each of these may lose synced entries and votes.
 //!
-//! Why the two can be told apart: the writer syncs every batch before it begins the next one (`log.rs`), so only the last
-//! record can be torn. If any valid record follows the invalid one, the invalid one was synced and is damaged.
+//! Why a torn end can be told from damage: the writer syncs every batch before it begins the next one (`log.rs`), so in the
+//! queue of appends only the last record of the newest file can be torn. If any valid record follows the invalid one, the
+//! invalid one was synced and is damaged. Older files were closed with an fsync, so nothing in them is torn.
+//!
+//! The queue of rewrites takes over the records of old files so that these can be removed. Several records share an fsync
+//! there, and the old files go only after it. So whatever is torn there stands in the old files too, but only while a
+//! clean-up is under way. The file `CLEANING` marks that time (`writer.rs`); without it every record must be whole, and no
+//! file may be missing.
 //! ```text
 //! header 68: magic 52 │ version BE 8 │ alignment BE 8
 //! record:    length BE 7 │ compression u8 │ footer offset BE 8 │ entries … crc32 LE 4 │ footer … (crc32 ^ file number) LE 4
 //! ```
-//! Only the newest file needs this: older ones were closed with an fsync, and raft-engine refuses damage in them.
+//! What cannot be told: damage of the very last append, which looks torn, and a newest file that is gone as a whole.
 
 use std::fs;
 use std::path::Path;
@@ -24,20 +30,74 @@ const RECORD_HEADER_BYTES: usize = 16;
 const SUM_BYTES: usize = 4;
 /// `open.rs` turns compression off, and no checksum covers this byte.
 const NOT_COMPRESSED: u64 = 0;
-const SUFFIX: &str = ".raftlog";
+/// The files of the two queues.
+const APPENDS: &str = ".raftlog";
+const REWRITES: &str = ".rewrite";
+const CLEANING: &str = "CLEANING";
 
-/// Cuts a torn end off the newest file.
+/// Whether the folder holds a log.
+pub(super) fn exists(folder: &Path) -> Result<bool, StoreError> {
+    Ok(folder.is_dir() && !files::numbered(folder, APPENDS)?.is_empty())
+}
+
+/// Marks durably that a clean-up is under way.
+pub(super) fn begin_cleaning(folder: &Path) -> Result<(), StoreError> {
+    files::replace_file(&folder.join(CLEANING), b"")
+}
+
+/// Marks that no clean-up is under way, once the removal of old files is durable.
+pub(super) fn end_cleaning(folder: &Path) -> Result<(), StoreError> {
+    files::sync_folder(folder)?;
+    files::remove_file(&folder.join(CLEANING))
+}
+
+/// What the newest file of a queue may end with, besides a whole record.
+#[derive(Clone, Copy)]
+enum TornEnd {
+    /// Nothing else.
+    Refused,
+    /// One invalid record; a valid one behind it shows that it was synced.
+    LastRecord,
+    /// Anything.
+    Unsynced,
+}
+
+/// Checks both queues and cuts torn ends off.
 ///
 /// # Errors
-/// [`StoreError::LogCorrupt`] when synced records are damaged.
-pub(super) fn cut_torn_end(folder: &Path) -> Result<(), StoreError> {
-    let Some((number, path)) = files::newest_numbered(folder, SUFFIX)? else { return Ok(()) };
-    let bytes = fs::read(&path).map_err(|error| StoreError::io("read", &path, error))?;
-    let Some(end) = end_of_records(&bytes, number).map_err(|offset| corrupt(&path, offset))? else {
+/// [`StoreError::LogCorrupt`] when synced records are damaged, [`StoreError::LogFileMissing`].
+pub(super) fn check_files(folder: &Path) -> Result<(), StoreError> {
+    let cleaning = folder.join(CLEANING).exists();
+    let rewrites = if cleaning { TornEnd::Unsynced } else { TornEnd::Refused };
+    for (suffix, torn_end) in [(APPENDS, TornEnd::LastRecord), (REWRITES, rewrites)] {
+        let mut files = files::numbered(folder, suffix)?;
+        let newest = files.pop();
+        let mut expected = newest.as_ref().map(|(number, _)| *number);
+        for (number, path) in files.iter().rev() {
+            expected = expected.and_then(|number| number.checked_sub(1));
+            if Some(*number) == expected {
+                check_file(path, *number, TornEnd::Refused)?;
+            } else if cleaning {
+                // Old files that were being removed; raft-engine drops them.
+                break;
+            } else {
+                return Err(StoreError::LogFileMissing { after: path.clone() });
+            }
+        }
+        if let Some((number, path)) = newest {
+            check_file(&path, number, torn_end)?;
+        }
+    }
+    if cleaning { end_cleaning(folder) } else { Ok(()) }
+}
+
+fn check_file(path: &Path, number: u64, torn_end: TornEnd) -> Result<(), StoreError> {
+    let bytes = fs::read(path).map_err(|error| StoreError::io("read", path, error))?;
+    let Some(end) = end_of_records(&bytes, number, torn_end).map_err(|offset| corrupt(path, offset))? else {
         return Ok(());
     };
     tracing::warn!(path = %path.display(), offset = end, "end of the log torn; cut off");
-    files::truncate(&path, as_u64(end))
+    files::truncate(path, as_u64(end))
 }
 
 fn corrupt(path: &Path, offset: usize) -> StoreError {
@@ -49,7 +109,7 @@ fn as_u64(offset: usize) -> u64 {
 }
 
 /// Where to cut, if anywhere; the offset of the damage as `Err`.
-fn end_of_records(bytes: &[u8], number: u64) -> Result<Option<usize>, usize> {
+fn end_of_records(bytes: &[u8], number: u64, torn_end: TornEnd) -> Result<Option<usize>, usize> {
     let Some(mut rest) = bytes.get(FILE_HEADER_BYTES..) else { return Ok(None) };
     if !bytes.starts_with(FILE_MAGIC) || bytes.get(FILE_MAGIC.len()..FILE_HEADER_BYTES) != Some(&VERSION_2) {
         // The header is synced before the first record is written.
@@ -63,9 +123,13 @@ fn end_of_records(bytes: &[u8], number: u64) -> Result<Option<usize>, usize> {
         // Preallocated, or the end itself; raft-engine handles both.
         return Ok(None);
     }
-    let later =
-        (1..rest.len()).any(|at| rest.get(at..).is_some_and(|rest| record_length(rest, number).is_some()));
-    if later { Err(end) } else { Ok(Some(end)) }
+    let valid_later =
+        || (1..rest.len()).any(|at| rest.get(at..).is_some_and(|rest| record_length(rest, number).is_some()));
+    match torn_end {
+        TornEnd::Unsynced => Ok(Some(end)),
+        TornEnd::LastRecord if !valid_later() => Ok(Some(end)),
+        TornEnd::LastRecord | TornEnd::Refused => Err(end),
+    }
 }
 
 /// Version 2, no alignment.

@@ -1,4 +1,4 @@
-//! Opens raft-engine (after [`super::check`] has checked its newest file) and repairs what its own recovery may leave.
+//! Opens raft-engine (after [`super::check`] has checked its files) and repairs what its own recovery may leave.
 //!
 //! - Purged records may come back (raft-engine can lose a compaction in a rewrite): they are removed again, so that the next
 //!   append leaves no hole, at which raft-engine panics.
@@ -11,6 +11,7 @@ use std::sync::Arc;
 use custodia_profile::ReplicaId;
 use parking_lot::Mutex;
 use raft_engine::{Command, Config, Engine, LogBatch, ReadableSize, RecoveryMode};
+use uuid::Uuid;
 
 use super::replica::ReplicaLog;
 use super::{LogOptions, Replicas, check, record};
@@ -21,13 +22,14 @@ use crate::files;
 /// Threads that read the files at startup.
 const RECOVERY_THREADS: usize = 2;
 
-pub(super) fn open(folder: &Path, options: LogOptions) -> Result<(Arc<Engine>, Replicas), StoreError> {
+/// The engine, the generation of its log, and the replicas in it.
+pub(super) fn open(folder: &Path, options: LogOptions) -> Result<(Arc<Engine>, Uuid, Replicas), StoreError> {
     files::create_folder(folder)?;
-    check::cut_torn_end(folder)?;
+    check::check_files(folder)?;
     let config = config(folder, options)?;
     let engine = catch_panic(StoreError::LogPanicked, || Engine::open(config).map_err(StoreError::log))?;
-    let replicas = catch_panic(StoreError::LogPanicked, || load(&engine))?;
-    Ok((Arc::new(engine), replicas))
+    let (generation, replicas) = catch_panic(StoreError::LogPanicked, || load(&engine))?;
+    Ok((Arc::new(engine), generation, replicas))
 }
 
 /// Files are not recycled: behind its end a file must not hold records of an earlier use. Records are not compressed: they
@@ -49,9 +51,18 @@ fn config(folder: &Path, options: LogOptions) -> Result<Config, StoreError> {
     })
 }
 
-fn load(engine: &Engine) -> Result<Replicas, StoreError> {
+fn load(engine: &Engine) -> Result<(Uuid, Replicas), StoreError> {
     let destroyed = tombstones(engine)?;
     let mut repairs = LogBatch::default();
+    let generation = match engine.get(record::OF_THE_LOG, record::GENERATION) {
+        Some(found) => record::decode_generation(found)?,
+        None => {
+            let new = Uuid::new_v4();
+            let value = record::encode_metadata(new.as_bytes());
+            repairs.put(record::OF_THE_LOG, record::GENERATION.to_vec(), value).map_err(StoreError::log)?;
+            new
+        }
+    };
     let mut live = BTreeMap::new();
     for region in engine.raft_groups() {
         let Ok(replica) = ReplicaId::new(region) else { continue };
@@ -62,7 +73,7 @@ fn load(engine: &Engine) -> Result<Replicas, StoreError> {
         live.insert(replica, Arc::new(Mutex::new(load_replica(engine, replica, &mut repairs)?)));
     }
     engine.write(&mut repairs, true).map_err(StoreError::log)?;
-    Ok(Replicas { live, destroyed })
+    Ok((generation, Replicas { live, destroyed }))
 }
 
 fn load_replica(
@@ -92,9 +103,9 @@ fn load_replica(
 fn tombstones(engine: &Engine) -> Result<BTreeSet<ReplicaId>, StoreError> {
     let mut destroyed = BTreeSet::new();
     engine
-        .scan_raw_messages(record::TOMBSTONES, None, None, false, |key, _| {
-            let id = key.first_chunk::<8>().and_then(|id| ReplicaId::new(u64::from_be_bytes(*id)).ok());
-            destroyed.extend(id);
+        .scan_raw_messages(record::OF_THE_LOG, None, None, false, |key, _| {
+            let id = <[u8; 8]>::try_from(key).ok().map(u64::from_be_bytes);
+            destroyed.extend(id.and_then(|id| ReplicaId::new(id).ok()));
             true
         })
         .map_err(StoreError::log)?;

@@ -6,12 +6,17 @@
 //! "c"     committed     │ format u8 (1) │ bytes …
 //! "p"     purged        │ format u8 (1) │ index BE 8 │ marker …
 //! ```
-//! Region 0, which belongs to no replica, holds the tombstones: key = replica id BE 8, value = format.
+//! Region 0, which belongs to no replica, holds the generation of the log and the tombstones:
+//! ```text
+//! "generation"      format u8 (1) │ UUID 16
+//! replica id BE 8   format u8 (1)
+//! ```
 
 use bytes::Bytes;
 use custodia_profile::ReplicaId;
 use protobuf::well_known_types::BytesValue;
 use raft_engine::{Engine, MessageExt};
+use uuid::Uuid;
 
 use super::{LogRecord, Purged};
 use crate::catch_panic::catch_panic;
@@ -20,7 +25,9 @@ use crate::error::StoreError;
 pub(super) const VOTE: &[u8] = b"v";
 pub(super) const COMMITTED: &[u8] = b"c";
 pub(super) const PURGED: &[u8] = b"p";
-pub(super) const TOMBSTONES: u64 = 0;
+/// The region that belongs to no replica.
+pub(super) const OF_THE_LOG: u64 = 0;
+pub(super) const GENERATION: &[u8] = b"generation";
 
 const CORRUPT: StoreError = StoreError::Corrupt { what: "log record" };
 
@@ -76,6 +83,11 @@ pub(super) fn decode_metadata(value: Vec<u8>) -> Result<Bytes, StoreError> {
         Some(&format) => Err(StoreError::UnknownFormat { what: "log metadata", version: u32::from(format) }),
         None => Err(StoreError::Corrupt { what: "log metadata" }),
     }
+}
+
+pub(super) fn decode_generation(value: Vec<u8>) -> Result<Uuid, StoreError> {
+    let bytes = decode_metadata(value)?;
+    Uuid::from_slice(&bytes).or(Err(StoreError::Corrupt { what: "log generation" }))
 }
 
 pub(super) fn decode_purged(value: Vec<u8>) -> Result<Purged, StoreError> {

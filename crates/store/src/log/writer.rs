@@ -1,5 +1,6 @@
 //! The writer thread (one batch and one fsync for all waiting operations) and the thread that removes old files.
 
+use std::path::Path;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Weak};
 use std::thread::{self, JoinHandle};
@@ -7,9 +8,9 @@ use std::thread::{self, JoinHandle};
 use custodia_profile::ReplicaId;
 use raft_engine::{Command, Engine, LogBatch};
 
-use super::Shared;
 use super::queue::{Operation, Queued, QueuedBatch};
 use super::record::{self, RecordCodec};
+use super::{Shared, check};
 use crate::catch_panic::catch_panic;
 use crate::error::StoreError;
 
@@ -111,7 +112,7 @@ fn add(batch: &mut LogBatch, replica: ReplicaId, operation: &Operation) -> Resul
         }
         Operation::Destroy => {
             batch.add_command(region, Command::Clean);
-            put(batch, record::TOMBSTONES, &region.to_be_bytes(), record::encode_metadata(&[]))
+            put(batch, record::OF_THE_LOG, &region.to_be_bytes(), record::encode_metadata(&[]))
         }
         Operation::Barrier => Ok(()),
     }
@@ -124,7 +125,13 @@ fn put(batch: &mut LogBatch, region: u64, key: &[u8], value: Vec<u8>) -> Result<
 fn clean_files(engine: &Engine, shared: &Weak<Shared>, wanted: &Receiver<()>) {
     while wanted.recv().is_ok() {
         let Some(shared) = shared.upgrade() else { return };
-        let purge = || engine.purge_expired_files().map_err(StoreError::log);
+        let folder = Path::new(engine.path());
+        let purge = || {
+            check::begin_cleaning(folder)?;
+            let regions = engine.purge_expired_files().map_err(StoreError::log)?;
+            check::end_cleaning(folder)?;
+            Ok(regions)
+        };
         match catch_panic(StoreError::LogPanicked, purge) {
             Ok(regions) => {
                 let replicas = regions.into_iter().filter_map(|region| ReplicaId::new(region).ok());
