@@ -16,7 +16,7 @@ use custodia_proto::v1::{
 };
 use custodia_tests::actions::stored_customer;
 use custodia_tests::sample::{get, ingest, observation, text_of};
-use custodia_tests::{Options, Oracle, Sandbox, Suite, eventually};
+use custodia_tests::{Node, Options, Oracle, Sandbox, StoppedClock, Suite, eventually};
 use tokio::task::JoinSet;
 use tonic::Code;
 
@@ -27,6 +27,7 @@ fn main() -> ExitCode {
         .alone(a_cluster_stopped_as_a_whole_comes_back_with_everything)
         .alone(a_lost_state_engine_is_rebuilt_from_the_other_nodes)
         .alone(a_paused_leader_serves_nothing_stale_when_it_wakes)
+        .alone(a_leader_whose_clock_stood_still_serves_nothing_stale)
         .alone(a_drained_node_hands_its_leaderships_over)
         .alone(a_stopped_node_forgets_neither_reads_nor_the_catalogue)
         .run()
@@ -187,18 +188,37 @@ async fn leader_of(sandbox: &Sandbox, customer: &str) -> usize {
     leader.unwrap()
 }
 
+async fn a_paused_leader_serves_nothing_stale_when_it_wakes() {
+    paused_leader_serves_nothing_stale(&Sandbox::start().await, |_, _| {}).await;
+}
+
+/// As after a suspension of its machine: by the clock of the leader no time has passed, so its lease has not run out.
+async fn a_leader_whose_clock_stood_still_serves_nothing_stale() {
+    let mut sandbox = Sandbox::prepare(Options::default());
+    let folder = sandbox.path();
+    let mut clock = StoppedClock::install(&folder, &mut sandbox.nodes);
+    sandbox.spawn_and_init().await;
+    sandbox.define_catalogue().await;
+    paused_leader_serves_nothing_stale(&sandbox, |node, paused| clock.stop_for(node, paused)).await;
+}
+
 /// The reads lie in the socket of the paused leader, so that it answers them before it can hear of a new leader. Each is
 /// sent after a newer write was acknowledged: an answer with the old value is stale, whoever gives it.
-async fn a_paused_leader_serves_nothing_stale_when_it_wakes() {
+async fn paused_leader_serves_nothing_stale(
+    sandbox: &Sandbox,
+    mut before_it_wakes: impl FnMut(&Node, Duration),
+) {
     const READS: usize = 20;
-    let sandbox = Sandbox::start().await;
     let client = sandbox.client();
     let request = ingest("", vec![observation("given_name", "before")]);
     let customer = client.ingest_profile(request).await.unwrap().customer_id;
     for round in 0..3 {
-        let victim = leader_of(&sandbox, &customer).await;
+        let victim = leader_of(sandbox, &customer).await;
         let mut profiles = sandbox.profiles(victim).await;
+        // a fresh lease
+        profiles.get_profile(get(&customer, "service")).await.unwrap();
         sandbox.nodes[victim].pause();
+        let paused = Instant::now();
         let written = format!("after {round}");
         eventually("another leader acknowledges a write", async || {
             let write = ingest(&customer, vec![observation("given_name", &written)]);
@@ -211,6 +231,7 @@ async fn a_paused_leader_serves_nothing_stale_when_it_wakes() {
             waiting.spawn(async move { profiles.get_profile(request).await });
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
+        before_it_wakes(&sandbox.nodes[victim], paused.elapsed());
         sandbox.nodes[victim].resume();
         let is_current = |profile: Profile| {
             assert_eq!(text_of(&profile, "given_name").as_ref(), Some(&written), "round {round}: stale");

@@ -15,6 +15,7 @@ pub(crate) fn tests(suite: Suite) -> Suite {
         .shared(a_withdrawal_ends_reads_and_ingests_on_every_node)
         .shared(the_newest_observation_wins_and_a_repeated_request_has_one_effect)
         .shared(masks_batches_and_judging_without_change)
+        .shared(a_read_may_ask_a_quorum_instead_of_the_lease)
         .shared(events_come_back_newest_first_and_once)
         .shared(a_stream_answers_every_row_in_order_and_goes_on_after_a_bad_one)
 }
@@ -254,4 +255,25 @@ async fn a_stream_answers_every_row_in_order_and_goes_on_after_a_bad_one(sandbox
         next += 1;
     }
     assert_eq!(next, 300);
+}
+
+/// The leader answers either way; the tests of consensus show what each relies on.
+async fn a_read_may_ask_a_quorum_instead_of_the_lease(sandbox: &Sandbox) {
+    let request = ingest("", vec![observation("given_name", "Ada")]);
+    let customer = sandbox.profiles(0).await.ingest_profile(request).await.unwrap().into_inner().customer_id;
+    let in_mode = |mode: &'static str| {
+        let mut request = tonic::Request::new(get(&customer, "service"));
+        request.metadata_mut().insert("custodia-read-mode", mode.parse().unwrap());
+        request
+    };
+    for node in 0..3 {
+        let mut profiles = sandbox.profiles(node).await;
+        for mode in ["lease", "quorum"] {
+            let profile = profiles.get_profile(in_mode(mode)).await.unwrap().into_inner();
+            assert_eq!(text_of(&profile, "given_name").as_deref(), Some("Ada"));
+        }
+        let status = profiles.get_profile(in_mode("eventual")).await.unwrap_err();
+        let (code, _, field) = fault(&status);
+        assert_eq!((code, field.as_str()), (Code::InvalidArgument, "custodia-read-mode"), "{status:?}");
+    }
 }

@@ -19,10 +19,12 @@ mod node;
 mod oracle;
 pub mod sample;
 mod sandbox;
+mod stopped_clock;
 mod suite;
 
 pub use authority::{Authority, Identity, Validity};
 pub use node::{Node, PATIENCE, binary, free_port};
 pub use oracle::Oracle;
 pub use sandbox::{FAST_TIMING, Options, Sandbox, connect, custodia, eventually};
+pub use stopped_clock::StoppedClock;
 pub use suite::Suite;

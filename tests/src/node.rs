@@ -86,13 +86,15 @@ pub struct Node {
     pub folder: PathBuf,
     /// The size of a disk in memory for the data folder, to fill it up; the disk goes with the process.
     pub disk_bytes_max: Option<u64>,
+    /// Further variables of its environment.
+    pub environment: Vec<(&'static str, PathBuf)>,
     child: Option<Child>,
 }
 
 impl Node {
     /// A node that is not running yet; its configuration is in place.
     pub fn new(id: u32, address: String, folder: PathBuf) -> Self {
-        Self { id, address, folder, disk_bytes_max: None, child: None }
+        Self { id, address, folder, disk_bytes_max: None, environment: Vec::new(), child: None }
     }
 
     /// Its configuration file.
@@ -136,6 +138,7 @@ impl Node {
             fs::OpenOptions::new().create(true).append(true).open(self.log_path()).expect("the log opens");
         let mut command = self.command();
         let child = command
+            .envs(self.environment.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())
             .stdout(log.try_clone().expect("a second handle"))
             .stderr(log)

@@ -25,7 +25,7 @@ use crate::cluster::{bootstrap, supervisor};
 use crate::command::{Command, Outcome};
 use crate::directory::Directory;
 use crate::error::ConsensusError;
-use crate::options::ConsensusOptions;
+use crate::options::{ConsensusOptions, ReadMode};
 use crate::replica::{GroupStatus, Leadership};
 use crate::serve;
 use crate::transport::{Peer, TransportError};
@@ -109,12 +109,18 @@ impl Consensus {
         self.node.replica(group)?.propose(command, deadline).await
     }
 
-    /// On `Ok`, reads of the engine see every write acknowledged before the call.
+    /// On `Ok`, reads of the engine see every write acknowledged before the call. The barrier relies on a lease only if both
+    /// `mode` and [`ConsensusOptions::read_mode`] allow it.
     ///
     /// # Errors
     /// [`ConsensusError::NotLeader`], [`ConsensusError::NoQuorum`], [`ConsensusError::NoReplica`].
-    pub async fn read_barrier(&self, group: GroupId, deadline: Instant) -> Result<(), ConsensusError> {
-        self.node.replica(group)?.read_barrier(deadline).await
+    pub async fn read_barrier(
+        &self,
+        group: GroupId,
+        mode: ReadMode,
+        deadline: Instant,
+    ) -> Result<(), ConsensusError> {
+        self.node.replica(group)?.read_barrier(mode, deadline).await
     }
 
     /// The state engine, for reads.

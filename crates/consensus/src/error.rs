@@ -158,4 +158,7 @@ pub enum Refusal {
     /// The sender's longest election timeout differs from the node's: one would not keep the lease that the other relies on.
     #[error("the longest election timeout differs; it must be the same on every node")]
     OtherLease = 9,
+    /// The node's clock has jumped, so it cannot tell whether a lease that it granted has ended.
+    #[error("the node's clock has jumped; it votes again after one lease")]
+    ClockJumped = 10,
 }

@@ -21,6 +21,7 @@
 //! snapshots of entries that are already held in `serve/exchange.rs`.
 
 mod blocking;
+mod clock;
 mod cluster;
 mod command;
 mod consensus;
@@ -48,7 +49,7 @@ pub use command::{COMMAND_BYTES_MAX, Command, CommandBatch, Condition, Expected,
 pub use consensus::Consensus;
 pub use directory::{ClusterShape, Directory, Placement, ShardPlacement};
 pub use error::{ConsensusError, Refusal};
-pub use options::ConsensusOptions;
+pub use options::{ConsensusOptions, ReadMode};
 pub use replica::{GroupStatus, Leadership, PROPOSALS_QUEUED_MAX};
 pub use timing::Timing;
 pub use transport::{PEER_MESSAGE_BYTES_MAX, Peer, PeerTransport, TransportError};

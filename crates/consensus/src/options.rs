@@ -9,6 +9,16 @@ use custodia_store::{DataFolder, SharedLog, StateEngine};
 use crate::timing::Timing;
 use crate::transport::PeerTransport;
 
+/// What a read barrier relies on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ReadMode {
+    /// The leader's lease: no round trip, as long as the clocks of the nodes run alike.
+    #[default]
+    Lease,
+    /// An acknowledgement by a quorum of a message that was sent after the read came: correct whatever any clock does.
+    Quorum,
+}
+
 /// What a node brings to consensus.
 pub struct ConsensusOptions {
     /// This node's id.
@@ -25,6 +35,8 @@ pub struct ConsensusOptions {
     pub transport: Arc<dyn PeerTransport>,
     /// Intervals and timeouts.
     pub timing: Timing,
+    /// What read barriers rely on, unless a call asks for more.
+    pub read_mode: ReadMode,
 }
 
 impl fmt::Debug for ConsensusOptions {

@@ -5,8 +5,8 @@
 //! lease      └────────── 1,500 ms ───┘  = the longest election timeout: voters elect nobody else in this time
 //! read lease └ 375 ms ┘                 a quarter: the largest age of a quorum's acknowledgement with which a barrier passes
 //! reuse         └ 375 ms ┘              a quarter: how long a passed barrier serves further reads (replica/lease_read.rs)
-//! ack slack     └ 94 ms┘                a sixteenth: how much too late an acknowledgement may be dated
-//!                                       (peers/acknowledgements.rs); the rest is the margin for clock drift
+//! tolerance     └ 94 ms┘                a sixteenth: by how much the machine's clocks may move against each other (clock.rs);
+//!                                       the rest is the margin for clocks that run apart
 //! ```
 
 use std::time::Duration;
@@ -74,8 +74,8 @@ impl Timing {
         self.election_max / 4
     }
 
-    /// How much too late the library may date an acknowledgement: a sixteenth of the lease.
-    pub(crate) fn ack_slack(&self) -> Duration {
+    /// By how much this machine's clocks may move against each other before no lease counts: a sixteenth of the lease.
+    pub(crate) fn clock_tolerance(&self) -> Duration {
         self.election_max / 16
     }
 

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use common::{Hub, TestCluster, get, put, shard};
-use custodia_consensus::{Consensus, Outcome, Timing};
+use custodia_consensus::{Consensus, Outcome, ReadMode, Timing};
 use custodia_profile::GroupId;
 
 const SHARDS: u16 = 2;
@@ -41,7 +41,7 @@ fn deadline() -> Instant {
 
 /// A linearizable read at a node, if the node can serve it.
 async fn read(at: &Consensus, record: &Record) -> Option<u64> {
-    at.read_barrier(record.group, deadline()).await.ok()?;
+    at.read_barrier(record.group, ReadMode::Lease, deadline()).await.ok()?;
     Some(get(at, record.group, record.number).map_or(0, |(revision, _)| revision))
 }
 

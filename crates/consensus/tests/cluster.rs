@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use common::{TestCluster, eventually, get, node, peer, put, shard, soon};
-use custodia_consensus::{ConsensusError, Outcome, Refusal, Timing};
+use custodia_consensus::{ConsensusError, Outcome, ReadMode, Refusal, Timing};
 use custodia_profile::{GroupId, NodeId};
 
 const SHARDS: u16 = 16;
@@ -20,7 +20,7 @@ async fn sixteen_shards_take_writes_and_serve_reads_on_spread_leaders() {
         cluster.put(group, 1, 1, b"one").await;
         cluster.put(group, 1, 2, b"two").await;
         let leader = cluster.at(cluster.led(group).await.as_u32());
-        leader.read_barrier(group, soon()).await.unwrap();
+        leader.read_barrier(group, ReadMode::Lease, soon()).await.unwrap();
         assert_eq!(get(leader, group, 1), Some((2, "two".into())));
         cluster.agree(group).await;
     }
@@ -50,7 +50,7 @@ async fn follower_refuses_writes_and_reads_and_names_the_leader() {
     eventually("the follower knows its leader", async || at.leader(shard(0)) == Some(leader)).await;
     let refused = at.propose(shard(0), put(shard(0), 1, 1, b"x"), soon()).await;
     assert!(matches!(refused, Err(ConsensusError::NotLeader { leader: Some(named) }) if named == leader));
-    let refused = at.read_barrier(shard(0), soon()).await;
+    let refused = at.read_barrier(shard(0), ReadMode::Lease, soon()).await;
     assert!(matches!(refused, Err(ConsensusError::NotLeader { leader: Some(named) }) if named == leader));
     cluster.shutdown().await;
 }
@@ -128,7 +128,7 @@ async fn two_of_three_down_fails_fast_and_acknowledges_nothing() {
         matches!(refused, Err(ConsensusError::NoQuorum | ConsensusError::NotLeader { .. })),
         "{refused:?}"
     );
-    assert!(at.read_barrier(group, soon()).await.is_err());
+    assert!(at.read_barrier(group, ReadMode::Lease, soon()).await.is_err());
     assert!(asked.elapsed() < Duration::from_secs(2), "{:?}", asked.elapsed());
     for other in others {
         cluster.start(other).await;
@@ -227,14 +227,14 @@ async fn node_with_another_lease_is_refused_by_all_others() {
     eventually("one of the two leads", async || {
         leader = [2, 3].map(|number| cluster.at(number)).into_iter().find(|at| at.is_leader(shard(0)));
         match leader {
-            Some(at) => at.read_barrier(shard(0), soon()).await.is_ok(),
+            Some(at) => at.read_barrier(shard(0), ReadMode::Lease, soon()).await.is_ok(),
             None => false,
         }
     })
     .await;
     let written = leader.unwrap().propose(shard(0), put(shard(0), 1, 1, b"by two"), soon()).await;
     assert!(matches!(written, Ok(Outcome::Applied { .. })), "{written:?}");
-    let alone = cluster.at(1).read_barrier(shard(0), soon()).await;
+    let alone = cluster.at(1).read_barrier(shard(0), ReadMode::Lease, soon()).await;
     assert!(matches!(alone, Err(ConsensusError::NotLeader { .. } | ConsensusError::NoQuorum)), "{alone:?}");
     restart_with(&mut cluster, 1, &shorter).await;
     cluster.agree(shard(0)).await;

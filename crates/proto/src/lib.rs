@@ -36,5 +36,9 @@ pub use prost_types::{FieldMask, Timestamp};
 /// does not lead it.
 pub const LEADER_METADATA: &str = "custodia-leader";
 
+/// Metadata of a call that says what its reads may rely on: `lease`, the default, or `quorum`, which is correct whatever any
+/// clock does and costs a round to a quorum.
+pub const READ_MODE_METADATA: &str = "custodia-read-mode";
+
 /// The encoded descriptors of all files, for gRPC reflection.
 pub const FILE_DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/custodia.bin"));

@@ -10,6 +10,7 @@ use std::{
     time::Duration,
 };
 
+use custodia_consensus::ReadMode;
 use serde::{Deserialize, Deserializer, de};
 
 use crate::{
@@ -38,6 +39,11 @@ pub struct Config {
     /// Memory for the engine's cache, in bytes. Default 256 MiB; at least 8 MiB.
     #[serde(default = "default_cache_bytes")]
     pub cache_bytes: u64,
+    /// What reads rely on: `lease` or `quorum`. `lease` answers from the leader without a round trip; it is correct as long as
+    /// the clocks of the nodes run alike, and jumps of a clock are noticed. `quorum` asks a quorum for each read, and is
+    /// correct whatever any clock does. A call asks for it with the metadata `custodia-read-mode: quorum`. Default `lease`.
+    #[serde(default)]
+    pub read_mode: ReadModeName,
     /// The file with the root keys, with owner-only mode. Required.
     pub root_key_file: PathBuf,
     /// Certificates. Required.
@@ -73,6 +79,26 @@ pub enum StateEngineName {
     Fjall,
     /// The alternative.
     Sled,
+}
+
+/// `read_mode`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ReadModeName {
+    /// The default.
+    #[default]
+    Lease,
+    /// Without a lease.
+    Quorum,
+}
+
+impl From<ReadModeName> for ReadMode {
+    fn from(name: ReadModeName) -> Self {
+        match name {
+            ReadModeName::Lease => Self::Lease,
+            ReadModeName::Quorum => Self::Quorum,
+        }
+    }
 }
 
 /// `[tls]`: PEM files.

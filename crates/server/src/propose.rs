@@ -12,7 +12,7 @@
 use std::{fmt, future::Future, time::Instant};
 
 use async_trait::async_trait;
-use custodia_consensus::{Command, Consensus, ConsensusError, Outcome};
+use custodia_consensus::{Command, Consensus, ConsensusError, Outcome, ReadMode};
 use custodia_profile::GroupId;
 use metrics::counter;
 
@@ -33,7 +33,7 @@ pub(crate) trait Propose: Send + Sync + fmt::Debug {
         deadline: Instant,
     ) -> Result<Outcome, ConsensusError>;
 
-    /// On `Ok`, local reads see every write acknowledged before the call.
+    /// On `Ok`, local reads see every write acknowledged before the call. In the read mode of this node.
     async fn read_barrier(&self, group: GroupId, deadline: Instant) -> Result<(), ConsensusError>;
 }
 
@@ -49,7 +49,7 @@ impl Propose for Consensus {
     }
 
     async fn read_barrier(&self, group: GroupId, deadline: Instant) -> Result<(), ConsensusError> {
-        Self::read_barrier(self, group, deadline).await
+        Self::read_barrier(self, group, ReadMode::Lease, deadline).await
     }
 }
 

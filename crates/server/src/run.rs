@@ -147,6 +147,7 @@ impl Node {
             folder: data.folder,
             transport,
             timing: timing(&config.timing),
+            read_mode: config.read_mode.into(),
         })
         .await?;
 

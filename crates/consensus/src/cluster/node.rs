@@ -12,6 +12,7 @@ use tokio::sync::{Mutex, watch};
 
 use super::replicas::Replicas;
 use crate::blocking::blocking;
+use crate::clock::LeaseClock;
 use crate::error::ConsensusError;
 use crate::lifecycle::Lifecycle;
 use crate::options::ConsensusOptions;
@@ -40,7 +41,7 @@ impl Node {
         options: ConsensusOptions,
         restart_guard: Duration,
     ) -> Result<Arc<Self>, ConsensusError> {
-        let ConsensusOptions { node, address, engine, log, folder, transport, timing } = options;
+        let ConsensusOptions { node, address, engine, log, folder, transport, timing, read_mode } = options;
         let lifecycle = Arc::<Lifecycle>::default();
         for poison in [engine.poison(), log.poison()] {
             let failed = lifecycle.failed.clone();
@@ -63,7 +64,9 @@ impl Node {
             storage,
             client,
             lifecycle,
+            clock: LeaseClock::new(timing.clock_tolerance()),
             timing,
+            read_mode,
             started: Instant::now(),
             restart_guard,
             leadership: watch::Sender::new(0),

@@ -41,7 +41,16 @@ pub(crate) fn start(node: &Arc<Node>) -> Result<(), ConsensusError> {
     node.spawn("the stop after a failure", stop_when_failed(Arc::clone(node)));
     node.spawn("the start of replicas", follow_directory(Arc::clone(node)));
     node.spawn("the leadership balancer", balance(Arc::clone(node)));
+    node.spawn("the watch on the clocks", watch_clocks(Arc::clone(node)));
     Ok(())
+}
+
+/// Notices a jump of a clock soon, also where no lease is used, so that its consequences are over soon.
+async fn watch_clocks(node: Arc<Node>) {
+    let stop = &node.context.lifecycle.stop;
+    while stop.run_until_cancelled(tokio::time::sleep(node.context.timing.heartbeat)).await.is_some() {
+        node.context.may_use_leases();
+    }
 }
 
 /// Starts the directory's replica, unless it runs or is being started.

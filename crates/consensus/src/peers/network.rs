@@ -27,7 +27,7 @@ use openraft::raft::{
 };
 use prost::Message;
 
-use super::acknowledgements::{Acknowledgements, TrackedRequests, Verdict, track};
+use super::acknowledgements::{Acknowledgements, Verdict, track};
 use super::client::PeerClient;
 use super::heartbeat::HeartbeatQueues;
 use super::message::{Append, Body, Empty, Heartbeat, Push, Reply, Target, read_answer};
@@ -129,10 +129,6 @@ impl ReplicaClient {
         result.map_err(|refusal| unreachable(&refusal).into())
     }
 
-    fn track<S>(&self, input: S) -> (TrackedRequests<S>, Acknowledgements) {
-        track(input, self.client.timing.ack_slack())
-    }
-
     async fn open_append(
         &self,
         first: AppendRequest,
@@ -212,7 +208,7 @@ impl RaftNetworkV2<TypeConfig> for ReplicaClient {
         option: RPCOption,
     ) -> Result<AppendEntriesResponse<TypeConfig>, RpcError> {
         let closed = NetworkError::from_string("the exchange ended without an answer");
-        let (mut requests, acknowledgements) = self.track(stream::iter([rpc]));
+        let (mut requests, acknowledgements) = track(stream::iter([rpc]));
         let first = requests.next().await.ok_or_else(|| Unreachable::from_string("no request"))?;
         let mut answers = self.open_append(first, requests, acknowledgements, option.soft_ttl()).await?;
         Ok(answers.next().await.ok_or(closed)??.into())
@@ -227,7 +223,7 @@ impl RaftNetworkV2<TypeConfig> for ReplicaClient {
         S: Stream<Item = AppendRequest> + OptionalSend + Unpin + 'static,
     {
         async move {
-            let (mut input, acknowledgements) = self.track(input);
+            let (mut input, acknowledgements) = track(input);
             let Some(first) = input.next().await else { return Ok(stream::empty().boxed()) };
             if self.path == Path::Heartbeat {
                 let result = self.heartbeat(first).await?;

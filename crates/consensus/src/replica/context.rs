@@ -6,7 +6,9 @@ use std::time::{Duration, Instant};
 use custodia_profile::NodeId;
 use tokio::sync::watch;
 
+use crate::clock::LeaseClock;
 use crate::lifecycle::Lifecycle;
+use crate::options::ReadMode;
 use crate::peers::client::PeerClient;
 use crate::peers::heartbeat::HeartbeatQueues;
 use crate::raft::storage::Storage;
@@ -19,6 +21,8 @@ pub(crate) struct NodeContext {
     pub(crate) heartbeats: Arc<HeartbeatQueues>,
     pub(crate) lifecycle: Arc<Lifecycle>,
     pub(crate) timing: Timing,
+    pub(crate) read_mode: ReadMode,
+    pub(crate) clock: LeaseClock,
     /// When this process started to act for the node. The restart guard counts from here.
     pub(crate) started: Instant,
     /// How long after the start a replica that may have granted a lease takes no part.
@@ -31,6 +35,11 @@ impl NodeContext {
     /// This node.
     pub(crate) fn id(&self) -> NodeId {
         self.client.own.node
+    }
+
+    /// Whether leases may be used and granted: the clocks have run together for a whole lease.
+    pub(crate) fn may_use_leases(&self) -> bool {
+        self.clock.steady_for(self.timing.election_max)
     }
 
     pub(crate) fn leadership_changed(&self) {

@@ -7,8 +7,8 @@
 //! ```
 //!
 //! **Why a read under it is not stale.** When the barrier passed, a quorum's acknowledgement was at most a quarter of the
-//! lease old (plus a sixteenth by which it may be dated too late, `peers/acknowledgements.rs`), and everything committed
-//! before had been applied here. Until the lease ends, no other replica can be elected. So every later write is
+//! lease old (`peers/acknowledgements.rs` makes sure that none is dated too late), and everything committed before had been
+//! applied here. All of this is measured by a clock that ran steadily for the whole lease (`clock.rs`). Until the lease ends, no other replica can be elected. So every later write is
 //! acknowledged by this replica, which acknowledges only what it has applied. A barrier that needed a round to a quorum is
 //! younger still. Data read after the check may be newer than the check, never older.
 //!

@@ -35,6 +35,7 @@ pub use self::status::{GroupStatus, Leadership};
 use crate::blocking::blocking;
 use crate::command::{COMMAND_BYTES_MAX, Command, Outcome};
 use crate::error::ConsensusError;
+use crate::options::ReadMode;
 use crate::peers::network::Network;
 use crate::raft::log::ReplicaLog;
 use crate::raft::machine::{Raft, StateMachine, read_applied};
@@ -147,24 +148,32 @@ impl Replica {
     }
 
     /// Passes at once under the read lease. Otherwise it needs a recent acknowledgement by a quorum, or a round to one, and
-    /// waits until everything committed by then is applied here.
-    pub(crate) async fn read_barrier(&self, deadline: Instant) -> Result<(), ConsensusError> {
+    /// waits until everything committed by then is applied here. Where no lease counts, it is always a round.
+    pub(crate) async fn read_barrier(&self, mode: ReadMode, deadline: Instant) -> Result<(), ConsensusError> {
         let asked = Instant::now();
-        if self.read_lease.covers(asked) && asked < deadline {
+        let by_lease =
+            mode == ReadMode::Lease && self.node.read_mode == ReadMode::Lease && self.node.may_use_leases();
+        if by_lease && self.read_lease.covers(asked) && asked < deadline {
             return Ok(());
         }
-        Box::pin(self.ask_for_barrier(asked, deadline)).await
+        let age_max = if by_lease { self.node.timing.read_lease() } else { Duration::ZERO };
+        Box::pin(self.ask_for_barrier(asked, age_max, deadline)).await
     }
 
-    async fn ask_for_barrier(&self, asked: Instant, deadline: Instant) -> Result<(), ConsensusError> {
+    /// Passes with a quorum's acknowledgement of a message that was sent at most `age_max` before `asked`.
+    async fn ask_for_barrier(
+        &self,
+        asked: Instant,
+        age_max: Duration,
+        deadline: Instant,
+    ) -> Result<(), ConsensusError> {
         let term = self.leadership().term;
         let patience = deadline.saturating_duration_since(Instant::now());
         if patience.is_zero() {
             return Err(ConsensusError::Timeout);
         }
-        let timing = &self.node.timing;
-        let option = LinearizerOption::new(Some(timing.read_lease()), true)
-            .with_wait_timeout(patience.min(timing.election_max));
+        let option = LinearizerOption::new(Some(age_max), true)
+            .with_wait_timeout(patience.min(self.node.timing.election_max));
         let linearizer = self.raft.get_read_linearizer(option).await.map_err(|error| match error {
             RaftError::APIError(LinearizableReadError::ForwardToLeader(forward)) => {
                 ProposalError::from(&forward).into()

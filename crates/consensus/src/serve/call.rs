@@ -52,12 +52,15 @@ async fn answer(node: &Arc<Node>, from: NodeId, mut envelope: Envelope) -> Resul
         node.replicas.addressed(target, envelope.map_version)
     };
     let stopped = |_fatal| Refusal::Stopped;
+    let may_vote = || if node.context.may_use_leases() { Ok(()) } else { Err(Refusal::ClockJumped) };
     match body {
         Body::Vote(vote) => {
+            may_vote()?;
             let response = replica()?.raft.vote(vote.into()).await.map_err(stopped)?;
             Ok(Reply::Voted(response.into()))
         }
         Body::PreVote(vote) => {
+            may_vote()?;
             let response = replica()?.raft.pre_vote(vote.into()).await.map_err(stopped)?;
             Ok(Reply::Voted(response.into()))
         }

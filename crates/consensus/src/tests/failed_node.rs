@@ -7,6 +7,7 @@ use custodia_store::StoreError;
 use crate::common::{TestCluster, eventually, get, shard, soon};
 use crate::consensus::Consensus;
 use crate::error::ConsensusError;
+use crate::options::ReadMode;
 use crate::timing::Timing;
 
 const SHARDS: u16 = 4;
@@ -29,7 +30,7 @@ async fn others_lead_after(failure: impl AsyncFn(&Consensus)) -> (ConsensusError
     let kept = get(cluster.at(leader), shard(0), 1);
     assert_eq!(kept, Some((1, b"acknowledged"[..].into())));
     assert!(at.group_statuses().is_empty(), "no replica that could send a heartbeat is left there");
-    let refused = at.read_barrier(shard(0), soon()).await.unwrap_err();
+    let refused = at.read_barrier(shard(0), ReadMode::Lease, soon()).await.unwrap_err();
     cluster.shutdown().await;
     (cause, refused)
 }

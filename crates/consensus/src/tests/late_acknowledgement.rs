@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::common::{PATIENCE, TestCluster, eventually, put, shard, soon};
 use crate::consensus::Consensus;
+use crate::options::ReadMode;
 use crate::timing::Timing;
 
 /// A long lease, so that what happens within it does not depend on how busy the machine is.
@@ -61,8 +62,27 @@ async fn late_answer_does_not_renew_the_lease() {
     // The other answer is as old as the first.
     cluster.hub.mend_one(others[1], leader);
     tokio::time::sleep(timing.heartbeat).await;
-    let barrier = at.read_barrier(group, soon()).await;
+    let barrier = at.read_barrier(group, ReadMode::Lease, soon()).await;
     assert!(barrier.is_err(), "nobody has acknowledged this leader for a long time");
     cluster.hub.mend();
+    cluster.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn quorum_read_relies_on_no_lease() {
+    let (group, timing) = (shard(0), long_lease());
+    let cluster = TestCluster::new(3, 1, timing).await;
+    cluster.put(group, 1, 1, b"first").await;
+    let leader = cluster.led(group).await.as_u32();
+    let at = cluster.at(leader);
+    at.read_barrier(group, ReadMode::Quorum, soon()).await.unwrap();
+    for other in (1..=3).filter(|number| *number != leader) {
+        cluster.hub.cut(other, leader);
+    }
+    let soon = || Instant::now() + Duration::from_millis(300);
+    assert!(at.read_barrier(group, ReadMode::Lease, soon()).await.is_ok(), "the lease still stands");
+    assert!(at.read_barrier(group, ReadMode::Quorum, soon()).await.is_err(), "nobody answers the leader");
+    cluster.hub.mend();
+    at.read_barrier(group, ReadMode::Quorum, Instant::now() + PATIENCE).await.unwrap();
     cluster.shutdown().await;
 }

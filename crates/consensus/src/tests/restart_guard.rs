@@ -13,6 +13,7 @@ use crate::cluster::node::Node;
 use crate::cluster::supervisor;
 use crate::common::{TestCluster, get, node, put, shard, soon};
 use crate::consensus::Consensus;
+use crate::options::ReadMode;
 use crate::timing::Timing;
 
 /// A long lease, so that what happens within it does not depend on how busy the machine is.
@@ -44,7 +45,10 @@ async fn old_leader_after_a_restart(guard: Duration) -> OldLeader {
     let (follower, restarted) = (others[0], others[1]);
     cluster.hub.cut_both(old, follower);
     tokio::time::sleep(timing.election_max + timing.heartbeat).await;
-    assert!(cluster.at(old).read_barrier(group, soon()).await.is_ok(), "the old leader still has a majority");
+    assert!(
+        cluster.at(old).read_barrier(group, ReadMode::Lease, soon()).await.is_ok(),
+        "the old leader still has a majority"
+    );
 
     cluster.hub.isolate(node(old), &cluster.ids());
     let died = cluster.detach(restarted);
@@ -68,7 +72,7 @@ async fn old_leader_after_a_restart(guard: Duration) -> OldLeader {
     }
     // The new value is acknowledged. From now on nobody may read the old one.
     let soon = Instant::now() + Duration::from_millis(200);
-    let outcome = match cluster.at(old).read_barrier(group, soon).await {
+    let outcome = match cluster.at(old).read_barrier(group, ReadMode::Lease, soon).await {
         Ok(()) if get(cluster.at(old), group, 1) == Some((1, "old".into())) => OldLeader::ReadsStaleData,
         Ok(()) => panic!("the old leader is alone, it cannot have the new value"),
         Err(_) => OldLeader::Refuses,

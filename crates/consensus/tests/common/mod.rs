@@ -11,7 +11,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use custodia_consensus::{
     Command, Condition, Consensus, ConsensusError, ConsensusOptions, Expected, Outcome, Peer, PeerTransport,
-    Timing, TransportError, Write,
+    ReadMode, Timing, TransportError, Write,
 };
 use custodia_profile::{CustomerId, GroupId, NodeId, PoolId, ShardId};
 use custodia_store::{
@@ -304,18 +304,13 @@ impl TestCluster {
         let path = one.folder.path();
         let kind = if matches!(one.keep, Keep::Fjall) { EngineKind::Fjall } else { EngineKind::Memory };
         let mut opened = None;
-        eventually("the data folder is free", async || {
-            opened = DataFolder::open(path, one.id, kind).ok();
+        eventually("the data folder and the log are free", async || {
+            opened =
+                DataFolder::open(path, one.id, kind).and_then(|folder| Ok((folder.open_log()?, folder))).ok();
             opened.is_some()
         })
         .await;
-        let folder = opened.unwrap();
-        let mut log = None;
-        eventually("the log is free", async || {
-            log = folder.open_log().ok();
-            log.is_some()
-        })
-        .await;
+        let (log, folder) = opened.unwrap();
         let engine: Arc<dyn StateEngine> = match &one.keep {
             Keep::Memory(engine) => Arc::<MemoryEngine>::clone(engine),
             Keep::Fjall => open_engine(&folder.state_path(), EngineKind::Fjall, 8 << 20).unwrap().engine,
@@ -324,10 +319,11 @@ impl TestCluster {
             node: one.id,
             address: peer(one.id).address,
             engine,
-            log: log.unwrap(),
+            log,
             folder: Arc::new(folder),
             transport: Arc::new(Wire { from: one.id, hub: Arc::clone(&self.hub) }),
             timing: self.timing.clone(),
+            read_mode: ReadMode::Lease,
         }
     }
 
@@ -405,7 +401,7 @@ impl TestCluster {
         eventually(&format!("{group} has a leader"), async || {
             for one in self.nodes.iter() {
                 let Some(at) = &one.consensus else { continue };
-                if at.is_leader(group) && at.read_barrier(group, soon()).await.is_ok() {
+                if at.is_leader(group) && at.read_barrier(group, ReadMode::Lease, soon()).await.is_ok() {
                     leader = Some(one.id);
                     return true;
                 }

@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use custodia_consensus::ReadMode;
 use custodia_proto::{
     internal::v1::{ForwardRequest, ForwardResponse},
     rpc::Unary,
@@ -33,7 +34,8 @@ pub(crate) async fn answer_forwarded(
 ) -> ForwardResponse {
     let deadline = Instant::now() + Duration::from_millis(request.timeout_ms.into());
     let caller = Caller { name: request.caller.as_str().into(), roles };
-    let call = Call { caller, hop: Hop::Forwarded, deadline };
+    let read_mode = if request.quorum_read { ReadMode::Quorum } else { ReadMode::Lease };
+    let call = Call { caller, hop: Hop::Forwarded, read_mode, deadline };
     let answered = timeout_at(deadline, dispatch(context, &request.method, &call, request.body)).await;
     response(answered.unwrap_or(Err(ServiceError::OutcomeUnknown)).map(|answered| answered.answer))
 }

@@ -2,6 +2,7 @@
 
 use std::{future::Future, sync::Arc};
 
+use custodia_consensus::ReadMode;
 use custodia_profile::GroupId;
 use custodia_proto::{
     rpc::{AboutCustomer, Unary},
@@ -20,11 +21,12 @@ use crate::{
     wire::{LeaderHint, ServiceError, name_leader, parse},
 };
 
-/// The caller, how the call reached this node, and its deadline.
+/// The caller, how the call reached this node, what its reads may rely on, and its deadline.
 #[derive(Debug, Clone)]
 pub(super) struct Call {
     pub(super) caller: Caller,
     pub(super) hop: Hop,
+    pub(super) read_mode: ReadMode,
     pub(super) deadline: Instant,
 }
 
@@ -88,7 +90,8 @@ pub(super) fn admitted<T>(request: &Request<T>) -> Result<Call, ServiceError> {
     let (caller, deadline) = (extensions.get::<Caller>(), extensions.get::<Deadline>());
     let missing = ServiceError::Internal { context: "a call that bypassed admission" };
     let (caller, Deadline(deadline)) = caller.zip(deadline).ok_or(missing)?;
-    Ok(Call { caller: caller.clone(), hop: Hop::First, deadline: *deadline })
+    let read_mode = parse::read_mode(request.metadata())?;
+    Ok(Call { caller: caller.clone(), hop: Hop::First, read_mode, deadline: *deadline })
 }
 
 pub(super) async fn customer_read<R: CustomerRead>(
@@ -99,7 +102,8 @@ pub(super) async fn customer_read<R: CustomerRead>(
     let location = locate(context, &request)?;
     match context.routing().route(location.group(), call.hop)? {
         Route::Here => {
-            context.read(&call.caller, location, &request, call.deadline).await.map(Answered::here)
+            let read = context.read(&call.caller, location, &request, call.read_mode, call.deadline);
+            read.await.map(Answered::here)
         }
         // Boxed, as on every rare path: the future of the common path stays small.
         Route::Forward(leader) => Box::pin(forward(context, call, leader, request)).await,
@@ -167,7 +171,8 @@ async fn forward<R: Unary>(
     leader: LeaderHint,
     request: R,
 ) -> Result<Answered<R::Answer>, ServiceError> {
-    let answer = context.routing().forward(&leader, &call.caller, &request, call.deadline).await?;
+    let answer =
+        context.routing().forward(&leader, &call.caller, &request, call.read_mode, call.deadline).await?;
     Ok(Answered { answer, leader: Some(leader) })
 }
 

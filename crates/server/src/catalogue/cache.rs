@@ -16,7 +16,7 @@
 use std::{fmt, sync::Arc};
 
 use arc_swap::ArcSwap;
-use custodia_consensus::{ConsensusError, Directory};
+use custodia_consensus::{ConsensusError, Directory, ReadMode};
 use custodia_profile::{
     AttributeDefinition, Catalogue, CatalogueEntry, GroupId, Jurisdiction, Purpose, PurposeId, PurposeNumber,
     Recipient, Stored,
@@ -200,7 +200,7 @@ impl CatalogueCache {
 
     /// The catalogue's version, read on the directory's leader.
     pub(crate) async fn led_version(&self, deadline: Instant) -> Result<u64, ServiceError> {
-        self.routing.read_barrier(GroupId::Directory, deadline).await?;
+        self.routing.read_barrier(GroupId::Directory, ReadMode::Lease, deadline).await?;
         Ok(self.view()?.version)
     }
 }

@@ -6,6 +6,7 @@
 use std::fmt;
 
 use async_trait::async_trait;
+use custodia_consensus::ReadMode;
 use custodia_proto::{
     internal::v1::{ForwardRequest, ForwardResponse, RecordUsageRequest},
     rpc::Unary,
@@ -59,6 +60,7 @@ impl Routing {
         leader: &LeaderHint,
         caller: &Caller,
         request: &R,
+        read_mode: ReadMode,
         deadline: Instant,
     ) -> Result<R::Answer, ServiceError> {
         let left = deadline.saturating_duration_since(Instant::now());
@@ -71,6 +73,7 @@ impl Routing {
             body: request.encode_to_vec().into(),
             caller: caller.name.to_string(),
             roles: caller.roles.iter().map(|role| role.name().to_owned()).collect(),
+            quorum_read: read_mode == ReadMode::Quorum,
             timeout_ms: u32::try_from(left.as_millis()).unwrap_or(u32::MAX).max(1),
         };
         count_forwarded(method);

@@ -13,7 +13,7 @@ mod forward;
 
 use std::{fmt, sync::Arc};
 
-use custodia_consensus::{Consensus, ConsensusError};
+use custodia_consensus::{Consensus, ConsensusError, ReadMode};
 use custodia_profile::{CustomerId, GroupId, NodeId, ShardId};
 use custodia_seal::ClusterId;
 use tokio::time::Instant;
@@ -147,8 +147,13 @@ impl Routing {
     }
 
     /// On `Ok`, local reads of the group's state see every write acknowledged before the call.
-    pub(crate) async fn read_barrier(&self, group: GroupId, deadline: Instant) -> Result<(), ServiceError> {
-        let barrier = self.consensus.read_barrier(group, deadline.into_std()).await;
+    pub(crate) async fn read_barrier(
+        &self,
+        group: GroupId,
+        mode: ReadMode,
+        deadline: Instant,
+    ) -> Result<(), ServiceError> {
+        let barrier = self.consensus.read_barrier(group, mode, deadline.into_std()).await;
         barrier.map_err(|error| self.barrier_failed(group, error))
     }
 

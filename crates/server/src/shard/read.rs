@@ -9,6 +9,7 @@
 
 use std::future::Future;
 
+use custodia_consensus::ReadMode;
 use custodia_profile::{CustomerRecord, Permission, Purpose, Reader, TimestampMs, Verdict};
 use custodia_proto::rpc::AboutCustomer;
 use tokio::time::Instant;
@@ -112,6 +113,7 @@ impl ShardContext {
         caller: &Caller,
         location: CustomerLocation,
         request: &R,
+        mode: ReadMode,
         deadline: Instant,
     ) -> Result<R::Answer, ServiceError> {
         let stated = parse::purpose(request.purpose(), "purpose")?;
@@ -120,7 +122,7 @@ impl ShardContext {
             request.parse(view)
         };
         let (view, query) = self.catalogue().parse_on(R::CATALOGUE, deadline, admitted, |_, _| true).await?;
-        self.routing().read_barrier(location.group(), deadline).await?;
+        self.routing().read_barrier(location.group(), mode, deadline).await?;
         let stored = self.core(location)?.ok_or(ServiceError::CustomerNotFound)?;
         let purpose = view.purpose(&stated, "purpose")?;
         let profile = ProfileView::new(self, caller, location, &stored, &view, purpose)?;

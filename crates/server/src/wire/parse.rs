@@ -2,12 +2,14 @@
 //!
 //! Invariant: what is returned is valid by its type. Whatever needs the catalogue is checked later, on the leader.
 
+use custodia_consensus::ReadMode;
 use custodia_profile::{
     AffirmativeAct, AttributeName, ConsentMethod, CustomerId, DecidedBy, Evidence, Language, LawfulBasis,
     ProfileError, PurposeId, RequestId, Value,
 };
-use custodia_proto::v1;
+use custodia_proto::{READ_MODE_METADATA, v1};
 use data_encoding::HEXLOWER_PERMISSIVE;
+use tonic::metadata::{MetadataMap, MetadataValue};
 
 use super::{FieldFault, ServiceError, parse_timestamp};
 
@@ -35,6 +37,15 @@ pub(crate) fn customer_id(text: &str) -> Result<CustomerId, ServiceError> {
 /// The purpose in the field `name`.
 pub(crate) fn purpose(text: &str, name: &str) -> Result<PurposeId, ServiceError> {
     PurposeId::new(text).map_err(named(name))
+}
+
+/// What the caller says that its reads may rely on, in the metadata `custodia-read-mode`.
+pub(crate) fn read_mode(metadata: &MetadataMap) -> Result<ReadMode, ServiceError> {
+    match metadata.get(READ_MODE_METADATA).map(MetadataValue::as_bytes) {
+        None | Some(b"lease") => Ok(ReadMode::Lease),
+        Some(b"quorum") => Ok(ReadMode::Quorum),
+        Some(_) => Err(ServiceError::invalid(READ_MODE_METADATA, "is `lease` or `quorum`")),
+    }
 }
 
 /// The request id, if the field `request_id` is set.

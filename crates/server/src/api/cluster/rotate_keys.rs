@@ -104,7 +104,10 @@ async fn rotate(
     let target = Target::of(context, level, &request)?;
     let group = GroupId::Shard(target.shard());
     if let Route::Forward(leader) = context.routing().route(group, call.hop)? {
-        return context.routing().forward(&leader, &call.caller, &request, call.deadline).await;
+        return context
+            .routing()
+            .forward(&leader, &call.caller, &request, call.read_mode, call.deadline)
+            .await;
     }
     let keys = context.keys_of(target.shard())?;
     // Cutting a rotation off is safe: everything stays readable, and the next call continues it.

@@ -112,7 +112,8 @@ impl Batch<'_> {
 
     /// Reads on this node. One barrier serves the whole shard, since the call came before it.
     async fn read_shard(&self, shard: ShardId, asked: Vec<Asked>) -> Answered {
-        let barrier = self.context.routing().read_barrier(GroupId::Shard(shard), self.call.deadline).await;
+        let Call { read_mode, deadline, .. } = *self.call;
+        let barrier = self.context.routing().read_barrier(GroupId::Shard(shard), read_mode, deadline).await;
         if let Err(error) = barrier {
             return failed_alike(&asked, error);
         }
@@ -145,8 +146,8 @@ impl Batch<'_> {
             customer_ids: asked.iter().map(|(_, location)| location.customer.to_string()).collect(),
             ..self.request.clone()
         };
-        let Call { caller, deadline, .. } = self.call;
-        match self.context.routing().forward(&leader, caller, &part, *deadline).await {
+        let Call { caller, read_mode, deadline, .. } = self.call;
+        match self.context.routing().forward(&leader, caller, &part, *read_mode, *deadline).await {
             Ok(answer) => {
                 let missing = || {
                     failed(ServiceError::Internal {
