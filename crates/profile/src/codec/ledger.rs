@@ -4,33 +4,22 @@
 use prost::Message;
 
 use super::{
-    Intact, Stored, byte, frame, ground::WireGround, preferences::WireTcString, subject::WireSubject, unframe,
+    Field, Intact, Stored, field::message, frame, ground::WireGround, preferences::WireTcString,
+    subject::WireSubject, unframe,
 };
 use crate::{
+    data_subject::DataSubject,
     error::ProfileError,
-    id::{CallerName, PurposeId, TimestampMs},
+    id::{PurposeId, TimestampMs},
     ledger::{LedgerBody, LedgerEntry, NO_HASH},
-    recorder::{CallerRole, Recorder},
+    recorder::Recorder,
+    tcf::StoredTcString,
 };
 
-#[derive(Clone, PartialEq, Message)]
-struct WireRecorder {
-    #[prost(string, tag = "1")]
-    name: String,
-    #[prost(uint32, tag = "2")]
-    role: u32,
-}
-
-impl WireRecorder {
-    fn from_recorder(recorder: &Recorder) -> Self {
-        Self { name: recorder.name.as_str().to_owned(), role: recorder.role.number().into() }
-    }
-
-    fn into_recorder(self) -> Result<Recorder, ProfileError> {
-        Ok(Recorder {
-            name: CallerName::new(&self.name).intact(KIND, "recorder's name")?,
-            role: CallerRole::from_number(byte(self.role)).intact(KIND, "recorder's role")?,
-        })
+message! {
+    Recorder as WireRecorder {
+        1 [string] name: String, "recorder's name";
+        2 [uint32] role: u32, "recorder's role";
     }
 }
 
@@ -65,7 +54,7 @@ impl Stored for LedgerEntry {
             sequence: self.sequence,
             previous: self.previous.to_vec(),
             recorded_at: self.recorded_at.as_ms(),
-            recorded_by: Some(WireRecorder::from_recorder(&self.recorded_by)),
+            recorded_by: Some(self.recorded_by.to_wire()),
             ..WireLedgerEntry::default()
         };
         match &self.body {
@@ -73,8 +62,8 @@ impl Stored for LedgerEntry {
                 wire.ground = Some(WireGround::from_state(*purpose, *basis, state));
                 purpose_id.as_str().clone_into(&mut wire.purpose_id);
             }
-            LedgerBody::Subject(subject) => wire.subject = Some(WireSubject::from_whole_subject(subject)),
-            LedgerBody::TcString(stored) => wire.tc_string = Some(WireTcString::from_string(stored)),
+            LedgerBody::Subject(subject) => wire.subject = Some(subject.to_wire()),
+            LedgerBody::TcString(stored) => wire.tc_string = Some(stored.to_wire()),
         }
         frame(&wire)
     }
@@ -87,8 +76,12 @@ impl Stored for LedgerEntry {
                 let purpose_id = PurposeId::new(&wire.purpose_id).intact(KIND, "purpose name")?;
                 LedgerBody::Ground { purpose, purpose_id, basis, state }
             }
-            (None, Some(subject), None) => LedgerBody::Subject(subject.into_subject(KIND)?),
-            (None, None, Some(stored)) => LedgerBody::TcString(stored.into_string(KIND)?),
+            (None, Some(subject), None) => {
+                LedgerBody::Subject(DataSubject::from_wire(subject, KIND, "body")?)
+            }
+            (None, None, Some(stored)) => {
+                LedgerBody::TcString(StoredTcString::from_wire(stored, KIND, "body")?)
+            }
             _ => return Err(ProfileError::CorruptField { kind: KIND, field: "body" }),
         };
         let previous = wire.previous.first_chunk::<32>().filter(|hash| hash.len() == wire.previous.len());
@@ -96,7 +89,7 @@ impl Stored for LedgerEntry {
             sequence: wire.sequence,
             previous: *previous.intact(KIND, "previous")?,
             recorded_at: TimestampMs::from_ms(wire.recorded_at),
-            recorded_by: wire.recorded_by.intact(KIND, "recorder")?.into_recorder()?,
+            recorded_by: Recorder::from_wire(wire.recorded_by.intact(KIND, "recorder")?, KIND, "recorder")?,
             body,
         })
     }

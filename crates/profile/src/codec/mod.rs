@@ -3,6 +3,7 @@
 //! never reused; version 1 was never released and is not read.
 
 mod catalogue;
+mod field;
 mod ground;
 mod ledger;
 mod preferences;
@@ -12,6 +13,7 @@ mod value;
 
 use prost::Message;
 
+use self::field::Field;
 use crate::error::ProfileError;
 
 /// The version that is written and read.

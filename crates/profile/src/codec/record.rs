@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use prost::Message;
 
 use super::{
-    Intact, Stored, byte, frame,
+    Field, Intact, Stored, frame,
     ground::WireGround,
     ledger::{read_hash, write_hash},
     preferences::{WireContactLog, WirePreferences, WireTcString},
@@ -23,6 +23,7 @@ use crate::{
     preferences::Preferences,
     provenance::{Party, Provenance},
     record::{AttributeValue, CustomerRecord},
+    value::Value,
 };
 
 #[derive(Clone, PartialEq, Message)]
@@ -82,7 +83,7 @@ impl Stored for CustomerRecord {
             let Provenance { source, observed_at, recorded_at, purpose, basis, party } =
                 &attribute.provenance;
             WireAttribute {
-                value: Some(WireValue::from_value(&attribute.value)),
+                value: Some(attribute.value.to_wire()),
                 number: number.as_u32(),
                 // Always found: the table is made of these very names.
                 source: sources
@@ -107,31 +108,31 @@ impl Stored for CustomerRecord {
                 .map(|((purpose, basis), of)| WireGround::from_state(*purpose, *basis, of))
                 .collect(),
             sources: sources.iter().map(|source| source.as_str().to_owned()).collect(),
-            subject: WireSubject::from_subject(&self.subject),
+            subject: (!self.subject.is_empty()).then(|| self.subject.to_wire()),
             ledger_head: write_hash(&self.ledger_head),
-            preferences: WirePreferences::from_preferences(&self.preferences),
-            contacts: WireContactLog::from_log(&self.contacts),
-            tc_string: self.tc_string.as_ref().map(WireTcString::from_string),
+            preferences: self.preferences.to_wire(),
+            contacts: self.contacts.to_wire(),
+            tc_string: self.tc_string.to_wire(),
         })
     }
 
     fn decode(bytes: &[u8]) -> Result<Self, ProfileError> {
         let wire: WireRecord = unframe(KIND, bytes)?;
-        let sources: Result<Vec<_>, _> = wire.sources.iter().map(|name| SourceId::new(name)).collect();
-        let sources = sources.intact(KIND, "source")?;
+        let sources = Vec::<SourceId>::from_wire(wire.sources, KIND, "source")?;
         let attributes = wire.attributes.into_iter().map(|attribute| read_attribute(attribute, &sources));
         let grounds = wire.grounds.into_iter().map(|ground| ground.into_state(KIND));
         Ok(Self {
             attributes: ascending(attributes, "attribute order")?,
             grounds: ascending(grounds, "ground order")?,
-            subject: wire.subject.map_or_else(|| Ok(DataSubject::default()), |of| of.into_subject(KIND))?,
+            subject: wire.subject.map_or_else(
+                || Ok(DataSubject::default()),
+                |of| DataSubject::from_wire(of, KIND, "subject"),
+            )?,
             ledger_entries: wire.ledger_entries,
             ledger_head: read_hash(&wire.ledger_head, KIND)?,
-            preferences: wire
-                .preferences
-                .map_or_else(|| Ok(Preferences::default()), |of| of.into_preferences(KIND))?,
-            contacts: wire.contacts.map_or_else(|| Ok(ContactLog::default()), |of| of.into_log(KIND))?,
-            tc_string: wire.tc_string.map(|of| of.into_string(KIND)).transpose()?,
+            preferences: Preferences::from_wire(wire.preferences, KIND, "preferences")?,
+            contacts: ContactLog::from_wire(wire.contacts, KIND, "contacts")?,
+            tc_string: Option::from_wire(wire.tc_string, KIND, "TC string")?,
             created_at: TimestampMs::from_ms(wire.created_at),
             updated_at: TimestampMs::from_ms(wire.updated_at),
         })
@@ -142,17 +143,17 @@ fn read_attribute(
     wire: WireAttribute,
     sources: &[SourceId],
 ) -> Result<(AttributeNumber, AttributeValue), ProfileError> {
-    let number = AttributeNumber::new(wire.number).intact(KIND, "attribute number")?;
+    let number = AttributeNumber::from_wire(wire.number, KIND, "attribute number")?;
     let source = usize::try_from(wire.source).ok().and_then(|at| sources.get(at));
     let provenance = Provenance {
         source: source.intact(KIND, "source")?.clone(),
         observed_at: TimestampMs::from_ms(wire.observed_at),
         recorded_at: TimestampMs::from_ms(wire.recorded_at),
-        purpose: PurposeNumber::new(wire.purpose).intact(KIND, "purpose")?,
-        basis: LawfulBasis::from_number(byte(wire.basis)).intact(KIND, "basis")?,
-        party: Party::from_number(byte(wire.party)).intact(KIND, "party")?,
+        purpose: PurposeNumber::from_wire(wire.purpose, KIND, "purpose")?,
+        basis: LawfulBasis::from_wire(wire.basis, KIND, "basis")?,
+        party: Party::from_wire(wire.party, KIND, "party")?,
     };
-    let value = wire.value.intact(KIND, "value")?.into_value(KIND)?;
+    let value = Value::from_wire(wire.value.intact(KIND, "value")?, KIND, "value")?;
     Ok((number, AttributeValue { value, provenance }))
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use prost::{Message, Oneof};
 
-use super::{Intact, Stored, byte, frame, unframe};
+use super::{Field, Intact, Stored, frame, unframe};
 use crate::{
     error::ProfileError,
     event::{Event, Properties, StoredEvent},
@@ -31,28 +31,30 @@ pub(super) enum WireValue {
     TimestampMs(i64),
 }
 
-impl WireValue {
-    pub(super) fn from_value(value: &Value) -> Self {
-        match value {
-            Value::Text(text) => Self::Text(text.as_str().to_owned()),
-            Value::Integer(number) => Self::Integer(*number),
-            Value::Decimal(number) => Self::Decimal(number.as_f64()),
-            Value::Boolean(truth) => Self::Boolean(*truth),
-            Value::Date(date) => Self::Days(date.as_days()),
-            Value::Timestamp(moment) => Self::TimestampMs(moment.as_ms()),
+impl Field for Value {
+    type Wire = WireValue;
+
+    fn to_wire(&self) -> WireValue {
+        match self {
+            Self::Text(text) => WireValue::Text(text.as_str().to_owned()),
+            Self::Integer(number) => WireValue::Integer(*number),
+            Self::Decimal(number) => WireValue::Decimal(number.as_f64()),
+            Self::Boolean(truth) => WireValue::Boolean(*truth),
+            Self::Date(date) => WireValue::Days(date.as_days()),
+            Self::Timestamp(moment) => WireValue::TimestampMs(moment.as_ms()),
         }
     }
 
-    pub(super) fn into_value(self, kind: &'static str) -> Result<Value, ProfileError> {
-        let value = match self {
-            Self::Text(text) => Text::from_string(text).map(Value::Text),
-            Self::Integer(number) => Ok(Value::Integer(number)),
-            Self::Decimal(number) => Value::decimal(number),
-            Self::Boolean(truth) => Ok(Value::Boolean(truth)),
-            Self::Days(days) => Date::from_days(days).map(Value::Date),
-            Self::TimestampMs(ms) => Ok(Value::Timestamp(TimestampMs::from_ms(ms))),
+    fn from_wire(wire: WireValue, kind: &'static str, field: &'static str) -> Result<Self, ProfileError> {
+        let value = match wire {
+            WireValue::Text(text) => Text::from_string(text).map(Self::Text),
+            WireValue::Integer(number) => Ok(Self::Integer(number)),
+            WireValue::Decimal(number) => Self::decimal(number),
+            WireValue::Boolean(truth) => Ok(Self::Boolean(truth)),
+            WireValue::Days(days) => Date::from_days(days).map(Self::Date),
+            WireValue::TimestampMs(ms) => Ok(Self::Timestamp(TimestampMs::from_ms(ms))),
         };
-        value.intact(kind, "value")
+        value.intact(kind, field)
     }
 }
 
@@ -97,21 +99,21 @@ impl Stored for StoredEvent {
         let Event { id, name, occurred_at, channel, properties } = &self.event;
         let Provenance { source, observed_at, recorded_at, purpose, basis, party } = &self.provenance;
         let property = |(name, value): (&Label<64>, &Value)| WireProperty {
-            name: name.as_str().to_owned(),
-            value: Some(WireValue::from_value(value)),
+            name: name.to_wire(),
+            value: Some(value.to_wire()),
         };
         frame(&WireEvent {
-            id: id.as_str().to_owned(),
-            name: name.as_str().to_owned(),
-            occurred_at: occurred_at.as_ms(),
-            channel: channel.as_ref().map_or_else(String::new, |channel| channel.as_str().to_owned()),
+            id: id.to_wire(),
+            name: name.to_wire(),
+            occurred_at: occurred_at.to_wire(),
+            channel: channel.to_wire(),
             properties: properties.as_map().iter().map(property).collect(),
-            source: source.as_str().to_owned(),
-            observed_at: observed_at.as_ms(),
-            recorded_at: recorded_at.as_ms(),
-            purpose: purpose.as_u32(),
-            basis: basis.number().into(),
-            party: party.number().into(),
+            source: source.to_wire(),
+            observed_at: observed_at.to_wire(),
+            recorded_at: recorded_at.to_wire(),
+            purpose: purpose.to_wire(),
+            basis: basis.to_wire(),
+            party: party.to_wire(),
         })
     }
 
@@ -119,25 +121,25 @@ impl Stored for StoredEvent {
         let wire: WireEvent = unframe(KIND, bytes)?;
         let mut properties = BTreeMap::new();
         for WireProperty { name, value } in wire.properties {
-            let name = Label::new("name", &name).intact(KIND, "property name")?;
-            let value = value.intact(KIND, "property value")?.into_value(KIND)?;
+            let name = Label::from_wire(name, KIND, "property name")?;
+            let value = Value::from_wire(value.intact(KIND, "property value")?, KIND, "value")?;
             properties.insert(name, value);
         }
         Ok(Self {
             event: Event {
-                id: Label::new("id", &wire.id).intact(KIND, "id")?,
-                name: Label::new("name", &wire.name).intact(KIND, "name")?,
+                id: Label::from_wire(wire.id, KIND, "id")?,
+                name: Label::from_wire(wire.name, KIND, "name")?,
                 occurred_at: TimestampMs::from_ms(wire.occurred_at),
-                channel: Label::optional("channel", &wire.channel).intact(KIND, "channel")?,
+                channel: Option::from_wire(wire.channel, KIND, "channel")?,
                 properties: Properties::new(properties).intact(KIND, "properties")?,
             },
             provenance: Provenance {
-                source: SourceId::new(&wire.source).intact(KIND, "source")?,
+                source: SourceId::from_wire(wire.source, KIND, "source")?,
                 observed_at: TimestampMs::from_ms(wire.observed_at),
                 recorded_at: TimestampMs::from_ms(wire.recorded_at),
-                purpose: PurposeNumber::new(wire.purpose).intact(KIND, "purpose")?,
-                basis: LawfulBasis::from_number(byte(wire.basis)).intact(KIND, "basis")?,
-                party: Party::from_number(byte(wire.party)).intact(KIND, "party")?,
+                purpose: PurposeNumber::from_wire(wire.purpose, KIND, "purpose")?,
+                basis: LawfulBasis::from_wire(wire.basis, KIND, "basis")?,
+                party: Party::from_wire(wire.party, KIND, "party")?,
             },
         })
     }

@@ -3,14 +3,14 @@
 use prost::{Message, Oneof};
 
 use super::{
-    super::{Intact, Stored, frame, unframe},
+    super::{Field, Intact, Stored, frame, unframe},
     attribute::WireDefinition,
     jurisdiction::WireJurisdiction,
     purpose::WirePurpose,
     recipient::WireRecipient,
 };
 use crate::{
-    catalogue::{CatalogueChange, CatalogueEntry},
+    catalogue::{AttributeDefinition, CatalogueChange, CatalogueEntry, Jurisdiction, Purpose, Recipient},
     error::ProfileError,
     id::TimestampMs,
 };
@@ -44,18 +44,10 @@ struct WireChange {
 impl Stored for CatalogueChange {
     fn encode(&self) -> Vec<u8> {
         let entry = match self.entry() {
-            CatalogueEntry::Purpose(purpose) => {
-                WireEntry::Purpose(Box::new(WirePurpose::from_purpose(purpose)))
-            }
-            CatalogueEntry::Attribute(attribute) => {
-                WireEntry::Attribute(WireDefinition::from_definition(attribute))
-            }
-            CatalogueEntry::Jurisdiction(jurisdiction) => {
-                WireEntry::Jurisdiction(WireJurisdiction::from_jurisdiction(jurisdiction))
-            }
-            CatalogueEntry::Recipient(recipient) => {
-                WireEntry::Recipient(WireRecipient::from_recipient(recipient))
-            }
+            CatalogueEntry::Purpose(purpose) => WireEntry::Purpose(Box::new(purpose.to_wire())),
+            CatalogueEntry::Attribute(attribute) => WireEntry::Attribute(attribute.to_wire()),
+            CatalogueEntry::Jurisdiction(jurisdiction) => WireEntry::Jurisdiction(jurisdiction.to_wire()),
+            CatalogueEntry::Recipient(recipient) => WireEntry::Recipient(recipient.to_wire()),
         };
         frame(&WireChange {
             version: self.version(),
@@ -68,10 +60,14 @@ impl Stored for CatalogueChange {
     fn decode(bytes: &[u8]) -> Result<Self, ProfileError> {
         let wire: WireChange = unframe(KIND, bytes)?;
         let entry = match wire.entry.intact(KIND, "entry")? {
-            WireEntry::Purpose(purpose) => purpose.into_purpose()?.into(),
-            WireEntry::Attribute(attribute) => attribute.into_definition()?.into(),
-            WireEntry::Jurisdiction(jurisdiction) => jurisdiction.into_jurisdiction()?.into(),
-            WireEntry::Recipient(recipient) => recipient.into_recipient()?.into(),
+            WireEntry::Purpose(purpose) => Purpose::from_wire(*purpose, KIND, "entry")?.into(),
+            WireEntry::Attribute(attribute) => {
+                AttributeDefinition::from_wire(attribute, KIND, "entry")?.into()
+            }
+            WireEntry::Jurisdiction(jurisdiction) => {
+                Jurisdiction::from_wire(jurisdiction, KIND, "entry")?.into()
+            }
+            WireEntry::Recipient(recipient) => Recipient::from_wire(recipient, KIND, "entry")?.into(),
         };
         let changed_at = TimestampMs::from_ms(wire.changed_at);
         Self::new(wire.version, changed_at, wire.changed_by, entry).intact(KIND, "name of who made it")

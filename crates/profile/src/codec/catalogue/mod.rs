@@ -1,16 +1,36 @@
 //! Owns the bytes of catalogue entries, one file for each kind, and of the catalogue's changes. Always: an entry has
 //! the same message alone and in a change.
 
-/// The bytes of an entry: those of its message, framed.
+use super::field::message;
+
+/// The bytes of an entry: the message of its fields, framed.
 macro_rules! stored {
-    ($entry:ty as $wire:ident: $from:ident, $into:ident) => {
-        impl $crate::codec::Stored for $entry {
-            fn encode(&self) -> Vec<u8> {
-                $crate::codec::frame(&$wire::$from(self))
+    ($entry:ident of $fields:ident, $kind:literal) => {
+        impl $crate::codec::Field for $entry {
+            type Wire = <$fields as $crate::codec::Field>::Wire;
+
+            fn to_wire(&self) -> Self::Wire {
+                <$fields as $crate::codec::Field>::to_wire(self)
             }
 
-            fn decode(bytes: &[u8]) -> Result<Self, ProfileError> {
-                $crate::codec::unframe::<$wire>(KIND, bytes)?.$into()
+            fn from_wire(
+                wire: Self::Wire,
+                _kind: &'static str,
+                field: &'static str,
+            ) -> Result<Self, $crate::error::ProfileError> {
+                let fields = <$fields as $crate::codec::Field>::from_wire(wire, $kind, field)?;
+                $crate::codec::Intact::intact(Self::new(fields), $kind, "combination of fields")
+            }
+        }
+
+        impl $crate::codec::Stored for $entry {
+            fn encode(&self) -> Vec<u8> {
+                $crate::codec::frame(&$crate::codec::Field::to_wire(self))
+            }
+
+            fn decode(bytes: &[u8]) -> Result<Self, $crate::error::ProfileError> {
+                let wire = $crate::codec::unframe($kind, bytes)?;
+                $crate::codec::Field::from_wire(wire, $kind, "fields")
             }
         }
     };
@@ -21,22 +41,3 @@ mod change;
 mod jurisdiction;
 mod purpose;
 mod recipient;
-
-use super::{Intact, byte};
-use crate::{error::ProfileError, ground::LawfulBasis, id::PurposeNumber};
-
-fn write_bases(bases: &[LawfulBasis]) -> Vec<u32> {
-    bases.iter().map(|basis| basis.number().into()).collect()
-}
-
-fn read_bases(numbers: &[u32], kind: &'static str) -> Result<Vec<LawfulBasis>, ProfileError> {
-    numbers.iter().map(|number| LawfulBasis::from_number(byte(*number)).intact(kind, "basis")).collect()
-}
-
-fn write_purposes(purposes: &[PurposeNumber]) -> Vec<u32> {
-    purposes.iter().map(|purpose| purpose.as_u32()).collect()
-}
-
-fn read_purposes(numbers: &[u32], kind: &'static str) -> Result<Vec<PurposeNumber>, ProfileError> {
-    numbers.iter().map(|number| PurposeNumber::new(*number).intact(kind, "purpose")).collect()
-}
