@@ -5,6 +5,7 @@
 ///
 /// If the type names a field and what is expected there, `from_number()` refuses other numbers as `Malformed` with
 /// these texts. If each member has a name, `=> "name"`, `name()` returns it.
+#[macro_export]
 macro_rules! numbered {
     (
         $(#[$type_meta:meta])*
@@ -29,16 +30,22 @@ macro_rules! numbered {
                 self as u8
             }
 
+            /// The member with a number, if there is one.
+            #[must_use]
+            pub fn with_number(number: u8) -> Option<Self> {
+                Self::ALL.into_iter().find(|member| member.number() == number)
+            }
+
             $(
-                const UNKNOWN: $crate::error::ProfileError =
-                    $crate::error::ProfileError::Malformed { field: $field, expected: $expected };
+                const UNKNOWN: $crate::ProfileError =
+                    $crate::ProfileError::Malformed { field: $field, expected: $expected };
 
                 /// The member with a number.
                 ///
                 /// # Errors
                 /// `Malformed` if there is none.
-                pub fn from_number(number: u8) -> Result<Self, $crate::error::ProfileError> {
-                    Self::ALL.into_iter().find(|member| member.number() == number).ok_or(Self::UNKNOWN)
+                pub fn from_number(number: u8) -> Result<Self, $crate::ProfileError> {
+                    Self::with_number(number).ok_or(Self::UNKNOWN)
                 }
             )?
         }
@@ -49,7 +56,7 @@ macro_rules! numbered {
             $($(#[$meta:meta])* $member:ident = $number:literal => $name:literal,)+
         }
     ) => {
-        $crate::numbered::numbered! {
+        $crate::numbered! {
             $(#[$type_meta])*
             pub enum $type $(($field, expected $expected))? {
                 $($(#[$meta])* $member = $number,)+

@@ -24,11 +24,8 @@ impl BucketId {
 
     /// The next bucket, unless this is the last number.
     #[must_use]
-    pub const fn next(self) -> Option<Self> {
-        match self.0.checked_add(1) {
-            Some(number) => Some(Self(number)),
-            None => None,
-        }
+    pub fn next(self) -> Option<Self> {
+        self.0.checked_add(1).map(Self)
     }
 }
 

@@ -62,7 +62,7 @@ impl WrappedKey {
         if version != FORMAT_VERSION {
             return Err(SealError::UnknownVersion { format: Format::WrappedKey, version });
         }
-        let level = KeyLevel::of_byte(level).ok_or_else(malformed)?;
+        let level = KeyLevel::with_number(level).ok_or_else(malformed)?;
         let parent_bytes = usize::from(parent_bytes);
         let (parent, payload) = rest.split_at_checked(parent_bytes).ok_or_else(malformed)?;
         let (parent, payload_bytes) = match level {
@@ -209,7 +209,7 @@ fn header(level: KeyLevel, epoch: KeyEpoch, parent: &[u8]) -> Result<Vec<u8>, Se
         .map_err(|_too_long| SealError::RootKeyIdText { max: ROOT_KEY_ID_BYTES_MAX })?;
     let mut header = Vec::with_capacity(FIXED_BYTES + parent.len() + BOX_BYTES);
     header.push(FORMAT_VERSION);
-    header.push(level.byte());
+    header.push(level.number());
     header.extend_from_slice(&epoch.as_u32().to_be_bytes());
     header.push(parent_bytes);
     header.extend_from_slice(parent);

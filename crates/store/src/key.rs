@@ -31,86 +31,52 @@ use std::fmt;
 use bytes::{BufMut, Bytes, BytesMut};
 use custodia_profile::{
     AttributeName, AttributeNumber, CustomerId, GroupId, JurisdictionId, KeyEpoch, NodeId, PurposeId,
-    RecipientId, ShardId, TimestampMs,
+    RecipientId, ShardId, TimestampMs, numbered,
 };
 use xxhash_rust::xxh3::xxh3_128;
 
 use crate::error::StoreError;
 
-/// What is stored under a key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[repr(u8)]
-pub enum KeyKind {
-    /// A replica's own state; local, never sent to another node.
-    Replica = 0,
-    /// A customer's core record.
-    Core = 1,
-    /// A customer's request memory.
-    Requests = 2,
-    /// One event.
-    Event = 3,
-    /// One entry of the consent ledger.
-    Ledger = 4,
-    /// The sort key of the event with an id.
-    EventId = 5,
-    /// A wrapped shard key.
-    ShardKey = 16,
-    /// A wrapped bucket key.
-    BucketKey = 17,
-    /// A wrapped customer key.
-    CustomerKey = 18,
-    /// Directory: a node.
-    Node = 32,
-    /// Directory: a shard.
-    Shard = 33,
-    /// Directory: a purpose.
-    Purpose = 34,
-    /// Directory: an attribute.
-    Attribute = 35,
-    /// Directory: an entry known by name.
-    Meta = 36,
-    /// Directory: a jurisdiction.
-    Jurisdiction = 37,
-    /// Directory: a recipient.
-    Recipient = 38,
-    /// Directory: one change of the catalogue.
-    CatalogueChange = 39,
-    /// Directory: when an attribute was last read and collected.
-    AttributeUsage = 40,
-}
-
-impl KeyKind {
-    const ALL: [Self; 18] = [
-        Self::Replica,
-        Self::Core,
-        Self::Requests,
-        Self::Event,
-        Self::Ledger,
-        Self::EventId,
-        Self::ShardKey,
-        Self::BucketKey,
-        Self::CustomerKey,
-        Self::Node,
-        Self::Shard,
-        Self::Purpose,
-        Self::Attribute,
-        Self::Meta,
-        Self::Jurisdiction,
-        Self::Recipient,
-        Self::CatalogueChange,
-        Self::AttributeUsage,
-    ];
-
-    /// The number on disk.
-    #[must_use]
-    pub const fn as_u8(self) -> u8 {
-        self as u8
-    }
-
-    /// From the number on disk.
-    #[must_use]
-    pub fn from_u8(number: u8) -> Option<Self> {
-        Self::ALL.into_iter().find(|kind| kind.as_u8() == number)
+numbered! {
+    /// What is stored under a key.
+    #[derive(PartialOrd, Ord)]
+    pub enum KeyKind {
+        /// A replica's own state; local, never sent to another node.
+        Replica = 0,
+        /// A customer's core record.
+        Core = 1,
+        /// A customer's request memory.
+        Requests = 2,
+        /// One event.
+        Event = 3,
+        /// One entry of the consent ledger.
+        Ledger = 4,
+        /// The sort key of the event with an id.
+        EventId = 5,
+        /// A wrapped shard key.
+        ShardKey = 16,
+        /// A wrapped bucket key.
+        BucketKey = 17,
+        /// A wrapped customer key.
+        CustomerKey = 18,
+        /// Directory: a node.
+        Node = 32,
+        /// Directory: a shard.
+        Shard = 33,
+        /// Directory: a purpose.
+        Purpose = 34,
+        /// Directory: an attribute.
+        Attribute = 35,
+        /// Directory: an entry known by name.
+        Meta = 36,
+        /// Directory: a jurisdiction.
+        Jurisdiction = 37,
+        /// Directory: a recipient.
+        Recipient = 38,
+        /// Directory: one change of the catalogue.
+        CatalogueChange = 39,
+        /// Directory: when an attribute was last read and collected.
+        AttributeUsage = 40,
     }
 }
 
@@ -176,116 +142,68 @@ fn newest_first(at: TimestampMs) -> u64 {
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Key(Bytes);
 
-impl Key {
+/// A constructor for each row: its group, its kind and the parts of the rest.
+macro_rules! keys {
+    ($(
+        $(#[$doc:meta])*
+        $name:ident($($part:ident: $type:ty),+) = $group:expr, $kind:ident, [$($bytes:expr),+];
+    )+) => {
+        impl Key {$(
+            $(#[$doc])*
+            #[must_use]
+            pub fn $name($($part: $type),+) -> Self {
+                build($group, KeyKind::$kind, &[$($bytes),+])
+            }
+        )+}
+    };
+}
+
+keys! {
     /// One of a replica's own entries.
-    #[must_use]
-    pub fn replica(group: GroupId, entry: ReplicaEntry) -> Self {
-        build(group, KeyKind::Replica, &[&[entry as u8]])
-    }
-
+    replica(group: GroupId, entry: ReplicaEntry) = group, Replica, [&[entry as u8]];
     /// A customer's core record.
-    #[must_use]
-    pub fn core(group: GroupId, customer: &CustomerId) -> Self {
-        build(group, KeyKind::Core, &[customer.as_bytes()])
-    }
-
+    core(group: GroupId, customer: &CustomerId) = group, Core, [customer.as_bytes()];
     /// A customer's request memory.
-    #[must_use]
-    pub fn requests(group: GroupId, customer: &CustomerId) -> Self {
-        build(group, KeyKind::Requests, &[customer.as_bytes()])
-    }
-
+    requests(group: GroupId, customer: &CustomerId) = group, Requests, [customer.as_bytes()];
     /// One event of a customer.
-    #[must_use]
-    pub fn event(group: GroupId, customer: &CustomerId, sort_key: &EventSortKey) -> Self {
-        build(group, KeyKind::Event, &[customer.as_bytes(), sort_key.as_bytes()])
-    }
-
+    event(group: GroupId, customer: &CustomerId, sort_key: &EventSortKey) =
+        group, Event, [customer.as_bytes(), sort_key.as_bytes()];
     /// One entry of a customer's consent ledger.
-    #[must_use]
-    pub fn ledger(group: GroupId, customer: &CustomerId, sequence: u64) -> Self {
-        build(group, KeyKind::Ledger, &[customer.as_bytes(), &sequence.to_be_bytes()])
-    }
-
+    ledger(group: GroupId, customer: &CustomerId, sequence: u64) =
+        group, Ledger, [customer.as_bytes(), &sequence.to_be_bytes()];
     /// The sort key of the event with an id.
-    #[must_use]
-    pub fn event_id(group: GroupId, customer: &CustomerId, event_id: &str) -> Self {
-        let hash = xxh3_128(event_id.as_bytes()).to_be_bytes();
-        build(group, KeyKind::EventId, &[customer.as_bytes(), &hash])
-    }
-
+    event_id(group: GroupId, customer: &CustomerId, event_id: &str) =
+        group, EventId, [customer.as_bytes(), &xxh3_128(event_id.as_bytes()).to_be_bytes()];
     /// The wrapped shard key of an epoch.
-    #[must_use]
-    pub fn shard_key(group: GroupId, epoch: KeyEpoch) -> Self {
-        build(group, KeyKind::ShardKey, &[&epoch.as_u32().to_be_bytes()])
-    }
-
+    shard_key(group: GroupId, epoch: KeyEpoch) = group, ShardKey, [&epoch.as_u32().to_be_bytes()];
     /// The wrapped key of a bucket.
-    #[must_use]
-    pub fn bucket_key(group: GroupId, bucket: u32) -> Self {
-        build(group, KeyKind::BucketKey, &[&bucket.to_be_bytes()])
-    }
-
+    bucket_key(group: GroupId, bucket: u32) = group, BucketKey, [&bucket.to_be_bytes()];
     /// The wrapped key of a customer, next to the others of its bucket.
-    #[must_use]
-    pub fn customer_key(group: GroupId, bucket: u32, customer: &CustomerId) -> Self {
-        build(group, KeyKind::CustomerKey, &[&bucket.to_be_bytes(), customer.as_bytes()])
-    }
-
+    customer_key(group: GroupId, bucket: u32, customer: &CustomerId) =
+        group, CustomerKey, [&bucket.to_be_bytes(), customer.as_bytes()];
     /// The directory's entry of a node.
-    #[must_use]
-    pub fn node(node: NodeId) -> Self {
-        build(GroupId::Directory, KeyKind::Node, &[&node.as_u32().to_be_bytes()])
-    }
-
+    node(node: NodeId) = GroupId::Directory, Node, [&node.as_u32().to_be_bytes()];
     /// The directory's entry of a shard.
-    #[must_use]
-    pub fn shard(shard: ShardId) -> Self {
-        build(GroupId::Directory, KeyKind::Shard, &[&shard.as_u16().to_be_bytes()])
-    }
-
+    shard(shard: ShardId) = GroupId::Directory, Shard, [&shard.as_u16().to_be_bytes()];
     /// The directory's entry of a purpose.
-    #[must_use]
-    pub fn purpose(purpose: &PurposeId) -> Self {
-        build(GroupId::Directory, KeyKind::Purpose, &[purpose.as_str().as_bytes()])
-    }
-
+    purpose(purpose: &PurposeId) = GroupId::Directory, Purpose, [purpose.as_str().as_bytes()];
     /// The directory's entry of an attribute.
-    #[must_use]
-    pub fn attribute(attribute: &AttributeName) -> Self {
-        build(GroupId::Directory, KeyKind::Attribute, &[attribute.as_str().as_bytes()])
-    }
-
+    attribute(attribute: &AttributeName) = GroupId::Directory, Attribute, [attribute.as_str().as_bytes()];
     /// Any other entry of the directory, under a name fixed in the code.
-    #[must_use]
-    pub fn meta(name: &'static str) -> Self {
-        build(GroupId::Directory, KeyKind::Meta, &[name.as_bytes()])
-    }
-
+    meta(name: &'static str) = GroupId::Directory, Meta, [name.as_bytes()];
     /// The directory's entry of a jurisdiction.
-    #[must_use]
-    pub fn jurisdiction(jurisdiction: &JurisdictionId) -> Self {
-        build(GroupId::Directory, KeyKind::Jurisdiction, &[jurisdiction.as_str().as_bytes()])
-    }
-
+    jurisdiction(jurisdiction: &JurisdictionId) =
+        GroupId::Directory, Jurisdiction, [jurisdiction.as_str().as_bytes()];
     /// The directory's entry of a recipient.
-    #[must_use]
-    pub fn recipient(recipient: &RecipientId) -> Self {
-        build(GroupId::Directory, KeyKind::Recipient, &[recipient.as_str().as_bytes()])
-    }
-
+    recipient(recipient: &RecipientId) = GroupId::Directory, Recipient, [recipient.as_str().as_bytes()];
     /// The change that led to a version of the catalogue.
-    #[must_use]
-    pub fn catalogue_change(version: u64) -> Self {
-        build(GroupId::Directory, KeyKind::CatalogueChange, &[&version.to_be_bytes()])
-    }
-
+    catalogue_change(version: u64) = GroupId::Directory, CatalogueChange, [&version.to_be_bytes()];
     /// When an attribute was last read and collected.
-    #[must_use]
-    pub fn attribute_usage(attribute: AttributeNumber) -> Self {
-        build(GroupId::Directory, KeyKind::AttributeUsage, &[&attribute.as_u32().to_be_bytes()])
-    }
+    attribute_usage(attribute: AttributeNumber) =
+        GroupId::Directory, AttributeUsage, [&attribute.as_u32().to_be_bytes()];
+}
 
+impl Key {
     /// A key that came from an engine, a log or another node.
     ///
     /// # Errors
@@ -442,7 +360,7 @@ fn split(key: &[u8]) -> Result<Split<'_>, StoreError> {
     let (group, rest) = key.split_first_chunk::<GROUP_BYTES>().ok_or(MALFORMED)?;
     let (&kind, rest) = rest.split_first().ok_or(MALFORMED)?;
     let group = GroupId::from_u16(u16::from_be_bytes(*group)).or(Err(MALFORMED))?;
-    let kind = KeyKind::from_u8(kind).ok_or(MALFORMED)?;
+    let kind = KeyKind::with_number(kind).ok_or(MALFORMED)?;
     Ok(Split { group, kind, rest })
 }
 
@@ -455,7 +373,7 @@ fn build(group: GroupId, kind: KeyKind, rest: &[&[u8]]) -> Key {
     let length = GROUP_BYTES + KIND_BYTES + rest.iter().map(|part| part.len()).sum::<usize>();
     let mut key = BytesMut::with_capacity(length);
     key.put_u16(group.as_u16());
-    key.put_u8(kind.as_u8());
+    key.put_u8(kind.number());
     for part in rest {
         key.put_slice(part);
     }

@@ -69,7 +69,7 @@ pub(super) fn context<'a>(
     Ok(SealContext {
         cluster,
         customer,
-        kind: parts.kind.as_u8(),
+        kind: parts.kind.number(),
         suffix: parts.suffix,
         revision: header.revision,
         guard: header.guard,

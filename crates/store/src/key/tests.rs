@@ -118,7 +118,7 @@ proptest! {
                 let customer = customer.map_or_else(Vec::new, |id| id.as_bytes().to_vec());
                 let in_bucket = kind == KeyKind::CustomerKey;
                 let rest = if in_bucket { [suffix, &customer].concat() } else { [&customer, suffix].concat() };
-                prop_assert_eq!([&group.as_u16().to_be_bytes()[..], &[kind.as_u8()], &rest].concat(), bytes);
+                prop_assert_eq!([&group.as_u16().to_be_bytes()[..], &[kind.number()], &rest].concat(), bytes);
             }
             Err(_) => prop_assert!(!valid),
         }
