@@ -2,8 +2,7 @@
 //! or ISO 3166-2 (`US-CA`) writes it; whether the standard assigns the code is not checked, so that a new code needs
 //! no new release.
 
-use std::{borrow::Borrow, fmt, str::FromStr};
-
+use super::slug::text_id;
 use crate::error::ProfileError;
 
 /// A country (`DE`) or a subdivision of one (`US-CA`).
@@ -36,12 +35,6 @@ impl Region {
         Self(code.into())
     }
 
-    /// The code.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-
     /// The country's code: the part before the hyphen.
     #[must_use]
     pub fn country(&self) -> &str {
@@ -49,28 +42,4 @@ impl Region {
     }
 }
 
-impl FromStr for Region {
-    type Err = ProfileError;
-
-    fn from_str(text: &str) -> Result<Self, ProfileError> {
-        Self::new(text)
-    }
-}
-
-impl Borrow<str> for Region {
-    fn borrow(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Display for Region {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl fmt::Debug for Region {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Region({})", &self.0)
-    }
-}
+text_id!(Region);

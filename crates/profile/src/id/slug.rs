@@ -25,23 +25,10 @@ pub(super) fn check(
     Ok(())
 }
 
-/// A slug type: cheap to clone, ordered as its text.
-macro_rules! slug {
-    ($(#[$doc:meta])* $name:ident, $field:literal, $also:literal, $starts:expr, $expected:literal) => {
-        $(#[$doc])*
-        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub struct $name(std::sync::Arc<str>);
-
+/// What every id that wraps a text has: the text, and the traits that show and look it up.
+macro_rules! text_id {
+    ($name:ident) => {
         impl $name {
-            /// Checks the text.
-            ///
-            /// # Errors
-            /// Names the field and the form if the text does not fit.
-            pub fn new(text: &str) -> Result<Self, crate::error::ProfileError> {
-                super::slug::check($field, text, $also, $starts, $expected)?;
-                Ok(Self(text.into()))
-            }
-
             /// The text.
             #[must_use]
             pub fn as_str(&self) -> &str {
@@ -74,6 +61,29 @@ macro_rules! slug {
                 write!(f, concat!(stringify!($name), "({})"), &self.0)
             }
         }
+    };
+}
+pub(super) use text_id;
+
+/// A slug type: cheap to clone, ordered as its text.
+macro_rules! slug {
+    ($(#[$doc:meta])* $name:ident, $field:literal, $also:literal, $starts:expr, $expected:literal) => {
+        $(#[$doc])*
+        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(std::sync::Arc<str>);
+
+        impl $name {
+            /// Checks the text.
+            ///
+            /// # Errors
+            /// Names the field and the form if the text does not fit.
+            pub fn new(text: &str) -> Result<Self, crate::error::ProfileError> {
+                super::slug::check($field, text, $also, $starts, $expected)?;
+                Ok(Self(text.into()))
+            }
+        }
+
+        $crate::id::slug::text_id!($name);
     };
 }
 pub(super) use slug;
