@@ -200,7 +200,7 @@ impl StoreError {
 
     /// [`Self::DiskFull`] where any cause in the chain says so, otherwise [`Self::Engine`].
     pub(crate) fn engine(kind: EngineKind, source: impl Error + Send + Sync + 'static) -> Self {
-        if chain_says_disk_full(&source) {
+        if causes(&source).filter_map(|cause| cause.downcast_ref()).any(is_disk_full) {
             return Self::DiskFull;
         }
         Self::Engine { kind, source: Box::new(source) }
@@ -225,15 +225,11 @@ fn is_disk_full(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
 
-fn chain_says_disk_full(error: &(dyn Error + 'static)) -> bool {
-    let mut cause = Some(error);
-    while let Some(current) = cause {
-        if current.downcast_ref::<io::Error>().is_some_and(is_disk_full) {
-            return true;
-        }
-        cause = current.source();
-    }
-    false
+/// An error and its causes, outermost first.
+pub(crate) fn causes<'a>(
+    error: &'a (dyn Error + 'static),
+) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+    std::iter::successors(Some(error), |&error| error.source())
 }
 
 #[cfg(test)]

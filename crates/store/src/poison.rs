@@ -11,7 +11,7 @@ use std::sync::{Arc, OnceLock};
 
 use parking_lot::Mutex;
 
-use crate::error::StoreError;
+use crate::error::{StoreError, causes};
 
 /// Called once with the cause, on the thread whose call failed. It must be short and must not call back into the store.
 pub type OnPoison = Box<dyn FnOnce(StoreError) + Send>;
@@ -89,14 +89,7 @@ impl Poison {
 }
 
 fn chain_text(error: &StoreError) -> String {
-    let mut text = error.to_string();
-    let mut cause = std::error::Error::source(error);
-    while let Some(current) = cause {
-        text.push_str(": ");
-        text.push_str(&current.to_string());
-        cause = current.source();
-    }
-    text
+    causes(error).map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
 #[cfg(test)]

@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 use super::{FjallEngine, MemoryEngine, SledEngine, StateEngine, fjall_journal};
 use crate::catch_panic::catch_panic;
 use crate::engine_kind::EngineKind;
-use crate::error::StoreError;
+use crate::error::{StoreError, causes};
 use crate::files;
 
 /// How long to wait for an engine in use. The threads of an engine that was just closed, and a process that is about to end,
@@ -110,14 +110,8 @@ fn open_once(path: &Path, kind: EngineKind, cache_bytes: u64) -> Result<Arc<dyn 
 /// would hit an empty engine too, and must not cost the node its state.
 fn is_damage(error: &StoreError) -> bool {
     if let StoreError::Engine { source, .. } = error {
-        let mut cause: Option<&(dyn Error + 'static)> = Some(source.as_ref());
-        while let Some(current) = cause {
-            if let Some(io_error) = current.downcast_ref::<io::Error>() {
-                return !is_machine_failure(io_error);
-            }
-            cause = current.source();
-        }
-        return true;
+        let io_error = causes(source.as_ref()).find_map(|cause| cause.downcast_ref());
+        return !io_error.is_some_and(is_machine_failure);
     }
     matches!(error, StoreError::EnginePanicked { .. } | StoreError::Corrupt { .. })
 }
