@@ -179,11 +179,11 @@ pub(crate) enum ServiceError {
         context: &'static str,
     },
     /// Consensus, or the store below it, failed.
-    #[error("{0}")]
-    Consensus(ConsensusError),
+    #[error(transparent)]
+    Consensus(#[from] ConsensusError),
     /// The customer's keys are unavailable.
     #[error("the keys are unavailable")]
-    Keys(#[source] KeysError),
+    Keys(#[from] KeysError),
     /// The error that another node returned.
     #[error("error from another node")]
     Forwarded(Box<tonic::Status>),
@@ -245,18 +245,6 @@ impl ServiceError {
                 | Self::EntryNotFound { .. }
                 | Self::Field { fault: FieldFault::PurposeUnknown | FieldFault::AttributeUnknown, .. }
         )
-    }
-}
-
-impl From<ConsensusError> for ServiceError {
-    fn from(error: ConsensusError) -> Self {
-        Self::Consensus(error)
-    }
-}
-
-impl From<KeysError> for ServiceError {
-    fn from(error: KeysError) -> Self {
-        Self::Keys(error)
     }
 }
 

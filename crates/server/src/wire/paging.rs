@@ -16,29 +16,21 @@ const TOKEN_BYTES_MAX: usize = 512;
 
 /// The list that a page token belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
 pub(crate) enum Listing {
-    Events,
-    Purposes,
-    Attributes,
-    Shards,
-    Jurisdictions,
-    Recipients,
-    Changes,
-    History,
+    Events = 1,
+    Purposes = 2,
+    Attributes = 3,
+    Shards = 4,
+    Jurisdictions = 5,
+    Recipients = 6,
+    Changes = 7,
+    History = 8,
 }
 
 impl Listing {
     const fn tag(self) -> u8 {
-        match self {
-            Self::Events => 1,
-            Self::Purposes => 2,
-            Self::Attributes => 3,
-            Self::Shards => 4,
-            Self::Jurisdictions => 5,
-            Self::Recipients => 6,
-            Self::Changes => 7,
-            Self::History => 8,
-        }
+        self as u8
     }
 }
 

@@ -59,6 +59,11 @@ const fn retryable(code: Code, reason: &'static str, retry_after: Duration) -> C
     Class { code, reason, retry_after: Some(retry_after) }
 }
 
+/// Until a leader can be reached.
+const fn leaderless(reason: &'static str) -> Class {
+    retryable(Code::Unavailable, reason, RETRY_AFTER_NO_LEADER)
+}
+
 fn class_of_fault(fault: &FieldFault) -> Class {
     let reason = match fault {
         FieldFault::Missing => "FIELD_REQUIRED",
@@ -106,23 +111,15 @@ fn class_of(error: &ServiceError) -> Class {
         ServiceError::NotLeader { leader: Some(_) } => {
             retryable(Code::Unavailable, "NOT_LEADER", RETRY_AFTER_OTHER_LEADER)
         }
-        ServiceError::NotLeader { leader: None } => {
-            retryable(Code::Unavailable, "NO_LEADER", RETRY_AFTER_NO_LEADER)
-        }
-        ServiceError::LeaderUnreachable { .. } => {
-            retryable(Code::Unavailable, "LEADER_UNREACHABLE", RETRY_AFTER_NO_LEADER)
-        }
+        ServiceError::NotLeader { leader: None } => leaderless("NO_LEADER"),
+        ServiceError::LeaderUnreachable { .. } => leaderless("LEADER_UNREACHABLE"),
         ServiceError::ResponseTooLarge { .. } => permanent(Code::ResourceExhausted, "LIMIT_EXCEEDED"),
-        ServiceError::CatalogueUnavailable => {
-            retryable(Code::Unavailable, "CATALOGUE_UNAVAILABLE", RETRY_AFTER_NO_LEADER)
-        }
+        ServiceError::CatalogueUnavailable => leaderless("CATALOGUE_UNAVAILABLE"),
         ServiceError::CustomerBusy => retryable(Code::ResourceExhausted, "CUSTOMER_BUSY", RETRY_AFTER_BUSY),
         ServiceError::Contended { .. } => retryable(Code::Aborted, "CONTENDED", RETRY_AFTER_BUSY),
         ServiceError::DeadlinePassed => permanent(Code::DeadlineExceeded, "DEADLINE_PASSED"),
         ServiceError::OutcomeUnknown => permanent(Code::DeadlineExceeded, "OUTCOME_UNKNOWN"),
-        ServiceError::LeadershipLost => {
-            retryable(Code::Unavailable, "OUTCOME_UNKNOWN", RETRY_AFTER_NO_LEADER)
-        }
+        ServiceError::LeadershipLost => leaderless("OUTCOME_UNKNOWN"),
         ServiceError::Unreadable => permanent(Code::DataLoss, "RECORD_UNREADABLE"),
         ServiceError::Internal { .. } => permanent(Code::Internal, "INTERNAL"),
         ServiceError::Consensus(error) => class_of_consensus(error),
@@ -134,10 +131,8 @@ fn class_of(error: &ServiceError) -> Class {
 /// The class of a failure of consensus. The shard is not named: callers cannot act on it.
 fn class_of_consensus(error: &ConsensusError) -> Class {
     match error {
-        ConsensusError::NotLeader { .. } | ConsensusError::NoReplica { .. } => {
-            retryable(Code::Unavailable, "NOT_LEADER", RETRY_AFTER_NO_LEADER)
-        }
-        ConsensusError::NoQuorum => retryable(Code::Unavailable, "NO_QUORUM", RETRY_AFTER_NO_LEADER),
+        ConsensusError::NotLeader { .. } | ConsensusError::NoReplica { .. } => leaderless("NOT_LEADER"),
+        ConsensusError::NoQuorum => leaderless("NO_QUORUM"),
         ConsensusError::Timeout => permanent(Code::DeadlineExceeded, "OUTCOME_UNKNOWN"),
         ConsensusError::Overloaded { .. } => {
             retryable(Code::ResourceExhausted, "OVERLOADED", RETRY_AFTER_BUSY)
@@ -147,12 +142,10 @@ fn class_of_consensus(error: &ConsensusError) -> Class {
         ConsensusError::AlreadyInitialised { .. } => permanent(Code::AlreadyExists, "ALREADY_INITIALISED"),
         ConsensusError::OtherShape => permanent(Code::AlreadyExists, "OTHER_SHAPE"),
         ConsensusError::InvalidShape { .. } => permanent(Code::InvalidArgument, "INVALID_SHAPE"),
-        ConsensusError::Stopped => retryable(Code::Unavailable, "NODE_STOPPING", RETRY_AFTER_NO_LEADER),
+        ConsensusError::Stopped => leaderless("NODE_STOPPING"),
         ConsensusError::Store(StoreError::DiskFull) => permanent(Code::ResourceExhausted, "DISK_FULL"),
         ConsensusError::Store(_) => permanent(Code::Internal, "STORAGE_FAILED"),
-        ConsensusError::Peer { .. } => {
-            retryable(Code::Unavailable, "NODE_UNREACHABLE", RETRY_AFTER_NO_LEADER)
-        }
+        ConsensusError::Peer { .. } => leaderless("NODE_UNREACHABLE"),
         ConsensusError::Refused { .. } => permanent(Code::FailedPrecondition, "NODE_REFUSED"),
         ConsensusError::ForeignKey { .. }
         | ConsensusError::PartFailed { .. }
@@ -167,9 +160,7 @@ const fn class_of_keys(error: &KeysError) -> Class {
     match error {
         KeysError::Seal(_) => permanent(Code::FailedPrecondition, "ROOT_KEY_UNUSABLE"),
         KeysError::Store(_) => permanent(Code::Internal, "STORAGE_FAILED"),
-        KeysError::Barrier(_) | KeysError::Consensus(_) => {
-            retryable(Code::Unavailable, "NO_QUORUM", RETRY_AFTER_NO_LEADER)
-        }
+        KeysError::Barrier(_) | KeysError::Consensus(_) => leaderless("NO_QUORUM"),
         KeysError::ShardKeyMissing { .. }
         | KeysError::BucketKeyMissing { .. }
         | KeysError::CustomerKeyMissing { .. }
@@ -341,34 +332,10 @@ const fn tc_string_fault(fault: TcStringError) -> &'static str {
 }
 
 fn field_of(error: &ServiceError) -> Option<&str> {
-    match error {
-        ServiceError::Field { field, .. } => Some(field),
-        ServiceError::EtagStale => Some("etag"),
-        ServiceError::ObjectionStands
-        | ServiceError::ReaderRefused { .. }
-        | ServiceError::PurposeRefused { .. }
-        | ServiceError::CustomerNotFound
-        | ServiceError::TcStringNotFound
-        | ServiceError::EntryNotFound { .. }
-        | ServiceError::EntryExists { .. }
-        | ServiceError::CatalogueFull { .. }
-        | ServiceError::RequestMalformed
-        | ServiceError::MethodUnknown
-        | ServiceError::NotLeader { .. }
-        | ServiceError::LeaderUnreachable { .. }
-        | ServiceError::ResponseTooLarge { .. }
-        | ServiceError::CatalogueUnavailable
-        | ServiceError::CustomerBusy
-        | ServiceError::Contended { .. }
-        | ServiceError::DeadlinePassed
-        | ServiceError::OutcomeUnknown
-        | ServiceError::LeadershipLost
-        | ServiceError::Unreadable
-        | ServiceError::Internal { .. }
-        | ServiceError::Consensus(_)
-        | ServiceError::Keys(_)
-        | ServiceError::Forwarded(_) => None,
+    if let ServiceError::Field { field, .. } = error {
+        return Some(field);
     }
+    matches!(error, ServiceError::EtagStale).then_some("etag")
 }
 
 fn message_of(error: &ServiceError) -> String {
