@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use custodia_profile::{
-    Channel, Collector, ConsentMethod, Date, Decision, FieldChange, GroundStatus, LawfulBasis, NoticeId,
-    PrivacySignal, PurposeId, PurposeNumber, Reference, Region, Revision, SubjectChange, TimestampMs,
+    Channel, Collector, Date, Decision, FieldChange, GroundStatus, LawfulBasis, NoticeId, PrivacySignal,
+    PurposeId, PurposeNumber, Reference, Region, SubjectChange,
 };
 use custodia_proto::v1;
 
@@ -12,8 +12,8 @@ use crate::{
     identity::{Role, RoleSet},
     wire::{
         FieldFault, ServiceError,
-        parse::{self, Proof, each, named},
-        parse_etag, parse_optional,
+        parse::{self, each, named},
+        parse_optional,
     },
 };
 
@@ -22,61 +22,28 @@ const SUBJECT_FIELDS: [&str; 4] = ["regions", "birth_date", "restriction", "lega
 /// Those that only the privacy office may change.
 const PRIVACY_FIELDS: [&str; 2] = ["restriction", "legal_hold"];
 
-/// A parsed RecordConsent, whose purpose is not resolved yet.
-#[derive(Debug)]
-pub(super) struct Consent {
-    pub(super) purpose: PurposeId,
-    pub(super) etag: Option<Revision>,
-    pub(super) decided_at: Option<TimestampMs>,
-    status: GroundStatus,
-    basis: LawfulBasis,
-    notice: Option<NoticeId>,
-    method: Option<ConsentMethod>,
-    proof: Proof,
-    collector: Option<Collector>,
-    reference: Option<Reference>,
-    channel: Option<Channel>,
-    valid_from: Option<TimestampMs>,
-    expires_at: Option<TimestampMs>,
-}
-
-impl Consent {
-    /// The decision, with the number of its purpose.
-    pub(super) fn decision(self, purpose: PurposeNumber) -> Decision {
-        Decision {
-            purpose,
-            basis: self.basis,
-            status: self.status,
-            notice: self.notice,
-            method: self.method,
-            evidence: self.proof.evidence,
-            bundled: self.proof.bundled,
-            collector: self.collector,
-            reference: self.reference,
-            channel: self.channel,
-            decided_at: self.decided_at,
-            valid_from: self.valid_from,
-            expires_at: self.expires_at,
-        }
-    }
-}
-
-/// Parses a RecordConsent.
-pub(super) fn record_consent(request: &v1::RecordConsentRequest) -> Result<Consent, ServiceError> {
-    Ok(Consent {
-        purpose: parse::purpose(&request.purpose, "purpose")?,
-        status: status(request.status)?,
+/// Parses a RecordConsent; `number` finds the number of its purpose.
+pub(super) fn record_consent(
+    request: &v1::RecordConsentRequest,
+    number: impl FnOnce(&PurposeId) -> Result<PurposeNumber, ServiceError>,
+) -> Result<Decision, ServiceError> {
+    let purpose = parse::purpose(&request.purpose, "purpose")?;
+    let status = status(request.status)?;
+    let proof = parse::proof(request.evidence.as_ref()).map_err(|error| error.within("evidence"))?;
+    Ok(Decision {
+        status,
         basis: parse::lawful_basis(request.lawful_basis)?.unwrap_or(LawfulBasis::Consent),
         notice: NoticeId::optional("notice_version", &request.notice_version)?,
         method: parse::consent_method(request.method)?,
-        proof: parse::proof(request.evidence.as_ref()).map_err(|error| error.within("evidence"))?,
+        evidence: proof.evidence,
+        bundled: proof.bundled,
         collector: Collector::optional("collector", &request.collector)?,
         reference: Reference::optional("reference", &request.reference)?,
         channel: Channel::optional("channel", &request.channel)?,
         decided_at: parse_optional(request.decided_at.as_ref(), "decided_at")?,
         valid_from: parse_optional(request.valid_from.as_ref(), "valid_from")?,
         expires_at: parse_optional(request.expires_at.as_ref(), "expires_at")?,
-        etag: parse_etag(&request.etag)?,
+        purpose: number(&purpose)?,
     })
 }
 
@@ -189,6 +156,10 @@ mod tests {
             Err(ServiceError::Field { field, fault }) => (field, fault),
             other => panic!("expected a field error, got {other:?}"),
         }
+    }
+
+    fn record_consent(request: &v1::RecordConsentRequest) -> Result<Decision, ServiceError> {
+        super::record_consent(request, |_purpose| Ok(PurposeNumber::new(1)?))
     }
 
     #[test]

@@ -12,17 +12,17 @@ use super::{
 use crate::{
     catalogue::CatalogueView,
     shard::{CustomerState, CustomerWrite, Mutation, Origin},
-    wire::{ServiceError, convert::purpose_name},
+    wire::{ServiceError, convert::purpose_name, parse_etag},
 };
 
 impl CustomerWrite for v1::RecordConsentRequest {
     type Input = (Decision, Option<Revision>);
 
     fn parse(&self, origin: Origin<'_>, view: &CatalogueView) -> Result<Self::Input, ServiceError> {
-        let mut consent = parse::record_consent(self)?;
-        consent.decided_at = consent.decided_at.or(origin.made_at);
-        let (purpose, etag) = (view.purpose_number(&consent.purpose, "purpose")?, consent.etag);
-        Ok((consent.decision(purpose), etag))
+        let etag = parse_etag(&self.etag)?;
+        let mut decision = parse::record_consent(self, |purpose| view.purpose_number(purpose, "purpose"))?;
+        decision.decided_at = decision.decided_at.or(origin.made_at);
+        Ok((decision, etag))
     }
 
     fn etag((_, etag): &Self::Input) -> Option<Revision> {

@@ -3,7 +3,7 @@
 use custodia_profile::{Event, Observations};
 use custodia_proto::v1;
 
-use super::{collected, convert, parse};
+use super::{convert, parse};
 use crate::{
     catalogue::CatalogueView,
     counters::count_outcomes,
@@ -15,7 +15,7 @@ impl CustomerWrite for v1::AppendEventsRequest {
     type Input = Observations;
 
     fn parse(&self, _origin: Origin<'_>, view: &CatalogueView) -> Result<Observations, ServiceError> {
-        collected::observations(parse::append_events(self)?, view)
+        parse::append_events(self, &|purpose| view.purpose_number(purpose, "purpose"))
     }
 
     fn events(observations: &Observations) -> &[Event] {

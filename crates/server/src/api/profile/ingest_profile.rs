@@ -1,13 +1,13 @@
 //! IngestProfile: merges observations, consents and events into one customer's profile, as far as the law permits.
 
 use custodia_profile::{
-    CustomerId, CustomerRecord, Event, Observations, PoolId, ProfileError, RequestId, Revision,
+    CustomerId, CustomerRecord, Event, Observations, PoolId, ProfileError, PurposeId, RequestId, Revision,
     record_decision,
 };
 use custodia_proto::v1;
 use uuid::Uuid;
 
-use super::{collected, convert, parse as ingest_parse};
+use super::{convert, parse as ingest_parse};
 use crate::{
     catalogue::{CatalogueView, Day},
     counters::count_outcomes,
@@ -32,13 +32,16 @@ impl CustomerWrite for v1::IngestProfileRequest {
     }
 
     fn parse(&self, origin: Origin<'_>, view: &CatalogueView) -> Result<Self::Input, ServiceError> {
-        let mut ingest = ingest_parse::ingest(self)?;
-        ingest.collected.date(origin.made_at);
-        Ok((collected::observations(ingest.collected, view)?, ingest.etag))
+        let numbers = |purpose: &PurposeId| view.purpose_number(purpose, "purpose");
+        let (mut observations, etag) = ingest_parse::ingest(self, &numbers)?;
+        ingest_parse::date(&mut observations, origin.made_at);
+        Ok((observations, etag))
     }
 
+    /// Whether the catalogue has every observed attribute. An unknown one is refused, but is not an error of the call.
     fn knows((observations, _): &Self::Input, view: &CatalogueView) -> bool {
-        collected::knows(view, observations)
+        let mut attributes = observations.observations.iter().map(|observation| &observation.attribute);
+        attributes.all(|attribute| view.catalogue.attribute_by_name(attribute.as_str()).is_some())
     }
 
     fn etag((_, etag): &Self::Input) -> Option<Revision> {

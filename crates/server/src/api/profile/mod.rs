@@ -2,7 +2,6 @@
 
 mod append_events;
 mod batch_get_profiles;
-mod collected;
 mod convert;
 mod get_profile;
 mod ingest_profile;

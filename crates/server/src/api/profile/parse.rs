@@ -1,97 +1,74 @@
 //! Parses IngestProfile and AppendEvents: types of `custodia-profile`, or an error that names the field.
 //!
-//! Invariant: what is returned is valid by its types. Whatever needs the catalogue (does the purpose exist, is it in
-//! use) is checked later, on the leader.
+//! Invariant: what is returned is valid by its types. Only the numbers of purposes come from the catalogue; whether
+//! one is in use is checked later, on the leader.
 
 use custodia_profile::{
-    AttributeName, Channel, Collector, ConsentMethod, Event, EventId, EventName, LawfulBasis, NoticeId,
-    Observation, Party, Properties, PropertyName, PurposeId, Revision, SourceId, TimestampMs, Value,
+    AttributeName, Channel, Collector, Decision, Event, EventId, EventName, GroundStatus, LawfulBasis,
+    NoticeId, Observation, Observations, Party, Properties, PropertyName, PurposeId, PurposeNumber, Revision,
+    SourceId, TimestampMs, Value,
     limits::{EVENTS_MAX, GRANTS_MAX, OBSERVATIONS_MAX, PROPERTIES_MAX},
 };
 use custodia_proto::v1;
 
 use crate::wire::{
     ServiceError,
-    parse::{Proof, chosen, consent_method, each, lawful_basis, named, proof, purpose, value, within_limit},
+    parse::{chosen, consent_method, each, lawful_basis, named, proof, purpose, value, within_limit},
     parse_etag, parse_optional, parse_timestamp,
 };
 
-/// The fields that every ingest has.
-#[derive(Debug)]
-pub(super) struct Collected {
-    pub(super) purpose: PurposeId,
-    pub(super) source: SourceId,
-    pub(super) party: Party,
-    pub(super) basis: Option<LawfulBasis>,
-    pub(super) observations: Vec<Observation>,
-    pub(super) grants: Vec<Grant>,
-    pub(super) events: Vec<Event>,
-}
+/// Finds the number of a purpose of the request.
+pub(super) type Numbers<'a> = &'a dyn Fn(&PurposeId) -> Result<PurposeNumber, ServiceError>;
 
-impl Collected {
-    /// Dates undated items; with `None` they get the time at which they are stored.
-    pub(super) fn date(&mut self, made_at: Option<TimestampMs>) {
-        for observation in &mut self.observations {
-            observation.observed_at = observation.observed_at.or(made_at);
-        }
-        for grant in &mut self.grants {
-            grant.given_at = grant.given_at.or(made_at);
-        }
-    }
-}
-
-/// A consent that came with the data.
-#[derive(Debug)]
-pub(super) struct Grant {
-    pub(super) purpose: PurposeId,
-    pub(super) notice: NoticeId,
-    pub(super) method: ConsentMethod,
-    pub(super) collector: Option<Collector>,
-    pub(super) channel: Option<Channel>,
-    pub(super) proof: Proof,
-    pub(super) given_at: Option<TimestampMs>,
-    pub(super) expires_at: Option<TimestampMs>,
-}
-
-/// An IngestProfile, without customer and request id.
-#[derive(Debug)]
-pub(super) struct Ingest {
-    pub(super) collected: Collected,
-    pub(super) etag: Option<Revision>,
-}
-
-/// Parses an IngestProfile.
-pub(super) fn ingest(request: &v1::IngestProfileRequest) -> Result<Ingest, ServiceError> {
+/// Parses an IngestProfile, without customer and request id, and its etag.
+pub(super) fn ingest(
+    request: &v1::IngestProfileRequest,
+    numbers: Numbers<'_>,
+) -> Result<(Observations, Option<Revision>), ServiceError> {
     within_limit("observations", request.observations.len(), OBSERVATIONS_MAX)?;
     within_limit("consents", request.consents.len(), GRANTS_MAX)?;
-    Ok(Ingest {
-        etag: parse_etag(&request.etag)?,
-        collected: Collected {
-            purpose: purpose(&request.purpose, "purpose")?,
-            source: SourceId::new(&request.source).map_err(named("source"))?,
-            party: party(request.party)?,
-            basis: lawful_basis(request.lawful_basis)?,
-            observations: each("observations", &request.observations, observation)?,
-            grants: each("consents", &request.consents, grant)?,
-            events: events(&request.events)?,
-        },
-    })
+    let etag = parse_etag(&request.etag)?;
+    let purpose = purpose(&request.purpose, "purpose")?;
+    let observations = Observations {
+        source: SourceId::new(&request.source).map_err(named("source"))?,
+        party: party(request.party)?,
+        basis: lawful_basis(request.lawful_basis)?,
+        observations: each("observations", &request.observations, observation)?,
+        grants: each("consents", &request.consents, |wire| grant(wire, numbers))?,
+        events: events(&request.events)?,
+        purpose: numbers(&purpose)?,
+    };
+    Ok((observations, etag))
 }
 
 /// Parses an AppendEvents.
-pub(super) fn append_events(request: &v1::AppendEventsRequest) -> Result<Collected, ServiceError> {
+pub(super) fn append_events(
+    request: &v1::AppendEventsRequest,
+    numbers: Numbers<'_>,
+) -> Result<Observations, ServiceError> {
     if request.events.is_empty() {
         return Err(ServiceError::missing("events"));
     }
-    Ok(Collected {
-        purpose: purpose(&request.purpose, "purpose")?,
+    let purpose = purpose(&request.purpose, "purpose")?;
+    Ok(Observations {
         source: SourceId::new(&request.source).map_err(named("source"))?,
         party: party(request.party)?,
         basis: lawful_basis(request.lawful_basis)?,
         observations: Vec::new(),
         grants: Vec::new(),
         events: events(&request.events)?,
+        purpose: numbers(&purpose)?,
     })
+}
+
+/// Dates undated items; with `None` they get the time at which they are stored.
+pub(super) fn date(collected: &mut Observations, made_at: Option<TimestampMs>) {
+    for observation in &mut collected.observations {
+        observation.observed_at = observation.observed_at.or(made_at);
+    }
+    for grant in &mut collected.grants {
+        grant.decided_at = grant.decided_at.or(made_at);
+    }
 }
 
 fn party(number: i32) -> Result<Party, ServiceError> {
@@ -107,16 +84,24 @@ fn observation(wire: &v1::Observation) -> Result<Observation, ServiceError> {
     })
 }
 
-fn grant(wire: &v1::ConsentGrant) -> Result<Grant, ServiceError> {
-    Ok(Grant {
-        purpose: purpose(&wire.purpose, "purpose")?,
-        notice: NoticeId::new("notice_version", &wire.notice_version)?,
-        method: consent_method(wire.method)?.ok_or_else(|| ServiceError::missing("method"))?,
+/// A consent that came with the data.
+fn grant(wire: &v1::ConsentGrant, numbers: Numbers<'_>) -> Result<Decision, ServiceError> {
+    let purpose = purpose(&wire.purpose, "purpose")?;
+    let proof = proof(wire.evidence.as_ref()).map_err(|error| error.within("evidence"))?;
+    Ok(Decision {
+        basis: LawfulBasis::Consent,
+        status: GroundStatus::Given,
+        notice: Some(NoticeId::new("notice_version", &wire.notice_version)?),
+        method: Some(consent_method(wire.method)?.ok_or_else(|| ServiceError::missing("method"))?),
+        evidence: proof.evidence,
+        bundled: proof.bundled,
         collector: Collector::optional("collector", &wire.collector)?,
+        reference: None,
         channel: Channel::optional("channel", &wire.channel)?,
-        proof: proof(wire.evidence.as_ref()).map_err(|error| error.within("evidence"))?,
-        given_at: parse_optional(wire.given_at.as_ref(), "given_at")?,
+        decided_at: parse_optional(wire.given_at.as_ref(), "given_at")?,
+        valid_from: None,
         expires_at: parse_optional(wire.expires_at.as_ref(), "expires_at")?,
+        purpose: numbers(&purpose)?,
     })
 }
 

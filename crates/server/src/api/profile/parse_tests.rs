@@ -1,7 +1,7 @@
 //! What parses, and the errors of what does not.
 
 use custodia_profile::{
-    AffirmativeAct, DecidedBy,
+    AffirmativeAct, DecidedBy, PurposeId, PurposeNumber,
     limits::{EVENTS_MAX, OBSERVATIONS_MAX, PROPERTIES_MAX, TEXT_BYTES_MAX},
 };
 use custodia_proto::v1::{self, value::Kind};
@@ -53,6 +53,10 @@ fn ingest() -> v1::IngestProfileRequest {
     }
 }
 
+fn number(purpose: &PurposeId) -> Result<PurposeNumber, ServiceError> {
+    Ok(PurposeNumber::new(if purpose.as_str() == "service" { 1 } else { 2 })?)
+}
+
 /// The path of the invalid field, and what is wrong with it.
 fn fault<T: std::fmt::Debug>(result: Result<T, ServiceError>) -> (String, FieldFault) {
     match result {
@@ -64,16 +68,16 @@ fn fault<T: std::fmt::Debug>(result: Result<T, ServiceError>) -> (String, FieldF
 fn changed(change: impl FnOnce(&mut v1::IngestProfileRequest)) -> (String, FieldFault) {
     let mut request = ingest();
     change(&mut request);
-    fault(parse::ingest(&request))
+    fault(parse::ingest(&request, &number))
 }
 
 #[test]
 fn a_complete_ingest_parses() {
-    let parsed = parse::ingest(&ingest()).expect("valid");
-    assert_eq!(parsed.etag.map(|etag| etag.as_u64()), Some(7));
-    assert_eq!(parsed.collected.purpose.as_str(), "service");
-    assert_eq!((parsed.collected.observations.len(), parsed.collected.grants.len()), (1, 1));
-    assert_eq!(parsed.collected.events[0].id.as_str(), "e-1");
+    let (parsed, etag) = parse::ingest(&ingest(), &number).expect("valid");
+    assert_eq!(etag.map(|etag| etag.as_u64()), Some(7));
+    assert_eq!((parsed.purpose.as_u32(), parsed.grants[0].purpose.as_u32()), (1, 2));
+    assert_eq!((parsed.observations.len(), parsed.grants.len()), (1, 1));
+    assert_eq!(parsed.events[0].id.as_str(), "e-1");
 }
 
 #[test]
@@ -106,7 +110,7 @@ fn a_malformed_field_is_named_and_its_value_is_not_repeated() {
     for (field, change) in cases {
         let mut request = ingest();
         change(&mut request, secret.to_owned());
-        let error = parse::ingest(&request).expect_err(field);
+        let error = parse::ingest(&request, &number).expect_err(field);
         let status = tonic::Status::from(error);
         assert_eq!(status.code(), tonic::Code::InvalidArgument, "{field}");
         assert!(status.message().starts_with(field), "{}", status.message());
@@ -174,15 +178,15 @@ fn a_malformed_customer_id_is_refused() {
 
 #[test]
 fn a_consent_includes_its_evidence() {
-    let ingest = parse::ingest(&ingest()).expect("valid");
-    let grant = &ingest.collected.grants[0];
-    let evidence = grant.proof.evidence.as_ref().expect("evidence");
+    let (ingest, _) = parse::ingest(&ingest(), &number).expect("valid");
+    let grant = &ingest.grants[0];
+    let evidence = grant.evidence.as_ref().expect("evidence");
     assert_eq!(evidence.act, Some(AffirmativeAct::Clicked));
     assert_eq!(evidence.statement_sha256, Some([0xab; 32]));
     assert_eq!(evidence.language.as_ref().map(|language| language.as_str()), Some("de-AT"));
     assert_eq!(evidence.decided_by, DecidedBy::DataSubject);
     assert_eq!(grant.channel.as_ref().map(|channel| channel.as_str()), Some("web"));
-    assert!(!grant.proof.bundled);
+    assert!(!grant.bundled);
 }
 
 #[test]
