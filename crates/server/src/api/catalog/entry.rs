@@ -4,15 +4,15 @@
 use std::sync::Arc;
 
 use custodia_profile::{
-    AttributeDefinition, Catalogue, CatalogueEntry, Jurisdiction, ProfileError, Purpose, Recipient, Revision,
-    Stored,
+    AttributeDefinition, AttributeName, Catalogue, CatalogueEntry, Jurisdiction, JurisdictionId,
+    ProfileError, Purpose, PurposeId, Recipient, RecipientId, Revision, Stored,
 };
 use custodia_proto::v1;
 use custodia_store::Key;
 use prost::Message;
 
 use super::{convert, parse};
-use crate::wire::{Listing, ServiceError};
+use crate::wire::{Listing, ServiceError, parse::named};
 
 /// The revision of a new entry.
 const FIRST: Revision = Revision::from_u64(1);
@@ -73,7 +73,7 @@ pub(super) fn put_error<D: Entry>(error: ProfileError) -> ServiceError {
 macro_rules! entry {
     (
         $kind:ident: $const:literal, $listing:ident, $etag:ident;
-        name $name:ident by $check:ident; key $key:ident; find $find:ident; all $all:ident;
+        name $name:ident: $id:ident; key $key:ident; find $find:ident; all $all:ident;
         $($functions:item)+
     ) => {
         impl Entry for $kind {
@@ -93,7 +93,7 @@ macro_rules! entry {
             }
 
             fn check_name(text: &str) -> Result<(), ServiceError> {
-                parse::$check(text).map(drop)
+                $id::new(text).map(drop).map_err(named(stringify!($name)))
             }
 
             fn name(&self) -> &str {
@@ -121,7 +121,7 @@ macro_rules! entry {
 
 entry! {
     Purpose: "purpose", Purposes, Required;
-    name id by purpose_id; key purpose; find purpose_by_id; all purposes;
+    name id: PurposeId; key purpose; find purpose_by_id; all purposes;
 
     fn parse(wire: &v1::Purpose, stored: Option<&Self>, catalogue: &Catalogue) -> Result<Self, ServiceError> {
         let number = match stored {
@@ -138,7 +138,7 @@ entry! {
 
 entry! {
     AttributeDefinition: "attribute", Attributes, Optional;
-    name name by attribute_name; key attribute; find attribute_by_name; all attributes;
+    name name: AttributeName; key attribute; find attribute_by_name; all attributes;
 
     fn parse(
         wire: &v1::AttributeDefinition,
@@ -162,7 +162,7 @@ entry! {
 
 entry! {
     Jurisdiction: "jurisdiction", Jurisdictions, Required;
-    name id by jurisdiction_id; key jurisdiction; find jurisdiction; all jurisdictions;
+    name id: JurisdictionId; key jurisdiction; find jurisdiction; all jurisdictions;
 
     fn parse(
         wire: &v1::Jurisdiction,
@@ -179,7 +179,7 @@ entry! {
 
 entry! {
     Recipient: "recipient", Recipients, Required;
-    name id by recipient_id; key recipient; find recipient; all recipients;
+    name id: RecipientId; key recipient; find recipient; all recipients;
 
     fn parse(
         wire: &v1::Recipient,

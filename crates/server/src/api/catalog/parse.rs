@@ -23,41 +23,25 @@ use crate::wire::{
     parse_optional,
 };
 
-/// A purpose's name.
-pub(super) fn purpose_id(text: &str) -> Result<PurposeId, ServiceError> {
-    PurposeId::new(text).map_err(named("id"))
-}
-
-/// An attribute's name.
-pub(super) fn attribute_name(text: &str) -> Result<AttributeName, ServiceError> {
-    AttributeName::new(text).map_err(named("name"))
-}
-
-/// A jurisdiction's name.
-pub(super) fn jurisdiction_id(text: &str) -> Result<JurisdictionId, ServiceError> {
-    JurisdictionId::new(text).map_err(named("id"))
-}
-
-/// A recipient's name.
-pub(super) fn recipient_id(text: &str) -> Result<RecipientId, ServiceError> {
-    RecipientId::new(text).map_err(named("id"))
-}
-
 /// Strips the message's name from the fields in the profile crate's errors: here the caller adds it, as for all others.
 fn of_definition(message: &str) -> impl Fn(ProfileError) -> ServiceError + '_ {
     move |error| ServiceError::from(error).renamed(|field| field.strip_prefix(message).map(str::to_owned))
 }
 
 /// An enum's member that must not be unspecified.
-fn required<T>(number: i32, member: impl Fn(u8) -> Result<T, ProfileError>) -> Result<T, ServiceError> {
-    let found = chosen(number, member).map_err(named(""))?;
-    found.ok_or_else(|| ServiceError::missing(""))
+fn required<T>(
+    field: &str,
+    number: i32,
+    member: impl Fn(u8) -> Result<T, ProfileError>,
+) -> Result<T, ServiceError> {
+    let found = chosen(number, member).map_err(named(field))?;
+    found.ok_or_else(|| ServiceError::missing(field))
 }
 
 fn bases(field: &str, wire: &[i32]) -> Result<Vec<LawfulBasis>, ServiceError> {
     // Checked first, so that an oversized list is not read to its end.
     within_limit(field, wire.len(), LawfulBasis::ALL.len())?;
-    each(field, wire, |basis| required(*basis, LawfulBasis::from_number))
+    each(field, wire, |basis| required("", *basis, LawfulBasis::from_number))
 }
 
 /// Parses a purpose, with the number and revision that the catalogue assigns.
@@ -74,7 +58,7 @@ pub(super) fn purpose(
     within_limit("google_consent_types", wire.google_consent_types.len(), GoogleConsentType::ALL.len())?;
     let fields = PurposeFields {
         number,
-        id: purpose_id(&wire.id)?,
+        id: PurposeId::new(&wire.id).map_err(named("id"))?,
         display_name: wire.display_name.clone(),
         description: wire.description.clone(),
         dpv: wire.dpv.clone(),
@@ -94,7 +78,7 @@ pub(super) fn purpose(
         balancing_test: wire.balancing_test.as_ref().map(balancing_test).transpose()?,
         sale_or_sharing: wire.sale_or_sharing,
         google_consent_types: each("google_consent_types", &wire.google_consent_types, |kind| {
-            required(*kind, GoogleConsentType::from_number)
+            required("", *kind, GoogleConsentType::from_number)
         })?,
         deprecated: wire.deprecated,
         revision,
@@ -157,11 +141,10 @@ pub(super) fn attribute(
     let data_category = Some(&wire.data_category).filter(|text| !text.is_empty());
     let fields = AttributeFields {
         number,
-        name: attribute_name(&wire.name)?,
+        name: AttributeName::new(&wire.name).map_err(named("name"))?,
         description: wire.description.clone(),
-        value_type: required(wire.r#type, ValueType::from_number).map_err(|error| error.named("type"))?,
-        classification: required(wire.classification, Classification::from_number)
-            .map_err(|error| error.named("classification"))?,
+        value_type: required("type", wire.r#type, ValueType::from_number)?,
+        classification: required("classification", wire.classification, Classification::from_number)?,
         purposes: each("purposes", &wire.purposes, |text| purpose_number(text, catalogue))?,
         owner: wire.owner.clone(),
         bytes_max: usize::try_from(wire.bytes_max).unwrap_or(usize::MAX),
@@ -191,12 +174,11 @@ pub(super) fn jurisdiction(
 ) -> Result<Jurisdiction, ServiceError> {
     within_limit("regions", wire.regions.len(), JURISDICTION_REGIONS_MAX)?;
     let fields = JurisdictionFields {
-        id: jurisdiction_id(&wire.id)?,
+        id: JurisdictionId::new(&wire.id).map_err(named("id"))?,
         display_name: wire.display_name.clone(),
         law: wire.law.clone(),
         regions: each("regions", &wire.regions, |text| Region::new(text).map_err(named("")))?,
-        consent_model: required(wire.consent_model, ConsentModel::from_number)
-            .map_err(|error| error.named("consent_model"))?,
+        consent_model: required("consent_model", wire.consent_model, ConsentModel::from_number)?,
         honours_gpc: wire.honours_gpc,
         lawful_bases: bases("lawful_bases", &wire.lawful_bases)?,
         sensitive_bases: bases("sensitive_bases", &wire.sensitive_bases)?,
@@ -222,7 +204,7 @@ pub(super) fn recipient(
 ) -> Result<Recipient, ServiceError> {
     within_limit("purposes", wire.purposes.len(), RECIPIENT_PURPOSES_MAX)?;
     let fields = RecipientFields {
-        id: recipient_id(&wire.id)?,
+        id: RecipientId::new(&wire.id).map_err(named("id"))?,
         display_name: wire.display_name.clone(),
         description: wire.description.clone(),
         owner: wire.owner.clone(),
