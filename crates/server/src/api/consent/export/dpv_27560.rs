@@ -60,55 +60,120 @@ enum Term {
     },
 }
 
-#[derive(Debug, Serialize)]
-struct Record {
-    #[serde(rename = "@id")]
-    id: String,
-    #[serde(rename = "@type")]
-    kind: &'static str,
-    #[serde(rename = "dct:identifier")]
-    identifier: String,
-    #[serde(rename = "dct:conformsTo")]
-    conforms_to: &'static str,
-    #[serde(rename = "dct:issued")]
-    issued: String,
-    #[serde(rename = "dpv:hasDataSubject")]
-    data_subject: Thing,
-    #[serde(rename = "dpv:hasDataController")]
-    data_controller: &'static str,
-    #[serde(rename = "dpv:hasJurisdiction")]
-    jurisdictions: Vec<Place>,
-    #[serde(rename = "dpv:hasApplicableLaw")]
-    laws: Vec<Thing>,
-    #[serde(rename = "dpv:hasNotice")]
-    notice: NoticeNode,
-    #[serde(rename = "dpv:hasProcess")]
-    process: Process,
-    #[serde(rename = "dpv:hasConsentControl")]
-    consent_control: Thing,
-    #[serde(rename = "dpv:hasRight")]
-    rights: Vec<Thing>,
-    #[serde(rename = "dpv:hasEntity")]
-    entities: Vec<Entity>,
-    #[serde(rename = "dpv:hasConsentStatus")]
-    statuses: Vec<Status>,
+/// The types of nodes: each field after its name in the document. Optional ones are left out if they have no value.
+macro_rules! nodes {
+    ($($(#[$meta:meta])* struct $node:ident {
+        $($name:literal $field:ident: $type:ty,)+
+        $(optional $optional_name:literal $optional:ident: $optional_type:ty,)*
+    })+) => {$(
+        $(#[$meta])*
+        #[derive(Debug, Serialize)]
+        struct $node {
+            $(#[serde(rename = $name)] $field: $type,)+
+            $(
+                #[serde(rename = $optional_name, skip_serializing_if = "Option::is_none")]
+                $optional: Option<$optional_type>,
+            )*
+        }
+    )+};
 }
 
-/// A node with a type, a name and a description.
-#[derive(Debug, Default, Serialize)]
-struct Thing {
-    #[serde(rename = "@type")]
-    kind: &'static str,
-    #[serde(rename = "dct:identifier", skip_serializing_if = "Option::is_none")]
-    identifier: Option<String>,
-    #[serde(rename = "dct:title", skip_serializing_if = "Option::is_none")]
-    title: Option<String>,
-    #[serde(rename = "dct:description", skip_serializing_if = "Option::is_none")]
-    description: Option<String>,
-    #[serde(rename = "skos:broader", skip_serializing_if = "Option::is_none")]
-    broader: Option<String>,
-    #[serde(rename = "dpv:isExercisedAt", skip_serializing_if = "Option::is_none")]
-    exercised_at: Option<String>,
+nodes! {
+    struct Record {
+        "@id" id: String,
+        "@type" kind: &'static str,
+        "dct:identifier" identifier: String,
+        "dct:conformsTo" conforms_to: &'static str,
+        "dct:issued" issued: String,
+        "dpv:hasDataSubject" data_subject: Thing,
+        "dpv:hasDataController" data_controller: &'static str,
+        "dpv:hasJurisdiction" jurisdictions: Vec<Place>,
+        "dpv:hasApplicableLaw" laws: Vec<Thing>,
+        "dpv:hasNotice" notice: NoticeNode,
+        "dpv:hasProcess" process: Process,
+        "dpv:hasConsentControl" consent_control: Thing,
+        "dpv:hasRight" rights: Vec<Thing>,
+        "dpv:hasEntity" entities: Vec<Entity>,
+        "dpv:hasConsentStatus" statuses: Vec<Status>,
+    }
+
+    /// A node with a type, a name and a description.
+    #[derive(Default)]
+    struct Thing {
+        "@type" kind: &'static str,
+        optional "dct:identifier" identifier: String,
+        optional "dct:title" title: String,
+        optional "dct:description" description: String,
+        optional "skos:broader" broader: String,
+        optional "dpv:isExercisedAt" exercised_at: String,
+    }
+
+    struct NoticeNode {
+        "@type" kind: &'static str,
+        "dct:identifier" identifier: String,
+        "dct:language" language: String,
+        optional "schema:sha256" sha256: String,
+    }
+
+    struct Process {
+        "@type" kind: &'static str,
+        "dpv:hasPurpose" purpose: Thing,
+        "dpv:hasPersonalData" personal_data: Vec<Thing>,
+        "dpv:hasLegalBasis" legal_bases: Vec<&'static str>,
+        "dpv:hasRecipient" recipients: Vec<Thing>,
+        "dpv:hasStorageCondition" storage: Vec<StorageCondition>,
+    }
+
+    struct StorageCondition {
+        "@type" kind: &'static str,
+        optional "dpv:hasLocation" location: Thing,
+        optional "dpv:hasDuration" duration: Duration,
+    }
+
+    struct Duration {
+        "@type" kind: &'static str,
+        "rdf:value" value: String,
+    }
+
+    struct Entity {
+        "@id" id: &'static str,
+        "@type" kind: &'static str,
+        "dpv:hasName" name: String,
+        "dpv:hasIdentifier" identifier: &'static str,
+        "schema:contactPoint" contact: ContactPoint,
+        "schema:address" address: PostalAddress,
+        optional "schema:url" url: String,
+    }
+
+    struct ContactPoint {
+        "@type" kind: &'static str,
+        "schema:name" name: String,
+        optional "schema:email" email: String,
+        optional "schema:telephone" telephone: String,
+    }
+
+    struct PostalAddress {
+        "@type" kind: &'static str,
+        "schema:streetAddress" street: String,
+        optional "schema:postalCode" postal_code: String,
+        optional "schema:addressLocality" locality: String,
+        optional "schema:addressCountry" country: String,
+    }
+
+    struct Status {
+        "@type" kinds: Vec<&'static str>,
+        "dpv:isIndicatedAtTime" at: String,
+        "dpv:isIndicatedBy" by: &'static str,
+        "dpv:hasDuration" duration: Duration,
+        optional "dpv:hasIndicationMethod" method: String,
+        optional "dct:source" source: Source,
+    }
+
+    /// The statement, form or recording that proves a decision.
+    struct Source {
+        "@type" kind: &'static str,
+        "schema:sha256" sha256: String,
+    }
 }
 
 /// A place: a term of DPV's locations, or a description.
@@ -117,121 +182,6 @@ struct Thing {
 enum Place {
     Term(String),
     Told(Thing),
-}
-
-#[derive(Debug, Serialize)]
-struct NoticeNode {
-    #[serde(rename = "@type")]
-    kind: &'static str,
-    #[serde(rename = "dct:identifier")]
-    identifier: String,
-    #[serde(rename = "dct:language")]
-    language: String,
-    #[serde(rename = "schema:sha256", skip_serializing_if = "Option::is_none")]
-    sha256: Option<String>,
-}
-
-#[derive(Debug, Serialize)]
-struct Process {
-    #[serde(rename = "@type")]
-    kind: &'static str,
-    #[serde(rename = "dpv:hasPurpose")]
-    purpose: Thing,
-    #[serde(rename = "dpv:hasPersonalData")]
-    personal_data: Vec<Thing>,
-    #[serde(rename = "dpv:hasLegalBasis")]
-    legal_bases: Vec<&'static str>,
-    #[serde(rename = "dpv:hasRecipient")]
-    recipients: Vec<Thing>,
-    #[serde(rename = "dpv:hasStorageCondition")]
-    storage: Vec<StorageCondition>,
-}
-
-#[derive(Debug, Serialize)]
-struct StorageCondition {
-    #[serde(rename = "@type")]
-    kind: &'static str,
-    #[serde(rename = "dpv:hasLocation", skip_serializing_if = "Option::is_none")]
-    location: Option<Thing>,
-    #[serde(rename = "dpv:hasDuration", skip_serializing_if = "Option::is_none")]
-    duration: Option<Duration>,
-}
-
-#[derive(Debug, Serialize)]
-struct Duration {
-    #[serde(rename = "@type")]
-    kind: &'static str,
-    #[serde(rename = "rdf:value")]
-    value: String,
-}
-
-#[derive(Debug, Serialize)]
-struct Entity {
-    #[serde(rename = "@id")]
-    id: &'static str,
-    #[serde(rename = "@type")]
-    kind: &'static str,
-    #[serde(rename = "dpv:hasName")]
-    name: String,
-    #[serde(rename = "dpv:hasIdentifier")]
-    identifier: &'static str,
-    #[serde(rename = "schema:contactPoint")]
-    contact: ContactPoint,
-    #[serde(rename = "schema:address")]
-    address: PostalAddress,
-    #[serde(rename = "schema:url", skip_serializing_if = "Option::is_none")]
-    url: Option<String>,
-}
-
-#[derive(Debug, Serialize)]
-struct ContactPoint {
-    #[serde(rename = "@type")]
-    kind: &'static str,
-    #[serde(rename = "schema:name")]
-    name: String,
-    #[serde(rename = "schema:email", skip_serializing_if = "Option::is_none")]
-    email: Option<String>,
-    #[serde(rename = "schema:telephone", skip_serializing_if = "Option::is_none")]
-    telephone: Option<String>,
-}
-
-#[derive(Debug, Serialize)]
-struct PostalAddress {
-    #[serde(rename = "@type")]
-    kind: &'static str,
-    #[serde(rename = "schema:streetAddress")]
-    street: String,
-    #[serde(rename = "schema:postalCode", skip_serializing_if = "Option::is_none")]
-    postal_code: Option<String>,
-    #[serde(rename = "schema:addressLocality", skip_serializing_if = "Option::is_none")]
-    locality: Option<String>,
-    #[serde(rename = "schema:addressCountry", skip_serializing_if = "Option::is_none")]
-    country: Option<String>,
-}
-
-#[derive(Debug, Serialize)]
-struct Status {
-    #[serde(rename = "@type")]
-    kinds: Vec<&'static str>,
-    #[serde(rename = "dpv:isIndicatedAtTime")]
-    at: String,
-    #[serde(rename = "dpv:isIndicatedBy")]
-    by: &'static str,
-    #[serde(rename = "dpv:hasDuration")]
-    duration: Duration,
-    #[serde(rename = "dpv:hasIndicationMethod", skip_serializing_if = "Option::is_none")]
-    method: Option<String>,
-    #[serde(rename = "dct:source", skip_serializing_if = "Option::is_none")]
-    source: Option<Source>,
-}
-
-/// The statement, form or recording that proves a decision.
-#[derive(Debug, Serialize)]
-struct Source {
-    #[serde(rename = "@type")]
-    kind: &'static str,
-    #[serde(rename = "schema:sha256")]
-    sha256: String,
 }
 
 /// The document with the records of all purposes.
