@@ -4,8 +4,6 @@
 //! whoever reads the signals passes on what the controller may do. The node catches up with the catalogue first, so no
 //! purpose mapped before the call is missed.
 
-use std::future::{Future, ready};
-
 use custodia_profile::{Catalogue, CustomerRecord, GoogleConsentType, Permission, Reader, TimestampMs};
 use custodia_proto::v1;
 
@@ -24,15 +22,12 @@ impl CustomerRead for v1::GetConsentModeRequest {
         Ok(())
     }
 
-    fn answer(
-        (): (),
-        profile: ProfileView<'_>,
-    ) -> impl Future<Output = Result<v1::ConsentMode, ServiceError>> + Send {
+    async fn answer((): (), profile: ProfileView<'_>) -> Result<v1::ConsentMode, ServiceError> {
         let signal = |kind| signal(kind, profile.record(), &profile.view.catalogue, profile.now);
-        ready(Ok(v1::ConsentMode {
+        Ok(v1::ConsentMode {
             customer_id: profile.location.customer.to_string(),
             signals: GoogleConsentType::ALL.into_iter().map(signal).collect(),
-        }))
+        })
     }
 }
 

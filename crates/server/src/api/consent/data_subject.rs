@@ -3,8 +3,6 @@
 //! Invariant: only the privacy office changes restriction and legal hold. Every change has a ledger entry in the same
 //! command.
 
-use std::future::{Future, ready};
-
 use custodia_profile::{Revision, SubjectChange, update_subject};
 use custodia_proto::v1;
 
@@ -26,11 +24,8 @@ impl CustomerRead for v1::GetDataSubjectRequest {
         Ok(())
     }
 
-    fn answer(
-        (): (),
-        profile: ProfileView<'_>,
-    ) -> impl Future<Output = Result<v1::DataSubject, ServiceError>> + Send {
-        ready(Ok(convert::data_subject(profile.version(), &profile.record().subject)))
+    async fn answer((): (), profile: ProfileView<'_>) -> Result<v1::DataSubject, ServiceError> {
+        Ok(convert::data_subject(profile.version(), &profile.record().subject))
     }
 }
 

@@ -1,7 +1,5 @@
 //! GetConsents: the state of every recorded ground.
 
-use std::future::{Future, ready};
-
 use custodia_profile::CustomerRecord;
 use custodia_proto::v1;
 
@@ -30,17 +28,14 @@ impl CustomerRead for v1::GetConsentsRequest {
         knows(record, view)
     }
 
-    fn answer(
-        (): (),
-        profile: ProfileView<'_>,
-    ) -> impl Future<Output = Result<v1::GetConsentsResponse, ServiceError>> + Send {
+    async fn answer((): (), profile: ProfileView<'_>) -> Result<v1::GetConsentsResponse, ServiceError> {
         let at = profile.version();
         let consent_revision = profile.stored.header.guard;
         let of = ConsentAsOf { at, consent_revision, now: profile.now };
-        ready(Ok(v1::GetConsentsResponse {
+        Ok(v1::GetConsentsResponse {
             customer_id: at.customer.to_string(),
             etag: etag(at.revision),
             consents: consent_states(of, &profile.record().grounds, &profile.view.catalogue),
-        }))
+        })
     }
 }

@@ -3,8 +3,6 @@
 //! Invariant: an entry is shown with exactly the bytes that are stored, and only entries counted by the record read
 //! before are shown; so the last page's head is the hash of its last entry.
 
-use std::future::{Future, ready};
-
 use custodia_profile::{
     CustomerRecord, LawAsOf, LedgerBody, LedgerEntry, ProfileError, Revision, Stored, TimestampMs,
     ledger_hash,
@@ -42,11 +40,11 @@ impl CustomerRead for v1::ListConsentHistoryRequest {
         Ok((after, Pager::new(Listing::History, self.page_size, PAGE)?))
     }
 
-    fn answer(
+    async fn answer(
         (after, pager): Self::Query,
         profile: ProfileView<'_>,
-    ) -> impl Future<Output = Result<v1::ListConsentHistoryResponse, ServiceError>> + Send {
-        ready(page(after, pager, &profile))
+    ) -> Result<v1::ListConsentHistoryResponse, ServiceError> {
+        page(after, pager, &profile)
     }
 }
 

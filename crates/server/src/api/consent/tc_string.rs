@@ -3,8 +3,6 @@
 //! Invariant: the request memory keeps only the string, and each answer decodes it again, since a string of 4,096
 //! bytes can name 65,535 vendors three times.
 
-use std::future::{Future, ready};
-
 use custodia_profile::{Label, StoredTcString, record_tc_string};
 use custodia_proto::v1;
 
@@ -58,11 +56,8 @@ impl CustomerRead for v1::GetTcStringRequest {
         Ok(())
     }
 
-    fn answer(
-        (): (),
-        profile: ProfileView<'_>,
-    ) -> impl Future<Output = Result<v1::TcString, ServiceError>> + Send {
+    async fn answer((): (), profile: ProfileView<'_>) -> Result<v1::TcString, ServiceError> {
         let stored = profile.record().tc_string.as_ref().ok_or(ServiceError::TcStringNotFound);
-        ready(stored.and_then(|stored| convert::tc_string(profile.location.customer, stored)))
+        stored.and_then(|stored| convert::tc_string(profile.location.customer, stored))
     }
 }

@@ -5,8 +5,6 @@
 //! is recorded whatever the law says about it: it is a fact, and without it the next one would pass the customer's frequency
 //! caps.
 
-use std::future::{Future, ready};
-
 use custodia_profile::{
     Catalogue, Contact, ContactChannel, ContactQuestion, CustomerRecord, PurposeNumber, TimestampMs, TopicId,
     Verdict, check_contact, limits::FUTURE_MAX_MS,
@@ -34,10 +32,10 @@ impl CustomerRead for v1::CheckContactRequest {
         Planned::parse(self)
     }
 
-    fn answer(
+    async fn answer(
         planned: Planned,
         profile: ProfileView<'_>,
-    ) -> impl Future<Output = Result<v1::CheckContactResponse, ServiceError>> + Send {
+    ) -> Result<v1::CheckContactResponse, ServiceError> {
         let question = ContactQuestion {
             channel: &planned.channel,
             purpose: profile.purpose,
@@ -47,7 +45,7 @@ impl CustomerRead for v1::CheckContactRequest {
         let catalogue = &profile.view.catalogue;
         let law = profile.permission.verdict();
         let answer = |at| checked(profile.record(), &question, catalogue, at, law);
-        ready(planned.moment(profile.now).map(answer))
+        planned.moment(profile.now).map(answer)
     }
 }
 

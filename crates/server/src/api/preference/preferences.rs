@@ -3,8 +3,6 @@
 //! Invariant: preferences are personal data like any other. An address is collected only for a purpose that the law
 //! permits the controller at that time, and given only if the law permits the caller the purpose it states.
 
-use std::future::{Future, ready};
-
 use custodia_profile::{
     ChannelPreference, CustomerRecord, Permission, Preferences, PurposeNumber, Reader, Revision, Verdict,
 };
@@ -29,16 +27,13 @@ impl CustomerRead for v1::GetPreferencesRequest {
         knows_caps(view, &record.preferences)
     }
 
-    fn answer(
-        (): (),
-        profile: ProfileView<'_>,
-    ) -> impl Future<Output = Result<v1::Preferences, ServiceError>> + Send {
+    async fn answer((): (), profile: ProfileView<'_>) -> Result<v1::Preferences, ServiceError> {
         let addresses = match profile.permission.verdict() {
             Verdict::Permit { .. } => Addresses::Given,
             Verdict::Refuse(_) => Addresses::LeftOut,
         };
         let (preferences, catalogue) = (&profile.record().preferences, &profile.view.catalogue);
-        ready(Ok(preferences_parse::wire(profile.version(), preferences, addresses, catalogue)))
+        Ok(preferences_parse::wire(profile.version(), preferences, addresses, catalogue))
     }
 }
 

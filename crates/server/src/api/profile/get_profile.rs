@@ -1,7 +1,5 @@
 //! GetProfile: one customer's profile, as the caller may see it for its purpose.
 
-use std::future::{Future, ready};
-
 use custodia_profile::{AttributeDefinition, AttributeName, AttributeValue, CustomerRecord};
 use custodia_proto::v1;
 
@@ -76,11 +74,8 @@ impl CustomerRead for v1::GetProfileRequest {
         query.knows(record, view)
     }
 
-    fn answer(
-        query: ReadRequest,
-        profile: ProfileView<'_>,
-    ) -> impl Future<Output = Result<v1::Profile, ServiceError>> + Send {
-        ready(query.answer(&profile))
+    async fn answer(query: ReadRequest, profile: ProfileView<'_>) -> Result<v1::Profile, ServiceError> {
+        query.answer(&profile)
     }
 }
 

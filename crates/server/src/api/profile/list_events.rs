@@ -1,9 +1,6 @@
 //! ListEvents: one page of a customer's events, newest first.
 
-use std::{
-    collections::BTreeMap,
-    future::{Future, ready},
-};
+use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use custodia_profile::{RefusalReason, StoredEvent, Verdict};
@@ -42,11 +39,8 @@ impl CustomerRead for v1::ListEventsRequest {
         })
     }
 
-    fn answer(
-        query: Query,
-        profile: ProfileView<'_>,
-    ) -> impl Future<Output = Result<v1::ListEventsResponse, ServiceError>> + Send {
-        ready(page(query, &profile))
+    async fn answer(query: Query, profile: ProfileView<'_>) -> Result<v1::ListEventsResponse, ServiceError> {
+        page(query, &profile)
     }
 }
 

@@ -10,10 +10,7 @@
 mod dpv_27560;
 mod receipt;
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    future::{Future, ready},
-};
+use std::collections::{BTreeMap, BTreeSet};
 
 use custodia_profile::{
     AffirmativeAct, Catalogue, Classification, CustomerId, CustomerRecord, DataSubject, GroundState,
@@ -54,11 +51,11 @@ impl CustomerRead for v1::ExportConsentRequest {
         get_consents::knows(record, view)
     }
 
-    fn answer(
+    async fn answer(
         (format, wanted): Self::Query,
         profile: ProfileView<'_>,
-    ) -> impl Future<Output = Result<v1::ExportConsentResponse, ServiceError>> + Send {
-        ready(export(format, wanted, &profile))
+    ) -> Result<v1::ExportConsentResponse, ServiceError> {
+        export(format, wanted, &profile)
     }
 }
 
