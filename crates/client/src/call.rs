@@ -5,20 +5,24 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use custodia_profile::CustomerId;
-use custodia_proto::LEADER_METADATA;
 use custodia_proto::rpc::Unary;
 use tokio::time::Instant;
 
 use crate::client::Client;
-use crate::error::ClientError;
+use crate::error::{ClientError, leader};
 use crate::route_policy::{RetrySafety, RoutePolicy};
 use crate::timing::{ATTEMPT_MIN, backoff, jitter};
 use crate::unary::{decoded, send};
 use crate::unavailable::UnavailableTracker;
 
 impl Client {
-    /// Sends a call, and sends it again as its route policy allows, until it is answered or its deadline passes.
-    pub(crate) async fn call<R: Unary>(&self, mut request: R) -> Result<R::Answer, ClientError> {
+    /// Makes any unary call: sends it, and sends it again where that is safe, until it is answered or its deadline passes.
+    /// The methods that are named after the calls do the same, but [`Client::batch_get_profiles`], which asks each leader
+    /// for its own part of the batch.
+    ///
+    /// # Errors
+    /// What the cluster answered, or why no answer came within the deadline.
+    pub async fn call<R: Unary>(&self, mut request: R) -> Result<R::Answer, ClientError> {
         let policy = RoutePolicy::of(&mut request);
         self.call_by(policy, &request).await
     }
@@ -44,7 +48,8 @@ impl Client {
         if policy.customer.is_some() {
             self.shared.ensure_map(deadline).await;
         }
-        let mut address = self.first_address(policy.customer);
+        let first = || self.shared.target(policy.customer, &[]);
+        let mut address = self.only_node(policy.customer).unwrap_or_else(first);
         let mut attempts = 0_u32;
         let mut tracker = UnavailableTracker::new(self.shared.unavailable_rounds_max);
         let mut last = None;
@@ -55,11 +60,14 @@ impl Client {
                 return Err(self.deadline_exceeded(attempts - 1, last));
             }
             let limit = attempt_limit(policy.retry, left, self.deadline);
-            let channel = self.shared.channel(&address)?;
+            let channel = self.shared.channels.get(&address)?;
             let attempt = send(channel, path, self.shared.tonic_request(request.clone(), Some(limit)));
             let error = match tokio::time::timeout(limit, attempt).await {
                 Ok(Ok(answer)) => {
-                    self.remember_leader(policy.customer, answer.metadata());
+                    // A node that forwarded the call names the leader, so that the next call goes straight there.
+                    if let Some(hint) = leader(answer.metadata()) {
+                        self.shared.follow(policy.customer, hint);
+                    }
                     return Ok((answer.into_inner(), address));
                 }
                 Ok(Err(status)) => ClientError::from_status(&status, &address, limit),
@@ -83,20 +91,9 @@ impl Client {
         }
     }
 
-    fn first_address(&self, customer: Option<CustomerId>) -> String {
-        self.only_node(customer).unwrap_or_else(|| self.shared.target(customer, &[]))
-    }
-
     /// The one node that may answer: set by [`Client::only_at`] for calls that are not about a customer.
     fn only_node(&self, customer: Option<CustomerId>) -> Option<String> {
         self.only_at.as_deref().filter(|_| customer.is_none()).map(str::to_owned)
-    }
-
-    /// A node that forwarded the call names the leader in its answer, so that the next call goes straight there.
-    fn remember_leader(&self, customer: Option<CustomerId>, metadata: &tonic::metadata::MetadataMap) {
-        if let Some(hint) = metadata.get(LEADER_METADATA).and_then(|hint| hint.to_str().ok()) {
-            self.shared.follow(customer, hint);
-        }
     }
 
     /// Waits as long as the failure asks for and returns the next node to try; `None` if the deadline comes first.

@@ -20,7 +20,7 @@ impl Channels {
     pub(crate) fn new(options: &ClientOptions) -> Self {
         let mut tls = ClientTlsConfig::new().ca_certificate(Certificate::from_pem(&options.ca_pem));
         if let Some(identity) = &options.identity {
-            tls = tls.identity(identity.to_tonic());
+            tls = tls.identity(identity.0.clone());
         }
         Self { tls, open: ArcSwap::default() }
     }

@@ -28,7 +28,7 @@ pub struct Client {
 
 #[derive(Debug)]
 pub(crate) struct Shared {
-    channels: Channels,
+    pub(crate) channels: Channels,
     bearer: Option<MetadataValue<Ascii>>,
     /// The addresses from the options; never empty.
     addresses: Vec<String>,
@@ -47,7 +47,7 @@ impl Client {
     /// When an address, certificate or token in the options is missing or unusable.
     pub fn new(options: &ClientOptions) -> Result<Self, ClientError> {
         let channels = Channels::new(options);
-        let bearer = options.token.as_ref().map(bearer).transpose()?;
+        let bearer = options.token.as_ref().map(Token::bearer).transpose()?;
         if options.addresses.is_empty() {
             return Err(ClientError::NoAddress);
         }
@@ -81,10 +81,6 @@ impl Client {
 }
 
 impl Shared {
-    pub(crate) fn channel(&self, address: &str) -> Result<tonic::transport::Channel, ClientError> {
-        self.channels.get(address)
-    }
-
     /// A request with the token and, if given, a timeout.
     pub(crate) fn tonic_request<Message>(
         &self,
@@ -186,7 +182,7 @@ impl Shared {
     }
 
     async fn fetch_map(&self, address: &str) -> Result<Option<ShardMap>, ClientError> {
-        let channel = self.channel(address)?;
+        let channel = self.channels.get(address)?;
         let shards = v1::ListShardsRequest { page_size: 4_096, page_token: String::new() };
         let failed = |status: tonic::Status| ClientError::from_status(&status, address, MAP_FETCH_MAX);
         let shards = self.fetch(channel.clone(), &shards).await.map_err(failed)?;
@@ -202,10 +198,4 @@ impl Shared {
         let request = self.tonic_request(request.encode_to_vec().into(), Some(MAP_FETCH_MAX));
         decoded::<R>(send(channel, R::METHOD.path, request).await?.into_inner())
     }
-}
-
-fn bearer(token: &Token) -> Result<MetadataValue<Ascii>, ClientError> {
-    let mut value: MetadataValue<Ascii> = token.bearer().parse().map_err(|_error| ClientError::BadToken)?;
-    value.set_sensitive(true);
-    Ok(value)
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use custodia_proto::LEADER_METADATA;
-use tonic::{Code, Status};
+use tonic::{Code, Status, metadata::MetadataMap};
 use tonic_types::StatusExt as _;
 
 /// Reasons of a node that rejected the call before doing anything.
@@ -190,12 +190,7 @@ impl Answered {
             reason: details.error_info().map(|info| info.reason.clone()).unwrap_or_default(),
             field,
             message: status.message().to_owned(),
-            leader: status
-                .metadata()
-                .get(LEADER_METADATA)
-                .and_then(|value| value.to_str().ok())
-                .filter(|text| !text.is_empty())
-                .map(str::to_owned),
+            leader: leader(status.metadata()).map(str::to_owned),
             retry_after: details.retry_info().and_then(|retry| retry.retry_delay),
         }
     }
@@ -213,6 +208,11 @@ impl From<custodia_proto::v1::RowError> for Answered {
             retry_after,
         }
     }
+}
+
+/// The leader that a node names in the metadata of its answer.
+pub(crate) fn leader(metadata: &MetadataMap) -> Option<&str> {
+    metadata.get(LEADER_METADATA)?.to_str().ok().filter(|leader| !leader.is_empty())
 }
 
 fn last_error(last: Option<&ClientError>) -> String {

@@ -230,15 +230,8 @@ enum End {
 impl NodeStream {
     async fn run(mut self, mut rows: mpsc::UnboundedReceiver<Row>) {
         while let Some(first) = rows.recv().await {
-            let end = match self.shared.channel(&self.address) {
-                Ok(channel) => {
-                    self.stream(
-                        ProfileServiceClient::new(channel).max_decoding_message_size(ANSWER_BYTES_MAX),
-                        first,
-                        &mut rows,
-                    )
-                    .await
-                }
+            let end = match self.shared.channels.get(&self.address) {
+                Ok(channel) => self.stream(channel, first, &mut rows).await,
                 Err(error) => {
                     self.return_row(first, Err(error));
                     continue;
@@ -257,7 +250,7 @@ impl NodeStream {
 
     async fn stream(
         &mut self,
-        mut profiles: ProfileServiceClient<tonic::transport::Channel>,
+        channel: tonic::transport::Channel,
         first: Row,
         rows: &mut mpsc::UnboundedReceiver<Row>,
     ) -> End {
@@ -265,6 +258,7 @@ impl NodeStream {
         let mut requests = Some(requests);
         self.push(first, requests.as_ref());
         let request = self.shared.tonic_request(UnboundedReceiverStream::new(outbound), None);
+        let mut profiles = ProfileServiceClient::new(channel).max_decoding_message_size(ANSWER_BYTES_MAX);
         let opened = profiles.ingest_profiles(request).map_ok(tonic::Response::into_inner);
         let mut answers = std::pin::pin!(opened.try_flatten_stream());
         let mut progress = Instant::now();

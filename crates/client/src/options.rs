@@ -4,6 +4,10 @@
 
 use std::time::Duration;
 
+use tonic::metadata::{Ascii, MetadataValue};
+use tonic::transport::Identity;
+
+use crate::error::ClientError;
 use crate::timing::{DEADLINE_DEFAULT, UNAVAILABLE_ROUNDS_DEFAULT};
 
 /// How to reach a cluster.
@@ -42,20 +46,13 @@ impl ClientOptions {
 
 /// A client certificate and its private key, both PEM.
 #[derive(Clone)]
-pub struct ClientIdentity {
-    certificate_pem: Vec<u8>,
-    key_pem: Vec<u8>,
-}
+pub struct ClientIdentity(pub(crate) Identity);
 
 impl ClientIdentity {
     /// From the contents of the two PEM files.
     #[must_use]
     pub fn from_pem(certificate_pem: Vec<u8>, key_pem: Vec<u8>) -> Self {
-        Self { certificate_pem, key_pem }
-    }
-
-    pub(crate) fn to_tonic(&self) -> tonic::transport::Identity {
-        tonic::transport::Identity::from_pem(&self.certificate_pem, &self.key_pem)
+        Self(Identity::from_pem(certificate_pem, key_pem))
     }
 }
 
@@ -76,8 +73,12 @@ impl Token {
         Self(text.into())
     }
 
-    pub(crate) fn bearer(&self) -> String {
-        format!("Bearer {}", self.0.trim())
+    /// The value of the header `authorization`.
+    pub(crate) fn bearer(&self) -> Result<MetadataValue<Ascii>, ClientError> {
+        let value = format!("Bearer {}", self.0.trim()).parse();
+        let mut value: MetadataValue<Ascii> = value.map_err(|_error| ClientError::BadToken)?;
+        value.set_sensitive(true);
+        Ok(value)
     }
 }
 

@@ -21,11 +21,13 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut compiler = protox::Compiler::new(["../../proto"])?;
     compiler.include_imports(true).include_source_info(true).open_files(FILES)?;
     let out = PathBuf::from(std::env::var("OUT_DIR")?);
+    let mut messages = tonic_prost_build::Config::new();
+    messages.enable_type_names();
     // Maps are generated sorted, so that equal messages have equal bytes.
     tonic_prost_build::configure()
         .bytes(".custodia.internal.v1")
         .btree_map(".custodia.v1")
-        .compile_fds(compiler.file_descriptor_set())?;
+        .compile_fds_with_config(compiler.file_descriptor_set(), messages)?;
     std::fs::write(out.join("custodia.bin"), compiler.encode_file_descriptor_set())?;
     std::fs::write(out.join("methods.rs"), methods::generate(&compiler.descriptor_pool())?)?;
     Ok(())

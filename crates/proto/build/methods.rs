@@ -10,34 +10,13 @@ use protox::prost_reflect::{
 const RULE: &str = "custodia.v1.rule";
 const PUBLIC: &str = "custodia.v1";
 
-/// The server trait that answers a method.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Handler {
-    CustomerRead,
-    CustomerWrite,
-    DirectoryWrite,
-    ShardLeaders,
-    AnyNode,
-}
-
-impl Handler {
-    const fn name(self) -> &'static str {
-        match self {
-            Self::CustomerRead => "customer_read",
-            Self::CustomerWrite => "customer_write",
-            Self::DirectoryWrite => "directory_write",
-            Self::ShardLeaders => "shard_leaders",
-            Self::AnyNode => "any_node",
-        }
-    }
-}
-
 /// A method and its options.
 struct Rpc {
     method: MethodDescriptor,
     roles: Vec<String>,
     answered_by: String,
-    handler: Handler,
+    /// The server trait that answers it.
+    handler: &'static str,
     retry: &'static str,
     customer_field: Vec<FieldDescriptor>,
     dated_field: Option<FieldDescriptor>,
@@ -79,11 +58,11 @@ impl Rpc {
             _ => (false, "Unsafe"),
         };
         let handler = match answered_by.as_str() {
-            "ANSWERER_CUSTOMER_LEADER" if is_read => Handler::CustomerRead,
-            "ANSWERER_CUSTOMER_LEADER" => Handler::CustomerWrite,
-            "ANSWERER_DIRECTORY_LEADER" => Handler::DirectoryWrite,
-            "ANSWERER_SHARD_LEADERS" => Handler::ShardLeaders,
-            "ANSWERER_ANY_NODE" => Handler::AnyNode,
+            "ANSWERER_CUSTOMER_LEADER" if is_read => "customer_read",
+            "ANSWERER_CUSTOMER_LEADER" => "customer_write",
+            "ANSWERER_DIRECTORY_LEADER" => "directory_write",
+            "ANSWERER_SHARD_LEADERS" => "shard_leaders",
+            "ANSWERER_ANY_NODE" => "any_node",
             _ => return Err(format!("the option ({RULE}) has no answered_by")),
         };
         let input = method.input();
@@ -91,18 +70,16 @@ impl Rpc {
         if retry == "ByRequestId" && field("request_id").is_none() {
             return Err("a method with idempotency_level IDEMPOTENT needs a field request_id".to_owned());
         }
-        if handler == Handler::CustomerRead && field("purpose").is_none() {
+        let is_about_customer = answered_by == "ANSWERER_CUSTOMER_LEADER";
+        if is_about_customer && is_read && field("purpose").is_none() {
             return Err("a read about a customer needs a field purpose".to_owned());
         }
-        let customer_field = match handler {
-            Handler::CustomerRead | Handler::CustomerWrite => customer_field(&method, &rule)?,
-            Handler::DirectoryWrite | Handler::ShardLeaders | Handler::AnyNode => Vec::new(),
-        };
+        let customer_field = if is_about_customer { customer_field(&method, &rule)? } else { Vec::new() };
         let dated_field = match text(&rule, "dated_field").as_str() {
             "" => None,
             name => Some(field(name).ok_or_else(|| format!("the request has no field {name}"))?),
         };
-        let brief = matches!(value(&rule, "brief"), Value::Bool(true));
+        let brief = rule.get_field_by_name("brief").is_some_and(|brief| *brief == Value::Bool(true));
         if method.is_client_streaming() != method.is_server_streaming() {
             return Err("a stream in one direction only is not supported yet".to_owned());
         }
@@ -220,20 +197,17 @@ fn customer_field(method: &MethodDescriptor, rule: &DynamicMessage) -> Result<Ve
     Ok(fields)
 }
 
-fn value(message: &DynamicMessage, field: &str) -> Value {
-    message.get_field_by_name(field).map_or(Value::Bool(false), |value| value.into_owned())
-}
-
 /// A field's text, or the name of its enum member; empty by default.
 fn text(message: &DynamicMessage, field: &str) -> String {
-    let descriptor = message.descriptor().get_field_by_name(field);
-    descriptor.map_or_else(String::new, |descriptor| name_of(&descriptor, &value(message, field)))
+    texts(message, field).concat()
 }
 
+/// The same of each element of a list.
 fn texts(message: &DynamicMessage, field: &str) -> Vec<String> {
-    let descriptor = message.descriptor().get_field_by_name(field);
-    let Value::List(values) = value(message, field) else { return Vec::new() };
-    descriptor.map(|of| values.iter().map(|value| name_of(&of, value)).collect()).unwrap_or_default()
+    let Some(descriptor) = message.descriptor().get_field_by_name(field) else { return Vec::new() };
+    let value = message.get_field(&descriptor);
+    let values = value.as_list().unwrap_or(std::slice::from_ref(&*value));
+    values.iter().map(|value| name_of(&descriptor, value)).collect()
 }
 
 fn name_of(field: &FieldDescriptor, value: &Value) -> String {
@@ -276,7 +250,7 @@ fn lists(code: &mut String, rpcs: &[Rpc]) {
         if rpc.streams() {
             streaming += &format!("{signature};\n");
         } else {
-            unary += &format!("{} {signature} as {};\n", rpc.docs(), rpc.handler.name());
+            unary += &format!("{} {signature} as {};\n", rpc.docs(), rpc.handler);
         }
     }
     *code += &format!(

@@ -3,7 +3,7 @@
 //!
 //! Invariant: every method has its options; one without fails the build.
 
-use prost::Message;
+use prost::{Message, Name};
 
 use crate::v1;
 pub use crate::v1::{Answerer, Role};
@@ -41,7 +41,7 @@ pub enum RetrySafety {
 /// The request of a unary method of the public API.
 pub trait Unary: Message + Default + Clone + 'static {
     /// The answer's message.
-    type Answer: Message + Default + 'static;
+    type Answer: Name + Default + 'static;
     /// Its row of the table.
     const METHOD: &'static Method;
 
