@@ -5,8 +5,6 @@ use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-use custodia_tests::{Options, Sandbox};
-
 /// One node of the cluster.
 pub(crate) struct NodeProcess {
     /// `host:port`.
@@ -55,8 +53,7 @@ impl Drop for ClusterProcess {
 /// The child's part: starts a cluster, prints its folder, `pid address` of each node and an empty line, and ends the
 /// cluster when standard input ends.
 pub(crate) async fn serve(engine: &'static str, shards: u32) {
-    let options = Options { shards, engine, config: String::new(), ..Options::default() };
-    let sandbox = Sandbox::start_with(options).await;
+    let sandbox = crate::start_cluster(engine, shards).await;
     sandbox.client_file();
     println!("{}", sandbox.path().display());
     for node in &sandbox.nodes {

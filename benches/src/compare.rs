@@ -25,24 +25,39 @@ use tonic::Response;
 use tonic::transport::Channel;
 
 use crate::cluster::{ClusterProcess, NodeProcess};
-use crate::load::{Figures, quartiles, run, with_cpu};
+use crate::load::{Figures, run, spread, with_cpu};
 use crate::lookup::one_kilobyte;
 
 /// Customers of each cluster, looked up and updated one after the other.
 const CUSTOMERS: usize = 1_000;
 
 /// What to compare, and how long.
-#[derive(Debug, Clone)]
+#[derive(Debug, clap::Args)]
 pub(crate) struct Comparison {
-    pub(crate) before: PathBuf,
-    pub(crate) after: PathBuf,
-    pub(crate) engine: &'static str,
-    pub(crate) shards: u32,
-    pub(crate) time: Duration,
-    pub(crate) rounds: usize,
-    pub(crate) callers: Vec<usize>,
-    /// TLS connections to each node; the callers share them.
-    pub(crate) connections: usize,
+    /// The `custodia` binary of the build that is measured against.
+    #[arg(long, value_name = "FILE")]
+    before: PathBuf,
+    /// The `custodia` binary of the build in question.
+    #[arg(long, value_name = "FILE")]
+    after: PathBuf,
+    /// Rounds for each number of callers. Every round gives one ratio; medians and quartiles are printed.
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..))]
+    rounds: u32,
+    /// Milliseconds that each measurement takes.
+    #[arg(long, default_value_t = 500)]
+    milliseconds: u64,
+    /// Numbers of callers, each with one call in flight.
+    #[arg(long, value_delimiter = ',', default_value = "1,16,64")]
+    callers: Vec<usize>,
+    /// Connections to each node, shared by the callers.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    connections: u32,
+    /// Shards of each cluster.
+    #[arg(long, default_value_t = 16)]
+    shards: u32,
+    /// `fjall` or `sled`.
+    #[arg(long, default_value = "fjall", value_parser = crate::engine)]
+    engine: &'static str,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,24 +70,8 @@ enum Operation {
     Create,
 }
 
-const OPERATIONS: [Operation; 3] = [Operation::Lookup, Operation::Update, Operation::Create];
-
-impl Operation {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Lookup => "lookup",
-            Self::Update => "update",
-            Self::Create => "create",
-        }
-    }
-}
-
-/// The figures of one build in one round.
-#[derive(Debug)]
-struct Measured {
-    figures: Figures,
-    cpu_us: f64,
-}
+const OPERATIONS: [(Operation, &str); 3] =
+    [(Operation::Lookup, "lookup"), (Operation::Update, "update"), (Operation::Create, "create")];
 
 pub(crate) async fn measure(comparison: &Comparison) {
     let builds = [
@@ -83,16 +82,17 @@ pub(crate) async fn measure(comparison: &Comparison) {
     println!(
         "each line: calls/s, p99 in µs and server CPU in µs a call, before | after; then after ÷ before"
     );
+    let time = Duration::from_millis(comparison.milliseconds);
     for &callers in &comparison.callers {
         let mut ratios = [const { Vec::new() }; OPERATIONS.len()];
-        for round in 0..comparison.rounds {
-            for (operation, ratios) in OPERATIONS.into_iter().zip(&mut ratios) {
-                let pair = pair(&builds, operation, callers, comparison.time, round).await;
-                ratios.push(report(operation, callers, &pair));
+        for round in 0..comparison.rounds as usize {
+            for ((operation, name), ratios) in OPERATIONS.into_iter().zip(&mut ratios) {
+                let pair = pair(&builds, operation, callers, time, round).await;
+                ratios.push(report(name, callers, &pair));
             }
         }
-        for (operation, ratios) in OPERATIONS.into_iter().zip(&ratios) {
-            summarise(operation, callers, ratios);
+        for ((_, name), ratios) in OPERATIONS.into_iter().zip(&ratios) {
+            summarise(name, callers, ratios);
         }
     }
     for (name, build) in ["before", "after"].into_iter().zip(&builds) {
@@ -112,7 +112,7 @@ async fn pair(
     callers: usize,
     time: Duration,
     round: usize,
-) -> [Measured; 2] {
+) -> [Figures; 2] {
     if round.is_multiple_of(2) {
         let first = before.measure(operation, callers, time).await;
         [first, after.measure(operation, callers, time).await]
@@ -123,36 +123,31 @@ async fn pair(
 }
 
 /// Prints one round. Returns after ÷ before: calls a second, p99, CPU a call.
-fn report(operation: Operation, callers: usize, [before, after]: &[Measured; 2]) -> [f64; 3] {
+fn report(name: &str, callers: usize, [before, after]: &[Figures; 2]) -> [f64; 3] {
     let ratios = [
-        after.figures.calls_per_second / before.figures.calls_per_second,
-        after.figures.p99_us as f64 / before.figures.p99_us as f64,
-        after.cpu_us / before.cpu_us,
+        after.calls_per_second / before.calls_per_second,
+        after.p99_us as f64 / before.p99_us as f64,
+        after.cpu_us() / before.cpu_us(),
     ];
     let [rate, tail, cpu] = ratios;
     println!(
-        "{} {callers:3} | {:7.0} {:7} {:7.1} | {:7.0} {:7} {:7.1} | {rate:5.3} {tail:5.3} {cpu:5.3}",
-        operation.name(),
-        before.figures.calls_per_second,
-        before.figures.p99_us,
-        before.cpu_us,
-        after.figures.calls_per_second,
-        after.figures.p99_us,
-        after.cpu_us,
+        "{name} {callers:3} | {:7.0} {:7} {:7.1} | {:7.0} {:7} {:7.1} | {rate:5.3} {tail:5.3} {cpu:5.3}",
+        before.calls_per_second,
+        before.p99_us,
+        before.cpu_us(),
+        after.calls_per_second,
+        after.p99_us,
+        after.cpu_us(),
     );
     ratios
 }
 
 /// Prints the median and the quartiles of the ratios of all rounds.
-fn summarise(operation: Operation, callers: usize, ratios: &[[f64; 3]]) {
-    let [rate, tail, cpu] = [0, 1, 2].map(|which| {
-        let [lower, median, upper] = quartiles(ratios.iter().map(|ratios| ratios[which]));
-        format!("{median:.3} ({lower:.3} to {upper:.3})")
-    });
+fn summarise(name: &str, callers: usize, ratios: &[[f64; 3]]) {
+    let [rate, tail, cpu] = [0, 1, 2].map(|which| spread(ratios.iter().map(|ratios| ratios[which])));
     println!(
-        "median of {} rounds, {} with {callers} callers, after ÷ before: calls/s {rate}, p99 {tail}, server CPU a call {cpu}",
-        ratios.len(),
-        operation.name()
+        "median of {} rounds, {name} with {callers} callers, after ÷ before: calls/s {rate}, p99 {tail}, server CPU a call {cpu}",
+        ratios.len()
     );
 }
 
@@ -187,15 +182,14 @@ impl Build {
         Self { cluster, load: Arc::new(load) }
     }
 
-    async fn measure(&self, operation: Operation, callers: usize, time: Duration) -> Measured {
+    async fn measure(&self, operation: Operation, callers: usize, time: Duration) -> Figures {
         let load = Arc::clone(&self.load);
         let calls = run(callers, time, move |caller, number| {
             let load = Arc::clone(&load);
             async move { load.call(operation, callers, caller, number as usize).await }
         });
         let pids: Vec<u32> = self.cluster.nodes.iter().map(|node| node.pid).collect();
-        let (figures, cpu) = with_cpu(&pids, calls).await;
-        Measured { cpu_us: figures.cpu_us(cpu), figures }
+        with_cpu(&pids, calls).await
     }
 }
 

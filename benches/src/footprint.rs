@@ -4,16 +4,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use custodia_tests::{Options, Sandbox};
-
 use crate::lookup::one_kilobyte;
 use crate::process::{CpuTimes, disk_bytes, resident_bytes};
+use crate::start_cluster;
 
 const MIB: u64 = 1 << 20;
 
 pub(crate) async fn measure(customers: usize, engine: &'static str) {
-    let options = Options { shards: 16, engine, config: String::new(), ..Options::default() };
-    let sandbox = Sandbox::start_with(options).await;
+    let sandbox = start_cluster(engine, 16).await;
     let client = sandbox.client();
     let next = Arc::new(AtomicUsize::new(0));
     let start = Instant::now();
@@ -46,8 +44,7 @@ pub(crate) async fn measure(customers: usize, engine: &'static str) {
 }
 
 pub(crate) async fn idle(shards: u32, time: Duration) {
-    let options = Options { shards, config: String::new(), ..Options::default() };
-    let sandbox = Sandbox::start_with(options).await;
+    let sandbox = start_cluster("fjall", shards).await;
     let nodes: Vec<(u32, u32)> =
         sandbox.nodes.iter().filter_map(|node| Some((node.id, node.pid()?))).collect();
     let before: Vec<CpuTimes> = nodes.iter().map(|&(_, pid)| CpuTimes::of(&[pid])).collect();

@@ -15,20 +15,22 @@ pub(crate) struct Figures {
     pub(crate) calls_per_second: f64,
     pub(crate) p50_us: u64,
     pub(crate) p99_us: u64,
+    /// CPU that the measured processes used during the whole run.
+    pub(crate) cpu: Duration,
 }
 
 impl Figures {
-    /// Microseconds of CPU per call, if the whole run took this much CPU.
-    pub(crate) fn cpu_us(&self, cpu: Duration) -> f64 {
-        cpu.as_secs_f64() * 1e6 / self.calls as f64
+    /// Microseconds of CPU per call.
+    pub(crate) fn cpu_us(&self) -> f64 {
+        self.cpu.as_secs_f64() * 1e6 / self.calls as f64
     }
 }
 
 /// Runs some work and measures the CPU that these processes use meanwhile.
-pub(crate) async fn with_cpu(pids: &[u32], work: impl Future<Output = Figures>) -> (Figures, Duration) {
+pub(crate) async fn with_cpu(pids: &[u32], work: impl Future<Output = Figures>) -> Figures {
     let before = CpuTimes::of(pids);
     let figures = work.await;
-    (figures, CpuTimes::of(pids).since(&before))
+    Figures { cpu: CpuTimes::of(pids).since(&before), ..figures }
 }
 
 /// The lower quartile, the median and the upper quartile. There must be at least one value.
@@ -38,6 +40,12 @@ pub(crate) fn quartiles(values: impl IntoIterator<Item = f64>) -> [f64; 3] {
     let last = values.len() - 1;
     let median = f64::midpoint(values[last / 2], values[values.len() / 2]);
     [values[last / 4], median, values[last - last / 4]]
+}
+
+/// The median with the two quartiles.
+pub(crate) fn spread(values: impl IntoIterator<Item = f64>) -> String {
+    let [lower, median, upper] = quartiles(values);
+    format!("{median:.3} ({lower:.3} to {upper:.3})")
 }
 
 /// Runs `callers` loops of a call. A warm-up of a tenth of `time` comes first and is not part of the rates.
@@ -79,6 +87,7 @@ where
         calls_per_second: all.len() as f64 / time.as_secs_f64(),
         p50_us: all.value_at_quantile(0.5),
         p99_us: all.value_at_quantile(0.99),
+        cpu: Duration::ZERO,
     }
 }
 

@@ -8,29 +8,26 @@ use std::time::{Duration, Instant};
 
 use custodia_client::Client;
 use custodia_proto::internal::v1::PeerFrame;
-use custodia_proto::v1::IngestProfileRequest;
+use custodia_proto::v1::{GetProfileRequest, IngestProfileRequest, Profile};
+use custodia_tests::Sandbox;
 use custodia_tests::sample::{get, ingest, observation};
-use custodia_tests::{Options, Sandbox};
 use prost::Message as _;
 
 use crate::echo::{Echoes, REPLY_BYTES};
 use crate::load::{Figures, histogram, quartiles, run, with_cpu};
 use crate::process::node_pids;
+use crate::start_cluster;
 
 /// Customers that are looked up, one after the other.
 const CUSTOMERS: usize = 1_000;
 const CALLERS: [usize; 3] = [1, 16, 64];
 
 pub(crate) async fn measure(time: Duration, pairs: usize, engine: &'static str, echoes: usize) {
-    let options = Options { shards: 16, engine, config: String::new(), ..Options::default() };
-    let sandbox = Sandbox::start_with(options).await;
-    let client = sandbox.client();
+    let sandbox = start_cluster(engine, 16).await;
     let echo = Arc::new(Echoes::start(&sandbox, echoes, sandbox.nodes.len()).await);
-    let mut customers = Vec::new();
-    for _ in 0..CUSTOMERS {
-        customers.push(client.ingest_profile(one_kilobyte("")).await.expect("a customer").customer_id);
-    }
-    let reply = client.get_profile(get(&customers[0], "service")).await.expect("a profile");
+    let lookups = Lookups::new(&sandbox, || one_kilobyte("")).await;
+    let request = |customer: &str| get(customer, "service");
+    let reply = lookups.first(request).await;
     println!(
         "engine {engine}; the reply to a lookup has {} bytes, that of the echo {REPLY_BYTES}",
         reply.encoded_len()
@@ -38,22 +35,11 @@ pub(crate) async fn measure(time: Duration, pairs: usize, engine: &'static str, 
     println!(
         "callers | echo/s  p50 µs  p99 µs  cpu µs | lookup/s  p50 µs  p99 µs  cpu µs | ratio  p99 ratio"
     );
-    let customers = Arc::new(customers);
     for callers in CALLERS {
         let mut ratios = Vec::new();
         for _ in 0..pairs {
-            let (plain, plain_cpu) = with_cpu(&echo.pids(), run_echo(&echo, callers, time)).await;
-            let lookups = {
-                let (client, customers) = (client.clone(), Arc::clone(&customers));
-                run(callers, time, move |caller, number| {
-                    let (client, customers) = (client.clone(), Arc::clone(&customers));
-                    async move {
-                        let customer = &customers[(caller * 131 + number as usize * 7) % customers.len()];
-                        client.get_profile(get(customer, "service")).await.expect("a lookup");
-                    }
-                })
-            };
-            let (lookup, lookup_cpu) = with_cpu(&node_pids(&sandbox), lookups).await;
+            let plain = with_cpu(&echo.pids(), run_echo(&echo, callers, time)).await;
+            let lookup = with_cpu(&node_pids(&sandbox), lookups.run(callers, time, request)).await;
             let ratio = lookup.calls_per_second / plain.calls_per_second;
             let tail = lookup.p99_us as f64 / plain.p99_us as f64;
             println!(
@@ -61,11 +47,11 @@ pub(crate) async fn measure(time: Duration, pairs: usize, engine: &'static str, 
                 plain.calls_per_second,
                 plain.p50_us,
                 plain.p99_us,
-                plain.cpu_us(plain_cpu),
+                plain.cpu_us(),
                 lookup.calls_per_second,
                 lookup.p50_us,
                 lookup.p99_us,
-                lookup.cpu_us(lookup_cpu),
+                lookup.cpu_us(),
             );
             ratios.push((ratio, tail));
         }
@@ -85,7 +71,47 @@ pub(crate) async fn measure(time: Duration, pairs: usize, engine: &'static str, 
         synced.0, synced.1
     );
     for callers in [1, 64] {
-        ingests(&client, &echo, callers, time, pairs, synced.0).await;
+        ingests(&lookups.client, &echo, callers, time, pairs, synced.0).await;
+    }
+}
+
+/// Customers of a cluster, looked up by the Rust client.
+pub(crate) struct Lookups {
+    client: Client,
+    customers: Arc<[String]>,
+}
+
+impl Lookups {
+    /// Creates the customers.
+    pub(crate) async fn new(sandbox: &Sandbox, customer: impl Fn() -> IngestProfileRequest) -> Self {
+        let client = sandbox.client();
+        let mut customers = Vec::new();
+        for _ in 0..CUSTOMERS {
+            customers.push(client.ingest_profile(customer()).await.expect("a customer").customer_id);
+        }
+        Self { client, customers: customers.into() }
+    }
+
+    /// The profile of the first customer.
+    pub(crate) async fn first(&self, request: impl Fn(&str) -> GetProfileRequest) -> Profile {
+        self.client.get_profile(request(&self.customers[0])).await.expect("a profile")
+    }
+
+    /// Looks up one customer after the other.
+    pub(crate) fn run(
+        &self,
+        callers: usize,
+        time: Duration,
+        request: impl Fn(&str) -> GetProfileRequest + Send + Sync + 'static,
+    ) -> impl Future<Output = Figures> {
+        let (client, customers) = (self.client.clone(), Arc::clone(&self.customers));
+        run(callers, time, move |caller, number| {
+            let customer = &customers[(caller * 131 + number as usize * 7) % customers.len()];
+            let (client, request) = (client.clone(), request(customer));
+            async move {
+                client.get_profile(request).await.expect("a lookup");
+            }
+        })
     }
 }
 

@@ -5,7 +5,6 @@
 #![expect(
     clippy::print_stdout,
     clippy::expect_used,
-    clippy::panic,
     clippy::indexing_slicing,
     clippy::cast_possible_truncation,
     reason = "a measurement prints its result, and stops where it cannot go on"
@@ -23,6 +22,7 @@ mod verdicts;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand};
+use custodia_tests::{Options, Sandbox};
 
 #[derive(Debug, Parser)]
 #[command(about = "Measures a three-node cluster beside a bare tonic TLS echo, or two builds side by side")]
@@ -42,39 +42,14 @@ enum Measurement {
         #[arg(long, default_value_t = 3)]
         pairs: usize,
         /// `fjall` or `sled`.
-        #[arg(long, default_value = "fjall")]
-        engine: String,
+        #[arg(long, default_value = "fjall", value_parser = engine)]
+        engine: &'static str,
         /// Echo processes. 1 measures the wire alone; 3 includes what three processes cost on this machine.
         #[arg(long, default_value_t = 1)]
         echoes: usize,
     },
     /// Two builds of the node side by side: lookups, updates and new customers, with generated stubs over TLS.
-    Compare {
-        /// The `custodia` binary of the build that is measured against.
-        #[arg(long, value_name = "FILE")]
-        before: std::path::PathBuf,
-        /// The `custodia` binary of the build in question.
-        #[arg(long, value_name = "FILE")]
-        after: std::path::PathBuf,
-        /// Rounds for each number of callers. Every round gives one ratio; medians and quartiles are printed.
-        #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..))]
-        rounds: u32,
-        /// Milliseconds that each measurement takes.
-        #[arg(long, default_value_t = 500)]
-        milliseconds: u64,
-        /// Numbers of callers, each with one call in flight.
-        #[arg(long, value_delimiter = ',', default_value = "1,16,64")]
-        callers: Vec<usize>,
-        /// Connections to each node, shared by the callers.
-        #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
-        connections: u32,
-        /// Shards of each cluster.
-        #[arg(long, default_value_t = 16)]
-        shards: u32,
-        /// `fjall` or `sled`.
-        #[arg(long, default_value = "fjall")]
-        engine: String,
-    },
+    Compare(compare::Comparison),
     /// GetProfile with full verdicts, without verdicts, and with verdicts only, in alternating rounds.
     Verdicts {
         /// Milliseconds that each measurement takes.
@@ -90,8 +65,8 @@ enum Measurement {
         #[arg(long, default_value_t = 100_000)]
         customers: usize,
         /// `fjall` or `sled`.
-        #[arg(long, default_value = "fjall")]
-        engine: String,
+        #[arg(long, default_value = "fjall", value_parser = engine)]
+        engine: &'static str,
     },
     /// CPU and memory of idle nodes.
     Idle {
@@ -106,8 +81,8 @@ enum Measurement {
     #[command(hide = true)]
     Cluster {
         /// `fjall` or `sled`.
-        #[arg(long)]
-        engine: String,
+        #[arg(long, value_parser = engine)]
+        engine: &'static str,
         /// Shards of the cluster.
         #[arg(long)]
         shards: u32,
@@ -126,46 +101,26 @@ enum Measurement {
 async fn main() {
     match Arguments::parse().measurement {
         Measurement::Lookup { seconds, pairs, engine, echoes } => {
-            lookup::measure(Duration::from_secs(seconds), pairs, engine_name(&engine), echoes).await;
+            lookup::measure(Duration::from_secs(seconds), pairs, engine, echoes).await;
         }
-        Measurement::Compare {
-            before,
-            after,
-            rounds,
-            milliseconds,
-            callers,
-            connections,
-            shards,
-            engine,
-        } => {
-            let comparison = compare::Comparison {
-                before,
-                after,
-                engine: engine_name(&engine),
-                shards,
-                time: Duration::from_millis(milliseconds),
-                rounds: rounds as usize,
-                callers,
-                connections: connections as usize,
-            };
-            compare::measure(&comparison).await;
-        }
+        Measurement::Compare(comparison) => compare::measure(&comparison).await,
         Measurement::Verdicts { milliseconds, rounds } => {
             verdicts::measure(Duration::from_millis(milliseconds), rounds).await;
         }
-        Measurement::Footprint { customers, engine } => {
-            footprint::measure(customers, engine_name(&engine)).await
-        }
+        Measurement::Footprint { customers, engine } => footprint::measure(customers, engine).await,
         Measurement::Idle { shards, seconds } => footprint::idle(shards, Duration::from_secs(seconds)).await,
-        Measurement::Cluster { engine, shards } => cluster::serve(engine_name(&engine), shards).await,
+        Measurement::Cluster { engine, shards } => cluster::serve(engine, shards).await,
         Measurement::EchoServer { folder, address } => echo::serve(&folder, address).await,
     }
 }
 
-fn engine_name(name: &str) -> &'static str {
-    match name {
-        "fjall" => "fjall",
-        "sled" => "sled",
-        other => panic!("no such engine: {other}"),
-    }
+fn engine(name: &str) -> Result<&'static str, String> {
+    let known = ["fjall", "sled"].into_iter().find(|engine| *engine == name);
+    known.ok_or_else(|| format!("no such engine: {name}"))
+}
+
+/// A cluster of three nodes with their default timing.
+async fn start_cluster(engine: &'static str, shards: u32) -> Sandbox {
+    let options = Options { shards, engine, config: String::new(), ..Options::default() };
+    Sandbox::start_with(options).await
 }

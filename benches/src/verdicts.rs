@@ -3,24 +3,21 @@
 //! The three alternate in many short rounds, and each round begins with another of them, so that whatever else the machine
 //! does affects all three alike. Every round gives one ratio; medians and quartiles are printed.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use custodia_client::Client;
 use custodia_proto::v1::{
     AttributeDefinition, Classification, CreateAttributeRequest, GetProfileRequest, IngestProfileRequest,
     ValueType, VerdictDetail,
 };
+use custodia_tests::Sandbox;
 use custodia_tests::sample::{get, grant, ingest, observation};
-use custodia_tests::{Options, Sandbox};
 use prost::Message as _;
 
-use crate::load::{quartiles, run, with_cpu};
-use crate::lookup::filler;
+use crate::load::{Figures, quartiles, spread, with_cpu};
+use crate::lookup::{Lookups, filler};
 use crate::process::{CpuTimes, node_pids};
+use crate::start_cluster;
 
-/// Customers that are looked up, one after the other.
-const CUSTOMERS: usize = 1_000;
 const CALLERS: [usize; 2] = [1, 16];
 /// `marketing` is refused [`FOR_SERVICE`]. `service` is given everything, so its verdicts add nothing.
 const PURPOSES: [&str; 2] = ["marketing", "service"];
@@ -52,28 +49,20 @@ const FOR_SERVICE: [&str; 6] =
     ["street", "tax_number", "iban", "open_case", "credit_class", "contract_number"];
 
 /// The figures of one kind of lookup in one round.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 struct Measured {
-    cpu_us: f64,
+    figures: Figures,
     /// Without the CPU that idle nodes use in the same time.
     net_cpu_us: f64,
-    calls_per_second: f64,
-    p50_us: f64,
-    p99_us: f64,
 }
 
 pub(crate) async fn measure(time: Duration, rounds: u32) {
-    let options = Options { shards: 16, config: String::new(), ..Options::default() };
-    let sandbox = Sandbox::start_with(options).await;
+    let sandbox = start_cluster("fjall", 16).await;
     define_attributes(&sandbox).await;
-    let client = sandbox.client();
-    let mut customers = Vec::new();
-    for _ in 0..CUSTOMERS {
-        customers.push(client.ingest_profile(customer()).await.expect("a customer").customer_id);
-    }
+    let lookups = Lookups::new(&sandbox, customer).await;
     let idle = idle_share(&sandbox).await;
     println!("idle nodes: {:.1} % of a core in total", idle * 100.0);
-    let load = Load { sandbox, client, customers: customers.into(), time, idle };
+    let load = Load { sandbox, lookups, time, idle };
     for purpose in PURPOSES {
         load.sizes(purpose).await;
         for callers in CALLERS {
@@ -92,8 +81,7 @@ pub(crate) async fn measure(time: Duration, rounds: u32) {
 /// What every measurement needs.
 struct Load {
     sandbox: Sandbox,
-    client: Client,
-    customers: Arc<[String]>,
+    lookups: Lookups,
     time: Duration,
     /// Cores that all nodes together use when idle.
     idle: f64,
@@ -101,32 +89,20 @@ struct Load {
 
 impl Load {
     async fn one(&self, purpose: &'static str, detail: VerdictDetail, callers: usize) -> Measured {
-        let (client, customers) = (self.client.clone(), Arc::clone(&self.customers));
-        let lookups = run(callers, self.time, move |caller, number| {
-            let (client, customers) = (client.clone(), Arc::clone(&customers));
-            async move {
-                let customer = &customers[(caller * 131 + number as usize * 7) % customers.len()];
-                client.get_profile(request(customer, purpose, detail)).await.expect("a lookup");
-            }
-        });
+        let lookups =
+            self.lookups.run(callers, self.time, move |customer| request(customer, purpose, detail));
         let start = std::time::Instant::now();
-        let (figures, cpu) = with_cpu(&node_pids(&self.sandbox), lookups).await;
+        let figures = with_cpu(&node_pids(&self.sandbox), lookups).await;
         let idle = start.elapsed().mul_f64(self.idle);
-        Measured {
-            cpu_us: figures.cpu_us(cpu),
-            net_cpu_us: figures.cpu_us(cpu.saturating_sub(idle)),
-            calls_per_second: figures.calls_per_second,
-            p50_us: figures.p50_us as f64,
-            p99_us: figures.p99_us as f64,
-        }
+        let net_cpu_us = Figures { cpu: figures.cpu.saturating_sub(idle), ..figures }.cpu_us();
+        Measured { figures, net_cpu_us }
     }
 
     /// Prints how much the replies contain.
     async fn sizes(&self, purpose: &'static str) {
         println!("\npurpose {purpose}");
         for detail in DETAILS {
-            let request = request(&self.customers[0], purpose, detail);
-            let reply = self.client.get_profile(request).await.expect("a profile");
+            let reply = self.lookups.first(|customer| request(customer, purpose, detail)).await;
             println!(
                 "{:>4}: {} attributes, {} withheld, {} bytes",
                 name(detail),
@@ -183,26 +159,24 @@ fn report(callers: usize, measured: &[Vec<Measured>; DETAILS.len()]) {
         println!(
             "{callers:7} | {:>6} | {:7.1} {:7.1} | {:9.0} {:7.0} {:7.0}",
             name(detail),
-            median(|one| one.cpu_us),
+            median(|one| one.figures.cpu_us()),
             median(|one| one.net_cpu_us),
-            median(|one| one.calls_per_second),
-            median(|one| one.p50_us),
-            median(|one| one.p99_us),
+            median(|one| one.figures.calls_per_second),
+            median(|one| one.figures.p50_us as f64),
+            median(|one| one.figures.p99_us as f64),
         );
     }
     let [none, others @ ..] = measured;
     for (detail, rounds) in DETAILS.into_iter().skip(1).zip(others) {
         let ratio = |of: fn(&Measured) -> f64| {
-            let [lower, median, upper] =
-                quartiles(rounds.iter().zip(none).map(|(one, plain)| of(one) / of(plain)));
-            format!("{median:.3} ({lower:.3} to {upper:.3})")
+            spread(rounds.iter().zip(none).map(|(one, plain)| of(one) / of(plain)))
         };
         println!(
             "{callers:7} | {}/NONE: cpu {}, net cpu {}, lookups/s {}",
             name(detail),
-            ratio(|one| one.cpu_us),
+            ratio(|one| one.figures.cpu_us()),
             ratio(|one| one.net_cpu_us),
-            ratio(|one| one.calls_per_second),
+            ratio(|one| one.figures.calls_per_second),
         );
     }
 }
