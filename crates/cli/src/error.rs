@@ -82,22 +82,28 @@ impl CliError {
 
     /// The exit code of the table above.
     pub(crate) fn exit_code(&self) -> ExitCode {
-        ExitCode::from(match self {
-            Self::Client(ClientError::TlsRefused { .. }) => 4,
-            Self::Client(error) => client_exit_code(error.code()),
-            Self::Argument { .. } | Self::Content { .. } | Self::Config(_) => 2,
-            Self::Signals(_)
-            | Self::File { .. }
-            | Self::Server(_)
-            | Self::Certificate(_)
-            | Self::NodeExited { .. }
-            | Self::Unproven { .. }
-            | Self::Output(_) => 1,
-            Self::NotReady { .. } => 3,
-            Self::UnknownSourceKey { .. } => 5,
-            Self::PartlyRefused => 6,
-            Self::Interrupted => 130,
-        })
+        ExitCode::from(self.consequences().0)
+    }
+
+    /// What the user can do about it, if known.
+    pub(crate) fn hint(&self) -> Option<&'static str> {
+        self.consequences().1
+    }
+
+    /// The exit code and the hint.
+    fn consequences(&self) -> (u8, Option<&'static str>) {
+        match self {
+            Self::Client(error) => (client_exit_code(error), client_hint(error)),
+            Self::Argument { .. } | Self::Content { .. } | Self::Config(_) => (2, None),
+            Self::Signals(_) | Self::File { .. } | Self::Certificate(_) => (1, None),
+            Self::Unproven { .. } | Self::Output(_) => (1, None),
+            Self::Server(error) => (1, error.hint()),
+            Self::NodeExited { .. } => (1, Some("see the last lines of the log")),
+            Self::NotReady { .. } => (3, Some("see the logs of the nodes")),
+            Self::UnknownSourceKey { .. } => (5, None),
+            Self::PartlyRefused => (6, Some("see the reasons above")),
+            Self::Interrupted => (130, None),
+        }
     }
 
     /// The error for programs, on standard error.
@@ -111,30 +117,9 @@ impl CliError {
             "hint": self.hint(),
         }})
     }
-
-    /// What the user can do about it, if known.
-    pub(crate) fn hint(&self) -> Option<&'static str> {
-        match self {
-            Self::Client(error) => client_hint(error),
-            Self::Server(error) => error.hint(),
-            Self::NodeExited { .. } => Some("see the last lines of the log"),
-            Self::NotReady { .. } => Some("see the logs of the nodes"),
-            Self::PartlyRefused => Some("see the reasons above"),
-            Self::Argument { .. }
-            | Self::Signals(_)
-            | Self::File { .. }
-            | Self::Content { .. }
-            | Self::Config(_)
-            | Self::Certificate(_)
-            | Self::UnknownSourceKey { .. }
-            | Self::Unproven { .. }
-            | Self::Output(_)
-            | Self::Interrupted => None,
-        }
-    }
 }
 
-fn client_exit_code(code: Code) -> u8 {
+fn client_exit_code(error: &ClientError) -> u8 {
     const EXIT_CODES: [(Code, u8); 6] = [
         (Code::Unavailable, 3),
         (Code::DeadlineExceeded, 3),
@@ -143,7 +128,10 @@ fn client_exit_code(code: Code) -> u8 {
         (Code::NotFound, 5),
         (Code::InvalidArgument, 2),
     ];
-    EXIT_CODES.iter().find(|(known, _)| *known == code).map_or(1, |(_, exit_code)| *exit_code)
+    if matches!(error, ClientError::TlsRefused { .. }) {
+        return 4;
+    }
+    EXIT_CODES.iter().find(|(known, _)| *known == error.code()).map_or(1, |(_, exit_code)| *exit_code)
 }
 
 fn client_hint(error: &ClientError) -> Option<&'static str> {
