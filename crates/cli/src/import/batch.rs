@@ -39,7 +39,7 @@ impl Refusal {
 }
 
 /// One request, and what is needed to account for its answer.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Batch<Request> {
     /// `None` if nothing of the rows can be sent.
     pub(crate) request: Option<Request>,
@@ -50,25 +50,19 @@ pub(crate) struct Batch<Request> {
     pub(crate) position: Option<Position>,
 }
 
-impl<Request> Default for Batch<Request> {
-    fn default() -> Self {
-        Self { request: None, key: String::new(), rows: Vec::new(), refused: Vec::new(), position: None }
-    }
-}
-
 /// The row's customer key in the source.
 pub(crate) fn key_of(columns: &[String], row: &Row) -> Result<String, Refusal> {
     if let Cells::Unreadable(explanation, _) = &row.cells {
         return Err(Refusal::new(row.number, "row", UNREADABLE_ROW, explanation));
     }
     let parts: Option<Vec<_>> = columns.iter().map(|column| row.cell(column)).collect();
-    parts
-        .map(|parts| parts.join("/"))
-        .ok_or_else(|| Refusal::new(row.number, "row", NO_KEY, "a column of the customer key is empty"))
+    let parts = parts
+        .ok_or_else(|| Refusal::new(row.number, "row", NO_KEY, "a column of the customer key is empty"))?;
+    Ok(parts.join("/"))
 }
 
 /// A row that cannot be sent at all.
-pub(crate) fn unsendable<Request>(row: Row, refusal: Refusal) -> Batch<Request> {
+pub(crate) fn unsendable<Request: Default>(row: Row, refusal: Refusal) -> Batch<Request> {
     let position = Some(position_after(&row));
     Batch { rows: vec![row], refused: vec![refusal], position, ..Batch::default() }
 }

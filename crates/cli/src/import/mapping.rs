@@ -164,6 +164,12 @@ impl Condition {
     }
 }
 
+/// Fields with their names.
+macro_rules! with_names {
+    ($mapping:expr, $($field:ident),*) => { [$((stringify!($field), &$mapping.$field)),*] };
+}
+pub(crate) use with_names;
+
 /// The mapping file of any kind of import.
 pub(crate) trait MappingFile: DeserializeOwned {
     /// How the file is read.
@@ -245,11 +251,7 @@ impl Mapping {
             event.properties.iter().map(move |(name, field)| (key(name), field))
         });
         let consents = self.consents.iter().enumerate().flat_map(|(index, consent)| {
-            let fields = [
-                ("given_at", &consent.given_at),
-                ("expires_at", &consent.expires_at),
-                ("statement_sha256", &consent.statement_sha256),
-            ];
+            let fields = with_names!(consent, given_at, expires_at, statement_sha256);
             let key = move |name: &str| format!("consents[{index}].{name}");
             fields.into_iter().filter_map(move |(name, field)| Some((key(name), field.as_ref()?)))
         });

@@ -28,7 +28,7 @@ pub(crate) use command::ImportCommand;
 pub(crate) use field::Field;
 pub(crate) use identity::Identities;
 pub(crate) use job::{Job, LoadOptions};
-pub(crate) use mapping::{Condition, Input, MappingFile};
+pub(crate) use mapping::{Condition, Input, MappingFile, with_names};
 pub(crate) use progress::Kind;
 pub(crate) use row::Row;
 pub(crate) use state::customer_of;

@@ -35,14 +35,11 @@ pub(crate) struct Reader {
 #[derive(Debug)]
 enum Source {
     Csv(Box<csv::Reader<File>>, csv::ByteRecord),
-    Lines { lines: BufReader<File>, offset: u64, format: LineFormat },
+    Lines { lines: BufReader<File>, offset: u64, cells_of: CellsOf },
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum LineFormat {
-    Whitespace,
-    Jsonl,
-}
+/// The cells of a line of a file with these columns.
+type CellsOf = fn(&Arc<[String]>, &[u8]) -> Cells;
 
 impl Reader {
     /// Opens a file after the rows that are done.
@@ -55,8 +52,8 @@ impl Reader {
                 let csv = csv.delimiter(delimiter).has_headers(false).flexible(true).from_reader(file);
                 Source::Csv(Box::new(csv), csv::ByteRecord::new())
             }
-            InputFormat::Whitespace => Source::lines(file, LineFormat::Whitespace),
-            InputFormat::Jsonl => Source::lines(file, LineFormat::Jsonl),
+            InputFormat::Whitespace => Source::lines(file, blank_separated_cells),
+            InputFormat::Jsonl => Source::lines(file, object_cells),
         };
         let mut reader = Self { source, columns: Arc::from([]), trim: input.trim, next: 1 };
         let has_header = input.header && input.format != InputFormat::Jsonl;
@@ -97,7 +94,7 @@ impl Reader {
             Source::Lines { lines, offset, .. } => {
                 let line = next_line(lines, offset).map_err(CliError::file(path))?.ok_or_else(reason)?;
                 let line = line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&line);
-                texts_of(line.split(u8::is_ascii_whitespace).filter(|text| !text.is_empty()), true)
+                texts_of(blank_separated(line), true)
             }
         };
         texts.ok_or_else(reason)
@@ -128,27 +125,19 @@ impl Reader {
                 });
                 Ok(Some((cells, csv.position().byte())))
             }
-            Source::Lines { lines, offset, format } => loop {
+            Source::Lines { lines, offset, cells_of } => loop {
                 let Some(line) = next_line(lines, offset)? else { return Ok(None) };
-                if line.trim_ascii().is_empty() {
-                    continue;
+                if !line.trim_ascii().is_empty() {
+                    return Ok(Some((cells_of(&self.columns, &line), *offset)));
                 }
-                let cells = match format {
-                    LineFormat::Jsonl => object_cells(&line),
-                    LineFormat::Whitespace => {
-                        let texts = line.split(u8::is_ascii_whitespace).filter(|text| !text.is_empty());
-                        column_cells(&self.columns, texts_of(texts, false), || line_text(&line))
-                    }
-                };
-                return Ok(Some((cells, *offset)));
             },
         }
     }
 }
 
 impl Source {
-    fn lines(file: File, format: LineFormat) -> Self {
-        Self::Lines { lines: BufReader::new(file), offset: 0, format }
+    fn lines(file: File, cells_of: CellsOf) -> Self {
+        Self::Lines { lines: BufReader::new(file), offset: 0, cells_of }
     }
 }
 
@@ -186,7 +175,15 @@ fn column_cells(columns: &Arc<[String]>, texts: Option<Vec<String>>, raw: impl F
     }
 }
 
-fn object_cells(line: &[u8]) -> Cells {
+fn blank_separated(line: &[u8]) -> impl Iterator<Item = &[u8]> {
+    line.split(u8::is_ascii_whitespace).filter(|text| !text.is_empty())
+}
+
+fn blank_separated_cells(columns: &Arc<[String]>, line: &[u8]) -> Cells {
+    column_cells(columns, texts_of(blank_separated(line), false), || line_text(line))
+}
+
+fn object_cells(_columns: &Arc<[String]>, line: &[u8]) -> Cells {
     serde_json::from_slice(line).map_or_else(
         |_error| Cells::Unreadable("the line is not a JSON object", line_text(line)),
         Cells::Object,

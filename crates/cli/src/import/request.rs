@@ -97,43 +97,37 @@ impl Batcher for ProfileBatcher<'_> {
 impl ProfileBatcher<'_> {
     fn map_row(&self, row: &Row) -> Part {
         let mut part = Part::default();
-        let observed_at = match self.mapping.observed_at.as_ref().map(|field| field.time(row)) {
-            Some(Ok(time)) => time,
-            Some(Err(explanation)) => {
-                part.refused.push(Refusal::new(row.number, "observed_at", NOT_PARSED, &explanation));
+        let mut refuse = |item: &str, reason: String| {
+            part.refused.push(Refusal::new(row.number, item, NOT_PARSED, &reason))
+        };
+        let observed_at = match self.mapping.observed_at.as_ref().map_or(Ok(None), |field| field.time(row)) {
+            Ok(time) => time,
+            Err(explanation) => {
+                refuse("observed_at", explanation);
                 None
             }
-            None => None,
         };
-        let observed_at = observed_at.unwrap_or(self.common.observed_at);
-        for (attribute, field) in &self.mapping.attributes {
-            let catalogued = self.common.types.get(attribute).copied().unwrap_or(v1::ValueType::Text);
+        let observed_at = Some(observed_at.unwrap_or(self.common.observed_at));
+        for (name, field) in &self.mapping.attributes {
+            let catalogued = self.common.types.get(name).copied().unwrap_or(v1::ValueType::Text);
             match field.value(row, catalogued) {
                 Ok(None) => {}
-                Ok(value) => part.observations.push(v1::Observation {
-                    attribute: attribute.clone(),
-                    value,
-                    observed_at: Some(observed_at),
-                }),
-                Err(explanation) => {
-                    part.refused.push(Refusal::new(row.number, attribute, NOT_PARSED, &explanation))
+                Ok(value) => {
+                    part.observations.push(v1::Observation { attribute: name.clone(), value, observed_at });
                 }
+                Err(explanation) => refuse(name, explanation),
             }
         }
         for event in &self.mapping.events {
             match self.map_event(event, row) {
                 Ok(event) => part.events.push(event),
-                Err(explanation) => {
-                    part.refused.push(Refusal::new(row.number, &event.name, NOT_PARSED, &explanation))
-                }
+                Err(explanation) => refuse(&event.name, explanation),
             }
         }
         for consent in &self.mapping.consents {
             match map_consent(consent, row) {
                 Ok(grant) => part.consents.extend(grant),
-                Err(explanation) => {
-                    part.refused.push(Refusal::new(row.number, &consent.purpose, NOT_PARSED, &explanation));
-                }
+                Err(explanation) => refuse(&consent.purpose, explanation),
             }
         }
         part

@@ -28,7 +28,7 @@ use crate::import::tally::Tally;
 const FORMAT: u32 = 1;
 
 /// The checkpoint file.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Checkpoint {
     format: u32,
@@ -157,15 +157,7 @@ const REFUSED: &str = "refused.jsonl";
 
 impl Checkpoint {
     fn new(run: &str) -> Self {
-        Self {
-            format: FORMAT,
-            run: run.to_owned(),
-            finished: false,
-            customers_bytes: 0,
-            refused_bytes: 0,
-            done: Position::default(),
-            tally: Tally::default(),
-        }
+        Self { format: FORMAT, run: run.to_owned(), ..Self::default() }
     }
 
     fn read(path: &Path, run: &str) -> Result<Self, CliError> {

@@ -7,7 +7,7 @@ use custodia_proto::v1;
 use serde::Deserialize;
 
 use crate::catalog::CatalogueFile;
-use crate::import::{Condition, Field, Input, MappingFile, Row};
+use crate::import::{Condition, Field, Input, MappingFile, Row, with_names};
 use crate::text::enum_text::EnumText;
 
 /// The status of a consent that was withdrawn in the source. The API's withdrawal is always dated now, so a past one is
@@ -126,24 +126,11 @@ impl DecisionFields {
 
     /// The fields with their names.
     fn fields(&self) -> impl Iterator<Item = (&'static str, &Field)> {
-        let optional = [
-            ("basis", &self.basis),
-            ("notice_version", &self.notice_version),
-            ("method", &self.method),
-            ("act", &self.act),
-            ("statement_sha256", &self.statement_sha256),
-            ("language", &self.language),
-            ("bundled", &self.bundled),
-            ("decided_by", &self.decided_by),
-            ("collector", &self.collector),
-            ("reference", &self.reference),
-            ("channel", &self.channel),
-            ("valid_from", &self.valid_from),
-            ("expires_at", &self.expires_at),
-        ];
-        let required =
-            [("purpose", &self.purpose), ("status", &self.status), ("decided_at", &self.decided_at)];
-        let optional = optional.into_iter().filter_map(|(name, field)| Some((name, field.as_ref()?)));
+        let required = with_names!(self, purpose, status, decided_at);
+        let optional = with_names!(self, basis, notice_version, method, act, statement_sha256, language);
+        let optional = optional.into_iter().chain(with_names!(self, bundled, decided_by, collector));
+        let optional = optional.chain(with_names!(self, reference, channel, valid_from, expires_at));
+        let optional = optional.filter_map(|(name, field)| Some((name, field.as_ref()?)));
         required.into_iter().chain(optional)
     }
 }
