@@ -82,6 +82,17 @@ pub(crate) struct CertificatePaths {
     pub(crate) key: PathBuf,
 }
 
+impl CertificatePaths {
+    /// Of a certificate in the authority's folder.
+    pub(crate) fn new(folder: &Path, stem: &str) -> Self {
+        Self {
+            ca: folder.join("ca.pem"),
+            certificate: folder.join(format!("{stem}.pem")),
+            key: folder.join(format!("{stem}-key.pem")),
+        }
+    }
+}
+
 /// `node1`, `agent`: short, and unique across roles.
 fn file_stem(subject: &Subject<'_>) -> String {
     if subject.roles.contains(&Role::Node) {
@@ -120,11 +131,7 @@ impl Authority {
         let params = authority_params();
         let issuer = Issuer::from_params(&params, &self.key);
         let certificate = subject_params(subject)?.signed_by(&key, &issuer)?;
-        let paths = CertificatePaths {
-            ca: self.folder.join("ca.pem"),
-            certificate: self.folder.join(format!("{stem}.pem")),
-            key: self.folder.join(format!("{stem}-key.pem")),
-        };
+        let paths = CertificatePaths::new(&self.folder, stem);
         files::replace(&paths.key, key.serialize_pem().as_bytes(), Readers::Owner)?;
         files::replace(&paths.certificate, certificate.pem().as_bytes(), Readers::Everyone)?;
         Ok(paths)

@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use custodia_proto::v1;
 
+use crate::certificates::CertificatePaths;
 use crate::cluster::status_text;
 use crate::dev::folder::DevFolder;
 use crate::dev::nodes::Nodes;
@@ -91,7 +92,7 @@ fn next_steps(folder: &DevFolder, profile: &v1::Profile) -> String {
     let custodia = shell_quoted(&custodia);
     let customer = &profile.customer_id;
     let client = shell_path(&folder.client_file("admin"));
-    let (ca, certificate, key) = folder.pem_files("agent");
+    let agent = CertificatePaths::new(&folder.certificates(), "agent");
     let address = folder.addresses().into_iter().next().unwrap_or_default();
     format!(
         "Try in another terminal:
@@ -112,9 +113,9 @@ fn next_steps(folder: &DevFolder, profile: &v1::Profile) -> String {
 
 Client files with one role each: {}/{{agent,ingest,privacy,operator}}.toml. Logs: {}/node*/node.log.
 Ctrl-C stops the cluster; run the same command to start it again with its data.",
-        shell_path(&ca),
-        shell_path(&certificate),
-        shell_path(&key),
+        shell_path(&agent.ca),
+        shell_path(&agent.certificate),
+        shell_path(&agent.key),
         folder.root().display(),
         folder.root().display(),
     )

@@ -117,13 +117,10 @@ impl SampleCustomer {
 
     /// The customer's data from all sources: service data with events, then the data that depends on consent.
     pub(crate) fn ingests(&self) -> Vec<v1::IngestProfileRequest> {
-        let mut ingests = vec![
-            self.request(0, "service", "crm", self.service_values()),
-            self.request(1, "billing", "billing", vec![text("iban", &format!("XX00{:016}", self.number))]),
-        ];
-        if let Some(first) = ingests.first_mut() {
-            first.events = self.events();
-        }
+        let mut service = self.request(0, "service", "crm", self.service_values());
+        service.events = (0..1 + self.pick(16, 3)).map(|place| self.event(place)).collect();
+        let account = vec![text("iban", &format!("XX00{:016}", self.number))];
+        let mut ingests = vec![service, self.request(1, "billing", "billing", account)];
         // The first customer is the one that is shown, so it has all kinds of data.
         if self.number == 0 || self.pick(13, 10) == 0 {
             let needs = text("accessibility_needs", self.one_of(14, &NEEDS));
@@ -132,7 +129,8 @@ impl SampleCustomer {
             ingests.push(request);
         }
         if self.answer(MARKETING) == Answer::Given {
-            let mut request = self.request(2, "marketing", "shop", self.marketing_values());
+            let topics = vec![text("newsletter_topics", self.one_of(15, &TOPICS))];
+            let mut request = self.request(2, "marketing", "shop", topics);
             request.consents = vec![self.grant("marketing", v1::AffirmativeAct::TickedBox, "web")];
             ingests.push(request);
         }
@@ -228,33 +226,21 @@ impl SampleCustomer {
         ]
     }
 
-    fn marketing_values(&self) -> Vec<v1::Observation> {
-        vec![text("newsletter_topics", self.one_of(15, &TOPICS))]
-    }
-
-    fn events(&self) -> Vec<v1::Event> {
-        let count = 1 + self.pick(16, 3);
-        (0..count).map(|place| self.event(place)).collect()
-    }
-
     fn event(&self, place: u32) -> v1::Event {
         let is_call = self.pick(20 + place, 2) == 0;
-        let (name, channel) = if is_call { ("Call Ended", "phone") } else { ("Order Completed", "web") };
-        let property = if is_call {
-            (
-                "seconds".to_owned(),
-                v1::Value { kind: Some(Kind::Integer(i64::from(30 + self.pick(40 + place, 900)))) },
-            )
+        let (name, channel, property, kind) = if is_call {
+            let seconds = 30 + self.pick(40 + place, 900);
+            ("Call Ended", "phone", "seconds", Kind::Integer(seconds.into()))
         } else {
             let total = f64::from(500 + self.pick(50 + place, 20_000)) / 100.0;
-            ("total".to_owned(), v1::Value { kind: Some(Kind::Decimal(total)) })
+            ("Order Completed", "web", "total", Kind::Decimal(total))
         };
         v1::Event {
             event_id: format!("sample-{}-{place}", self.number),
             name: name.into(),
             occurred_at: self.time(60 + i64::from(place) * 1_440),
             channel: channel.into(),
-            properties: [property].into(),
+            properties: [(property.to_owned(), v1::Value { kind: Some(kind) })].into(),
         }
     }
 

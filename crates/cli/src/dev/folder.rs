@@ -76,9 +76,9 @@ impl DevFolder {
             let text = custodia_server::generate_root_key_file()?;
             files::replace(&key_path, text.as_bytes(), Readers::Owner)?;
         }
-        let authority = Authority::open_or_create(&folder.root.join("certificates"))?;
-        for (node, metrics_port) in (1..).zip(metrics_ports) {
-            folder.create_node(&authority, node, metrics_port)?;
+        let authority = Authority::open_or_create(&folder.certificates())?;
+        for ((node, port), metrics_port) in folder.nodes().zip(&folder.file.ports).zip(metrics_ports) {
+            folder.create_node(&authority, node, *port, metrics_port)?;
         }
         for (name, roles) in CLIENTS {
             authority.issue(&Subject { name, roles, hosts: &[] }, name)?;
@@ -119,14 +119,9 @@ impl DevFolder {
         self.root.join(format!("{client}.toml"))
     }
 
-    /// Authority, certificate and key of a client.
-    pub(crate) fn pem_files(&self, client: &str) -> (PathBuf, PathBuf, PathBuf) {
-        let folder = self.root.join("certificates");
-        (
-            folder.join("ca.pem"),
-            folder.join(format!("{client}.pem")),
-            folder.join(format!("{client}-key.pem")),
-        )
+    /// The certificates of the nodes and clients.
+    pub(crate) fn certificates(&self) -> PathBuf {
+        self.root.join("certificates")
     }
 
     /// How many sample customers are loaded.
@@ -143,13 +138,17 @@ impl DevFolder {
         self.root.join(format!("node{node}"))
     }
 
-    fn create_node(&self, authority: &Authority, node: u32, metrics_port: u16) -> Result<(), CliError> {
+    fn create_node(
+        &self,
+        authority: &Authority,
+        node: u32,
+        port: u16,
+        metrics_port: u16,
+    ) -> Result<(), CliError> {
         let hosts = ["localhost", "127.0.0.1", "::1"].map(str::to_owned);
         let subject = Subject { name: &node.to_string(), roles: &[Role::Node], hosts: &hosts };
         authority.issue(&subject, &format!("node{node}"))?;
         files::make_folder(&self.node_folder(node))?;
-        let place = usize::try_from(node.saturating_sub(1)).unwrap_or_default();
-        let port = self.file.ports.get(place).copied().unwrap_or_default();
         let text = format!(
             "# Created by `custodia dev`. All keys are described in cluster/node1.toml.
 node_id = {node}
