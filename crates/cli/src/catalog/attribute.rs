@@ -2,15 +2,15 @@
 
 use std::str::FromStr;
 
-use custodia_client::{Client, ClientError};
-use custodia_proto::v1;
+use custodia_proto::{rpc::Unary, v1};
 use serde::Deserialize;
 
-use crate::catalog::definition::{Definition, DefinitionCommand, calls, set};
+use crate::catalog::definition::{Definition, DefinitionCommand, Required, days_text, requests, set_fields};
 use crate::connection::Connection;
 use crate::error::CliError;
 use crate::text::enum_text::{self, EnumText, enum_text};
-use crate::text::output::{facts, or_dash, table};
+use crate::text::output::{Column, facts, or, or_dash, table};
+use crate::text::set;
 
 /// `custodia attribute …`
 #[derive(Debug, clap::Subcommand)]
@@ -92,87 +92,63 @@ impl AttributeCommand {
             Self::Definition(command) => command.run(connection).await,
             Self::Unused { days } => {
                 let request = v1::ListUnusedAttributesRequest { days };
-                let answer = connection.client()?.list_unused_attributes(request).await?;
-                connection
-                    .print("ListUnusedAttributesResponse", &answer, |answer| unused_text(&answer.attributes))
+                connection.show(request, |answer| table(UNUSED_COLUMNS, &answer.attributes)).await
             }
         }
     }
 }
 
-fn unused_text(attributes: &[v1::UnusedAttribute]) -> String {
-    let mut lines = table(["ATTRIBUTE", "LAST COLLECTED", "LAST READ"]);
-    for attribute in attributes {
-        let read = if attribute.last_read_on.is_empty() { "never" } else { &attribute.last_read_on };
-        lines.add_row([attribute.name.as_str(), or_dash(&attribute.last_collected_on), read]);
-    }
-    lines.to_string()
-}
+const UNUSED_COLUMNS: &[Column<v1::UnusedAttribute>] = &[
+    ("ATTRIBUTE", |unused| unused.name.clone()),
+    ("LAST COLLECTED", |unused| or_dash(&unused.last_collected_on)),
+    ("LAST READ", |unused| or(&unused.last_read_on, "never")),
+];
 
 impl Definition for AttributeFields {
-    calls! {
-        AttributeDefinition as attribute, named by name, in attributes, changed as Attribute;
-        create_attribute(CreateAttributeRequest), update_attribute(UpdateAttributeRequest),
-        get_attribute(GetAttributeRequest), list_attributes(ListAttributesRequest) -> ListAttributesResponse
+    requests! {
+        AttributeDefinition as attribute, named by name, changed as Attribute;
+        CreateAttributeRequest, UpdateAttributeRequest, GetAttributeRequest, ListAttributesRequest
     }
 
-    fn missing(attribute: &v1::AttributeDefinition) -> Option<&'static str> {
-        match attribute {
-            attribute if attribute.name.is_empty() => Some("name"),
-            attribute if attribute.r#type == 0 => Some("type"),
-            attribute if attribute.classification == 0 => Some("classification"),
-            attribute if attribute.purposes.is_empty() => Some("purposes"),
-            _ => None,
-        }
-    }
+    const REQUIRED: &'static [Required<v1::AttributeDefinition>] = &[
+        ("name", |attribute| !attribute.name.is_empty()),
+        ("type", |attribute| attribute.r#type != 0),
+        ("classification", |attribute| attribute.classification != 0),
+        ("purposes", |attribute| !attribute.purposes.is_empty()),
+    ];
+
+    const COLUMNS: &'static [Column<v1::AttributeDefinition>] = &[
+        ("ATTRIBUTE", |attribute| attribute.name.clone()),
+        ("TYPE", |attribute| enum_text::<v1::ValueType>(attribute.r#type)),
+        ("CLASSIFICATION", |attribute| enum_text::<v1::Classification>(attribute.classification)),
+        ("CATEGORY", |attribute| or_dash(&attribute.data_category)),
+        ("PURPOSES", |attribute| attribute.purposes.join(", ")),
+        ("OWNER", |attribute| or_dash(&attribute.owner)),
+        ("DESCRIPTION", |attribute| attribute.description.clone()),
+    ];
 
     fn apply(self, attribute: &mut v1::AttributeDefinition) {
-        set(&mut attribute.name, self.name);
+        set_fields!(attribute, self, name, purposes, description, owner, bytes_max, unit, retention_days);
         set(&mut attribute.r#type, self.kind.map(i32::from));
         set(&mut attribute.classification, self.classification.map(i32::from));
-        set(&mut attribute.purposes, self.purposes);
-        set(&mut attribute.description, self.description);
-        set(&mut attribute.owner, self.owner);
-        set(&mut attribute.bytes_max, self.bytes_max);
         set(&mut attribute.data_category, self.category);
-        set(&mut attribute.unit, self.unit);
-        set(&mut attribute.retention_days, self.retention_days);
         let mapping =
             |SourceMapping { source, field, difference }| v1::SourceMapping { source, field, difference };
         set(&mut attribute.mappings, self.mappings.map(|all| all.into_iter().map(mapping).collect()));
     }
 
-    fn rows(attributes: &[v1::AttributeDefinition]) -> String {
-        let mut lines =
-            table(["ATTRIBUTE", "TYPE", "CLASSIFICATION", "CATEGORY", "PURPOSES", "OWNER", "DESCRIPTION"]);
-        for attribute in attributes {
-            lines.add_row([
-                attribute.name.as_str(),
-                &enum_text::<v1::ValueType>(attribute.r#type),
-                &enum_text::<v1::Classification>(attribute.classification),
-                or_dash(&attribute.data_category),
-                &attribute.purposes.join(", "),
-                or_dash(&attribute.owner),
-                &attribute.description,
-            ]);
-        }
-        lines.to_string()
-    }
-
-    fn text(attribute: &v1::AttributeDefinition) -> String {
+    fn facts(attribute: &v1::AttributeDefinition) -> String {
         let mapping = |one: &v1::SourceMapping| {
             let difference =
                 if one.difference.is_empty() { String::new() } else { format!(" ({})", one.difference) };
             format!("{}: {}{difference}", one.source, one.field)
         };
-        let days = attribute.retention_days;
-        let facts = facts([
+        facts([
             ("unit", attribute.unit.clone()),
-            ("retention", if days == 0 { String::new() } else { format!("{days} days") }),
+            ("retention", days_text(attribute.retention_days)),
             ("sources", attribute.mappings.iter().map(mapping).collect::<Vec<_>>().join("\n")),
             ("etag", attribute.etag.clone()),
-        ]);
-        format!("{}\n\n{facts}", Self::rows(std::slice::from_ref(attribute)))
+        ])
     }
 }
 
@@ -195,6 +171,6 @@ mod tests {
     #[test]
     fn an_attribute_that_was_never_read_says_so() {
         let unused = v1::UnusedAttribute { name: "fax".into(), ..Default::default() };
-        assert!(unused_text(&[unused]).contains("fax        -               never"));
+        assert!(table(UNUSED_COLUMNS, &[unused]).contains("fax        -               never"));
     }
 }

@@ -6,52 +6,53 @@
 
 use std::path::PathBuf;
 
-use custodia_client::{Client, ClientError};
-use custodia_proto::v1;
+use custodia_client::Client;
+use custodia_proto::{rpc::Unary, v1};
 use serde::de::DeserializeOwned;
 
 use crate::catalog::history;
-use crate::connection::{Connection, pages};
+use crate::connection::Connection;
+use crate::connection::pages::{self, Listing};
 use crate::error::CliError;
 use crate::files;
+use crate::text::output::{Column, table};
+
+/// The key of a required field, and whether an entry has it.
+pub(crate) type Required<Entry> = (&'static str, fn(&Entry) -> bool);
 
 /// The fields of one kind of entry, as given by options and files. Each may be absent.
 pub(crate) trait Definition: clap::Args + DeserializeOwned + Default {
     /// The API message of an entry.
-    type Entry: prost::Message + Default + Clone + PartialEq;
-    /// The API message of a list of entries.
-    type Page: prost::Message;
-    /// The names of the two messages.
-    const ENTRY: &'static str;
-    const PAGE: &'static str;
+    type Entry: prost::Name + Default + Clone + 'static;
+    /// The request that lists the entries.
+    type List: Listing<Item = Self::Entry>;
+
+    /// The required fields.
+    const REQUIRED: &'static [Required<Self::Entry>];
+    /// The columns of the list of entries.
+    const COLUMNS: &'static [Column<Self::Entry>];
 
     /// The entry's name, if given.
     fn name(&self) -> Option<&str>;
-    /// The key of a required field that the entry lacks.
-    fn missing(entry: &Self::Entry) -> Option<&'static str>;
     /// Sets the given fields.
     fn apply(self, entry: &mut Self::Entry);
 
-    async fn create(
-        client: &Client,
-        entry: Self::Entry,
-        validate_only: bool,
-    ) -> Result<Self::Entry, ClientError>;
-    async fn update(client: &Client, entry: Self::Entry) -> Result<Self::Entry, ClientError>;
-    async fn get(client: &Client, name: String) -> Result<Self::Entry, ClientError>;
-    /// A page of the entries, and the token of the next.
-    async fn page(client: &Client, page_token: String) -> Result<(Vec<Self::Entry>, String), ClientError>;
-    fn page_of(entries: Vec<Self::Entry>) -> Self::Page;
+    fn create(entry: Self::Entry, validate_only: bool) -> impl Unary<Answer = Self::Entry>;
+    fn update(entry: Self::Entry) -> impl Unary<Answer = Self::Entry>;
+    fn get(name: String) -> impl Unary<Answer = Self::Entry>;
 
     fn name_of(entry: &Self::Entry) -> &str;
     fn etag_of(entry: &Self::Entry) -> &str;
     /// The entry after a change, if the change is to an entry of this kind.
     fn changed(change: &v1::CatalogChange) -> Option<&Self::Entry>;
 
-    /// A table with one line per entry.
-    fn rows(entries: &[Self::Entry]) -> String;
-    /// One entry with all its fields.
-    fn text(entry: &Self::Entry) -> String;
+    /// The fields of an entry that are no columns.
+    fn facts(entry: &Self::Entry) -> String;
+
+    /// The key of a required field that the entry lacks.
+    fn missing(entry: &Self::Entry) -> Option<&'static str> {
+        Self::REQUIRED.iter().find(|(_, has)| !has(entry)).map(|(key, _)| *key)
+    }
 }
 
 /// `create`, `update`, `get`, `list`, `history`
@@ -100,26 +101,28 @@ impl<Fields: Definition> DefinitionCommand<Fields> {
         let client = connection.client()?;
         let entry = match self {
             Self::List => {
-                let entries = all::<Fields>(&client).await?;
-                let text = Fields::rows(&entries);
-                return connection.print(Fields::PAGE, &Fields::page_of(entries), |_| text);
+                let mut page = pages::all(&client, Fields::List::default()).await?;
+                let text = table(Fields::COLUMNS, Fields::List::parts(&mut page).0);
+                return connection.print(&page, |_| text);
             }
-            Self::History { name } => return history::run::<Fields>(connection, &client, &name).await,
-            Self::Get { name } => Fields::get(&client, name).await?,
+            Self::History { name } => return history::run::<Fields>(connection, &client, name).await,
+            Self::Get { name } => client.call(Fields::get(name)).await?,
             Self::Create { given, validate_only } => {
-                let entry = given.new_entry()?;
-                Fields::create(&client, entry, validate_only).await?
+                client.call(Fields::create(given.new_entry()?, validate_only)).await?
             }
             Self::Update { given } => {
                 let (file, fields) = given.read()?;
                 let name = fields.name().or(file.name()).ok_or_else(|| is_required("name"))?.to_owned();
-                let mut entry = Fields::get(&client, name).await?;
+                let mut entry = client.call(Fields::get(name)).await?;
                 file.apply(&mut entry);
                 fields.apply(&mut entry);
-                Fields::update(&client, entry).await?
+                client.call(Fields::update(entry)).await?
             }
         };
-        connection.print(Fields::ENTRY, &entry, Fields::text)
+        let text = |entry: &Fields::Entry| {
+            format!("{}\n\n{}", table(Fields::COLUMNS, std::slice::from_ref(entry)), Fields::facts(entry))
+        };
+        connection.print(&entry, text)
     }
 }
 
@@ -132,11 +135,19 @@ impl<Fields: Definition> Given<Fields> {
 
     fn new_entry(self) -> Result<Fields::Entry, CliError> {
         let (file, fields) = self.read()?;
-        let mut entry = Fields::Entry::default();
-        file.apply(&mut entry);
-        fields.apply(&mut entry);
-        Fields::missing(&entry).map_or(Ok(entry), |key| Err(is_required(key)))
+        new_entry([file, fields]).map_err(is_required)
     }
+}
+
+/// An entry with these fields, later ones over earlier ones, or the key of a required field that none of them has.
+fn new_entry<Fields: Definition>(
+    given: impl IntoIterator<Item = Fields>,
+) -> Result<Fields::Entry, &'static str> {
+    let mut entry = Fields::Entry::default();
+    for fields in given {
+        fields.apply(&mut entry);
+    }
+    Fields::missing(&entry).map_or(Ok(entry), Err)
 }
 
 fn is_required(key: &'static str) -> CliError {
@@ -145,7 +156,8 @@ fn is_required(key: &'static str) -> CliError {
 
 /// All entries of a kind.
 pub(crate) async fn all<Fields: Definition>(client: &Client) -> Result<Vec<Fields::Entry>, CliError> {
-    Ok(pages::all(async |page_token| Fields::page(client, page_token).await).await?)
+    let mut page = pages::all(client, Fields::List::default()).await?;
+    Ok(std::mem::take(Fields::List::parts(&mut page).0))
 }
 
 /// The entries of a list in a file as API messages. An error names the list, the index and the missing key.
@@ -154,10 +166,7 @@ pub(crate) fn entries<Fields: Definition + Clone>(
     given: &[Fields],
 ) -> Result<Vec<Fields::Entry>, String> {
     let entry = |(index, fields): (usize, &Fields)| {
-        let mut entry = Fields::Entry::default();
-        fields.clone().apply(&mut entry);
-        let missing = Fields::missing(&entry).map(|key| format!("{list}[{index}].{key} is required"));
-        missing.map_or(Ok(entry), Err)
+        new_entry([fields.clone()]).map_err(|key| format!("{list}[{index}].{key} is required"))
     };
     given.iter().enumerate().map(entry).collect()
 }
@@ -175,17 +184,15 @@ pub(crate) async fn create_missing_entries<Fields: Definition>(
         |entry: &Fields::Entry| known.iter().any(|one| Fields::name_of(one) == Fields::name_of(entry));
     let mut created = 0;
     for entry in entries.iter().filter(|entry| !is_known(entry)) {
-        Fields::create(client, entry.clone(), false).await?;
+        client.call(Fields::create(entry.clone(), false)).await?;
         created += 1;
     }
     Ok(created)
 }
 
-/// Sets a field, if a value was given.
-pub(crate) fn set<Value>(field: &mut Value, given: Option<Value>) {
-    if let Some(value) = given {
-        *field = value;
-    }
+/// A retention for people; nothing if it is unlimited.
+pub(crate) fn days_text(days: u32) -> String {
+    if days == 0 { String::new() } else { format!("{days} days") }
 }
 
 /// The numbers of enum values, if given.
@@ -193,41 +200,33 @@ pub(crate) fn numbers<Value: Into<i32>>(given: Option<Vec<Value>>) -> Option<Vec
     given.map(|values| values.into_iter().map(Into::into).collect())
 }
 
-/// Implements the parts of [`Definition`] that differ only in the names of the client's methods and messages.
-macro_rules! calls {
+/// Sets those of the fields that were given; each has the name of its option.
+macro_rules! set_fields {
+    ($entry:ident, $given:expr, $($field:ident),*) => {
+        $( crate::text::set(&mut $entry.$field, $given.$field); )*
+    };
+}
+pub(crate) use set_fields;
+
+/// Implements the parts of [`Definition`] that differ only in the names of messages and fields.
+macro_rules! requests {
     (
-        $Entry:ident as $entry:ident, named by $name:ident, in $entries:ident, changed as $Changed:ident;
-        $create:ident($Create:ident), $update:ident($Update:ident), $get:ident($Get:ident),
-        $list:ident($List:ident) -> $Page:ident
+        $Entry:ident as $entry:ident, named by $name:ident, changed as $Changed:ident;
+        $Create:ident, $Update:ident, $Get:ident, $List:ident
     ) => {
         type Entry = v1::$Entry;
-        type Page = v1::$Page;
-        const ENTRY: &'static str = stringify!($Entry);
-        const PAGE: &'static str = stringify!($Page);
+        type List = v1::$List;
 
-        async fn create(
-            client: &Client,
-            entry: v1::$Entry,
-            validate_only: bool,
-        ) -> Result<v1::$Entry, ClientError> {
-            client.$create(v1::$Create { $entry: Some(entry), validate_only }).await
+        fn create(entry: v1::$Entry, validate_only: bool) -> impl Unary<Answer = v1::$Entry> {
+            v1::$Create { $entry: Some(entry), validate_only }
         }
 
-        async fn update(client: &Client, entry: v1::$Entry) -> Result<v1::$Entry, ClientError> {
-            client.$update(v1::$Update { $entry: Some(entry) }).await
+        fn update(entry: v1::$Entry) -> impl Unary<Answer = v1::$Entry> {
+            v1::$Update { $entry: Some(entry) }
         }
 
-        async fn get(client: &Client, $name: String) -> Result<v1::$Entry, ClientError> {
-            client.$get(v1::$Get { $name }).await
-        }
-
-        async fn page(client: &Client, page_token: String) -> Result<(Vec<v1::$Entry>, String), ClientError> {
-            let page = client.$list(v1::$List { page_size: 0, page_token }).await?;
-            Ok((page.$entries, page.next_page_token))
-        }
-
-        fn page_of($entries: Vec<v1::$Entry>) -> v1::$Page {
-            v1::$Page { $entries, next_page_token: String::new() }
+        fn get($name: String) -> impl Unary<Answer = v1::$Entry> {
+            v1::$Get { $name }
         }
 
         fn name(&self) -> Option<&str> {
@@ -251,4 +250,4 @@ macro_rules! calls {
         }
     };
 }
-pub(crate) use calls;
+pub(crate) use requests;

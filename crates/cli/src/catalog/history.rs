@@ -7,51 +7,41 @@ use serde_json::Value;
 use crate::catalog::definition::Definition;
 use crate::connection::{Connection, pages};
 use crate::error::CliError;
-use crate::text::output::{json_of, table};
+use crate::text::output::{json_of, table_of};
 use crate::text::values::time_text;
 
 /// Prints the changes of one entry.
 pub(crate) async fn run<Fields: Definition>(
     connection: &Connection,
     client: &Client,
-    name: &str,
+    name: String,
 ) -> Result<(), CliError> {
-    let mut changes = all_changes(client).await?;
-    changes.retain(|change| Fields::changed(change).is_some_and(|entry| Fields::name_of(entry) == name));
-    if changes.is_empty() {
+    let mut answer = pages::all(client, v1::ListCatalogChangesRequest::default()).await?;
+    let is_of_entry = |entry: &Fields::Entry| Fields::name_of(entry) == name;
+    answer.changes.retain(|change| Fields::changed(change).is_some_and(is_of_entry));
+    if answer.changes.is_empty() {
         // Either unknown, which is an error here, or older than the recorded changes.
-        Fields::get(client, name.to_owned()).await?;
+        client.call(Fields::get(name)).await?;
     }
-    let answer = v1::ListCatalogChangesResponse { changes, next_page_token: String::new() };
-    connection.print("ListCatalogChangesResponse", &answer, |answer| text::<Fields>(&answer.changes))
-}
-
-async fn all_changes(client: &Client) -> Result<Vec<v1::CatalogChange>, CliError> {
-    Ok(pages::all(async |page_token| {
-        let request = v1::ListCatalogChangesRequest { page_size: 0, page_token };
-        let page = client.list_catalog_changes(request).await?;
-        Ok((page.changes, page.next_page_token))
-    })
-    .await?)
+    connection.print(&answer, |answer| text::<Fields>(&answer.changes))
 }
 
 fn text<Fields: Definition>(changes: &[v1::CatalogChange]) -> String {
-    let mut lines = table(["VERSION", "CHANGED", "BY", "ETAG", "CHANGES"]);
     let mut before = None;
-    for change in changes {
-        let Some(entry) = Fields::changed(change) else { continue };
-        let after = json_of(Fields::ENTRY, entry);
-        let what = before.map_or_else(|| "created".to_owned(), |before| difference(&before, &after));
-        lines.add_row([
+    let line = |change: &v1::CatalogChange| {
+        let entry = Fields::changed(change)?;
+        let after = json_of(entry);
+        let what = before.as_ref().map_or_else(|| "created".to_owned(), |before| difference(before, &after));
+        before = Some(after);
+        Some([
             change.version.to_string(),
             time_text(change.changed_at.as_ref()),
             change.changed_by.clone(),
             Fields::etag_of(entry).to_owned(),
             what,
-        ]);
-        before = Some(after);
-    }
-    lines.to_string()
+        ])
+    };
+    table_of(["VERSION", "CHANGED", "BY", "ETAG", "CHANGES"], changes.iter().filter_map(line))
 }
 
 /// The names of the fields that differ.

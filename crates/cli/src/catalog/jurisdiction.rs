@@ -1,12 +1,12 @@
 //! `custodia jurisdiction`: the rules of one law for the customers of some regions.
 
-use custodia_client::{Client, ClientError};
-use custodia_proto::v1;
+use custodia_proto::{rpc::Unary, v1};
 use serde::Deserialize;
 
-use crate::catalog::definition::{Definition, calls, numbers, set};
+use crate::catalog::definition::{Definition, Required, numbers, requests, set_fields};
 use crate::text::enum_text::{self, EnumText, enum_text, enum_texts};
-use crate::text::output::{facts, or_dash, table};
+use crate::text::output::{Column, facts, number_or_dash, or_dash};
+use crate::text::set;
 
 /// The fields of a jurisdiction.
 #[derive(Debug, Clone, Default, clap::Args, Deserialize)]
@@ -51,65 +51,46 @@ pub(crate) struct JurisdictionFields {
 }
 
 impl Definition for JurisdictionFields {
-    calls! {
-        Jurisdiction as jurisdiction, named by id, in jurisdictions, changed as Jurisdiction;
-        create_jurisdiction(CreateJurisdictionRequest), update_jurisdiction(UpdateJurisdictionRequest),
-        get_jurisdiction(GetJurisdictionRequest),
-        list_jurisdictions(ListJurisdictionsRequest) -> ListJurisdictionsResponse
+    requests! {
+        Jurisdiction as jurisdiction, named by id, changed as Jurisdiction;
+        CreateJurisdictionRequest, UpdateJurisdictionRequest, GetJurisdictionRequest, ListJurisdictionsRequest
     }
 
-    fn missing(jurisdiction: &v1::Jurisdiction) -> Option<&'static str> {
-        match jurisdiction {
-            jurisdiction if jurisdiction.id.is_empty() => Some("id"),
-            jurisdiction if jurisdiction.consent_model == 0 => Some("consent_model"),
-            jurisdiction if jurisdiction.lawful_bases.is_empty() => Some("bases"),
-            _ => None,
-        }
-    }
+    const REQUIRED: &'static [Required<v1::Jurisdiction>] = &[
+        ("id", |jurisdiction| !jurisdiction.id.is_empty()),
+        ("consent_model", |jurisdiction| jurisdiction.consent_model != 0),
+        ("bases", |jurisdiction| !jurisdiction.lawful_bases.is_empty()),
+    ];
+
+    const COLUMNS: &'static [Column<v1::Jurisdiction>] = &[
+        ("JURISDICTION", |jurisdiction| jurisdiction.id.clone()),
+        ("NAME", |jurisdiction| or_dash(&jurisdiction.display_name)),
+        ("CONSENT", |jurisdiction| enum_text::<v1::ConsentModel>(jurisdiction.consent_model)),
+        ("GPC", |jurisdiction| if jurisdiction.honours_gpc { "honoured" } else { "-" }.into()),
+        ("OPT-IN BELOW", |jurisdiction| number_or_dash(jurisdiction.opt_in_below_age)),
+        ("GUARDIAN BELOW", |jurisdiction| number_or_dash(jurisdiction.guardian_below_age)),
+        ("ORIGIN", |jurisdiction| if jurisdiction.built_in { "built in" } else { "catalogue" }.into()),
+    ];
 
     fn apply(self, jurisdiction: &mut v1::Jurisdiction) {
-        set(&mut jurisdiction.id, self.id);
+        set_fields!(jurisdiction, self, id, law, regions, honours_gpc, sensitive_needs_explicit);
+        set_fields!(jurisdiction, self, opt_in_below_age, guardian_below_age);
         set(&mut jurisdiction.display_name, self.name);
-        set(&mut jurisdiction.law, self.law);
-        set(&mut jurisdiction.regions, self.regions);
         set(&mut jurisdiction.consent_model, self.consent_model.map(i32::from));
-        set(&mut jurisdiction.honours_gpc, self.honours_gpc);
         set(&mut jurisdiction.lawful_bases, numbers(self.bases));
         set(&mut jurisdiction.sensitive_bases, numbers(self.sensitive_bases));
-        set(&mut jurisdiction.sensitive_needs_explicit, self.sensitive_needs_explicit);
-        set(&mut jurisdiction.opt_in_below_age, self.opt_in_below_age);
-        set(&mut jurisdiction.guardian_below_age, self.guardian_below_age);
     }
 
-    fn rows(jurisdictions: &[v1::Jurisdiction]) -> String {
-        let mut lines =
-            table(["JURISDICTION", "NAME", "CONSENT", "GPC", "OPT-IN BELOW", "GUARDIAN BELOW", "ORIGIN"]);
-        let age = |years: u32| if years == 0 { "-".to_owned() } else { years.to_string() };
-        for jurisdiction in jurisdictions {
-            lines.add_row([
-                jurisdiction.id.as_str(),
-                or_dash(&jurisdiction.display_name),
-                &enum_text::<v1::ConsentModel>(jurisdiction.consent_model),
-                if jurisdiction.honours_gpc { "honoured" } else { "-" },
-                &age(jurisdiction.opt_in_below_age),
-                &age(jurisdiction.guardian_below_age),
-                if jurisdiction.built_in { "built in" } else { "catalogue" },
-            ]);
-        }
-        lines.to_string()
-    }
-
-    fn text(jurisdiction: &v1::Jurisdiction) -> String {
+    fn facts(jurisdiction: &v1::Jurisdiction) -> String {
         let explicit = if jurisdiction.sensitive_needs_explicit { ", consent must be explicit" } else { "" };
         let sensitive = enum_texts::<v1::LawfulBasis>(&jurisdiction.sensitive_bases);
-        let facts = facts([
+        facts([
             ("law", jurisdiction.law.clone()),
             ("regions", jurisdiction.regions.join(", ")),
             ("lawful bases", enum_texts::<v1::LawfulBasis>(&jurisdiction.lawful_bases)),
-            ("for sensitive data", format!("{}{explicit}", or_dash(&sensitive))),
+            ("for sensitive data", or_dash(&sensitive) + explicit),
             ("etag", jurisdiction.etag.clone()),
-        ]);
-        format!("{}\n\n{facts}", Self::rows(std::slice::from_ref(jurisdiction)))
+        ])
     }
 }
 

@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 use std::str::FromStr;
 
-use custodia_client::{Client, ClientError};
-use custodia_proto::v1;
+use custodia_proto::{rpc::Unary, v1};
 use serde::{Deserialize, Deserializer, de::Error as _};
 
-use crate::catalog::definition::{Definition, calls, numbers, set};
+use crate::catalog::definition::{Definition, Required, days_text, numbers, requests, set_fields};
 use crate::text::enum_text::{self, EnumText, enum_texts};
-use crate::text::output::{facts, or_dash, table};
+use crate::text::output::{Column, facts, or, or_dash};
 use crate::text::parts::parts;
+use crate::text::set;
 use crate::text::values::{parse_time, time_text};
 
 /// The fields of a purpose.
@@ -111,15 +111,15 @@ impl FromStr for BasesIn {
     fn from_str(text: &str) -> Result<Self, String> {
         let (jurisdiction, bases) = text.split_once('=').ok_or("must be JURISDICTION=BASIS,BASIS")?;
         let bases = bases.split(',').map(str::trim).filter(|text| !text.is_empty());
-        let bases: Result<Vec<_>, _> = bases.map(v1::LawfulBasis::parse).collect();
-        Ok(Self::new(jurisdiction, bases?))
+        Self::new(jurisdiction, bases)
     }
 }
 
 impl BasesIn {
-    fn new(jurisdiction: &str, bases: Vec<v1::LawfulBasis>) -> Self {
-        let lawful_bases = bases.into_iter().map(i32::from).collect();
-        Self(v1::JurisdictionBases { jurisdiction: jurisdiction.to_owned(), lawful_bases })
+    fn new<'t>(jurisdiction: &str, bases: impl Iterator<Item = &'t str>) -> Result<Self, String> {
+        let bases = bases.map(|text| v1::LawfulBasis::parse(text).map(i32::from));
+        let (jurisdiction, lawful_bases) = (jurisdiction.to_owned(), bases.collect::<Result<_, _>>()?);
+        Ok(Self(v1::JurisdictionBases { jurisdiction, lawful_bases }))
     }
 }
 
@@ -128,11 +128,10 @@ fn bases_by_jurisdiction<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<Vec<BasesIn>>, D::Error> {
     let lists = BTreeMap::<String, Vec<String>>::deserialize(deserializer)?;
-    let one = |(jurisdiction, texts): (&String, &Vec<String>)| {
-        let bases: Result<Vec<_>, _> = texts.iter().map(|text| v1::LawfulBasis::parse(text)).collect();
-        Ok(BasesIn::new(jurisdiction, bases.map_err(D::Error::custom)?))
+    let one = |(jurisdiction, bases): (&String, &Vec<String>)| {
+        BasesIn::new(jurisdiction, bases.iter().map(String::as_str))
     };
-    lists.iter().map(one).collect::<Result<_, _>>().map(Some)
+    lists.iter().map(one).collect::<Result<_, _>>().map(Some).map_err(D::Error::custom)
 }
 
 /// A notice. In a file: the version alone, the text of the option, or a table.
@@ -202,25 +201,29 @@ impl FromStr for Notice {
 }
 
 impl Definition for PurposeFields {
-    calls! {
-        Purpose as purpose, named by id, in purposes, changed as Purpose;
-        create_purpose(CreatePurposeRequest), update_purpose(UpdatePurposeRequest),
-        get_purpose(GetPurposeRequest), list_purposes(ListPurposesRequest) -> ListPurposesResponse
+    requests! {
+        Purpose as purpose, named by id, changed as Purpose;
+        CreatePurposeRequest, UpdatePurposeRequest, GetPurposeRequest, ListPurposesRequest
     }
 
-    fn missing(purpose: &v1::Purpose) -> Option<&'static str> {
-        match purpose {
-            purpose if purpose.id.is_empty() => Some("id"),
-            purpose if purpose.lawful_bases.is_empty() => Some("bases"),
-            _ => None,
-        }
-    }
+    const REQUIRED: &'static [Required<v1::Purpose>] =
+        &[("id", |purpose| !purpose.id.is_empty()), ("bases", |purpose| !purpose.lawful_bases.is_empty())];
+
+    const COLUMNS: &'static [Column<v1::Purpose>] = &[
+        ("PURPOSE", |purpose| purpose.id.clone()),
+        ("NAME", |purpose| purpose.display_name.clone()),
+        ("LAWFUL BASES", |purpose| enum_texts::<v1::LawfulBasis>(&purpose.lawful_bases)),
+        ("STANDING", |purpose| or_dash(&enum_texts::<v1::LawfulBasis>(&purpose.standing_bases))),
+        ("NEWEST NOTICE", |purpose| {
+            purpose.notices.last().map_or("-", |notice| notice.version.as_str()).into()
+        }),
+        ("STATE", |purpose| if purpose.deprecated { "deprecated" } else { "in use" }.into()),
+    ];
 
     fn apply(self, purpose: &mut v1::Purpose) {
-        set(&mut purpose.id, self.id);
+        set_fields!(purpose, self, id, description, dpv, recipients, retention_days, owner, law);
+        set_fields!(purpose, self, sale_or_sharing, deprecated);
         set(&mut purpose.display_name, self.name);
-        set(&mut purpose.description, self.description);
-        set(&mut purpose.dpv, self.dpv);
         set(&mut purpose.lawful_bases, numbers(self.bases));
         let bases_in = self.bases_in.map(|all| all.into_iter().map(|BasesIn(one)| one).collect());
         set(&mut purpose.jurisdiction_bases, bases_in);
@@ -232,52 +235,24 @@ impl Definition for PurposeFields {
             }
         }
         set(&mut purpose.data_categories, self.categories);
-        set(&mut purpose.recipients, self.recipients);
-        set(&mut purpose.retention_days, self.retention_days);
-        set(&mut purpose.owner, self.owner);
-        set(&mut purpose.law, self.law);
         if self.balancing_test != BalancingFields::default() {
-            let test = purpose.balancing_test.get_or_insert_default();
-            set(&mut test.interest, self.balancing_test.interest);
-            set(&mut test.necessity, self.balancing_test.necessity);
-            set(&mut test.balance, self.balancing_test.balance);
-            set(&mut test.reviewer, self.balancing_test.reviewer);
-            set(&mut test.reviewed_on, self.balancing_test.reviewed_on);
-            set(&mut test.objection_route, self.balancing_test.objection_route);
+            let (test, given) = (purpose.balancing_test.get_or_insert_default(), self.balancing_test);
+            set_fields!(test, given, interest, necessity, balance, reviewer, reviewed_on, objection_route);
         }
-        set(&mut purpose.sale_or_sharing, self.sale_or_sharing);
         set(&mut purpose.google_consent_types, numbers(self.google));
-        set(&mut purpose.deprecated, self.deprecated);
     }
 
-    fn rows(purposes: &[v1::Purpose]) -> String {
-        let mut lines = table(["PURPOSE", "NAME", "LAWFUL BASES", "STANDING", "NEWEST NOTICE", "STATE"]);
-        for purpose in purposes {
-            lines.add_row([
-                purpose.id.as_str(),
-                &purpose.display_name,
-                &enum_texts::<v1::LawfulBasis>(&purpose.lawful_bases),
-                or_dash(&enum_texts::<v1::LawfulBasis>(&purpose.standing_bases)),
-                purpose.notices.last().map_or("-", |notice| notice.version.as_str()),
-                if purpose.deprecated { "deprecated" } else { "in use" },
-            ]);
-        }
-        lines.to_string()
-    }
-
-    fn text(purpose: &v1::Purpose) -> String {
+    fn facts(purpose: &v1::Purpose) -> String {
         let bases_in = |one: &v1::JurisdictionBases| {
             let bases = enum_texts::<v1::LawfulBasis>(&one.lawful_bases);
-            format!("{}: {}", one.jurisdiction, if bases.is_empty() { "not allowed" } else { &bases })
+            format!("{}: {}", one.jurisdiction, or(&bases, "not allowed"))
         };
         let lines =
             |texts: &mut dyn Iterator<Item = String>| -> String { texts.collect::<Vec<_>>().join("\n") };
+        let reviewed = |test: &v1::BalancingTest| format!("{}, {}", test.reviewed_on, test.reviewer);
+        let reviewed = purpose.balancing_test.as_ref().map(reviewed).unwrap_or_default();
         let test = purpose.balancing_test.clone().unwrap_or_default();
-        let has_test = purpose.balancing_test.is_some();
-        let reviewed =
-            if has_test { format!("{}, {}", test.reviewed_on, test.reviewer) } else { String::new() };
-        let days = purpose.retention_days;
-        let facts = facts([
+        facts([
             ("description", purpose.description.clone()),
             ("W3C DPV", purpose.dpv.clone()),
             ("owner", purpose.owner.clone()),
@@ -286,7 +261,7 @@ impl Definition for PurposeFields {
             ("notices", lines(&mut purpose.notices.iter().map(notice_text))),
             ("categories of data", purpose.data_categories.join(", ")),
             ("recipients", purpose.recipients.join(", ")),
-            ("retention", if days == 0 { String::new() } else { format!("{days} days") }),
+            ("retention", days_text(purpose.retention_days)),
             ("sells or shares", if purpose.sale_or_sharing { "yes".into() } else { String::new() }),
             ("Google consent types", enum_texts::<v1::GoogleConsentType>(&purpose.google_consent_types)),
             ("interest", test.interest),
@@ -295,8 +270,7 @@ impl Definition for PurposeFields {
             ("objection", test.objection_route),
             ("reviewed", reviewed),
             ("etag", purpose.etag.clone()),
-        ]);
-        format!("{}\n\n{facts}", Self::rows(std::slice::from_ref(purpose)))
+        ])
     }
 }
 
@@ -367,7 +341,7 @@ mod tests {
         let balancing_test = v1::BalancingTest { necessity: "no other way".into(), ..Default::default() };
         let purpose =
             v1::Purpose { id: "fraud".into(), balancing_test: Some(balancing_test), ..Default::default() };
-        let text = PurposeFields::text(&purpose);
+        let text = PurposeFields::facts(&purpose);
         assert!(text.contains("necessity") && text.contains("no other way"), "{text}");
         assert!(!text.contains("Google"), "absent fields are not shown: {text}");
     }

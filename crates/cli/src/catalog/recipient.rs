@@ -1,11 +1,11 @@
 //! `custodia recipient`: the registered applications that receive data.
 
-use custodia_client::{Client, ClientError};
-use custodia_proto::v1;
+use custodia_proto::{rpc::Unary, v1};
 use serde::Deserialize;
 
-use crate::catalog::definition::{Definition, calls, set};
-use crate::text::output::{facts, or_dash, table};
+use crate::catalog::definition::{Definition, Required, requests, set_fields};
+use crate::text::output::{Column, facts, or_dash};
+use crate::text::set;
 
 /// The fields of a recipient.
 #[derive(Debug, Clone, Default, clap::Args, Deserialize)]
@@ -32,41 +32,27 @@ pub(crate) struct RecipientFields {
 }
 
 impl Definition for RecipientFields {
-    calls! {
-        Recipient as recipient, named by id, in recipients, changed as Recipient;
-        create_recipient(CreateRecipientRequest), update_recipient(UpdateRecipientRequest),
-        get_recipient(GetRecipientRequest), list_recipients(ListRecipientsRequest) -> ListRecipientsResponse
+    requests! {
+        Recipient as recipient, named by id, changed as Recipient;
+        CreateRecipientRequest, UpdateRecipientRequest, GetRecipientRequest, ListRecipientsRequest
     }
 
-    fn missing(recipient: &v1::Recipient) -> Option<&'static str> {
-        recipient.id.is_empty().then_some("id")
-    }
+    const REQUIRED: &'static [Required<v1::Recipient>] = &[("id", |recipient| !recipient.id.is_empty())];
+
+    const COLUMNS: &'static [Column<v1::Recipient>] = &[
+        ("RECIPIENT", |recipient| recipient.id.clone()),
+        ("NAME", |recipient| or_dash(&recipient.display_name)),
+        ("PURPOSES", |recipient| or_dash(&recipient.purposes.join(", "))),
+        ("OWNER", |recipient| or_dash(&recipient.owner)),
+        ("STATE", |recipient| if recipient.suspended { "suspended" } else { "in use" }.into()),
+    ];
 
     fn apply(self, recipient: &mut v1::Recipient) {
-        set(&mut recipient.id, self.id);
+        set_fields!(recipient, self, id, description, owner, purposes, suspended);
         set(&mut recipient.display_name, self.name);
-        set(&mut recipient.description, self.description);
-        set(&mut recipient.owner, self.owner);
-        set(&mut recipient.purposes, self.purposes);
-        set(&mut recipient.suspended, self.suspended);
     }
 
-    fn rows(recipients: &[v1::Recipient]) -> String {
-        let mut lines = table(["RECIPIENT", "NAME", "PURPOSES", "OWNER", "STATE"]);
-        for recipient in recipients {
-            lines.add_row([
-                recipient.id.as_str(),
-                or_dash(&recipient.display_name),
-                or_dash(&recipient.purposes.join(", ")),
-                or_dash(&recipient.owner),
-                if recipient.suspended { "suspended" } else { "in use" },
-            ]);
-        }
-        lines.to_string()
-    }
-
-    fn text(recipient: &v1::Recipient) -> String {
-        let facts = facts([("description", recipient.description.clone()), ("etag", recipient.etag.clone())]);
-        format!("{}\n\n{facts}", Self::rows(std::slice::from_ref(recipient)))
+    fn facts(recipient: &v1::Recipient) -> String {
+        facts([("description", recipient.description.clone()), ("etag", recipient.etag.clone())])
     }
 }

@@ -78,7 +78,13 @@ impl KeysCommand {
                     every_shard,
                     customer_id: customer.unwrap_or_default(),
                 };
-                rotate(connection, request).await
+                let rotated = connection.client_with_deadline(ROTATE_DEADLINE)?.call(request).await?;
+                connection.print(&rotated, |rotated| {
+                    format!(
+                        "{} keys rotated, {} values resealed",
+                        rotated.keys_rotated, rotated.values_resealed
+                    )
+                })
             }
         }
     }
@@ -89,11 +95,4 @@ fn generate(file: &Path) -> Result<(), CliError> {
     let text = custodia_server::generate_root_key_file()?;
     files::create(file, text.as_bytes(), Readers::Owner)?;
     output::line(&format!("created {} with a new root key; keep a copy in a safe place", file.display()))
-}
-
-async fn rotate(connection: &Connection, request: v1::RotateKeysRequest) -> Result<(), CliError> {
-    let rotated = connection.client_with_deadline(ROTATE_DEADLINE)?.rotate_keys(request).await?;
-    connection.print("RotateKeysResponse", &rotated, |rotated| {
-        format!("{} keys rotated, {} values resealed", rotated.keys_rotated, rotated.values_resealed)
-    })
 }

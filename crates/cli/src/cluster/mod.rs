@@ -9,7 +9,7 @@ use custodia_proto::v1;
 use crate::connection::{Connection, pages};
 use crate::error::CliError;
 use crate::text::enum_text::enum_text;
-use crate::text::output::table;
+use crate::text::output::{Column, number_or_dash, table};
 
 pub(crate) use keys::KeysCommand;
 
@@ -44,28 +44,22 @@ pub(crate) enum ShardCommand {
 
 impl ClusterCommand {
     pub(crate) async fn run(self, connection: &Connection) -> Result<(), CliError> {
-        let status = match self {
+        match self {
             Self::Init { nodes, shards, replicas } => {
                 let client = connection.client_with_deadline(INIT_DEADLINE)?;
-                client.init_cluster(v1::InitClusterRequest { nodes, shards, replicas }).await?
+                let status = client.init_cluster(v1::InitClusterRequest { nodes, shards, replicas }).await?;
+                connection.print(&status, status_text)
             }
-            Self::Status => connection.client()?.get_cluster_status(v1::GetClusterStatusRequest {}).await?,
-        };
-        connection.print("ClusterStatus", &status, status_text)
+            Self::Status => connection.show(v1::GetClusterStatusRequest {}, status_text).await,
+        }
     }
 }
 
 impl ShardCommand {
     pub(crate) async fn run(self, connection: &Connection) -> Result<(), CliError> {
         let Self::List = self;
-        let client = connection.client()?;
-        let shards = pages::all(async |page_token| {
-            let page = client.list_shards(v1::ListShardsRequest { page_size: 0, page_token }).await?;
-            Ok((page.shards, page.next_page_token))
-        })
-        .await?;
-        let answer = v1::ListShardsResponse { shards, ..v1::ListShardsResponse::default() };
-        connection.print("ListShardsResponse", &answer, |answer| shards_text(&answer.shards))
+        let answer = pages::all(&connection.client()?, v1::ListShardsRequest::default()).await?;
+        connection.print(&answer, |answer| table(SHARD_COLUMNS, &answer.shards))
     }
 }
 
@@ -84,18 +78,7 @@ pub(crate) fn status_text(status: &v1::ClusterStatus) -> String {
     if status.cluster_id.is_empty() {
         return "not initialised: create a cluster with `custodia cluster init`".into();
     }
-    let mut nodes = table(["NODE", "ADDRESS", "STATE", "REPLICAS", "LEADS", "ENGINE", "VERSION"]);
-    for node in &status.nodes {
-        nodes.add_row([
-            node.node_id.to_string(),
-            node.address.clone(),
-            enum_text::<v1::NodeState>(node.state),
-            node.replicas.to_string(),
-            node.leaders.to_string(),
-            node.state_engine.clone(),
-            node.version.clone(),
-        ]);
-    }
+    let nodes = table(NODE_COLUMNS, &status.nodes);
     format!(
         "cluster {}, map version {}, seen by node {}\n{} shards: {} with a leader, {} with all replicas\n\n{nodes}",
         status.cluster_id,
@@ -107,28 +90,28 @@ pub(crate) fn status_text(status: &v1::ClusterStatus) -> String {
     )
 }
 
-fn shards_text(shards: &[v1::Shard]) -> String {
-    let mut lines = table(["SHARD", "SLOTS", "LEADER", "TERM", "APPLIED", "REPLICAS (NODE)"]);
-    for shard in shards {
-        let replicas: Vec<_> = shard
-            .replicas
-            .iter()
-            .map(|replica| {
-                let mark = if replica.role == i32::from(v1::ReplicaRole::Learner) { "*" } else { "" };
-                format!("{}{mark} ({})", replica.replica_id, replica.node_id)
-            })
-            .collect();
-        let leader = if shard.leader_node_id == 0 { "-".into() } else { shard.leader_node_id.to_string() };
-        lines.add_row([
-            shard.shard_id.to_string(),
-            format!("{}-{}", shard.slot_first, shard.slot_last),
-            leader,
-            shard.term.to_string(),
-            shard.applied_index.to_string(),
-            replicas.join(", "),
-        ]);
-    }
-    lines.to_string()
+const NODE_COLUMNS: &[Column<v1::Node>] = &[
+    ("NODE", |node| node.node_id.to_string()),
+    ("ADDRESS", |node| node.address.clone()),
+    ("STATE", |node| enum_text::<v1::NodeState>(node.state)),
+    ("REPLICAS", |node| node.replicas.to_string()),
+    ("LEADS", |node| node.leaders.to_string()),
+    ("ENGINE", |node| node.state_engine.clone()),
+    ("VERSION", |node| node.version.clone()),
+];
+
+const SHARD_COLUMNS: &[Column<v1::Shard>] = &[
+    ("SHARD", |shard| shard.shard_id.to_string()),
+    ("SLOTS", |shard| format!("{}-{}", shard.slot_first, shard.slot_last)),
+    ("LEADER", |shard| number_or_dash(shard.leader_node_id)),
+    ("TERM", |shard| shard.term.to_string()),
+    ("APPLIED", |shard| shard.applied_index.to_string()),
+    ("REPLICAS (NODE)", |shard| shard.replicas.iter().map(replica_text).collect::<Vec<_>>().join(", ")),
+];
+
+fn replica_text(replica: &v1::Replica) -> String {
+    let mark = if replica.role() == v1::ReplicaRole::Learner { "*" } else { "" };
+    format!("{}{mark} ({})", replica.replica_id, replica.node_id)
 }
 
 #[cfg(test)]

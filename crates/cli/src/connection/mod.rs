@@ -16,6 +16,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use custodia_client::{Client, ClientIdentity, ClientOptions, Token};
+use custodia_proto::rpc::Unary;
 use serde::Deserialize;
 
 use crate::error::CliError;
@@ -55,7 +56,7 @@ pub(crate) struct Connection {
 /// The client file.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct ClientFile {
+pub(crate) struct ClientFile {
     #[serde(default)]
     addresses: Vec<String>,
     ca: Option<PathBuf>,
@@ -65,7 +66,7 @@ struct ClientFile {
 }
 
 impl ClientFile {
-    fn read(path: &Path) -> Result<Self, CliError> {
+    pub(crate) fn read(path: &Path) -> Result<Self, CliError> {
         let text = files::read(path)?;
         let mut file: Self = toml::from_str(&text).map_err(CliError::content(path))?;
         let folder = path.parent().unwrap_or_else(|| Path::new(""));
@@ -75,33 +76,38 @@ impl ClientFile {
         }
         Ok(file)
     }
-}
 
-impl Connection {
-    /// A client for the cluster that the options name.
-    pub(crate) fn client(&self) -> Result<Client, CliError> {
-        let file = self.client.as_deref().map(ClientFile::read).transpose()?.unwrap_or_default();
-        let addresses = if self.address.is_empty() { file.addresses } else { self.address.clone() };
-        let Some(ca) = self.ca.as_ref().or(file.ca.as_ref()) else {
-            return Err(CliError::Argument {
-                argument: "--ca",
-                reason: "is required: give --ca FILE, or --client FILE (CUSTODIA_CLIENT)".into(),
-            });
-        };
-        let mut options = ClientOptions::new(addresses, read(ca)?);
-        let certificate = self.certificate.as_ref().or(file.certificate.as_ref());
-        let key = self.key.as_ref().or(file.key.as_ref());
-        options.identity = match (certificate, key) {
+    /// The options of a client, with the content of the files.
+    pub(crate) fn options(self) -> Result<ClientOptions, CliError> {
+        let ca = self.ca.ok_or_else(|| CliError::Argument {
+            argument: "--ca",
+            reason: "is required: give --ca FILE, or --client FILE (CUSTODIA_CLIENT)".into(),
+        })?;
+        let mut options = ClientOptions::new(self.addresses, read(&ca)?);
+        options.identity = match (&self.certificate, &self.key) {
             (Some(certificate), Some(key)) => Some(ClientIdentity::from_pem(read(certificate)?, read(key)?)),
             (None, None) => None,
             (Some(_), None) => return Err(required_with("--key", "--certificate")),
             (None, Some(_)) => return Err(required_with("--certificate", "--key")),
         };
-        options.token = match (&self.token, &file.token_file) {
-            (Some(token), _) => Some(token.clone()),
-            (None, Some(path)) => Some(Token::new(files::read(path)?)),
-            (None, None) => None,
-        };
+        options.token = self.token_file.as_deref().map(files::read).transpose()?.map(Token::new);
+        Ok(options)
+    }
+}
+
+impl Connection {
+    /// A client for the cluster that the options name.
+    pub(crate) fn client(&self) -> Result<Client, CliError> {
+        let mut file = self.client.as_deref().map(ClientFile::read).transpose()?.unwrap_or_default();
+        if !self.address.is_empty() {
+            file.addresses.clone_from(&self.address);
+        }
+        file.ca = self.ca.clone().or(file.ca);
+        file.certificate = self.certificate.clone().or(file.certificate);
+        file.key = self.key.clone().or(file.key);
+        file.token_file = file.token_file.filter(|_| self.token.is_none());
+        let mut options = file.options()?;
+        options.token = self.token.clone().or(options.token);
         if let Some(timeout) = self.timeout {
             options.deadline = timeout;
         }
@@ -114,16 +120,24 @@ impl Connection {
         Ok(if self.timeout.is_none() { client.with_deadline(deadline) } else { client })
     }
 
-    /// Prints a message of `custodia.v1` in the chosen format.
-    pub(crate) fn print<Message: prost::Message>(
+    /// Makes one call and prints its answer.
+    pub(crate) async fn show<Request: Unary>(
         &self,
-        name: &str,
+        request: Request,
+        text: impl FnOnce(&Request::Answer) -> String,
+    ) -> Result<(), CliError> {
+        self.print(&self.client()?.call(request).await?, text)
+    }
+
+    /// Prints a message of the API in the chosen format.
+    pub(crate) fn print<Message: prost::Name>(
+        &self,
         message: &Message,
         text: impl FnOnce(&Message) -> String,
     ) -> Result<(), CliError> {
         match self.output {
             Format::Table => output::line(&text(message)),
-            Format::Json => output::print_json(&output::json_of(name, message)),
+            Format::Json => output::print_json(&output::json_of(message)),
         }
     }
 }

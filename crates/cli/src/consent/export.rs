@@ -42,6 +42,6 @@ impl ExportConsent {
                 return output::line(&format!("wrote {} to {}", export.media_type, path.display()));
             }
         }
-        connection.print("ExportConsentResponse", &export, |export| export.document.clone())
+        connection.print(&export, |export| export.document.clone())
     }
 }

@@ -80,43 +80,37 @@ pub(crate) enum ConsentCommand {
 impl ConsentCommand {
     pub(crate) async fn run(self, connection: &Connection) -> Result<(), CliError> {
         match self {
-            Self::Record(record) => print_state(connection, &record.send(&connection.client()?).await?),
-            Self::Withdraw(withdraw) => print_state(connection, &withdraw.send(&connection.client()?).await?),
+            Self::Record(record) => connection.show(record.into_request(), state_text).await,
+            Self::Withdraw(withdraw) => connection.show(withdraw.into_request(), state_text).await,
             Self::WithdrawAll { id: customer_id, channel } => {
                 let request_id = String::new();
                 let request = v1::WithdrawAllConsentsRequest { customer_id, channel, request_id };
-                let answer = connection.client()?.withdraw_all_consents(request).await?;
-                connection
-                    .print("WithdrawAllConsentsResponse", &answer, |answer| consents_text(&answer.consents))
+                connection.show(request, |answer| consents_text(&answer.consents)).await
             }
             Self::List(CustomerQuery { id: customer_id, purpose }) => {
                 let request = v1::GetConsentsRequest { customer_id, purpose };
-                print_states(connection, &connection.client()?.get_consents(request).await?)
+                connection.show(request, |answer| consents_text(&answer.consents)).await
             }
             Self::AsOf { query: CustomerQuery { id: customer_id, purpose }, time } => {
                 let request = v1::GetConsentsAsOfRequest { customer_id, purpose, time: Some(time) };
-                print_states(connection, &connection.client()?.get_consents_as_of(request).await?)
+                connection.show(request, |answer| consents_text(&answer.consents)).await
             }
-            Self::Timeline(CustomerQuery { id, purpose }) => {
-                let history = timeline::whole_history(&connection.client()?, &id, &purpose).await?;
-                connection.print("ListConsentHistoryResponse", &history, |history| {
-                    timeline::timeline_text(&history.entries)
-                })
+            Self::Timeline(query) => {
+                let history = timeline::whole_history(&connection.client()?, query).await?;
+                connection.print(&history, |history| timeline::timeline_text(&history.entries))
             }
             Self::Explain(explain) => {
-                let explanation = connection.client()?.explain_decision(explain.into_request()).await?;
-                connection.print("DecisionExplanation", &explanation, explain::explanation_text)
+                connection.show(explain.into_request(), explain::explanation_text).await
             }
             Self::Mode(CustomerQuery { id: customer_id, purpose }) => {
                 let request = v1::GetConsentModeRequest { customer_id, purpose };
-                let mode = connection.client()?.get_consent_mode(request).await?;
-                connection.print("ConsentMode", &mode, signal::mode_text)
+                connection.show(request, signal::mode_text).await
             }
             Self::Signal(signal) => signal.run(connection).await,
             Self::Tcf { command } => command.run(connection).await,
             Self::Export(export) => export.run(connection).await,
-            Self::History { query: CustomerQuery { id, purpose }, file } => {
-                let history = timeline::whole_history(&connection.client()?, &id, &purpose).await?;
+            Self::History { query, file } => {
+                let history = timeline::whole_history(&connection.client()?, query).await?;
                 proof::write(connection.output, &file, &history)
             }
             Self::Verify(verify) => verify.run(connection.output),
@@ -125,10 +119,6 @@ impl ConsentCommand {
     }
 }
 
-fn print_state(connection: &Connection, state: &v1::ConsentState) -> Result<(), CliError> {
-    connection.print("ConsentState", state, |state| consents_text(std::slice::from_ref(state)))
-}
-
-fn print_states(connection: &Connection, answer: &v1::GetConsentsResponse) -> Result<(), CliError> {
-    connection.print("GetConsentsResponse", answer, |answer| consents_text(&answer.consents))
+fn state_text(state: &v1::ConsentState) -> String {
+    consents_text(std::slice::from_ref(state))
 }

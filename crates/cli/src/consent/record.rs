@@ -1,10 +1,9 @@
 //! `custodia consent record` and `withdraw`, and the table of a customer's consents.
 
-use custodia_client::{Client, ClientError};
 use custodia_proto::{Timestamp, v1};
 
 use crate::text::enum_text::{EnumText as _, enum_text};
-use crate::text::output::{or_dash, table};
+use crate::text::output::{Column, or_dash, table};
 use crate::text::values::{parse_time, time_text};
 
 /// What `consent record` takes.
@@ -90,34 +89,26 @@ pub(crate) struct WithdrawConsent {
 }
 
 impl RecordConsent {
-    pub(crate) async fn send(self, client: &Client) -> Result<v1::ConsentState, ClientError> {
-        client.record_consent(self.into_request()).await
-    }
-
-    fn into_request(self) -> v1::RecordConsentRequest {
+    pub(crate) fn into_request(self) -> v1::RecordConsentRequest {
         let is_given_consent =
             self.basis == v1::LawfulBasis::Consent && self.status == v1::ConsentStatus::Given;
-        let method = match self.method {
-            Some(method) => method,
-            None if is_given_consent => v1::ConsentMethod::Unambiguous,
-            None => v1::ConsentMethod::Unspecified,
-        };
+        let otherwise =
+            if is_given_consent { v1::ConsentMethod::Unambiguous } else { v1::ConsentMethod::Unspecified };
         v1::RecordConsentRequest {
             customer_id: self.id,
             purpose: self.purpose,
             status: self.status.into(),
             lawful_basis: self.basis.into(),
             notice_version: self.notice,
-            method: method.into(),
+            method: self.method.unwrap_or(otherwise).into(),
             collector: self.collector,
             reference: self.reference,
             decided_at: self.decided_at,
             expires_at: self.expires_at,
-            request_id: String::new(),
-            etag: String::new(),
             evidence: self.evidence.into_message(),
             channel: self.channel,
             valid_from: self.valid_from,
+            ..v1::RecordConsentRequest::default()
         }
     }
 }
@@ -137,50 +128,38 @@ impl Evidence {
 }
 
 impl WithdrawConsent {
-    pub(crate) async fn send(self, client: &Client) -> Result<v1::ConsentState, ClientError> {
-        let request = v1::WithdrawConsentRequest {
+    pub(crate) fn into_request(self) -> v1::WithdrawConsentRequest {
+        v1::WithdrawConsentRequest {
             customer_id: self.id,
             purpose: self.purpose,
             channel: self.channel,
             request_id: String::new(),
             lawful_basis: self.basis.unwrap_or(v1::LawfulBasis::Unspecified).into(),
-        };
-        client.withdraw_consent(request).await
+        }
     }
 }
 
 /// Consents and other grounds, one line each.
 pub(crate) fn consents_text(consents: &[v1::ConsentState]) -> String {
-    let mut lines = table([
-        "PURPOSE",
-        "GROUND",
-        "STATUS",
-        "NOTICE",
-        "METHOD",
-        "ACT",
-        "DECIDED",
-        "BY",
-        "FROM",
-        "EXPIRES",
-        "REFERENCE",
-    ]);
-    for consent in consents {
-        let evidence = consent.evidence.clone().unwrap_or_default();
-        lines.add_row([
-            consent.purpose.as_str(),
-            &enum_text::<v1::LawfulBasis>(consent.lawful_basis),
-            &enum_text::<v1::ConsentStatus>(consent.status),
-            or_dash(&consent.notice_version),
-            &enum_text::<v1::ConsentMethod>(consent.method),
-            &enum_text::<v1::AffirmativeAct>(evidence.act),
-            &time_text(consent.decided_at.as_ref()),
-            &enum_text::<v1::DecidedBy>(evidence.decided_by),
-            &time_text(consent.valid_from.as_ref()),
-            &time_text(consent.expires_at.as_ref()),
-            or_dash(&consent.reference),
-        ]);
-    }
-    lines.to_string()
+    table(CONSENT_COLUMNS, consents)
+}
+
+const CONSENT_COLUMNS: &[Column<v1::ConsentState>] = &[
+    ("PURPOSE", |consent| consent.purpose.clone()),
+    ("GROUND", |consent| enum_text::<v1::LawfulBasis>(consent.lawful_basis)),
+    ("STATUS", |consent| enum_text::<v1::ConsentStatus>(consent.status)),
+    ("NOTICE", |consent| or_dash(&consent.notice_version)),
+    ("METHOD", |consent| enum_text::<v1::ConsentMethod>(consent.method)),
+    ("ACT", |consent| enum_text::<v1::AffirmativeAct>(evidence(consent).act)),
+    ("DECIDED", |consent| time_text(consent.decided_at.as_ref())),
+    ("BY", |consent| enum_text::<v1::DecidedBy>(evidence(consent).decided_by)),
+    ("FROM", |consent| time_text(consent.valid_from.as_ref())),
+    ("EXPIRES", |consent| time_text(consent.expires_at.as_ref())),
+    ("REFERENCE", |consent| or_dash(&consent.reference)),
+];
+
+fn evidence(consent: &v1::ConsentState) -> v1::ConsentEvidence {
+    consent.evidence.clone().unwrap_or_default()
 }
 
 #[cfg(test)]

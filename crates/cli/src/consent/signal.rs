@@ -1,6 +1,5 @@
 //! `custodia consent signal`, `tcf` and `mode`: consent signals of browsers and advertising frameworks.
 
-use custodia_client::Client;
 use custodia_proto::v1;
 
 use crate::connection::Connection;
@@ -8,7 +7,7 @@ use crate::consent::record::consents_text;
 use crate::customer::CustomerQuery;
 use crate::error::CliError;
 use crate::text::enum_text::{EnumText as _, enum_text};
-use crate::text::output::{facts, table};
+use crate::text::output::{Column, facts, table};
 use crate::text::values::time_text;
 
 /// What `consent signal` takes.
@@ -46,28 +45,22 @@ impl RecordSignal {
             channel: self.channel,
             request_id: String::new(),
         };
-        let answer = connection.client()?.record_privacy_signal(request).await?;
-        connection.print("RecordPrivacySignalResponse", &answer, signal_text)
+        connection.show(request, signal_text).await
     }
 }
 
 impl TcfCommand {
     pub(crate) async fn run(self, connection: &Connection) -> Result<(), CliError> {
-        let tc_string = self.call(&connection.client()?).await?;
-        connection.print("TcString", &tc_string, tc_string_text)
-    }
-
-    async fn call(self, client: &Client) -> Result<v1::TcString, CliError> {
-        Ok(match self {
+        match self {
             Self::Record { id: customer_id, tc_string } => {
                 let request_id = String::new();
                 let request = v1::RecordTcStringRequest { customer_id, tc_string, request_id };
-                client.record_tc_string(request).await?
+                connection.show(request, tc_string_text).await
             }
             Self::Show(CustomerQuery { id: customer_id, purpose }) => {
-                client.get_tc_string(v1::GetTcStringRequest { customer_id, purpose }).await?
+                connection.show(v1::GetTcStringRequest { customer_id, purpose }, tc_string_text).await
             }
-        })
+        }
     }
 }
 
@@ -103,13 +96,14 @@ fn tc_string_text(tc_string: &v1::TcString) -> String {
 
 /// The signals under the names that Google's tags use.
 pub(crate) fn mode_text(mode: &v1::ConsentMode) -> String {
-    let mut lines = table(["SIGNAL", "STATE", "REASON"]);
-    for signal in &mode.signals {
-        let state = if signal.granted { "granted" } else { "denied" };
-        lines.add_row([signal.name.as_str(), state, &enum_text::<v1::RefusalReason>(signal.reason)]);
-    }
-    lines.to_string()
+    table(MODE_COLUMNS, &mode.signals)
 }
+
+const MODE_COLUMNS: &[Column<v1::ConsentModeSignal>] = &[
+    ("SIGNAL", |signal| signal.name.clone()),
+    ("STATE", |signal| if signal.granted { "granted" } else { "denied" }.into()),
+    ("REASON", |signal| enum_text::<v1::RefusalReason>(signal.reason)),
+];
 
 #[cfg(test)]
 mod tests {

@@ -5,7 +5,7 @@ use custodia_proto::v1;
 use crate::connection::Connection;
 use crate::customer::CustomerQuery;
 use crate::error::CliError;
-use crate::text::output::{facts, or_dash};
+use crate::text::output::{facts, or, or_dash};
 use crate::text::values::time_text;
 
 /// `custodia subject …`
@@ -54,14 +54,12 @@ pub(crate) struct SetSubject {
 
 impl SubjectCommand {
     pub(crate) async fn run(self, connection: &Connection) -> Result<(), CliError> {
-        let client = connection.client()?;
-        let subject = match self {
+        match self {
             Self::Show(CustomerQuery { id: customer_id, purpose }) => {
-                client.get_data_subject(v1::GetDataSubjectRequest { customer_id, purpose }).await?
+                connection.show(v1::GetDataSubjectRequest { customer_id, purpose }, subject_text).await
             }
-            Self::Set(set) => client.update_data_subject(set.into_request()).await?,
-        };
-        connection.print("DataSubject", &subject, subject_text)
+            Self::Set(set) => connection.show(set.into_request(), subject_text).await,
+        }
     }
 }
 
@@ -80,9 +78,8 @@ impl SetSubject {
             birth_date: self.birth_date.unwrap_or_default(),
             restriction: self.restrict.map(|reason| v1::Restriction { reason, since: None }),
             legal_hold: self.hold.map(|reference| v1::LegalHold { reference, since: None }),
-            updated_at: None,
-            sale_opted_out_at: None,
             etag: self.etag,
+            ..v1::DataSubject::default()
         };
         v1::UpdateDataSubjectRequest {
             data_subject: Some(data_subject),
@@ -96,13 +93,9 @@ fn subject_text(subject: &v1::DataSubject) -> String {
     let since = |text: &str, time| format!("{text}, since {}", time_text(time));
     let restriction = subject.restriction.as_ref();
     let hold = subject.legal_hold.as_ref();
-    let regions = subject.regions.join(", ");
     let facts = facts([
-        (
-            "regions",
-            if regions.is_empty() { "unknown (the default jurisdiction applies)".into() } else { regions },
-        ),
-        ("birth date", or_dash(&subject.birth_date).to_owned()),
+        ("regions", or(&subject.regions.join(", "), "unknown (the default jurisdiction applies)")),
+        ("birth date", or_dash(&subject.birth_date)),
         ("restricted", restriction.map_or("no".into(), |one| since(&one.reason, one.since.as_ref()))),
         ("legal hold", hold.map_or("no".into(), |one| since(&one.reference, one.since.as_ref()))),
         ("opted out of sale", time_text(subject.sale_opted_out_at.as_ref())),

@@ -3,8 +3,10 @@
 use custodia_client::{Client, ClientError};
 use custodia_proto::v1::{self, consent_history_entry::Change};
 
+use crate::connection::pages;
+use crate::customer::CustomerQuery;
 use crate::text::enum_text::{EnumText as _, enum_text};
-use crate::text::output::table;
+use crate::text::output::table_of;
 use crate::text::values::time_text;
 
 /// The server's largest page.
@@ -17,44 +19,28 @@ const PAGE_SIZE: i32 = 500;
 /// If a page cannot be fetched.
 pub(crate) async fn whole_history(
     client: &Client,
-    customer_id: &str,
-    purpose: &str,
+    CustomerQuery { id: customer_id, purpose }: CustomerQuery,
 ) -> Result<v1::ListConsentHistoryResponse, ClientError> {
-    let mut entries = Vec::new();
-    let mut page_token = String::new();
-    loop {
-        let request = v1::ListConsentHistoryRequest {
-            customer_id: customer_id.to_owned(),
-            purpose: purpose.to_owned(),
-            page_size: PAGE_SIZE,
-            page_token,
-        };
-        let mut page = client.list_consent_history(request).await?;
-        entries.append(&mut page.entries);
-        if page.next_page_token.is_empty() {
-            return Ok(v1::ListConsentHistoryResponse { entries, ..page });
-        }
-        page_token = page.next_page_token;
-    }
+    let (page_size, page_token) = (PAGE_SIZE, String::new());
+    pages::all(client, v1::ListConsentHistoryRequest { customer_id, purpose, page_size, page_token }).await
 }
 
 /// One line for each entry.
 pub(crate) fn timeline_text(entries: &[v1::ConsentHistoryEntry]) -> String {
-    let mut lines = table(["#", "RECORDED", "BY", "PURPOSE", "WHAT HAPPENED"]);
-    for entry in entries {
+    let line = |entry: &v1::ConsentHistoryEntry| {
         let (purpose, what) = match &entry.change {
             Some(Change::Consent(state)) => (state.purpose.as_str(), decision_text(state, entry)),
             Some(Change::DataSubject(subject)) => ("-", subject_text(subject)),
             Some(Change::TcString(tc_string)) => ("-", tc_string_text(tc_string)),
             None => ("-", "a change that this version does not know".into()),
         };
-        let sequence = entry.sequence.to_string();
         let recorded_by = entry.recorded_by.as_ref();
         let recorded_by = recorded_by
             .map_or_else(|| "-".into(), |by| format!("{} {}", enum_text::<v1::Role>(by.role), by.name));
-        lines.add_row([&sequence, &time_text(entry.recorded_at.as_ref()), &recorded_by, purpose, &what]);
-    }
-    lines.to_string()
+        let recorded_at = time_text(entry.recorded_at.as_ref());
+        [entry.sequence.to_string(), recorded_at, recorded_by, purpose.to_owned(), what]
+    };
+    table_of(["#", "RECORDED", "BY", "PURPOSE", "WHAT HAPPENED"], entries.iter().map(line))
 }
 
 /// `consent given: notice 2026-01, explicit, ticked box, collected by web-shop`

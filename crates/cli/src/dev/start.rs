@@ -2,10 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use custodia_client::{Client, ClientError, ClientIdentity, ClientOptions};
+use custodia_client::{Client, ClientError};
 use custodia_proto::v1;
 
 use crate::catalog;
+use crate::connection::ClientFile;
 use crate::dev::catalogue;
 use crate::dev::customers::SampleCustomer;
 use crate::dev::folder::DevFolder;
@@ -78,10 +79,7 @@ pub(crate) async fn start_cluster(
 
 /// A client with one of the folder's certificates.
 fn client(folder: &DevFolder, name: &str) -> Result<Client, CliError> {
-    let (ca, certificate, key) = folder.pem_files(name);
-    let read = |path| std::fs::read(&path).map_err(CliError::file(path));
-    let mut options = ClientOptions::new(folder.addresses(), read(ca)?);
-    options.identity = Some(ClientIdentity::from_pem(read(certificate)?, read(key)?));
+    let mut options = ClientFile::read(&folder.client_file(name))?.options()?;
     // A starting cluster is unavailable at first, so only the deadline counts.
     options.unavailable_rounds_max = u32::MAX;
     Ok(Client::new(&options)?)
@@ -129,8 +127,8 @@ async fn as_agent(folder: &DevFolder, customer: &SampleCustomer) -> Result<v1::P
     let request = v1::GetProfileRequest {
         customer_id: customer.id().to_string(),
         purpose: "service".into(),
-        read_mask: None,
         verdicts: v1::VerdictDetail::Full.into(),
+        ..v1::GetProfileRequest::default()
     };
     Ok(agent.get_profile(request).await?)
 }

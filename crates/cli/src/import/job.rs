@@ -12,10 +12,10 @@ use crate::import::call_stream::CallStream;
 use crate::import::identity;
 use crate::import::load::{self, RequestOf};
 use crate::import::mapping::{Input, MappingFile};
-use crate::import::progress::{self, Kind};
+use crate::import::progress::{Kind, rate, text};
 use crate::import::reader::{Position, Reader};
 use crate::import::state::{ImportState, Start};
-use crate::text::output::Format;
+use crate::text::output::{self, Format};
 
 /// The options of every import.
 #[derive(Debug, clap::Args)]
@@ -115,9 +115,27 @@ impl<'o> Job<'o> {
         self.state.is_finished()
     }
 
-    /// Prints the counts of all runs. Fails with [`CliError::PartlyRefused`] if anything was refused.
+    /// Prints the counts of all runs and the rate of this one. Fails with [`CliError::PartlyRefused`] if anything was
+    /// refused.
     pub(crate) fn report(&self, began: Option<(Instant, u64)>) -> Result<(), CliError> {
-        progress::report(self.format, self.kind, &self.folder, &self.state, began)
+        let tally = self.state.tally();
+        let rate = began.map(|(began, rows_before)| rate(tally.rows.saturating_sub(rows_before), began));
+        let seconds = began.map(|(began, _)| began.elapsed().as_secs_f64());
+        match self.format {
+            Format::Json => {
+                let counts = self.kind.counts(tally).into_iter();
+                let mut report: serde_json::Map<_, _> =
+                    counts.map(|(name, count)| (name.to_owned(), count.into())).collect();
+                report.insert("refused".into(), serde_json::json!(tally.refused));
+                report.insert("seconds".into(), seconds.into());
+                report.insert("rows_per_second".into(), rate.into());
+                report.insert("state".into(), self.folder.display().to_string().into());
+                report.insert("refused_rows".into(), self.state.refused_path().display().to_string().into());
+                output::print_json(&report.into())?;
+            }
+            Format::Table => output::line(&text(self.kind, tally, &self.folder, seconds, rate))?,
+        }
+        if tally.refused.is_empty() { Ok(()) } else { Err(CliError::PartlyRefused) }
     }
 
     /// Loads the rest of the file and reports.

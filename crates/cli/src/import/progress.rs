@@ -5,11 +5,9 @@ use std::time::Instant;
 
 use indicatif::{HumanCount, ProgressBar, ProgressStyle};
 
-use crate::error::CliError;
 use crate::import::reader::Position;
-use crate::import::state::ImportState;
 use crate::import::tally::Tally;
-use crate::text::output::{self, Format, table};
+use crate::text::output::table_of;
 
 /// The progress bar; drawn on standard error if that is a terminal.
 #[derive(Debug)]
@@ -68,60 +66,34 @@ impl Kind {
     }
 
     /// The counts with their names, without the refusals.
-    fn counts(self, tally: &Tally) -> Vec<(&'static str, u64)> {
+    pub(crate) fn counts(self, tally: &Tally) -> Vec<(&'static str, u64)> {
+        let mut counts = vec![("rows", tally.rows), ("requests", tally.requests)];
         match self {
-            Self::Profiles => vec![
-                ("rows", tally.rows),
-                ("requests", tally.requests),
+            Self::Profiles => counts.extend([
                 ("customers_created", tally.customers_created),
                 ("values_merged", tally.values_merged),
                 ("events_appended", tally.events_appended),
-            ],
-            Self::Decisions => vec![
-                ("rows", tally.rows),
-                ("requests", tally.requests),
-                ("decisions_recorded", tally.decisions_recorded),
-            ],
+            ]),
+            Self::Decisions => counts.push(("decisions_recorded", tally.decisions_recorded)),
         }
+        counts
     }
 }
 
-/// Prints the counts of all runs and the rate of this one. Fails with [`CliError::PartlyRefused`] if anything was refused.
-pub(crate) fn report(
-    format: Format,
+/// The counts of all runs and the rate of this one, for people.
+pub(crate) fn text(
     kind: Kind,
+    tally: &Tally,
     folder: &Path,
-    state: &ImportState,
-    began: Option<(Instant, u64)>,
-) -> Result<(), CliError> {
-    let tally = state.tally();
-    let rate = began.map(|(began, rows_before)| rate(tally.rows.saturating_sub(rows_before), began));
-    let seconds = began.map(|(began, _)| began.elapsed().as_secs_f64());
-    match format {
-        Format::Json => {
-            let counts = kind.counts(tally).into_iter().map(|(name, count)| (name.to_owned(), count.into()));
-            let mut report: serde_json::Map<_, _> = counts.collect();
-            report.insert("refused".into(), serde_json::json!(tally.refused));
-            report.insert("seconds".into(), seconds.into());
-            report.insert("rows_per_second".into(), rate.into());
-            report.insert("state".into(), folder.display().to_string().into());
-            report.insert("refused_rows".into(), state.refused_path().display().to_string().into());
-            output::print_json(&report.into())?;
-        }
-        Format::Table => output::line(&text(kind, tally, folder, seconds, rate))?,
-    }
-    if tally.refused.is_empty() { Ok(()) } else { Err(CliError::PartlyRefused) }
-}
-
-fn text(kind: Kind, tally: &Tally, folder: &Path, seconds: Option<f64>, rate: Option<u64>) -> String {
-    let mut lines = table(["IMPORTED", "COUNT"]);
-    for (name, count) in kind.counts(tally).into_iter().filter(|(name, _)| *name != "requests") {
-        lines.add_row([name.replace('_', " "), HumanCount(count).to_string()]);
-    }
-    for (reason, count) in &tally.refused {
-        lines.add_row([format!("refused: {reason}"), HumanCount(*count).to_string()]);
-    }
-    let mut text = lines.to_string();
+    seconds: Option<f64>,
+    rate: Option<u64>,
+) -> String {
+    let counts = kind.counts(tally).into_iter().filter(|(name, _)| *name != "requests");
+    let counts = counts.map(|(name, count)| [name.replace('_', " "), HumanCount(count).to_string()]);
+    let refused = tally.refused.iter();
+    let refused =
+        refused.map(|(reason, count)| [format!("refused: {reason}"), HumanCount(*count).to_string()]);
+    let mut text = table_of(["IMPORTED", "COUNT"], counts.chain(refused));
     if let (Some(seconds), Some(rate)) = (seconds, rate) {
         text.push_str(&format!("\n\n{seconds:.1} s, {} rows/s", HumanCount(rate)));
     }
@@ -133,7 +105,7 @@ fn text(kind: Kind, tally: &Tally, folder: &Path, seconds: Option<f64>, rate: Op
 }
 
 /// Rows per second.
-fn rate(rows: u64, began: Instant) -> u64 {
+pub(crate) fn rate(rows: u64, began: Instant) -> u64 {
     let millis = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX).max(1);
     rows.saturating_mul(1_000) / millis
 }

@@ -47,25 +47,19 @@ pub(crate) struct Contact {
 
 impl ContactCommand {
     pub(crate) async fn run(self, connection: &Connection) -> Result<(), CliError> {
-        let client = connection.client()?;
         match self {
             Self::Check { contact: Contact { id: customer_id, channel, purpose }, topic, at } => {
                 let request = v1::CheckContactRequest { customer_id, channel, purpose, topic, at };
-                let answer = client.check_contact(request).await?;
-                connection.print("CheckContactResponse", &answer, verdict_text)
+                connection.show(request, verdict_text).await
             }
-            Self::Record { contact: Contact { id: customer_id, channel, purpose }, at } => {
-                let request = v1::RecordContactRequest {
-                    customer_id,
-                    channel,
-                    purpose,
-                    contacted_at: at,
-                    request_id: String::new(),
-                };
-                let answer = client.record_contact(request).await?;
-                connection.print("RecordContactResponse", &answer, |answer| {
+            Self::Record { contact: Contact { id: customer_id, channel, purpose }, at: contacted_at } => {
+                let request_id = String::new();
+                let request =
+                    v1::RecordContactRequest { customer_id, channel, purpose, contacted_at, request_id };
+                let text = |answer: &v1::RecordContactResponse| {
                     format!("recorded for {}, etag {}", answer.customer_id, answer.etag)
-                })
+                };
+                connection.show(request, text).await
             }
         }
     }

@@ -11,8 +11,9 @@ use crate::customer::CustomerQuery;
 use crate::error::CliError;
 use crate::files;
 use crate::text::enum_text::{EnumText as _, enum_texts};
-use crate::text::output::{facts, or_dash, table};
+use crate::text::output::{Column, facts, or, or_dash, table};
 use crate::text::parts::parts;
+use crate::text::set;
 
 /// `custodia preferences …`
 #[derive(Debug, clap::Subcommand)]
@@ -156,14 +157,12 @@ impl FromStr for Quiet {
 
 impl PreferencesCommand {
     pub(crate) async fn run(self, connection: &Connection) -> Result<(), CliError> {
-        let preferences = match self {
+        match self {
             Self::Show(CustomerQuery { id: customer_id, purpose }) => {
-                let request = v1::GetPreferencesRequest { customer_id, purpose };
-                connection.client()?.get_preferences(request).await?
+                connection.show(v1::GetPreferencesRequest { customer_id, purpose }, preferences_text).await
             }
-            Self::Set(set) => connection.client()?.update_preferences(set.into_request()?).await?,
-        };
-        connection.print("Preferences", &preferences, preferences_text)
+            Self::Set(set) => connection.show(set.into_request()?, preferences_text).await,
+        }
     }
 }
 
@@ -181,12 +180,8 @@ impl SetPreferences {
 
 impl PreferenceFields {
     fn add_to(self, preferences: &mut v1::Preferences) {
-        if let Some(language) = self.language {
-            preferences.language = language;
-        }
-        if let Some(time_zone) = self.time_zone {
-            preferences.time_zone = time_zone;
-        }
+        set(&mut preferences.language, self.language);
+        set(&mut preferences.time_zone, self.time_zone);
         let wanted =
             |Channel { name: channel, address }| v1::ChannelPreference { channel, wanted: true, address };
         let unwanted = |channel| v1::ChannelPreference { channel, wanted: false, address: String::new() };
@@ -208,7 +203,7 @@ fn preferences_text(preferences: &v1::Preferences) -> String {
     };
     let quiet = |quiet: &v1::QuietHours| {
         let days = enum_texts::<v1::DayOfWeek>(&quiet.days);
-        let days = if days.is_empty() { "every day" } else { &days };
+        let days = or(&days, "every day");
         format!("{} to {}, {days}{}", quiet.begins, quiet.ends, scope("channel", &quiet.channel))
     };
     let lines = |texts: Vec<String>| texts.join("\n");
@@ -217,20 +212,22 @@ fn preferences_text(preferences: &v1::Preferences) -> String {
         topics.map(|topic| topic.topic.as_str()).collect::<Vec<_>>().join(", ")
     };
     let facts = facts([
-        ("language", or_dash(&preferences.language).to_owned()),
-        ("time zone", or_dash(&preferences.time_zone).to_owned()),
+        ("language", or_dash(&preferences.language)),
+        ("time zone", or_dash(&preferences.time_zone)),
         ("at most", lines(preferences.frequency_caps.iter().map(cap).collect())),
         ("quiet", lines(preferences.quiet_hours.iter().map(quiet).collect())),
         ("topics wanted", topics(true)),
         ("topics not wanted", topics(false)),
     ]);
-    let mut channels = table(["CHANNEL", "WANTED", "ADDRESS"]);
-    for one in &preferences.channels {
-        let wanted = if one.wanted { "yes" } else { "no" };
-        channels.add_row([one.channel.as_str(), wanted, or_dash(&one.address)]);
-    }
+    let channels = table(CHANNEL_COLUMNS, &preferences.channels);
     format!("{}, etag {}\n\n{facts}\n\n{channels}", preferences.customer_id, preferences.etag)
 }
+
+const CHANNEL_COLUMNS: &[Column<v1::ChannelPreference>] = &[
+    ("CHANNEL", |channel| channel.channel.clone()),
+    ("WANTED", |channel| if channel.wanted { "yes" } else { "no" }.into()),
+    ("ADDRESS", |channel| or_dash(&channel.address)),
+];
 
 #[cfg(test)]
 mod tests {

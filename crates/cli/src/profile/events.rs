@@ -6,7 +6,7 @@ use crate::connection::Connection;
 use crate::customer::CustomerQuery;
 use crate::error::CliError;
 use crate::text::enum_text::enum_text;
-use crate::text::output::table;
+use crate::text::output::{Column, table};
 use crate::text::values::{text_of, time_text};
 
 /// `custodia events …`
@@ -48,28 +48,12 @@ impl EventsCommand {
                 break;
             }
         }
-        connection.print("ListEventsResponse", &all, events_text)
+        connection.print(&all, events_text)
     }
 }
 
 fn events_text(answer: &v1::ListEventsResponse) -> String {
-    let mut lines = table(["OCCURRED", "EVENT", "CHANNEL", "PROPERTIES", "GROUND", "SOURCE", "ID"]);
-    for stored in &answer.events {
-        let event = stored.event.clone().unwrap_or_default();
-        let mut properties: Vec<_> =
-            event.properties.iter().map(|(name, value)| format!("{name}={}", text_of(Some(value)))).collect();
-        properties.sort();
-        lines.add_row([
-            time_text(event.occurred_at.as_ref()),
-            event.name,
-            event.channel,
-            properties.join(" "),
-            enum_text::<v1::LawfulBasis>(stored.ground),
-            stored.provenance.as_ref().map(|one| one.source.clone()).unwrap_or_default(),
-            event.event_id,
-        ]);
-    }
-    let mut text = lines.to_string();
+    let mut text = table(EVENT_COLUMNS, &answer.events);
     for withheld in &answer.withheld {
         let reason = enum_text::<v1::RefusalReason>(withheld.reason);
         text.push_str(&format!("\n{} withheld: {reason}", withheld.count));
@@ -78,4 +62,25 @@ fn events_text(answer: &v1::ListEventsResponse) -> String {
         text.push_str("\nmore events exist: raise --limit");
     }
     text
+}
+
+const EVENT_COLUMNS: &[Column<v1::StoredEvent>] = &[
+    ("OCCURRED", |stored| time_text(event(stored).occurred_at.as_ref())),
+    ("EVENT", |stored| event(stored).name),
+    ("CHANNEL", |stored| event(stored).channel),
+    ("PROPERTIES", |stored| properties_text(&event(stored))),
+    ("GROUND", |stored| enum_text::<v1::LawfulBasis>(stored.ground)),
+    ("SOURCE", |stored| stored.provenance.clone().unwrap_or_default().source),
+    ("ID", |stored| event(stored).event_id),
+];
+
+fn event(stored: &v1::StoredEvent) -> v1::Event {
+    stored.event.clone().unwrap_or_default()
+}
+
+fn properties_text(event: &v1::Event) -> String {
+    let property = |(name, value): (&String, &v1::Value)| format!("{name}={}", text_of(Some(value)));
+    let mut properties: Vec<_> = event.properties.iter().map(property).collect();
+    properties.sort();
+    properties.join(" ")
 }

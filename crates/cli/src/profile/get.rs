@@ -2,14 +2,13 @@
 
 use std::path::PathBuf;
 
-use comfy_table::ColumnConstraint;
 use custodia_proto::v1;
 
 use crate::connection::Connection;
 use crate::error::CliError;
 use crate::import;
 use crate::text::enum_text::{EnumText as _, enum_text};
-use crate::text::output::table;
+use crate::text::output::{Column, table};
 use crate::text::values::{text_of, time_text};
 
 /// What `profile get` takes.
@@ -40,66 +39,61 @@ impl GetProfile {
         if let (Some(key), Some(state)) = (&self.source_key, &self.import_state) {
             self.ids = vec![import::customer_of(state, key)?.to_string()];
         }
-        let client = connection.client()?;
         let read_mask = (!self.attributes.is_empty())
             .then(|| custodia_proto::FieldMask { paths: std::mem::take(&mut self.attributes) });
         let verdicts = self.verdicts.into();
         if let [id] = self.ids.as_slice() {
             let (customer_id, purpose) = (id.clone(), self.purpose);
             let request = v1::GetProfileRequest { customer_id, purpose, read_mask, verdicts };
-            let profile = client.get_profile(request).await?;
-            return connection.print("Profile", &profile, profile_text);
+            return connection.show(request, profile_text).await;
         }
         let (customer_ids, purpose) = (self.ids, self.purpose);
         let request = v1::BatchGetProfilesRequest { customer_ids, purpose, read_mask, verdicts };
-        let answer = client.batch_get_profiles(request).await?;
-        connection.print("BatchGetProfilesResponse", &answer, |answer| {
+        let answer = connection.client()?.batch_get_profiles(request).await?;
+        connection.print(&answer, |answer| {
             let texts: Vec<_> = answer.profiles.iter().map(batch_text).collect();
             texts.join("\n\n")
         })
     }
 }
 
-/// The column is hidden unless some value expires.
-const UNTIL_COLUMN: usize = 6;
-
 /// A profile for people; `dev` prints one too.
 pub(crate) fn profile_text(profile: &v1::Profile) -> String {
-    let mut lines = table(["ATTRIBUTE", "VALUE", "GROUND", "SOURCE", "COLLECTED FOR", "OBSERVED", "UNTIL"]);
     let any_expires = profile.attributes.iter().any(|attribute| attribute.until.is_some());
-    if let Some(until) = lines.column_mut(UNTIL_COLUMN).filter(|_| !any_expires) {
-        until.set_constraint(ColumnConstraint::Hidden);
-    }
-    for attribute in &profile.attributes {
-        let provenance = attribute.provenance.clone().unwrap_or_default();
-        lines.add_row([
-            attribute.name.clone(),
-            text_of(attribute.value.as_ref()),
-            enum_text::<v1::LawfulBasis>(attribute.ground),
-            provenance.source,
-            provenance.purpose,
-            time_text(provenance.observed_at.as_ref()),
-            time_text(attribute.until.as_ref()),
-        ]);
-    }
+    let columns = if any_expires { [ATTRIBUTE_COLUMNS, UNTIL].concat() } else { ATTRIBUTE_COLUMNS.to_vec() };
     let mut text = format!(
-        "{}, etag {}, updated {}\n\n{lines}",
+        "{}, etag {}, updated {}\n\n{}",
         profile.customer_id,
         profile.etag,
         time_text(profile.updated_at.as_ref()),
+        table(&columns, &profile.attributes),
     );
     if !profile.withheld.is_empty() {
-        let mut withheld = table(["WITHHELD", "REASON", "EXPLANATION"]);
-        for one in &profile.withheld {
-            withheld.add_row([
-                one.name.clone(),
-                enum_text::<v1::RefusalReason>(one.reason),
-                one.explanation.clone(),
-            ]);
-        }
-        text.push_str(&format!("\n\n{withheld}"));
+        text.push_str(&format!("\n\n{}", table(WITHHELD_COLUMNS, &profile.withheld)));
     }
     text
+}
+
+const ATTRIBUTE_COLUMNS: &[Column<v1::Attribute>] = &[
+    ("ATTRIBUTE", |attribute| attribute.name.clone()),
+    ("VALUE", |attribute| text_of(attribute.value.as_ref())),
+    ("GROUND", |attribute| enum_text::<v1::LawfulBasis>(attribute.ground)),
+    ("SOURCE", |attribute| provenance(attribute).source),
+    ("COLLECTED FOR", |attribute| provenance(attribute).purpose),
+    ("OBSERVED", |attribute| time_text(provenance(attribute).observed_at.as_ref())),
+];
+
+/// Shown if some value expires.
+const UNTIL: &[Column<v1::Attribute>] = &[("UNTIL", |attribute| time_text(attribute.until.as_ref()))];
+
+const WITHHELD_COLUMNS: &[Column<v1::WithheldAttribute>] = &[
+    ("WITHHELD", |withheld| withheld.name.clone()),
+    ("REASON", |withheld| enum_text::<v1::RefusalReason>(withheld.reason)),
+    ("EXPLANATION", |withheld| withheld.explanation.clone()),
+];
+
+fn provenance(attribute: &v1::Attribute) -> v1::Provenance {
+    attribute.provenance.clone().unwrap_or_default()
 }
 
 fn batch_text(one: &v1::BatchProfile) -> String {

@@ -10,7 +10,7 @@ use crate::connection::Connection;
 use crate::error::CliError;
 use crate::files;
 use crate::text::enum_text::{EnumText, enum_text};
-use crate::text::output::{self, table};
+use crate::text::output::{self, table_of};
 use crate::text::values;
 
 /// What `profile ingest` takes.
@@ -55,13 +55,13 @@ impl IngestProfile {
         let client = connection.client()?;
         let request = match &self.file {
             Some(path) => {
-                let request = output::from_json("IngestProfileRequest", &files::read_text(path)?);
+                let request = output::from_json(&files::read_text(path)?);
                 self.adjusted(request.map_err(CliError::content(path))?)
             }
             None => self.request(&client).await?,
         };
         let answer = client.ingest_profile(request).await?;
-        connection.print("IngestProfileResponse", &answer, outcome_text)?;
+        connection.print(&answer, outcome_text)?;
         let all_merged =
             answer.attributes.iter().all(|one| one.merged) && answer.events.iter().all(|one| one.appended);
         if all_merged { Ok(()) } else { Err(CliError::PartlyRefused) }
@@ -141,18 +141,17 @@ fn parse_pair(text: &str) -> Result<(String, String), String> {
 }
 
 fn outcome_text(answer: &v1::IngestProfileResponse) -> String {
-    let mut lines = table(["ITEM", "OUTCOME", "REASON", "EXPLANATION"]);
-    let attributes = answer.attributes.iter().map(|one| {
-        let outcome = if one.merged { "merged" } else { "refused" };
-        (&one.attribute, outcome, one.refusal, &one.explanation)
-    });
-    let events = answer.events.iter().map(|one| {
-        let outcome = if one.appended { "appended" } else { "refused" };
-        (&one.event_id, outcome, one.refusal, &one.explanation)
-    });
-    for (item, outcome, refusal, explanation) in attributes.chain(events) {
-        lines.add_row([item, outcome, &enum_text::<v1::RefusalReason>(refusal), explanation]);
-    }
+    let line = |item: &String, is_done, done: &str, refusal, explanation: &String| {
+        let outcome = if is_done { done } else { "refused" };
+        [item.clone(), outcome.to_owned(), enum_text::<v1::RefusalReason>(refusal), explanation.clone()]
+    };
+    let attributes = answer.attributes.iter();
+    let attributes =
+        attributes.map(|one| line(&one.attribute, one.merged, "merged", one.refusal, &one.explanation));
+    let events = answer.events.iter();
+    let events =
+        events.map(|one| line(&one.event_id, one.appended, "appended", one.refusal, &one.explanation));
+    let lines = table_of(["ITEM", "OUTCOME", "REASON", "EXPLANATION"], attributes.chain(events));
     let verb = if answer.created { "created" } else { "updated" };
     format!("{} {verb}, etag {}\n\n{lines}", answer.customer_id, answer.etag)
 }

@@ -4,3 +4,10 @@ pub(crate) mod enum_text;
 pub(crate) mod output;
 pub(crate) mod parts;
 pub(crate) mod values;
+
+/// Sets a field of a message, if a value was given.
+pub(crate) fn set<Value>(field: &mut Value, given: Option<Value>) {
+    if let Some(value) = given {
+        *field = value;
+    }
+}

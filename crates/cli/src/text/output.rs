@@ -7,6 +7,7 @@ use std::io::Write as _;
 use std::sync::LazyLock;
 
 use comfy_table::{Table, presets};
+use prost::Name;
 use prost_reflect::{DescriptorPool, DynamicMessage, MessageDescriptor, SerializeOptions};
 
 use crate::error::CliError;
@@ -24,61 +25,82 @@ pub(crate) enum Format {
 static DESCRIPTORS: LazyLock<Option<DescriptorPool>> =
     LazyLock::new(|| DescriptorPool::decode(custodia_proto::FILE_DESCRIPTOR_SET).ok());
 
-fn descriptor(name: &str) -> Option<MessageDescriptor> {
-    DESCRIPTORS.as_ref()?.get_message_by_name(&format!("custodia.v1.{name}"))
+fn descriptor<Message: Name>() -> Option<MessageDescriptor> {
+    DESCRIPTORS.as_ref()?.get_message_by_name(&Message::full_name())
 }
 
-/// A message of `custodia.v1` as JSON.
-pub(crate) fn json_of<Message: prost::Message>(name: &str, message: &Message) -> serde_json::Value {
+/// A message of the API as JSON.
+pub(crate) fn json_of<Message: Name>(message: &Message) -> serde_json::Value {
     let options = SerializeOptions::new().use_proto_field_name(true).skip_default_fields(false);
     let json = (|| {
-        let mut dynamic = DynamicMessage::new(descriptor(name)?);
+        let mut dynamic = DynamicMessage::new(descriptor::<Message>()?);
         dynamic.transcode_from(message).ok()?;
         dynamic.serialize_with_options(serde_json::value::Serializer, &options).ok()
     })();
     json.unwrap_or_default()
 }
 
-/// Parses a message of `custodia.v1` from JSON; an unknown field is an error.
-pub(crate) fn from_json<Message: prost::Message + Default>(
-    name: &str,
-    text: &str,
-) -> Result<Message, String> {
-    let descriptor = descriptor(name).ok_or_else(|| format!("unknown message {name}"))?;
+/// Parses a message of the API from JSON; an unknown field is an error.
+pub(crate) fn from_json<Message: Name + Default>(text: &str) -> Result<Message, String> {
+    let descriptor = descriptor::<Message>().ok_or_else(|| format!("unknown message {}", Message::NAME))?;
     let mut input = serde_json::Deserializer::from_str(text);
     let dynamic = DynamicMessage::deserialize(descriptor, &mut input).map_err(|error| error.to_string())?;
     input.end().map_err(|error| error.to_string())?;
     dynamic.transcode_to().map_err(|error| error.to_string())
 }
 
-/// A table without borders: easy to read and to cut into columns.
-pub(crate) fn table<const COLUMNS: usize>(header: [&str; COLUMNS]) -> Table {
-    let mut table = Table::new();
-    table.load_preset(presets::NOTHING).set_header(header);
-    align(&mut table);
-    table
+/// A column of a table: its header, and its text for one item.
+pub(crate) type Column<Item> = (&'static str, fn(&Item) -> String);
+
+/// A table with one line for each item.
+pub(crate) fn table<Item>(columns: &[Column<Item>], items: &[Item]) -> String {
+    let lines = items.iter().map(|item| columns.iter().map(move |(_, text)| text(item)));
+    lines_text(Some(columns.iter().map(|(header, _)| *header).collect()), lines)
 }
 
-fn align(table: &mut Table) {
-    for column in table.column_iter_mut() {
-        column.set_padding((0, 2));
-    }
+/// A table of lines that are not made from one item each.
+pub(crate) fn table_of<const COLUMNS: usize>(
+    header: [&str; COLUMNS],
+    lines: impl IntoIterator<Item = [String; COLUMNS]>,
+) -> String {
+    lines_text(Some(header.into()), lines)
 }
 
 /// Names and texts, one pair per line. Empty texts are left out.
 pub(crate) fn facts<const LINES: usize>(lines: [(&str, String); LINES]) -> String {
-    let mut facts = Table::new();
-    facts.load_preset(presets::NOTHING);
-    for (name, text) in lines.into_iter().filter(|(_, text)| !text.is_empty()) {
-        facts.add_row([name.to_owned(), text]);
+    let lines = lines.into_iter().filter(|(_, text)| !text.is_empty());
+    lines_text(None, lines.map(|(name, text)| [name.to_owned(), text]))
+}
+
+/// Columns without borders: easy to read and to cut.
+fn lines_text<Line: IntoIterator<Item = String>>(
+    header: Option<Vec<&str>>,
+    lines: impl IntoIterator<Item = Line>,
+) -> String {
+    let mut table = Table::new();
+    table.load_preset(presets::NOTHING).add_rows(lines);
+    if let Some(header) = header {
+        table.set_header(header);
     }
-    align(&mut facts);
-    facts.to_string()
+    for column in table.column_iter_mut() {
+        column.set_padding((0, 2));
+    }
+    table.to_string()
 }
 
 /// The text, or `-` if it is empty.
-pub(crate) fn or_dash(text: &str) -> &str {
-    if text.is_empty() { "-" } else { text }
+pub(crate) fn or_dash(text: &str) -> String {
+    or(text, "-")
+}
+
+/// The text, or another one if it is empty.
+pub(crate) fn or(text: &str, otherwise: &str) -> String {
+    if text.is_empty() { otherwise } else { text }.to_owned()
+}
+
+/// The number, or `-` for none.
+pub(crate) fn number_or_dash(number: u32) -> String {
+    if number == 0 { "-".into() } else { number.to_string() }
 }
 
 /// Prints one JSON document.
@@ -113,7 +135,7 @@ mod tests {
             refusal: v1::RefusalReason::NoGround.into(),
             explanation: String::new(),
         };
-        let json = json_of("AttributeOutcome", &outcome);
+        let json = json_of(&outcome);
         assert_eq!(
             json,
             serde_json::json!({
@@ -126,12 +148,11 @@ mod tests {
     fn a_request_file_is_parsed_and_an_unknown_field_is_refused() {
         let text =
             r#"{"purpose": "service", "observations": [{"attribute": "age", "value": {"integer": "7"}}]}"#;
-        let request: v1::IngestProfileRequest = from_json("IngestProfileRequest", text).unwrap();
+        let request: v1::IngestProfileRequest = from_json(text).unwrap();
         assert_eq!(request.purpose, "service");
         let kind = request.observations[0].value.as_ref().unwrap().kind.clone();
         assert_eq!(kind, Some(v1::value::Kind::Integer(7)));
-        let error =
-            from_json::<v1::IngestProfileRequest>("IngestProfileRequest", r#"{"porpoise": 1}"#).unwrap_err();
+        let error = from_json::<v1::IngestProfileRequest>(r#"{"porpoise": 1}"#).unwrap_err();
         assert!(error.contains("porpoise"), "{error}");
     }
 }
