@@ -49,10 +49,8 @@ impl CertificatesCommand {
     pub(crate) fn run(self) -> Result<(), CliError> {
         let Self::Create(create) = self;
         if create.roles.contains(&Role::Node) && create.hosts.is_empty() {
-            return Err(CliError::Argument {
-                argument: "--host",
-                reason: "is required: a node's certificate must name the hosts of the node".into(),
-            });
+            let reason = "is required: a node's certificate must name the hosts of the node";
+            return Err(CliError::argument("--host", reason));
         }
         let authority = Authority::open_or_create(&create.dir)?;
         let subject = Subject { name: &create.name, roles: &create.roles, hosts: &create.hosts };

@@ -68,6 +68,11 @@ pub(crate) enum CliError {
 }
 
 impl CliError {
+    /// An option or argument is invalid for this reason.
+    pub(crate) fn argument(argument: &'static str, reason: impl Into<String>) -> Self {
+        Self::Argument { argument, reason: reason.into() }
+    }
+
     /// For `map_err` on file operations.
     pub(crate) fn file(path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.into();

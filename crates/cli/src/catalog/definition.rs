@@ -108,10 +108,11 @@ impl<Fields: Definition> DefinitionCommand<Fields> {
             Self::History { name } => return history::run::<Fields>(connection, &client, name).await,
             Self::Get { name } => client.call(Fields::get(name)).await?,
             Self::Create { given, validate_only } => {
-                client.call(Fields::create(given.new_entry()?, validate_only)).await?
+                let entry = new_entry(given.read()?).map_err(is_required)?;
+                client.call(Fields::create(entry, validate_only)).await?
             }
             Self::Update { given } => {
-                let (file, fields) = given.read()?;
+                let [file, fields] = given.read()?;
                 let name = fields.name().or(file.name()).ok_or_else(|| is_required("name"))?.to_owned();
                 let mut entry = client.call(Fields::get(name)).await?;
                 file.apply(&mut entry);
@@ -128,14 +129,9 @@ impl<Fields: Definition> DefinitionCommand<Fields> {
 
 impl<Fields: Definition> Given<Fields> {
     /// The fields of the file and those of the options.
-    fn read(self) -> Result<(Fields, Fields), CliError> {
+    fn read(self) -> Result<[Fields; 2], CliError> {
         let file = self.file.as_deref().map(files::read_document).transpose()?.unwrap_or_default();
-        Ok((file, self.fields))
-    }
-
-    fn new_entry(self) -> Result<Fields::Entry, CliError> {
-        let (file, fields) = self.read()?;
-        new_entry([file, fields]).map_err(is_required)
+        Ok([file, self.fields])
     }
 }
 
@@ -151,7 +147,7 @@ fn new_entry<Fields: Definition>(
 }
 
 fn is_required(key: &'static str) -> CliError {
-    CliError::Argument { argument: key, reason: "is required, as an option or in the file".into() }
+    CliError::argument(key, "is required, as an option or in the file")
 }
 
 /// All entries of a kind.

@@ -69,8 +69,8 @@ impl KeysCommand {
             Self::Rotate { level, shard, every_shard, customer } => {
                 let of_shards = matches!(level, v1::KeyLevel::Shard | v1::KeyLevel::Bucket);
                 if of_shards && shard.is_none() && !every_shard && customer.is_none() {
-                    let reason = "is required, or --every-shard, or --customer with level bucket".into();
-                    return Err(CliError::Argument { argument: "--shard", reason });
+                    let reason = "is required, or --every-shard, or --customer with level bucket";
+                    return Err(CliError::argument("--shard", reason));
                 }
                 let request = v1::RotateKeysRequest {
                     level: level.into(),

@@ -79,16 +79,14 @@ impl ClientFile {
 
     /// The options of a client, with the content of the files.
     pub(crate) fn options(self) -> Result<ClientOptions, CliError> {
-        let ca = self.ca.ok_or_else(|| CliError::Argument {
-            argument: "--ca",
-            reason: "is required: give --ca FILE, or --client FILE (CUSTODIA_CLIENT)".into(),
-        })?;
+        let reason = "is required: give --ca FILE, or --client FILE (CUSTODIA_CLIENT)";
+        let ca = self.ca.ok_or_else(|| CliError::argument("--ca", reason))?;
         let mut options = ClientOptions::new(self.addresses, read(&ca)?);
         options.identity = match (&self.certificate, &self.key) {
             (Some(certificate), Some(key)) => Some(ClientIdentity::from_pem(read(certificate)?, read(key)?)),
             (None, None) => None,
-            (Some(_), None) => return Err(required_with("--key", "--certificate")),
-            (None, Some(_)) => return Err(required_with("--certificate", "--key")),
+            (Some(_), None) => return Err(CliError::argument("--key", "is required with --certificate")),
+            (None, Some(_)) => return Err(CliError::argument("--certificate", "is required with --key")),
         };
         options.token = self.token_file.as_deref().map(files::read).transpose()?.map(Token::new);
         Ok(options)
@@ -144,10 +142,6 @@ impl Connection {
 
 fn read(path: &Path) -> Result<Vec<u8>, CliError> {
     std::fs::read(path).map_err(CliError::file(path))
-}
-
-fn required_with(argument: &'static str, given: &str) -> CliError {
-    CliError::Argument { argument, reason: format!("is required with {given}") }
 }
 
 fn token(text: &str) -> Result<Token, std::convert::Infallible> {

@@ -6,7 +6,7 @@ use custodia_proto::v1::{self, consent_history_entry::Change};
 use crate::connection::pages;
 use crate::customer::CustomerQuery;
 use crate::text::enum_text::{EnumText as _, enum_text};
-use crate::text::output::table_of;
+use crate::text::output::{or, table_of};
 use crate::text::values::time_text;
 
 /// The server's largest page.
@@ -57,7 +57,7 @@ fn decision_text(state: &v1::ConsentState, entry: &v1::ConsentHistoryEntry) -> S
         }
     };
     let was_decided_before = state.decided_at.is_some() && state.decided_at != entry.recorded_at;
-    let details: Vec<String> = [
+    let details = joined([
         named("notice", &state.notice_version),
         (state.method != 0).then(|| enum_text::<v1::ConsentMethod>(state.method)),
         (evidence.act != 0).then(|| enum_text::<v1::AffirmativeAct>(evidence.act).replace('-', " ")),
@@ -69,28 +69,25 @@ fn decision_text(state: &v1::ConsentState, entry: &v1::ConsentHistoryEntry) -> S
         timed("decided", state.decided_at.as_ref().filter(|_| was_decided_before)),
         timed("from", state.valid_from.as_ref()),
         timed("until", state.expires_at.as_ref()),
-    ]
-    .into_iter()
-    .flatten()
-    .collect();
+    ]);
     let basis = enum_text::<v1::LawfulBasis>(state.lawful_basis).replace('-', " ");
     let what = format!("{basis} {}", enum_text::<v1::ConsentStatus>(state.status));
-    if details.is_empty() { what } else { format!("{what}: {}", details.join(", ")) }
+    if details.is_empty() { what } else { format!("{what}: {details}") }
+}
+
+fn joined<const PARTS: usize>(parts: [Option<String>; PARTS]) -> String {
+    parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
 
 /// What is known about the customer after a change.
 fn subject_text(subject: &v1::DataSubject) -> String {
-    let known: Vec<String> = [
+    let known = joined([
         (!subject.regions.is_empty()).then(|| format!("lives in {}", subject.regions.join(", "))),
         (!subject.birth_date.is_empty()).then(|| format!("born {}", subject.birth_date)),
         subject.restriction.as_ref().map(|one| format!("processing restricted ({})", one.reason)),
         subject.legal_hold.as_ref().map(|one| format!("legal hold ({})", one.reference)),
-    ]
-    .into_iter()
-    .flatten()
-    .collect();
-    let known = if known.is_empty() { "nothing known".to_owned() } else { known.join(", ") };
-    format!("the customer: {known}")
+    ]);
+    format!("the customer: {}", or(&known, "nothing known"))
 }
 
 fn tc_string_text(tc_string: &v1::TcString) -> String {

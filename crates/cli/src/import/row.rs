@@ -50,14 +50,6 @@ impl Row {
             Cells::Unreadable(_, text) => Value::from(text.as_str()),
         }
     }
-
-    /// A row for tests.
-    #[cfg(test)]
-    pub(crate) fn of_pairs(number: u64, pairs: &[(&str, &str)]) -> Self {
-        let names = pairs.iter().map(|(name, _)| (*name).to_owned()).collect();
-        let texts = pairs.iter().map(|(_, text)| (*text).to_owned()).collect();
-        Self { number, end: number * 100, cells: Cells::Columns(names, texts) }
-    }
 }
 
 /// `outer.inner` descends into objects; a name that itself contains a dot takes precedence.
@@ -78,6 +70,15 @@ fn json_text(object: &Map<String, Value>, column: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    impl Row {
+        /// A row for tests.
+        pub(crate) fn of_pairs(number: u64, pairs: &[(&str, &str)]) -> Self {
+            let names = pairs.iter().map(|(name, _)| (*name).to_owned()).collect();
+            let texts = pairs.iter().map(|(_, text)| (*text).to_owned()).collect();
+            Self { number, end: number * 100, cells: Cells::Columns(names, texts) }
+        }
+    }
 
     #[test]
     fn dotted_names_descend_into_json_objects() {

@@ -88,10 +88,8 @@ impl IngestProfile {
             // An attribute that is not in the catalogue is sent as text: the cluster refuses it with the reason.
             let kind =
                 types.iter().find(|one| one.name == *name).map_or(v1::ValueType::Text, |one| one.r#type());
-            let value = values::parse(kind, text).map_err(|reason| CliError::Argument {
-                argument: "--set",
-                reason: format!("{name}: {reason}"),
-            })?;
+            let value = values::parse(kind, text)
+                .map_err(|reason| CliError::argument("--set", format!("{name}: {reason}")))?;
             Ok(v1::Observation { attribute: name.clone(), value: Some(value), observed_at: None })
         };
         Ok(self.adjusted(v1::IngestProfileRequest {
@@ -111,8 +109,8 @@ fn grant((purpose, notice): &(String, String)) -> Result<v1::ConsentGrant, CliEr
     let (rest, act) = split_last::<v1::AffirmativeAct>(notice);
     let (version, method) = split_last::<v1::ConsentMethod>(rest);
     if (act.is_some() && method.is_none()) || (method.is_none() && version.contains(':')) {
-        let reason = "must be PURPOSE=NOTICE[:METHOD[:ACT]], with the values of `consent record`".into();
-        return Err(CliError::Argument { argument: "--consent", reason });
+        let reason = "must be PURPOSE=NOTICE[:METHOD[:ACT]], with the values of `consent record`";
+        return Err(CliError::argument("--consent", reason));
     }
     let evidence = act.map(|act| v1::ConsentEvidence { act: act.into(), ..Default::default() });
     Ok(v1::ConsentGrant {
