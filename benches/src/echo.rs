@@ -7,8 +7,8 @@ use std::pin::Pin;
 use custodia_proto::internal::v1::peer_service_client::PeerServiceClient;
 use custodia_proto::internal::v1::peer_service_server::{PeerService, PeerServiceServer};
 use custodia_proto::internal::v1::{
-    ForwardRequest, ForwardResponse, GetCatalogueVersionRequest, GetCatalogueVersionResponse,
-    GetNodeFactsRequest, PeerFrame, RecordUsageRequest, RecordUsageResponse,
+    ForwardRequest, ForwardResponse, GetNodeFactsRequest, PeerFrame, RecordUsageRequest, RecordUsageResponse,
+    RenewCatalogueLeaseRequest, RenewCatalogueLeaseResponse,
 };
 use custodia_proto::v1::Node;
 use custodia_tests::{Sandbox, Validity, connect, free_port};
@@ -44,10 +44,10 @@ impl PeerService for Echo {
         Err(calls_only())
     }
 
-    async fn get_catalogue_version(
+    async fn renew_catalogue_lease(
         &self,
-        _: Request<GetCatalogueVersionRequest>,
-    ) -> Result<Response<GetCatalogueVersionResponse>, Status> {
+        _: Request<RenewCatalogueLeaseRequest>,
+    ) -> Result<Response<RenewCatalogueLeaseResponse>, Status> {
         Err(calls_only())
     }
 

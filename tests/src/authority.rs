@@ -59,8 +59,8 @@ impl Authority {
     /// A certificate for a caller with these roles, valid for loopback addresses.
     pub fn issue(&self, name: &str, roles: &[&str], validity: Validity) -> Identity {
         let key = KeyPair::generate().expect("a key pair");
-        let mut params = CertificateParams::new(vec!["localhost".to_owned(), "127.0.0.1".to_owned()])
-            .expect("valid names");
+        let hosts = ["localhost", "127.0.0.1", &format!("node{name}.test")].map(ToOwned::to_owned);
+        let mut params = CertificateParams::new(hosts).expect("valid names");
         params.distinguished_name.push(DnType::CommonName, name);
         for role in roles {
             let uri = format!("spiffe://custodia/{role}/{name}").try_into().expect("an ASCII name");

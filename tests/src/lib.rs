@@ -15,6 +15,7 @@
 
 pub mod actions;
 mod authority;
+mod links;
 mod node;
 mod oracle;
 pub mod sample;
@@ -23,6 +24,7 @@ mod stopped_clock;
 mod suite;
 
 pub use authority::{Authority, Identity, Validity};
+pub use links::Links;
 pub use node::{Node, PATIENCE, binary, free_port};
 pub use oracle::Oracle;
 pub use sandbox::{FAST_TIMING, Options, Sandbox, connect, custodia, eventually};

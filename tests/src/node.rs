@@ -82,6 +82,10 @@ pub struct Node {
     pub id: u32,
     /// Where it listens: `127.0.0.1:port`.
     pub address: String,
+    /// Where other nodes reach it.
+    pub(crate) advertised: String,
+    /// A hosts file of its own.
+    pub(crate) hosts: Option<PathBuf>,
     /// Holds `node.toml`, `node.log` and `data/`.
     pub folder: PathBuf,
     /// The size of a disk in memory for the data folder, to fill it up; the disk goes with the process.
@@ -94,7 +98,16 @@ pub struct Node {
 impl Node {
     /// A node that is not running yet; its configuration is in place.
     pub fn new(id: u32, address: String, folder: PathBuf) -> Self {
-        Self { id, address, folder, disk_bytes_max: None, environment: Vec::new(), child: None }
+        Self {
+            id,
+            advertised: address.clone(),
+            address,
+            hosts: None,
+            folder,
+            disk_bytes_max: None,
+            environment: Vec::new(),
+            child: None,
+        }
     }
 
     /// Its configuration file.
@@ -149,16 +162,23 @@ impl Node {
     }
 
     fn command(&self) -> Command {
-        let Some(bytes) = self.disk_bytes_max else {
-            let mut command = Command::new(binary());
-            command.args(["node", "--config"]).arg(self.config_path());
-            return command;
+        let mut mounts = Vec::new();
+        if let Some(bytes) = self.disk_bytes_max {
+            fs::create_dir_all(self.data_path()).expect("a mount point");
+            mounts.push(format!("mount -t tmpfs -o size={bytes} tmpfs '{}'", self.data_path().display()));
+        }
+        if let Some(hosts) = &self.hosts {
+            mounts.push(format!("mount --bind '{}' /etc/hosts", hosts.display()));
+        }
+        let mut command = if mounts.is_empty() {
+            Command::new(binary())
+        } else {
+            let script = format!(r#"{} && exec "$@""#, mounts.join(" && "));
+            let mut command = Command::new("unshare");
+            command.args(["--map-root-user", "--mount", "sh", "-c", &script, "sh"]).arg(binary());
+            command
         };
-        fs::create_dir_all(self.data_path()).expect("a mount point");
-        let script = r#"mount -t tmpfs -o size="$1" tmpfs "$2" && exec "$3" node --config "$4""#;
-        let mut command = Command::new("unshare");
-        command.args(["--map-root-user", "--mount", "sh", "-c", script, "sh"]).arg(bytes.to_string());
-        command.arg(self.data_path()).arg(binary()).arg(self.config_path());
+        command.args(["node", "--config"]).arg(self.config_path());
         command
     }
 

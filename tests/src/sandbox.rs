@@ -23,6 +23,7 @@ use tonic::Status;
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint};
 
 use crate::authority::{Authority, Identity, Validity};
+use crate::links::Links;
 use crate::node::{Node, PATIENCE, binary, free_port};
 use crate::sample;
 
@@ -76,6 +77,15 @@ impl Sandbox {
         sandbox
     }
 
+    /// Puts links that can be cut between the nodes of a prepared sandbox.
+    pub async fn link(&mut self) -> Links {
+        let links = Links::install(&self.path(), &mut self.nodes).await;
+        for node in &self.nodes {
+            self.write_config(node, &self.options.config);
+        }
+        links
+    }
+
     /// Starts the processes of a prepared sandbox and makes a cluster of them; the catalogue is empty.
     pub async fn spawn_and_init(&mut self) {
         for node in &mut self.nodes {
@@ -120,6 +130,9 @@ impl Sandbox {
         let (folder, root) = (node.folder.display(), self.folder.path().display());
         writeln!(text, "node_id = {}", node.id).unwrap();
         writeln!(text, "listen = \"{}\"", node.address).unwrap();
+        if node.advertised != node.address {
+            writeln!(text, "advertise = \"{}\"", node.advertised).unwrap();
+        }
         writeln!(text, "data_dir = \"{folder}/data\"").unwrap();
         writeln!(text, "state_engine = \"{}\"", self.options.engine).unwrap();
         writeln!(text, "cache_bytes = {}", 16 << 20).unwrap();
@@ -148,7 +161,7 @@ impl Sandbox {
             nodes: self
                 .nodes
                 .iter()
-                .map(|node| NodeEndpoint { node_id: node.id, address: node.address.clone() })
+                .map(|node| NodeEndpoint { node_id: node.id, address: node.advertised.clone() })
                 .collect(),
             shards: self.options.shards,
             replicas: self.options.nodes.min(3),

@@ -11,7 +11,7 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use custodia_profile::{GroupId, NodeId};
@@ -121,6 +121,12 @@ impl Consensus {
         deadline: Instant,
     ) -> Result<(), ConsensusError> {
         self.node.replica(group)?.read_barrier(mode, deadline).await
+    }
+
+    /// Whether this machine's clocks have run steadily for the last `span`: a lease may be measured by them.
+    #[must_use]
+    pub fn clocks_were_steady_for(&self, span: Duration) -> bool {
+        self.node.context.clock.steady_for(span)
     }
 
     /// The state engine, for reads.

@@ -174,17 +174,31 @@ pub struct TimingConfig {
     /// Longest such wait; the spread keeps candidates apart. Also how long a restarted node waits before it votes
     /// again. Default 1,500; at least 4/3 of `election_min_ms`, at most 60,000.
     pub election_max_ms: u64,
+    /// For how long a node that does not reach the directory goes on to judge calls by its copy of the catalogue. So long may a
+    /// change of the catalogue wait for such a node. The directory's leader decides. Default 5,000; from 500 to 60,000.
+    pub catalogue_lease_ms: u64,
     /// How long a stopping node waits for its calls in flight. Default 10,000; at most 300,000.
     pub drain_ms: u64,
 }
 
 impl Default for TimingConfig {
     fn default() -> Self {
-        Self { heartbeat_ms: 250, election_min_ms: 750, election_max_ms: 1_500, drain_ms: 10_000 }
+        Self {
+            heartbeat_ms: 250,
+            election_min_ms: 750,
+            election_max_ms: 1_500,
+            catalogue_lease_ms: 5_000,
+            drain_ms: 10_000,
+        }
     }
 }
 
 impl TimingConfig {
+    /// [`Self::catalogue_lease_ms`].
+    pub const fn catalogue_lease(&self) -> Duration {
+        Duration::from_millis(self.catalogue_lease_ms)
+    }
+
     /// [`Self::drain_ms`].
     pub const fn drain(&self) -> Duration {
         Duration::from_millis(self.drain_ms)
@@ -199,6 +213,7 @@ impl TimingConfig {
             self.election_min_ms.div_ceil(3).saturating_mul(4),
             60_000,
         )?;
+        within("timing.catalogue_lease_ms", self.catalogue_lease_ms, 500, 60_000)?;
         within("timing.drain_ms", self.drain_ms, 0, 300_000)
     }
 }

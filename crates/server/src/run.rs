@@ -157,8 +157,13 @@ impl Node {
             config.limits.customer_keys_cached_max,
         ));
         let routing = Routing::new(id, Arc::clone(&consensus), peers);
-        let context =
-            ShardContext::new(routing, Arc::clone(&keys), config.limits.clone(), config.controller.clone());
+        let context = ShardContext::new(
+            routing,
+            Arc::clone(&keys),
+            config.limits.clone(),
+            config.controller.clone(),
+            config.timing.catalogue_lease(),
+        );
         let context = Arc::new(context);
         let (health, router) = assemble(&consensus, &context, config.reflection);
         report_health(&health, ServingStatus::NotServing).await;
@@ -179,6 +184,7 @@ impl Node {
             tokio::spawn(follow_health(Arc::clone(&consensus), health.clone(), stop.clone())),
             spawn_until(&stop, keys.follow_leadership()),
             spawn_until(&stop, Arc::clone(&context).keep_up_usage()),
+            spawn_until(&stop, Arc::clone(&context).keep_catalogue_lease()),
         ];
         if let Some(listener) = metrics_listener {
             let refresh = refresh(&metrics, &consensus, &admission);

@@ -42,9 +42,23 @@ pub struct Directory {
     nodes: BTreeMap<NodeId, Peer>,
     shards: BTreeMap<ShardId, ShardPlacement>,
     entries: BTreeMap<Bytes, Bytes>,
+    /// A newer state could not be read.
+    outdated: bool,
 }
 
 impl Directory {
+    /// Whether this is the whole directory as applied here. If not, a newer state could not be read: nodes and shards are still
+    /// good to find one's way by, but the catalogue must not be judged by.
+    #[must_use]
+    pub const fn is_readable(&self) -> bool {
+        !self.outdated
+    }
+
+    /// The same, when a newer state could not be read.
+    pub(crate) fn outdated(&self) -> Self {
+        Self { outdated: true, ..self.clone() }
+    }
+
     /// The cluster; `None` until it is created and this node has applied that.
     #[must_use]
     pub fn shape(&self) -> Option<&ClusterShape> {

@@ -16,12 +16,10 @@ use prost::Message;
 use tokio::time::{Instant, timeout_at};
 use tonic::{Code, Status};
 
-use super::handler::{
-    Answered, Call, any_node, customer_read, customer_write, directory_write, shard_leaders,
-};
+use super::handler::{Answered, any_node, customer_read, customer_write, directory_write, shard_leaders};
 use crate::{
     identity::{Caller, RoleSet},
-    routing::Hop,
+    routing::{Call, Hop},
     shard::ShardContext,
     wire::ServiceError,
 };
@@ -36,7 +34,11 @@ pub(crate) async fn answer_forwarded(
     let caller = Caller { name: request.caller.as_str().into(), roles };
     let read_mode = if request.quorum_read { ReadMode::Quorum } else { ReadMode::Lease };
     let call = Call { caller, hop: Hop::Forwarded, read_mode, deadline };
-    let answered = timeout_at(deadline, dispatch(context, &request.method, &call, request.body)).await;
+    let judged = async {
+        context.catalogue().at_least(request.catalogue_version, deadline).await?;
+        dispatch(context, &request.method, &call, request.body).await
+    };
+    let answered = timeout_at(deadline, judged).await;
     response(answered.unwrap_or(Err(ServiceError::OutcomeUnknown)).map(|answered| answered.answer))
 }
 

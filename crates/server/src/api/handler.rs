@@ -2,7 +2,6 @@
 
 use std::{future::Future, sync::Arc};
 
-use custodia_consensus::ReadMode;
 use custodia_profile::GroupId;
 use custodia_proto::{
     rpc::{AboutCustomer, Unary},
@@ -16,19 +15,10 @@ use super::profile;
 use crate::{
     Deadline,
     identity::Caller,
-    routing::{CustomerLocation, Hop, Route},
+    routing::{Call, CustomerLocation, Hop, Route},
     shard::{CustomerRead, CustomerWrite, ShardContext},
     wire::{LeaderHint, ServiceError, name_leader, parse},
 };
-
-/// The caller, how the call reached this node, what its reads may rely on, and its deadline.
-#[derive(Debug, Clone)]
-pub(super) struct Call {
-    pub(super) caller: Caller,
-    pub(super) hop: Hop,
-    pub(super) read_mode: ReadMode,
-    pub(super) deadline: Instant,
-}
 
 /// An answer, and the leader that gave it if that is another node.
 #[derive(Debug)]
@@ -171,8 +161,7 @@ async fn forward<R: Unary>(
     leader: LeaderHint,
     request: R,
 ) -> Result<Answered<R::Answer>, ServiceError> {
-    let answer =
-        context.routing().forward(&leader, &call.caller, &request, call.read_mode, call.deadline).await?;
+    let answer = context.forward(&leader, call, &request).await?;
     Ok(Answered { answer, leader: Some(leader) })
 }
 

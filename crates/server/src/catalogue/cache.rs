@@ -12,21 +12,26 @@
 //! Every change of the catalogue also raises the revision of the meta entry, in the same command. So that revision is the
 //! catalogue's version, and a node that has a version has every earlier change. A node that does not know a name asks the
 //! directory's leader for the version and waits until it has applied it ([`CatalogueCache::catch_up`]).
+//!
+//! Invariant: no call is judged by a catalogue that lacks a change which was acknowledged before the call began. Each answer of
+//! the directory's leader renews the lease of `lease.rs`; without it a call is refused.
 
 use std::{fmt, sync::Arc};
 
 use arc_swap::ArcSwap;
 use custodia_consensus::{ConsensusError, Directory, ReadMode};
 use custodia_profile::{
-    AttributeDefinition, Catalogue, CatalogueEntry, GroupId, Jurisdiction, Purpose, PurposeId, PurposeNumber,
-    Recipient, Stored,
+    AttributeDefinition, Catalogue, CatalogueEntry, GroupId, Jurisdiction, NodeId, Purpose, PurposeId,
+    PurposeNumber, Recipient, Stored,
 };
+use custodia_proto::internal::v1::RenewCatalogueLeaseRequest;
 use custodia_store::{Key, KeyKind, ValueHeader};
 use tokio::{
     sync::Mutex,
     time::{Duration, Instant, timeout_at},
 };
 
+use super::lease::{Grants, HeldLease};
 use crate::{
     routing::Routing,
     wire::{FieldFault, ServiceError},
@@ -37,6 +42,9 @@ pub(crate) const CATALOGUE_META: &str = "catalogue";
 
 /// How long a call waits for this node to catch up. A healthy node lags by milliseconds.
 const CATCH_UP_WAIT: Duration = Duration::from_secs(2);
+
+/// Time between two attempts to renew the lease where the first failed.
+const RENEW_RETRY: Duration = Duration::from_millis(100);
 
 /// How current a call needs the catalogue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,8 +81,17 @@ impl CatalogueView {
 pub(crate) struct CatalogueCache {
     routing: Arc<Routing>,
     view: ArcSwap<CatalogueView>,
-    /// Locked by the one call that asks for the version; holds the time of the last successful question.
-    asking: Mutex<Option<Instant>>,
+    /// Locked by the one call that asks for the version.
+    asking: Mutex<Asked>,
+    lease: HeldLease,
+    grants: Grants,
+}
+
+/// When the directory's leader was last asked for the version, with and without an answer.
+#[derive(Debug, Default)]
+struct Asked {
+    answered: Option<Instant>,
+    failed: Option<Instant>,
 }
 
 impl fmt::Debug for CatalogueCache {
@@ -84,14 +101,24 @@ impl fmt::Debug for CatalogueCache {
 }
 
 impl CatalogueCache {
-    pub(crate) fn new(routing: Arc<Routing>) -> Self {
+    /// Grants leases of this length where this node leads the directory.
+    pub(crate) fn new(routing: Arc<Routing>, lease: Duration) -> Self {
         let empty = CatalogueView { directory: Arc::default(), catalogue: Arc::default(), version: 0 };
-        Self { routing, view: ArcSwap::from_pointee(empty), asking: Mutex::new(None) }
+        Self {
+            routing,
+            view: ArcSwap::from_pointee(empty),
+            asking: Mutex::default(),
+            lease: HeldLease::default(),
+            grants: Grants::new(lease),
+        }
     }
 
     /// The catalogue as applied on this node. Parsed again only after a change.
     pub(crate) fn view(&self) -> Result<Arc<CatalogueView>, ServiceError> {
         let directory = self.routing.consensus().directory();
+        if !directory.is_readable() {
+            return Err(ServiceError::CatalogueUnavailable);
+        }
         let cached = self.view.load_full();
         if Arc::ptr_eq(&cached.directory, &directory) {
             return Ok(cached);
@@ -115,14 +142,50 @@ impl CatalogueCache {
         let deadline = deadline.min(began + CATCH_UP_WAIT);
         let asking = timeout_at(deadline, self.asking.lock()).await;
         let mut asked = asking.map_err(|_elapsed| ServiceError::CatalogueUnavailable)?;
-        if asked.is_some_and(|asked| asked >= began) {
+        if asked.answered.is_some_and(|at| at >= began) {
             return Ok(());
         }
+        if asked.failed.is_some_and(|at| at >= began) {
+            return Err(ServiceError::CatalogueUnavailable);
+        }
         let asked_at = Instant::now();
-        let version = self.ask_version(deadline).await?;
+        let renewed = self.renew_lease(deadline).await;
+        *(if renewed.is_ok() { &mut asked.answered } else { &mut asked.failed }) = Some(asked_at);
+        renewed
+    }
+
+    /// Asks the directory's leader for the version and the lease, and waits until this node has applied the version.
+    async fn renew_lease(&self, deadline: Instant) -> Result<(), ServiceError> {
+        let asked = Instant::now().into_std();
+        let (version, length) = self.ask_leader(self.view()?.version, deadline).await?;
         self.wait_for(version, deadline).await?;
-        *asked = Some(asked_at);
+        self.lease.renew(asked, length);
         Ok(())
+    }
+
+    /// Keeps the lease, and confirms each new version to the directory's leader as soon as this node has it. Runs until
+    /// aborted.
+    pub(crate) async fn keep_lease(&self) {
+        let mut changed = self.routing.consensus().directory_changed();
+        let applied = || self.view().ok().map(|view| view.version);
+        loop {
+            changed.mark_unchanged();
+            let (began, confirmed) = (Instant::now(), applied());
+            let renewed = self.renew_lease(began + CATCH_UP_WAIT).await;
+            if let Err(error) = renewed {
+                tracing::debug!(%error, "catalogue lease not renewed");
+                tokio::time::sleep(RENEW_RETRY).await;
+                continue;
+            }
+            let next = began + self.grants.length() / 4;
+            while applied() == confirmed {
+                match timeout_at(next, changed.changed()).await {
+                    Ok(Ok(())) => {}
+                    Ok(Err(_closed)) => return,
+                    Err(_elapsed) => break,
+                }
+            }
+        }
     }
 
     /// Parses a request against the catalogue. The node catches up first if the call needs the current catalogue, if the
@@ -138,7 +201,7 @@ impl CatalogueCache {
         parse: impl Fn(&CatalogueView) -> Result<T, ServiceError> + Send,
         has_all_names: impl Fn(&T, &CatalogueView) -> bool + Send,
     ) -> Result<(Arc<CatalogueView>, T), ServiceError> {
-        let view = self.view()?;
+        let view = self.leased_view(deadline).await?;
         match parse(&view) {
             Ok(parsed) if need == CatalogueNeed::Names && has_all_names(&parsed, &view) => {
                 return Ok((view, parsed));
@@ -151,11 +214,28 @@ impl CatalogueCache {
         Ok((view, parsed))
     }
 
+    /// The catalogue that a call may be judged by: with every restriction that was acknowledged before the call.
+    async fn leased_view(&self, deadline: Instant) -> Result<Arc<CatalogueView>, ServiceError> {
+        let age = self.lease.age(Instant::now().into_std());
+        if age.is_some_and(|age| self.routing.consensus().clocks_were_steady_for(age)) {
+            return self.view();
+        }
+        self.current_view(deadline).await
+    }
+
     /// The catalogue with everything that was acknowledged before the call.
     pub(crate) async fn current_view(&self, deadline: Instant) -> Result<Arc<CatalogueView>, ServiceError> {
         // Boxed: this path is rare, and the future of the common path should stay small.
         Box::pin(self.catch_up(deadline)).await?;
         self.view()
+    }
+
+    /// Waits until this node has the version that another node had when it forwarded a call, at most [`CATCH_UP_WAIT`].
+    pub(crate) async fn at_least(&self, version: u64, deadline: Instant) -> Result<(), ServiceError> {
+        if self.view()?.version >= version {
+            return Ok(());
+        }
+        Box::pin(self.wait_for(version, deadline.min(Instant::now() + CATCH_UP_WAIT))).await
     }
 
     /// Waits until this node has applied a version of the catalogue.
@@ -176,11 +256,12 @@ impl CatalogueCache {
         }
     }
 
-    async fn ask_version(&self, deadline: Instant) -> Result<u64, ServiceError> {
+    /// The version and the length of the lease, from the directory's leader.
+    async fn ask_leader(&self, applied: u64, deadline: Instant) -> Result<(u64, Duration), ServiceError> {
         let asked = if self.routing.leads(GroupId::Directory) {
-            self.led_version(deadline).await
+            self.grant_lease(self.routing.node(), applied, deadline).await
         } else {
-            self.ask_leader(deadline).await
+            self.ask_other(applied, deadline).await
         };
         // Mapped as a whole: callers must not take the directory's leader for the leader of the customer's shard.
         asked.map_err(|error| {
@@ -189,19 +270,64 @@ impl CatalogueCache {
         })
     }
 
-    async fn ask_leader(&self, deadline: Instant) -> Result<u64, ServiceError> {
+    async fn ask_other(&self, applied: u64, deadline: Instant) -> Result<(u64, Duration), ServiceError> {
         let leader = self.routing.leader_hint(GroupId::Directory);
         let leader = leader.ok_or(ServiceError::NotLeader { leader: None })?;
-        let asked = timeout_at(deadline, self.routing.peers().catalogue_version(&leader, deadline)).await;
-        asked
+        let request = RenewCatalogueLeaseRequest { version: applied };
+        let asked =
+            timeout_at(deadline, self.routing.peers().renew_catalogue_lease(&leader, request, deadline))
+                .await;
+        let granted = asked
             .map_err(|_elapsed| ServiceError::DeadlinePassed)?
-            .map_err(|_status| ServiceError::LeaderUnreachable { leader })
+            .map_err(|_status| ServiceError::LeaderUnreachable { leader })?;
+        Ok((granted.version, Duration::from_millis(granted.lease_ms.into())))
     }
 
-    /// The catalogue's version, read on the directory's leader.
-    pub(crate) async fn led_version(&self, deadline: Instant) -> Result<u64, ServiceError> {
+    /// Grants a node a lease, on the directory's leader: the catalogue's version and the length of the lease.
+    pub(crate) async fn grant_lease(
+        &self,
+        node: NodeId,
+        applied: u64,
+        deadline: Instant,
+    ) -> Result<(u64, Duration), ServiceError> {
+        self.grants.note(self.directory_term(), Instant::now().into_std(), node, applied);
         self.routing.read_barrier(GroupId::Directory, ReadMode::Lease, deadline).await?;
-        Ok(self.view()?.version)
+        Ok((self.view()?.version, self.grants.length()))
+    }
+
+    /// Waits, on the directory's leader, until no node can judge a call by a catalogue older than `version`.
+    ///
+    /// # Errors
+    /// [`ServiceError::OutcomeUnknown`] at the deadline: the change is made, but may not be in force everywhere yet.
+    pub(crate) async fn in_force_everywhere(
+        &self,
+        version: u64,
+        deadline: Instant,
+    ) -> Result<(), ServiceError> {
+        let consensus = self.routing.consensus();
+        let (directory, mut confirmed) = (consensus.directory(), self.grants.confirmed());
+        let mut began = Instant::now();
+        loop {
+            confirmed.mark_unchanged();
+            let now = Instant::now();
+            if !consensus.clocks_were_steady_for(now - began) {
+                self.grants.forget(now.into_std());
+                began = now;
+            }
+            let others = directory.nodes().map(|peer| peer.node).filter(|node| *node != self.routing.node());
+            let held = self.grants.held_until(self.directory_term(), now.into_std(), others, version);
+            let Some(until) = held else { return Ok(()) };
+            tokio::select! {
+                _changed = confirmed.changed() => {}
+                () = tokio::time::sleep_until(until.into()) => {}
+                () = tokio::time::sleep_until(deadline) => return Err(ServiceError::OutcomeUnknown),
+            }
+        }
+    }
+
+    fn directory_term(&self) -> u64 {
+        let leadership = self.routing.consensus().leadership(GroupId::Directory);
+        leadership.map_or(0, |leadership| leadership.borrow().term)
     }
 }
 

@@ -1,7 +1,8 @@
-//! The catalogue on this node: the parsed cache, the change log, and when its attributes were last used.
+//! The catalogue on this node: the parsed cache and the lease on it, the change log, and when its attributes were last used.
 
 mod cache;
 mod change_log;
+mod lease;
 #[cfg(test)]
 pub(crate) mod test_entries;
 mod usage;

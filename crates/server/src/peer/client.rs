@@ -18,8 +18,8 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use custodia_consensus::{Peer, PeerTransport, TransportError};
 use custodia_proto::internal::v1::{
-    ForwardRequest, ForwardResponse, GetCatalogueVersionRequest, GetNodeFactsRequest, PeerFrame,
-    RecordUsageRequest, peer_service_client::PeerServiceClient,
+    ForwardRequest, ForwardResponse, GetNodeFactsRequest, PeerFrame, RecordUsageRequest,
+    RenewCatalogueLeaseRequest, RenewCatalogueLeaseResponse, peer_service_client::PeerServiceClient,
 };
 use custodia_proto::v1;
 use futures::{Stream, StreamExt as _, stream, stream::BoxStream};
@@ -152,10 +152,14 @@ impl PeerCalls for Peers {
         answer(deadline, client.forward(request_until(message, deadline))).await
     }
 
-    async fn catalogue_version(&self, to: &LeaderHint, deadline: Instant) -> Result<u64, Status> {
+    async fn renew_catalogue_lease(
+        &self,
+        to: &LeaderHint,
+        request: RenewCatalogueLeaseRequest,
+        deadline: Instant,
+    ) -> Result<RenewCatalogueLeaseResponse, Status> {
         let mut client = client(&self.channels(to.node, &to.address).forwards);
-        let request = request_until(GetCatalogueVersionRequest {}, deadline);
-        Ok(answer(deadline, client.get_catalogue_version(request)).await?.version)
+        answer(deadline, client.renew_catalogue_lease(request_until(request, deadline))).await
     }
 
     async fn record_usage(

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use custodia_consensus::{Consensus, TransportError};
 use custodia_proto::internal::v1::{
-    ForwardRequest, ForwardResponse, GetCatalogueVersionRequest, GetCatalogueVersionResponse,
-    GetNodeFactsRequest, PeerFrame, RecordUsageRequest, RecordUsageResponse,
+    ForwardRequest, ForwardResponse, GetNodeFactsRequest, PeerFrame, RecordUsageRequest, RecordUsageResponse,
+    RenewCatalogueLeaseRequest, RenewCatalogueLeaseResponse,
     peer_service_server::{PeerService, PeerServiceServer},
 };
 use custodia_proto::v1;
@@ -97,13 +97,16 @@ impl PeerService for PeerEndpoint {
         Ok(Response::new(answer_forwarded(&self.context, roles, request).await))
     }
 
-    async fn get_catalogue_version(
+    async fn renew_catalogue_lease(
         &self,
-        request: Request<GetCatalogueVersionRequest>,
-    ) -> Result<Response<GetCatalogueVersionResponse>, Status> {
-        self.member(&request)?;
-        let version = self.context.catalogue().led_version(deadline(&request)).await?;
-        Ok(Response::new(GetCatalogueVersionResponse { version }))
+        request: Request<RenewCatalogueLeaseRequest>,
+    ) -> Result<Response<RenewCatalogueLeaseResponse>, Status> {
+        let from = self.member(&request)?;
+        let applied = request.get_ref().version;
+        let granted = self.context.catalogue().grant_lease(from, applied, deadline(&request)).await;
+        let (version, length) = granted?;
+        let lease_ms = u32::try_from(length.as_millis()).unwrap_or(u32::MAX);
+        Ok(Response::new(RenewCatalogueLeaseResponse { version, lease_ms }))
     }
 
     async fn record_usage(

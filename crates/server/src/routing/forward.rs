@@ -8,7 +8,10 @@ use std::fmt;
 use async_trait::async_trait;
 use custodia_consensus::ReadMode;
 use custodia_proto::{
-    internal::v1::{ForwardRequest, ForwardResponse, RecordUsageRequest},
+    internal::v1::{
+        ForwardRequest, ForwardResponse, RecordUsageRequest, RenewCatalogueLeaseRequest,
+        RenewCatalogueLeaseResponse,
+    },
     rpc::Unary,
     v1,
 };
@@ -16,10 +19,9 @@ use prost::Message;
 use tokio::time::{Instant, timeout_at};
 use tonic::{Code, Status};
 
-use super::Routing;
+use super::{Call, Routing};
 use crate::{
     counters::count_forwarded,
-    identity::Caller,
     wire::{LeaderHint, ServiceError, leader_in, name_leader},
 };
 
@@ -34,8 +36,13 @@ pub(crate) trait PeerCalls: fmt::Debug + Send + Sync + 'static {
         deadline: Instant,
     ) -> Result<ForwardResponse, Status>;
 
-    /// `PeerService.GetCatalogueVersion`.
-    async fn catalogue_version(&self, to: &LeaderHint, deadline: Instant) -> Result<u64, Status>;
+    /// `PeerService.RenewCatalogueLease`.
+    async fn renew_catalogue_lease(
+        &self,
+        to: &LeaderHint,
+        request: RenewCatalogueLeaseRequest,
+        deadline: Instant,
+    ) -> Result<RenewCatalogueLeaseResponse, Status>;
 
     /// `PeerService.RecordUsage`.
     async fn record_usage(
@@ -50,7 +57,7 @@ pub(crate) trait PeerCalls: fmt::Debug + Send + Sync + 'static {
 }
 
 impl Routing {
-    /// Forwards a call to `leader`.
+    /// Forwards a call to `leader`, which judges it by the catalogue of this version or a newer one.
     ///
     /// # Errors
     /// The leader's own error; [`ServiceError::DeadlinePassed`], [`ServiceError::OutcomeUnknown`] or
@@ -58,11 +65,11 @@ impl Routing {
     pub(crate) async fn forward<R: Unary>(
         &self,
         leader: &LeaderHint,
-        caller: &Caller,
+        call: &Call,
         request: &R,
-        read_mode: ReadMode,
-        deadline: Instant,
+        catalogue_version: u64,
     ) -> Result<R::Answer, ServiceError> {
+        let Call { caller, read_mode, deadline, .. } = call;
         let left = deadline.saturating_duration_since(Instant::now());
         if left.is_zero() {
             return Err(ServiceError::DeadlinePassed);
@@ -73,11 +80,12 @@ impl Routing {
             body: request.encode_to_vec().into(),
             caller: caller.name.to_string(),
             roles: caller.roles.iter().map(|role| role.name().to_owned()).collect(),
-            quorum_read: read_mode == ReadMode::Quorum,
+            quorum_read: *read_mode == ReadMode::Quorum,
+            catalogue_version,
             timeout_ms: u32::try_from(left.as_millis()).unwrap_or(u32::MAX).max(1),
         };
         count_forwarded(method);
-        match timeout_at(deadline, self.peers().forward(leader, request, deadline)).await {
+        match timeout_at(*deadline, self.peers().forward(leader, request, *deadline)).await {
             Err(_elapsed) => Err(ServiceError::OutcomeUnknown),
             Ok(Err(status)) if status.code() == Code::DeadlineExceeded => Err(ServiceError::OutcomeUnknown),
             Ok(Err(_status)) => Err(ServiceError::LeaderUnreachable { leader: leader.clone() }),

@@ -21,6 +21,7 @@ use tokio::time::Instant;
 pub(crate) use forward::PeerCalls;
 
 use crate::{
+    identity::Caller,
     propose::{Attempt, ProposeError, propose_until_applied},
     wire::{LeaderHint, ServiceError},
 };
@@ -45,6 +46,15 @@ pub(crate) enum Hop {
     First,
     /// From another node; answered here or refused.
     Forwarded,
+}
+
+/// The caller, how the call reached this node, what its reads may rely on, and its deadline.
+#[derive(Debug, Clone)]
+pub(crate) struct Call {
+    pub(crate) caller: Caller,
+    pub(crate) hop: Hop,
+    pub(crate) read_mode: ReadMode,
+    pub(crate) deadline: Instant,
 }
 
 /// Which node answers a call.

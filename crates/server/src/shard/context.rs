@@ -1,7 +1,8 @@
 //! The services' shared state on this node.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, sync::Arc, time::Duration};
 
+use custodia_proto::rpc::Unary;
 use custodia_store::StateEngine;
 
 use super::locks::CustomerLocks;
@@ -11,7 +12,8 @@ use crate::{
     counters,
     keys::NodeKeys,
     limits::Limits,
-    routing::Routing,
+    routing::{Call, Routing},
+    wire::{LeaderHint, ServiceError},
 };
 
 /// What every call needs, on whichever node it arrives.
@@ -37,10 +39,11 @@ impl ShardContext {
         keys: Arc<NodeKeys>,
         limits: Limits,
         controller: ControllerConfig,
+        catalogue_lease: Duration,
     ) -> Self {
         counters::describe();
         let routing = Arc::new(routing);
-        let catalogue = CatalogueCache::new(Arc::clone(&routing));
+        let catalogue = CatalogueCache::new(Arc::clone(&routing), catalogue_lease);
         Self {
             routing,
             keys,
@@ -81,9 +84,28 @@ impl ShardContext {
         &self.locks
     }
 
+    /// Forwards a call to the leader that answers it.
+    ///
+    /// # Errors
+    /// Those of [`Routing::forward`].
+    pub(crate) async fn forward<R: Unary>(
+        &self,
+        leader: &LeaderHint,
+        call: &Call,
+        request: &R,
+    ) -> Result<R::Answer, ServiceError> {
+        let version = self.catalogue.view()?.version;
+        self.routing.forward(leader, call, request, version).await
+    }
+
     /// This node's state engine; read it behind a read barrier.
     pub(crate) fn engine(&self) -> &dyn StateEngine {
         &**self.routing.consensus().engine()
+    }
+
+    /// Keeps this node's lease on the catalogue; runs until aborted.
+    pub(crate) async fn keep_catalogue_lease(self: Arc<Self>) {
+        self.catalogue.keep_lease().await;
     }
 
     /// Reports the use of attributes to the directory; runs until aborted.

@@ -4,7 +4,8 @@
 //! Invariant: an entry, its record in the change log and the catalogue's new version are one command, conditional on
 //! the version that was read. So changes are totally ordered, each is checked against all earlier ones, a number is assigned
 //! only once (entries are never removed, and a new number is the largest so far plus one), and the catalogue can be
-//! reconstructed at any past time.
+//! reconstructed at any past time. A change is acknowledged when no node can judge a call without it any more
+//! (`catalogue/lease.rs`).
 
 use std::sync::Arc;
 
@@ -147,13 +148,24 @@ async fn change<E: Entry>(
         after.put(entry.clone().into()).map_err(put_error::<E>)?;
         let answer = entry.wire(&after);
         if commit == Commit::ValidateOnly {
-            return Ok(Attempt::Done(answer));
+            return Ok(Attempt::Done((answer, None)));
         }
         let (engine, changed_by) = (context.engine(), &caller.name);
         let logged = logged_change(engine, view.version, now(), changed_by, entry.clone().into())?;
-        Ok(Attempt::Propose { command: command(&view, &entry, logged), answer })
+        let version = version_after(&view);
+        Ok(Attempt::Propose { command: command(&view, &entry, logged), answer: (answer, Some(version)) })
     };
-    context.routing().propose_until_applied(GroupId::Directory, deadline, attempt).await
+    let changed = context.routing().propose_until_applied(GroupId::Directory, deadline, attempt).await?;
+    let (answer, version) = changed;
+    if let Some(version) = version {
+        context.catalogue().in_force_everywhere(version, deadline).await?;
+    }
+    Ok(answer)
+}
+
+/// The catalogue's version after a change of this one.
+const fn version_after(view: &CatalogueView) -> u64 {
+    view.version.saturating_add(1)
 }
 
 /// Writes the entry, its record in the change log and the catalogue's next version, on condition that nothing changed.
@@ -172,7 +184,7 @@ fn command<E: Entry>(view: &CatalogueView, entry: &E, logged: Write) -> Command 
             Condition { key: logged.key.clone(), expected: Expected::Absent },
         ],
         writes: vec![
-            Write { key: meta, value: value(view.version.saturating_add(1), &[]) },
+            Write { key: meta, value: value(version_after(view), &[]) },
             Write { key, value: value(entry.revision().as_u64(), &entry.encode()) },
             logged,
         ],

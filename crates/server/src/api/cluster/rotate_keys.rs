@@ -12,9 +12,9 @@ use futures::{StreamExt as _, TryStreamExt as _, stream};
 use tokio::time::timeout_at;
 
 use crate::{
-    api::handler::{Call, ShardLeadersCall},
+    api::handler::ShardLeadersCall,
     keys::{KeysError, Rotated, ShardKeys},
-    routing::{CustomerLocation, Hop, Route},
+    routing::{Call, CustomerLocation, Hop, Route},
     shard::ShardContext,
     wire::{ServiceError, parse},
 };
@@ -104,10 +104,7 @@ async fn rotate(
     let target = Target::of(context, level, &request)?;
     let group = GroupId::Shard(target.shard());
     if let Route::Forward(leader) = context.routing().route(group, call.hop)? {
-        return context
-            .routing()
-            .forward(&leader, &call.caller, &request, call.read_mode, call.deadline)
-            .await;
+        return context.forward(&leader, call, &request).await;
     }
     let keys = context.keys_of(target.shard())?;
     // Cutting a rotation off is safe: everything stays readable, and the next call continues it.

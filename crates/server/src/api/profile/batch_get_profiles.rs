@@ -14,9 +14,9 @@ use prost::Message as _;
 
 use super::get_profile::ReadRequest;
 use crate::{
-    api::handler::{Call, ShardLeadersCall},
+    api::handler::ShardLeadersCall,
     catalogue::{CatalogueNeed, CatalogueView},
-    routing::{CustomerLocation, Route},
+    routing::{Call, CustomerLocation, Route},
     shard::{ProfileView, ShardContext, reader_for},
     wire::{
         LeaderHint, ServiceError,
@@ -146,8 +146,7 @@ impl Batch<'_> {
             customer_ids: asked.iter().map(|(_, location)| location.customer.to_string()).collect(),
             ..self.request.clone()
         };
-        let Call { caller, read_mode, deadline, .. } = self.call;
-        match self.context.routing().forward(&leader, caller, &part, *read_mode, *deadline).await {
+        match self.context.forward(&leader, self.call, &part).await {
             Ok(answer) => {
                 let missing = || {
                     failed(ServiceError::Internal {

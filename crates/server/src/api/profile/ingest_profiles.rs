@@ -16,7 +16,8 @@ use tokio_util::task::AbortOnDropHandle;
 use tonic::{Status, Streaming};
 
 use crate::{
-    api::handler::{Call, customer_write},
+    api::handler::customer_write,
+    routing::Call,
     shard::ShardContext,
     wire::{ServiceError, row_error},
 };
