@@ -9,6 +9,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::ExitCode;
 
+use custodia_proto::v1::{InitClusterRequest, NodeEndpoint};
 use custodia_tests::actions::stored_customer;
 use custodia_tests::sample::{get, ingest, observation};
 use custodia_tests::{Authority, Options, Oracle, Sandbox, Suite, Validity, custodia, eventually};
@@ -16,6 +17,7 @@ use custodia_tests::{Authority, Options, Oracle, Sandbox, Suite, Validity, custo
 fn main() -> ExitCode {
     Suite::default()
         .alone(a_wrong_configuration_names_the_key)
+        .alone(a_cluster_is_ready_when_its_creation_has_returned)
         .alone(a_root_key_that_others_may_read_is_refused)
         .alone(a_node_with_another_root_key_refuses_to_start)
         .alone(a_data_folder_knows_its_node_its_engine_and_its_cluster)
@@ -37,6 +39,28 @@ async fn a_wrong_configuration_names_the_key() {
     }
     sandbox.write_config(&sandbox.nodes[0], "metrics_listen = \"no address\"");
     sandbox.refuses_to_start(0, &["metrics_listen"]);
+}
+
+/// For a plain stub and for the command. With four nodes, none of them has a replica of every shard.
+async fn a_cluster_is_ready_when_its_creation_has_returned() {
+    let mut sandbox = Sandbox::prepare(Options { nodes: 4, ..Options::default() });
+    for node in &mut sandbox.nodes {
+        node.start();
+    }
+    let mut arguments = vec!["--client".to_owned(), sandbox.client_file(), "cluster".into(), "init".into()];
+    arguments.extend(["--shards".to_owned(), "64".to_owned()]);
+    for node in &sandbox.nodes {
+        arguments.extend(["--node".to_owned(), format!("{}={}", node.id, node.address)]);
+    }
+    let arguments: Vec<_> = arguments.iter().map(String::as_str).collect();
+    let (code, output, errors) = custodia(&arguments);
+    assert_eq!(code, Some(0), "{errors}");
+    assert!(output.contains("64 shards: 64 with a leader, 64 with all replicas"), "{output}");
+    let nodes = sandbox.nodes.iter();
+    let nodes = nodes.map(|node| NodeEndpoint { node_id: node.id, address: node.address.clone() }).collect();
+    let request = InitClusterRequest { nodes, shards: 64, replicas: 3 };
+    let status = sandbox.cluster(1).await.init_cluster(request).await.unwrap().into_inner();
+    assert_eq!((status.shards_with_leader, status.shards_with_full_replicas), (64, 64), "asked again");
 }
 
 async fn a_root_key_that_others_may_read_is_refused() {
@@ -87,11 +111,8 @@ async fn a_data_folder_knows_its_node_its_engine_and_its_cluster() {
     let refused = stranger
         .cluster(0)
         .await
-        .init_cluster(custodia_proto::v1::InitClusterRequest {
-            nodes: vec![custodia_proto::v1::NodeEndpoint {
-                node_id: 1,
-                address: stranger.nodes[0].address.clone(),
-            }],
+        .init_cluster(InitClusterRequest {
+            nodes: vec![NodeEndpoint { node_id: 1, address: stranger.nodes[0].address.clone() }],
             shards: 8,
             replicas: 1,
         })

@@ -7,10 +7,10 @@ use std::pin::Pin;
 use custodia_proto::internal::v1::peer_service_client::PeerServiceClient;
 use custodia_proto::internal::v1::peer_service_server::{PeerService, PeerServiceServer};
 use custodia_proto::internal::v1::{
-    ForwardRequest, ForwardResponse, GetNodeFactsRequest, PeerFrame, RecordUsageRequest, RecordUsageResponse,
-    RenewCatalogueLeaseRequest, RenewCatalogueLeaseResponse,
+    ForwardRequest, ForwardResponse, GetNodeFactsRequest, NodeFacts, PeerFrame, RecordUsageRequest,
+    RecordUsageResponse, RenewCatalogueLeaseRequest, RenewCatalogueLeaseResponse,
 };
-use custodia_proto::v1::Node;
+
 use custodia_tests::{Sandbox, Validity, connect, free_port};
 use tonic::transport::{Certificate, Channel, Identity, Server, ServerTlsConfig};
 use tonic::{Request, Response, Status, Streaming};
@@ -58,7 +58,7 @@ impl PeerService for Echo {
         Err(calls_only())
     }
 
-    async fn get_node_facts(&self, _: Request<GetNodeFactsRequest>) -> Result<Response<Node>, Status> {
+    async fn get_node_facts(&self, _: Request<GetNodeFactsRequest>) -> Result<Response<NodeFacts>, Status> {
         Err(calls_only())
     }
 }

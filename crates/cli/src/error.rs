@@ -47,7 +47,7 @@ pub(crate) enum CliError {
     /// A node process of `dev` exited by itself. `error` is its last error after a colon, or empty.
     #[error("node {node} exited ({status}){error}; its log is {}", log.display())]
     NodeExited { node: u32, status: String, error: String, log: PathBuf },
-    /// The cluster of `dev` did not start in time.
+    /// A new cluster was not ready in time.
     #[error("cluster not ready after {seconds} s: {last}")]
     NotReady { seconds: u64, last: String },
     /// The import's map of customers does not have the key.

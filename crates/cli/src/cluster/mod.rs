@@ -2,8 +2,9 @@
 
 mod keys;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use custodia_client::Client;
 use custodia_proto::v1;
 
 use crate::connection::{Connection, pages};
@@ -15,6 +16,10 @@ pub(crate) use keys::KeysCommand;
 
 /// Creating a cluster creates every shard's Raft group, which takes time.
 const INIT_DEADLINE: Duration = Duration::from_secs(60);
+
+/// How long `cluster init` waits until the new cluster is ready to serve, and how often it looks.
+const READY_WAIT: Duration = Duration::from_secs(60);
+const READY_POLL: Duration = Duration::from_millis(250);
 
 /// `custodia cluster …`
 #[derive(Debug, clap::Subcommand)]
@@ -48,11 +53,30 @@ impl ClusterCommand {
             Self::Init { nodes, shards, replicas } => {
                 let client = connection.client_with_deadline(INIT_DEADLINE)?;
                 let status = client.init_cluster(v1::InitClusterRequest { nodes, shards, replicas }).await?;
-                connection.print(&status, status_text)
+                connection.print(&ready(&client, status).await?, status_text)
             }
             Self::Status => connection.show(v1::GetClusterStatusRequest {}, status_text).await,
         }
     }
+}
+
+/// Waits until every shard has a leader and all replicas. Shows the progress on standard error.
+async fn ready(client: &Client, mut status: v1::ClusterStatus) -> Result<v1::ClusterStatus, CliError> {
+    let deadline = Instant::now() + READY_WAIT;
+    let mut shown = String::new();
+    while status.shards_with_leader < status.shards || status.shards_with_full_replicas < status.shards {
+        let progress = shards_text(&status);
+        if Instant::now() >= deadline {
+            return Err(CliError::NotReady { seconds: READY_WAIT.as_secs(), last: progress });
+        }
+        if shown != progress {
+            eprintln!("waiting: {progress}");
+            shown = progress;
+        }
+        tokio::time::sleep(READY_POLL).await;
+        status = client.get_cluster_status(v1::GetClusterStatusRequest {}).await?;
+    }
+    Ok(status)
 }
 
 impl ShardCommand {
@@ -80,13 +104,18 @@ pub(crate) fn status_text(status: &v1::ClusterStatus) -> String {
     }
     let nodes = table(NODE_COLUMNS, &status.nodes);
     format!(
-        "cluster {}, map version {}, seen by node {}\n{} shards: {} with a leader, {} with all replicas\n\n{nodes}",
+        "cluster {}, map version {}, seen by node {}\n{}\n\n{nodes}",
         status.cluster_id,
         status.map_version,
         status.answering_node,
-        status.shards,
-        status.shards_with_leader,
-        status.shards_with_full_replicas,
+        shards_text(status),
+    )
+}
+
+fn shards_text(status: &v1::ClusterStatus) -> String {
+    format!(
+        "{} shards: {} with a leader, {} with all replicas",
+        status.shards, status.shards_with_leader, status.shards_with_full_replicas,
     )
 }
 

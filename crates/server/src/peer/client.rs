@@ -18,10 +18,9 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use custodia_consensus::{Peer, PeerTransport, TransportError};
 use custodia_proto::internal::v1::{
-    ForwardRequest, ForwardResponse, GetNodeFactsRequest, PeerFrame, RecordUsageRequest,
+    ForwardRequest, ForwardResponse, GetNodeFactsRequest, NodeFacts, PeerFrame, RecordUsageRequest,
     RenewCatalogueLeaseRequest, RenewCatalogueLeaseResponse, peer_service_client::PeerServiceClient,
 };
-use custodia_proto::v1;
 use futures::{Stream, StreamExt as _, stream, stream::BoxStream};
 use metrics::Counter;
 use parking_lot::Mutex;
@@ -172,7 +171,7 @@ impl PeerCalls for Peers {
         answer(deadline, client.record_usage(request_until(usage, deadline))).await.map(drop)
     }
 
-    async fn node_facts(&self, to: &LeaderHint, deadline: Instant) -> Result<v1::Node, Status> {
+    async fn node_facts(&self, to: &LeaderHint, deadline: Instant) -> Result<NodeFacts, Status> {
         let mut client = client(&self.channels(to.node, &to.address).forwards);
         answer(deadline, client.get_node_facts(request_until(GetNodeFactsRequest {}, deadline))).await
     }

@@ -5,11 +5,10 @@ use std::sync::Arc;
 
 use custodia_consensus::{Consensus, TransportError};
 use custodia_proto::internal::v1::{
-    ForwardRequest, ForwardResponse, GetNodeFactsRequest, PeerFrame, RecordUsageRequest, RecordUsageResponse,
-    RenewCatalogueLeaseRequest, RenewCatalogueLeaseResponse,
+    ForwardRequest, ForwardResponse, GetNodeFactsRequest, NodeFacts, PeerFrame, RecordUsageRequest,
+    RecordUsageResponse, RenewCatalogueLeaseRequest, RenewCatalogueLeaseResponse,
     peer_service_server::{PeerService, PeerServiceServer},
 };
-use custodia_proto::v1;
 use futures::{StreamExt as _, stream::BoxStream};
 use tokio::time::Instant;
 use tonic::{Request, Response, Status, Streaming};
@@ -121,7 +120,7 @@ impl PeerService for PeerEndpoint {
     async fn get_node_facts(
         &self,
         request: Request<GetNodeFactsRequest>,
-    ) -> Result<Response<v1::Node>, Status> {
+    ) -> Result<Response<NodeFacts>, Status> {
         self.member(&request)?;
         Ok(Response::new(own_facts(&self.context)))
     }

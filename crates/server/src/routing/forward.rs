@@ -9,11 +9,10 @@ use async_trait::async_trait;
 use custodia_consensus::ReadMode;
 use custodia_proto::{
     internal::v1::{
-        ForwardRequest, ForwardResponse, RecordUsageRequest, RenewCatalogueLeaseRequest,
+        ForwardRequest, ForwardResponse, NodeFacts, RecordUsageRequest, RenewCatalogueLeaseRequest,
         RenewCatalogueLeaseResponse,
     },
     rpc::Unary,
-    v1,
 };
 use prost::Message;
 use tokio::time::{Instant, timeout_at};
@@ -53,7 +52,7 @@ pub(crate) trait PeerCalls: fmt::Debug + Send + Sync + 'static {
     ) -> Result<(), Status>;
 
     /// `PeerService.GetNodeFacts`.
-    async fn node_facts(&self, to: &LeaderHint, deadline: Instant) -> Result<v1::Node, Status>;
+    async fn node_facts(&self, to: &LeaderHint, deadline: Instant) -> Result<NodeFacts, Status>;
 }
 
 impl Routing {

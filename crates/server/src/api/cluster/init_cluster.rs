@@ -1,9 +1,11 @@
 //! InitCluster: creates a cluster from empty nodes.
 
+use std::time::Duration;
+
 use custodia_consensus::Peer;
 use custodia_profile::{NodeId, ShardId};
 use custodia_proto::v1;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, sleep, timeout_at};
 
 use super::status::cluster_status;
 use crate::{
@@ -11,6 +13,10 @@ use crate::{
     shard::ShardContext,
     wire::{ServiceError, parse::each},
 };
+
+/// How long the answer waits for a cluster that is ready to serve.
+const READY_WAIT: Duration = Duration::from_secs(5);
+const READY_POLL: Duration = Duration::from_millis(50);
 
 /// The number of shards, if the operator does not say.
 const SHARDS_DEFAULT: u16 = 256;
@@ -31,7 +37,21 @@ impl AnyNodeCall for v1::InitClusterRequest {
         let replicas = replicas(self.replicas, nodes.len())?;
         let creating = context.routing().consensus().init_cluster(nodes, shards, replicas);
         timeout_at(deadline, creating).await.map_err(|_elapsed| ServiceError::OutcomeUnknown)??;
-        Ok(cluster_status(context, deadline).await)
+        Ok(ready(context, deadline).await)
+    }
+}
+
+/// The status, once every shard has a leader and all replicas, or after [`READY_WAIT`].
+async fn ready(context: &ShardContext, deadline: Instant) -> v1::ClusterStatus {
+    let patience = deadline.min(Instant::now() + READY_WAIT) - READY_POLL;
+    loop {
+        let status = cluster_status(context, deadline).await;
+        let all = |count| count == status.shards;
+        let is_ready = all(status.shards_with_leader) && all(status.shards_with_full_replicas);
+        if is_ready || Instant::now() >= patience {
+            return status;
+        }
+        sleep(READY_POLL).await;
     }
 }
 

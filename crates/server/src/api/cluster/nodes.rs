@@ -1,10 +1,10 @@
 //! ListNodes, and the facts that each node reports about itself.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
-use custodia_consensus::Peer;
-use custodia_profile::GroupId;
-use custodia_proto::v1;
+use custodia_consensus::{GroupStatus, Peer};
+use custodia_profile::{GroupId, ShardId};
+use custodia_proto::{internal::v1::NodeFacts, v1};
 use futures::future::join_all;
 use tokio::time::{Instant, timeout_at};
 
@@ -23,55 +23,87 @@ impl AnyNodeCall for v1::ListNodesRequest {
         context: &ShardContext,
         deadline: Instant,
     ) -> Result<v1::ListNodesResponse, ServiceError> {
-        Ok(v1::ListNodesResponse { nodes: all_nodes(context, deadline).await })
+        let nodes = all_nodes(context, deadline).await.into_iter().map(|facts| facts.node).collect();
+        Ok(v1::ListNodesResponse { nodes })
+    }
+}
+
+/// What a node says about itself.
+#[derive(Default)]
+pub(super) struct Facts {
+    pub(super) node: v1::Node,
+    running: BTreeSet<ShardId>,
+    led: BTreeSet<ShardId>,
+}
+
+impl Facts {
+    /// Whether a replica of a shard runs there.
+    pub(super) fn runs(&self, shard: ShardId) -> bool {
+        self.running.contains(&shard)
+    }
+
+    /// Whether it leads a shard.
+    pub(super) fn leads(&self, shard: ShardId) -> bool {
+        self.led.contains(&shard)
+    }
+
+    fn from_wire(wire: NodeFacts) -> Self {
+        let shards = |numbers: Vec<u32>| {
+            numbers.into_iter().filter_map(|number| ShardId::new(number.try_into().ok()?).ok()).collect()
+        };
+        let (running, led) = (shards(wire.running_shards), shards(wire.led_shards));
+        Self { node: wire.node.unwrap_or_default(), running, led }
     }
 }
 
 /// The facts that this node reports about itself.
-pub(crate) fn own_facts(context: &ShardContext) -> v1::Node {
+pub(crate) fn own_facts(context: &ShardContext) -> NodeFacts {
     let statuses = context.routing().consensus().group_statuses();
-    let shards = || statuses.iter().filter(|status| status.group != GroupId::Directory && status.running);
-    let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
-    v1::Node {
+    let running = statuses.iter().filter(|status| status.running);
+    let shards = |keep: fn(&GroupStatus) -> bool| -> Vec<u32> {
+        let of_shard = |status: &GroupStatus| match status.group {
+            GroupId::Shard(shard) if keep(status) => Some(shard.as_u16().into()),
+            GroupId::Shard(_) | GroupId::Directory => None,
+        };
+        running.clone().filter_map(of_shard).collect()
+    };
+    let (running_shards, led_shards) = (shards(|_| true), shards(|status| status.leading));
+    let count = |shards: &[u32]| u32::try_from(shards.len()).unwrap_or(u32::MAX);
+    let node = v1::Node {
         node_id: context.routing().node().as_u32(),
         address: String::new(),
         state: v1::NodeState::Up.into(),
-        replicas: count(shards().count()),
-        leaders: count(shards().filter(|status| status.leading).count()),
+        replicas: count(&running_shards),
+        leaders: count(&led_shards),
         state_engine: context.routing().consensus().engine().kind().name().to_owned(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
-    }
+    };
+    NodeFacts { node: Some(node), running_shards, led_shards }
 }
 
 /// The facts of all nodes, requested in parallel.
-pub(super) async fn all_nodes(context: &ShardContext, deadline: Instant) -> Vec<v1::Node> {
+pub(super) async fn all_nodes(context: &ShardContext, deadline: Instant) -> Vec<Facts> {
     let directory = context.routing().consensus().directory();
     let deadline = deadline.min(Instant::now() + FACTS_TIMEOUT);
     join_all(directory.nodes().map(|peer| facts_of(context, peer, deadline))).await
 }
 
-async fn facts_of(context: &ShardContext, peer: &Peer, deadline: Instant) -> v1::Node {
+async fn facts_of(context: &ShardContext, peer: &Peer, deadline: Instant) -> Facts {
     let facts = if peer.node == context.routing().node() {
         Some(own_facts(context))
     } else {
         asked(context, peer, deadline).await
     };
-    let down = || v1::Node {
-        state: v1::NodeState::Down.into(),
-        replicas: placed_on(context, peer),
-        ..v1::Node::default()
-    };
-    v1::Node { node_id: peer.node.as_u32(), address: peer.address.clone(), ..facts.unwrap_or_else(down) }
+    let mut facts = facts.map(Facts::from_wire).unwrap_or_default();
+    if facts.node.state() == v1::NodeState::Unspecified {
+        facts.node.set_state(v1::NodeState::Down);
+    }
+    facts.node.node_id = peer.node.as_u32();
+    facts.node.address.clone_from(&peer.address);
+    facts
 }
 
-async fn asked(context: &ShardContext, peer: &Peer, deadline: Instant) -> Option<v1::Node> {
+async fn asked(context: &ShardContext, peer: &Peer, deadline: Instant) -> Option<NodeFacts> {
     let to = LeaderHint { node: peer.node, address: peer.address.clone() };
     timeout_at(deadline, context.routing().peers().node_facts(&to, deadline)).await.ok()?.ok()
-}
-
-/// The number of replicas that the shard map places on a node.
-fn placed_on(context: &ShardContext, peer: &Peer) -> u32 {
-    let directory = context.routing().consensus().directory();
-    let placed = directory.shards().filter(|shard| shard.replica_on(peer.node).is_some()).count();
-    u32::try_from(placed).unwrap_or(u32::MAX)
 }

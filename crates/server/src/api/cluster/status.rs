@@ -1,13 +1,10 @@
-//! GetClusterStatus: nodes, shards and their health, as this node sees them.
+//! GetClusterStatus: nodes, shards and their health, as the nodes report them to this one.
 
 use custodia_consensus::ShardPlacement;
 use custodia_proto::v1;
 use tokio::time::Instant;
 
-use super::{
-    list_shards::{leader, statuses},
-    nodes::all_nodes,
-};
+use super::nodes::all_nodes;
 use crate::{api::handler::AnyNodeCall, shard::ShardContext, wire::ServiceError};
 
 impl AnyNodeCall for v1::GetClusterStatusRequest {
@@ -22,18 +19,12 @@ impl AnyNodeCall for v1::GetClusterStatusRequest {
 
 /// The cluster's status, as this node sees it.
 pub(super) async fn cluster_status(context: &ShardContext, deadline: Instant) -> v1::ClusterStatus {
-    let nodes = all_nodes(context, deadline).await;
+    let facts = all_nodes(context, deadline).await;
     let directory = context.routing().consensus().directory();
-    let statuses = statuses(context);
-    let up = |placement: &ShardPlacement| {
-        placement
-            .replicas
-            .iter()
-            .all(|at| nodes.iter().any(|node| node.node_id == at.node.as_u32() && is_up(node)))
-    };
-    let led = |placement: &ShardPlacement| {
-        let leader = leader(context, placement.shard, &statuses);
-        leader.is_some_and(|leader| nodes.iter().any(|node| node.node_id == leader.as_u32() && is_up(node)))
+    let led = |placement: &ShardPlacement| facts.iter().any(|node| node.leads(placement.shard));
+    let full = |placement: &ShardPlacement| {
+        let running = facts.iter().filter(|node| node.runs(placement.shard)).count();
+        running >= placement.replicas.len()
     };
     let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
     v1::ClusterStatus {
@@ -46,12 +37,8 @@ pub(super) async fn cluster_status(context: &ShardContext, deadline: Instant) ->
         map_version: directory.map_version(),
         shards: count(directory.shards().len()),
         shards_with_leader: count(directory.shards().filter(|placement| led(placement)).count()),
-        shards_with_full_replicas: count(directory.shards().filter(|placement| up(placement)).count()),
+        shards_with_full_replicas: count(directory.shards().filter(|placement| full(placement)).count()),
         answering_node: context.routing().node().as_u32(),
-        nodes,
+        nodes: facts.into_iter().map(|facts| facts.node).collect(),
     }
-}
-
-fn is_up(node: &v1::Node) -> bool {
-    node.state == i32::from(v1::NodeState::Up)
 }
