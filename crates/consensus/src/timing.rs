@@ -31,6 +31,8 @@ pub struct Timing {
     pub balance: Duration,
     /// Entries between two snapshots of a group.
     pub snapshot_entries: u64,
+    /// Bytes of log entries that a replica holds at most before its log is purged to a quarter of that.
+    pub log_bytes_max: u64,
     /// Log entries kept behind a snapshot, for followers that lag a little.
     pub kept_entries: u64,
 }
@@ -44,6 +46,7 @@ impl Default for Timing {
             heartbeat_linger: Duration::from_millis(10),
             balance: Duration::from_secs(3),
             snapshot_entries: 20_000,
+            log_bytes_max: 64 * 1024 * 1024,
             kept_entries: 5_000,
         }
     }
@@ -97,8 +100,8 @@ impl Timing {
             max_append_entries: Some(1_024),
             replication_lag_threshold: self.snapshot_entries.saturating_add(self.kept_entries),
             snapshot_policy: SnapshotPolicy::LogsSinceLast(self.snapshot_entries),
-            max_in_snapshot_log_to_keep: self.kept_entries,
-            purge_batch_size: (self.snapshot_entries / 16).max(1),
+            // Never by the library: cluster/log_bound.rs purges.
+            max_in_snapshot_log_to_keep: u64::MAX,
             api_channel_size: Some(4_096),
             notification_channel_size: Some(8_192),
             enable_pre_vote: Some(true),

@@ -42,7 +42,7 @@ use uuid::Uuid;
 
 use crate::engine_kind::EngineKind;
 use crate::error::StoreError;
-use crate::log::SharedLog;
+use crate::log::{LogOptions, SharedLog};
 use crate::{files, snapshot_file};
 
 const IDENTITY: &str = "IDENTITY";
@@ -123,6 +123,14 @@ impl DataFolder {
     /// [`StoreError::LogLost`] when the folder belongs to a cluster and this is not the log that it was used with; otherwise
     /// as [`SharedLog::open`]. A lost log is not created anew, so it can be put back.
     pub fn open_log(&self) -> Result<SharedLog, StoreError> {
+        self.open_log_with(LogOptions::default())
+    }
+
+    /// [`DataFolder::open_log`] with other file sizes.
+    ///
+    /// # Errors
+    /// As [`DataFolder::open_log`].
+    pub fn open_log_with(&self, options: LogOptions) -> Result<SharedLog, StoreError> {
         let path = self.log_path();
         let mut identity = self.identity.lock();
         if let (Some(_), Some(expected)) = (identity.cluster, identity.log) {
@@ -130,10 +138,10 @@ impl DataFolder {
             if !SharedLog::exists(&path)? {
                 return Err(lost(None));
             }
-            let log = SharedLog::open(&path)?;
+            let log = SharedLog::open_with(&path, options)?;
             return if log.generation() == expected { Ok(log) } else { Err(lost(Some(log.generation()))) };
         }
-        let log = SharedLog::open(&path)?;
+        let log = SharedLog::open_with(&path, options)?;
         let adopted = Identity { log: Some(log.generation()), ..*identity };
         if *identity != adopted {
             write_identity(&self.path, &adopted)?;

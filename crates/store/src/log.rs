@@ -120,7 +120,7 @@ struct Inner {
 struct Shared {
     queue: Queue,
     poison: Poison,
-    purge_wanted: Mutex<Vec<ReplicaId>>,
+    purge_wanted: Mutex<BTreeSet<ReplicaId>>,
 }
 
 #[derive(Default)]
@@ -146,7 +146,7 @@ impl SharedLog {
     pub fn open_with(folder: &Path, options: LogOptions) -> Result<Self, StoreError> {
         let (engine, generation, replicas) = open::open(folder, options)?;
         let shared = Arc::<Shared>::default();
-        let threads = writer::start(&engine, &shared)?;
+        let threads = writer::start(&engine, &shared, options)?;
         let inner =
             Inner { engine: Some(engine), generation, replicas: RwLock::new(replicas), shared, threads };
         Ok(Self { inner: Arc::new(inner) })
@@ -286,10 +286,10 @@ impl SharedLog {
         self.inner.replicas.read().destroyed.contains(&replica)
     }
 
-    /// The replicas whose old records kept files from being removed at the last clean-up: purging them frees space.
+    /// The replicas whose old records have kept files from being removed since the last call: purging them frees space.
     #[must_use]
-    pub fn purge_wanted(&self) -> Vec<ReplicaId> {
-        self.inner.shared.purge_wanted.lock().clone()
+    pub fn take_purge_wanted(&self) -> BTreeSet<ReplicaId> {
+        std::mem::take(&mut *self.inner.shared.purge_wanted.lock())
     }
 
     /// Bytes that the log's files occupy.

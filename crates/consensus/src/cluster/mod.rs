@@ -3,6 +3,7 @@
 mod balance;
 pub(crate) mod bootstrap;
 mod campaign;
+mod log_bound;
 pub(crate) mod node;
 mod placement;
 mod replicas;

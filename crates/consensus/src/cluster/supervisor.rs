@@ -24,6 +24,7 @@ use futures::future::join_all;
 
 use super::balance::{balance, hand_over_leadership};
 use super::campaign::create_group_and_campaign;
+use super::log_bound::bound_logs;
 use super::node::Node;
 use super::placement::directory_replica;
 use crate::error::ConsensusError;
@@ -41,6 +42,7 @@ pub(crate) fn start(node: &Arc<Node>) -> Result<(), ConsensusError> {
     node.spawn("the stop after a failure", stop_when_failed(Arc::clone(node)));
     node.spawn("the start of replicas", follow_directory(Arc::clone(node)));
     node.spawn("the leadership balancer", balance(Arc::clone(node)));
+    node.spawn("the purge of long logs", bound_logs(Arc::clone(node)));
     node.spawn("the watch on the clocks", watch_clocks(Arc::clone(node)));
     Ok(())
 }

@@ -24,6 +24,7 @@ use openraft::{EntryPayload, OptionalSend};
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
+use super::log_sizes::LogSizes;
 use super::record::{Applied, LogIdRecord, StoredVote, VoteRecord, decode_entry, encode_entry};
 use super::types::{Entry, LogId, StoredMembership, TypeConfig, Vote};
 use crate::blocking::blocking;
@@ -56,6 +57,7 @@ struct State {
     purged: Option<LogId>,
     last: Option<LogId>,
     recent: Recent,
+    sizes: LogSizes,
     /// The applied membership, which goes into the marker of a purge.
     membership: StoredMembership,
 }
@@ -97,6 +99,12 @@ impl ReplicaLog {
             None => this.write_vote(None).await?,
         }
         Ok(this)
+    }
+
+    /// The last index to purge, if the log holds more than `bytes_max`, so that it holds a quarter of that.
+    pub(crate) fn purge_to_hold(&self, bytes_max: u64) -> Option<u64> {
+        let sizes = &self.state.lock().sizes;
+        if sizes.held() > bytes_max { sizes.purge_to_hold(bytes_max / 4) } else { None }
     }
 
     /// Whether this replica may have granted a vote or a lease before this process started.
@@ -147,6 +155,7 @@ impl ReplicaLog {
                 return Ok(());
             }
             state.recent.truncate_after(after.map(|id| id.index));
+            state.sizes.truncate_after(after.map(|id| id.index));
             state.last = after;
         }
         let (done, synced) = done_channel();
@@ -369,7 +378,9 @@ impl RaftLogStorage<TypeConfig> for ReplicaLog {
         {
             let mut state = self.state.lock();
             for entry in entries {
-                records.push(LogRecord { index: entry.log_id.index, bytes: encode_entry(&entry) });
+                let record = LogRecord { index: entry.log_id.index, bytes: encode_entry(&entry) };
+                state.sizes.push(record.index, record.bytes.len());
+                records.push(record);
                 state.last = Some(entry.log_id());
                 state.recent.push(entry);
             }
@@ -394,6 +405,7 @@ impl RaftLogStorage<TypeConfig> for ReplicaLog {
                 state.last = Some(log_id);
             }
             state.recent.purge_through(log_id.index);
+            state.sizes.purge_through(log_id.index);
             Applied::new(Some(log_id), &state.membership)
         };
         let (done, synced) = done_channel();

@@ -2,6 +2,7 @@
 //! snapshots.
 
 pub(crate) mod log;
+mod log_sizes;
 pub(crate) mod machine;
 pub(crate) mod record;
 pub(crate) mod snapshot_files;

@@ -31,6 +31,7 @@ use self::context::NodeContext;
 use self::lease_read::ReadLease;
 pub use self::proposer::PROPOSALS_QUEUED_MAX;
 use self::proposer::{Proposal, ProposalError};
+pub(crate) use self::status::LogPosition;
 pub use self::status::{GroupStatus, Leadership};
 use crate::blocking::blocking;
 use crate::command::{COMMAND_BYTES_MAX, Command, Outcome};
@@ -48,6 +49,7 @@ pub(crate) struct Replica {
     /// The map version that placed it.
     pub(crate) since: u64,
     pub(crate) raft: Raft,
+    log: ReplicaLog,
     node: Arc<NodeContext>,
     queue: mpsc::Sender<Proposal>,
     leadership: watch::Sender<Leadership>,
@@ -84,7 +86,7 @@ impl Replica {
         };
         let refused =
             |error: openraft::errors::Fatal<_>| ConsensusError::Replica { reason: error.to_string() };
-        let raft = Raft::new(id.as_u64(), config, network, log, machine).await.map_err(refused)?;
+        let raft = Raft::new(id.as_u64(), config, network, log.clone(), machine).await.map_err(refused)?;
         let (queue, queued) = mpsc::channel(PROPOSALS_QUEUED_MAX);
         let proposing = proposer::run(raft.clone(), queued, node.lifecycle.stop.clone());
         node.lifecycle.spawn("the proposer", proposing);
@@ -93,6 +95,7 @@ impl Replica {
             id,
             since,
             raft,
+            log,
             node: Arc::clone(node),
             queue,
             leadership: watch::Sender::new(Leadership::default()),
@@ -191,11 +194,26 @@ impl Replica {
         }
     }
 
+    /// See [`ReplicaLog::purge_to_hold`].
+    pub(crate) fn purge_to_hold(&self, bytes_max: u64) -> Option<u64> {
+        self.log.purge_to_hold(bytes_max)
+    }
+
     /// Why the replica stopped: the storage failure, if that was the cause.
     fn why_stopped(&self) -> ConsensusError {
         match self.node.storage.log.bounds(self.id) {
             Ok(_) => ConsensusError::Stopped,
             Err(error) => ConsensusError::Store(error),
+        }
+    }
+
+    pub(crate) fn log_position(&self) -> LogPosition {
+        let metrics = self.raft.metrics();
+        let metrics = metrics.borrow_watched();
+        LogPosition {
+            applied: metrics.last_applied.map(|id| id.index),
+            snapshot: metrics.snapshot.map(|id| id.index),
+            purged: metrics.purged.map(|id| id.index),
         }
     }
 

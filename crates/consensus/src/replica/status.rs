@@ -13,6 +13,14 @@ pub struct Leadership {
     pub leading: bool,
 }
 
+/// How far a replica's log and state have come: the last index of each.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct LogPosition {
+    pub(crate) applied: Option<u64>,
+    pub(crate) snapshot: Option<u64>,
+    pub(crate) purged: Option<u64>,
+}
+
 /// The state of a group on this node.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GroupStatus {

@@ -15,8 +15,8 @@ use custodia_consensus::{
 };
 use custodia_profile::{CustomerId, GroupId, NodeId, PoolId, ShardId};
 use custodia_store::{
-    Batch, DataFolder, EngineKind, Key, KeyKind, KeyParts, KeyPrefix, MemoryEngine, Pair, StateEngine,
-    ValueHeader, open_engine,
+    Batch, DataFolder, EngineKind, Key, KeyKind, KeyParts, KeyPrefix, LogOptions, MemoryEngine, Pair,
+    StateEngine, ValueHeader, open_engine,
 };
 use futures::StreamExt;
 use futures::stream::{self, BoxStream};
@@ -293,9 +293,10 @@ impl TestCluster {
         self.nodes.iter().filter_map(|one| one.consensus.as_ref())
     }
 
-    /// How many received snapshots lie in a node's folder.
-    pub(crate) fn snapshot_files(&self, number: u32) -> usize {
-        std::fs::read_dir(self.slot(number).folder.path().join("snapshots")).unwrap().count()
+    /// The sizes of the files in a part of a node's folder.
+    pub(crate) fn files(&self, number: u32, part: &str) -> Vec<u64> {
+        let files = std::fs::read_dir(self.slot(number).folder.path().join(part)).unwrap();
+        files.filter_map(|file| Some(file.ok()?.metadata().ok()?.len())).collect()
     }
 
     /// What a node opens before it starts. Waits until its previous process has released the files.
@@ -303,10 +304,13 @@ impl TestCluster {
         let one = self.slot(number);
         let path = one.folder.path();
         let kind = if matches!(one.keep, Keep::Fjall) { EngineKind::Fjall } else { EngineKind::Memory };
+        // So small that logs are cleaned up while a test runs.
+        let small_log = LogOptions { file_bytes: 256 * 1024, purge_above_bytes: 1024 * 1024 };
         let mut opened = None;
         eventually("the data folder and the log are free", async || {
-            opened =
-                DataFolder::open(path, one.id, kind).and_then(|folder| Ok((folder.open_log()?, folder))).ok();
+            opened = DataFolder::open(path, one.id, kind)
+                .and_then(|folder| Ok((folder.open_log_with(small_log)?, folder)))
+                .ok();
             opened.is_some()
         })
         .await;

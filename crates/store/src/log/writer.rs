@@ -10,15 +10,20 @@ use raft_engine::{Command, Engine, LogBatch};
 
 use super::queue::{Operation, Queued, QueuedBatch};
 use super::record::{self, RecordCodec};
-use super::{Shared, check};
+use super::{LogOptions, Shared, check};
 use crate::catch_panic::catch_panic;
 use crate::error::StoreError;
 
-/// Old files are removed after this many written bytes.
-const CLEAN_EVERY_BYTES: usize = 8 * 1024 * 1024;
+/// Old files are removed each time when this part of their limit has been written.
+const CLEAN_EVERY_PART: u64 = 32;
 
 /// Starts both threads. They end after the queue is closed.
-pub(super) fn start(engine: &Arc<Engine>, shared: &Arc<Shared>) -> Result<Vec<JoinHandle<()>>, StoreError> {
+pub(super) fn start(
+    engine: &Arc<Engine>,
+    shared: &Arc<Shared>,
+    options: LogOptions,
+) -> Result<Vec<JoinHandle<()>>, StoreError> {
+    let clean_every = usize::try_from(options.purge_above_bytes / CLEAN_EVERY_PART).unwrap_or(usize::MAX);
     let (clean, clean_wanted) = sync_channel(1);
     let cleaner = {
         let (engine, shared) = (Arc::clone(engine), Arc::downgrade(shared));
@@ -26,7 +31,7 @@ pub(super) fn start(engine: &Arc<Engine>, shared: &Arc<Shared>) -> Result<Vec<Jo
     };
     let writer = {
         let (engine, shared) = (Arc::clone(engine), Arc::clone(shared));
-        spawn("log-write", move || write_batches(&engine, &shared, &clean))?
+        spawn("log-write", move || write_batches(&engine, &shared, clean_every, &clean))?
     };
     Ok(vec![writer, cleaner])
 }
@@ -36,7 +41,7 @@ fn spawn(name: &'static str, body: impl FnOnce() + Send + 'static) -> Result<Joi
     builder.spawn(body).map_err(|source| StoreError::Thread { name, source })
 }
 
-fn write_batches(engine: &Engine, shared: &Shared, clean: &SyncSender<()>) {
+fn write_batches(engine: &Engine, shared: &Shared, clean_every: usize, clean: &SyncSender<()>) {
     let mut since_clean = 0;
     while let Some(batch) = shared.queue.take() {
         let sequence = batch.sequence;
@@ -61,7 +66,7 @@ fn write_batches(engine: &Engine, shared: &Shared, clean: &SyncSender<()>) {
                 tracing::error!("log callback panicked");
             }
         }
-        if since_clean >= CLEAN_EVERY_BYTES {
+        if since_clean >= clean_every {
             since_clean = 0;
             // One pending clean-up is enough.
             clean.try_send(()).unwrap_or_default();
@@ -135,7 +140,7 @@ fn clean_files(engine: &Engine, shared: &Weak<Shared>, wanted: &Receiver<()>) {
         match catch_panic(StoreError::LogPanicked, purge) {
             Ok(regions) => {
                 let replicas = regions.into_iter().filter_map(|region| ReplicaId::new(region).ok());
-                *shared.purge_wanted.lock() = replicas.collect();
+                shared.purge_wanted.lock().extend(replicas);
             }
             Err(error) => {
                 tracing::error!(error = %error, "old log files cannot be removed; log stopped");
