@@ -11,14 +11,15 @@ use std::time::{Duration, Instant};
 
 use custodia_proto::FieldMask;
 use custodia_proto::v1::{
-    CreateRecipientRequest, GetProfileRequest, ListRecipientsRequest, ListUnusedAttributesRequest, Profile,
-    Recipient, VerdictDetail,
+    BatchGetProfilesRequest, CreateRecipientRequest, GetProfileRequest, ListRecipientsRequest,
+    ListUnusedAttributesRequest, Profile, Recipient, VerdictDetail,
 };
 use custodia_tests::actions::stored_customer;
 use custodia_tests::sample::{get, ingest, observation, text_of};
 use custodia_tests::{Node, Options, Oracle, Sandbox, StoppedClock, Suite, eventually};
 use tokio::task::JoinSet;
 use tonic::Code;
+use tonic_types::StatusExt as _;
 
 fn main() -> ExitCode {
     Suite::default()
@@ -29,6 +30,8 @@ fn main() -> ExitCode {
         .alone(a_paused_leader_serves_nothing_stale_when_it_wakes)
         .alone(a_leader_whose_clock_stood_still_serves_nothing_stale)
         .alone(a_drained_node_hands_its_leaderships_over)
+        .alone(a_draining_node_says_so_and_names_another)
+        .alone(a_node_that_wakes_keeps_its_connections)
         .alone(a_stopped_node_forgets_neither_reads_nor_the_catalogue)
         .run()
 }
@@ -285,6 +288,84 @@ async fn a_drained_node_hands_its_leaderships_over() {
         caught_up(&sandbox, node).await;
     }
     assert!(oracle.finish(&client).await > 0);
+}
+
+fn reason_of(status: &tonic::Status) -> String {
+    status.get_details_error_info().map(|info| info.reason).unwrap_or_default()
+}
+
+/// OP-2. One call cannot end, as two of three nodes are paused, so the node waits for it and refuses all others meanwhile.
+async fn a_draining_node_says_so_and_names_another() {
+    const CALLS: usize = 20;
+    let mut sandbox = Sandbox::start().await;
+    let customer = stored_customer(&sandbox, &[("given_name", "Ada")]).await;
+    let node = leader_of(&sandbox, &customer).await;
+    let others: Vec<usize> = (0..3).filter(|other| *other != node).collect();
+    let mut profiles = sandbox.profiles(node).await;
+    others.iter().for_each(|other| sandbox.nodes[*other].pause());
+    let write = ingest(&customer, vec![observation("given_name", "Grace")]);
+    let mut request = tonic::Request::new(write);
+    request.set_timeout(Duration::from_secs(30));
+    let in_flight = tokio::spawn({
+        let mut profiles = profiles.clone();
+        async move { profiles.ingest_profile(request).await }
+    });
+    sandbox.nodes[node].begin_to_drain();
+    eventually("the node says that it drains", async || {
+        let status = profiles.get_profile(get(&customer, "service")).await.err();
+        assert!(status.as_ref().is_none_or(|status| status.code() != Code::ResourceExhausted), "{status:?}");
+        status.is_some_and(|status| reason_of(&status) == "DRAINING")
+    })
+    .await;
+    let mut calls = JoinSet::new();
+    for _ in 0..CALLS {
+        let (mut profiles, request) = (profiles.clone(), get(&customer, "service"));
+        calls.spawn(async move { profiles.get_profile(request).await });
+    }
+    while let Some(answer) = calls.join_next().await {
+        let status = answer.unwrap().unwrap_err();
+        assert_eq!(
+            (status.code(), reason_of(&status).as_str()),
+            (Code::Unavailable, "DRAINING"),
+            "{status:?}"
+        );
+        let named = status.metadata().get(LEADER_METADATA).unwrap().to_str().unwrap().to_owned();
+        let endpoint =
+            |other: &usize| format!("{}@{}", sandbox.nodes[*other].id, sandbox.nodes[*other].address);
+        assert!(others.iter().any(|other| endpoint(other) == named), "{named} is another node");
+    }
+    let status = profiles.batch_get_profiles(BatchGetProfilesRequest::default()).await.unwrap_err();
+    assert_eq!((status.code(), reason_of(&status).as_str()), (Code::Unavailable, "DRAINING"));
+    others.iter().for_each(|other| sandbox.nodes[*other].resume());
+    drop(in_flight.await.unwrap());
+    assert_eq!(sandbox.nodes[node].wait_for_exit(), Some(0));
+}
+
+/// The calls that callers gave up while the node stood still all wait in its socket when it wakes.
+async fn a_node_that_wakes_keeps_its_connections() {
+    const CANCELLED: usize = 300;
+    let sandbox = Sandbox::start_with(Options { nodes: 1, ..Options::default() }).await;
+    let customer = stored_customer(&sandbox, &[("given_name", "Ada")]).await;
+    let mut profiles = sandbox.profiles(0).await;
+    profiles.get_profile(get(&customer, "service")).await.unwrap();
+    sandbox.nodes[0].pause();
+    let patient = tokio::spawn({
+        let (mut profiles, request) = (profiles.clone(), get(&customer, "service"));
+        async move { profiles.get_profile(request).await }
+    });
+    let mut cancelled = JoinSet::new();
+    for _ in 0..CANCELLED {
+        let (mut profiles, request) = (profiles.clone(), get(&customer, "service"));
+        let call = async move { profiles.get_profile(request).await };
+        cancelled.spawn(tokio::time::timeout(Duration::from_millis(200), call));
+    }
+    while let Some(call) = cancelled.join_next().await {
+        assert!(call.unwrap().is_err(), "a node that stands still answers nothing");
+    }
+    sandbox.nodes[0].resume();
+    // the connection is still there, and so is the call that waited
+    patient.await.unwrap().unwrap();
+    profiles.get_profile(get(&customer, "service")).await.unwrap();
 }
 
 /// GO-3. A node that stops reports what was read in its last second.

@@ -8,6 +8,10 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
+use custodia_proto::internal::v1::peer_service_client::PeerServiceClient;
+use custodia_proto::internal::v1::{
+    ForwardRequest, GetNodeFactsRequest, PeerFrame, RecordUsageRequest, RenewCatalogueLeaseRequest,
+};
 use custodia_proto::v1::profile_service_client::ProfileServiceClient;
 use custodia_proto::v1::{
     CreateRecipientRequest, GetClusterStatusRequest, Recipient, cluster_service_client::ClusterServiceClient,
@@ -16,12 +20,14 @@ use custodia_tests::actions::stored_customer;
 use custodia_tests::sample::{get, ingest, observation};
 use custodia_tests::{Authority, Identity, Options, Sandbox, Suite, Validity, connect};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tonic::Code;
+use tonic::{Code, Status};
+use tonic_types::StatusExt as _;
 
 fn main() -> ExitCode {
     Suite::sharing(Options { nodes: 1, ..Options::default() })
         .shared(only_a_current_certificate_of_the_own_authority_opens_a_connection)
         .shared(plaintext_and_silent_connections_disturb_nobody)
+        .shared(only_nodes_of_this_cluster_are_answered_as_nodes)
         .shared(each_role_may_do_its_own_work_and_no_other)
         .run()
 }
@@ -79,6 +85,38 @@ async fn plaintext_and_silent_connections_disturb_nobody(sandbox: &Sandbox) {
     assert!(!String::from_utf8_lossy(&answer).contains("HTTP"));
     let authority = sandbox.authority.certificate().to_owned();
     assert_eq!(outcome(sandbox, &authority, Some(&sandbox.admin)).await, Code::Ok);
+}
+
+/// A retired node and a node of another cluster may have certificates of the same authority, and this node's number.
+async fn only_nodes_of_this_cluster_are_answered_as_nodes(sandbox: &Sandbox) {
+    let issue =
+        |hosts: &[&str], name: &str| sandbox.authority.issue_for(hosts, name, &["node"], Validity::Current);
+    let calls = async |identity: &Identity| {
+        let mut peer = PeerServiceClient::new(sandbox.channel(0, identity).await.unwrap());
+        let exchange = peer.exchange(tokio_stream::iter([PeerFrame::default()])).await;
+        [
+            peer.call(PeerFrame::default()).await.err(),
+            exchange.err(),
+            peer.forward(ForwardRequest::default()).await.err(),
+            peer.renew_catalogue_lease(RenewCatalogueLeaseRequest::default()).await.err(),
+            peer.record_usage(RecordUsageRequest::default()).await.err(),
+            peer.get_node_facts(GetNodeFactsRequest {}).await.err(),
+        ]
+    };
+    let reason_of = |status: Status| status.get_details_error_info().unwrap().reason;
+    let loopback = ["localhost", "127.0.0.1"];
+    for (what, stranger) in [
+        ("not in the directory", issue(&loopback, "9")),
+        ("the same number elsewhere", issue(&["node-1.other.example"], "1")),
+    ] {
+        for (at, refused) in calls(&stranger).await.into_iter().enumerate() {
+            let reason = refused.map(reason_of);
+            assert_eq!(reason.as_deref(), Some("NODE_NOT_MEMBER"), "{what}, call {at}");
+        }
+    }
+    for (at, refused) in calls(&issue(&loopback, "1")).await.into_iter().enumerate() {
+        assert_ne!(refused.map(reason_of).as_deref(), Some("NODE_NOT_MEMBER"), "call {at}");
+    }
 }
 
 async fn each_role_may_do_its_own_work_and_no_other(sandbox: &Sandbox) {

@@ -58,8 +58,13 @@ impl Authority {
 
     /// A certificate for a caller with these roles, valid for loopback addresses.
     pub fn issue(&self, name: &str, roles: &[&str], validity: Validity) -> Identity {
+        self.issue_for(&["localhost", "127.0.0.1", &format!("node{name}.test")], name, roles, validity)
+    }
+
+    /// The same, valid for other hosts.
+    pub fn issue_for(&self, hosts: &[&str], name: &str, roles: &[&str], validity: Validity) -> Identity {
         let key = KeyPair::generate().expect("a key pair");
-        let hosts = ["localhost", "127.0.0.1", &format!("node{name}.test")].map(ToOwned::to_owned);
+        let hosts: Vec<String> = hosts.iter().map(|host| (*host).to_owned()).collect();
         let mut params = CertificateParams::new(hosts).expect("valid names");
         params.distinguished_name.push(DnType::CommonName, name);
         for role in roles {

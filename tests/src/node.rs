@@ -221,8 +221,13 @@ impl Node {
 
     /// SIGTERM; waits for the drain and returns the exit code.
     pub fn terminate(&mut self) -> Option<i32> {
-        self.signal("TERM");
+        self.begin_to_drain();
         self.wait_for_exit()
+    }
+
+    /// SIGTERM; the node begins to drain.
+    pub fn begin_to_drain(&self) {
+        self.signal("TERM");
     }
 
     /// SIGSTOP: the process stands still, its connections stay open.

@@ -7,7 +7,7 @@ use tonic::{Code, Status, metadata::MetadataMap};
 use tonic_types::StatusExt as _;
 
 /// Reasons of a node that rejected the call before doing anything.
-const NOT_STARTED: [&str; 2] = ["NOT_LEADER", "NO_LEADER"];
+const NOT_STARTED: [&str; 3] = ["NOT_LEADER", "NO_LEADER", "DRAINING"];
 
 /// Reasons that are transient. A row's error has no `RetryInfo`, so the reason alone tells.
 const TRANSIENT: [&str; 3] = ["CUSTOMER_BUSY", "CONTENDED", "OVERLOADED"];
@@ -261,8 +261,10 @@ mod tests {
             status.metadata_mut().insert(LEADER_METADATA, "2@localhost:7444".parse().unwrap());
             ClientError::from_status(&status, "localhost:7443", Duration::ZERO)
         };
+        for reason in ["NOT_LEADER", "DRAINING"] {
+            assert!(answered(reason).had_no_effect() && answered(reason).is_transient(), "{reason}");
+        }
         let rejected = answered("NOT_LEADER");
-        assert!(rejected.had_no_effect() && rejected.is_transient());
         assert_eq!(rejected.answered().unwrap().leader.as_deref(), Some("2@localhost:7444"));
         let unknown = answered("NO_QUORUM");
         assert!(!unknown.had_no_effect() && unknown.is_transient());

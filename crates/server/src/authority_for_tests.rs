@@ -1,9 +1,13 @@
 //! A certificate authority for tests.
 
-use std::{fs, path::Path};
+use std::{fs, path::Path, sync::Arc};
 
 use rcgen::{
     BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, KeyUsagePurpose, SanType, date_time_ymd,
+};
+use rustls::{
+    ClientConfig, RootCertStore,
+    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
 };
 
 use crate::config::TlsFiles;
@@ -47,6 +51,27 @@ impl Authority {
     /// Valid now.
     pub(crate) fn current(&self, uri: &str) -> Issued {
         self.issue(&[uri], (2020, 2060))
+    }
+
+    /// How a client with this identity connects over TLS, for tests that write the bytes of the connection themselves.
+    pub(crate) fn client_config(&self, identity: Option<&Issued>) -> Arc<ClientConfig> {
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let mut roots = RootCertStore::empty();
+        let certificate = |pem: &str| CertificateDer::from_pem_slice(pem.as_bytes()).expect("PEM");
+        roots.add(certificate(&self.certificate)).expect("a root");
+        let config = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .expect("versions")
+            .with_root_certificates(roots);
+        let mut config = match identity {
+            None => config.with_no_client_auth(),
+            Some(Issued { certificate: pem, key }) => {
+                let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).expect("PEM");
+                config.with_client_auth_cert(vec![certificate(pem)], key).expect("an identity")
+            }
+        };
+        config.alpn_protocols = vec![b"h2".to_vec()];
+        Arc::new(config)
     }
 
     /// Writes this authority and a certificate as a node's files.

@@ -14,6 +14,7 @@ use std::{fmt, str::FromStr, sync::Arc};
 
 use crate::NodeId;
 use custodia_proto::v1;
+use rustls_pki_types::CertificateDer;
 use x509_parser::{
     extensions::GeneralName,
     prelude::{FromDer as _, X509Certificate},
@@ -181,8 +182,13 @@ pub struct Caller {
 }
 
 /// The authenticated node at the other end. In the extensions of every request to the peer service.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct PeerNode(pub NodeId);
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PeerNode {
+    /// The number that its certificate names.
+    pub node: NodeId,
+    /// The certificate. Another cluster of the same authority has a node of this number too, so the number proves little.
+    pub certificate: Arc<CertificateDer<'static>>,
+}
 
 /// What a certificate says about its bearer.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -91,6 +91,8 @@ pub(crate) struct Method {
     /// Other nodes call it for their callers or for the catalogue. Such calls have permits of their own, so they cannot
     /// delay votes and heartbeats.
     pub(crate) is_forward: bool,
+    /// One node answers it, the leader of a customer's shard or of the directory, and the request names which.
+    pub(crate) has_one_leader: bool,
     /// Whether the node that receives the call may forward it to another.
     may_be_forwarded: bool,
 }
@@ -105,6 +107,11 @@ impl Method {
             is_streaming: method.is_streaming,
             is_brief: method.brief,
             is_forward: service == ServiceId::Peer && !method.is_streaming && !method.brief,
+            has_one_leader: !method.is_streaming
+                && matches!(
+                    method.answered_by,
+                    rpc::Answerer::CustomerLeader | rpc::Answerer::DirectoryLeader
+                ),
             may_be_forwarded: !method.is_streaming && method.answered_by != rpc::Answerer::AnyNode,
         })
     }
@@ -116,7 +123,16 @@ impl Method {
         is_streaming: bool,
         is_brief: bool,
     ) -> Self {
-        Self { path, service, access, is_streaming, is_brief, is_forward: false, may_be_forwarded: false }
+        Self {
+            path,
+            service,
+            access,
+            is_streaming,
+            is_brief,
+            is_forward: false,
+            has_one_leader: false,
+            may_be_forwarded: false,
+        }
     }
 }
 

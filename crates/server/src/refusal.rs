@@ -16,6 +16,8 @@ pub(crate) enum Refusal {
     NotAllowed { allowed: RoleSet },
     #[error("the certificate has the role node, but its name is not a node number")]
     NamelessNode,
+    #[error("the certificate is not that of a node of this cluster")]
+    NotMember,
     #[error("unknown method")]
     MethodUnknown,
     #[error("the header grpc-timeout is malformed")]

@@ -74,14 +74,15 @@ pub(super) trait ShardLeadersCall: Unary {
     ) -> impl Future<Output = Result<Self::Answer, ServiceError>> + Send;
 }
 
-/// The caller and deadline, which admission put into the request's extensions.
+/// The caller, hop and deadline, which admission put into the request's extensions.
 pub(super) fn admitted<T>(request: &Request<T>) -> Result<Call, ServiceError> {
     let extensions = request.extensions();
     let (caller, deadline) = (extensions.get::<Caller>(), extensions.get::<Deadline>());
     let missing = ServiceError::Internal { context: "a call that bypassed admission" };
     let (caller, Deadline(deadline)) = caller.zip(deadline).ok_or(missing)?;
     let read_mode = parse::read_mode(request.metadata())?;
-    Ok(Call { caller: caller.clone(), hop: Hop::First, read_mode, deadline: *deadline })
+    let hop = extensions.get::<Hop>().copied().unwrap_or(Hop::First);
+    Ok(Call { caller: caller.clone(), hop, read_mode, deadline: *deadline })
 }
 
 pub(super) async fn customer_read<R: CustomerRead>(

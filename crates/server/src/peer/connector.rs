@@ -134,7 +134,8 @@ impl Connector {
     }
 }
 
-fn host_of(address: &str) -> Option<ServerName<'static>> {
+/// The host in `host:port`, as a certificate names it.
+pub(super) fn host_of(address: &str) -> Option<ServerName<'static>> {
     let (host, _port) = address.rsplit_once(':')?;
     let host = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host);
     ServerName::try_from(host.to_owned()).ok()

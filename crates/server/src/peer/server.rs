@@ -1,15 +1,23 @@
 //! From other nodes: the server side of `custodia.internal.v1.PeerService`. Admission lets only connections through whose
-//! certificate names a node, so a call in a node's name comes from that node.
+//! certificate names a node of any cluster.
+//!
+//! Must always hold: a call is answered only to a node of this cluster. The directory must have the node, so a retired one
+//! is refused. And its certificate must be valid for the address that the directory has, as the certificate of a node that
+//! this one connects to: the node of the same number in another cluster of the same authority is refused.
+//!
+//! A node without a directory cannot tell. It belongs to no cluster yet, or it has lost its state: it takes the messages of
+//! consensus, which bring it the directory and name its cluster, and no other call.
 
 use std::sync::Arc;
 
-use custodia_consensus::{Consensus, TransportError};
+use custodia_consensus::{Consensus, Directory, TransportError};
 use custodia_proto::internal::v1::{
     ForwardRequest, ForwardResponse, GetNodeFactsRequest, NodeFacts, PeerFrame, RecordUsageRequest,
     RecordUsageResponse, RenewCatalogueLeaseRequest, RenewCatalogueLeaseResponse,
     peer_service_server::{PeerService, PeerServiceServer},
 };
-use futures::{StreamExt as _, stream::BoxStream};
+use futures::{StreamExt as _, future::ready, stream::BoxStream};
+use rustls::{client::verify_server_name, server::ParsedCertificate};
 use tokio::time::Instant;
 use tonic::{Request, Response, Status, Streaming};
 
@@ -20,6 +28,7 @@ use crate::{
     identity::{PeerNode, RoleSet},
     limits::PEER_MESSAGE_BYTES_MAX,
     method,
+    peer::connector::host_of,
     refusal::Refusal,
     shard::ShardContext,
 };
@@ -41,7 +50,14 @@ impl PeerEndpoint {
 
 /// The node that the connection's certificate names.
 fn sender<T>(request: &Request<T>) -> Result<PeerNode, Status> {
-    request.extensions().get::<PeerNode>().copied().ok_or_else(|| Refusal::Unauthenticated.into())
+    request.extensions().get::<PeerNode>().cloned().ok_or_else(|| Refusal::Unauthenticated.into())
+}
+
+/// What a node without a directory lets through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum WithoutDirectory {
+    Admit,
+    Refuse,
 }
 
 /// When the other node stops waiting.
@@ -50,21 +66,43 @@ fn deadline<T>(request: &Request<T>) -> Instant {
 }
 
 impl PeerEndpoint {
-    /// The sender, where it is a node of this cluster: a certificate of the same authority alone does not make it one.
-    fn member<T>(&self, request: &Request<T>) -> Result<NodeId, Status> {
-        let PeerNode(from) = sender(request)?;
-        if self.consensus.directory().node(from).is_none() {
-            tracing::warn!(%from, "call of a node refused: it is not in this cluster");
-            return Err(Refusal::NotAllowed { allowed: RoleSet::NONE }.into());
+    /// The sender, where it is a node of this cluster.
+    fn member<T>(&self, request: &Request<T>, without: WithoutDirectory) -> Result<PeerNode, Status> {
+        let sender = sender(request)?;
+        let directory = self.consensus.directory();
+        let unknown = directory.shape().is_none() && without == WithoutDirectory::Admit;
+        if !unknown && !is_member(&directory, &sender) {
+            tracing::warn!(from = %sender.node, "call of a node refused: it is not in this cluster");
+            return Err(Refusal::NotMember.into());
         }
-        Ok(from)
+        Ok(sender)
     }
+
+    /// Whether the sender is still a node of this cluster; looks again when the directory's nodes have changed.
+    fn still_member(&self, sender: PeerNode) -> impl FnMut() -> bool + Send + use<> {
+        let consensus = Arc::clone(&self.consensus);
+        let mut seen = consensus.directory().map_version();
+        move || {
+            let directory = consensus.directory();
+            let is_same = seen == directory.map_version();
+            seen = directory.map_version();
+            is_same || is_member(&directory, &sender)
+        }
+    }
+}
+
+/// Whether the directory has the node at an address for which its certificate is valid.
+fn is_member(directory: &Directory, sender: &PeerNode) -> bool {
+    let host = directory.node(sender.node).and_then(|peer| host_of(&peer.address));
+    let certificate = ParsedCertificate::try_from(&*sender.certificate);
+    host.zip(certificate.ok())
+        .is_some_and(|(host, certificate)| verify_server_name(&certificate, &host).is_ok())
 }
 
 #[tonic::async_trait]
 impl PeerService for PeerEndpoint {
     async fn call(&self, request: Request<PeerFrame>) -> Result<Response<PeerFrame>, Status> {
-        let PeerNode(from) = sender(&request)?;
+        let from = self.member(&request, WithoutDirectory::Admit)?.node;
         let body = self.consensus.handle_call(from, request.into_inner().body).await;
         Ok(Response::new(PeerFrame { body }))
     }
@@ -75,8 +113,10 @@ impl PeerService for PeerEndpoint {
         &self,
         request: Request<Streaming<PeerFrame>>,
     ) -> Result<Response<Self::ExchangeStream>, Status> {
-        let PeerNode(from) = sender(&request)?;
-        let input = request.into_inner().map(|frame| match frame {
+        let sender = self.member(&request, WithoutDirectory::Admit)?;
+        let (from, mut still_member) = (sender.node, self.still_member(sender));
+        let input = request.into_inner().take_while(move |_frame| ready(still_member()));
+        let input = input.map(|frame| match frame {
             Ok(frame) => Ok(frame.body),
             Err(status) => Err(TransportError::Unreachable { reason: status.message().to_owned() }),
         });
@@ -85,7 +125,7 @@ impl PeerService for PeerEndpoint {
     }
 
     async fn forward(&self, request: Request<ForwardRequest>) -> Result<Response<ForwardResponse>, Status> {
-        let from = self.member(&request)?;
+        let from = self.member(&request, WithoutDirectory::Refuse)?.node;
         let request = request.into_inner();
         // The forwarding node has checked the same; a node that does not is not let through.
         let roles: RoleSet = request.roles.iter().filter_map(|role| role.parse().ok()).collect();
@@ -100,7 +140,7 @@ impl PeerService for PeerEndpoint {
         &self,
         request: Request<RenewCatalogueLeaseRequest>,
     ) -> Result<Response<RenewCatalogueLeaseResponse>, Status> {
-        let from = self.member(&request)?;
+        let from = self.member(&request, WithoutDirectory::Refuse)?.node;
         let applied = request.get_ref().version;
         let granted = self.context.catalogue().grant_lease(from, applied, deadline(&request)).await;
         let (version, length) = granted?;
@@ -112,7 +152,7 @@ impl PeerService for PeerEndpoint {
         &self,
         request: Request<RecordUsageRequest>,
     ) -> Result<Response<RecordUsageResponse>, Status> {
-        self.member(&request)?;
+        self.member(&request, WithoutDirectory::Refuse)?;
         record_usage(self.context.routing(), request.get_ref(), deadline(&request)).await?;
         Ok(Response::new(RecordUsageResponse {}))
     }
@@ -121,7 +161,7 @@ impl PeerService for PeerEndpoint {
         &self,
         request: Request<GetNodeFactsRequest>,
     ) -> Result<Response<NodeFacts>, Status> {
-        self.member(&request)?;
+        self.member(&request, WithoutDirectory::Refuse)?;
         Ok(Response::new(own_facts(&self.context)))
     }
 }

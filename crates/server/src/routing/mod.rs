@@ -46,6 +46,8 @@ pub(crate) enum Hop {
     First,
     /// From another node; answered here or refused.
     Forwarded,
+    /// From a caller, while this node drains: refused with the node to ask instead.
+    Draining,
 }
 
 /// The caller, how the call reached this node, what its reads may rely on, and its deadline.
@@ -122,16 +124,35 @@ impl Routing {
     /// The node that answers a call about a group.
     ///
     /// # Errors
-    /// [`ServiceError::NotLeader`] if another node leads and the call may not be forwarded, or no leader is known.
+    /// [`ServiceError::NotLeader`] if another node leads and the call may not be forwarded, or no leader is known;
+    /// [`ServiceError::Draining`].
     pub(crate) fn route(&self, group: GroupId, hop: Hop) -> Result<Route, ServiceError> {
+        if hop == Hop::Draining {
+            return Err(ServiceError::Draining { leader: self.instead_of_this_node(group) });
+        }
         if self.leads(group) {
             return Ok(Route::Here);
         }
         match (self.leader_hint(group), hop) {
             (Some(leader), Hop::First) => Ok(Route::Forward(leader)),
-            (leader, Hop::Forwarded) => Err(ServiceError::NotLeader { leader }),
+            (leader, Hop::Forwarded | Hop::Draining) => Err(ServiceError::NotLeader { leader }),
             (None, Hop::First) => Err(ServiceError::NotLeader { leader: None }),
         }
+    }
+
+    /// The node to ask about a group when this one stops: the leader or, if that is this node, another node with a replica.
+    /// Until the leadership moves there, that node forwards the call to this one, which still serves other nodes.
+    fn instead_of_this_node(&self, group: GroupId) -> Option<LeaderHint> {
+        self.leader_hint(group).or_else(|| {
+            let directory = self.consensus.directory();
+            let nodes: Vec<NodeId> = match group {
+                GroupId::Directory => directory.nodes().map(|peer| peer.node).collect(),
+                GroupId::Shard(shard) => {
+                    directory.shard(shard)?.replicas.iter().map(|placement| placement.node).collect()
+                }
+            };
+            nodes.into_iter().find_map(|node| self.hint_of(node))
+        })
     }
 
     /// The leader of a group, if it is known and another node. A node without a replica of a shard names the shard's

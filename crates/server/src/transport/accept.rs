@@ -8,13 +8,16 @@
 //! directly, not through tonic's `Server`, which cannot end a drain that takes too long and adds a timer and boxed layers
 //! to every call.
 //!
+//! A client may cancel calls faster than a node that was paused takes them, so as many cancelled calls may wait to be taken
+//! as may be in flight. A client that has more of them ("rapid reset", CVE-2023-44487) is cut off with ENHANCE_YOUR_CALM.
+//!
 //! Must always hold: handshakes and connections stay within their limits; when `serve` returns, no connection is open.
 
 use std::{convert::Infallible, io, net::SocketAddr, sync::Arc, time::Duration};
 
 use hyper::{server::conn::http2, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use rustls::ServerConfig;
+use rustls::{ServerConfig, pki_types::CertificateDer};
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore},
@@ -200,7 +203,10 @@ impl Shared {
             Some(_) => (self.peer_streams_max, PEER_WINDOWS_BYTES),
             None => (self.client_streams_max, CLIENT_WINDOWS_BYTES),
         };
-        let connection = Arc::new(self.admission.connection(identity));
+        let connection = Arc::new(
+            self.admission
+                .connection(identity, certificates.first().cloned().map(CertificateDer::into_owned)),
+        );
         let admission = Arc::clone(&self.admission);
         let service = service_fn(move |request: http::Request<hyper::body::Incoming>| {
             let (admission, connection) = (Arc::clone(&admission), Arc::clone(&connection));
@@ -210,6 +216,7 @@ impl Shared {
         let connection = http2::Builder::new(calls.clone())
             .timer(TokioTimer::new())
             .max_concurrent_streams(streams_max)
+            .max_pending_accept_reset_streams(usize::try_from(streams_max).ok())
             .initial_stream_window_size(windows.0)
             .initial_connection_window_size(windows.1)
             .keep_alive_interval(KEEPALIVE_AFTER)

@@ -60,6 +60,14 @@ impl Sandbox {
             .map_err(|error| Status::from_error(error.into()))
     }
 
+    /// A connection whose bytes the test writes itself.
+    async fn tls(&self, identity: Option<&Issued>) -> tokio_rustls::client::TlsStream<TcpStream> {
+        let config = self.authority.client_config(identity);
+        let stream = TcpStream::connect(self.address).await.expect("a connection");
+        let name = "127.0.0.1".try_into().expect("an address");
+        tokio_rustls::TlsConnector::from(config).connect(name, stream).await.expect("a handshake")
+    }
+
     /// Health as a client with this identity sees it.
     async fn health(&self, authority: &str, identity: Option<&Issued>) -> Result<(), Status> {
         let channel = self.channel(authority, identity).await?;
@@ -233,4 +241,80 @@ async fn a_drain_leaves_no_connection_behind() {
     let ended = watch.message().await.expect_err("the stream ends with the node");
     assert_eq!(ended.code(), Code::Unavailable, "{ended:?}");
     assert!(TcpStream::connect(sandbox.address).await.is_err(), "nobody listens any more");
+}
+
+/// Frames of HTTP/2 (RFC 9113): a client's preface with its settings, and calls that it gives up at once.
+fn calls_reset_at_once(count: u32) -> Vec<u8> {
+    const HEADERS: u8 = 1;
+    const RST_STREAM: u8 = 3;
+    const SETTINGS: u8 = 4;
+    const END_HEADERS: u8 = 4;
+    // POST, https and / of HPACK's static table
+    const REQUEST: [u8; 3] = [0x83, 0x87, 0x84];
+    const CANCEL: [u8; 4] = [0, 0, 0, 8];
+    let mut bytes = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
+    let mut frame = |kind: u8, flags: u8, stream: u32, payload: &[u8]| {
+        bytes.extend([0, 0, u8::try_from(payload.len()).expect("short"), kind, flags]);
+        bytes.extend(stream.to_be_bytes());
+        bytes.extend(payload);
+    };
+    frame(SETTINGS, 0, 0, &[]);
+    for call in 0..count {
+        frame(HEADERS, END_HEADERS, 2 * call + 1, &REQUEST);
+        frame(RST_STREAM, 0, 2 * call + 1, &CANCEL);
+    }
+    bytes
+}
+
+/// What the node sends to a client that sends these bytes and then nothing, until it closes; within so much time at most.
+async fn answer_over_tls(sandbox: &Sandbox, bytes: &[u8], patience: Duration) -> Vec<u8> {
+    let mut stream = sandbox.tls(Some(&sandbox.authority.current("spiffe://custodia/agent/desk"))).await;
+    stream.write_all(bytes).await.expect("sent");
+    let mut answer = Vec::new();
+    let read = timeout(patience, stream.read_to_end(&mut answer)).await;
+    tracing::debug!(closed = read.is_ok(), "the answer");
+    answer
+}
+
+const ENHANCE_YOUR_CALM: [u8; 4] = [0, 0, 0, 11];
+
+/// The error codes of the GOAWAY frames in these bytes.
+fn goaways(mut bytes: &[u8]) -> Vec<[u8; 4]> {
+    const GOAWAY: u8 = 7;
+    let mut codes = Vec::new();
+    while let [a, b, c, kind, rest @ ..] = bytes {
+        let length = u32::from_be_bytes([0, *a, *b, *c]) as usize;
+        let Some((payload, next)) = rest.get(5..).and_then(|rest| rest.split_at_checked(length)) else {
+            break;
+        };
+        if *kind == GOAWAY {
+            codes.push(payload[4..8].try_into().expect("four bytes"));
+        }
+        bytes = next;
+    }
+    codes
+}
+
+#[tokio::test]
+async fn a_client_that_gives_up_more_calls_than_it_may_have_is_cut_off() {
+    let sandbox = Sandbox::start(Limits { connection_calls_max: 8, ..Limits::default() }, None).await;
+    // one TLS record holds so many: the node has all of them before it takes one
+    let answer = answer_over_tls(&sandbox, &calls_reset_at_once(500), Duration::from_secs(10)).await;
+    assert_eq!(goaways(&answer), [ENHANCE_YOUR_CALM]);
+    sandbox.is_well().await;
+}
+
+#[tokio::test]
+async fn a_client_may_give_up_as_many_calls_at_once_as_it_may_have() {
+    let sandbox = Sandbox::start(Limits { connection_calls_max: 400, ..Limits::default() }, None).await;
+    let mut stream = sandbox.tls(Some(&sandbox.authority.current("spiffe://custodia/agent/desk"))).await;
+    stream.write_all(&calls_reset_at_once(400)).await.expect("sent");
+    // answered after the calls were read
+    stream.write_all(&[0, 0, 8, 6, 0, 0, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8]).await.expect("a ping");
+    let mut received = Vec::new();
+    while !received.windows(8).any(|bytes| bytes == [1, 2, 3, 4, 5, 6, 7, 8]) {
+        let read = timeout(Duration::from_secs(10), stream.read_buf(&mut received)).await;
+        assert_ne!(read.expect("an answer").expect("an open connection"), 0, "closed: {received:?}");
+    }
+    assert!(goaways(&received).is_empty());
 }

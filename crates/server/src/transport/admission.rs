@@ -9,6 +9,9 @@
 //! Must always hold: a call holds its permits until its answer is complete (a stream: until its body is dropped). Other
 //! nodes' calls have permits of their own, so clients cannot starve consensus; so have the calls that other nodes
 //! forward, so their clients cannot either.
+//!
+//! A draining node refuses every call of a client. Where one node leads what the call is about, the handler refuses it
+//! ([`Hop::Draining`]): only the request says which node to ask instead.
 
 use std::{
     pin::Pin,
@@ -23,6 +26,7 @@ use std::{
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Request, Response, header::AUTHORIZATION};
 use http_body::Frame;
+use rustls::pki_types::CertificateDer;
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
     time::{Instant, Sleep, sleep_until, timeout, timeout_at},
@@ -38,10 +42,14 @@ use crate::{
     method::{self, Access, Method, ServiceId},
     metrics::{Metrics, code_name},
     refusal::Refusal,
+    routing::Hop,
 };
 
 /// Handlers keep the deadline themselves and can say more exactly what happened; admission ends the call this much later.
 const DEADLINE_GRACE: Duration = Duration::from_millis(250);
+
+/// Calls of clients that a draining node reads, in order to name the node to ask instead. Beyond that, it names none.
+const DRAINING_CALLS_MAX: usize = 64;
 
 /// The deadline of a stream that states none: in effect it ends with its connection.
 const STREAM_DEADLINE: Duration = Duration::from_secs(30 * 24 * 3_600);
@@ -50,7 +58,14 @@ const STREAM_DEADLINE: Duration = Duration::from_secs(30 * 24 * 3_600);
 #[derive(Debug)]
 pub(crate) struct Connection {
     identity: Identity,
+    certificate: Option<Arc<CertificateDer<'static>>>,
     calls: Arc<Semaphore>,
+}
+
+impl Connection {
+    fn node(&self) -> Option<PeerNode> {
+        Some(PeerNode { node: self.identity.node?, certificate: self.certificate.clone()? })
+    }
 }
 
 /// The admission of one node.
@@ -63,6 +78,8 @@ pub(crate) struct Admission {
     client_calls: Arc<Semaphore>,
     peer_calls: Arc<Semaphore>,
     forwarded_calls: Arc<Semaphore>,
+    /// Not among the calls that a drain waits for.
+    draining_calls: Arc<Semaphore>,
     draining: AtomicBool,
     /// Ends what clients are still sending on their streams.
     interrupt: CancellationToken,
@@ -75,6 +92,7 @@ struct Admitted {
     caller: Option<Caller>,
     peer: Option<PeerNode>,
     deadline: Deadline,
+    hop: Hop,
     permits: Permits,
 }
 
@@ -98,15 +116,25 @@ impl Admission {
             client_calls,
             peer_calls,
             forwarded_calls,
+            draining_calls: Arc::new(Semaphore::new(DRAINING_CALLS_MAX)),
             draining: AtomicBool::new(false),
             interrupt: CancellationToken::new(),
             finish: CancellationToken::new(),
         }
     }
 
-    /// A new connection, whose other end the TLS layer has verified.
-    pub(crate) fn connection(&self, identity: Identity) -> Connection {
-        Connection { identity, calls: Arc::new(Semaphore::new(self.limits.connection_calls_max)) }
+    /// A new connection, whose other end the TLS layer has verified, and the certificate that this end has shown.
+    pub(crate) fn connection(
+        &self,
+        identity: Identity,
+        certificate: Option<CertificateDer<'static>>,
+    ) -> Connection {
+        let certificate = certificate.map(Arc::new);
+        Connection {
+            identity,
+            certificate,
+            calls: Arc::new(Semaphore::new(self.limits.connection_calls_max)),
+        }
     }
 
     /// From now on clients' calls are refused, and their streams are read no further: what has been read is answered, then
@@ -181,7 +209,7 @@ impl Admission {
             }
         }
         let peer = match method.service {
-            ServiceId::Peer => Some(PeerNode(connection.identity.node.ok_or(Refusal::NamelessNode)?)),
+            ServiceId::Peer => Some(connection.node().ok_or(Refusal::NamelessNode)?),
             ServiceId::Profile
             | ServiceId::Consent
             | ServiceId::Preference
@@ -192,8 +220,8 @@ impl Admission {
             | ServiceId::ReflectionAlpha => None,
         };
         let deadline = self.deadline(method, headers, arrived)?;
-        let permits = self.permits(connection, method)?;
-        Ok(Admitted { caller, peer, deadline, permits })
+        let (hop, permits) = self.permits(connection, method)?;
+        Ok(Admitted { caller, peer, deadline, hop, permits })
     }
 
     /// The certificate decides. A token counts only where the certificate gives no role.
@@ -220,44 +248,60 @@ impl Admission {
         Ok(Deadline(arrived + left))
     }
 
-    fn permits(&self, connection: &Connection, method: &Method) -> Result<Permits, Refusal> {
-        match method.service {
+    fn permits(&self, connection: &Connection, method: &Method) -> Result<(Hop, Permits), Refusal> {
+        let of_node =
+            |calls, limit, most| Ok(Permits { _node: Some(take(calls, limit, most)?), _connection: None });
+        let permits = match method.service {
             ServiceId::Profile
             | ServiceId::Consent
             | ServiceId::Preference
             | ServiceId::Catalog
             | ServiceId::Cluster => {
-                // read after the permit is taken: `idle` waits for every call that saw the flag unset
-                let of_connection =
-                    take(&connection.calls, "connection_calls_max", self.limits.connection_calls_max)?;
-                let of_node = take(&self.client_calls, "node_calls_max", self.limits.node_calls_max)?;
+                let permits = self.client_permits(connection);
+                // Read after the permits are taken: `idle` waits for every call that saw the flag unset. And it waits for
+                // them by taking them, so that a lack of permits means nothing from then on.
                 if self.draining.load(Ordering::Acquire) {
-                    return Err(Refusal::Draining);
+                    return Ok((Hop::Draining, self.draining_permits(method)?));
                 }
-                Ok(Permits { _node: Some(of_node), _connection: Some(of_connection) })
+                permits
             }
             ServiceId::Peer if method.is_forward => {
-                let most = self.limits.forwarded_calls_max;
-                let of_node = take(&self.forwarded_calls, "forwarded_calls_max", most)?;
-                Ok(Permits { _node: Some(of_node), _connection: None })
+                of_node(&self.forwarded_calls, "forwarded_calls_max", self.limits.forwarded_calls_max)
             }
-            ServiceId::Peer => {
-                let of_node = take(&self.peer_calls, "peer_calls_max", self.limits.peer_calls_max)?;
-                Ok(Permits { _node: Some(of_node), _connection: None })
-            }
+            ServiceId::Peer => of_node(&self.peer_calls, "peer_calls_max", self.limits.peer_calls_max),
             // bounded by the streams of the connection; a node at its limits must still answer health checks
             ServiceId::Health | ServiceId::Reflection | ServiceId::ReflectionAlpha => Ok(Permits::default()),
+        };
+        Ok((Hop::First, permits?))
+    }
+
+    fn client_permits(&self, connection: &Connection) -> Result<Permits, Refusal> {
+        let of_connection =
+            take(&connection.calls, "connection_calls_max", self.limits.connection_calls_max)?;
+        let of_node = take(&self.client_calls, "node_calls_max", self.limits.node_calls_max)?;
+        Ok(Permits { _node: Some(of_node), _connection: Some(of_connection) })
+    }
+
+    /// Permits to read a call that is refused in any case, so that the answer can name another node.
+    fn draining_permits(&self, method: &Method) -> Result<Permits, Refusal> {
+        if !method.has_one_leader {
+            return Err(Refusal::Draining);
         }
+        let permit = Arc::clone(&self.draining_calls).try_acquire_owned();
+        Ok(Permits { _node: Some(permit.map_err(|_none_left| Refusal::Draining)?), _connection: None })
     }
 
     async fn run(&self, method: &Method, admitted: Admitted, mut request: Request<Body>) -> Response<Body> {
-        let Admitted { caller, peer, deadline, permits } = admitted;
+        let Admitted { caller, peer, deadline, hop, permits } = admitted;
         if !method.is_brief {
             // a call that yields becomes a task of its own
             tokio::task::yield_now().await;
         }
         let extensions = request.extensions_mut();
         extensions.insert(deadline);
+        if hop != Hop::First {
+            extensions.insert(hop);
+        }
         if let Some(caller) = caller {
             extensions.insert(caller);
         }

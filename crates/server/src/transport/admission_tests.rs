@@ -41,6 +41,7 @@ impl Service<Request<Body>> for Probe {
             }
             let caller = request.extensions().get::<Caller>().cloned();
             let deadline = request.extensions().get::<Deadline>().copied();
+            let hop = request.extensions().get::<Hop>().copied();
             let mut response = Response::new(if request.uri().path() == STREAM {
                 // echoes what it is sent
                 request.into_body()
@@ -48,6 +49,9 @@ impl Service<Request<Body>> for Probe {
                 Body::empty()
             });
             response.extensions_mut().insert((caller, deadline));
+            if let Some(hop) = hop {
+                response.extensions_mut().insert(hop);
+            }
             Ok(response)
         })
     }
@@ -61,6 +65,12 @@ impl http_body::Body for Endless {
 
     fn poll_frame(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
         Poll::Pending
+    }
+}
+
+impl Admission {
+    fn connection_of(&self, identity: Identity) -> Connection {
+        self.connection(identity, None)
     }
 }
 
@@ -94,7 +104,7 @@ fn refused(response: &Response<Body>) -> (Code, String) {
 #[tokio::test]
 async fn only_brief_work_is_done_before_a_call_has_a_task_of_its_own() {
     let admission = admission(Limits::default());
-    let connection = admission.connection(caller(Role::Agent));
+    let connection = admission.connection_of(caller(Role::Agent));
     assert!(futures::poll!(std::pin::pin!(admission.serve(&connection, request(GET)))).is_ready());
     let mut batch = std::pin::pin!(admission.serve(&connection, request(BATCH)));
     assert!(futures::poll!(batch.as_mut()).is_pending());
@@ -104,7 +114,7 @@ async fn only_brief_work_is_done_before_a_call_has_a_task_of_its_own() {
 #[tokio::test]
 async fn an_allowed_call_reaches_its_handler_with_caller_and_deadline() {
     let admission = admission(Limits::default());
-    let connection = admission.connection(caller(Role::Agent));
+    let connection = admission.connection_of(caller(Role::Agent));
     let before = Instant::now();
     let response = admission.serve(&connection, request_within(GET, "5S")).await;
     let (caller, deadline) = response
@@ -120,7 +130,7 @@ async fn an_allowed_call_reaches_its_handler_with_caller_and_deadline() {
 #[tokio::test]
 async fn a_deadline_over_the_limit_is_cut_to_it() {
     let admission = admission(Limits { deadline_max_ms: 20_000, ..Limits::default() });
-    let connection = admission.connection(caller(Role::Agent));
+    let connection = admission.connection_of(caller(Role::Agent));
     let before = Instant::now();
     let response = admission.serve(&connection, request_within(GET, "9H")).await;
     let (_, deadline) = response
@@ -134,18 +144,18 @@ async fn a_deadline_over_the_limit_is_cut_to_it() {
 #[tokio::test]
 async fn callers_without_the_role_are_turned_away() {
     let admission = admission(Limits::default());
-    let nobody = admission.connection(Identity::default());
+    let nobody = admission.connection_of(Identity::default());
     assert_eq!(
         refused(&admission.serve(&nobody, request(GET)).await),
         (Code::Unauthenticated, "UNAUTHENTICATED".into())
     );
-    let operator = admission.connection(caller(Role::Operator));
+    let operator = admission.connection_of(caller(Role::Operator));
     assert_eq!(
         refused(&admission.serve(&operator, request(GET)).await),
         (Code::PermissionDenied, "ROLE_NOT_ALLOWED".into())
     );
     // a node whose certificate carries no number
-    let nameless = admission.connection(caller(Role::Node));
+    let nameless = admission.connection_of(caller(Role::Node));
     assert_eq!(
         refused(&admission.serve(&nameless, request(CALL)).await),
         (Code::PermissionDenied, "NODE_UNNAMED".into())
@@ -156,7 +166,7 @@ async fn callers_without_the_role_are_turned_away() {
 #[tokio::test]
 async fn expired_and_malformed_timeouts_are_refused_before_any_work() {
     let admission = admission(Limits::default());
-    let connection = admission.connection(caller(Role::Agent));
+    let connection = admission.connection_of(caller(Role::Agent));
     assert_eq!(
         refused(&admission.serve(&connection, request_within(GET, "0n")).await),
         (Code::DeadlineExceeded, "DEADLINE_PASSED".into())
@@ -173,7 +183,7 @@ async fn expired_and_malformed_timeouts_are_refused_before_any_work() {
 #[tokio::test(start_paused = true)]
 async fn a_handler_that_outlives_its_deadline_is_ended() {
     let admission = admission(Limits::default());
-    let connection = admission.connection(caller(Role::Ingest));
+    let connection = admission.connection_of(caller(Role::Ingest));
     let response = admission.serve(&connection, request_within(INGEST, "100m")).await;
     assert_eq!(refused(&response), (Code::DeadlineExceeded, "OUTCOME_UNKNOWN".into()));
     assert_eq!(admission.in_flight(), (0, 0), "its permits are given back");
@@ -182,16 +192,16 @@ async fn a_handler_that_outlives_its_deadline_is_ended() {
 #[tokio::test]
 async fn a_call_over_the_limit_in_flight_is_told_which() {
     let admission = admission(Limits { node_calls_max: 2, connection_calls_max: 1, ..Limits::default() });
-    let first = admission.connection(caller(Role::Ingest));
+    let first = admission.connection_of(caller(Role::Ingest));
     let stream = admission.serve(&first, request(STREAM)).await;
     assert_eq!(admission.in_flight(), (1, 0), "a stream holds its permits while it lasts");
     let over =
         Status::from_header_map(admission.serve(&first, request(GET)).await.headers()).expect("a status");
     assert_eq!(over.code(), Code::ResourceExhausted);
     assert!(over.message().contains("connection_calls_max"), "{}", over.message());
-    let second = admission.connection(caller(Role::Ingest));
+    let second = admission.connection_of(caller(Role::Ingest));
     let other = admission.serve(&second, request(STREAM)).await;
-    let third = admission.connection(caller(Role::Ingest));
+    let third = admission.connection_of(caller(Role::Ingest));
     let over =
         Status::from_header_map(admission.serve(&third, request(GET)).await.headers()).expect("a status");
     assert!(over.message().contains("node_calls_max"), "{}", over.message());
@@ -224,7 +234,7 @@ async fn forwarded_calls_take_no_permit_of_consensus_messages() {
     let metrics = Metrics::new().expect("metrics");
     let admission = Admission::new(Router::default().with(ServiceId::Peer, PeerProbe), limits, None, metrics);
     let node = Identity { node: NodeId::new(2).ok(), ..caller(Role::Node) };
-    let connection = admission.connection(node);
+    let connection = admission.connection(node, Some(CertificateDer::from(vec![])));
     let mut forwarded = Box::pin(admission.serve(&connection, request(FORWARD)));
     assert!(std::future::poll_fn(|cx| Poll::Ready(forwarded.as_mut().poll(cx).is_pending())).await);
     assert_eq!(admission.in_flight(), (0, 1));
@@ -240,22 +250,35 @@ async fn forwarded_calls_take_no_permit_of_consensus_messages() {
 #[tokio::test]
 async fn a_draining_node_takes_no_new_call_and_waits_for_those_in_flight() {
     let admission = admission(Limits::default());
-    let connection = admission.connection(caller(Role::Ingest));
+    let connection = admission.connection_of(caller(Role::Ingest));
     let stream = admission.serve(&connection, request(STREAM)).await;
     admission.drain();
-    assert_eq!(
-        refused(&admission.serve(&connection, request(GET)).await),
-        (Code::Unavailable, "DRAINING".into())
-    );
+    let draining = (Code::Unavailable, "DRAINING".to_owned());
     assert!(!admission.idle(Duration::from_millis(1)).await);
+    // the drain waits for the permits, and so holds all that are free
+    let mut idle = Box::pin(admission.idle(Duration::from_secs(60)));
+    assert!(futures::poll!(idle.as_mut()).is_pending());
+    for path in [STREAM, BATCH] {
+        assert_eq!(refused(&admission.serve(&connection, request(path)).await), draining, "{path}");
+    }
+    // the handler refuses these, as it can name another node; a bounded number of them
+    let read = admission.serve(&connection, request(GET)).await;
+    assert_eq!(read.extensions().get::<Hop>(), Some(&Hop::Draining));
+    let mut held = Vec::new();
+    for _ in 0..DRAINING_CALLS_MAX {
+        let mut call = Box::pin(admission.serve(&connection, request(INGEST)));
+        assert!(futures::poll!(call.as_mut()).is_pending());
+        held.push(call);
+    }
+    assert_eq!(refused(&admission.serve(&connection, request(GET)).await), draining);
     drop(stream);
-    assert!(admission.idle(Duration::from_secs(60)).await);
+    assert!(idle.await, "calls that are refused hold up no drain");
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_stream_ends_with_its_deadline() {
     let admission = admission(Limits::default());
-    let connection = admission.connection(caller(Role::Ingest));
+    let connection = admission.connection_of(caller(Role::Ingest));
     let mut body = admission.serve(&connection, request_within(STREAM, "1S")).await.into_body();
     let trailers =
         next(&mut body).await.expect("a frame").expect("no error").into_trailers().expect("trailers");
@@ -266,7 +289,7 @@ async fn a_stream_ends_with_its_deadline() {
 #[tokio::test]
 async fn a_drain_ends_what_a_client_sends_and_the_finish_ends_the_stream() {
     let admission = admission(Limits::default());
-    let connection = admission.connection(caller(Role::Ingest));
+    let connection = admission.connection_of(caller(Role::Ingest));
     let mut echo = admission.serve(&connection, request(STREAM)).await.into_body();
     admission.drain();
     let error = next(&mut echo).await.expect("a frame").expect_err("what the client sends has ended");

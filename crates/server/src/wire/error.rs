@@ -136,6 +136,12 @@ pub(crate) enum ServiceError {
         /// The leader, if known.
         leader: Option<LeaderHint>,
     },
+    /// This node is shutting down. Nothing was done.
+    #[error("the node is shutting down: retry on another node")]
+    Draining {
+        /// Another node that answers the call.
+        leader: Option<LeaderHint>,
+    },
     /// The call was forwarded, but the leader could not be reached.
     #[error("the shard's leader is unreachable")]
     LeaderUnreachable {

@@ -64,6 +64,9 @@ const fn leaderless(reason: &'static str) -> Class {
     retryable(Code::Unavailable, reason, RETRY_AFTER_NO_LEADER)
 }
 
+/// The class of every call that a draining node refuses, whether admission or routing refuses it.
+const DRAINING: Class = retryable(Code::Unavailable, "DRAINING", RETRY_AFTER_DRAINING);
+
 fn class_of_fault(fault: &FieldFault) -> Class {
     let reason = match fault {
         FieldFault::Missing => "FIELD_REQUIRED",
@@ -112,6 +115,7 @@ fn class_of(error: &ServiceError) -> Class {
             retryable(Code::Unavailable, "NOT_LEADER", RETRY_AFTER_OTHER_LEADER)
         }
         ServiceError::NotLeader { leader: None } => leaderless("NO_LEADER"),
+        ServiceError::Draining { .. } => DRAINING,
         ServiceError::LeaderUnreachable { .. } => leaderless("LEADER_UNREACHABLE"),
         ServiceError::ResponseTooLarge { .. } => permanent(Code::ResourceExhausted, "LIMIT_EXCEEDED"),
         ServiceError::CatalogueUnavailable => leaderless("CATALOGUE_UNAVAILABLE"),
@@ -178,13 +182,14 @@ const fn class_of_refusal(refusal: Refusal) -> Class {
         Refusal::Unauthenticated => permanent(Code::Unauthenticated, "UNAUTHENTICATED"),
         Refusal::NotAllowed { .. } => permanent(Code::PermissionDenied, "ROLE_NOT_ALLOWED"),
         Refusal::NamelessNode => permanent(Code::PermissionDenied, "NODE_UNNAMED"),
+        Refusal::NotMember => permanent(Code::PermissionDenied, "NODE_NOT_MEMBER"),
         Refusal::MethodUnknown => permanent(Code::Unimplemented, "METHOD_UNKNOWN"),
         Refusal::TimeoutMalformed => permanent(Code::InvalidArgument, "TIMEOUT_MALFORMED"),
         Refusal::DeadlinePassed => permanent(Code::DeadlineExceeded, "DEADLINE_PASSED"),
         Refusal::OutcomeUnknown => permanent(Code::DeadlineExceeded, "OUTCOME_UNKNOWN"),
         Refusal::Full { .. } => retryable(Code::ResourceExhausted, "LIMIT_EXCEEDED", RETRY_AFTER_BUSY),
         Refusal::MessageTooLarge { .. } => permanent(Code::ResourceExhausted, "LIMIT_EXCEEDED"),
-        Refusal::Draining => retryable(Code::Unavailable, "DRAINING", RETRY_AFTER_DRAINING),
+        Refusal::Draining => DRAINING,
     }
 }
 
@@ -280,7 +285,11 @@ fn parse_leader(text: &str) -> Option<LeaderHint> {
 }
 
 fn leader_of(error: &ServiceError) -> Option<&LeaderHint> {
-    if let ServiceError::NotLeader { leader } = error { leader.as_ref() } else { None }
+    if let ServiceError::NotLeader { leader } | ServiceError::Draining { leader } = error {
+        leader.as_ref()
+    } else {
+        None
+    }
 }
 
 /// Facts for programs, besides the reason.
