@@ -162,7 +162,7 @@ impl Build {
         let cluster = ClusterProcess::start(binary, comparison.engine, comparison.shards);
         let read =
             |name: &str| std::fs::read_to_string(cluster.folder.join(name)).expect("a certificate file");
-        let identity = Identity { certificate: read("admin.crt"), key: read("admin.key") };
+        let identity = Identity { certificate: read("admin.crt"), key: read("admin.key"), serial: None };
         let authority = read("ca.crt");
         let mut clients = Vec::new();
         for node in &cluster.nodes {

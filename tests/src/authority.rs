@@ -1,8 +1,12 @@
 //! A certificate authority that lives as long as a test, and the certificates it gives out.
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 
-use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose, SanType};
+use rcgen::{
+    BasicConstraints, CertificateParams, CertificateRevocationListParams, DnType, IsCa, Issuer, KeyIdMethod,
+    KeyPair, KeyUsagePurpose, RevokedCertParams, SanType, SerialNumber,
+};
 
 /// A certificate with its private key, as PEM text.
 #[derive(Debug, Clone)]
@@ -11,6 +15,8 @@ pub struct Identity {
     pub certificate: String,
     /// The private key, PEM.
     pub key: String,
+    /// Its number, where an [`Authority`] of this process has issued it.
+    pub serial: Option<SerialNumber>,
 }
 
 impl Identity {
@@ -37,6 +43,7 @@ pub enum Validity {
 pub struct Authority {
     issuer: Issuer<'static, KeyPair>,
     certificate: String,
+    issued: AtomicU64,
 }
 
 impl Authority {
@@ -48,7 +55,7 @@ impl Authority {
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
         let certificate = params.self_signed(&key).expect("a self-signed certificate").pem();
-        Self { issuer: Issuer::new(params, key), certificate }
+        Self { issuer: Issuer::new(params, key), certificate, issued: AtomicU64::new(0) }
     }
 
     /// The root certificate, PEM.
@@ -74,8 +81,30 @@ impl Authority {
         params.not_before = rcgen::date_time_ymd(2020, 1, 1);
         params.not_after =
             rcgen::date_time_ymd(if validity == Validity::Current { 2060 } else { 2021 }, 1, 1);
+        let serial = SerialNumber::from(self.issued.fetch_add(1, Ordering::Relaxed) + 1);
+        params.serial_number = Some(serial.clone());
         let certificate = params.signed_by(&key, &self.issuer).expect("a signed certificate").pem();
-        Identity { certificate, key: key.serialize_pem() }
+        Identity { certificate, key: key.serialize_pem(), serial: Some(serial) }
+    }
+
+    /// The list of the revoked certificates, PEM.
+    pub fn revocation_list(&self, revoked: &[&Identity]) -> String {
+        let serials = revoked.iter().filter_map(|identity| identity.serial.clone());
+        let revoked = serials.map(|serial_number| RevokedCertParams {
+            serial_number,
+            revocation_time: rcgen::date_time_ymd(2021, 1, 1),
+            reason_code: None,
+            invalidity_date: None,
+        });
+        let params = CertificateRevocationListParams {
+            this_update: rcgen::date_time_ymd(2021, 1, 1),
+            next_update: rcgen::date_time_ymd(2060, 1, 1),
+            crl_number: SerialNumber::from(1),
+            issuing_distribution_point: None,
+            revoked_certs: revoked.collect(),
+            key_identifier_method: KeyIdMethod::Sha256,
+        };
+        params.signed_by(&self.issuer).and_then(|list| list.pem()).expect("a signed list")
     }
 }
 

@@ -27,6 +27,6 @@ pub use authority::{Authority, Identity, Validity};
 pub use links::Links;
 pub use node::{Node, PATIENCE, binary, free_port};
 pub use oracle::Oracle;
-pub use sandbox::{FAST_TIMING, Options, Sandbox, connect, custodia, eventually};
+pub use sandbox::{FAST_TIMING, Options, Sandbox, connect, custodia, endpoint, eventually};
 pub use stopped_clock::StoppedClock;
 pub use suite::Suite;

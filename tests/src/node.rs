@@ -230,6 +230,11 @@ impl Node {
         self.signal("TERM");
     }
 
+    /// SIGHUP: the node reads its certificates and tokens again.
+    pub fn reload(&self) {
+        self.signal("HUP");
+    }
+
     /// SIGSTOP: the process stands still, its connections stay open.
     pub fn pause(&self) {
         self.signal("STOP");

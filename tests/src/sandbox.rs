@@ -300,19 +300,24 @@ impl Drop for Sandbox {
 
 /// A TLS channel that trusts one authority and shows an identity, if any.
 pub async fn connect(address: &str, authority: &str, identity: Option<&Identity>) -> Result<Channel, Status> {
+    endpoint(address, authority, identity)?
+        .timeout(Duration::from_secs(10))
+        .connect()
+        .await
+        .map_err(|error| Status::unavailable(format!("{error:?}")))
+}
+
+/// Where such a channel leads, for a test that connects in its own way.
+pub fn endpoint(address: &str, authority: &str, identity: Option<&Identity>) -> Result<Endpoint, Status> {
     let mut tls =
         ClientTlsConfig::new().ca_certificate(Certificate::from_pem(authority)).domain_name("localhost");
     if let Some(identity) = identity {
         tls = tls.identity(tonic::transport::Identity::from_pem(&identity.certificate, &identity.key));
     }
-    Endpoint::from_shared(format!("https://{address}"))
+    let endpoint = Endpoint::from_shared(format!("https://{address}"))
         .and_then(|endpoint| endpoint.tls_config(tls))
-        .map_err(|error| Status::invalid_argument(error.to_string()))?
-        .connect_timeout(Duration::from_secs(5))
-        .timeout(Duration::from_secs(10))
-        .connect()
-        .await
-        .map_err(|error| Status::unavailable(format!("{error:?}")))
+        .map_err(|error| Status::invalid_argument(error.to_string()))?;
+    Ok(endpoint.connect_timeout(Duration::from_secs(5)))
 }
 
 /// Waits for a condition; fails the test when it does not come true within [`PATIENCE`].

@@ -1,10 +1,13 @@
-//! `custodia node`: runs one node until it is told to stop, then drains it.
+//! `custodia node`: runs one node until it is told to stop, then drains it. SIGHUP makes it read its certificates and tokens
+//! again.
 
+use std::convert::Infallible;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use custodia_server::Config;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 
 use crate::error::CliError;
 
@@ -24,6 +27,8 @@ impl NodeCommand {
         let config = Config::load(&self.config)?;
         custodia_server::init_log(&config.log);
         let signal = stop_signal()?;
+        let reload = Arc::new(Notify::new());
+        let hangups = forward_hangups(Arc::clone(&reload))?;
         let input_end = self.until_input_ends.then(input_end);
         let stop = async {
             match input_end {
@@ -40,9 +45,26 @@ impl NodeCommand {
                 tracing::info!(address = %started.address, "listening on {}", started.address);
             }
         };
-        let (ended, ()) = tokio::join!(custodia_server::run(config, stop, started), announce);
+        let until_ended = async {
+            tokio::select! {
+                ended = custodia_server::run(config, stop, reload, started) => ended,
+                never = hangups => match never {},
+            }
+        };
+        let (ended, ()) = tokio::join!(until_ended, announce);
         Ok(ended?)
     }
+}
+
+/// Makes the node read its certificates and tokens again on each SIGHUP.
+fn forward_hangups(reload: Arc<Notify>) -> Result<impl Future<Output = Infallible>, CliError> {
+    let mut hangup = signal(SignalKind::hangup()).map_err(CliError::Signals)?;
+    Ok(async move {
+        while hangup.recv().await.is_some() {
+            reload.notify_one();
+        }
+        std::future::pending().await
+    })
 }
 
 /// Completes on SIGTERM or Ctrl-C.

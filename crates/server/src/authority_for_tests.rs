@@ -1,13 +1,22 @@
 //! A certificate authority for tests.
 
-use std::{fs, path::Path, sync::Arc};
+use std::{
+    fs,
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use rcgen::{
-    BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, KeyUsagePurpose, SanType, date_time_ymd,
+    BasicConstraints, CertificateParams, CertificateRevocationListParams, IsCa, Issuer, KeyIdMethod, KeyPair,
+    KeyUsagePurpose, RevokedCertParams, SanType, SerialNumber, date_time_ymd,
 };
 use rustls::{
     ClientConfig, RootCertStore,
-    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
+    pki_types::{CertificateDer, PrivateKeyDer, UnixTime, pem::PemObject as _},
 };
 
 use crate::config::TlsFiles;
@@ -16,12 +25,14 @@ use crate::config::TlsFiles;
 pub(crate) struct Authority {
     issuer: Issuer<'static, KeyPair>,
     pub(crate) certificate: String,
+    issued: AtomicU64,
 }
 
 /// PEM of a certificate and of its key.
 pub(crate) struct Issued {
     pub(crate) certificate: String,
     pub(crate) key: String,
+    serial: SerialNumber,
 }
 
 impl Authority {
@@ -29,23 +40,59 @@ impl Authority {
         let key = KeyPair::generate().expect("a key pair");
         let mut params = CertificateParams::new(Vec::<String>::new()).expect("no names");
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
+        params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
         let certificate = params.self_signed(&key).expect("a certificate").pem();
-        Self { issuer: Issuer::new(params, key), certificate }
+        Self { issuer: Issuer::new(params, key), certificate, issued: AtomicU64::new(0) }
     }
 
     /// Valid for these years, with these URIs.
     pub(crate) fn issue(&self, uris: &[&str], years: (i32, i32)) -> Issued {
+        self.issue_with(uris, |params| {
+            params.not_before = date_time_ymd(years.0, 1, 1);
+            params.not_after = date_time_ymd(years.1, 1, 1);
+        })
+    }
+
+    fn issue_with(&self, uris: &[&str], validity: impl FnOnce(&mut CertificateParams)) -> Issued {
         let key = KeyPair::generate().expect("a key pair");
         let mut params =
             CertificateParams::new(vec!["127.0.0.1".to_owned(), "localhost".to_owned()]).expect("names");
         for uri in uris {
             params.subject_alt_names.push(SanType::URI((*uri).try_into().expect("ASCII")));
         }
-        params.not_before = date_time_ymd(years.0, 1, 1);
-        params.not_after = date_time_ymd(years.1, 1, 1);
+        validity(&mut params);
+        let serial = SerialNumber::from(self.issued.fetch_add(1, Ordering::Relaxed) + 1);
+        params.serial_number = Some(serial.clone());
         let certificate = params.signed_by(&key, &self.issuer).expect("a certificate").pem();
-        Issued { certificate, key: key.serialize_pem() }
+        Issued { certificate, key: key.serialize_pem(), serial }
+    }
+
+    /// Valid from 2020 until so many seconds from now.
+    pub(crate) fn for_seconds(&self, uri: &str, seconds: u64) -> Issued {
+        let until = Duration::from_secs(UnixTime::now().as_secs() + seconds);
+        self.issue_with(&[uri], |params| {
+            params.not_before = date_time_ymd(2020, 1, 1);
+            params.not_after = date_time_ymd(1970, 1, 1) + until;
+        })
+    }
+
+    /// The list of the revoked certificates, PEM.
+    pub(crate) fn revocation_list(&self, revoked: &[&Issued]) -> String {
+        let revoked_certs = revoked.iter().map(|issued| RevokedCertParams {
+            serial_number: issued.serial.clone(),
+            revocation_time: date_time_ymd(2021, 1, 1),
+            reason_code: None,
+            invalidity_date: None,
+        });
+        let params = CertificateRevocationListParams {
+            this_update: date_time_ymd(2021, 1, 1),
+            next_update: date_time_ymd(2060, 1, 1),
+            crl_number: SerialNumber::from(1),
+            issuing_distribution_point: None,
+            revoked_certs: revoked_certs.collect(),
+            key_identifier_method: KeyIdMethod::Sha256,
+        };
+        params.signed_by(&self.issuer).expect("a list").pem().expect("PEM")
     }
 
     /// Valid now.
@@ -65,7 +112,7 @@ impl Authority {
             .with_root_certificates(roots);
         let mut config = match identity {
             None => config.with_no_client_auth(),
-            Some(Issued { certificate: pem, key }) => {
+            Some(Issued { certificate: pem, key, .. }) => {
                 let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).expect("PEM");
                 config.with_client_auth_cert(vec![certificate(pem)], key).expect("an identity")
             }
@@ -80,6 +127,7 @@ impl Authority {
             ca: folder.join("ca.crt"),
             certificate: folder.join("node.crt"),
             key: folder.join("node.key"),
+            revocation_list: None,
         };
         fs::write(&files.ca, &self.certificate).expect("written");
         fs::write(&files.certificate, &issued.certificate).expect("written");

@@ -101,7 +101,8 @@ impl From<ReadModeName> for ReadMode {
     }
 }
 
-/// `[tls]`: PEM files.
+/// `[tls]`: PEM files. They are read again within seconds of a change, and on SIGHUP, without an effect on calls in flight.
+/// Open connections are judged by what was read.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TlsFiles {
@@ -112,6 +113,10 @@ pub struct TlsFiles {
     pub certificate: PathBuf,
     /// Its private key. Required.
     pub key: PathBuf,
+    /// The revocation lists of the authorities (RFC 5280), PEM, one after the other. With it, no certificate is accepted
+    /// whose authority has no list here, or is on it. A list past its next update still counts. Default: none, and nothing is
+    /// revoked before its end.
+    pub revocation_list: Option<PathBuf>,
 }
 
 /// `[tokens]`.
@@ -119,7 +124,8 @@ pub struct TlsFiles {
 #[serde(deny_unknown_fields)]
 pub struct TokenFile {
     /// A TOML file with one `[[token]]` table per token: `name`, `roles`, and `sha256` (hex, of the token). With it, a
-    /// client without a certificate may call with `authorization: Bearer TOKEN`. Required in this section.
+    /// client without a certificate may call with `authorization: Bearer TOKEN`. Read again as the files of `[tls]` are.
+    /// Required in this section.
     pub file: PathBuf,
 }
 
@@ -348,7 +354,7 @@ impl Config {
         let tls = &mut self.tls;
         let paths =
             [&mut self.data_dir, &mut self.root_key_file, &mut tls.ca, &mut tls.certificate, &mut tls.key];
-        for path in paths.into_iter().chain(tokens) {
+        for path in paths.into_iter().chain(tls.revocation_list.as_mut()).chain(tokens) {
             *path = folder.join(&*path);
         }
     }

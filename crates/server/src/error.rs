@@ -82,8 +82,8 @@ pub enum TlsError {
     /// The TLS library rejects the configuration.
     #[error("invalid TLS configuration")]
     Refused(#[source] rustls::Error),
-    /// The certificates of `tls.ca` cannot be used to verify others.
-    #[error("cannot verify certificates with `tls.ca`")]
+    /// `tls.ca` and `tls.revocation_list` cannot be used to verify others.
+    #[error("cannot verify certificates with `tls.ca` and `tls.revocation_list`")]
     Verifier(#[source] rustls::server::VerifierBuilderError),
 }
 

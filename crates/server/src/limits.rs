@@ -31,9 +31,30 @@ pub struct Limits {
     /// Forwarded calls in flight from other nodes. Separate from `peer_calls_max`, so that they cannot delay votes and
     /// heartbeats. Default 8,192; 64 to 1,048,576.
     pub forwarded_calls_max: usize,
-    /// Open connections. Beyond that, new ones are closed at once. Default 4,096; 8 to 1,048,576.
+    /// Bytes in flight on one connection of a client: requests until they are answered, but for the first 16 KiB of each, and
+    /// answers until the client has taken them. Beyond that, a call is refused. Default 64 MiB; twice `message_bytes_max` and
+    /// `response_bytes_max` to 4 GiB.
+    pub connection_bytes_max: usize,
+    /// The same for all clients together. Default 1 GiB; `connection_bytes_max` to 64 GiB.
+    pub node_bytes_max: usize,
+    /// The same for the calls that other nodes forward. Default 1 GiB; 128 MiB to 64 GiB.
+    pub forwarded_bytes_max: usize,
+    /// An answer of which the caller takes nothing for so many milliseconds is given up, and a connection that takes nothing
+    /// is closed. Default 15,000; 100 to 600,000.
+    pub answer_timeout_ms: u64,
+    /// Open connections of clients. Beyond that, new ones are closed. Default 4,096; 8 to 1,048,576.
     pub connections_max: usize,
-    /// TLS handshakes in progress. Beyond that, new connections wait in the kernel's queue. Default 256; 1 to 65,536.
+    /// Those of them that come from one address, or one IPv6 network of 64 bits. Default 1,024; 1 to 1,048,576.
+    pub address_connections_max: usize,
+    /// Open connections of other nodes. Clients cannot take these. Default 1,024; 8 to 65,536.
+    pub peer_connections_max: usize,
+    /// A connection ends after so many milliseconds, at the latest, so that its certificate and token are checked again. Calls
+    /// in flight may end, for `deadline_max_ms`. Default 3,600,000; 1,000 to 604,800,000.
+    pub connection_age_max_ms: u64,
+    /// A connection without a client certificate is closed when no call with a valid token was in flight for so many
+    /// milliseconds. Default 10,000; 100 to 3,600,000.
+    pub unauthenticated_idle_ms: u64,
+    /// TLS handshakes in progress. Beyond that, the address that has the most gives up its oldest. Default 256; 1 to 65,536.
     pub handshakes_max: usize,
     /// A TLS handshake times out after so many milliseconds. Default 5,000; 100 to 60,000.
     pub handshake_timeout_ms: u64,
@@ -57,7 +78,15 @@ impl Default for Limits {
             node_calls_max: 4_096,
             peer_calls_max: 16_384,
             forwarded_calls_max: 8_192,
+            connection_bytes_max: 64 << 20,
+            node_bytes_max: 1 << 30,
+            forwarded_bytes_max: 1 << 30,
+            answer_timeout_ms: 15_000,
             connections_max: 4_096,
+            address_connections_max: 1_024,
+            peer_connections_max: 1_024,
+            connection_age_max_ms: 3_600_000,
+            unauthenticated_idle_ms: 10_000,
             handshakes_max: 256,
             handshake_timeout_ms: 5_000,
             customer_keys_cached_max: 200_000,
@@ -87,7 +116,16 @@ impl Limits {
         within("limits.node_calls_max", self.node_calls_max, 1, 1 << 20)?;
         within("limits.peer_calls_max", self.peer_calls_max, 64, 1 << 20)?;
         within("limits.forwarded_calls_max", self.forwarded_calls_max, 64, 1 << 20)?;
+        let largest = self.message_bytes_max.max(self.response_bytes_max) * 2;
+        within("limits.connection_bytes_max", self.connection_bytes_max, largest, 4 << 30)?;
+        within("limits.node_bytes_max", self.node_bytes_max, self.connection_bytes_max, 64 << 30)?;
+        within("limits.forwarded_bytes_max", self.forwarded_bytes_max, 128 << 20, 64 << 30)?;
+        within("limits.answer_timeout_ms", self.answer_timeout_ms, 100, 600_000)?;
         within("limits.connections_max", self.connections_max, 8, 1 << 20)?;
+        within("limits.address_connections_max", self.address_connections_max, 1, 1 << 20)?;
+        within("limits.peer_connections_max", self.peer_connections_max, 8, 1 << 16)?;
+        within("limits.connection_age_max_ms", self.connection_age_max_ms, 1_000, 604_800_000)?;
+        within("limits.unauthenticated_idle_ms", self.unauthenticated_idle_ms, 100, 3_600_000)?;
         within("limits.handshakes_max", self.handshakes_max, 1, 1 << 16)?;
         within("limits.handshake_timeout_ms", self.handshake_timeout_ms, 100, 60_000)?;
         within("limits.customer_keys_cached_max", self.customer_keys_cached_max, 1_024, 100_000_000)?;
@@ -98,6 +136,21 @@ impl Limits {
     /// [`Self::handshake_timeout_ms`].
     pub const fn handshake_timeout(&self) -> Duration {
         Duration::from_millis(self.handshake_timeout_ms)
+    }
+
+    /// [`Self::answer_timeout_ms`].
+    pub const fn answer_timeout(&self) -> Duration {
+        Duration::from_millis(self.answer_timeout_ms)
+    }
+
+    /// [`Self::connection_age_max_ms`].
+    pub const fn connection_age_max(&self) -> Duration {
+        Duration::from_millis(self.connection_age_max_ms)
+    }
+
+    /// [`Self::unauthenticated_idle_ms`].
+    pub const fn unauthenticated_idle(&self) -> Duration {
+        Duration::from_millis(self.unauthenticated_idle_ms)
     }
 
     /// [`Self::deadline_default_ms`].

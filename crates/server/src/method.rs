@@ -91,6 +91,8 @@ pub(crate) struct Method {
     /// Other nodes call it for their callers or for the catalogue. Such calls have permits of their own, so they cannot
     /// delay votes and heartbeats.
     pub(crate) is_forward: bool,
+    /// It changes nothing.
+    pub(crate) is_read: bool,
     /// One node answers it, the leader of a customer's shard or of the directory, and the request names which.
     pub(crate) has_one_leader: bool,
     /// Whether the node that receives the call may forward it to another.
@@ -107,6 +109,7 @@ impl Method {
             is_streaming: method.is_streaming,
             is_brief: method.brief,
             is_forward: service == ServiceId::Peer && !method.is_streaming && !method.brief,
+            is_read: method.retry == rpc::RetrySafety::Safe,
             has_one_leader: !method.is_streaming
                 && matches!(
                     method.answered_by,
@@ -130,6 +133,7 @@ impl Method {
             is_streaming,
             is_brief,
             is_forward: false,
+            is_read: true,
             has_one_leader: false,
             may_be_forwarded: false,
         }

@@ -23,8 +23,19 @@ const DURATION: &str = "custodia_request_duration_seconds";
 const IN_FLIGHT: &str = "custodia_requests_in_flight";
 /// Gauge: open connections after their TLS handshake.
 const CONNECTIONS: &str = "custodia_connections";
-/// Counter by `reason` (`timeout`, `tls`, `full`): connections refused before their first call.
+/// Counter by `reason` (`timeout`, `tls`, `full`, `crowded`): connections refused before their first call. `full`: over a
+/// limit of open connections; `crowded`: its handshake made room for others, as its address had the most.
 const CONNECTIONS_REFUSED: &str = "custodia_connections_refused_total";
+/// Counter by `reason` (`age`, `certificate`, `idle`): connections ended by this node because of their age, because the
+/// certificate of their other end was no longer valid, or because no call on them was authenticated.
+const CONNECTIONS_ENDED: &str = "custodia_connections_ended_total";
+/// Gauge by `from` (`client`, `node`): bytes of requests and answers in flight.
+const BYTES_IN_FLIGHT: &str = "custodia_bytes_in_flight";
+/// Gauge by `certificate` (`node`, `authority`): whole days until it ends, for authorities until the first ends; negative
+/// afterwards.
+const CERTIFICATE_DAYS_LEFT: &str = "custodia_certificate_days_left";
+/// Counter by `result` (`ok`, `unusable`): changed files of certificates, revocation lists and tokens that were read.
+const CREDENTIALS_READ: &str = "custodia_credentials_read_total";
 /// Counter: failed attempts to connect to another node.
 const PEER_CONNECT_FAILED: &str = "custodia_peer_connect_failed_total";
 /// Gauge: Raft groups with a replica on this node.
@@ -99,6 +110,22 @@ pub(crate) struct Metrics {
     pub(crate) refused_tls: Counter,
     /// Connections over the limit.
     pub(crate) refused_full: Counter,
+    /// Handshakes that made room for others.
+    pub(crate) refused_crowded: Counter,
+    /// Connections ended because of their age.
+    pub(crate) ended_age: Counter,
+    /// Connections ended because of their certificate.
+    pub(crate) ended_certificate: Counter,
+    /// Connections ended because nothing on them was authenticated.
+    pub(crate) ended_idle: Counter,
+    client_bytes: Gauge,
+    peer_bytes: Gauge,
+    /// Changed files that were taken.
+    pub(crate) credentials_read: Counter,
+    /// Changed files that were not.
+    pub(crate) credentials_unusable: Counter,
+    own_certificate_days: Gauge,
+    authority_days: Gauge,
     /// Failed attempts to connect to another node.
     pub(crate) peer_connect_failed: Counter,
     /// Groups with a replica here.
@@ -137,6 +164,16 @@ impl Metrics {
             refused_timeout: counter(CONNECTIONS_REFUSED, &[("reason", "timeout")]),
             refused_tls: counter(CONNECTIONS_REFUSED, &[("reason", "tls")]),
             refused_full: counter(CONNECTIONS_REFUSED, &[("reason", "full")]),
+            refused_crowded: counter(CONNECTIONS_REFUSED, &[("reason", "crowded")]),
+            ended_age: counter(CONNECTIONS_ENDED, &[("reason", "age")]),
+            ended_certificate: counter(CONNECTIONS_ENDED, &[("reason", "certificate")]),
+            ended_idle: counter(CONNECTIONS_ENDED, &[("reason", "idle")]),
+            client_bytes: gauge(BYTES_IN_FLIGHT, &[("from", "client")]),
+            peer_bytes: gauge(BYTES_IN_FLIGHT, &[("from", "node")]),
+            credentials_read: counter(CREDENTIALS_READ, &[("result", "ok")]),
+            credentials_unusable: counter(CREDENTIALS_READ, &[("result", "unusable")]),
+            own_certificate_days: gauge(CERTIFICATE_DAYS_LEFT, &[("certificate", "node")]),
+            authority_days: gauge(CERTIFICATE_DAYS_LEFT, &[("certificate", "authority")]),
             peer_connect_failed: counter(PEER_CONNECT_FAILED, &[]),
             raft_groups: gauge(RAFT_GROUPS, &[]),
             raft_groups_led: gauge(RAFT_GROUPS_LED, &[]),
@@ -165,6 +202,20 @@ impl Metrics {
         self.state_disk_bytes.set(bytes as f64);
     }
 
+    /// Bytes in flight of clients' calls and of those that other nodes forward.
+    #[expect(clippy::cast_precision_loss, reason = "limits are far below 2^53")]
+    pub(crate) fn set_bytes_in_flight(&self, clients: usize, nodes: usize) {
+        self.client_bytes.set(clients as f64);
+        self.peer_bytes.set(nodes as f64);
+    }
+
+    /// Whole days until the node's certificate, and the first of its authorities, end.
+    pub(crate) fn set_certificate_days(&self, own: i64, authority: i64) {
+        let days = |days: i64| i32::try_from(days).unwrap_or(if days < 0 { i32::MIN } else { i32::MAX });
+        self.own_certificate_days.set(days(own));
+        self.authority_days.set(days(authority));
+    }
+
     /// Makes this the recorder of what is counted with the macros of the crate `metrics`. When several nodes run in one
     /// process, in tests, the first one gets these.
     pub(crate) fn make_global(&self) {
@@ -190,6 +241,8 @@ fn describe(recorder: &PrometheusRecorder) {
     let counters = [
         (REQUESTS, "calls answered"),
         (CONNECTIONS_REFUSED, "connections refused before their first call"),
+        (CONNECTIONS_ENDED, "connections ended by this node"),
+        (CREDENTIALS_READ, "changed files of certificates, revocation lists and tokens that were read"),
         (PEER_CONNECT_FAILED, "failed attempts to connect to another node"),
         (CONFLICTS, "commands evaluated again because the state had changed meanwhile"),
     ];
@@ -199,6 +252,8 @@ fn describe(recorder: &PrometheusRecorder) {
     let gauges = [
         (IN_FLIGHT, None, "calls in flight"),
         (CONNECTIONS, None, "open connections"),
+        (BYTES_IN_FLIGHT, Some(Unit::Bytes), "bytes of requests and answers in flight"),
+        (CERTIFICATE_DAYS_LEFT, None, "whole days until a certificate ends"),
         (RAFT_GROUPS, None, "Raft groups with a replica on this node"),
         (RAFT_GROUPS_LED, None, "Raft groups that this node leads"),
         (STATE_DISK_BYTES, Some(Unit::Bytes), "bytes that the state engine uses on disk"),

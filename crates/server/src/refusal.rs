@@ -26,10 +26,12 @@ pub(crate) enum Refusal {
     DeadlinePassed,
     #[error("the deadline passed and the outcome of a write is unknown: retry with the same request_id")]
     OutcomeUnknown,
-    #[error("too many calls in flight: the limit {limit} is {most}")]
+    #[error("too much in flight: the limit {limit} is {most}")]
     Full { limit: &'static str, most: usize },
     #[error("the request is too large: the limit message_bytes_max is {most} bytes")]
     MessageTooLarge { most: usize },
+    #[error("the answer is too large: the limit response_bytes_max is {most} bytes")]
+    AnswerTooLarge { most: usize },
     #[error("the node is shutting down: retry on another node")]
     Draining,
 }

@@ -24,7 +24,7 @@ use custodia_proto::FILE_DESCRIPTOR_SET;
 use custodia_seal::FileRootKey;
 use tokio::{
     net::TcpListener,
-    sync::oneshot,
+    sync::{Notify, oneshot},
     task::{JoinHandle, spawn_blocking},
 };
 use tokio_util::sync::CancellationToken;
@@ -46,7 +46,7 @@ use crate::{
     routing::Routing,
     shard::ShardContext,
     transport::{
-        Admission, ClientCertificates, Port, Router, TlsConfigs, Tokens,
+        Admission, Credentials, Port, Router,
         metrics_endpoint::{self, Refresh},
     },
 };
@@ -63,16 +63,18 @@ pub struct Started {
     pub metrics_address: Option<SocketAddr>,
 }
 
-/// Runs a node until `shutdown`, then drains it. Sends where the node listens to `started` as soon as it serves.
+/// Runs a node until `shutdown`, then drains it. Sends where the node listens to `started` as soon as it serves. Each `reload`
+/// reads the certificates, the revocation list and the tokens again; so does a change of their files, within seconds.
 ///
 /// # Errors
 /// Why the node could not start, or why it stopped by itself; see [`ServerError`].
 pub async fn run(
     config: Config,
     shutdown: impl Future<Output = ()>,
+    reload: Arc<Notify>,
     started: impl Into<Option<oneshot::Sender<Started>>>,
 ) -> Result<(), ServerError> {
-    let node = Box::pin(Node::start(&config)).await?;
+    let node = Box::pin(Node::start(&config, reload)).await?;
     if let Some(started) = started.into()
         && started.send(node.started).is_err()
     {
@@ -84,24 +86,6 @@ pub async fn run(
     };
     node.drain(&config.timing).await?;
     failed.map_or(Ok(()), |failure| Err(ServerError::Failed(failure)))
-}
-
-/// What the files of the configuration hold, read before anything is bound or opened.
-struct Credentials {
-    tls: TlsConfigs,
-    tokens: Option<Tokens>,
-    root: FileRootKey,
-}
-
-impl Credentials {
-    fn load(config: &Config, node: NodeId) -> Result<Self, ServerError> {
-        let tokens = config.tokens.as_ref().map(|tokens| Tokens::load(&tokens.file)).transpose()?;
-        let clients =
-            if tokens.is_some() { ClientCertificates::Optional } else { ClientCertificates::Required };
-        let tls = TlsConfigs::load(&config.tls, node, clients)?;
-        let root = FileRootKey::open(&config.root_key_file)?;
-        Ok(Self { tls, tokens, root })
-    }
 }
 
 /// A running node.
@@ -120,14 +104,13 @@ struct Node {
 }
 
 impl Node {
-    async fn start(config: &Config) -> Result<Self, ServerError> {
+    async fn start(config: &Config, reload: Arc<Notify>) -> Result<Self, ServerError> {
         let id = config.node_id;
-        let credentials = Credentials::load(config, id)?;
+        // read before anything is bound or opened
+        let credentials = Arc::new(Credentials::load(&config.tls, config.tokens.as_ref(), id)?);
+        let root = FileRootKey::open(&config.root_key_file)?;
         let listener = bind(config.listen).await?;
-        let metrics_listener = match config.metrics_listen {
-            Some(address) => Some(bind(address).await?),
-            None => None,
-        };
+        let metrics_listener = bind_metrics(config.metrics_listen).await?;
         let started = Started {
             address: local_address(&listener, config.listen)?,
             metrics_address: metrics_listener.as_ref().and_then(|listener| listener.local_addr().ok()),
@@ -135,9 +118,8 @@ impl Node {
         let metrics = Metrics::new().map_err(ServerError::Metrics)?;
         metrics.make_global();
 
-        let Credentials { tls, tokens, root } = credentials;
         let (root, data) = open_data(config, id, root).await?;
-        let peers = Arc::new(Peers::new(tls.client, metrics.peer_connect_failed.clone()));
+        let peers = Arc::new(Peers::new(Arc::clone(&credentials), metrics.peer_connect_failed.clone()));
         let transport: Arc<dyn PeerTransport> = Arc::clone(&peers) as _;
         let consensus = Consensus::start(ConsensusOptions {
             node: id,
@@ -167,19 +149,20 @@ impl Node {
         let context = Arc::new(context);
         let (health, router) = assemble(&consensus, &context, config.reflection);
         report_health(&health, ServingStatus::NotServing).await;
+        let tokens = credentials.tokens();
         let admission = Arc::new(Admission::new(router, config.limits.clone(), tokens, Arc::clone(&metrics)));
         let (stop, finish) = (CancellationToken::new(), CancellationToken::new());
         let port = Port::new(
             listener,
-            tls.server,
+            Arc::clone(&credentials),
             Arc::clone(&admission),
             Arc::clone(&metrics),
             &config.limits,
             finish.clone(),
         );
         let port = tokio::spawn(port.serve(CLOSE_GRACE));
-
         let mut background = vec![
+            tokio::spawn(credentials.keep_up(Arc::clone(&metrics), reload, stop.clone())),
             tokio::spawn(metrics_endpoint::keep_up(Arc::clone(&metrics), stop.clone())),
             tokio::spawn(follow_health(Arc::clone(&consensus), health.clone(), stop.clone())),
             spawn_until(&stop, keys.follow_leadership()),
@@ -214,6 +197,13 @@ impl Node {
         self.port.await.map_err(|source| ServerError::TaskFailed { task: "the listening port", source })?;
         tracing::info!("stopped");
         Ok(())
+    }
+}
+
+async fn bind_metrics(address: Option<SocketAddr>) -> Result<Option<TcpListener>, ServerError> {
+    match address {
+        Some(address) => bind(address).await.map(Some),
+        None => Ok(None),
     }
 }
 
@@ -315,6 +305,8 @@ fn refresh(metrics: &Arc<Metrics>, consensus: &Arc<Consensus>, admission: &Arc<A
         let (clients, peers) = admission.in_flight();
         metrics.client_calls.set(gauge_value(clients));
         metrics.peer_calls.set(gauge_value(peers));
+        let (clients, peers) = admission.bytes_in_flight();
+        metrics.set_bytes_in_flight(clients, peers);
         let groups = consensus.group_statuses();
         let led = groups.iter().filter(|status| consensus.is_leader(status.group)).count();
         metrics.raft_groups.set(gauge_value(groups.len()));

@@ -80,7 +80,7 @@ impl Sandbox {
         let shutdown = async {
             let _told: Result<(), oneshot::error::RecvError> = stopped.await;
         };
-        let ended = tokio::spawn(run(config, shutdown, started));
+        let ended = tokio::spawn(run(config, shutdown, Arc::default(), started));
         match timeout(PATIENCE, has_started).await.expect("starts in time") {
             Ok(started) => Running { started, stop, ended },
             Err(_) => panic!("the node does not start: {:?}", ended.await),
@@ -88,7 +88,7 @@ impl Sandbox {
     }
 
     async fn refusal(&self, config: Config) -> ServerError {
-        let ran = timeout(PATIENCE, run(config, std::future::pending(), None)).await;
+        let ran = timeout(PATIENCE, run(config, std::future::pending(), Arc::default(), None)).await;
         ran.expect("ends in time").expect_err("refuses to start")
     }
 
@@ -104,8 +104,8 @@ impl Sandbox {
     /// The connections of node `node` to others.
     fn peers(&self, node: u32) -> Peers {
         let config = self.config(node, "");
-        let tls = TlsConfigs::load(&config.tls, config.node_id, ClientCertificates::Required).expect("valid");
-        Peers::new(tls.client, metrics::Counter::noop())
+        let credentials = Credentials::load(&config.tls, None, config.node_id).expect("valid");
+        Peers::new(Arc::new(credentials), metrics::Counter::noop())
     }
 }
 

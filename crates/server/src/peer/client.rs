@@ -24,7 +24,6 @@ use custodia_proto::internal::v1::{
 use futures::{Stream, StreamExt as _, stream, stream::BoxStream};
 use metrics::Counter;
 use parking_lot::Mutex;
-use rustls::ClientConfig;
 use tokio::time::{Instant, timeout, timeout_at};
 use tonic::{
     Code, Request, Status,
@@ -32,7 +31,9 @@ use tonic::{
 };
 
 use super::connector::Connector;
-use crate::{NodeId, limits::PEER_MESSAGE_BYTES_MAX, routing::PeerCalls, wire::LeaderHint};
+use crate::{
+    NodeId, limits::PEER_MESSAGE_BYTES_MAX, routing::PeerCalls, transport::Credentials, wire::LeaderHint,
+};
 
 /// Unacknowledged bytes on one exchange, and on a connection.
 const WINDOWS_BYTES: (u32, u32) = (4 << 20, 32 << 20);
@@ -43,7 +44,7 @@ const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The connections to all other nodes.
 pub(crate) struct Peers {
-    tls: Arc<ClientConfig>,
+    credentials: Arc<Credentials>,
     connect_failed: Counter,
     peers: Mutex<HashMap<NodeId, Arc<Channels>>>,
 }
@@ -57,24 +58,31 @@ impl std::fmt::Debug for Peers {
 #[derive(Debug)]
 struct Channels {
     address: String,
+    credentials_version: u64,
     calls: Channel,
     exchanges: Channel,
     forwards: Channel,
 }
 
 impl Peers {
-    pub(crate) fn new(tls: Arc<ClientConfig>, connect_failed: Counter) -> Self {
-        Self { tls, connect_failed, peers: Mutex::default() }
+    pub(crate) fn new(credentials: Arc<Credentials>, connect_failed: Counter) -> Self {
+        Self { credentials, connect_failed, peers: Mutex::default() }
     }
 
-    /// The connections to a node, opened at first use, and again when its address has changed.
+    /// The connections to a node, opened at first use, and again when its address or this node's credentials have changed.
+    /// Calls in flight end on the old ones.
     fn channels(&self, node: NodeId, address: &str) -> Arc<Channels> {
+        let credentials_version = self.credentials.version();
         let mut peers = self.peers.lock();
-        if let Some(channels) = peers.get(&node).filter(|channels| channels.address == address) {
+        if let Some(channels) = peers.get(&node)
+            && channels.address == address
+            && channels.credentials_version == credentials_version
+        {
             return Arc::clone(channels);
         }
         let channels = Arc::new(Channels {
             address: address.to_owned(),
+            credentials_version,
             calls: self.channel(node, address),
             exchanges: self.channel(node, address),
             forwards: self.channel(node, address),
@@ -84,7 +92,8 @@ impl Peers {
     }
 
     fn channel(&self, node: NodeId, address: &str) -> Channel {
-        let connector = Connector::new(Arc::clone(&self.tls), node, address, self.connect_failed.clone());
+        let connector =
+            Connector::new(Arc::clone(&self.credentials), node, address, self.connect_failed.clone());
         // the connector knows the address and speaks TLS itself; this name is only what the requests carry
         Endpoint::from_static("http://node.custodia")
             .initial_stream_window_size(WINDOWS_BYTES.0)
@@ -250,20 +259,16 @@ mod tests {
     use tokio::net::TcpListener;
 
     use super::*;
-    use crate::{
-        metrics::Metrics,
-        test_authority::Authority,
-        transport::{ClientCertificates, TlsConfigs},
-    };
+    use crate::{metrics::Metrics, test_authority::Authority};
 
     #[tokio::test]
     async fn forwarded_calls_have_a_connection_of_their_own() {
         let (folder, authority) = (tempfile::tempdir().expect("a folder"), Authority::new());
         let files = authority.files(folder.path(), &authority.current("spiffe://custodia/node/1"));
         let (this, other) = (NodeId::new(1).expect("a node"), NodeId::new(2).expect("a node"));
-        let tls = TlsConfigs::load(&files, this, ClientCertificates::Required).expect("valid").client;
+        let credentials = Arc::new(Credentials::load(&files, None, this).expect("valid"));
         let metrics = Metrics::new().expect("metrics");
-        let peers = Peers::new(tls, metrics.peer_connect_failed.clone());
+        let peers = Peers::new(credentials, metrics.peer_connect_failed.clone());
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a port");
         let address = listener.local_addr().expect("an address").to_string();
         let patience = Duration::from_secs(30);

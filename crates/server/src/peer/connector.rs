@@ -25,7 +25,7 @@ use http::Uri;
 use hyper_util::rt::TokioIo;
 use metrics::Counter;
 use parking_lot::Mutex;
-use rustls::{ClientConfig, pki_types::ServerName};
+use rustls::pki_types::ServerName;
 use tokio::{
     net::TcpStream,
     time::{Instant, timeout},
@@ -33,7 +33,7 @@ use tokio::{
 use tokio_rustls::{TlsConnector, client::TlsStream};
 use tonic::codegen::Service;
 
-use crate::{NodeId, identity::Identity};
+use crate::{NodeId, identity::Identity, transport::Credentials};
 
 /// TCP and TLS together.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
@@ -58,7 +58,7 @@ pub(crate) enum ConnectError {
 /// Connects to one node. Clones share the delay.
 #[derive(Clone)]
 pub(crate) struct Connector {
-    tls: TlsConnector,
+    credentials: Arc<Credentials>,
     node: NodeId,
     address: Arc<str>,
     failed: Counter,
@@ -86,9 +86,9 @@ impl State {
 }
 
 impl Connector {
-    pub(crate) fn new(tls: Arc<ClientConfig>, node: NodeId, address: &str, failed: Counter) -> Self {
+    pub(crate) fn new(credentials: Arc<Credentials>, node: NodeId, address: &str, failed: Counter) -> Self {
         let state = Arc::new(Mutex::new(State::default()));
-        Self { tls: TlsConnector::from(tls), node, address: address.into(), failed, state }
+        Self { credentials, node, address: address.into(), failed, state }
     }
 
     async fn connect(self) -> Result<TokioIo<TlsStream<TcpStream>>, ConnectError> {
@@ -124,7 +124,8 @@ impl Connector {
         let host = host_of(&self.address).ok_or_else(|| ConnectError::Address(Arc::clone(&self.address)))?;
         let stream = TcpStream::connect(&*self.address).await?;
         stream.set_nodelay(true)?;
-        let stream = self.tls.connect(host, stream).await?;
+        let tls = TlsConnector::from(Arc::clone(&self.credentials.tls().client));
+        let stream = tls.connect(host, stream).await?;
         let certificates = stream.get_ref().1.peer_certificates().unwrap_or_default();
         let node = certificates.first().and_then(|der| Identity::of_certificate(der).node);
         if node != Some(self.node) {

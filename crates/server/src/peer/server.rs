@@ -22,7 +22,7 @@ use tokio::time::Instant;
 use tonic::{Request, Response, Status, Streaming};
 
 use crate::{
-    Deadline, NodeId,
+    Deadline,
     api::{answer_forwarded, own_facts},
     catalogue::record_usage,
     identity::{PeerNode, RoleSet},

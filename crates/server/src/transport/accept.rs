@@ -1,7 +1,8 @@
 //! From the listening port to calls: TCP, TLS handshake, identity, HTTP/2.
 //!
 //! ```text
-//! accept ─► task: handshake (bounded in number and time) ─► identity, once ─► HTTP/2 ─► admission, per call
+//! accept ─► task: handshake (bounded in number and time) ─► identity, once ─► slot ─► HTTP/2 ─► admission, per call
+//!                                                                               └ until_ended: for how long
 //! ```
 //!
 //! Each connection is one task from its handshake on, so a slow or a plaintext client holds up nobody. hyper is driven
@@ -11,26 +12,27 @@
 //! A client may cancel calls faster than a node that was paused takes them, so as many cancelled calls may wait to be taken
 //! as may be in flight. A client that has more of them ("rapid reset", CVE-2023-44487) is cut off with ENHANCE_YOUR_CALM.
 //!
-//! Must always hold: handshakes and connections stay within their limits; when `serve` returns, no connection is open.
+//! Must always hold: handshakes and connections stay within their limits (`slots.rs`); a connection ends when what its other
+//! end has shown is no longer valid, and at a certain age; when `serve` returns, no connection is open.
 
 use std::{convert::Infallible, io, net::SocketAddr, sync::Arc, time::Duration};
 
 use hyper::{server::conn::http2, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use rustls::{ServerConfig, pki_types::CertificateDer};
+use rustls::pki_types::CertificateDer;
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::{OwnedSemaphorePermit, Semaphore},
     task::JoinSet,
-    time::timeout,
+    time::{sleep, timeout},
 };
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
-use tokio_util::sync::CancellationToken;
-use tonic::body::Body;
+use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 
 use super::{
-    Admission,
+    Admission, Credentials,
+    admission::Connection,
     connection::{BatchedWriter, PendingCalls, serve_batched},
+    slots::{Handshake, Owner, Slots},
 };
 use crate::{
     identity::Identity,
@@ -49,6 +51,10 @@ const PEER_WINDOWS_BYTES: (u32, u32) = (4 << 20, 32 << 20);
 const KEEPALIVE_AFTER: Duration = Duration::from_secs(20);
 /// … and is closed when it does not answer within this time.
 const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(10);
+/// How many bytes of one answer wait to be sent, beyond which the answer keeps the rest.
+const SEND_BUFFER_BYTES: usize = 64 << 10;
+/// How long calls on a connection may take to end whose certificate is no longer valid, or on which nothing is authenticated.
+const DISTRUSTED_GRACE: Duration = Duration::from_secs(1);
 /// How long to pause after accepting has failed, usually for lack of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
@@ -57,16 +63,15 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 pub(crate) struct Port {
     listener: TcpListener,
     shared: Arc<Shared>,
-    connections_max: usize,
-    handshakes: Arc<Semaphore>,
 }
 
 /// What every connection needs.
 struct Shared {
-    tls: TlsAcceptor,
+    credentials: Arc<Credentials>,
     admission: Arc<Admission>,
     metrics: Arc<Metrics>,
-    handshake_timeout: Duration,
+    slots: Slots,
+    limits: Limits,
     client_streams_max: u32,
     peer_streams_max: u32,
     /// Ends the accepting, and connections once their calls in flight are done.
@@ -83,7 +88,7 @@ impl Port {
     /// A port that serves until `finish` is cancelled.
     pub(crate) fn new(
         listener: TcpListener,
-        tls: Arc<ServerConfig>,
+        credentials: Arc<Credentials>,
         admission: Arc<Admission>,
         metrics: Arc<Metrics>,
         limits: &Limits,
@@ -91,21 +96,17 @@ impl Port {
     ) -> Self {
         let streams = |calls: usize| u32::try_from(calls).unwrap_or(u32::MAX).saturating_add(SPARE_STREAMS);
         let shared = Shared {
-            tls: TlsAcceptor::from(tls),
+            credentials,
             admission,
+            slots: Slots::new(limits, metrics.connections.clone()),
             metrics,
-            handshake_timeout: limits.handshake_timeout(),
+            limits: limits.clone(),
             client_streams_max: streams(limits.connection_calls_max),
             // consensus and forwarded calls come on connections of their own
             peer_streams_max: streams(limits.peer_calls_max.max(limits.forwarded_calls_max)),
             finish,
         };
-        Self {
-            listener,
-            shared: Arc::new(shared),
-            connections_max: limits.connections_max,
-            handshakes: Arc::new(Semaphore::new(limits.handshakes_max)),
-        }
+        Self { listener, shared: Arc::new(shared) }
     }
 
     /// Serves until `finish` is cancelled: from then on no connection is accepted, and open ones take no new call. What is
@@ -115,14 +116,14 @@ impl Port {
         loop {
             tokio::select! {
                 () = self.shared.finish.cancelled() => break,
-                accepted = self.accept() => match accepted {
-                    Ok((permit, stream, from)) => self.admit(&mut connections, permit, stream, from),
+                accepted = self.listener.accept() => match accepted {
+                    Ok((stream, from)) => self.admit(&mut connections, stream, from),
                     Err(error) => {
                         tracing::warn!(%error, "cannot accept connections");
-                        tokio::time::sleep(ACCEPT_PAUSE).await;
+                        sleep(ACCEPT_PAUSE).await;
                     }
                 },
-                Some(_ended) = connections.join_next() => self.count(&connections),
+                Some(_ended) = connections.join_next() => {}
             }
         }
         let Self { listener, shared, .. } = self;
@@ -135,47 +136,48 @@ impl Port {
         connections.shutdown().await;
     }
 
-    /// Takes a handshake permit first: over the limit, connections wait in the kernel's queue.
-    async fn accept(&self) -> io::Result<(OwnedSemaphorePermit, TcpStream, SocketAddr)> {
-        let permit = Arc::clone(&self.handshakes).acquire_owned().await.map_err(io::Error::other)?;
-        let (stream, from) = self.listener.accept().await?;
-        Ok((permit, stream, from))
-    }
-
-    fn admit(
-        &self,
-        connections: &mut JoinSet<()>,
-        permit: OwnedSemaphorePermit,
-        stream: TcpStream,
-        from: SocketAddr,
-    ) {
-        if connections.len() >= self.connections_max {
-            self.shared.metrics.refused_full.increment(1);
-            tracing::warn!(%from, limit = "connections_max", "connection refused: too many open connections");
-            return;
-        }
+    fn admit(&self, connections: &mut JoinSet<()>, stream: TcpStream, from: SocketAddr) {
         let shared = Arc::clone(&self.shared);
+        let handshake = shared.slots.handshake(from);
         connections.spawn(async move {
-            if let Some(stream) = shared.handshake(stream, from).await {
-                drop(permit);
+            if let Some(stream) = shared.handshake(handshake, stream, from).await {
                 shared.connection(stream, from).await;
             }
         });
-        self.count(connections);
-    }
-
-    fn count(&self, connections: &JoinSet<()>) {
-        self.shared.metrics.connections.set(u32::try_from(connections.len()).unwrap_or(u32::MAX));
     }
 }
 
+/// Why this node ends a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ending {
+    /// The node stops; the port cuts off what is left.
+    Drain,
+    Age,
+    Certificate,
+    Idle,
+}
+
 impl Shared {
-    async fn handshake(&self, stream: TcpStream, from: SocketAddr) -> Option<TlsStream<TcpStream>> {
+    async fn handshake(
+        &self,
+        slot: Handshake,
+        stream: TcpStream,
+        from: SocketAddr,
+    ) -> Option<TlsStream<TcpStream>> {
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%from, %error, "connection lost");
             return None;
         }
-        match timeout(self.handshake_timeout, self.tls.accept(stream)).await {
+        let tls = TlsAcceptor::from(Arc::clone(&self.credentials.tls().server));
+        let accepted = tokio::select! {
+            accepted = timeout(self.limits.handshake_timeout(), tls.accept(stream)) => accepted,
+            () = slot.given_up() => {
+                self.metrics.refused_crowded.increment(1);
+                tracing::debug!(%from, limit = "handshakes_max", "TLS handshake given up: its address has the most");
+                return None;
+            }
+        };
+        match accepted {
             Ok(Ok(stream)) => Some(stream),
             // a probe that only checks whether the port is open
             Ok(Err(error)) if error.kind() == io::ErrorKind::UnexpectedEof => {
@@ -196,27 +198,37 @@ impl Shared {
         }
     }
 
-    async fn connection(&self, stream: TlsStream<TcpStream>, from: SocketAddr) {
-        let certificates = stream.get_ref().1.peer_certificates().unwrap_or_default();
-        let identity = certificates.first().map(|der| Identity::of_certificate(der)).unwrap_or_default();
-        let (streams_max, windows) = match identity.node {
-            Some(_) => (self.peer_streams_max, PEER_WINDOWS_BYTES),
-            None => (self.client_streams_max, CLIENT_WINDOWS_BYTES),
+    async fn connection(self: Arc<Self>, stream: TlsStream<TcpStream>, from: SocketAddr) {
+        let shown = stream.get_ref().1.peer_certificates().unwrap_or_default();
+        let shown: Vec<_> = shown.iter().cloned().map(CertificateDer::into_owned).collect();
+        let identity = shown.first().map(|der| Identity::of_certificate(der)).unwrap_or_default();
+        let (owner, streams_max, windows) = match identity.node {
+            Some(_) => (Owner::Node, self.peer_streams_max, PEER_WINDOWS_BYTES),
+            None => (Owner::Client, self.client_streams_max, CLIENT_WINDOWS_BYTES),
         };
-        let connection = Arc::new(
-            self.admission
-                .connection(identity, certificates.first().cloned().map(CertificateDer::into_owned)),
-        );
+        let _slot = match self.slots.connection(from, owner) {
+            Ok(slot) => slot,
+            Err(limit) => {
+                self.metrics.refused_full.increment(1);
+                tracing::warn!(%from, limit, "connection refused: too many open connections");
+                return;
+            }
+        };
+        let connection = Arc::new(self.admission.connection(identity, shown.first().cloned()));
+        let (finish, cut) = (CancellationToken::new(), CancellationToken::new());
+        let ending = Arc::clone(&self).end(from, Arc::clone(&connection), shown, finish.clone(), cut.clone());
+        let _ending = AbortOnDropHandle::new(tokio::spawn(ending));
         let admission = Arc::clone(&self.admission);
         let service = service_fn(move |request: http::Request<hyper::body::Incoming>| {
             let (admission, connection) = (Arc::clone(&admission), Arc::clone(&connection));
-            async move { Ok::<_, Infallible>(admission.serve(&connection, request.map(Body::new)).await) }
+            async move { Ok::<_, Infallible>(admission.serve(&connection, request).await) }
         });
         let (stream, calls) = (BatchedWriter::new(stream), PendingCalls::default());
         let connection = http2::Builder::new(calls.clone())
             .timer(TokioTimer::new())
             .max_concurrent_streams(streams_max)
             .max_pending_accept_reset_streams(usize::try_from(streams_max).ok())
+            .max_send_buf_size(SEND_BUFFER_BYTES)
             .initial_stream_window_size(windows.0)
             .initial_connection_window_size(windows.1)
             .keep_alive_interval(KEEPALIVE_AFTER)
@@ -224,11 +236,51 @@ impl Shared {
             .max_header_list_size(HEADER_BYTES_MAX)
             .auto_date_header(false)
             .serve_connection(TokioIo::new(stream.clone()), service);
-        let ended = serve_batched(connection, &stream, &calls, self.finish.cancelled()).await;
-        if let Err(error) = ended {
-            tracing::debug!(%from, %error, "connection ended");
+        let patience = self.limits.answer_timeout();
+        let serving = serve_batched(connection, &stream, &calls, finish.cancelled(), patience);
+        match cut.run_until_cancelled(serving).await {
+            Some(Ok(())) => {}
+            Some(Err(error)) => tracing::debug!(%from, %error, "connection ended"),
+            None => tracing::info!(%from, "connection cut off: its calls did not end in time"),
         }
     }
+
+    /// Lets a connection finish when its time has come, and cuts it off some time later.
+    async fn end(
+        self: Arc<Self>,
+        from: SocketAddr,
+        connection: Arc<Connection>,
+        shown: Vec<CertificateDer<'static>>,
+        finish: CancellationToken,
+        cut: CancellationToken,
+    ) {
+        let ending = tokio::select! {
+            () = self.finish.cancelled() => Ending::Drain,
+            () = sleep(age_max(&self.limits, from)) => Ending::Age,
+            () = connection.until_idle(self.limits.unauthenticated_idle()) => Ending::Idle,
+            error = self.credentials.until_refused(&shown) => {
+                tracing::info!(%from, %error, "connection ended: its certificate is no longer valid");
+                Ending::Certificate
+            }
+        };
+        finish.cancel();
+        let (counter, grace) = match ending {
+            Ending::Drain => return,
+            Ending::Age => (&self.metrics.ended_age, self.limits.deadline_max()),
+            Ending::Certificate => (&self.metrics.ended_certificate, DISTRUSTED_GRACE),
+            Ending::Idle => (&self.metrics.ended_idle, DISTRUSTED_GRACE),
+        };
+        counter.increment(1);
+        sleep(grace).await;
+        cut.cancel();
+    }
+}
+
+/// The age at which a connection ends: the limit less up to an eighth, by its port, so that connections that were made
+/// together do not end together.
+fn age_max(limits: &Limits, from: SocketAddr) -> Duration {
+    let most = limits.connection_age_max();
+    most - most / 8 * u32::from(from.port()) / (u32::from(u16::MAX) + 1)
 }
 
 #[cfg(test)]

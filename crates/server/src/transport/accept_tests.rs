@@ -8,11 +8,9 @@ use tonic::{
 };
 use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
 
-use super::{
-    super::{ClientCertificates, Router, TlsConfigs, Tokens},
-    *,
-};
+use super::{super::Router, *};
 use crate::{
+    config::TokenFile,
     method::ServiceId,
     test_authority::{Authority, Issued},
 };
@@ -27,21 +25,22 @@ struct Sandbox {
 }
 
 impl Sandbox {
-    async fn start(limits: Limits, tokens: Option<Tokens>) -> Self {
+    async fn start(limits: Limits, tokens: Option<TokenFile>) -> Self {
         let authority = Authority::new();
         let folder = tempfile::tempdir().expect("a folder");
         let files = authority.files(folder.path(), &authority.current("spiffe://custodia/node/1"));
-        let clients =
-            if tokens.is_some() { ClientCertificates::Optional } else { ClientCertificates::Required };
-        let tls = TlsConfigs::load(&files, "1".parse().expect("a node"), clients).expect("valid").server;
+        let credentials =
+            Credentials::load(&files, tokens.as_ref(), "1".parse().expect("a node")).expect("valid");
+        let credentials = Arc::new(credentials);
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
         let metrics = Metrics::new().expect("metrics");
         let (_reporter, health) = tonic_health::server::health_reporter();
         let router = Router::default().with(ServiceId::Health, health);
-        let admission = Arc::new(Admission::new(router, limits.clone(), tokens, Arc::clone(&metrics)));
+        let admission =
+            Arc::new(Admission::new(router, limits.clone(), credentials.tokens(), Arc::clone(&metrics)));
         let finish = CancellationToken::new();
-        let port = Port::new(listener, tls, admission, Arc::clone(&metrics), &limits, finish.clone());
+        let port = Port::new(listener, credentials, admission, Arc::clone(&metrics), &limits, finish.clone());
         let serving = tokio::spawn(port.serve(Duration::from_millis(200)));
         Self { authority, address, metrics, finish, serving }
     }
@@ -80,7 +79,11 @@ impl Sandbox {
     }
 
     fn refused(&self, reason: &str) -> bool {
-        let line = format!("custodia_connections_refused_total{{reason=\"{reason}\"}} ");
+        self.counted("custodia_connections_refused_total", reason)
+    }
+
+    fn counted(&self, metric: &str, reason: &str) -> bool {
+        let line = format!("{metric}{{reason=\"{reason}\"}} ");
         let page = self.metrics.handle().render();
         page.lines().any(|found| found.strip_prefix(&line).is_some_and(|count| count != "0"))
     }
@@ -193,13 +196,7 @@ async fn connections_over_the_limit_are_closed() {
 #[tokio::test]
 async fn a_token_stands_in_for_a_certificate_where_tokens_are_configured() {
     let folder = tempfile::tempdir().expect("a folder");
-    let path = folder.path().join("tokens.toml");
-    // the SHA-256 of `test`
-    let hash = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08";
-    std::fs::write(&path, format!("[[token]]\nname = \"desk\"\nroles = [\"agent\"]\nsha256 = \"{hash}\"\n"))
-        .expect("written");
-    let tokens = Tokens::load(&path).expect("valid");
-    let sandbox = Sandbox::start(Limits::default(), Some(tokens)).await;
+    let sandbox = Sandbox::start(Limits::default(), Some(token_file(&folder))).await;
     let channel = sandbox.channel(&sandbox.authority.certificate, None).await.expect("a connection");
     let mut client = ClusterServiceClient::new(channel);
     // this port has no such service: UNIMPLEMENTED is what an allowed call gets
@@ -221,6 +218,57 @@ async fn a_token_stands_in_for_a_certificate_where_tokens_are_configured() {
     let mut request = Request::new(custodia_proto::internal::v1::PeerFrame::default());
     request.metadata_mut().insert("authorization", "Bearer test".parse().expect("ASCII"));
     assert_eq!(peer.call(request).await.expect_err("refused").code(), Code::PermissionDenied);
+}
+
+/// The file of one token, `test`.
+fn token_file(folder: &tempfile::TempDir) -> TokenFile {
+    let file = folder.path().join("tokens.toml");
+    // the SHA-256 of `test`
+    let hash = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08";
+    std::fs::write(&file, format!("[[token]]\nname = \"desk\"\nroles = [\"agent\"]\nsha256 = \"{hash}\"\n"))
+        .expect("written");
+    TokenFile { file }
+}
+
+async fn closes(stream: &mut (impl tokio::io::AsyncRead + Unpin)) {
+    let mut rest = Vec::new();
+    let read = timeout(Duration::from_secs(30), stream.read_to_end(&mut rest)).await;
+    drop(read.expect("the node closes it"));
+}
+
+#[tokio::test]
+async fn a_connection_on_which_nothing_is_authenticated_is_closed() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let limits = Limits { unauthenticated_idle_ms: 100, ..Limits::default() };
+    let sandbox = Sandbox::start(limits, Some(token_file(&folder))).await;
+    // it says nothing at all after its handshake
+    closes(&mut sandbox.tls(None).await).await;
+    assert!(sandbox.counted("custodia_connections_ended_total", "idle"));
+    // a connection with a certificate may be as silent as it likes
+    let agent = sandbox.authority.current("spiffe://custodia/agent/desk");
+    let mut silent = sandbox.tls(Some(&agent)).await;
+    closes(&mut sandbox.tls(None).await).await;
+    let mut one = [0; 1];
+    let read = std::pin::pin!(silent.read(&mut one));
+    assert!(!matches!(futures::poll!(read), std::task::Poll::Ready(Ok(0) | Err(_))));
+}
+
+#[tokio::test]
+async fn a_connection_ends_at_its_age_or_with_its_certificate() {
+    let limits = Limits {
+        connection_age_max_ms: 1_000,
+        deadline_default_ms: 100,
+        deadline_max_ms: 100,
+        ..Limits::default()
+    };
+    let sandbox = Sandbox::start(limits, None).await;
+    let agent = sandbox.authority.current("spiffe://custodia/agent/desk");
+    closes(&mut sandbox.tls(Some(&agent)).await).await;
+    assert!(sandbox.counted("custodia_connections_ended_total", "age"));
+    let sandbox = Sandbox::start(Limits::default(), None).await;
+    let brief = sandbox.authority.for_seconds("spiffe://custodia/agent/desk", 2);
+    closes(&mut sandbox.tls(Some(&brief)).await).await;
+    assert!(sandbox.counted("custodia_connections_ended_total", "certificate"));
 }
 
 #[tokio::test]

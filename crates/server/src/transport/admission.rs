@@ -6,35 +6,41 @@
 //!                  PERMISSION_DENIED  EXCEEDED    EXHAUSTED
 //! ```
 //!
-//! Must always hold: a call holds its permits until its answer is complete (a stream: until its body is dropped). Other
-//! nodes' calls have permits of their own, so clients cannot starve consensus; so have the calls that other nodes
-//! forward, so their clients cannot either.
+//! Must always hold: a call holds its permits until the caller has taken its answer or it is given up (`bodies.rs`), so who
+//! takes no answers has no more calls and bytes in flight than its limits. Other nodes' calls have permits of their own, so
+//! clients cannot starve consensus; so have the calls that other nodes forward, so their clients cannot either.
 //!
 //! A draining node refuses every call of a client. Where one node leads what the call is about, the handler refuses it
 //! ([`Hop::Draining`]): only the request says which node to ask instead.
 
 use std::{
+    future::poll_fn,
     pin::Pin,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
-    task::{Context, Poll},
     time::Duration,
 };
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Request, Response, header::AUTHORIZATION};
-use http_body::Frame;
+use http_body::Body as _;
+use parking_lot::Mutex;
 use rustls::pki_types::CertificateDer;
 use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore},
-    time::{Instant, Sleep, sleep_until, timeout, timeout_at},
+    sync::OwnedSemaphorePermit,
+    time::{Instant, sleep, timeout, timeout_at},
 };
-use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
+use tokio_util::sync::CancellationToken;
 use tonic::{Code, Status, body::Body};
 
-use super::{Router, Tokens};
+use super::{
+    Router,
+    bodies::{AnswerBody, CountedBytes, SentBody, StreamBody},
+    budget::{Budget, BytesBudgets},
+    credentials::CurrentTokens,
+};
 use crate::{
     Deadline,
     identity::{Caller, Identity, PeerNode},
@@ -48,6 +54,10 @@ use crate::{
 /// Handlers keep the deadline themselves and can say more exactly what happened; admission ends the call this much later.
 const DEADLINE_GRACE: Duration = Duration::from_millis(250);
 
+/// So many of the largest messages of a client's stream count to the budgets of bytes: one that is being received, and the
+/// rows in flight, which together are no larger (`api/profile/ingest_profiles.rs`).
+const STREAM_MESSAGES: usize = 2;
+
 /// Calls of clients that a draining node reads, in order to name the node to ask instead. Beyond that, it names none.
 const DRAINING_CALLS_MAX: usize = 64;
 
@@ -59,12 +69,29 @@ const STREAM_DEADLINE: Duration = Duration::from_secs(30 * 24 * 3_600);
 pub(crate) struct Connection {
     identity: Identity,
     certificate: Option<Arc<CertificateDer<'static>>>,
-    calls: Arc<Semaphore>,
+    calls: Budget,
+    bytes: Budget,
+    /// When a call was last authenticated by its token, on a connection that gives no role.
+    authenticated: Mutex<Instant>,
 }
 
 impl Connection {
     fn node(&self) -> Option<PeerNode> {
         Some(PeerNode { node: self.identity.node?, certificate: self.certificate.clone()? })
+    }
+
+    /// Waits until nothing on this connection has been authenticated for `patience`, for at most twice as long. For ever if its
+    /// certificate gives a role.
+    pub(super) async fn until_idle(&self, patience: Duration) {
+        if self.identity.caller.is_some() {
+            return std::future::pending().await;
+        }
+        loop {
+            sleep(patience).await;
+            if self.authenticated.lock().elapsed() >= patience && self.calls.in_use() == 0 {
+                return;
+            }
+        }
     }
 }
 
@@ -73,13 +100,15 @@ impl Connection {
 pub(crate) struct Admission {
     router: Router,
     limits: Limits,
-    tokens: Option<Tokens>,
+    tokens: CurrentTokens,
     metrics: Arc<Metrics>,
-    client_calls: Arc<Semaphore>,
-    peer_calls: Arc<Semaphore>,
-    forwarded_calls: Arc<Semaphore>,
+    client_calls: Budget,
+    client_bytes: Budget,
+    peer_calls: Budget,
+    forwarded_calls: Budget,
+    forwarded_bytes: Budget,
     /// Not among the calls that a drain waits for.
-    draining_calls: Arc<Semaphore>,
+    draining_calls: Budget,
     draining: AtomicBool,
     /// Ends what clients are still sending on their streams.
     interrupt: CancellationToken,
@@ -94,6 +123,7 @@ struct Admitted {
     deadline: Deadline,
     hop: Hop,
     permits: Permits,
+    bytes: Option<BytesBudgets>,
 }
 
 /// What a call holds while it is in progress.
@@ -104,19 +134,18 @@ struct Permits {
 }
 
 impl Admission {
-    pub(crate) fn new(router: Router, limits: Limits, tokens: Option<Tokens>, metrics: Arc<Metrics>) -> Self {
-        let client_calls = Arc::new(Semaphore::new(limits.node_calls_max));
-        let peer_calls = Arc::new(Semaphore::new(limits.peer_calls_max));
-        let forwarded_calls = Arc::new(Semaphore::new(limits.forwarded_calls_max));
+    pub(crate) fn new(router: Router, limits: Limits, tokens: CurrentTokens, metrics: Arc<Metrics>) -> Self {
         Self {
+            client_calls: Budget::new("node_calls_max", limits.node_calls_max),
+            client_bytes: Budget::new("node_bytes_max", limits.node_bytes_max),
+            peer_calls: Budget::new("peer_calls_max", limits.peer_calls_max),
+            forwarded_calls: Budget::new("forwarded_calls_max", limits.forwarded_calls_max),
+            forwarded_bytes: Budget::new("forwarded_bytes_max", limits.forwarded_bytes_max),
+            draining_calls: Budget::new("draining", DRAINING_CALLS_MAX),
             router,
             limits,
             tokens,
             metrics,
-            client_calls,
-            peer_calls,
-            forwarded_calls,
-            draining_calls: Arc::new(Semaphore::new(DRAINING_CALLS_MAX)),
             draining: AtomicBool::new(false),
             interrupt: CancellationToken::new(),
             finish: CancellationToken::new(),
@@ -129,11 +158,12 @@ impl Admission {
         identity: Identity,
         certificate: Option<CertificateDer<'static>>,
     ) -> Connection {
-        let certificate = certificate.map(Arc::new);
         Connection {
             identity,
-            certificate,
-            calls: Arc::new(Semaphore::new(self.limits.connection_calls_max)),
+            certificate: certificate.map(Arc::new),
+            calls: Budget::new("connection_calls_max", self.limits.connection_calls_max),
+            bytes: Budget::new("connection_bytes_max", self.limits.connection_bytes_max),
+            authenticated: Mutex::new(Instant::now()),
         }
     }
 
@@ -151,20 +181,25 @@ impl Admission {
 
     /// Waits until no client's call is in flight, at most for `patience`.
     pub(crate) async fn idle(&self, patience: Duration) -> bool {
-        let all = u32::try_from(self.limits.node_calls_max).unwrap_or(u32::MAX);
-        timeout(patience, self.client_calls.acquire_many(all)).await.is_ok()
+        timeout(patience, self.client_calls.take_all()).await.is_ok()
     }
 
     /// Calls in flight of clients and of other nodes.
     pub(crate) fn in_flight(&self) -> (usize, usize) {
-        let taken = |most: usize, calls: &Semaphore| most.saturating_sub(calls.available_permits());
-        let consensus = taken(self.limits.peer_calls_max, &self.peer_calls);
-        let forwarded = taken(self.limits.forwarded_calls_max, &self.forwarded_calls);
-        (taken(self.limits.node_calls_max, &self.client_calls), consensus + forwarded)
+        (self.client_calls.in_use(), self.peer_calls.in_use() + self.forwarded_calls.in_use())
+    }
+
+    /// Bytes in flight of clients' calls, and of those that other nodes forward.
+    pub(crate) fn bytes_in_flight(&self) -> (usize, usize) {
+        (self.client_bytes.in_use(), self.forwarded_bytes.in_use())
     }
 
     /// Serves one call.
-    pub(crate) async fn serve(&self, connection: &Connection, request: Request<Body>) -> Response<Body> {
+    pub(crate) async fn serve<B>(&self, connection: &Connection, request: Request<B>) -> Response<Body>
+    where
+        B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
         let arrived = Instant::now();
         let Some((index, method)) = method::find(request.uri().path()) else {
             return Refusal::MethodUnknown.response();
@@ -221,14 +256,18 @@ impl Admission {
         };
         let deadline = self.deadline(method, headers, arrived)?;
         let (hop, permits) = self.permits(connection, method)?;
-        Ok(Admitted { caller, peer, deadline, hop, permits })
+        let bytes = self.bytes_budgets(connection, method);
+        bytes.as_ref().map_or(Ok(()), BytesBudgets::check_left)?;
+        Ok(Admitted { caller, peer, deadline, hop, permits, bytes })
     }
 
     /// The certificate decides. A token counts only where the certificate gives no role.
     fn caller(&self, connection: &Connection, headers: &HeaderMap) -> Option<Caller> {
         connection.identity.caller.clone().or_else(|| {
             let authorization = headers.get(AUTHORIZATION)?;
-            self.tokens.as_ref()?.caller(authorization.as_bytes())
+            let caller = self.tokens.load().as_ref()?.caller(authorization.as_bytes())?;
+            *connection.authenticated.lock() = Instant::now();
+            Some(caller)
         })
     }
 
@@ -249,8 +288,7 @@ impl Admission {
     }
 
     fn permits(&self, connection: &Connection, method: &Method) -> Result<(Hop, Permits), Refusal> {
-        let of_node =
-            |calls, limit, most| Ok(Permits { _node: Some(take(calls, limit, most)?), _connection: None });
+        let of_node = |calls: &Budget| Ok(Permits { _node: Some(calls.take(1)?), _connection: None });
         let permits = match method.service {
             ServiceId::Profile
             | ServiceId::Consent
@@ -265,10 +303,8 @@ impl Admission {
                 }
                 permits
             }
-            ServiceId::Peer if method.is_forward => {
-                of_node(&self.forwarded_calls, "forwarded_calls_max", self.limits.forwarded_calls_max)
-            }
-            ServiceId::Peer => of_node(&self.peer_calls, "peer_calls_max", self.limits.peer_calls_max),
+            ServiceId::Peer if method.is_forward => of_node(&self.forwarded_calls),
+            ServiceId::Peer => of_node(&self.peer_calls),
             // bounded by the streams of the connection; a node at its limits must still answer health checks
             ServiceId::Health | ServiceId::Reflection | ServiceId::ReflectionAlpha => Ok(Permits::default()),
         };
@@ -276,9 +312,7 @@ impl Admission {
     }
 
     fn client_permits(&self, connection: &Connection) -> Result<Permits, Refusal> {
-        let of_connection =
-            take(&connection.calls, "connection_calls_max", self.limits.connection_calls_max)?;
-        let of_node = take(&self.client_calls, "node_calls_max", self.limits.node_calls_max)?;
+        let (of_connection, of_node) = (connection.calls.take(1)?, self.client_calls.take(1)?);
         Ok(Permits { _node: Some(of_node), _connection: Some(of_connection) })
     }
 
@@ -287,16 +321,43 @@ impl Admission {
         if !method.has_one_leader {
             return Err(Refusal::Draining);
         }
-        let permit = Arc::clone(&self.draining_calls).try_acquire_owned();
-        Ok(Permits { _node: Some(permit.map_err(|_none_left| Refusal::Draining)?), _connection: None })
+        let permit = self.draining_calls.take(1).or(Err(Refusal::Draining))?;
+        Ok(Permits { _node: Some(permit), _connection: None })
     }
 
-    async fn run(&self, method: &Method, admitted: Admitted, mut request: Request<Body>) -> Response<Body> {
-        let Admitted { caller, peer, deadline, hop, permits } = admitted;
+    /// Whose bytes a call counts to. Messages of consensus and health checks are small or bounded by their senders.
+    fn bytes_budgets(&self, connection: &Connection, method: &Method) -> Option<BytesBudgets> {
+        match method.service {
+            ServiceId::Profile
+            | ServiceId::Consent
+            | ServiceId::Preference
+            | ServiceId::Catalog
+            | ServiceId::Cluster => Some(BytesBudgets {
+                connection: Some(connection.bytes.clone()),
+                node: self.client_bytes.clone(),
+            }),
+            ServiceId::Peer if method.is_forward => {
+                Some(BytesBudgets { connection: None, node: self.forwarded_bytes.clone() })
+            }
+            ServiceId::Peer | ServiceId::Health | ServiceId::Reflection | ServiceId::ReflectionAlpha => None,
+        }
+    }
+
+    async fn run<B>(&self, method: &Method, admitted: Admitted, request: Request<B>) -> Response<Body>
+    where
+        B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        let Admitted { caller, peer, deadline, hop, permits, bytes } = admitted;
         if !method.is_brief {
             // a call that yields becomes a task of its own
             tokio::task::yield_now().await;
         }
+        let is_client_stream = method.is_streaming && method.service != ServiceId::Peer;
+        let counted = bytes.clone().map(|bytes| CountedBytes::new(bytes, self.counted_max(method)));
+        let held = counted.as_ref().map(CountedBytes::held);
+        let interrupt = is_client_stream.then(|| self.interrupt.clone());
+        let mut request = request.map(|body| Body::new(SentBody::new(body, counted, interrupt)));
         let extensions = request.extensions_mut();
         extensions.insert(deadline);
         if hop != Hop::First {
@@ -308,10 +369,6 @@ impl Admission {
         if let Some(peer) = peer {
             extensions.insert(peer);
         }
-        if method.is_streaming && method.service != ServiceId::Peer {
-            let interrupt = self.interrupt.clone();
-            request = request.map(|body| Body::new(SentBody { body, interrupt: wait_for(interrupt) }));
-        }
         let Some(answer) = self.router.route(method.service, request) else {
             return Refusal::MethodUnknown.response();
         };
@@ -322,16 +379,67 @@ impl Admission {
             Err(_elapsed) => return Refusal::OutcomeUnknown.response(),
         };
         if method.is_streaming {
-            let finish = wait_for(self.finish.clone());
-            response.map(|body| Body::new(HeldBody::new(body, permits, last, finish)))
-        } else {
-            response
+            let patience = is_client_stream.then(|| self.limits.answer_timeout());
+            let finish = self.finish.clone();
+            return response.map(|body| Body::new(StreamBody::new(body, last, finish, patience, permits)));
+        }
+        // the request's bytes are free when its answer is ready
+        drop(held);
+        match bytes {
+            Some(bytes) => self.held_answer(method, response, last, permits, &bytes).await,
+            None => response,
         }
     }
-}
 
-fn take(calls: &Arc<Semaphore>, limit: &'static str, most: usize) -> Result<OwnedSemaphorePermit, Refusal> {
-    Arc::clone(calls).try_acquire_owned().map_err(|_none_left| Refusal::Full { limit, most })
+    /// How many bytes of a request count at most. A stream is processed as it comes.
+    const fn counted_max(&self, method: &Method) -> usize {
+        if method.is_streaming { STREAM_MESSAGES * self.limits.message_bytes_max } else { usize::MAX }
+    }
+
+    /// The answer, which from here on holds the call's permits and its own bytes. A read is refused beyond the budgets; what
+    /// another call says has happened, so it is sent in any case.
+    async fn held_answer(
+        &self,
+        method: &Method,
+        response: Response<Body>,
+        last: Instant,
+        permits: Permits,
+        bytes: &BytesBudgets,
+    ) -> Response<Body> {
+        let (head, mut body) = response.into_parts();
+        if body.is_end_stream() {
+            return Response::from_parts(head, body);
+        }
+        // tonic encodes the message when it is asked for the first time, as one frame before the trailers
+        let message = match poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await {
+            None => Bytes::new(),
+            Some(Err(status)) => return status.into_http(),
+            Some(Ok(frame)) => match frame.into_data() {
+                Ok(message) => message,
+                Err(other) => {
+                    let status = other.trailers_ref().and_then(Status::from_header_map);
+                    return match status {
+                        // tonic's code for a message over the limit
+                        Some(status) if status.code() == Code::OutOfRange => {
+                            Refusal::AnswerTooLarge { most: self.limits.response_bytes_max }.response()
+                        }
+                        Some(status) => status.into_http(),
+                        None => Status::internal("the answer has no message").into_http(),
+                    };
+                }
+            },
+        };
+        let held =
+            if method.is_read { bytes.take(message.len()) } else { Ok(bytes.take_at_most(message.len())) };
+        match held {
+            Ok(held) => {
+                let held = (permits, held);
+                let answer = AnswerBody::new(message, body, last, self.limits.answer_timeout(), held);
+                Response::from_parts(head, Body::new(answer))
+            }
+            Err(refusal) => refusal.response(),
+        }
+    }
 }
 
 fn code_of(response: &Response<Body>) -> Code {
@@ -355,80 +463,6 @@ fn parse_timeout(value: &HeaderValue) -> Option<Duration> {
         b'u' => Some(Duration::from_micros(number)),
         b'n' => Some(Duration::from_nanos(number)),
         _ => None,
-    }
-}
-
-type Cancelled = Pin<Box<WaitForCancellationFutureOwned>>;
-
-fn wait_for(token: CancellationToken) -> Cancelled {
-    Box::pin(token.cancelled_owned())
-}
-
-/// What a client sends on a stream; ends when the node drains.
-struct SentBody {
-    body: Body,
-    interrupt: Cancelled,
-}
-
-impl http_body::Body for SentBody {
-    type Data = Bytes;
-    type Error = Status;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
-        if self.interrupt.as_mut().poll(cx).is_ready() {
-            return Poll::Ready(Some(Err(Refusal::Draining.into())));
-        }
-        Pin::new(&mut self.body).poll_frame(cx)
-    }
-}
-
-/// The answers of a stream. They hold the call's permits and end at its deadline or when the node stops.
-struct HeldBody {
-    body: Body,
-    deadline: Pin<Box<Sleep>>,
-    finish: Cancelled,
-    ended: bool,
-    _permits: Permits,
-}
-
-impl HeldBody {
-    fn new(body: Body, permits: Permits, deadline: Instant, finish: Cancelled) -> Self {
-        Self { body, deadline: Box::pin(sleep_until(deadline)), finish, ended: false, _permits: permits }
-    }
-}
-
-impl http_body::Body for HeldBody {
-    type Data = Bytes;
-    type Error = Status;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
-        if self.ended {
-            return Poll::Ready(None);
-        }
-        if let ready @ Poll::Ready(_) = Pin::new(&mut self.body).poll_frame(cx) {
-            return ready;
-        }
-        let refusal = if self.finish.as_mut().poll(cx).is_ready() {
-            Refusal::Draining
-        } else if self.deadline.as_mut().poll(cx).is_ready() {
-            Refusal::OutcomeUnknown
-        } else {
-            return Poll::Pending;
-        };
-        self.ended = true;
-        let mut trailers = HeaderMap::new();
-        Status::from(refusal).add_header(&mut trailers)?;
-        Poll::Ready(Some(Ok(Frame::trailers(trailers))))
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.ended || self.body.is_end_stream()
     }
 }
 

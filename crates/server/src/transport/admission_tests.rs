@@ -2,7 +2,9 @@
 
 use std::convert::Infallible;
 
-use http_body::Body as _;
+use std::task::{Context, Poll};
+
+use http_body::Frame;
 use tonic::codegen::Service;
 use tonic_types::StatusExt as _;
 
@@ -76,7 +78,12 @@ impl Admission {
 
 fn admission(limits: Limits) -> Admission {
     let metrics = Metrics::new().expect("metrics");
-    Admission::new(Router::default().with(ServiceId::Profile, Probe), limits, None, metrics)
+    Admission::new(
+        Router::default().with(ServiceId::Profile, Probe),
+        limits,
+        CurrentTokens::default(),
+        metrics,
+    )
 }
 
 fn caller(role: Role) -> Identity {
@@ -92,7 +99,7 @@ fn request_within(path: &str, timeout: &str) -> Request<Body> {
 }
 
 async fn next(body: &mut Body) -> Option<Result<Frame<Bytes>, Status>> {
-    std::future::poll_fn(|cx| Pin::new(&mut *body).poll_frame(cx)).await
+    poll_fn(|cx| Pin::new(&mut *body).poll_frame(cx)).await
 }
 
 fn refused(response: &Response<Body>) -> (Code, String) {
@@ -232,11 +239,16 @@ impl Service<Request<Body>> for PeerProbe {
 async fn forwarded_calls_take_no_permit_of_consensus_messages() {
     let limits = Limits { forwarded_calls_max: 1, peer_calls_max: 1, ..Limits::default() };
     let metrics = Metrics::new().expect("metrics");
-    let admission = Admission::new(Router::default().with(ServiceId::Peer, PeerProbe), limits, None, metrics);
+    let admission = Admission::new(
+        Router::default().with(ServiceId::Peer, PeerProbe),
+        limits,
+        CurrentTokens::default(),
+        metrics,
+    );
     let node = Identity { node: NodeId::new(2).ok(), ..caller(Role::Node) };
     let connection = admission.connection(node, Some(CertificateDer::from(vec![])));
     let mut forwarded = Box::pin(admission.serve(&connection, request(FORWARD)));
-    assert!(std::future::poll_fn(|cx| Poll::Ready(forwarded.as_mut().poll(cx).is_pending())).await);
+    assert!(poll_fn(|cx| Poll::Ready(forwarded.as_mut().poll(cx).is_pending())).await);
     assert_eq!(admission.in_flight(), (0, 1));
     let over = admission.serve(&connection, request(FORWARD)).await;
     let over = Status::from_header_map(over.headers()).expect("a status");

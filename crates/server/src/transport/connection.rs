@@ -14,7 +14,7 @@
 //!
 //! Must always hold: when a batch ends, the last one too, no call waits to start, and what was written has been sent or
 //! the task wakes when the socket takes more. At most [`BUFFER_BYTES_MAX`] are held back. A call that panics ends alone,
-//! not its connection.
+//! not its connection. A connection whose other end takes nothing of what is to be sent to it ends.
 
 use std::{
     future::poll_fn,
@@ -32,7 +32,12 @@ use std::{
 use futures::task::AtomicWaker;
 use hyper_util::server::graceful::GracefulConnection;
 use parking_lot::Mutex;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    time::{Sleep, sleep},
+};
+
+use super::due::until_due;
 
 /// How long a batch runs calls inline. The calls beyond it are spread over the node's threads, so that a busy connection
 /// is not bound to one of them.
@@ -54,7 +59,7 @@ pub(crate) struct PendingCalls(Arc<Mutex<Vec<Call>>>);
 
 impl<F: Future<Output = ()> + Send + 'static> hyper::rt::Executor<F> for PendingCalls {
     fn execute(&self, call: F) {
-        self.0.lock().push(Box::pin(call));
+        self.0.lock().push(Box::pin(until_due(call)));
     }
 }
 
@@ -92,6 +97,8 @@ struct Buffered<S> {
     buffer: Vec<u8>,
     /// How many bytes of the buffer the stream has taken.
     sent: usize,
+    /// How many bytes the stream has taken at all.
+    sent_ever: u64,
 }
 
 impl<S> Clone for BatchedWriter<S> {
@@ -102,12 +109,16 @@ impl<S> Clone for BatchedWriter<S> {
 
 impl<S: AsyncRead + AsyncWrite + Unpin> BatchedWriter<S> {
     pub(crate) fn new(stream: S) -> Self {
-        Self(Arc::new(Mutex::new(Buffered { stream, buffer: Vec::new(), sent: 0 })))
+        Self(Arc::new(Mutex::new(Buffered { stream, buffer: Vec::new(), sent: 0, sent_ever: 0 })))
     }
 
     /// Sends the buffer.
     fn poll_send(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.0.lock().poll_send(cx)
+    }
+
+    fn sent_ever(&self) -> u64 {
+        self.0.lock().sent_ever
     }
 }
 
@@ -116,7 +127,10 @@ impl<S: AsyncWrite + Unpin> Buffered<S> {
         while let Some(left @ [_, ..]) = self.buffer.get(self.sent..) {
             match ready!(Pin::new(&mut self.stream).poll_write(cx, left))? {
                 0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
-                taken => self.sent += taken,
+                taken => {
+                    self.sent += taken;
+                    self.sent_ever = self.sent_ever.saturating_add(u64::try_from(taken).unwrap_or(u64::MAX));
+                }
             }
         }
         self.sent = 0;
@@ -235,16 +249,45 @@ impl Wake for BatchWaker {
     }
 }
 
+/// How long a stream has taken nothing.
+struct Stall {
+    patience: Duration,
+    since: Option<(u64, Pin<Box<Sleep>>)>,
+}
+
+impl Stall {
+    /// Sends what is buffered.
+    ///
+    /// # Errors
+    /// Of the stream; [`io::ErrorKind::TimedOut`] when it has taken nothing for too long.
+    fn send<S>(&mut self, stream: &BatchedWriter<S>, cx: &mut Context<'_>) -> io::Result<()>
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        if let Poll::Ready(sent) = stream.poll_send(cx) {
+            self.since = None;
+            return sent;
+        }
+        let now = stream.sent_ever();
+        if self.since.as_ref().is_none_or(|(before, _)| *before != now) {
+            self.since = Some((now, Box::pin(sleep(self.patience))));
+        }
+        let is_over = self.since.as_mut().is_some_and(|(_, timer)| timer.as_mut().poll(cx).is_ready());
+        if is_over { Err(io::ErrorKind::TimedOut.into()) } else { Ok(()) }
+    }
+}
+
 /// Serves a connection until it ends: `connection` starts its calls through `calls` and writes to `stream`. Once `finish`
 /// is ready, the connection takes no new call and ends after those in flight.
 ///
 /// # Errors
-/// Why the connection or its stream failed.
+/// Why the connection or its stream failed; also when the stream has taken nothing of what is to be sent for `patience`.
 pub(crate) async fn serve_batched<C, S>(
     connection: C,
     stream: &BatchedWriter<S>,
     calls: &PendingCalls,
     finish: impl Future<Output = ()>,
+    patience: Duration,
 ) -> Result<(), BoxError>
 where
     C: GracefulConnection<Error = hyper::Error>,
@@ -253,6 +296,7 @@ where
     let mut connection = pin!(connection);
     let mut finish = pin!(finish);
     let mut finishing = false;
+    let mut stall = Stall { patience, since: None };
     let batch = Arc::new(BatchWaker::default());
     let waker = Waker::from(Arc::clone(&batch));
     poll_fn(|task| {
@@ -274,7 +318,7 @@ where
             if any_started && !is_last {
                 continue;
             }
-            if let Poll::Ready(Err(error)) = stream.poll_send(cx) {
+            if let Err(error) = stall.send(stream, cx) {
                 return Poll::Ready(Err(error.into()));
             }
             if is_last {

@@ -24,6 +24,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::*;
 
+/// Longer than any of these tests, but for one.
+const PATIENCE: Duration = Duration::from_secs(60);
+
 /// More than the buffer holds, and than the windows of a connection.
 const LARGE: usize = 1 << 20;
 
@@ -74,7 +77,7 @@ fn serve(
             TokioIo::new(stream.clone()),
             service_fn(move |request| paths.clone().answer(request)),
         );
-        serve_batched(connection, &stream, &calls, finish.cancelled()).await
+        serve_batched(connection, &stream, &calls, finish.cancelled(), PATIENCE).await
     });
     (near, serving)
 }
@@ -134,6 +137,22 @@ async fn an_answer_larger_than_the_buffer_arrives_whole() {
     assert_eq!(answers, [Some(LARGE); 4]);
     drop(sender);
     serving.await.expect("ends").expect("ends well");
+}
+
+/// The other end reads nothing, so that the socket takes nothing more.
+#[tokio::test(start_paused = true)]
+async fn a_connection_whose_other_end_takes_nothing_ends() {
+    let (paths, finish) = (Paths::default(), CancellationToken::new());
+    let (mut near, serving) = serve(&paths, &finish, 64);
+    // an empty SETTINGS frame makes the server acknowledge; pings make it answer more than the 64 bytes that fit
+    let mut bytes = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0".to_vec();
+    for _ in 0..8 {
+        bytes.extend(b"\0\0\x08\x06\0\0\0\0\0pingping");
+    }
+    near.write_all(&bytes).await.expect("sent");
+    let ended = serving.await.expect("ends").expect_err("it is closed");
+    let kind = ended.downcast_ref::<io::Error>().expect("an error of the stream").kind();
+    assert_eq!(kind, io::ErrorKind::TimedOut);
 }
 
 #[tokio::test]
@@ -243,7 +262,7 @@ async fn a_call_that_comes_with_the_end_of_its_connection_is_started_and_not_lef
     });
     let connection =
         server::Builder::new(calls.clone()).serve_connection(TokioIo::new(stream.clone()), service);
-    drop(serve_batched(connection, &stream, &calls, std::future::pending()).await);
+    drop(serve_batched(connection, &stream, &calls, std::future::pending(), PATIENCE).await);
     drop((stream, calls));
     paths.all_together.cancel();
     for _ in 0..100 {

@@ -3,6 +3,8 @@
 //! ```text
 //! accept.rs ── TLS 1.3 ── connection.rs ── admission.rs ───────────────────── router.rs ─► service
 //!   port        tls.rs     batched I/O      role, deadline, limits; tokens.rs   by index
+//!  slots.rs                   due.rs          budget.rs, bodies.rs
+//!              credentials.rs: certificates, revocation list and tokens, read again when they change
 //! metrics_endpoint.rs: the page for Prometheus, on a port of its own
 //! ```
 //!
@@ -11,14 +13,20 @@
 
 mod accept;
 mod admission;
+mod bodies;
+mod budget;
 mod connection;
+pub(crate) mod credentials;
+mod due;
 pub(crate) mod metrics_endpoint;
 mod router;
+mod slots;
 mod tls;
 mod tokens;
 
 pub(crate) use accept::Port;
 pub(crate) use admission::Admission;
+pub(crate) use credentials::Credentials;
 pub(crate) use router::Router;
 pub(crate) use tls::{ClientCertificates, TlsConfigs};
 pub(crate) use tokens::Tokens;

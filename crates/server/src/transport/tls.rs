@@ -4,7 +4,7 @@
 //! it connects to. A client must present a certificate too, unless tokens are configured: then a client without one is
 //! identified by its token.
 //!
-//! Sessions are not resumed: each connection is verified again, so an expired certificate stops working at once.
+//! Sessions are not resumed: each connection is verified again. `credentials.rs` verifies open connections again.
 
 use std::{
     path::Path,
@@ -14,9 +14,10 @@ use std::{
 
 use rustls::{
     ClientConfig, RootCertStore, ServerConfig,
+    client::WebPkiServerVerifier,
     crypto::CryptoProvider,
-    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
-    server::WebPkiClientVerifier,
+    pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer, pem::PemObject as _},
+    server::{WebPkiClientVerifier, danger::ClientCertVerifier},
 };
 use x509_parser::prelude::{FromDer as _, X509Certificate};
 
@@ -38,11 +39,19 @@ pub(crate) enum ClientCertificates {
 pub(crate) struct TlsConfigs {
     pub(crate) server: Arc<ServerConfig>,
     pub(crate) client: Arc<ClientConfig>,
+    /// Judges what the other end of a connection has shown, as `server` does during the handshake.
+    pub(crate) clients: Arc<dyn ClientCertVerifier>,
+    /// The end of the node's own certificate, in seconds since 1970.
+    pub(crate) own_until: i64,
+    /// The end of the authority that ends first.
+    pub(crate) authorities_until: i64,
 }
 
-/// What the three files hold.
+/// What the files hold.
 struct Material {
     authorities: Arc<RootCertStore>,
+    authorities_until: i64,
+    revoked: Vec<CertificateRevocationListDer<'static>>,
     chain: Vec<CertificateDer<'static>>,
     key: PrivateKeyDer<'static>,
 }
@@ -51,7 +60,7 @@ impl TlsConfigs {
     /// Reads and checks the files. An unusable certificate is refused here, not at the first connection.
     #[expect(
         clippy::disallowed_methods,
-        reason = "a certificate is checked against the clock at the start, once"
+        reason = "a certificate is checked against the clock when it is read"
     )]
     pub(crate) fn load(
         files: &TlsFiles,
@@ -61,9 +70,13 @@ impl TlsConfigs {
         let material = Material::load(files)?;
         check_own_certificate(files, material.chain.first(), node, SystemTime::now())?;
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let clients = client_verifier(&material, Arc::clone(&provider), clients)?;
         Ok(Self {
-            server: Arc::new(server_config(&material, Arc::clone(&provider), clients)?),
+            own_until: material.chain.first().and_then(|own| valid_until(own)).unwrap_or_default(),
+            authorities_until: material.authorities_until,
+            server: Arc::new(server_config(&material, Arc::clone(&provider), Arc::clone(&clients))?),
             client: Arc::new(client_config(material, provider)?),
+            clients,
         })
     }
 }
@@ -71,9 +84,12 @@ impl TlsConfigs {
 impl Material {
     fn load(files: &TlsFiles) -> Result<Self, TlsError> {
         let mut authorities = RootCertStore::empty();
+        let mut authorities_until = i64::MAX;
         for certificate in certificates("tls.ca", &files.ca)? {
+            authorities_until = authorities_until.min(valid_until(&certificate).unwrap_or_default());
             authorities.add(certificate).map_err(TlsError::Refused)?;
         }
+        let revoked = files.revocation_list.as_deref().map_or(Ok(Vec::new()), revocation_lists)?;
         let chain = certificates("tls.certificate", &files.certificate)?;
         let text = read("tls.key", &files.key)?;
         let key = PrivateKeyDer::from_pem_slice(&text).map_err(|_source| TlsError::NoPem {
@@ -81,7 +97,7 @@ impl Material {
             path: files.key.clone(),
             expected: "private key",
         })?;
-        Ok(Self { authorities: Arc::new(authorities), chain, key })
+        Ok(Self { authorities: Arc::new(authorities), authorities_until, revoked, chain, key })
     }
 }
 
@@ -95,6 +111,21 @@ fn certificates(key: &'static str, path: &Path) -> Result<Vec<CertificateDer<'st
         Ok(found) if !found.is_empty() => Ok(found),
         Ok(_) | Err(_) => Err(TlsError::NoPem { key, path: path.to_owned(), expected: "certificate" }),
     }
+}
+
+fn revocation_lists(path: &Path) -> Result<Vec<CertificateRevocationListDer<'static>>, TlsError> {
+    let key = "tls.revocation_list";
+    let text = read(key, path)?;
+    match CertificateRevocationListDer::pem_slice_iter(&text).collect::<Result<Vec<_>, _>>() {
+        Ok(found) if !found.is_empty() => Ok(found),
+        Ok(_) | Err(_) => Err(TlsError::NoPem { key, path: path.to_owned(), expected: "revocation list" }),
+    }
+}
+
+/// The last moment of a certificate, in seconds since 1970.
+pub(super) fn valid_until(certificate: &CertificateDer<'_>) -> Option<i64> {
+    let (_, parsed) = X509Certificate::from_der(certificate).ok()?;
+    Some(parsed.validity().not_after.timestamp())
 }
 
 fn check_own_certificate(
@@ -125,21 +156,29 @@ fn check_own_certificate(
     Ok(())
 }
 
-fn server_config(
+fn client_verifier(
     material: &Material,
     provider: Arc<CryptoProvider>,
     clients: ClientCertificates,
-) -> Result<ServerConfig, TlsError> {
-    let verifier =
-        WebPkiClientVerifier::builder_with_provider(Arc::clone(&material.authorities), Arc::clone(&provider));
+) -> Result<Arc<dyn ClientCertVerifier>, TlsError> {
+    let verifier = WebPkiClientVerifier::builder_with_provider(Arc::clone(&material.authorities), provider)
+        .with_crls(material.revoked.iter().cloned());
     let verifier = match clients {
         ClientCertificates::Required => verifier,
         ClientCertificates::Optional => verifier.allow_unauthenticated(),
     };
+    verifier.build().map_err(TlsError::Verifier)
+}
+
+fn server_config(
+    material: &Material,
+    provider: Arc<CryptoProvider>,
+    clients: Arc<dyn ClientCertVerifier>,
+) -> Result<ServerConfig, TlsError> {
     let mut config = ServerConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&rustls::version::TLS13])
         .map_err(TlsError::Refused)?
-        .with_client_cert_verifier(verifier.build().map_err(TlsError::Verifier)?)
+        .with_client_cert_verifier(clients)
         .with_single_cert(material.chain.clone(), material.key.clone_key())
         .map_err(key_error)?;
     config.alpn_protocols = vec![ALPN.to_vec()];
@@ -149,10 +188,14 @@ fn server_config(
 }
 
 fn client_config(material: Material, provider: Arc<CryptoProvider>) -> Result<ClientConfig, TlsError> {
+    let verifier = WebPkiServerVerifier::builder_with_provider(material.authorities, Arc::clone(&provider))
+        .with_crls(material.revoked)
+        .build()
+        .map_err(TlsError::Verifier)?;
     let mut config = ClientConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&rustls::version::TLS13])
         .map_err(TlsError::Refused)?
-        .with_root_certificates(material.authorities)
+        .with_webpki_verifier(verifier)
         .with_client_auth_cert(material.chain, material.key)
         .map_err(key_error)?;
     config.alpn_protocols = vec![ALPN.to_vec()];

@@ -188,7 +188,9 @@ const fn class_of_refusal(refusal: Refusal) -> Class {
         Refusal::DeadlinePassed => permanent(Code::DeadlineExceeded, "DEADLINE_PASSED"),
         Refusal::OutcomeUnknown => permanent(Code::DeadlineExceeded, "OUTCOME_UNKNOWN"),
         Refusal::Full { .. } => retryable(Code::ResourceExhausted, "LIMIT_EXCEEDED", RETRY_AFTER_BUSY),
-        Refusal::MessageTooLarge { .. } => permanent(Code::ResourceExhausted, "LIMIT_EXCEEDED"),
+        Refusal::MessageTooLarge { .. } | Refusal::AnswerTooLarge { .. } => {
+            permanent(Code::ResourceExhausted, "LIMIT_EXCEEDED")
+        }
         Refusal::Draining => DRAINING,
     }
 }
@@ -196,14 +198,23 @@ const fn class_of_refusal(refusal: Refusal) -> Class {
 impl From<Refusal> for Status {
     fn from(refusal: Refusal) -> Self {
         let class = class_of_refusal(refusal);
-        let mut facts = HashMap::new();
-        if let Refusal::Full { limit, most } = refusal {
-            facts.extend([("limit".to_owned(), limit.to_owned()), ("most".to_owned(), most.to_string())]);
-        }
-        if let Refusal::MessageTooLarge { most } = refusal {
-            let limit = "message_bytes_max".to_owned();
-            facts.extend([("limit".to_owned(), limit), ("most".to_owned(), most.to_string())]);
-        }
+        let exceeded = match refusal {
+            Refusal::Full { limit, most } => Some((limit, most)),
+            Refusal::MessageTooLarge { most } => Some(("message_bytes_max", most)),
+            Refusal::AnswerTooLarge { most } => Some(("response_bytes_max", most)),
+            Refusal::Unauthenticated
+            | Refusal::NotAllowed { .. }
+            | Refusal::NamelessNode
+            | Refusal::NotMember
+            | Refusal::MethodUnknown
+            | Refusal::TimeoutMalformed
+            | Refusal::DeadlinePassed
+            | Refusal::OutcomeUnknown
+            | Refusal::Draining => None,
+        };
+        let facts = exceeded.map_or_else(HashMap::new, |(limit, most)| {
+            HashMap::from([("limit".to_owned(), limit.to_owned()), ("most".to_owned(), most.to_string())])
+        });
         let mut details = ErrorDetails::with_error_info(class.reason, ERROR_DOMAIN, facts);
         if let Some(delay) = class.retry_after {
             details.set_retry_info(Some(delay));

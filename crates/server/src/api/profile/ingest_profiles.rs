@@ -4,14 +4,15 @@
 //! sender ─▶ (window of rows in flight, each in its own task) ─▶ answers in the order of the rows ─▶ receiver
 //! ```
 //!
-//! Invariant: at most the window is in flight, and no row is read before an earlier answer has been taken, so a slow
+//! Invariant: at most the window is in flight, together no larger than the largest message, and no row is read before an earlier answer has been taken, so a slow
 //! cluster or receiver slows the sender down. A row that fails does not end the stream.
 
 use std::sync::Arc;
 
 use custodia_proto::v1::{self, ingest_profiles_response::Result as RowResult};
 use futures::{StreamExt as _, future, stream::BoxStream};
-use tokio::time::Instant;
+use prost::Message;
+use tokio::{sync::Semaphore, time::Instant};
 use tokio_util::task::AbortOnDropHandle;
 use tonic::{Status, Streaming};
 
@@ -31,11 +32,23 @@ pub(crate) fn ingest_profiles(
     rows: Streaming<v1::IngestProfileRequest>,
 ) -> Answers {
     let window = context.limits().stream_window;
-    let started = rows.enumerate().map(move |(sequence, row)| {
+    let largest = u32::try_from(context.limits().message_bytes_max).unwrap_or(u32::MAX);
+    let bytes = Arc::new(Semaphore::new(context.limits().message_bytes_max));
+    let admitted = rows.then(move |row| {
+        let bytes = Arc::clone(&bytes);
+        async move {
+            let length = row.as_ref().map_or(0, Message::encoded_len);
+            let length = u32::try_from(length).unwrap_or(u32::MAX).min(largest);
+            (row, bytes.acquire_many_owned(length).await)
+        }
+    });
+    let started = admitted.enumerate().map(move |(sequence, (row, held))| {
         let sequence = u64::try_from(sequence).unwrap_or(u64::MAX);
         let (context, call) = (Arc::clone(&context), call.clone());
         async move {
-            Ok(v1::IngestProfilesResponse { sequence, result: Some(started(context, call, row?).await) })
+            let result = Some(started(context, call, row?).await);
+            drop(held);
+            Ok(v1::IngestProfilesResponse { sequence, result })
         }
     });
     // After an error of the stream itself, nothing more can be read.

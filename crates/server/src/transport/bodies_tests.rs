@@ -1,0 +1,138 @@
+//! What bodies hold, and when they let go of it.
+
+use std::{collections::VecDeque, convert::Infallible, future::poll_fn};
+
+use http_body::Body as _;
+use proptest::prelude::*;
+use tonic::Code;
+
+use super::{super::budget::Budget, *};
+
+/// Sends its frames one after the other.
+struct Frames(VecDeque<Bytes>);
+
+impl Frames {
+    fn of(lengths: impl IntoIterator<Item = usize>) -> Self {
+        Self(lengths.into_iter().map(|length| Bytes::from(vec![0; length])).collect())
+    }
+}
+
+impl http_body::Body for Frames {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        Poll::Ready(self.0.pop_front().map(|bytes| Ok(Frame::data(bytes))))
+    }
+}
+
+fn budgets(connection: usize, node: usize) -> BytesBudgets {
+    BytesBudgets {
+        connection: Some(Budget::new("connection_bytes_max", connection)),
+        node: Budget::new("node_bytes_max", node),
+    }
+}
+
+fn in_use(budgets: &BytesBudgets) -> (usize, usize) {
+    (budgets.connection.as_ref().map_or(0, Budget::in_use), budgets.node.in_use())
+}
+
+async fn read(
+    body: &mut (impl http_body::Body<Data = Bytes, Error = Status> + Unpin),
+) -> Result<usize, Status> {
+    let mut length = 0;
+    while let Some(frame) = poll_fn(|cx| Pin::new(&mut *body).poll_frame(cx)).await {
+        length += frame?.data_ref().map_or(0, Bytes::len);
+    }
+    Ok(length)
+}
+
+#[tokio::test]
+async fn a_request_beyond_the_budget_is_refused_while_it_comes() {
+    for (connection, node, limit) in
+        [(1 << 16, 1 << 20, "connection_bytes_max"), (1 << 20, 1 << 16, "node_bytes_max")]
+    {
+        let budgets = budgets(connection, node);
+        let counted = CountedBytes::new(budgets.clone(), usize::MAX);
+        let held = counted.held();
+        let mut body = SentBody::new(Frames::of(vec![UNCOUNTED_BYTES; 9]), Some(counted), None);
+        let refused = read(&mut body).await.expect_err("refused");
+        assert_eq!(refused.code(), Code::ResourceExhausted);
+        assert!(refused.message().contains(limit), "{}", refused.message());
+        drop(body);
+        assert!(in_use(&budgets).0 > 0, "the call holds them until its answer is ready");
+        drop(held);
+        assert_eq!(in_use(&budgets), (0, 0));
+    }
+}
+
+#[tokio::test]
+async fn a_stream_holds_no_more_than_its_part_however_long_it_is() {
+    let budgets = budgets(1 << 20, 1 << 20);
+    let counted = CountedBytes::new(budgets.clone(), 1 << 17);
+    let mut body = SentBody::new(Frames::of(vec![1 << 16; 100]), Some(counted), None);
+    assert_eq!(read(&mut body).await.expect("all of it"), 100 << 16);
+    assert_eq!(in_use(&budgets), (1 << 17, 1 << 17));
+    drop(body);
+    assert_eq!(in_use(&budgets), (0, 0));
+}
+
+#[tokio::test]
+async fn an_answer_is_handed_over_in_parts_and_holds_what_it_has_until_the_end() {
+    let budgets = budgets(1 << 20, 1 << 20);
+    let message = Bytes::from(vec![7; 3 * PART_BYTES_MAX + 1]);
+    let (last, patience) = (Instant::now() + Duration::from_secs(9), Duration::from_secs(9));
+    let held = budgets.take(message.len()).expect("room");
+    let mut answer = AnswerBody::new(message, Body::empty(), last, patience, held);
+    for length in [PART_BYTES_MAX, PART_BYTES_MAX, PART_BYTES_MAX, 1] {
+        assert!(!answer.is_end_stream());
+        let frame =
+            poll_fn(|cx| Pin::new(&mut answer).poll_frame(cx)).await.expect("a frame").expect("no error");
+        assert_eq!(frame.data_ref().map(Bytes::len), Some(length));
+        assert_eq!(in_use(&budgets).0, 3 * PART_BYTES_MAX + 1);
+    }
+    assert!(answer.is_end_stream());
+    drop(answer);
+    assert_eq!(in_use(&budgets), (0, 0));
+}
+
+#[test]
+fn what_must_be_sent_is_sent_beyond_the_budget_and_nothing_is_counted_twice() {
+    let budgets = budgets(10, 100);
+    let held = budgets.take_at_most(50);
+    assert_eq!(in_use(&budgets), (10, 50));
+    assert_eq!(budgets.check_left(), Err(Refusal::Full { limit: "connection_bytes_max", most: 10 }));
+    assert!(budgets.take(1).is_err());
+    drop(held);
+    assert_eq!(in_use(&budgets), (0, 0));
+    assert_eq!(budgets.check_left(), Ok(()));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(10_000))]
+
+    /// SE-2: whatever requests come in whatever frames, no budget is exceeded, and all of it comes back.
+    #[test]
+    fn no_frames_exceed_a_budget(
+        connection in 1_usize..1 << 18,
+        node in 1_usize..1 << 18,
+        requests in prop::collection::vec(prop::collection::vec(0_usize..1 << 16, 0..6), 0..6),
+    ) {
+        let budgets = budgets(connection, node);
+        let mut calls = Vec::new();
+        for frames in requests {
+            let mut counted = CountedBytes::new(budgets.clone(), usize::MAX);
+            let accepted = frames.iter().all(|length| counted.count(*length).is_ok());
+            let total: usize = frames.iter().sum();
+            let (of_connection, of_node) = in_use(&budgets);
+            prop_assert!(of_connection <= connection && of_node <= node);
+            prop_assert!(accepted || total > UNCOUNTED_BYTES, "what is not counted is never refused");
+            calls.push(counted);
+        }
+        drop(calls);
+        prop_assert_eq!(in_use(&budgets), (0, 0));
+    }
+}
