@@ -131,8 +131,12 @@ async fn each_role_may_do_its_own_work_and_no_other(sandbox: &Sandbox) {
     ];
     for (role, may_ingest, may_read, may_operate) in table {
         let name = format!("one-{role}");
-        let recipient =
-            Recipient { id: name.clone(), purposes: vec!["service".into()], ..Default::default() };
+        let recipient = Recipient {
+            id: name.clone(),
+            purposes: vec!["service".into()],
+            collection_purposes: vec!["service".into()],
+            ..Default::default()
+        };
         let request = CreateRecipientRequest { recipient: Some(recipient), validate_only: false };
         sandbox.catalog(0).await.create_recipient(request).await.unwrap();
         let identity = sandbox.authority.issue(&name, &[role], Validity::Current);

@@ -20,7 +20,9 @@ use std::time::Duration;
 use custodia_client::Client;
 use custodia_proto::v1::consent_service_client::ConsentServiceClient;
 use custodia_proto::v1::profile_service_client::ProfileServiceClient;
-use custodia_proto::v1::{ConsentStatus, GetConsentsRequest, IngestProfileRequest, RefusalReason};
+use custodia_proto::v1::{
+    ConsentStatus, GetConsentsRequest, IngestProfileRequest, RecordConsentRequest, RefusalReason,
+};
 use custodia_tests::sample::{consent, get, grant, ingest, observation, text_of, withdrawal, withheld};
 use custodia_tests::{Options, Sandbox, Suite};
 use tonic::Request;
@@ -172,7 +174,8 @@ async fn decide(client: Client, case: Arc<Case>, tally: Arc<Tally>, moves: Arc<A
     let _stop = StopOnPanic(Arc::clone(&tally));
     let client = client.with_deadline(Duration::from_secs(60));
     while tally.goes_on() {
-        client.withdraw_consent(withdrawal(&case.customer, "marketing")).await.expect("a withdrawal");
+        let withdrawn = client.withdraw_consent(withdrawal(&case.customer, "marketing")).await;
+        let consent_revision = withdrawn.expect("a withdrawal").consent_revision;
         case.epoch.fetch_add(1, Ordering::SeqCst);
         let races = tally.races.fetch_add(1, Ordering::SeqCst) + 1;
         if races >= RACES_MIN && moves.load(Ordering::SeqCst) >= MOVES_MIN {
@@ -180,7 +183,8 @@ async fn decide(client: Client, case: Arc<Case>, tally: Arc<Tally>, moves: Arc<A
         }
         linger(races % 23, races, &case.refused, &tally).await;
         case.epoch.fetch_add(1, Ordering::SeqCst);
-        client.record_consent(consent(&case.customer, "marketing")).await.expect("a consent");
+        let again = RecordConsentRequest { consent_revision, ..consent(&case.customer, "marketing") };
+        client.record_consent(again).await.expect("a consent that answers the withdrawal");
         linger(races % 7, races, &case.allowed, &tally).await;
     }
 }

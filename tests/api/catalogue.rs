@@ -114,11 +114,10 @@ async fn a_recipient_reads_for_its_purposes_on_every_node(sandbox: &Sandbox) {
     // The privacy office reads as the controller, and an operator reads nothing of a customer.
     let mut privacy = ProfileServiceClient::new(sandbox.channel_as(0, "privacy", "officer").await);
     privacy.get_profile(get(&customer_id, "service")).await.expect("the controller itself");
-    let mut source = ProfileServiceClient::new(sandbox.channel_as(0, "ingest", "till").await);
-    source
-        .ingest_profile(ingest("", texts(&[("email", "b@example.org")])))
-        .await
-        .expect("collection is the controller's own");
+    let mut source = ProfileServiceClient::new(sandbox.channel_as(0, "ingest", "unheard-of").await);
+    let collected = source.ingest_profile(ingest("", texts(&[("email", "b@example.org")]))).await;
+    let status = collected.expect_err("unknown");
+    assert_eq!(told(&status), denied("RECIPIENT_NOT_REGISTERED", "service"));
     let status = source.get_profile(get(&customer_id, "service")).await.expect_err("unknown");
     assert_eq!(told(&status), denied("RECIPIENT_NOT_REGISTERED", "service"));
 }

@@ -64,7 +64,7 @@ async fn customer(sandbox: &Sandbox) -> Preferences {
 
 fn update(preferences: Preferences) -> UpdatePreferencesRequest {
     UpdatePreferencesRequest {
-        preferences: Some(Preferences { etag: String::new(), ..preferences }),
+        preferences: Some(preferences),
         purpose: "service".into(),
         request_id: new_id(),
     }
@@ -151,14 +151,17 @@ async fn no_preference_allows_what_consent_forbids(sandbox: &Sandbox) {
     let client = sandbox.client();
     let customer = customer(sandbox).await;
     let id = &customer.customer_id;
-    client.withdraw_consent(withdrawal(id, "marketing")).await.unwrap();
+    let no = client.withdraw_consent(withdrawal(id, "marketing")).await.unwrap();
     let answer = check(sandbox, ask(&customer, "email", "", noon(1))).await;
     assert_eq!(answer.verdict(), ContactVerdict::NotAllowed);
     assert_eq!(answer.reason(), RefusalReason::ConsentWithdrawn);
     assert!(answer.address.is_empty());
     // a consent that ends before the contact allows nothing either
-    tokio::time::sleep(std::time::Duration::from_millis(5)).await;
-    let short = RecordConsentRequest { expires_at: at(noon(1) - 60), ..consent(id, "marketing") };
+    let short = RecordConsentRequest {
+        expires_at: at(noon(1) - 60),
+        consent_revision: no.consent_revision,
+        ..consent(id, "marketing")
+    };
     client.record_consent(short).await.unwrap();
     let answer = check(sandbox, ask(&customer, "email", "", noon(1))).await;
     assert_eq!(answer.reason(), RefusalReason::ConsentExpired);

@@ -2,8 +2,8 @@
 
 use custodia_proto::FieldMask;
 use custodia_proto::v1::{self, consent_service_client::ConsentServiceClient};
-use custodia_tests::actions::{create_purpose, stored_customer};
-use custodia_tests::sample::{consent, fault, get, new_customer, now, purpose};
+use custodia_tests::actions::{create_purpose, create_recipient, stored_customer};
+use custodia_tests::sample::{consent, fault, get, new_customer, purpose, tc_string};
 use custodia_tests::{Sandbox, Suite};
 use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
@@ -100,6 +100,12 @@ async fn a_data_subject_is_updated_field_by_field(sandbox: &Sandbox) {
 /// GDPR Art. 18: stored, and nothing else.
 async fn only_the_privacy_office_restricts_and_holds(sandbox: &Sandbox) {
     let customer_id = stored_customer(sandbox, &[("email", "a@example.org")]).await;
+    let till = v1::Recipient {
+        id: "till".to_owned(),
+        collection_purposes: vec!["service".to_owned()],
+        ..Default::default()
+    };
+    create_recipient(sandbox, till).await;
     let wire = v1::DataSubject {
         customer_id: customer_id.clone(),
         restriction: Some(v1::Restriction { reason: "accuracy contested".to_owned(), since: None }),
@@ -149,7 +155,12 @@ async fn only_the_privacy_office_restricts_and_holds(sandbox: &Sandbox) {
             assert_eq!((explained.reason(), explained.ledger_sequences), (refusal, vec![sequence]));
         }
     }
-    let lifted = v1::DataSubject { customer_id: customer_id.clone(), ..Default::default() };
+    let mut lifted = v1::DataSubject { customer_id: customer_id.clone(), ..Default::default() };
+    let unseen = update(&["restriction", "legal_hold"], lifted.clone());
+    let status = privacy.update_data_subject(unseen).await.expect_err("it names no etag");
+    let expected = (Code::FailedPrecondition, "ETAG_REQUIRED".to_owned(), "data_subject.etag".to_owned());
+    assert_eq!(fault(&status), expected);
+    lifted.etag = subject(sandbox, 0, &customer_id).await.expect("found").etag;
     privacy.update_data_subject(update(&["restriction", "legal_hold"], lifted)).await.expect("lifted");
     assert_eq!(reason(2).await, None);
 }
@@ -229,16 +240,6 @@ async fn a_privacy_signal_opts_out_where_the_region_honours_it(sandbox: &Sandbox
     unknown.signal = 0;
     let status = sandbox.consents(0).await.record_privacy_signal(unknown).await.expect_err("no signal");
     assert_eq!(fault(&status).2, "signal");
-}
-
-/// The example of the IAB's specification, brought up to policy version 5, and as if updated so many days ago.
-fn tc_string(days_ago: u64) -> String {
-    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-    let today = now().as_secs() / 86_400;
-    let deciseconds = (today - days_ago) * 864_000;
-    let digit = |at: u32| char::from(DIGITS[usize::try_from(deciseconds >> (6 * at) & 63).expect("6 bits")]);
-    let moment: String = (0..6).rev().map(digit).collect();
-    format!("C{moment}{moment}NwAAAENAwFgAAAAAAAAAAYgACPAAAAA.IDKQA4AAgAKAGQAygAAA.YAAAAAAAAAAA")
 }
 
 /// CO-6.

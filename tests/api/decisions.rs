@@ -250,8 +250,8 @@ async fn a_long_ledger_is_read_without_a_gap(sandbox: &Sandbox) {
         let consent = v1::RecordConsentRequest {
             customer_id: customer_id.clone(),
             status: status.into(),
-            // Each newer than the one before, however fast they come.
-            decided_at: Some(Timestamp { seconds: i64::try_from(number).expect("small"), nanos: 0 }),
+            // Each consent answers the refusal before it.
+            consent_revision: if status == odd { number as u64 } else { 0 },
             ..consent("", "marketing")
         };
         record(sandbox, 0, consent).await;

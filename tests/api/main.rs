@@ -8,7 +8,9 @@
 )]
 
 mod bad_input;
+mod blindness;
 mod catalogue;
+mod clocks;
 mod contact;
 mod data_subjects;
 mod decisions;
@@ -28,5 +30,6 @@ fn main() -> ExitCode {
     let suite = preferences::tests(contact::tests(suite));
     let suite = data_subjects::tests(decisions::tests(suite));
     let suite = catalogue::tests(bad_input::tests(suite));
+    let suite = blindness::tests(clocks::tests(suite));
     withdraw_all::tests(suite).run()
 }

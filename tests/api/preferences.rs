@@ -15,7 +15,7 @@ pub(crate) fn tests(suite: Suite) -> Suite {
         .shared(preferences_need_a_ground_and_show_addresses_for_one_alone)
         .shared(preferences_are_updated_once_and_under_their_etag)
         .shared(a_contact_check_follows_wishes_law_and_cap)
-        .shared(an_unregistered_application_reads_nothing_but_may_collect)
+        .shared(an_unregistered_application_reads_and_collects_nothing)
         .shared(every_node_exports_the_same_consents)
         .shared(after_a_withdrawal_no_address_is_shown_or_taken)
 }
@@ -207,7 +207,7 @@ async fn a_contact_check_follows_wishes_law_and_cap(sandbox: &Sandbox) {
 }
 
 /// Every call that states why it asks is refused as a whole to a caller that is no recipient.
-async fn an_unregistered_application_reads_nothing_but_may_collect(sandbox: &Sandbox) {
+async fn an_unregistered_application_reads_and_collects_nothing(sandbox: &Sandbox) {
     let customer = customer(sandbox).await;
     let customer = customer.as_str();
     let channel = sandbox.channel_as(1, "ingest", "unheard-of").await;
@@ -226,9 +226,12 @@ async fn an_unregistered_application_reads_nothing_but_may_collect(sandbox: &San
         assert_eq!(fault(&status).1, "RECIPIENT_NOT_REGISTERED");
         assert_eq!(detail(&status, "purpose").as_deref(), Some("service"));
     }
-    // What it collects is the controller's own collection.
-    preferences.update_preferences(update(customer, "service")).await.expect("taken");
-    preferences.record_contact(contacted(customer, None)).await.expect("recorded");
+    for status in [
+        preferences.update_preferences(update(customer, "service")).await.expect_err("refused"),
+        preferences.record_contact(contacted(customer, None)).await.expect_err("refused"),
+    ] {
+        assert_eq!(fault(&status).1, "RECIPIENT_NOT_REGISTERED");
+    }
 }
 
 fn export(customer: &str, format: v1::ConsentExportFormat) -> v1::ExportConsentRequest {

@@ -1,10 +1,13 @@
 //! A profile from its first observation to its withdrawal, through the public API of three nodes.
 
+use custodia_proto::FieldMask;
+use custodia_proto::v1::profile_service_client::ProfileServiceClient;
 use custodia_proto::v1::{
     AppendEventsRequest, BatchGetProfilesRequest, ConsentMethod, ConsentStatus, GetConsentsRequest,
-    LawfulBasis, ListEventsRequest, RecordConsentRequest, RefusalReason, VerdictDetail,
-    WithdrawConsentRequest, batch_profile, ingest_profiles_response,
+    IngestProfileRequest, LawfulBasis, ListEventsRequest, Recipient, RecordConsentRequest, RefusalReason,
+    VerdictDetail, WithdrawConsentRequest, batch_profile, ingest_profiles_response,
 };
+use custodia_tests::actions::{create_campaign, create_recipient};
 use custodia_tests::sample::{event, fault, get, grant, ingest, integer, new_id, observation, text_of};
 use custodia_tests::{Sandbox, Suite};
 use tonic::Code;
@@ -12,12 +15,60 @@ use tonic::Code;
 pub(crate) fn tests(suite: Suite) -> Suite {
     suite
         .shared(what_one_application_writes_every_node_serves)
+        .shared(a_reader_learns_of_no_attribute_that_its_purpose_has_no_use_for)
         .shared(a_withdrawal_ends_reads_and_ingests_on_every_node)
         .shared(the_newest_observation_wins_and_a_repeated_request_has_one_effect)
         .shared(masks_batches_and_judging_without_change)
         .shared(a_read_may_ask_a_quorum_instead_of_the_lease)
         .shared(events_come_back_newest_first_and_once)
         .shared(a_stream_answers_every_row_in_order_and_goes_on_after_a_bad_one)
+}
+
+/// Presence alone may tell much: that a customer has needs of accessibility, or a reason to be billed differently.
+async fn a_reader_learns_of_no_attribute_that_its_purpose_has_no_use_for(sandbox: &Sandbox) {
+    let purpose_id = "presence";
+    let (_, needs) = create_campaign(sandbox, purpose_id).await;
+    let mut request = ingest("", vec![observation("given_name", "Ada"), observation("phone", "+49 30")]);
+    request.consents.push(grant(purpose_id));
+    let customer = sandbox.profiles(0).await.ingest_profile(request).await.unwrap().into_inner().customer_id;
+    let of_needs = IngestProfileRequest {
+        purpose: purpose_id.into(),
+        consents: Vec::new(),
+        ..ingest(&customer, vec![observation(&needs, "lift")])
+    };
+    assert!(
+        sandbox.profiles(1).await.ingest_profile(of_needs).await.unwrap().into_inner().attributes[0].merged
+    );
+    let desk = Recipient {
+        id: "presence-desk".into(),
+        purposes: vec!["service".into(), "marketing".into()],
+        ..Default::default()
+    };
+    create_recipient(sandbox, desk).await;
+    for node in 0..3 {
+        let channel = sandbox.channel_as(node, "agent", "presence-desk").await;
+        let mut desk = ProfileServiceClient::new(channel);
+        let seen = desk.get_profile(get(&customer, "service")).await.unwrap().into_inner();
+        assert_eq!(seen.attributes.len(), 2);
+        assert!(seen.withheld.is_empty(), "{:?}", seen.withheld);
+        assert_eq!(seen.withheld_others, 1, "that there is more is no secret");
+        // In use for the purpose, and withheld for want of consent: named, with the reason.
+        let marketing = desk.get_profile(get(&customer, "marketing")).await.unwrap().into_inner();
+        assert_eq!((marketing.withheld.len(), marketing.withheld_others), (1, 2));
+        assert_eq!(marketing.withheld[0].name, "given_name");
+        for (name, verdicts) in
+            [(needs.as_str(), 0), ("points", 0), (needs.as_str(), VerdictDetail::Only.into())]
+        {
+            let mut asked = get(&customer, "service");
+            asked.read_mask = Some(FieldMask { paths: vec![name.to_owned()] });
+            asked.verdicts = verdicts;
+            let seen = desk.get_profile(asked).await.unwrap().into_inner();
+            let nothing = (seen.attributes.len(), seen.withheld.len(), seen.withheld_others);
+            assert_eq!(nothing, (0, 0, 0), "{name}: stored or not, the answer is the same");
+        }
+        let office = sandbox.profiles(node).await.get_profile(get(&customer, "service")).await.unwrap();
+        assert_eq!(office.into_inner().withheld[0].name, needs, "the privacy office sees every name");
+    }
 }
 
 async fn what_one_application_writes_every_node_serves(sandbox: &Sandbox) {
@@ -138,11 +189,11 @@ async fn masks_batches_and_judging_without_change(sandbox: &Sandbox) {
         customers.push(profiles.ingest_profile(request).await.unwrap().into_inner().customer_id);
     }
     let mut masked = get(&customers[3], "service");
-    masked.read_mask = Some(custodia_proto::FieldMask { paths: vec!["given_name".into()] });
+    masked.read_mask = Some(FieldMask { paths: vec!["given_name".into()] });
     masked.verdicts = VerdictDetail::None.into();
     let profile = profiles.get_profile(masked.clone()).await.unwrap().into_inner();
     assert_eq!(profile.attributes.len(), 1);
-    masked.read_mask = Some(custodia_proto::FieldMask { paths: vec!["no_such_attribute".into()] });
+    masked.read_mask = Some(FieldMask { paths: vec!["no_such_attribute".into()] });
     assert_eq!(profiles.get_profile(masked).await.unwrap_err().code(), Code::InvalidArgument);
 
     let unknown = "cust_01h455vb4pex5vsknk084sn02q";

@@ -191,8 +191,8 @@ async fn a_late_retry_undoes_nothing_that_came_after_it(sandbox: &Sandbox) {
         request_id: late(),
         ..consent("", "service")
     };
-    let state = sandbox.consents(0).await.record_consent(retry).await.expect("answered").into_inner();
-    assert_eq!(state.status(), v1::ConsentStatus::Withdrawn);
+    let status = sandbox.consents(0).await.record_consent(retry).await.expect_err("a no stands");
+    assert_eq!(fault(&status).1, "NO_STANDS");
     let mut retry = ingest("", texts(&[("email", "late@example.org")]));
     (retry.customer_id, retry.request_id) = (customer_id, late());
     let answer = sandbox.profiles(1).await.ingest_profile(retry).await.expect("judged").into_inner();

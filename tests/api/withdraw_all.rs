@@ -6,7 +6,9 @@ use custodia_proto::v1::{
     WithdrawAllConsentsRequest, WithdrawAllConsentsResponse,
 };
 use custodia_tests::actions::{consenting_customer, create_attribute, create_campaign, create_purpose};
-use custodia_tests::sample::{attribute, consent, get, new_customer, new_id, observation, purpose};
+use custodia_tests::sample::{
+    attribute, consent, fault, get, new_customer, new_id, observation, purpose, withdrawal,
+};
 use custodia_tests::{Sandbox, Suite};
 use tonic::Code;
 
@@ -16,7 +18,7 @@ pub(crate) fn tests(suite: Suite) -> Suite {
         .shared(it_is_one_commit_with_an_entry_for_each_ground)
         .shared(repeating_it_changes_nothing)
         .shared(it_covers_purposes_just_created_on_another_node)
-        .shared(a_customer_without_a_record_is_not_found)
+        .shared(a_no_of_somebody_of_whom_nothing_is_known_is_recorded)
 }
 
 fn request(customer_id: &str) -> WithdrawAllConsentsRequest {
@@ -156,8 +158,16 @@ async fn it_covers_purposes_just_created_on_another_node(sandbox: &Sandbox) {
     }
 }
 
-async fn a_customer_without_a_record_is_not_found(sandbox: &Sandbox) {
-    let request = request(&new_customer());
-    let status = sandbox.consents(0).await.withdraw_all_consents(request).await.expect_err("nobody");
-    assert_eq!(status.code(), Code::NotFound, "{status:?}");
+/// Nobody may be kept from saying no: what arrives later finds it.
+async fn a_no_of_somebody_of_whom_nothing_is_known_is_recorded(sandbox: &Sandbox) {
+    let stranger = new_customer();
+    let answer = withdraw_all(sandbox, 0, request(&stranger)).await;
+    assert!(!answer.consents.is_empty() && !answer.etag.is_empty());
+    let other = new_customer();
+    let state = sandbox.consents(1).await.withdraw_consent(withdrawal(&other, "marketing")).await;
+    assert_eq!(state.expect("withdrawn").into_inner().status(), ConsentStatus::Withdrawn);
+    for customer in [stranger, other] {
+        let late = sandbox.consents(2).await.record_consent(consent(&customer, "marketing")).await;
+        assert_eq!(fault(&late.expect_err("a no stands")).1, "NO_STANDS");
+    }
 }

@@ -142,10 +142,10 @@ async fn the_ledger_tells_every_decision_and_replays_those_of_the_past(sandbox: 
 async fn a_ledger_file_is_verified_offline(sandbox: &Sandbox) {
     let customer = customer(sandbox).await;
     for _ in 0..2 {
-        sandbox.client().withdraw_consent(withdrawal(&customer, "marketing")).await.unwrap();
-        tokio::time::sleep(Duration::from_millis(5)).await;
-        sandbox.client().record_consent(consent(&customer, "marketing")).await.unwrap();
-        tokio::time::sleep(Duration::from_millis(5)).await;
+        let no = sandbox.client().withdraw_consent(withdrawal(&customer, "marketing")).await.unwrap();
+        let consent_revision = no.consent_revision;
+        let again = RecordConsentRequest { consent_revision, ..consent(&customer, "marketing") };
+        sandbox.client().record_consent(again).await.unwrap();
     }
     let file = sandbox.path().join("ledger.jsonl");
     let name = file.display().to_string();

@@ -12,7 +12,9 @@ use custodia_proto::v1::{
     PrivacySignal, Profile, Purpose, Recipient, RecordConsentRequest, RecordPrivacySignalRequest,
     RefusalReason, Restriction, UpdateDataSubjectRequest, UpdatePurposeRequest, VerdictDetail, batch_profile,
 };
-use custodia_tests::actions::{ask_again, consenting_customer, create_campaign, create_purpose};
+use custodia_tests::actions::{
+    ask_again, consent_revision, consenting_customer, create_campaign, create_purpose,
+};
 use custodia_tests::sample::{
     consent, detail, event, evidence, fault, get, grant, ingest, new_id, observation, purpose, text_of,
     withdrawal, withheld,
@@ -238,8 +240,10 @@ async fn what_is_no_consent_and_what_cannot_follow_is_refused(sandbox: &Sandbox)
         (ConsentStatus::Revoked, DecidedBy::Controller, RefusalReason::ConsentRevoked),
     ];
     for (to, by, expected) in steps {
-        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
-        let state = decide(sandbox, step(to, by)).await.unwrap();
+        let answers_no = to == ConsentStatus::Given;
+        let consent_revision = if answers_no { consent_revision(sandbox, &customer).await } else { 0 };
+        let said = RecordConsentRequest { consent_revision, ..step(to, by) };
+        let state = decide(sandbox, said).await.unwrap();
         assert_eq!(state.status(), to);
         let probe = IngestProfileRequest {
             purpose: "circulars".into(),
@@ -303,11 +307,14 @@ async fn rules_follow_the_region_of_the_customer(sandbox: &Sandbox) {
 
     let child = DataSubject { birth_date: "2020-02-29".into(), ..lives_in(&german, "DE") };
     subject(sandbox, child, &["birth_date"]).await.unwrap();
-    let status = decide(sandbox, consent(&german, "ads")).await.unwrap_err();
+    // The signal is a no here too, should the region change: the consent says that it saw it.
+    let consent_revision = consent_revision(sandbox, &german).await;
+    let answer = || RecordConsentRequest { consent_revision, ..consent(&german, "ads") };
+    let status = decide(sandbox, answer()).await.unwrap_err();
     assert_eq!(refusal(&status).as_deref(), Some("GUARDIAN_CONSENT_NEEDED"), "{status}");
     let by_guardian =
         ConsentEvidence { decided_by: DecidedBy::Guardian.into(), ..evidence(AffirmativeAct::Signed) };
-    let guarded = RecordConsentRequest { evidence: Some(by_guardian), ..consent(&german, "ads") };
+    let guarded = RecordConsentRequest { evidence: Some(by_guardian), ..answer() };
     decide(sandbox, guarded).await.unwrap();
     assert!(client.ingest_profile(offer(&german)).await.unwrap().events[0].appended);
 }
@@ -332,12 +339,13 @@ async fn what_beats_every_permission_does_so_everywhere(sandbox: &Sandbox) {
     let held = DataSubject {
         customer_id: customer.clone(),
         legal_hold: Some(LegalHold { reference: "claim 12".into(), since: None }),
+        etag: read(sandbox, &customer, "service").await.etag,
         ..Default::default()
     };
-    subject(sandbox, held, &["restriction", "legal_hold"]).await.unwrap();
+    let held = subject(sandbox, held, &["restriction", "legal_hold"]).await.unwrap();
     let profile = read(sandbox, &customer, "service").await;
     assert_eq!(withheld(&profile, "given_name"), Some(RefusalReason::LegalHold));
-    let free = DataSubject { customer_id: customer.clone(), ..Default::default() };
+    let free = DataSubject { customer_id: customer.clone(), etag: held.etag, ..Default::default() };
     subject(sandbox, free, &["legal_hold"]).await.unwrap();
     assert_eq!(text_of(&read(sandbox, &customer, "service").await, "given_name").as_deref(), Some("Ada"));
     // only the privacy office may hold and let go

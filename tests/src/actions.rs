@@ -1,8 +1,9 @@
 //! What many tests do first: definitions in the catalogue, and a customer who consented.
 
 use custodia_proto::v1::{
-    AttributeDefinition, CreateAttributeRequest, CreatePurposeRequest, IngestProfileRequest, LawfulBasis,
-    NoticeVersion, Purpose, UpdatePurposeRequest, ValueType,
+    AttributeDefinition, CreateAttributeRequest, CreatePurposeRequest, CreateRecipientRequest,
+    GetConsentsRequest, IngestProfileRequest, LawfulBasis, NoticeVersion, Purpose, Recipient,
+    UpdatePurposeRequest, ValueType,
 };
 use tonic::Status;
 
@@ -25,6 +26,12 @@ pub async fn create_purpose(sandbox: &Sandbox, purpose: Purpose) -> Result<Purpo
     Ok(sandbox.catalog(0).await.create_purpose(request).await?.into_inner())
 }
 
+/// Registers an application.
+pub async fn create_recipient(sandbox: &Sandbox, recipient: Recipient) {
+    let request = CreateRecipientRequest { recipient: Some(recipient), validate_only: false };
+    sandbox.catalog(0).await.create_recipient(request).await.expect("a recipient is created");
+}
+
 /// Creates a purpose like `marketing` for one test alone, with the attribute `PURPOSE_topic`; the purpose and the attribute.
 pub async fn create_campaign(sandbox: &Sandbox, purpose_id: &str) -> (Purpose, String) {
     let created = create_purpose(sandbox, purpose(purpose_id, &[LawfulBasis::Consent])).await;
@@ -40,6 +47,14 @@ pub async fn ask_again(sandbox: &Sandbox, mut purpose: Purpose) {
     purpose.notices.push(notice);
     let request = UpdatePurposeRequest { purpose: Some(purpose) };
     sandbox.catalog(0).await.update_purpose(request).await.expect("a purpose is updated");
+}
+
+/// The customer's consent revision, which a consent that answers a no must name.
+pub async fn consent_revision(sandbox: &Sandbox, customer_id: &str) -> u64 {
+    let request =
+        GetConsentsRequest { customer_id: customer_id.to_owned(), purpose: "privacy-requests".into() };
+    let answer = sandbox.consents(0).await.get_consents(request).await;
+    answer.expect("consents are read").into_inner().consent_revision
 }
 
 /// A customer with text values that were collected for the purpose `service`, created through node 0.

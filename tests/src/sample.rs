@@ -208,6 +208,16 @@ pub fn event(id: &str, ms: i64) -> Event {
     }
 }
 
+/// The example of the IAB's specification, brought up to policy version 5, and as if updated so many days ago.
+pub fn tc_string(days_ago: u64) -> String {
+    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    let today = now().as_secs() / 86_400;
+    let deciseconds = (today - days_ago) * 864_000;
+    let digit = |at: u32| char::from(DIGITS[usize::try_from(deciseconds >> (6 * at) & 63).expect("6 bits")]);
+    let moment: String = (0..6).rev().map(digit).collect();
+    format!("C{moment}{moment}NwAAAENAwFgAAAAAAAAAAYgACPAAAAA.IDKQA4AAgAKAGQAygAAA.YAAAAAAAAAAA")
+}
+
 /// The text value of an attribute in an answer, if it was given.
 pub fn text_of(profile: &Profile, name: &str) -> Option<String> {
     let attribute = profile.attributes.iter().find(|attribute| attribute.name == name)?;

@@ -1,12 +1,13 @@
-//! Owns how incoming data is judged and merged (CO-3). Always: every observation and every event has an outcome,
-//! nothing is dropped silently; the same data in any order gives the same record.
+//! Owns how incoming data is judged and merged (CO-3). Always: every consent, observation and event has an outcome,
+//! nothing is dropped silently; the same data in any order gives the same record; no consent that comes with data lifts
+//! a no, since it names no consent revision that it answers.
 
 use std::collections::BTreeMap;
 
 use crate::{
     catalogue::{AttributeDefinition, Catalogue, Purpose},
     chain::ChangeContext,
-    consent::{self, Decision, DecisionEffect},
+    consent::{self, Decision, Recording},
     error::ProfileError,
     event::{Event, StoredEvent},
     ground::{GroundStatus, LawfulBasis},
@@ -50,10 +51,10 @@ pub struct Observations {
     pub events: Vec<Event>,
 }
 
-/// The outcome of one observation or event.
+/// The outcome of one consent, observation or event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
-    /// It is stored now, or was before.
+    /// It is stored now, or was before; of a consent also: a newer one is.
     Merged,
     /// It is not stored.
     Refused(RefusalReason),
@@ -73,37 +74,67 @@ pub struct Ingested {
     /// The events to append. The caller must keep an event that is already stored under the same id, and refuse the
     /// new one if they differ.
     pub events: Vec<StoredEvent>,
-    /// The effects of the grants, in their order.
-    pub grant_effects: Vec<DecisionEffect>,
+    /// The outcomes of the grants, in their order.
+    pub grant_outcomes: Vec<Outcome>,
     /// The outcomes of the observations, in their order.
     pub attribute_outcomes: Vec<Outcome>,
     /// The outcomes of the events, in their order.
     pub event_outcomes: Vec<Outcome>,
 }
 
-/// Records the grants, then judges each observation and event, and merges what is allowed.
+/// Checks what does not depend on a record: the numbers of items, and each grant.
 ///
 /// # Errors
-/// The whole input is refused if it is too large, names an unknown purpose, or contains a grant that cannot be
-/// recorded.
+/// `TooMany`, or the fault of the first grant that can never be recorded, with its position.
+pub fn check_observations(
+    input: &Observations,
+    catalogue: &Catalogue,
+    now: TimestampMs,
+) -> Result<(), (Option<usize>, ProfileError)> {
+    check_limits(input).map_err(|error| (None, error))?;
+    for (at, grant) in input.grants.iter().enumerate() {
+        check_grant(grant, catalogue, now).map_err(|error| (Some(at), error))?;
+    }
+    Ok(())
+}
+
+fn check_grant(grant: &Decision, catalogue: &Catalogue, now: TimestampMs) -> Result<(), ProfileError> {
+    let is_live = grant.recording == Recording::Live { answers: None };
+    if grant.basis != LawfulBasis::Consent || grant.status != GroundStatus::Given || !is_live {
+        return Err(ProfileError::Malformed { field: "consents", expected: "given consents" });
+    }
+    consent::check_decision(grant, catalogue, now)
+}
+
+/// Records the grants that can be recorded, then judges each observation and event, and merges what is allowed.
+///
+/// # Errors
+/// The whole input is refused if it names an unknown purpose, or for what [`check_observations`] finds.
 pub fn ingest(
     record: &CustomerRecord,
     input: &Observations,
     catalogue: &Catalogue,
     context: ChangeContext<'_>,
 ) -> Result<Ingested, ProfileError> {
-    check_limits(input)?;
+    check_observations(input, catalogue, context.now).map_err(|(_, error)| error)?;
     let purpose = catalogue.purpose(input.purpose).ok_or(ProfileError::Unknown { field: "purpose" })?;
     let mut after = record.clone();
     let mut ledger = Vec::new();
-    let mut grant_effects = Vec::with_capacity(input.grants.len());
+    let mut grant_outcomes = Vec::with_capacity(input.grants.len());
     for grant in &input.grants {
-        if grant.basis != LawfulBasis::Consent || grant.status != GroundStatus::Given {
-            return Err(ProfileError::Malformed { field: "consents", expected: "given consents" });
-        }
-        let (effect, entry) = consent::apply(&mut after, grant, catalogue, context)?;
-        grant_effects.push(effect);
-        ledger.extend(entry);
+        let outcome = match consent::apply(&mut after, grant, catalogue, context) {
+            Ok((_, entry)) => {
+                ledger.extend(entry);
+                Outcome::Merged
+            }
+            Err(
+                ProfileError::NotRecordable { reason }
+                | ProfileError::NoStands { reason }
+                | ProfileError::NewerStands { reason },
+            ) => Outcome::Refused(reason),
+            Err(other) => return Err(other),
+        };
+        grant_outcomes.push(outcome);
     }
     let collection = Collection::new(input, purpose, &after, catalogue, context.now);
     let attribute_outcomes = input
@@ -119,7 +150,7 @@ pub fn ingest(
         consent_changed: !ledger.is_empty(),
         ledger,
         events,
-        grant_effects,
+        grant_outcomes,
         attribute_outcomes,
         event_outcomes,
     })

@@ -14,7 +14,8 @@
 //! | `record`, `ground`, `data_subject`, `preferences`, `contact_log`, `event`, `memory` | what is stored of a customer |
 //! | `ledger`, `recorder`, `chain` | its history: the entries, who recorded them, the hash chain |
 //! | `permission` | the law: may this data be used for this purpose now |
-//! | `consent`, `subject_change` | decisions, withdrawals, signals, and what else changes the answer |
+//! | `consent`, `subject_change`, `preference_change` | decisions, withdrawals, signals, and what else changes the answer |
+//! | `replacement` | when a request may replace a value |
 //! | `ingest`, `merge`, `contact` | judge and merge incoming data; two records of one customer; when to contact |
 //! | `tcf` | TC strings |
 //! | `codec` | the bytes on disk |
@@ -40,11 +41,13 @@ mod memory;
 mod merge;
 mod numbered;
 mod permission;
+mod preference_change;
 mod preferences;
 mod provenance;
 mod reason;
 mod record;
 mod recorder;
+mod replacement;
 mod subject_change;
 mod tcf;
 mod value;
@@ -57,8 +60,8 @@ pub use catalogue::{
 pub use chain::{ChainFault, ChainLink, ChangeContext, ledger_hash, verify_chain};
 pub use codec::Stored;
 pub use consent::{
-    AllWithdrawn, Decision, DecisionEffect, PrivacySignal, Recorded, SignalRecorded, Withdrawal,
-    record_decision, record_signal, record_tc_string, withdraw, withdraw_all,
+    AllWithdrawn, Decision, DecisionEffect, PrivacySignal, Recorded, Recording, SignalRecorded, Withdrawal,
+    check_decision, record_decision, record_signal, record_tc_string, withdraw, withdraw_all,
 };
 pub use contact::{Contact, ContactQuestion, check_contact};
 pub use contact_log::ContactLog;
@@ -74,7 +77,7 @@ pub use id::{
     NodeId, PoolId, PurposeId, PurposeNumber, RecipientId, Region, ReplicaId, RequestId, Revision, ShardId,
     SlotId, SourceId, TimestampMs, TopicId,
 };
-pub use ingest::{Ingested, Observation, Observations, Outcome, ingest};
+pub use ingest::{Ingested, Observation, Observations, Outcome, check_observations, ingest};
 pub use label::{
     Address, Channel, Collector, EventId, EventName, Label, Language, NoticeId, PropertyName, Reference,
 };
@@ -82,14 +85,16 @@ pub use ledger::{LawAsOf, LedgerBody, LedgerEntry, NO_HASH, as_of};
 pub use memory::{RememberedRequest, RequestMemory};
 pub use merge::merge_law;
 pub use permission::{GroundOrigin, Permission, Reader, Verdict};
+pub use preference_change::update_preferences;
 pub use preferences::{
     ChannelPreference, ContactChannel, DayOfWeek, FrequencyCap, LocalTime, PreferenceFields, Preferences,
     QuietHours, TimeZoneName, TopicPreference,
 };
 pub use provenance::{Party, Provenance};
 pub use reason::RefusalReason;
-pub use record::{AttributeValue, CustomerRecord};
+pub use record::{AttributeValue, CustomerRecord, RequestDates};
 pub use recorder::{CallerRole, Recorder};
-pub use subject_change::{Changed, FieldChange, SubjectChange, update_subject};
+pub use replacement::Precondition;
+pub use subject_change::{Changed, FieldChange, SubjectChange, check_subject, update_subject};
 pub use tcf::{PublisherConsent, PublisherRestriction, StoredTcString, TcString, VendorSet};
 pub use value::{Date, Decimal, Text, Value, ValueType};

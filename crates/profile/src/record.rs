@@ -50,6 +50,18 @@ impl AttributeValue {
     }
 }
 
+/// When the requests were made that last changed a value which a request replaces as a whole: a later retry of an earlier
+/// one must not bring back what it wrote. By the callers' clocks, but no later than the arrival.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct RequestDates {
+    /// Of the data subject.
+    pub subject: Option<TimestampMs>,
+    /// Of the preferences.
+    pub preferences: Option<TimestampMs>,
+    /// Of the TC string.
+    pub tc_string: Option<TimestampMs>,
+}
+
 /// A customer's core record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CustomerRecord {
@@ -69,6 +81,8 @@ pub struct CustomerRecord {
     pub contacts: ContactLog,
     /// The last TC string that came in.
     pub tc_string: Option<StoredTcString>,
+    /// When the last changes of what requests replace were asked for.
+    pub requested: RequestDates,
     /// When the customer was stored first.
     pub created_at: TimestampMs,
     /// When the record changed last.
@@ -88,6 +102,7 @@ impl CustomerRecord {
             preferences: Preferences::default(),
             contacts: ContactLog::default(),
             tc_string: None,
+            requested: RequestDates::default(),
             created_at: now,
             updated_at: now,
         }

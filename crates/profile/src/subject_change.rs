@@ -1,5 +1,5 @@
-//! Owns how the privacy office changes what is known about a data subject. Always: a change and its ledger entry come
-//! together; a birth date is not in the future.
+//! Owns how what is known about a data subject changes. Always: a change and its ledger entry come together; a birth date
+//! is not in the future; a restriction or a hold can be set at any time, and is lifted only by who has read it.
 
 use std::collections::BTreeSet;
 
@@ -12,6 +12,7 @@ use crate::{
     ledger::{LedgerBody, LedgerEntry},
     limits::SUBJECT_REGIONS_MAX,
     record::CustomerRecord,
+    replacement::Precondition,
     value::Date,
 };
 
@@ -63,14 +64,16 @@ pub struct Changed {
 ///
 /// # Errors
 /// `TooMany` for more than eight regions; `Malformed` for a birth date in the future: after tomorrow in UTC, since
-/// tomorrow in UTC may be today elsewhere.
+/// tomorrow in UTC may be today elsewhere; `LiftsUnseen` for lifting a restriction or a hold without naming the version
+/// that was read; `RequestSuperseded` if the data subject was changed after the request was made.
 pub fn update_subject(
     record: &CustomerRecord,
     change: SubjectChange,
+    precondition: Precondition,
     context: ChangeContext<'_>,
 ) -> Result<Changed, ProfileError> {
     let now = context.now;
-    check(&change, now)?;
+    check_subject(&change, now)?;
     let SubjectChange { regions, birth_date, restriction, legal_hold } = change;
     let stored = record.subject.clone();
     let mut subject = DataSubject {
@@ -94,13 +97,37 @@ pub fn update_subject(
     if subject == record.subject {
         return Ok(Changed { record, ledger: None });
     }
+    if record.subject.restriction.is_some() && subject.restriction.is_none() {
+        precondition.check_lifting("the restriction")?;
+    }
+    if record.subject.legal_hold.is_some() && subject.legal_hold.is_none() {
+        precondition.check_lifting("the legal hold")?;
+    }
+    if !only_restricts(&record.subject, &subject) {
+        precondition.check(record.requested.subject)?;
+    }
     subject.updated_at = Some(now);
+    record.requested.subject = precondition.date_after(record.requested.subject);
     record.subject = subject.clone();
     let entry = record.append_ledger(LedgerBody::Subject(subject), context);
     Ok(Changed { record, ledger: Some(entry) })
 }
 
-fn check(change: &SubjectChange, now: TimestampMs) -> Result<(), ProfileError> {
+/// Whether the subject differs in nothing but a restriction or a hold that was not there.
+fn only_restricts(stored: &DataSubject, subject: &DataSubject) -> bool {
+    let kept = DataSubject {
+        restriction: stored.restriction.clone().or_else(|| subject.restriction.clone()),
+        legal_hold: stored.legal_hold.clone().or_else(|| subject.legal_hold.clone()),
+        ..stored.clone()
+    };
+    kept == *subject
+}
+
+/// Checks what does not depend on a record.
+///
+/// # Errors
+/// `TooMany` for more than eight regions; `Malformed` for a birth date in the future.
+pub fn check_subject(change: &SubjectChange, now: TimestampMs) -> Result<(), ProfileError> {
     if let FieldChange::Set(regions) = &change.regions
         && regions.len() > SUBJECT_REGIONS_MAX
     {

@@ -1,6 +1,7 @@
 //! The counters of the services; this file is their only documentation.
 //!
-//! Invariant: a label value comes from a closed list and is never a caller, a customer or a stored value. Successful
+//! Invariant: a label value comes from a closed list and is never a customer or a stored value. Of callers only those that
+//! the catalogue registers are named. Successful
 //! reads are not counted here but with the calls.
 
 use custodia_proto::v1;
@@ -16,12 +17,43 @@ const UNREADABLE: &str = "custodia_unreadable_records_total";
 /// Counter by `method`: calls forwarded to another node.
 const FORWARDED: &str = "custodia_forwarded_calls_total";
 
+/// Counter by `caller` (a registered application, or `unregistered`) and `outcome` (`refused`: not registered for the purpose;
+/// `version_named`: it named a version that it may not read; `validate_only`; `without_effect`: what is stored prevailed):
+/// writes by callers who may not read. A rise of one caller tells that it may be probing for what is stored (SE-2).
+const BLIND_WRITES: &str = "custodia_blind_writes_total";
+
+/// What a caller who may not read attempted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum BlindWrite {
+    Refused,
+    VersionNamed,
+    ValidateOnly,
+    WithoutEffect,
+}
+
+impl BlindWrite {
+    const fn label(self) -> &'static str {
+        match self {
+            Self::Refused => "refused",
+            Self::VersionNamed => "version_named",
+            Self::ValidateOnly => "validate_only",
+            Self::WithoutEffect => "without_effect",
+        }
+    }
+}
+
 /// Registers the descriptions of the metrics.
 pub(crate) fn describe() {
     describe_counter!(ERRORS, "calls and rows that ended in an error");
     describe_counter!(INGESTED, "attributes and events by outcome: merged, or the reason of the refusal");
     describe_counter!(UNREADABLE, "stored values that do not authenticate or decode");
     describe_counter!(FORWARDED, "calls forwarded to another node");
+    describe_counter!(BLIND_WRITES, "attempts of callers who may not read to learn from a write");
+}
+
+/// `caller`: a name that the catalogue registers, or a fixed word.
+pub(crate) fn count_blind_write(caller: String, what: BlindWrite) {
+    counter!(BLIND_WRITES, "caller" => caller, "outcome" => what.label()).increment(1);
 }
 
 pub(crate) fn count_error(reason: &'static str) {

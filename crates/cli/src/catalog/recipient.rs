@@ -1,4 +1,4 @@
-//! `custodia recipient`: the registered applications that receive data.
+//! `custodia recipient`: the registered applications that receive or collect data.
 
 use custodia_proto::{rpc::Unary, v1};
 use serde::Deserialize;
@@ -26,7 +26,10 @@ pub(crate) struct RecipientFields {
     /// Purpose for which the application may read (repeatable, or comma-separated)
     #[arg(long = "purpose", value_delimiter = ',')]
     purposes: Option<Vec<String>>,
-    /// The application may not read anything
+    /// Purpose under which the application may collect (repeatable, or comma-separated)
+    #[arg(long = "collects", value_delimiter = ',')]
+    collection_purposes: Option<Vec<String>>,
+    /// The application may neither read nor collect anything
     #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     suspended: Option<bool>,
 }
@@ -42,13 +45,14 @@ impl Definition for RecipientFields {
     const COLUMNS: &'static [Column<v1::Recipient>] = &[
         ("RECIPIENT", |recipient| recipient.id.clone()),
         ("NAME", |recipient| or_dash(&recipient.display_name)),
-        ("PURPOSES", |recipient| or_dash(&recipient.purposes.join(", "))),
+        ("READS FOR", |recipient| or_dash(&recipient.purposes.join(", "))),
+        ("COLLECTS FOR", |recipient| or_dash(&recipient.collection_purposes.join(", "))),
         ("OWNER", |recipient| or_dash(&recipient.owner)),
         ("STATE", |recipient| if recipient.suspended { "suspended" } else { "in use" }.into()),
     ];
 
     fn apply(self, recipient: &mut v1::Recipient) {
-        set_fields!(recipient, self, id, description, owner, purposes, suspended);
+        set_fields!(recipient, self, id, description, owner, purposes, collection_purposes, suspended);
         set(&mut recipient.display_name, self.name);
     }
 

@@ -89,11 +89,11 @@ impl ConsentCommand {
             }
             Self::List(CustomerQuery { id: customer_id, purpose }) => {
                 let request = v1::GetConsentsRequest { customer_id, purpose };
-                connection.show(request, |answer| consents_text(&answer.consents)).await
+                connection.show(request, states_text).await
             }
             Self::AsOf { query: CustomerQuery { id: customer_id, purpose }, time } => {
                 let request = v1::GetConsentsAsOfRequest { customer_id, purpose, time: Some(time) };
-                connection.show(request, |answer| consents_text(&answer.consents)).await
+                connection.show(request, states_text).await
             }
             Self::Timeline(query) => {
                 let history = timeline::whole_history(&connection.client()?, query).await?;
@@ -117,6 +117,11 @@ impl ConsentCommand {
             Self::Import(import) => import.run(connection).await,
         }
     }
+}
+
+/// The consents, and the revision that a consent which answers a no must name.
+fn states_text(answer: &v1::GetConsentsResponse) -> String {
+    format!("consent revision {}\n\n{}", answer.consent_revision, consents_text(&answer.consents))
 }
 
 fn state_text(state: &v1::ConsentState) -> String {

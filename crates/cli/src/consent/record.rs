@@ -37,9 +37,15 @@ pub(crate) struct RecordConsent {
     /// Contract, law, incident or balancing test; required for a basis other than consent
     #[arg(long, default_value = "", hide_default_value = true)]
     reference: String,
-    /// Time of the decision [default: now]
+    /// Time of the decision [default: now]; counts for a given ground, or with --imported
     #[arg(long, value_parser = parse_time)]
     decided_at: Option<Timestamp>,
+    /// Consent revision that was read (`consent list` shows it) before the customer consented again; required to lift a no
+    #[arg(long, default_value_t = 0, hide_default_value = true)]
+    consent_revision: u64,
+    /// The decision is of the past and is imported with its date (role privacy); requires --decided-at
+    #[arg(long, requires = "decided_at", conflicts_with = "consent_revision")]
+    imported: bool,
     /// Start of validity, e.g. the first day of a contract [default: the time of the decision]
     #[arg(long, value_parser = parse_time)]
     valid_from: Option<Timestamp>,
@@ -108,6 +114,8 @@ impl RecordConsent {
             evidence: self.evidence.into_message(),
             channel: self.channel,
             valid_from: self.valid_from,
+            consent_revision: self.consent_revision,
+            recording: if self.imported { v1::Recording::Imported } else { v1::Recording::Live }.into(),
             ..v1::RecordConsentRequest::default()
         }
     }

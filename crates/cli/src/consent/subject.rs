@@ -47,7 +47,7 @@ pub(crate) struct SetSubject {
     /// End the legal hold
     #[arg(long, conflicts_with = "hold", group = "change")]
     no_hold: bool,
-    /// Fail unless the profile has this etag
+    /// Fail unless the profile has this etag; required to end a restriction or a hold
     #[arg(long, default_value = "", hide_default_value = true)]
     etag: String,
 }

@@ -93,6 +93,11 @@ impl Counted for v1::IngestProfileResponse {
     fn count(&self, batch: &Batch<Ingest>, tally: &mut Tally, refused: &mut Vec<Refusal>) {
         let Some(ingest) = &batch.request else { return };
         tally.customers_created = u64::from(self.created);
+        // Equal consents of several rows are sent once, so a refused one is told with the first row.
+        let first = batch.rows.first().map_or(0, |row| row.number);
+        for outcome in self.consents.iter().filter(|outcome| !outcome.recorded) {
+            refused.push(refusal_of(first, &outcome.purpose, outcome.refusal, &outcome.explanation));
+        }
         for (outcome, row) in self.attributes.iter().zip(&ingest.observation_rows) {
             if outcome.merged {
                 tally.values_merged += 1;
@@ -145,10 +150,16 @@ mod tests {
         };
         let merged = v1::AttributeOutcome { attribute: "city".into(), merged: true, ..Default::default() };
         let appended = v1::EventOutcome { appended: true, ..Default::default() };
+        let withdrawn = v1::ConsentOutcome {
+            purpose: "offers".into(),
+            refusal: v1::RefusalReason::ConsentWithdrawn.into(),
+            ..Default::default()
+        };
         let response = v1::IngestProfileResponse {
             created: true,
             attributes: vec![merged, refused],
             events: vec![appended],
+            consents: vec![withdrawn],
             ..Default::default()
         };
         let (tally, refused) = Tally::of(&mut batch(), Some(&Ok(response)));
@@ -156,8 +167,10 @@ mod tests {
             (tally.rows, tally.values_merged, tally.events_appended, tally.customers_created),
             (2, 1, 1, 1)
         );
-        assert_eq!(tally.refused, BTreeMap::from([("no-ground".to_owned(), 1)]));
-        assert_eq!((refused[0].row, refused[0].item.as_str()), (5, "age"));
+        let reasons = [("no-ground".to_owned(), 1), ("consent-withdrawn".to_owned(), 1)];
+        assert_eq!(tally.refused, BTreeMap::from(reasons));
+        let items: Vec<_> = refused.iter().map(|one| (one.row, one.item.as_str())).collect();
+        assert_eq!(items, [(4, "offers"), (5, "age")]);
     }
 
     #[test]

@@ -38,7 +38,7 @@ pub(crate) struct SetPreferences {
     /// TOML or JSON file with preferences, to which the options are added; - is standard input
     #[arg(long)]
     file: Option<PathBuf>,
-    /// Fail unless the profile has this etag
+    /// Fail unless the profile has this etag; required to allow a contact that the customer did not want
     #[arg(long, default_value = "", hide_default_value = true)]
     etag: String,
 }

@@ -71,6 +71,9 @@ pub(crate) fn profile_text(profile: &v1::Profile) -> String {
     if !profile.withheld.is_empty() {
         text.push_str(&format!("\n\n{}", table(WITHHELD_COLUMNS, &profile.withheld)));
     }
+    if profile.withheld_others > 0 {
+        text.push_str(&format!("\n\n{} more withheld, of no use for this purpose", profile.withheld_others));
+    }
     text
 }
 
@@ -128,6 +131,7 @@ mod tests {
             }],
             created_at: None,
             updated_at: None,
+            withheld_others: 0,
         };
         let text = profile_text(&profile);
         assert!(text.contains("city       Perth  contract"), "{text}");

@@ -143,13 +143,17 @@ fn outcome_text(answer: &v1::IngestProfileResponse) -> String {
         let outcome = if is_done { done } else { "refused" };
         [item.clone(), outcome.to_owned(), enum_text::<v1::RefusalReason>(refusal), explanation.clone()]
     };
+    let consents = answer.consents.iter();
+    let consents =
+        consents.map(|one| line(&one.purpose, one.recorded, "recorded", one.refusal, &one.explanation));
     let attributes = answer.attributes.iter();
     let attributes =
         attributes.map(|one| line(&one.attribute, one.merged, "merged", one.refusal, &one.explanation));
     let events = answer.events.iter();
     let events =
         events.map(|one| line(&one.event_id, one.appended, "appended", one.refusal, &one.explanation));
-    let lines = table_of(["ITEM", "OUTCOME", "REASON", "EXPLANATION"], attributes.chain(events));
+    let items = consents.chain(attributes).chain(events);
+    let lines = table_of(["ITEM", "OUTCOME", "REASON", "EXPLANATION"], items);
     let verb = if answer.created { "created" } else { "updated" };
     format!("{} {verb}, etag {}\n\n{lines}", answer.customer_id, answer.etag)
 }

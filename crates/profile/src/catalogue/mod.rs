@@ -248,6 +248,7 @@ impl Catalogue {
             check_room("recipients", &self.recipients, RECIPIENTS_MAX)?;
         }
         self.check_known("recipient.purposes", &recipient.purposes)?;
+        self.check_known("recipient.collection_purposes", &recipient.collection_purposes)?;
         self.recipients.insert(recipient.id.clone(), recipient);
         Ok(())
     }

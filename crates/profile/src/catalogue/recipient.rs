@@ -1,4 +1,4 @@
-//! Owns a recipient: a registered application that reads data. Always: a suspended one reads nothing.
+//! Owns a recipient: a registered application that reads or collects data. Always: a suspended one does neither.
 
 use std::ops::Deref;
 
@@ -23,7 +23,9 @@ pub struct RecipientFields {
     pub owner: String,
     /// For which purposes it may read.
     pub purposes: Vec<PurposeNumber>,
-    /// Suspended: it reads nothing.
+    /// For which purposes it may collect.
+    pub collection_purposes: Vec<PurposeNumber>,
+    /// Suspended: it neither reads nor collects.
     pub suspended: bool,
     /// The entry's revision: its etag.
     pub revision: Revision,
@@ -43,6 +45,8 @@ impl Recipient {
         check_text("recipient.description", &fields.description, DESCRIPTION_BYTES_MAX)?;
         check_text("recipient.owner", &fields.owner, OWNER_BYTES_MAX)?;
         check_list("recipient.purposes", &fields.purposes, RECIPIENT_PURPOSES_MAX)?;
+        let collected = &fields.collection_purposes;
+        check_list("recipient.collection_purposes", collected, RECIPIENT_PURPOSES_MAX)?;
         Ok(Self(fields))
     }
 
@@ -50,6 +54,12 @@ impl Recipient {
     #[must_use]
     pub fn allows(&self, purpose: PurposeNumber) -> bool {
         !self.0.suspended && self.0.purposes.contains(&purpose)
+    }
+
+    /// Whether it may collect for the purpose.
+    #[must_use]
+    pub fn collects(&self, purpose: PurposeNumber) -> bool {
+        !self.0.suspended && self.0.collection_purposes.contains(&purpose)
     }
 }
 

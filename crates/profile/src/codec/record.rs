@@ -22,7 +22,7 @@ use crate::{
     id::{AttributeNumber, PurposeNumber, SourceId, TimestampMs},
     preferences::Preferences,
     provenance::{Party, Provenance},
-    record::{AttributeValue, CustomerRecord},
+    record::{AttributeValue, CustomerRecord, RequestDates},
     value::Value,
 };
 
@@ -70,6 +70,12 @@ struct WireRecord {
     contacts: Option<WireContactLog>,
     #[prost(message, optional, tag = "11")]
     tc_string: Option<WireTcString>,
+    #[prost(sint64, optional, tag = "12")]
+    subject_requested_at: Option<i64>,
+    #[prost(sint64, optional, tag = "13")]
+    preferences_requested_at: Option<i64>,
+    #[prost(sint64, optional, tag = "14")]
+    tc_string_requested_at: Option<i64>,
 }
 
 const KIND: &str = "record";
@@ -113,6 +119,9 @@ impl Stored for CustomerRecord {
             preferences: self.preferences.to_wire(),
             contacts: self.contacts.to_wire(),
             tc_string: self.tc_string.to_wire(),
+            subject_requested_at: self.requested.subject.to_wire(),
+            preferences_requested_at: self.requested.preferences.to_wire(),
+            tc_string_requested_at: self.requested.tc_string.to_wire(),
         })
     }
 
@@ -133,6 +142,11 @@ impl Stored for CustomerRecord {
             preferences: Preferences::from_wire(wire.preferences, KIND, "preferences")?,
             contacts: ContactLog::from_wire(wire.contacts, KIND, "contacts")?,
             tc_string: Option::from_wire(wire.tc_string, KIND, "TC string")?,
+            requested: RequestDates {
+                subject: Option::from_wire(wire.subject_requested_at, KIND, "request date")?,
+                preferences: Option::from_wire(wire.preferences_requested_at, KIND, "request date")?,
+                tc_string: Option::from_wire(wire.tc_string_requested_at, KIND, "request date")?,
+            },
             created_at: TimestampMs::from_ms(wire.created_at),
             updated_at: TimestampMs::from_ms(wire.updated_at),
         })

@@ -1,11 +1,14 @@
 //! Owns how a decision about a ground changes the record. Always: a no can be recorded at any time and for any
-//! purpose; a permission only if the purpose allows it and the proof is complete. The order in which consents, refusals
-//! and withdrawals arrive does not change the result.
+//! purpose; a permission only if the purpose allows it and the proof is complete. What is recorded has the status that
+//! was asked for, or the call fails. The order in which imported consents and refusals arrive does not change the
+//! result. From which moment a decision counts: see `moment`.
 
+mod moment;
 mod signal;
 mod validation;
 mod withdrawal;
 
+use moment::{latest_decision, live_moment, moment_of, reason_of};
 pub use signal::{PrivacySignal, SignalRecorded, record_signal, record_tc_string};
 use validation::{Validation, check_form};
 pub use withdrawal::{AllWithdrawn, Withdrawal, withdraw, withdraw_all};
@@ -14,13 +17,26 @@ use crate::{
     catalogue::{Catalogue, Purpose},
     chain::ChangeContext,
     error::ProfileError,
-    ground::{ConsentMethod, Evidence, GroundState, GroundStatus, LawfulBasis, Transition},
+    ground::{ConsentMethod, Evidence, GroundState, GroundStatus, LawfulBasis, Transition, is_objection},
     id::{PurposeNumber, TimestampMs},
     label::{Channel, Collector, NoticeId, Reference},
     ledger::{LedgerBody, LedgerEntry},
     reason::RefusalReason,
     record::CustomerRecord,
 };
+
+/// How a decision reaches the store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Recording {
+    /// It is passed on as it is made.
+    Live {
+        /// The customer's consent revision on which a given ground was decided: the number of ledger entries. It is
+        /// required to lift a no.
+        answers: Option<u64>,
+    },
+    /// The privacy office imports it, as of its date.
+    Imported,
+}
 
 /// A consent, a refusal or another ground to record.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,6 +47,8 @@ pub struct Decision {
     pub basis: LawfulBasis,
     /// What was decided. `Withdrawn` is for imports of the past; a withdrawal now is [`withdraw`].
     pub status: GroundStatus,
+    /// How it reaches the store.
+    pub recording: Recording,
     /// The notice shown; required for a given consent.
     pub notice: Option<NoticeId>,
     /// How consent was expressed; required for a given consent.
@@ -45,7 +63,7 @@ pub struct Decision {
     pub reference: Option<Reference>,
     /// Through which channel it came.
     pub channel: Option<Channel>,
-    /// When it was decided; none: now.
+    /// When it was decided; none: now. Required of an import; of other decisions it counts only if a ground is given.
     pub decided_at: Option<TimestampMs>,
     /// From when it holds; none: from the decision on.
     pub valid_from: Option<TimestampMs>,
@@ -60,7 +78,7 @@ pub enum DecisionEffect {
     Applied,
     /// The state said the same already.
     Unchanged,
-    /// A newer or stronger decision stands; nothing changed.
+    /// A newer decision of the same status stands; nothing changed.
     Superseded,
 }
 
@@ -77,12 +95,27 @@ pub struct Recorded {
     pub state: GroundState,
 }
 
-/// Records a decision.
+/// Checks what does not depend on a record: whether the decision's form is right and its proof complete, and whether
+/// any jurisdiction allows the ground for the purpose.
 ///
 /// # Errors
 /// Names the field if the decision is incomplete or lies in the future; `NotRecordable` if the purpose does not allow
-/// the ground, if the act is not a valid consent, or if the state cannot follow the recorded one; `ObjectionStands` if
-/// the customer has objected to the ground.
+/// the ground or the act is not a valid consent.
+pub fn check_decision(
+    decision: &Decision,
+    catalogue: &Catalogue,
+    now: TimestampMs,
+) -> Result<(), ProfileError> {
+    let purpose = catalogue.purpose(decision.purpose).ok_or(ProfileError::Unknown { field: "purpose" })?;
+    check_form(purpose, decision, now)
+}
+
+/// Records a decision.
+///
+/// # Errors
+/// Those of [`check_decision`]; `NotRecordable` if the customer's jurisdictions or age do not allow the ground, or if the
+/// state cannot follow the recorded one; `NoStands`, `NewerStands`, `ObjectionStands` if what is recorded prevails;
+/// `ConsentRevisionStale` if the decision names another revision than the record's.
 pub fn record_decision(
     record: &CustomerRecord,
     decision: &Decision,
@@ -94,7 +127,7 @@ pub fn record_decision(
     finish(record, effect, ledger, decision.purpose, decision.basis)
 }
 
-/// Records a decision in place.
+/// Records a decision in place. If it fails, the record is as before.
 pub(crate) fn apply(
     record: &mut CustomerRecord,
     decision: &Decision,
@@ -103,22 +136,15 @@ pub(crate) fn apply(
 ) -> Result<(DecisionEffect, Option<LedgerEntry>), ProfileError> {
     let now = context.now;
     let purpose = catalogue.purpose(decision.purpose).ok_or(ProfileError::Unknown { field: "purpose" })?;
-    let decided_at = decision.decided_at.unwrap_or(now);
-    check_form(purpose, decision, decided_at, now)?;
-    let validation = Validation { record, purpose, decision, catalogue, decided_at };
-    match decision.status {
-        GroundStatus::Given => {
-            validation.check_allowed()?;
-            validation.check_proof()?;
-        }
-        GroundStatus::Requested => validation.check_allowed()?,
-        GroundStatus::Revoked => validation.check_revoked()?,
-        GroundStatus::Refused | GroundStatus::Withdrawn | GroundStatus::Invalidated => {}
-    }
-    let transition = validation.transition();
-    if transition == Transition::ObjectionStands {
+    check_form(purpose, decision, now)?;
+    let basis = decision.basis;
+    let objected = record.ground(purpose.number, basis).is_some_and(GroundState::is_no);
+    if objected && decision.status == GroundStatus::Given && is_objection(basis) {
         return Err(ProfileError::ObjectionStands);
     }
+    let decided_at = moment_of(record, purpose, decision, now)?;
+    let validation = Validation { record, purpose, decision, catalogue, decided_at };
+    validation.check_customer()?;
     let state = GroundState {
         status: decision.status,
         decided_at,
@@ -132,37 +158,49 @@ pub(crate) fn apply(
         channel: decision.channel.clone(),
         recorded_at: now,
     };
-    let stored = record.ground(purpose.number, decision.basis);
-    let effect = effect_of(stored, &state, decision.basis);
-    let is_fault = match effect {
-        None => true,
-        // A late decision that changes nothing is not an error: it may have been legal at its time.
-        Some(DecisionEffect::Superseded) => stored.is_some_and(|stored| stored.decided_at < decided_at),
-        Some(DecisionEffect::Unchanged | DecisionEffect::Applied) => false,
-    };
-    if transition == Transition::Illegal && is_fault {
-        return Err(ProfileError::NotRecordable { reason: RefusalReason::IllegalTransition });
-    }
-    if let Some(effect) = effect {
+    let transition = validation.transition();
+    if let Some(stored) = record.ground(purpose.number, basis)
+        && let Some(effect) = effect_on(stored, &state, decision, latest_decision(record, purpose.number))?
+    {
         return Ok((effect, None));
     }
-    Ok((DecisionEffect::Applied, Some(store(record, purpose, decision.basis, state, context))))
-}
-
-/// The effect of a state that changes nothing, given the stored one.
-fn effect_of(
-    stored: Option<&GroundState>,
-    state: &GroundState,
-    basis: LawfulBasis,
-) -> Option<DecisionEffect> {
-    let stored = stored?;
-    if stored.says_the_same(state) {
-        return Some(DecisionEffect::Unchanged);
+    if transition != Transition::Allowed {
+        return Err(ProfileError::NotRecordable { reason: RefusalReason::IllegalTransition });
     }
-    (stored.clone().prevailing(state.clone(), basis) == *stored).then_some(DecisionEffect::Superseded)
+    Ok((DecisionEffect::Applied, Some(store(record, purpose, basis, state, context))))
 }
 
-/// Stores the state if it prevails over the stored one.
+/// The effect of a state that changes nothing. `latest` is the newest decision on the purpose.
+///
+/// # Errors
+/// `NewerStands` if the stored state prevails and has another status: an answer must not report what was not asked for.
+fn effect_on(
+    stored: &GroundState,
+    state: &GroundState,
+    decision: &Decision,
+    latest: Option<TimestampMs>,
+) -> Result<Option<DecisionEffect>, ProfileError> {
+    if stored.says_the_same(state) {
+        return Ok(Some(DecisionEffect::Unchanged));
+    }
+    let is_live = matches!(decision.recording, Recording::Live { .. });
+    if is_live && state.status != GroundStatus::Given {
+        // Said again it adds nothing, unless something was decided since. Otherwise it is the newest, by its moment.
+        let again = GroundState { decided_at: stored.decided_at, ..state.clone() };
+        let stands = stored.says_the_same(&again) && Some(stored.decided_at) >= latest;
+        return Ok(stands.then_some(DecisionEffect::Unchanged));
+    }
+    if stored.clone().prevailing(state.clone(), decision.basis) != *stored {
+        return Ok(None);
+    }
+    if stored.status == state.status {
+        Ok(Some(DecisionEffect::Superseded))
+    } else {
+        Err(ProfileError::NewerStands { reason: reason_of(decision.basis, stored.status) })
+    }
+}
+
+/// Stores a state unless the stored one says the same.
 pub(crate) fn settle(
     record: &mut CustomerRecord,
     purpose: &Purpose,
@@ -170,10 +208,10 @@ pub(crate) fn settle(
     state: GroundState,
     context: ChangeContext<'_>,
 ) -> (DecisionEffect, Option<LedgerEntry>) {
-    match effect_of(record.ground(purpose.number, basis), &state, basis) {
-        Some(effect) => (effect, None),
-        None => (DecisionEffect::Applied, Some(store(record, purpose, basis, state, context))),
+    if record.ground(purpose.number, basis).is_some_and(|stored| stored.says_the_same(&state)) {
+        return (DecisionEffect::Unchanged, None);
     }
+    (DecisionEffect::Applied, Some(store(record, purpose, basis, state, context)))
 }
 
 /// Stores a state, and says so in the ledger.
@@ -198,10 +236,4 @@ fn finish(
 ) -> Result<Recorded, ProfileError> {
     let state = record.ground(purpose, basis).cloned().ok_or(ProfileError::Unknown { field: "purpose" })?;
     Ok(Recorded { record, effect, ledger, state })
-}
-
-/// The newest decision on a purpose by any basis: an objection must be newer than the consent that it beats.
-pub(crate) fn latest_decision(record: &CustomerRecord, purpose: PurposeNumber) -> Option<TimestampMs> {
-    let states = LawfulBasis::ALL.into_iter().filter_map(|basis| record.ground(purpose, basis));
-    states.map(|state| state.decided_at).max()
 }

@@ -1,16 +1,19 @@
 //! Owns signals of a customer's browser or consent platform: Global Privacy Control, and TC strings. Always: a signal
 //! that is honoured is a no, and counts from now on.
 
-use super::{latest_decision, settle};
+use std::cmp::Ordering;
+
+use super::{latest_decision, live_moment, settle};
 use crate::{
     catalogue::{Catalogue, Purpose},
     chain::ChangeContext,
     error::ProfileError,
     ground::{GroundState, GroundStatus, LawfulBasis},
-    id::{PurposeNumber, TimestampMs},
+    id::PurposeNumber,
     label::{Channel, Reference},
     ledger::{LedgerBody, LedgerEntry},
     record::CustomerRecord,
+    replacement::Precondition,
     subject_change::Changed,
     tcf::StoredTcString,
 };
@@ -62,10 +65,11 @@ pub fn record_signal(
         let state = if let Some(state) = stored.filter(stands) {
             state.clone()
         } else {
+            let decided_at = live_moment(&result.record, purpose, now);
             let state = GroundState {
                 reference: reference.clone(),
                 channel: channel.cloned(),
-                ..GroundState::bare(GroundStatus::Refused, latest.max(now), now)
+                ..GroundState::bare(GroundStatus::Refused, decided_at, now)
             };
             let basis = LawfulBasis::Consent;
             let (_, entry) = settle(&mut result.record, purpose, basis, state.clone(), context);
@@ -74,9 +78,16 @@ pub fn record_signal(
         };
         result.states.push((purpose.number, state));
     }
-    if result.record.subject.sale_opt_out.is_none() || !result.ledger.is_empty() {
-        let decided = result.states.iter().map(|(_, state)| state.decided_at);
-        result.record.subject.sale_opt_out = Some(decided.fold(now, TimestampMs::max));
+    // Not before any decision: a purpose may become one of sale, and its consent must then be the older one.
+    let decided = |record: &CustomerRecord| record.grounds.values().map(|state| state.decided_at).max();
+    let newest = decided(&result.record).max(result.record.subject.sale_opt_out).unwrap_or(now);
+    let opted_out = result.record.subject.sale_opt_out;
+    let permitted_since = result.record.grounds.iter().any(|((_, basis), state)| {
+        let is_consent = *basis == LawfulBasis::Consent && state.status == GroundStatus::Given;
+        is_consent && Some(state.decided_at) > opted_out
+    });
+    if opted_out.is_none() || permitted_since || !result.ledger.is_empty() {
+        result.record.subject.sale_opt_out = Some(newest.max(now));
         result.record.subject.updated_at = Some(now);
         let body = LedgerBody::Subject(result.record.subject.clone());
         result.ledger.push(result.record.append_ledger(body, context));
@@ -84,20 +95,30 @@ pub fn record_signal(
     result
 }
 
-/// Records a TC string. The one with the latest update counts; an older one, or the same again, changes nothing.
+/// Records a TC string. The one with the latest update counts, of two that were updated on one day the one that was sent
+/// later; the same again changes nothing.
 ///
 /// # Errors
-/// `TcString` with the fault.
+/// `TcString` with the fault; `RequestSuperseded` if the recorded one is newer.
 pub fn record_tc_string(
     record: &CustomerRecord,
     text: &str,
+    precondition: Precondition,
     context: ChangeContext<'_>,
 ) -> Result<Changed, ProfileError> {
     let incoming = StoredTcString::new(text, context.now)?;
     let mut record = record.clone();
-    if record.tc_string.as_ref().is_some_and(|stored| !incoming.replaces(stored)) {
-        return Ok(Changed { record, ledger: None });
+    if let Some(stored) = &record.tc_string {
+        if stored.text == incoming.text {
+            return Ok(Changed { record, ledger: None });
+        }
+        match incoming.updated_on().cmp(&stored.updated_on()) {
+            Ordering::Less => return Err(ProfileError::RequestSuperseded),
+            Ordering::Equal => precondition.check(record.requested.tc_string)?,
+            Ordering::Greater => {}
+        }
     }
+    record.requested.tc_string = precondition.date_after(record.requested.tc_string);
     record.tc_string = Some(incoming.clone());
     let entry = record.append_ledger(LedgerBody::TcString(incoming), context);
     Ok(Changed { record, ledger: Some(entry) })

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::{
     catalogue::{Catalogue, ConsentModel, Jurisdiction, Purpose},
-    consent::Decision,
+    consent::{Decision, Recording},
     error::ProfileError,
     ground::{
         AffirmativeAct, ConsentMethod, DecidedBy, GroundState, GroundStatus, LawfulBasis, Prior, Transition,
@@ -18,30 +18,14 @@ use crate::{
     record::CustomerRecord,
 };
 
-/// Whether the decision's fields are consistent with each other and with the purpose.
+/// Whether the decision is right by itself and by the catalogue, whatever is recorded of the customer. Whoever may not
+/// read the record may be told.
 pub(super) fn check_form(
     purpose: &Purpose,
     decision: &Decision,
-    decided_at: TimestampMs,
     now: TimestampMs,
 ) -> Result<(), ProfileError> {
-    if decided_at > now.plus_ms(FUTURE_MAX_MS) {
-        return Err(ProfileError::InFuture { field: "decided_at", ahead_max_ms: FUTURE_MAX_MS });
-    }
-    if decision.expires_at.is_some_and(|end| end <= decided_at) {
-        return Err(ProfileError::Malformed { field: "expires_at", expected: "a moment after the decision" });
-    }
-    if decision.valid_from.is_some() && decision.status != GroundStatus::Given {
-        return Err(ProfileError::Malformed {
-            field: "valid_from",
-            expected: "none unless a ground is given",
-        });
-    }
-    if let (Some(from), Some(end)) = (decision.valid_from, decision.expires_at)
-        && end <= from
-    {
-        return Err(ProfileError::Malformed { field: "expires_at", expected: "a moment after valid_from" });
-    }
+    check_moments(decision, now)?;
     if decision.notice.as_ref().is_some_and(|notice| !purpose.has_notice(notice)) {
         return Err(ProfileError::Unknown { field: "notice_version" });
     }
@@ -52,10 +36,114 @@ pub(super) fn check_form(
             expected: "a BCP 47 language tag",
         });
     }
+    match decision.status {
+        GroundStatus::Given => {
+            check_purpose(purpose, decision.basis)?;
+            check_proof(decision)
+        }
+        GroundStatus::Requested => check_purpose(purpose, decision.basis),
+        GroundStatus::Revoked => check_revoked(decision),
+        GroundStatus::Refused | GroundStatus::Withdrawn | GroundStatus::Invalidated => Ok(()),
+    }
+}
+
+/// Whether the decision's moments fit together. A no that is recorded as it is said counts from now, so its date is no
+/// reason to refuse it.
+fn check_moments(decision: &Decision, now: TimestampMs) -> Result<(), ProfileError> {
+    let is_given = decision.status == GroundStatus::Given;
+    let is_dated = is_given || decision.recording == Recording::Imported;
+    let decided_at = decision.decided_at.filter(|_| is_dated).unwrap_or(now);
+    if decided_at > now.plus_ms(FUTURE_MAX_MS) {
+        return Err(ProfileError::InFuture { field: "decided_at", ahead_max_ms: FUTURE_MAX_MS });
+    }
+    if decision.recording == Recording::Imported && decision.decided_at.is_none() {
+        return Err(ProfileError::Empty { field: "decided_at" });
+    }
+    if !is_given && matches!(decision.recording, Recording::Live { answers: Some(_) }) {
+        return Err(ProfileError::Malformed {
+            field: "consent_revision",
+            expected: "none unless a ground is given",
+        });
+    }
+    if decision.expires_at.is_some_and(|end| end <= decided_at.min(now)) {
+        return Err(ProfileError::Malformed { field: "expires_at", expected: "a moment after the decision" });
+    }
+    if decision.valid_from.is_some() && !is_given {
+        return Err(ProfileError::Malformed {
+            field: "valid_from",
+            expected: "none unless a ground is given",
+        });
+    }
+    if let (Some(from), Some(end)) = (decision.valid_from, decision.expires_at)
+        && end <= from
+    {
+        return Err(ProfileError::Malformed { field: "expires_at", expected: "a moment after valid_from" });
+    }
     Ok(())
 }
 
-/// A decision and what it is checked against.
+/// Whether the purpose is in use and some jurisdiction allows the ground for it (CO-2).
+fn check_purpose(purpose: &Purpose, basis: LawfulBasis) -> Result<(), ProfileError> {
+    if purpose.deprecated {
+        return Err(ProfileError::NotRecordable { reason: RefusalReason::PurposeDeprecated });
+    }
+    if !purpose.has_basis(basis) {
+        return Err(ProfileError::NotRecordable { reason: RefusalReason::BasisNotAllowed });
+    }
+    Ok(())
+}
+
+/// Whether the proof is complete (CO-5, CO-6).
+fn check_proof(decision: &Decision) -> Result<(), ProfileError> {
+    if decision.basis != LawfulBasis::Consent {
+        return if decision.reference.is_none() {
+            Err(ProfileError::Empty { field: "reference" })
+        } else {
+            Ok(())
+        };
+    }
+    let refuse = |reason| Err(ProfileError::NotRecordable { reason });
+    if decision.notice.is_none() {
+        return Err(ProfileError::Empty { field: "notice_version" });
+    }
+    let Some(method) = decision.method else {
+        return Err(ProfileError::Empty { field: "method" });
+    };
+    let act = decision.evidence.as_ref().and_then(|evidence| evidence.act);
+    if let Some(reason) = act.and_then(AffirmativeAct::refusal) {
+        return refuse(reason);
+    }
+    if decision.bundled {
+        return refuse(RefusalReason::Bundled);
+    }
+    if act.is_none() && method != ConsentMethod::OptOut {
+        return Err(ProfileError::Empty { field: "evidence.act" });
+    }
+    match decided_by(decision) {
+        DecidedBy::Guardian | DecidedBy::DataSubject => Ok(()),
+        DecidedBy::Controller | DecidedBy::Authority => Err(ProfileError::Malformed {
+            field: "evidence.decided_by",
+            expected: "data subject or guardian: nobody else can consent",
+        }),
+    }
+}
+
+/// A data subject withdraws; only others revoke.
+fn check_revoked(decision: &Decision) -> Result<(), ProfileError> {
+    match decided_by(decision) {
+        DecidedBy::DataSubject => Err(ProfileError::Malformed {
+            field: "evidence.decided_by",
+            expected: "guardian, controller or authority: a data subject withdraws",
+        }),
+        DecidedBy::Guardian | DecidedBy::Controller | DecidedBy::Authority => Ok(()),
+    }
+}
+
+fn decided_by(decision: &Decision) -> DecidedBy {
+    decision.evidence.as_ref().map_or_else(DecidedBy::default, |evidence| evidence.decided_by)
+}
+
+/// A decision and the customer for whom it is checked.
 pub(super) struct Validation<'a> {
     pub(super) record: &'a CustomerRecord,
     pub(super) purpose: &'a Purpose,
@@ -65,12 +153,24 @@ pub(super) struct Validation<'a> {
 }
 
 impl Validation<'_> {
-    /// Whether the purpose is in use and a jurisdiction of the customer allows the ground for it (CO-2).
-    pub(super) fn check_allowed(&self) -> Result<(), ProfileError> {
-        if self.purpose.deprecated {
-            return Err(ProfileError::NotRecordable { reason: RefusalReason::PurposeDeprecated });
+    /// Whether the laws of this customer allow the ground. A no is allowed everywhere.
+    pub(super) fn check_customer(&self) -> Result<(), ProfileError> {
+        match self.decision.status {
+            GroundStatus::Given => {
+                self.check_basis()?;
+                if self.decision.basis == LawfulBasis::Consent { self.check_consent() } else { Ok(()) }
+            }
+            GroundStatus::Requested => self.check_basis(),
+            GroundStatus::Refused
+            | GroundStatus::Withdrawn
+            | GroundStatus::Revoked
+            | GroundStatus::Invalidated => Ok(()),
         }
-        // A customer of several jurisdictions needs a ground in each, not necessarily the same one.
+    }
+
+    /// Whether a jurisdiction of the customer allows the ground for the purpose (CO-2). A customer of several
+    /// jurisdictions needs a ground in each, not necessarily the same one.
+    fn check_basis(&self) -> Result<(), ProfileError> {
         let is_basis = |jurisdiction: &Arc<Jurisdiction>| {
             let basis = self.decision.basis;
             jurisdiction.knows(basis) && self.purpose.bases_in(&jurisdiction.id).contains(&basis)
@@ -81,56 +181,20 @@ impl Validation<'_> {
         Ok(())
     }
 
-    /// Whether the proof is complete (CO-5, CO-6).
-    pub(super) fn check_proof(&self) -> Result<(), ProfileError> {
-        if self.decision.basis == LawfulBasis::Consent {
-            self.check_consent()
-        } else if self.decision.reference.is_none() {
-            Err(ProfileError::Empty { field: "reference" })
-        } else {
-            Ok(())
-        }
-    }
-
-    /// Whether the stated consent is valid.
+    /// Whether the stated consent is valid for this customer: by opt-out only where that is enough, and the guardian's
+    /// (GDPR Art. 8) below the age that a jurisdiction of the customer names. The age at the decision counts: a child's
+    /// own consent is not consent.
     fn check_consent(&self) -> Result<(), ProfileError> {
         let refuse = |reason| Err(ProfileError::NotRecordable { reason });
-        if self.decision.notice.is_none() {
-            return Err(ProfileError::Empty { field: "notice_version" });
-        }
-        let Some(method) = self.decision.method else {
-            return Err(ProfileError::Empty { field: "method" });
-        };
-        let act = self.decision.evidence.as_ref().and_then(|evidence| evidence.act);
-        if let Some(reason) = act.and_then(AffirmativeAct::refusal) {
-            return refuse(reason);
-        }
-        if self.decision.bundled {
-            return refuse(RefusalReason::Bundled);
-        }
-        if act.is_none() && method != ConsentMethod::OptOut {
-            return Err(ProfileError::Empty { field: "evidence.act" });
-        }
-        if method == ConsentMethod::OptOut && self.jurisdictions().any(|of| self.asks_opt_in(of)) {
+        let by_opt_out = self.decision.method == Some(ConsentMethod::OptOut);
+        if by_opt_out && self.jurisdictions().any(|of| self.asks_opt_in(of)) {
             return refuse(RefusalReason::OptOutNotAllowed);
         }
-        self.check_consenter()
-    }
-
-    /// Consent is the data subject's own or the guardian's (GDPR Art. 8); it must be the guardian's below the age
-    /// that a jurisdiction of the customer names. The age at the decision counts: a child's own consent is not consent.
-    fn check_consenter(&self) -> Result<(), ProfileError> {
-        match self.decided_by() {
-            DecidedBy::Guardian => Ok(()),
-            DecidedBy::DataSubject if self.jurisdictions().any(|of| self.needs_guardian(of)) => {
-                Err(ProfileError::NotRecordable { reason: RefusalReason::GuardianConsentNeeded })
-            }
-            DecidedBy::DataSubject => Ok(()),
-            DecidedBy::Controller | DecidedBy::Authority => Err(ProfileError::Malformed {
-                field: "evidence.decided_by",
-                expected: "data subject or guardian: nobody else can consent",
-            }),
+        let by_guardian = decided_by(self.decision) == DecidedBy::Guardian;
+        if !by_guardian && self.jurisdictions().any(|of| self.needs_guardian(of)) {
+            return refuse(RefusalReason::GuardianConsentNeeded);
         }
+        Ok(())
     }
 
     /// Whether the jurisdiction requires opt-in, from everybody or at this age.
@@ -145,21 +209,6 @@ impl Validation<'_> {
 
     fn jurisdictions(&self) -> impl Iterator<Item = &Arc<Jurisdiction>> {
         self.record.subject.jurisdictions(self.catalogue)
-    }
-
-    /// A data subject withdraws; only others revoke.
-    pub(super) fn check_revoked(&self) -> Result<(), ProfileError> {
-        match self.decided_by() {
-            DecidedBy::DataSubject => Err(ProfileError::Malformed {
-                field: "evidence.decided_by",
-                expected: "guardian, controller or authority: a data subject withdraws",
-            }),
-            DecidedBy::Guardian | DecidedBy::Controller | DecidedBy::Authority => Ok(()),
-        }
-    }
-
-    fn decided_by(&self) -> DecidedBy {
-        self.decision.evidence.as_ref().map_or_else(DecidedBy::default, |evidence| evidence.decided_by)
     }
 
     /// Whether the decision may follow the recorded state, which is judged as of the decision.

@@ -1,7 +1,7 @@
 //! Owns withdrawals and objections (GDPR Arts. 7(3) and 21), of one ground or of all. Always: they count from now on,
 //! whatever the clocks of earlier decisions said.
 
-use super::{DecisionEffect, Recorded, finish, latest_decision, settle};
+use super::{DecisionEffect, Recorded, finish, latest_decision, live_moment, settle};
 use crate::{
     catalogue::{Catalogue, Purpose},
     chain::ChangeContext,
@@ -110,14 +110,14 @@ fn end(
     context: ChangeContext<'_>,
 ) -> (DecisionEffect, Option<LedgerEntry>) {
     let now = context.now;
-    let latest = latest_decision(record, purpose.number).unwrap_or(now);
+    let decided_at = live_moment(record, purpose, now);
     let stored = record.ground(purpose.number, basis).cloned();
     let base = stored.unwrap_or_else(|| GroundState::bare(GroundStatus::Withdrawn, now, now));
     // The proof of what is withdrawn stays; who gave it no longer matters.
     let evidence = base.evidence.map(|evidence| Evidence { decided_by: DecidedBy::DataSubject, ..evidence });
     let state = GroundState {
         status: GroundStatus::Withdrawn,
-        decided_at: latest.max(now),
+        decided_at,
         valid_from: None,
         expires_at: None,
         evidence: evidence.and_then(Evidence::or_nothing),

@@ -71,6 +71,30 @@ pub enum ProfileError {
         /// Why.
         reason: RefusalReason,
     },
+    /// The customer's no stands, and the ground to record does not name the consent revision that it answers.
+    #[error("the customer said no: a consent that answers it names the consent revision that was seen")]
+    NoStands {
+        /// What the no is.
+        reason: RefusalReason,
+    },
+    /// A newer decision on the same ground stands.
+    #[error("a newer decision stands")]
+    NewerStands {
+        /// What it is.
+        reason: RefusalReason,
+    },
+    /// The consent state has changed since the named revision.
+    #[error("the consent state has changed since the named revision")]
+    ConsentRevisionStale,
+    /// The value was changed after the request was made.
+    #[error("the value was changed after this request was made")]
+    RequestSuperseded,
+    /// The change lifts what limits the use of the data, and does not name the version that it saw.
+    #[error("a change that lifts {limit} names the etag that was read")]
+    LiftsUnseen {
+        /// What it would lift.
+        limit: &'static str,
+    },
     /// The customer has objected; recording the ground again does not lift that.
     #[error("the customer has objected to this purpose; only the customer's own consent permits it again")]
     ObjectionStands,
@@ -123,8 +147,12 @@ impl ProfileError {
             | Self::Immutable { field }
             | Self::InFuture { field, .. }
             | Self::CorruptField { field, .. } => Some(field),
+            Self::NoStands { .. } | Self::ConsentRevisionStale => Some("consent_revision"),
+            Self::LiftsUnseen { .. } => Some("etag"),
             Self::TcString { .. } => Some("tc_string"),
             Self::NotRecordable { .. }
+            | Self::NewerStands { .. }
+            | Self::RequestSuperseded
             | Self::ObjectionStands
             | Self::UnsupportedVersion { .. }
             | Self::Corrupt { .. } => None,

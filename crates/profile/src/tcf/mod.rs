@@ -28,7 +28,7 @@ pub use vendors::VendorSet;
 
 use crate::{
     error::{ProfileError, TcStringError},
-    id::TimestampMs,
+    id::{DAY_MS, TimestampMs},
     label::Label,
     limits::TC_STRING_BYTES_MAX,
 };
@@ -56,10 +56,13 @@ impl StoredTcString {
         Ok(Self { text: Label::new("tc_string", text)?, recorded_at: now })
     }
 
-    /// Whether it differs from `stored` and was not updated before it.
-    pub(crate) fn replaces(&self, stored: &Self) -> bool {
-        let updated = |of: &Self| of.parse().map(|decoded| decoded.last_updated).ok();
-        self.text != stored.text && updated(self) >= updated(stored)
+    /// When it was updated: by itself, since the framework's strings name a day alone. One that is dated ahead of its
+    /// arrival counts from the beginning of that day: whoever made it had a fast clock.
+    pub(crate) fn updated_on(&self) -> Option<TimestampMs> {
+        let updated = self.parse().ok()?.last_updated;
+        let arrived = self.recorded_at.as_ms();
+        let day = TimestampMs::from_ms(arrived - arrived.rem_euclid(DAY_MS));
+        Some(if updated > self.recorded_at { day } else { updated })
     }
 
     /// What the text says, as it was understood when it was recorded.

@@ -6,8 +6,9 @@ use custodia_profile::{
     AffirmativeAct, AttributeDefinition, AttributeFields, AttributeNumber, AttributeValue, BalancingTest,
     CallerRole, Catalogue, ChangeContext, Classification, ConsentMethod, CustomerId, CustomerRecord,
     DataSubject, Date, DecidedBy, Decision, Event, Evidence, GroundState, GroundStatus, Label, LawfulBasis,
-    LegalHold, Notice, NoticeId, Party, PoolId, Properties, Provenance, Purpose, PurposeFields,
-    PurposeNumber, Recorder, Restriction, Revision, SourceId, StoredEvent, TimestampMs, Value, ValueType,
+    LegalHold, Notice, NoticeId, Party, PoolId, Precondition, Properties, Provenance, Purpose, PurposeFields,
+    PurposeNumber, Recorder, Recording, RequestDates, Restriction, Revision, SourceId, StoredEvent,
+    TimestampMs, Value, ValueType,
 };
 use proptest::{collection, option, prelude::*, sample::select};
 
@@ -189,6 +190,7 @@ pub(crate) fn decision(number: u32, basis: LawfulBasis, status: GroundStatus) ->
         purpose: purpose(number),
         basis,
         status,
+        recording: Recording::Live { answers: None },
         notice: (basis == LawfulBasis::Consent).then(|| notice("3")),
         method: (basis == LawfulBasis::Consent).then_some(ConsentMethod::Explicit),
         evidence: (basis == LawfulBasis::Consent).then(|| evidence(AffirmativeAct::Clicked)),
@@ -200,6 +202,26 @@ pub(crate) fn decision(number: u32, basis: LawfulBasis, status: GroundStatus) ->
         valid_from: None,
         expires_at: None,
     }
+}
+
+/// A request that names no version and was made at a moment.
+pub(crate) const fn made(made_at: TimestampMs) -> Precondition {
+    Precondition::Date { made_at }
+}
+
+/// A request that names the version that it read, made at a moment.
+pub(crate) const fn made_on_the_version(made_at: TimestampMs) -> Precondition {
+    Precondition::Version { made_at }
+}
+
+/// The same decision, imported as of its date.
+pub(crate) fn imported(decision: Decision) -> Decision {
+    Decision { recording: Recording::Imported, ..decision }
+}
+
+/// The same decision, made by someone who saw the record.
+pub(crate) fn answering(record: &CustomerRecord, decision: Decision) -> Decision {
+    Decision { recording: Recording::Live { answers: Some(record.ledger_entries) }, ..decision }
 }
 
 /// A moment around now: often one of a few, so that ties are met.
@@ -328,15 +350,20 @@ pub(crate) fn records() -> impl Strategy<Value = CustomerRecord> {
         collection::btree_map(keys, states(), 0..8),
         subjects(),
         (any::<u64>(), hashes()),
-        (moments(), moments()),
+        ((moments(), moments()), (option::of(moments()), option::of(moments()), option::of(moments()))),
     )
-        .prop_map(|(attributes, grounds, subject, ledger, times)| CustomerRecord {
+        .prop_map(|(attributes, grounds, subject, ledger, (times, requested))| CustomerRecord {
             attributes,
             grounds,
             subject,
             ledger_entries: ledger.0 / 2,
             ledger_head: ledger.1,
             updated_at: times.1,
+            requested: RequestDates {
+                subject: requested.0,
+                preferences: requested.1,
+                tc_string: requested.2,
+            },
             ..CustomerRecord::new(times.0)
         })
 }

@@ -17,9 +17,11 @@ mod read;
 mod reader;
 mod record;
 mod write;
+mod writer;
 
 pub(crate) use context::ShardContext;
 pub(crate) use read::{CustomerRead, ProfileView, ReadAccess};
 pub(crate) use reader::{reader_for, reader_named};
 pub(crate) use record::{Loaded, StoredEvents};
 pub(crate) use write::{Answered, Commit, CustomerState, CustomerWrite, Mutation, Origin};
+pub(crate) use writer::{Sight, WriteAccess};

@@ -34,7 +34,7 @@ pub(crate) fn reader_for<'a>(
 }
 
 /// For whom the caller reads, whatever the purpose.
-fn reader<'a>(caller: &Caller, catalogue: &'a Catalogue) -> Reader<'a> {
+pub(super) fn reader<'a>(caller: &Caller, catalogue: &'a Catalogue) -> Reader<'a> {
     if caller.roles.contains(Role::Privacy) {
         return Reader::Controller;
     }
@@ -60,6 +60,7 @@ mod tests {
             description: String::new(),
             owner: String::new(),
             purposes: purposes.iter().map(|number| PurposeNumber::new(*number).expect("a number")).collect(),
+            collection_purposes: Vec::new(),
             suspended,
             revision: Revision::from_u64(1),
         })

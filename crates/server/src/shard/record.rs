@@ -38,6 +38,12 @@ impl<T> Loaded<T> {
 pub(crate) struct StoredEvents(BTreeMap<EventId, Option<StoredEvent>>);
 
 impl StoredEvents {
+    /// One stored event.
+    #[cfg(test)]
+    pub(super) fn of(event: StoredEvent) -> Self {
+        Self([(event.event.id.clone(), Some(event))].into())
+    }
+
     /// The outcome for an event whose id is already stored; `None` if it is not.
     fn outcome_of(&self, event: &StoredEvent) -> Option<Outcome> {
         Some(match self.0.get(&event.event.id)? {

@@ -15,21 +15,28 @@
 //! condition of the command: revision and guard of the core, revision of the request memory, absence of each new event id,
 //! the customer's key. If any of it changed in between, even by an earlier proposal whose outcome nobody knows, the whole
 //! command fails and everything is evaluated again on the new state. The lock only saves that work.
+//!
+//! A caller who may not read is answered as `writer` says: an echo, whatever the evaluation found.
+
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use custodia_profile::{
-    CallerName, CallerRole, ChangeContext, CustomerRecord, Event, LedgerEntry, Recorder, RequestId,
-    RequestMemory, Revision, StoredEvent, TimestampMs,
+    CallerName, CallerRole, ChangeContext, CustomerRecord, Event, LedgerEntry, Precondition, Recorder,
+    RequestId, RequestMemory, Revision, StoredEvent, TimestampMs,
 };
 use custodia_proto::rpc::{AboutCustomer, Method};
 use prost::Message;
 use tokio::time::Instant;
+use uuid::Uuid;
 
 use super::{
     Loaded, ShardContext, StoredEvents, command,
     fingerprint::{Fingerprint, fingerprint},
+    writer::{self, Sight, WriteAccess},
 };
 use crate::{
     catalogue::{CatalogueNeed, CatalogueView},
+    counters::BlindWrite,
     identity::{Caller, Role},
     propose::Attempt,
     routing::CustomerLocation,
@@ -62,6 +69,23 @@ pub(crate) trait CustomerWrite: AboutCustomer + Send + Sync {
     /// error.
     fn knows(_input: &Self::Input, _view: &CatalogueView) -> bool {
         true
+    }
+
+    /// What decides who may make this write.
+    fn access(input: &Self::Input) -> WriteAccess;
+
+    /// The field in which the request names a version of what is stored, if it does.
+    fn version_field(&self) -> Option<&'static str> {
+        None
+    }
+
+    /// What a caller who may not read is answered: the request again, and of the answer no more than the law's verdict
+    /// on the purpose of the collection.
+    fn echo(&self, location: CustomerLocation, answer: Self::Answer) -> Self::Answer;
+
+    /// Whether the answer tells that what is stored prevailed over something in the request.
+    fn has_no_effect(_answer: &Self::Answer) -> bool {
+        false
     }
 
     /// The revision that the record must have.
@@ -113,6 +137,7 @@ pub(super) struct Remembered {
 #[derive(Debug, Clone, Copy)]
 struct WriteOptions<'a> {
     recorded_by: &'a Recorder,
+    sight: Sight,
     remembered: Option<Remembered>,
     etag: Option<Revision>,
     commit: Commit,
@@ -124,6 +149,8 @@ pub(crate) struct CustomerState<'a> {
     pub(crate) location: CustomerLocation,
     pub(crate) now: TimestampMs,
     pub(crate) view: &'a CatalogueView,
+    /// What the caller may see.
+    pub(crate) sight: Sight,
     recorded_by: &'a Recorder,
     pub(crate) events: StoredEvents,
     pub(super) core: Option<Loaded<CustomerRecord>>,
@@ -152,6 +179,15 @@ impl CustomerState<'_> {
     /// The context that every ledger entry needs.
     pub(crate) const fn change(&self) -> ChangeContext<'_> {
         ChangeContext { customer: &self.location.customer, recorded_by: self.recorded_by, now: self.now }
+    }
+
+    /// What a request with this etag, made then, says about the value that it replaces. The etag was compared before.
+    pub(crate) fn precondition(&self, etag: Option<Revision>, made_at: Option<TimestampMs>) -> Precondition {
+        let made_at = made_at.unwrap_or(self.now).min(self.now);
+        match etag {
+            Some(_) => Precondition::Version { made_at },
+            None => Precondition::Date { made_at },
+        }
     }
 
     /// The record's current revision.
@@ -214,22 +250,55 @@ impl ShardContext {
     ) -> Result<R::Answer, ServiceError> {
         let commit = Commit::of(request.validate_only());
         let request_id = parse::request_id(request.request_id())?;
-        let remembered = request_id.filter(|_| commit == Commit::Yes);
-        let remembered = remembered.map(|id| Remembered { id, fingerprint: fingerprint(request) });
         let origin = Origin { caller, made_at: made_at(request_id, now()) };
-        let parsed = |view: &CatalogueView| request.parse(origin, view);
-        let (view, input) = self.catalogue().parse_on(R::CATALOGUE, deadline, parsed, R::knows).await?;
+        let parsed = |view: &CatalogueView| {
+            let input = request.parse(origin, view)?;
+            let sight = writer::check(caller, view, &R::access(&input))?;
+            Ok((input, sight))
+        };
+        let knows = |(input, _): &(R::Input, Sight), view: &CatalogueView| R::knows(input, view);
+        let parsed = self.catalogue().parse_on(R::CATALOGUE, deadline, parsed, knows).await;
+        let (view, (input, sight)) = parsed.inspect_err(|error| self.count_refused(caller, error))?;
+        let count = |what| writer::count(caller, &view.catalogue, what);
+        writer::check_version(sight, request.version_field())
+            .inspect_err(|_refused| count(BlindWrite::VersionNamed))?;
+        if sight == Sight::Echo && commit == Commit::ValidateOnly {
+            count(BlindWrite::ValidateOnly);
+        }
+        let id = match request_id {
+            // Remembered or not, its call is then committed like any other, and takes as long.
+            None if sight == Sight::Echo => Some(RequestId::new(Uuid::now_v7())?),
+            stated => stated,
+        };
+        let remembered = id.filter(|_| commit == Commit::Yes);
+        let remembered = remembered.map(|id| Remembered { id, fingerprint: fingerprint(request) });
         let recorded_by = &recorder(caller, R::METHOD)?;
-        let options = WriteOptions { recorded_by, remembered, etag: R::etag(&input), commit };
+        let options = WriteOptions { recorded_by, sight, remembered, etag: R::etag(&input), commit };
+        let is_masked = AtomicBool::new(false);
         let evaluate = |state: &CustomerState<'_>| {
-            let Mutation { record, ledger, events, answer } = R::evaluate(&input, state)?;
+            let (judged, masked) = judge(request, &input, state)?;
+            is_masked.store(masked == Masked::Yes, Ordering::Relaxed);
+            let Mutation { record, ledger, events, answer } = judged;
             Ok(Mutation { record, ledger, events, answer: answer.encode_to_vec() })
         };
         let written = self.mutate(location, options, &view, R::events(&input), deadline, &evaluate);
         let Written { answer, answered } = Box::pin(written).await?;
         let answer = R::Answer::decode(&*answer).map_err(|_error| ServiceError::Unreadable)?;
         R::note(answered, &answer, self, &view);
-        R::present(location, answer)
+        if sight == Sight::Full {
+            return R::present(location, answer);
+        }
+        if is_masked.into_inner() || R::has_no_effect(&answer) {
+            count(BlindWrite::WithoutEffect);
+        }
+        Ok(request.echo(location, answer))
+    }
+
+    /// Counts a writer that is not registered for what it sent.
+    fn count_refused(&self, caller: &Caller, error: &ServiceError) {
+        if let (ServiceError::WriterRefused { .. }, Ok(view)) = (error, self.catalogue().view()) {
+            writer::count(caller, &view.catalogue, BlindWrite::Refused);
+        }
     }
 
     async fn mutate(
@@ -249,7 +318,7 @@ impl ShardContext {
     async fn attempt(
         &self,
         location: CustomerLocation,
-        WriteOptions { recorded_by, remembered, etag, commit }: WriteOptions<'_>,
+        WriteOptions { recorded_by, sight, remembered, etag, commit }: WriteOptions<'_>,
         view: &CatalogueView,
         events: &[Event],
         deadline: Instant,
@@ -264,7 +333,8 @@ impl ShardContext {
             return Ok(Attempt::Done(Written { answer, answered: Answered::Before }));
         }
         let no_events = StoredEvents::default();
-        let mut state = CustomerState { location, now, view, recorded_by, events: no_events, core, requests };
+        let mut state =
+            CustomerState { location, now, view, sight, recorded_by, events: no_events, core, requests };
         if etag.is_some_and(|etag| etag != state.revision()) {
             return Err(ServiceError::EtagStale);
         }
@@ -280,6 +350,30 @@ impl ShardContext {
         }
         let command = command::build(self, &state, remembered, &mutation, deadline).await?;
         Ok(Attempt::Propose { command, answer: Written { answer: mutation.answer, answered: Answered::Now } })
+    }
+}
+
+/// Whether an evaluation failed for a reason that the caller may not know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Masked {
+    Yes,
+    No,
+}
+
+/// Evaluates a write as its caller may know of it: where what is stored refuses it, a caller who may not read gets the same
+/// answer as if nothing had, and nothing changes.
+fn judge<R: CustomerWrite>(
+    request: &R,
+    input: &R::Input,
+    state: &CustomerState<'_>,
+) -> Result<(Mutation<R::Answer>, Masked), ServiceError> {
+    match R::evaluate(input, state) {
+        Ok(mutation) => Ok((mutation, Masked::No)),
+        Err(error) if state.sight == Sight::Echo && !writer::may_be_told(&error) => {
+            let answer = request.echo(state.location, R::Answer::default());
+            Ok((Mutation { record: None, ledger: Vec::new(), events: Vec::new(), answer }, Masked::Yes))
+        }
+        Err(error) => Err(error),
     }
 }
 
@@ -307,3 +401,7 @@ fn answered_before(
     }
     Ok(Some(answer.to_vec()))
 }
+
+#[cfg(test)]
+#[path = "write_tests.rs"]
+mod tests;

@@ -59,6 +59,21 @@ pub(crate) enum FieldFault {
     /// Changing the field needs a role that the caller lacks.
     #[error("only a caller with the role {0} may change it")]
     RoleNeeded(Role),
+    /// Only a caller who may read for the purpose can know a version.
+    #[error("only a caller who may read for the purpose may name it")]
+    ReaderNeeded,
+    /// A no stands, and the decision does not name the consent revision that it answers.
+    #[error("is required, since a no stands: send the revision that was read. {}", .0.explanation())]
+    NoStands(RefusalReason),
+    /// The consent state has changed since the named revision.
+    #[error("is stale: read the current consents and ask again")]
+    RevisionStale,
+    /// A newer decision with another status stands.
+    #[error("a newer decision stands: {}", .0.explanation())]
+    NewerStands(RefusalReason),
+    /// Lifting a limit requires the etag that was read.
+    #[error("is required to lift {0}: send the one that was read")]
+    EtagNeeded(&'static str),
     /// The request id was used for a different request.
     #[error("was already used for a different request")]
     RequestIdReused,
@@ -89,6 +104,14 @@ pub(crate) enum ServiceError {
         reason: RefusalReason,
         /// The purpose that the call stated.
         purpose: PurposeId,
+    },
+    /// The caller is not registered to collect under the purpose.
+    #[error("{}", reason.explanation())]
+    WriterRefused {
+        /// `RECIPIENT_NOT_REGISTERED` or `RECIPIENT_NOT_ALLOWED`.
+        reason: RefusalReason,
+        /// The purpose of the collection, if the call has one.
+        purpose: Option<PurposeId>,
     },
     /// The law does not permit the stated purpose.
     #[error("{}", reason.explanation())]
@@ -124,6 +147,11 @@ pub(crate) enum ServiceError {
     /// The etag differs from the current revision.
     #[error("the etag is stale: read the current version and retry")]
     EtagStale,
+    /// The value was changed after the request was made.
+    #[error(
+        "the value was changed after this request was made: read the current version and send a new request"
+    )]
+    RequestSuperseded,
     /// The request does not decode as its method's message.
     #[error("the request does not decode as the method's message")]
     RequestMalformed,
@@ -248,6 +276,7 @@ impl ServiceError {
         matches!(
             self,
             Self::ReaderRefused { .. }
+                | Self::WriterRefused { .. }
                 | Self::EntryNotFound { .. }
                 | Self::Field { fault: FieldFault::PurposeUnknown | FieldFault::AttributeUnknown, .. }
         )
@@ -281,6 +310,13 @@ impl From<ProfileError> for ServiceError {
             ProfileError::NotRecordable { reason } => {
                 Self::field(field_of_decision(reason), FieldFault::NotRecordable(reason))
             }
+            ProfileError::NoStands { reason } => {
+                Self::field("consent_revision", FieldFault::NoStands(reason))
+            }
+            ProfileError::ConsentRevisionStale => Self::field("consent_revision", FieldFault::RevisionStale),
+            ProfileError::NewerStands { reason } => Self::field("status", FieldFault::NewerStands(reason)),
+            ProfileError::LiftsUnseen { limit } => Self::field("etag", FieldFault::EtagNeeded(limit)),
+            ProfileError::RequestSuperseded => Self::RequestSuperseded,
             ProfileError::ObjectionStands => Self::ObjectionStands,
             ProfileError::TcString { fault: TcStringError::TooLong } => {
                 Self::field("tc_string", FieldFault::TooLong(TC_STRING_BYTES_MAX))

@@ -82,6 +82,11 @@ fn class_of_fault(fault: &FieldFault) -> Class {
         FieldFault::NotRecordable(refusal) => refusal.name(),
         FieldFault::TcString(_) => "TC_STRING_INVALID",
         FieldFault::RoleNeeded(_) => return permanent(Code::PermissionDenied, "ROLE_NOT_ALLOWED"),
+        FieldFault::ReaderNeeded => return permanent(Code::PermissionDenied, "VERSION_NOT_READABLE"),
+        FieldFault::NoStands(_) => return permanent(Code::FailedPrecondition, "NO_STANDS"),
+        FieldFault::NewerStands(_) => return permanent(Code::FailedPrecondition, "NEWER_DECISION_STANDS"),
+        FieldFault::EtagNeeded(_) => return permanent(Code::FailedPrecondition, "ETAG_REQUIRED"),
+        FieldFault::RevisionStale => return permanent(Code::Aborted, "CONSENT_REVISION_STALE"),
         FieldFault::RequestIdReused => "REQUEST_ID_REUSED",
     };
     permanent(Code::InvalidArgument, reason)
@@ -101,7 +106,9 @@ fn class_of(error: &ServiceError) -> Class {
     match error {
         ServiceError::Field { fault, .. } => class_of_fault(fault),
         ServiceError::ObjectionStands => permanent(Code::FailedPrecondition, "OBJECTION_STANDS"),
-        ServiceError::ReaderRefused { reason, .. } => permanent(Code::PermissionDenied, reason.name()),
+        ServiceError::ReaderRefused { reason, .. } | ServiceError::WriterRefused { reason, .. } => {
+            permanent(Code::PermissionDenied, reason.name())
+        }
         ServiceError::PurposeRefused { reason, .. } => permanent(Code::FailedPrecondition, reason.name()),
         ServiceError::CustomerNotFound => permanent(Code::NotFound, "CUSTOMER_NOT_FOUND"),
         ServiceError::TcStringNotFound => permanent(Code::NotFound, "TC_STRING_NOT_FOUND"),
@@ -109,6 +116,7 @@ fn class_of(error: &ServiceError) -> Class {
         ServiceError::EntryExists { .. } => permanent(Code::AlreadyExists, "ENTRY_EXISTS"),
         ServiceError::CatalogueFull { .. } => permanent(Code::ResourceExhausted, "CATALOGUE_FULL"),
         ServiceError::EtagStale => permanent(Code::Aborted, "ETAG_STALE"),
+        ServiceError::RequestSuperseded => permanent(Code::Aborted, "REQUEST_SUPERSEDED"),
         ServiceError::RequestMalformed => permanent(Code::InvalidArgument, "REQUEST_MALFORMED"),
         ServiceError::MethodUnknown => permanent(Code::Unimplemented, "METHOD_UNKNOWN"),
         ServiceError::NotLeader { leader: Some(_) } => {
@@ -307,7 +315,9 @@ fn leader_of(error: &ServiceError) -> Option<&LeaderHint> {
 fn facts_of(error: &ServiceError) -> HashMap<String, String> {
     let leader = leader_of(error).map(|leader| (LEADER_DETAIL.to_owned(), leader_text(leader)));
     let mut facts: HashMap<_, _> = leader.into_iter().collect();
-    if let ServiceError::ReaderRefused { purpose, .. } | ServiceError::PurposeRefused { purpose, .. } = error
+    if let ServiceError::ReaderRefused { purpose, .. }
+    | ServiceError::WriterRefused { purpose: Some(purpose), .. }
+    | ServiceError::PurposeRefused { purpose, .. } = error
     {
         facts.insert(PURPOSE_DETAIL.to_owned(), purpose.as_str().to_owned());
     }
@@ -325,8 +335,13 @@ fn facts_of(error: &ServiceError) -> HashMap<String, String> {
 
 /// The law's reason, if the law refused.
 fn refusal_of(error: &ServiceError) -> Option<RefusalReason> {
-    if let ServiceError::Field { fault: FieldFault::NotRecordable(reason), .. }
+    if let ServiceError::Field {
+        fault:
+            FieldFault::NotRecordable(reason) | FieldFault::NoStands(reason) | FieldFault::NewerStands(reason),
+        ..
+    }
     | ServiceError::ReaderRefused { reason, .. }
+    | ServiceError::WriterRefused { reason, .. }
     | ServiceError::PurposeRefused { reason, .. } = error
     {
         return Some(*reason);

@@ -87,6 +87,33 @@ fn a_decision_that_cannot_be_recorded_names_the_reason_and_the_field() {
 }
 
 #[test]
+fn what_stands_is_named_with_its_reason_and_the_field_that_would_answer_it() {
+    let withdrawn = RefusalReason::ConsentWithdrawn;
+    for (error, expected) in [
+        (
+            ProfileError::NoStands { reason: withdrawn },
+            (Code::FailedPrecondition, "NO_STANDS", "consent_revision", "CONSENT_WITHDRAWN"),
+        ),
+        (
+            ProfileError::NewerStands { reason: withdrawn },
+            (Code::FailedPrecondition, "NEWER_DECISION_STANDS", "status", "CONSENT_WITHDRAWN"),
+        ),
+        (
+            ProfileError::ConsentRevisionStale,
+            (Code::Aborted, "CONSENT_REVISION_STALE", "consent_revision", ""),
+        ),
+        (
+            ProfileError::LiftsUnseen { limit: "the restriction" },
+            (Code::FailedPrecondition, "ETAG_REQUIRED", "etag", ""),
+        ),
+        (ProfileError::RequestSuperseded, (Code::Aborted, "REQUEST_SUPERSEDED", "", "")),
+    ] {
+        let told = of_profile(error);
+        assert_eq!((told.0, &*told.1, &*told.2, &*told.3), expected);
+    }
+}
+
+#[test]
 fn a_refused_tc_string_names_its_fault() {
     let refused = of_profile(TcStringError::NoDisclosedVendors.into());
     let expected = (Code::InvalidArgument, "TC_STRING_INVALID", "tc_string", "NO_DISCLOSED_VENDORS");

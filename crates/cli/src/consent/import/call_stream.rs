@@ -88,7 +88,7 @@ impl CallStream for DecisionStream {
 }
 
 fn is_legal_refusal(reason: &str) -> bool {
-    reason == "OBJECTION_STANDS"
+    matches!(reason, "OBJECTION_STANDS" | "NO_STANDS" | "NEWER_DECISION_STANDS")
         || v1::RefusalReason::from_str_name(&format!("REFUSAL_REASON_{reason}")).is_some()
 }
 

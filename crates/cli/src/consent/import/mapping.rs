@@ -11,7 +11,7 @@ use crate::import::{Condition, Field, Input, MappingFile, Row, with_names};
 use crate::text::enum_text::EnumText;
 
 /// The status of a consent that was withdrawn in the source. The API's withdrawal is always dated now, so a past one is
-/// recorded as a refusal of its date, which has the same legal effect.
+/// imported as a refusal of its date, which has the same legal effect.
 const WITHDRAWN: &str = "withdrawn";
 
 /// The mapping file.
@@ -108,6 +108,7 @@ impl DecisionFields {
             collector: text("collector", &self.collector, row)?,
             reference: text("reference", &self.reference, row)?,
             decided_at: Some(decided_at),
+            recording: v1::Recording::Imported.into(),
             expires_at: optional("expires_at", &self.expires_at, |field| field.time(row))?,
             evidence: (evidence != v1::ConsentEvidence::default()).then_some(evidence),
             channel: text("channel", &self.channel, row)?,

@@ -1,8 +1,8 @@
 //! `custodia consent import`: loads decisions of another system, one per row.
 //!
-//! Uses the reader, the state and the refused rows of `custodia import`. Invariants: a decision has the date of its row, so
-//! that the same decision changes nothing when repeated, however late; the decisions of one customer are sent one by one
-//! in the order of the file, because the current state restricts which decision may follow.
+//! Uses the reader, the state and the refused rows of `custodia import`. Invariants: a decision is imported with the date of
+//! its row, so that the same decision changes nothing when repeated, however late; the decisions of one customer are sent
+//! one by one in the order of the file, because the current state restricts which decision may follow.
 
 mod call_stream;
 mod mapping;
@@ -22,6 +22,9 @@ use mapping::{Customer, DecisionMapping};
 /// What `consent import` takes.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
+Needs the role privacy. A decision that is older than what is recorded, and differs from it, changes nothing and is refused as
+newer-decision-stands.
+
 To resume an interrupted import, run the same command again. Repeating a finished import changes nothing. The folder
 FILE.custodia-consents (or --state DIR) has the progress and the refused rows with their reasons. With the same
 --source, `customer.key` identifies the same customers as in `custodia import`.")]

@@ -12,6 +12,7 @@ message! {
         5 [uint32, repeated] purposes: Vec<u32>, "purpose";
         6 [bool] suspended: bool;
         7 [uint64] revision: u64;
+        8 [uint32, repeated] collection_purposes: Vec<u32>, "purpose";
     }
 }
 stored!(Recipient of RecipientFields, "recipient");

@@ -328,6 +328,7 @@ fn recipient_fields(id: &str) -> RecipientFields {
         description: "Sends the news.".to_owned(),
         owner: "Marketing".to_owned(),
         purposes: vec![purpose(MARKETING)],
+        collection_purposes: vec![purpose(SERVICE)],
         suspended: false,
         revision: Revision::from_u64(1),
     }
@@ -336,7 +337,7 @@ fn recipient_fields(id: &str) -> RecipientFields {
 #[test]
 fn a_recipient_error_names_the_field_and_the_limit() {
     let good = || recipient_fields("Mailer-1.eu_west");
-    let many = (1..=65).map(purpose).collect();
+    let many: Vec<_> = (1..=65).map(purpose).collect();
     let cases = [
         (
             RecipientFields { display_name: "x".repeat(129), ..good() },
@@ -347,6 +348,10 @@ fn a_recipient_error_names_the_field_and_the_limit() {
             "recipient.description is longer than 1024 bytes",
         ),
         (RecipientFields { owner: "x".repeat(129), ..good() }, "recipient.owner is longer than 128 bytes"),
+        (
+            RecipientFields { collection_purposes: many.clone(), ..good() },
+            "recipient.collection_purposes has more than 64 entries",
+        ),
         (RecipientFields { purposes: many, ..good() }, "recipient.purposes has more than 64 entries"),
         (
             RecipientFields { purposes: vec![purpose(1); 2], ..good() },
@@ -359,13 +364,14 @@ fn a_recipient_error_names_the_field_and_the_limit() {
 }
 
 #[test]
-fn a_recipient_reads_for_its_purposes_unless_it_is_suspended() {
+fn a_recipient_reads_and_collects_for_its_purposes_unless_it_is_suspended() {
     let mut catalogue = catalogue();
     let mailer = Recipient::new(recipient_fields("mailer")).unwrap();
     assert!(mailer.allows(purpose(MARKETING)) && !mailer.allows(purpose(SERVICE)));
+    assert!(mailer.collects(purpose(SERVICE)) && !mailer.collects(purpose(MARKETING)));
     let suspended = RecipientFields { suspended: true, ..recipient_fields("mailer") };
     let suspended = Recipient::new(suspended).unwrap();
-    assert!(!suspended.allows(purpose(MARKETING)));
+    assert!(!suspended.allows(purpose(MARKETING)) && !suspended.collects(purpose(SERVICE)));
     catalogue.put_recipient(mailer.clone()).unwrap();
     catalogue.put_recipient(Recipient::new(recipient_fields("Billing")).unwrap()).unwrap();
     assert_eq!(catalogue.recipient("mailer").map(|recipient| &**recipient), Some(&mailer));

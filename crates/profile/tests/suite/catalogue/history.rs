@@ -29,6 +29,7 @@ fn mailer(suspended: bool) -> CatalogueEntry {
         description: String::new(),
         owner: String::new(),
         purposes: vec![purpose(1)],
+        collection_purposes: Vec::new(),
         suspended,
         revision: Revision::from_u64(1),
     };

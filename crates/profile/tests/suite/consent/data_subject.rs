@@ -6,7 +6,7 @@ use custodia_profile::{
 };
 use proptest::prelude::*;
 
-use crate::world::{NOW, at, catalogue, context, label};
+use crate::world::{NOW, at, catalogue, context, label, made, made_on_the_version};
 
 const DAY_MS: i64 = 24 * 60 * 60 * 1_000;
 
@@ -24,7 +24,7 @@ fn regions(texts: &[&str]) -> FieldChange<std::collections::BTreeSet<Region>> {
 }
 
 fn change(record: &CustomerRecord, change: SubjectChange, now: TimestampMs) -> CustomerRecord {
-    let changed = update_subject(record, change, context(now)).unwrap();
+    let changed = update_subject(record, change, made_on_the_version(now), context(now)).unwrap();
     let expected = LedgerBody::Subject(changed.record.subject.clone());
     assert_eq!(changed.ledger.unwrap().body, expected);
     changed.record
@@ -112,7 +112,7 @@ fn what_is_known_already_changes_nothing() {
     let moved = || SubjectChange { regions: regions(&["DE"]), ..SubjectChange::default() };
     let record = change(&CustomerRecord::new(at(-1)), moved(), NOW);
     for again in [moved(), SubjectChange::default()] {
-        let same = update_subject(&record, again, context(at(9))).unwrap();
+        let same = update_subject(&record, again, made(at(-9)), context(at(9))).unwrap();
         assert_eq!((&same.record, same.ledger), (&record, None));
     }
 }
@@ -129,7 +129,8 @@ fn what_is_stated_replaces_an_unknown_region() {
 
 #[test]
 fn nine_regions_and_a_birth_in_the_future_are_refused() {
-    let refused = |change| update_subject(&CustomerRecord::new(NOW), change, context(NOW)).unwrap_err();
+    let refused =
+        |change| update_subject(&CustomerRecord::new(NOW), change, made(NOW), context(NOW)).unwrap_err();
     let nine = regions(&["AT", "BE", "BG", "CY", "CZ", "DE", "DK", "EE", "ES"]);
     let error = refused(SubjectChange { regions: nine, ..SubjectChange::default() });
     assert_eq!(error, ProfileError::TooMany { field: "regions", count_max: 8 });
@@ -139,7 +140,7 @@ fn nine_regions_and_a_birth_in_the_future_are_refused() {
         ..SubjectChange::default()
     };
     assert_eq!(refused(birth("2023-11-16")).field(), Some("birth_date"));
-    assert!(update_subject(&CustomerRecord::new(NOW), birth("2023-11-15"), context(NOW)).is_ok());
+    assert!(update_subject(&CustomerRecord::new(NOW), birth("2023-11-15"), made(NOW), context(NOW)).is_ok());
 }
 
 #[test]
@@ -171,5 +172,41 @@ proptest! {
         let years = u16::try_from(later / 365).unwrap();
         prop_assert!(age(days) <= age(days + later));
         prop_assert!(age(days + later) <= age(days) + years + 1);
+    }
+}
+
+/// A forgotten retry of an earlier change.
+#[test]
+fn a_change_that_was_asked_for_earlier_does_not_replace_a_later_one() {
+    let region = |text: &str| SubjectChange { regions: regions(&[text]), ..SubjectChange::default() };
+    let update = |record: &CustomerRecord, change, precondition, now| {
+        update_subject(record, change, precondition, context(now)).map(|changed| changed.record)
+    };
+    let first = update(&CustomerRecord::new(at(-1)), region("US-CA"), made(at(0)), at(1)).unwrap();
+    let second = update(&first, region("DE"), made(at(2)), at(3)).unwrap();
+    let retry = update(&second, region("US-CA"), made(at(0)), at(9));
+    assert_eq!(retry.unwrap_err(), ProfileError::RequestSuperseded);
+    assert!(update(&second, region("DE"), made(at(0)), at(9)).is_ok(), "it says what stands");
+    // By a caller whose clock is slow, but who read the version.
+    let third = update(&second, region("FR"), made_on_the_version(at(0)), at(9)).unwrap();
+    assert_eq!(third.requested.subject, Some(at(2)), "the date does not go back");
+}
+
+#[test]
+fn a_restriction_is_set_whatever_the_date_and_lifted_only_on_the_version_that_was_read() {
+    let restrict =
+        SubjectChange { restriction: FieldChange::Set(label("contested")), ..SubjectChange::default() };
+    let hold = SubjectChange { legal_hold: FieldChange::Set(label("matter 9")), ..SubjectChange::default() };
+    let moved = SubjectChange { regions: regions(&["DE"]), ..SubjectChange::default() };
+    let record = change(&CustomerRecord::new(at(-1)), moved, at(5));
+    let record = update_subject(&record, restrict, made(at(-99)), context(at(6))).unwrap().record;
+    let record = update_subject(&record, hold, made(at(-99)), context(at(7))).unwrap().record;
+    for (limit, end) in [
+        ("the restriction", SubjectChange { restriction: FieldChange::Clear, ..SubjectChange::default() }),
+        ("the legal hold", SubjectChange { legal_hold: FieldChange::Clear, ..SubjectChange::default() }),
+    ] {
+        let error = update_subject(&record, end.clone(), made(at(8)), context(at(8))).unwrap_err();
+        assert_eq!(error, ProfileError::LiftsUnseen { limit });
+        assert!(update_subject(&record, end, made_on_the_version(at(8)), context(at(8))).is_ok());
     }
 }

@@ -9,8 +9,8 @@ use custodia_profile::{
 };
 
 use crate::world::{
-    MARKETING, NOW, OLD, RESEARCH, SERVICE, at, catalogue, context, customer, decision, notice, purpose,
-    record_with, state,
+    MARKETING, NOW, OLD, RESEARCH, SERVICE, answering, at, catalogue, context, customer, decision, imported,
+    notice, purpose, record_with, state,
 };
 
 fn empty() -> CustomerRecord {
@@ -103,20 +103,24 @@ fn the_same_decision_again_changes_nothing() {
 fn an_older_consent_that_arrives_late_does_not_undo_a_withdrawal() {
     let withdrawn = withdraw(&empty(), &withdrawal(RESEARCH), &catalogue(), context(NOW)).unwrap();
     let late = Decision { decided_at: Some(at(-5)), ..decision(RESEARCH, Consent, Given) };
-    let after = record_decision(&withdrawn.record, &late, &catalogue(), context(at(1))).unwrap();
-    assert_eq!((after.effect, after.state.status), (DecisionEffect::Superseded, Withdrawn));
-    let tie = Decision { decided_at: Some(NOW), ..late };
-    let after = record_decision(&withdrawn.record, &tie, &catalogue(), context(at(1))).unwrap();
-    assert_eq!(after.state.status, Withdrawn, "of two decisions at once the stricter holds");
+    let refused = |decision: &Decision| {
+        record_decision(&withdrawn.record, decision, &catalogue(), context(at(1))).unwrap_err()
+    };
+    let stands = ProfileError::NoStands { reason: RefusalReason::ConsentWithdrawn };
+    assert_eq!(refused(&late), stands);
+    let tie = imported(Decision { decided_at: Some(NOW), ..late });
+    let newer = ProfileError::NewerStands { reason: RefusalReason::ConsentWithdrawn };
+    assert_eq!(refused(&tie), newer, "of two decisions at once the stricter holds");
 }
 
 #[test]
 fn consent_given_again_after_a_withdrawal_permits() {
     let withdrawn = withdraw(&empty(), &withdrawal(RESEARCH), &catalogue(), context(NOW)).unwrap();
-    let after =
-        record_decision(&withdrawn.record, &decision(RESEARCH, Consent, Given), &catalogue(), context(at(1)))
-            .unwrap();
+    let again = answering(&withdrawn.record, decision(RESEARCH, Consent, Given));
+    let after = record_decision(&withdrawn.record, &again, &catalogue(), context(at(1))).unwrap();
     assert_eq!((after.effect, after.ledger.unwrap().sequence), (DecisionEffect::Applied, 1));
+    let stale = record_decision(&after.record, &again, &catalogue(), context(at(2))).unwrap_err();
+    assert_eq!(stale, ProfileError::ConsentRevisionStale, "a retry that comes late");
 }
 
 #[test]

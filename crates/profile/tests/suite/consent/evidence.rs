@@ -16,7 +16,8 @@ use custodia_profile::{
 };
 
 use crate::world::{
-    NOW, OLD, RESEARCH, SERVICE, at, catalogue, context, decision, evidence, label, purpose, purpose_fields,
+    NOW, OLD, RESEARCH, SERVICE, at, catalogue, context, decision, evidence, imported, label, purpose,
+    purpose_fields,
 };
 
 const YEAR_MS: i64 = 365 * 24 * 60 * 60 * 1_000;
@@ -245,8 +246,8 @@ fn a_basis_is_allowed_where_one_of_the_customers_jurisdictions_allows_it() {
 fn an_import_of_the_past_is_measured_by_its_own_time() {
     let past = |ms: i64| -> Option<TimestampMs> { Some(at(ms)) };
     let expired = Decision { decided_at: past(-2_000), expires_at: past(-1_000), ..consent() };
-    let expired = record_for(&of_regions(&[]), &expired).unwrap().record;
-    let request = |ms| Decision { decided_at: past(ms), ..decision(RESEARCH, Consent, Requested) };
+    let expired = record_for(&of_regions(&[]), &imported(expired)).unwrap().record;
+    let request = |ms| imported(Decision { decided_at: past(ms), ..decision(RESEARCH, Consent, Requested) });
     refuses(&expired, &request(-1_500), RefusalReason::IllegalTransition);
     assert!(record_for(&expired, &request(-1_000)).is_ok());
 }

@@ -1,7 +1,7 @@
 //! Ingest: typed outcomes for every observation and event (CO-3, GO-3, PR-3).
 
 use custodia_profile::{
-    AffirmativeAct, AttributeDefinition, AttributeFields, CustomerRecord, Decision, DecisionEffect,
+    AffirmativeAct, AttributeDefinition, AttributeFields, CustomerRecord, Decision,
     GroundStatus::{Given, Refused, Withdrawn},
     LawfulBasis::{Consent, Contract, LegitimateInterests},
     LegalHold, NO_HASH, Observation, Observations, Outcome, Party, ProfileError, Provenance, RefusalReason,
@@ -198,6 +198,21 @@ fn a_grant_that_is_no_consent_refuses_the_whole_input() {
     assert_eq!(error, ProfileError::NotRecordable { reason: RefusalReason::PreTicked });
 }
 
+/// It names no consent revision that it answers, so it cannot have seen the no.
+#[test]
+fn a_consent_that_comes_with_data_lifts_no_no_and_the_data_is_judged_without_it() {
+    let no = record_with(&[(RESEARCH, Consent, state(Withdrawn, at(-10)))]);
+    let ahead = Decision { decided_at: Some(at(240_000)), ..decision(RESEARCH, Consent, Given) };
+    let grants = vec![ahead, decision(SERVICE, Consent, Given)];
+    let visits =
+        Observation { attribute: "visits".parse().unwrap(), value: Value::Integer(7), observed_at: None };
+    let input = Observations { grants, ..input(RESEARCH, vec![visits]) };
+    let after = ingest(&no, &input, &catalogue(), context(NOW)).unwrap();
+    let withdrawn = Outcome::Refused(RefusalReason::ConsentWithdrawn);
+    assert_eq!(after.grant_outcomes, [withdrawn, Outcome::Merged]);
+    assert_eq!((after.attribute_outcomes, after.ledger.len()), (vec![withdrawn], 1));
+}
+
 #[test]
 fn data_of_a_restricted_or_held_customer_is_refused_but_a_consent_is_recorded() {
     let mut restricted = contract();
@@ -213,7 +228,7 @@ fn data_of_a_restricted_or_held_customer_is_refused_but_a_consent_is_recorded() 
         let after = ingest(&record, &input, &catalogue(), context(NOW)).unwrap();
         assert_eq!(after.attribute_outcomes, [Outcome::Refused(reason)]);
         assert_eq!(after.event_outcomes, [Outcome::Refused(reason)]);
-        assert_eq!(after.grant_effects, [DecisionEffect::Applied]);
+        assert_eq!((after.grant_outcomes.as_slice(), after.ledger.len()), (&[Outcome::Merged][..], 1));
     }
 }
 

@@ -13,7 +13,7 @@ use crate::{
     storage::codec::hex,
     world::{
         MARKETING, NOW, RESEARCH, SERVICE, at, catalogue, context, context_of, customer, decision, label,
-        purpose, recorder,
+        made, purpose, recorder,
     },
 };
 
@@ -77,7 +77,7 @@ fn history(customer: &CustomerId) -> (CustomerRecord, Vec<LedgerEntry>) {
         regions: FieldChange::Set(["DE".parse().unwrap()].into()),
         ..SubjectChange::default()
     };
-    let changed = update_subject(&record, moved, context_of(customer, at(2_000))).unwrap();
+    let changed = update_subject(&record, moved, made(at(2_000)), context_of(customer, at(2_000))).unwrap();
     take(&mut record, changed.record, changed.ledger);
     let withdrawal = Withdrawal { purpose: purpose(RESEARCH), basis: Consent, channel: None };
     let withdrawn = withdraw(&record, &withdrawal, &catalogue, context_of(customer, at(3_000))).unwrap();
@@ -86,7 +86,8 @@ fn history(customer: &CustomerId) -> (CustomerRecord, Vec<LedgerEntry>) {
     take(&mut record, after, entry);
     let restricted =
         SubjectChange { restriction: FieldChange::Set(label("contested")), ..SubjectChange::default() };
-    let changed = update_subject(&record, restricted, context_of(customer, at(5_000))).unwrap();
+    let changed =
+        update_subject(&record, restricted, made(at(5_000)), context_of(customer, at(5_000))).unwrap();
     take(&mut record, changed.record, changed.ledger);
     (record, entries)
 }

@@ -10,8 +10,8 @@ use custodia_profile::{
 };
 
 use crate::world::{
-    MARKETING, NOW, RESEARCH, at, catalogue as without_sale, context, customer, decision, label, purpose,
-    purpose_fields,
+    MARKETING, NOW, RESEARCH, answering, at, catalogue as without_sale, context, customer, decision, label,
+    made, purpose, purpose_fields,
 };
 
 /// By consent, and sold.
@@ -44,7 +44,7 @@ fn statuses(record: &CustomerRecord) -> [Option<GroundStatus>; 2] {
 
 fn give(record: &CustomerRecord, now: TimestampMs) -> CustomerRecord {
     let given = Decision { decided_at: Some(now), ..decision(SELLING, Consent, Given) };
-    record_decision(record, &given, &catalogue(), context(now)).unwrap().record
+    record_decision(record, &answering(record, given), &catalogue(), context(now)).unwrap().record
 }
 
 #[test]
@@ -157,6 +157,24 @@ fn the_other_purposes_keep_their_state() {
     assert_eq!(after.ground(purpose(MARKETING), Consent), None);
 }
 
+/// A signal counts once a region honours it, so it must be newer than a consent of before it was repeated.
+#[test]
+fn a_signal_repeated_where_no_law_honours_it_beats_a_consent_given_since() {
+    let once = signal(&of_region("DE"), NOW);
+    let given = give(&once.record, at(2));
+    let twice = signal(&given, at(3));
+    assert_eq!((twice.ledger.len(), twice.record.subject.sale_opt_out), (1, Some(at(3))));
+    let catalogue = catalogue();
+    let selling = catalogue.purpose(purpose(SELLING)).unwrap();
+    let mut moved = twice.record;
+    moved.subject.regions = ["US-CA".parse().unwrap()].into();
+    let permission = Permission::for_purpose(selling, Reader::Controller, &moved, &catalogue, at(4));
+    assert_eq!(permission.verdict(), Verdict::Refuse(RefusalReason::ConsentRefused));
+    let late = decision(SELLING, Consent, Given);
+    let error = record_decision(&moved, &late, &catalogue, context(at(9))).unwrap_err();
+    assert_eq!(error, ProfileError::NoStands { reason: RefusalReason::ConsentRefused });
+}
+
 /// The example of the specification, brought up to policy version 5; updated on 2025-06-03.
 const TC_STRING: &str = "CQSbk4AQSbk4ANwAAAENAwFgAAAAAAAAAAYgACPAAAAA.IDKQA4AAgAKAGQAygAAA.YAAAAAAAAAAA";
 const TC_NOW: TimestampMs = TimestampMs::from_ms(1_751_500_800_000);
@@ -164,36 +182,53 @@ const TC_NOW: TimestampMs = TimestampMs::from_ms(1_751_500_800_000);
 #[test]
 fn a_tc_string_is_stored_with_its_ledger_entry_and_once() {
     let before = CustomerRecord::new(TC_NOW);
-    let after = record_tc_string(&before, TC_STRING, context(TC_NOW)).unwrap();
+    let after = record_tc_string(&before, TC_STRING, made(TC_NOW), context(TC_NOW)).unwrap();
     let stored = after.record.tc_string.clone().unwrap();
     assert_eq!((stored.text.as_str(), stored.recorded_at), (TC_STRING, TC_NOW));
     let entry = after.ledger.unwrap();
     assert_eq!((entry.sequence, entry.body.clone()), (0, LedgerBody::TcString(stored)));
     assert_eq!(after.record.ledger_head, entry.hash(&customer()));
-    let again = record_tc_string(&after.record, TC_STRING, context(TC_NOW.plus_ms(1))).unwrap();
+    let again = record_tc_string(&after.record, TC_STRING, made(TC_NOW), context(TC_NOW.plus_ms(1))).unwrap();
     assert_eq!((again.record, again.ledger), (after.record, None));
 }
 
 #[test]
-fn a_tc_string_that_was_updated_before_the_stored_one_changes_nothing() {
+fn a_tc_string_that_was_updated_before_the_stored_one_is_refused() {
     // The same string, updated a day earlier.
     let older = TC_STRING.replacen("CQSbk4AQSbk4A", "CQSYR8AQSYR8A", 1);
     let updated = |text: &str| TcString::parse(text, TC_NOW).unwrap().last_updated;
     assert!(updated(&older) < updated(TC_STRING));
-    let newer = record_tc_string(&CustomerRecord::new(TC_NOW), TC_STRING, context(TC_NOW)).unwrap();
-    let late = record_tc_string(&newer.record, &older, context(TC_NOW.plus_ms(1))).unwrap();
-    assert_eq!((late.record, late.ledger), (newer.record, None));
-    let first = record_tc_string(&CustomerRecord::new(TC_NOW), &older, context(TC_NOW)).unwrap();
-    let then = record_tc_string(&first.record, TC_STRING, context(TC_NOW.plus_ms(1))).unwrap();
+    let newer =
+        record_tc_string(&CustomerRecord::new(TC_NOW), TC_STRING, made(TC_NOW), context(TC_NOW)).unwrap();
+    let late = record_tc_string(&newer.record, &older, made(TC_NOW), context(TC_NOW.plus_ms(1)));
+    assert_eq!(late.unwrap_err(), ProfileError::RequestSuperseded);
+    let first =
+        record_tc_string(&CustomerRecord::new(TC_NOW), &older, made(TC_NOW), context(TC_NOW)).unwrap();
+    let then = record_tc_string(&first.record, TC_STRING, made(TC_NOW), context(TC_NOW.plus_ms(1))).unwrap();
     assert_eq!(then.record.tc_string.unwrap().text.as_str(), TC_STRING);
+}
+
+/// Strings name the day of their update alone. Of two of one day the one that was sent later counts, and a late retry of
+/// the earlier one does not bring it back.
+#[test]
+fn of_two_tc_strings_of_one_day_the_one_that_was_sent_later_counts() {
+    let other = TC_STRING.replacen("NwAAAENAwF", "NwAAAEDEwF", 1);
+    assert_ne!(other, TC_STRING);
+    let first = record_tc_string(&CustomerRecord::new(TC_NOW), TC_STRING, made(TC_NOW), context(TC_NOW));
+    let first = first.unwrap().record;
+    let later = TC_NOW.plus_ms(5);
+    let second = record_tc_string(&first, &other, made(later), context(later)).unwrap().record;
+    assert_eq!(second.tc_string.as_ref().unwrap().text.as_str(), other);
+    let retry = record_tc_string(&second, TC_STRING, made(TC_NOW), context(TC_NOW.plus_ms(9)));
+    assert_eq!(retry.unwrap_err(), ProfileError::RequestSuperseded);
 }
 
 #[test]
 fn a_tc_string_that_is_malformed_or_out_of_date_is_not_stored() {
     let before = CustomerRecord::new(TC_NOW);
-    let error = record_tc_string(&before, "C!", context(TC_NOW)).unwrap_err();
+    let error = record_tc_string(&before, "C!", made(TC_NOW), context(TC_NOW)).unwrap_err();
     assert!(matches!(error, ProfileError::TcString { .. }));
     let two_years_on = TC_NOW.plus_ms(2 * 366 * 24 * 60 * 60 * 1_000);
-    let error = record_tc_string(&before, TC_STRING, context(two_years_on)).unwrap_err();
+    let error = record_tc_string(&before, TC_STRING, made(TC_NOW), context(two_years_on)).unwrap_err();
     assert_eq!(error.field(), Some("tc_string"));
 }

@@ -5,13 +5,13 @@ use custodia_profile::{
     Catalogue, CustomerRecord, DecidedBy, Decision, DecisionEffect, Evidence, GroundState,
     GroundStatus::{self, Given, Invalidated, Refused, Requested, Revoked, Withdrawn},
     LawfulBasis::{self, Consent, LegitimateInterests, PublicTask},
-    Prior, ProfileError, Purpose, RefusalReason, Transition, record_decision, transition,
+    Prior, ProfileError, Purpose, Recording, RefusalReason, Transition, record_decision, transition,
 };
 use proptest::{collection, prelude::*, sample::select};
 
 use crate::world::{
-    NOW, RESEARCH, at, bases, catalogue as small_catalogue, context, decision, evidence, moments, notice,
-    purpose, purpose_fields, record_with, state, states,
+    NOW, RESEARCH, at, bases, catalogue as small_catalogue, context, decision, evidence, imported, moments,
+    notice, purpose, purpose_fields, record_with, state, states,
 };
 
 /// By every basis.
@@ -58,7 +58,9 @@ fn standing(name: &str) -> Option<GroundState> {
 fn decided(basis: LawfulBasis, status: GroundStatus) -> Decision {
     let decided_by = if status == Revoked { DecidedBy::Guardian } else { DecidedBy::DataSubject };
     let evidence = Some(Evidence { decided_by, ..evidence(Clicked) });
-    Decision { evidence, ..decision(ALL, basis, status) }
+    // The records of these tests have no ledger yet; a consent says that it saw what stands.
+    let answers = (status == Given).then_some(0);
+    Decision { evidence, recording: Recording::Live { answers }, ..decision(ALL, basis, status) }
 }
 
 #[test]
@@ -110,12 +112,18 @@ fn the_table_can_be_asked_without_a_record() {
 }
 
 #[test]
-fn an_illegal_decision_that_came_late_is_superseded_and_no_fault() {
+fn an_import_that_is_older_than_what_stands_is_refused_for_that() {
     let catalogue = catalogue();
     let given = record_with(&[(ALL, Consent, state(Given, at(-10)))]);
-    let asked = Decision { decided_at: Some(at(-11)), ..decided(Consent, Requested) };
-    let late = record_decision(&given, &asked, &catalogue, context(NOW)).unwrap();
-    assert_eq!((late.effect, late.ledger, late.record), (DecisionEffect::Superseded, None, given));
+    let asked = imported(Decision { decided_at: Some(at(-11)), ..decided(Consent, Requested) });
+    let late = record_decision(&given, &asked, &catalogue, context(NOW)).unwrap_err();
+    assert_eq!(late, ProfileError::NewerStands { reason: RefusalReason::IllegalTransition });
+    let no = record_with(&[(ALL, Consent, state(Withdrawn, at(-10)))]);
+    let older = imported(Decision { decided_at: Some(at(-11)), ..decided(Consent, Given) });
+    let late = record_decision(&no, &older, &catalogue, context(NOW)).unwrap_err();
+    assert_eq!(late, ProfileError::NewerStands { reason: RefusalReason::ConsentWithdrawn });
+    let newer = Decision { decided_at: Some(at(-9)), ..older };
+    assert_eq!(record_decision(&no, &newer, &catalogue, context(NOW)).unwrap().state.status, Given);
 }
 
 #[test]
@@ -131,11 +139,17 @@ fn the_same_illegal_decision_again_is_unchanged_and_no_fault() {
 #[test]
 fn of_a_request_and_its_answer_at_once_the_answer_stands() {
     let catalogue = catalogue();
-    let asked = Decision { decided_at: Some(NOW), ..decided(Consent, Requested) };
-    let answered = Decision { decided_at: Some(NOW), ..decided(Consent, Given) };
+    let asked = imported(Decision { decided_at: Some(NOW), ..decided(Consent, Requested) });
+    let answered = imported(Decision { decided_at: Some(NOW), ..decided(Consent, Given) });
     for order in [[&asked, &answered], [&answered, &asked]] {
         let record = order.into_iter().fold(CustomerRecord::new(at(-1)), |record, decision| {
-            record_decision(&record, decision, &catalogue, context(NOW)).unwrap().record
+            match record_decision(&record, decision, &catalogue, context(NOW)) {
+                Ok(recorded) => recorded.record,
+                Err(error) => {
+                    assert!(matches!(error, ProfileError::NewerStands { .. }), "{error}");
+                    record
+                }
+            }
         });
         assert_eq!(record.ground(purpose(ALL), Consent).map(|state| state.status), Some(Given));
     }
@@ -167,7 +181,7 @@ fn answers() -> impl Strategy<Value = Decision> {
                 notice: Some(notice(version)),
                 decided_at: Some(decided_at),
                 expires_at: lasts.map(|ms| decided_at.plus_ms(ms)),
-                ..decided(basis, status)
+                ..imported(decided(basis, status))
             }
         },
     )
@@ -178,7 +192,7 @@ proptest! {
 
     /// Whether an objection came before or after the interest that it beats: it stands.
     #[test]
-    fn answers_lead_to_the_same_grounds_in_any_order(
+    fn imported_answers_lead_to_the_same_grounds_in_any_order(
         (answers, shuffled) in collection::vec(answers(), 0..8)
             .prop_flat_map(|answers| (Just(answers.clone()), Just(answers).prop_shuffle())),
     ) {
@@ -187,7 +201,8 @@ proptest! {
             answers.iter().fold(CustomerRecord::new(at(-1_000)), |record, answer| {
                 match record_decision(&record, answer, &catalogue, context(NOW)) {
                     Ok(recorded) => recorded.record,
-                    Err(error) => { assert_eq!(error, ProfileError::ObjectionStands); record }
+                    Err(ProfileError::ObjectionStands | ProfileError::NewerStands { .. }) => record,
+                    Err(error) => panic!("{error}"),
                 }
             })
         };

@@ -6,16 +6,16 @@ use custodia_profile::{
     LawfulBasis::{
         self, Consent, Contract, LegalObligation, LegitimateInterests, PublicTask, VitalInterests,
     },
-    LedgerBody, LedgerEntry, NO_HASH, Permission, Reader, RefusalReason, Stored, TimestampMs, Verdict,
-    Withdrawal, record_decision, verify_chain, withdraw, withdraw_all,
+    LedgerBody, LedgerEntry, NO_HASH, Permission, ProfileError, Reader, RefusalReason, Stored, TimestampMs,
+    Verdict, Withdrawal, record_decision, verify_chain, withdraw, withdraw_all,
 };
 use proptest::prelude::*;
 
 use crate::{
     generated::{ALL, CASES, Situation, law, situations},
     world::{
-        MARKETING, NOW, OLD, RESEARCH, SERVICE, TAX, at, catalogue, context, customer, decision, label,
-        purpose, record_with, recorder, state,
+        MARKETING, NOW, OLD, RESEARCH, SERVICE, TAX, answering, at, catalogue, context, customer, decision,
+        imported, label, purpose, record_with, recorder, state,
     },
 };
 
@@ -92,8 +92,9 @@ fn an_earlier_no_is_dated_anew_so_that_no_late_consent_outlives_it() {
     }
     let between =
         custodia_profile::Decision { decided_at: Some(at(-5)), ..decision(RESEARCH, Consent, Given) };
-    let late = record_decision(&after.record, &between, &catalogue(), context(at(5))).unwrap().record;
-    assert_eq!(verdict(&late, RESEARCH).ground(), None, "the customer's newest word counts");
+    let late = record_decision(&after.record, &imported(between), &catalogue(), context(at(5)));
+    let stands = ProfileError::NewerStands { reason: RefusalReason::ConsentWithdrawn };
+    assert_eq!(late.unwrap_err(), stands, "the customer's newest word counts");
 }
 
 #[test]
@@ -101,9 +102,10 @@ fn a_legitimate_interest_that_is_recorded_later_permits_nothing() {
     let after = unsubscribe(&CustomerRecord::new(at(-1_000)), NOW).record;
     let interest = decision(MARKETING, LegitimateInterests, Given);
     let refused = record_decision(&after, &interest, &catalogue(), context(at(5)));
-    assert_eq!(refused.unwrap_err(), custodia_profile::ProfileError::ObjectionStands);
+    assert_eq!(refused.unwrap_err(), ProfileError::ObjectionStands);
     assert_eq!(verdict(&after, MARKETING), Verdict::Refuse(RefusalReason::ConsentWithdrawn));
-    let consent = record_decision(&after, &decision(MARKETING, Consent, Given), &catalogue(), context(at(5)));
+    let own = answering(&after, decision(MARKETING, Consent, Given));
+    let consent = record_decision(&after, &own, &catalogue(), context(at(5)));
     assert_eq!(verdict(&consent.unwrap().record, MARKETING).ground(), Some(Consent), "the customer's own");
 }
 

@@ -1,5 +1,6 @@
 //! When a customer may be contacted.
 
 pub(crate) mod check;
+mod preference_change;
 pub(crate) mod preferences;
 pub(crate) mod quiet_hours;

@@ -2,4 +2,5 @@
 
 pub(crate) mod decision_table;
 mod laws;
+mod no;
 mod question;

@@ -102,6 +102,7 @@ fn a_recipient() -> Recipient {
         description: "Sends the news.".to_owned(),
         owner: "Marketing".to_owned(),
         purposes: vec![purpose(1), purpose(300)],
+        collection_purposes: Vec::new(),
         suspended: true,
         revision: Revision::from_u64(1),
     };
@@ -334,20 +335,28 @@ fn jurisdictions() -> impl Strategy<Value = Jurisdiction> {
 
 fn recipients() -> impl Strategy<Value = Recipient> {
     let purposes = collection::btree_set(1_u32.., 0..5);
-    ("[A-Za-z0-9._-]{1,9}", [texts(), texts(), texts()], purposes, any::<bool>(), revisions()).prop_map(
-        |(id, [display_name, description, owner], purposes, suspended, revision)| {
-            let fields = RecipientFields {
-                id: id.parse().unwrap(),
-                display_name,
-                description,
-                owner,
-                purposes: purposes.into_iter().map(purpose).collect(),
-                suspended,
-                revision,
-            };
-            Recipient::new(fields).unwrap()
-        },
+    (
+        "[A-Za-z0-9._-]{1,9}",
+        [texts(), texts(), texts()],
+        (purposes.clone(), purposes),
+        any::<bool>(),
+        revisions(),
     )
+        .prop_map(
+            |(id, [display_name, description, owner], (purposes, collected), suspended, revision)| {
+                let fields = RecipientFields {
+                    id: id.parse().unwrap(),
+                    display_name,
+                    description,
+                    owner,
+                    purposes: purposes.into_iter().map(purpose).collect(),
+                    collection_purposes: collected.into_iter().map(purpose).collect(),
+                    suspended,
+                    revision,
+                };
+                Recipient::new(fields).unwrap()
+            },
+        )
 }
 
 fn entries() -> impl Strategy<Value = CatalogueEntry> {

@@ -124,6 +124,7 @@ pub(super) fn recipient(recipient: &Recipient, catalogue: &Catalogue) -> v1::Rec
         description: recipient.description.clone(),
         owner: recipient.owner.clone(),
         purposes: purpose_names(&recipient.purposes, catalogue),
+        collection_purposes: purpose_names(&recipient.collection_purposes, catalogue),
         suspended: recipient.suspended,
         etag: etag(recipient.revision),
     }

@@ -15,7 +15,7 @@ use custodia_proto::v1;
 use custodia_store::{Key, ValueHeader};
 use tokio::time::Instant;
 
-use super::entry::{Entry, UpdateEtag, put_error};
+use super::entry::{Entry, put_error};
 use crate::{
     api::handler::{AnyNodeCall, DirectoryWrite},
     catalogue::{CATALOGUE_META, CatalogueNeed, CatalogueView, logged_change},
@@ -120,14 +120,13 @@ async fn update<E: Entry>(
 
 fn updated<E: Entry>(wire: &E::Wire, catalogue: &Catalogue) -> Result<E, ServiceError> {
     let within = |error: ServiceError| error.within(E::KIND);
+    // So a late retry replaces nothing that was changed since.
     let etag = parse_etag(E::wire_etag(wire)).map_err(within)?;
-    if etag.is_none() && E::UPDATE_ETAG == UpdateEtag::Required {
-        return Err(within(ServiceError::missing("etag")));
-    }
+    let etag = etag.ok_or_else(|| within(ServiceError::missing("etag")))?;
     E::check_name(E::wire_name(wire)).map_err(within)?;
     let stored = E::find(catalogue, E::wire_name(wire));
     let stored = stored.ok_or(ServiceError::EntryNotFound { kind: E::KIND })?;
-    if etag.is_some_and(|etag| etag != stored.revision()) {
+    if etag != stored.revision() {
         return Err(ServiceError::EtagStale);
     }
     E::parse(wire, Some(stored), catalogue).map_err(within)
@@ -327,8 +326,7 @@ mod tests {
         let error = updated::<Purpose>(&missing, &catalogue).expect_err("no such purpose");
         assert!(matches!(error, ServiceError::EntryNotFound { kind: "purpose" }));
         let mut wire = catalogue.attribute_by_name("email").expect("there").wire(&catalogue);
-        wire.etag.clear();
-        assert!(updated::<AttributeDefinition>(&wire, &catalogue).is_ok(), "optional for attributes");
+        assert!(updated::<AttributeDefinition>(&wire, &catalogue).is_ok());
         wire.number = 2;
         let error = updated::<AttributeDefinition>(&wire, &catalogue).expect_err("the number stays");
         assert_eq!(field(&error), "attribute.number");

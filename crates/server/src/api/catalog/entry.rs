@@ -17,13 +17,6 @@ use crate::wire::{Listing, ServiceError, parse::named};
 /// The revision of a new entry.
 const FIRST: Revision = Revision::from_u64(1);
 
-/// Whether an update must name the revision that it replaces.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum UpdateEtag {
-    Required,
-    Optional,
-}
-
 /// A kind of catalogue entry.
 pub(super) trait Entry: Stored + Clone + Into<CatalogueEntry> + Send + Sync + 'static {
     /// Its wire message.
@@ -31,7 +24,6 @@ pub(super) trait Entry: Stored + Clone + Into<CatalogueEntry> + Send + Sync + 's
     /// Its name in errors, and the request's field that contains it.
     const KIND: &'static str;
     const LISTING: Listing;
-    const UPDATE_ETAG: UpdateEtag;
 
     /// The entry's name in its wire message.
     fn wire_name(wire: &Self::Wire) -> &str;
@@ -72,7 +64,7 @@ pub(super) fn put_error<D: Entry>(error: ProfileError) -> ServiceError {
 /// [`Entry`] for one kind: the accessors that differ in a name alone, then its `parse` and `wire`.
 macro_rules! entry {
     (
-        $kind:ident: $const:literal, $listing:ident, $etag:ident;
+        $kind:ident: $const:literal, $listing:ident;
         name $name:ident: $id:ident; key $key:ident; find $find:ident; all $all:ident;
         $($functions:item)+
     ) => {
@@ -80,7 +72,6 @@ macro_rules! entry {
             type Wire = v1::$kind;
             const KIND: &'static str = $const;
             const LISTING: Listing = Listing::$listing;
-            const UPDATE_ETAG: UpdateEtag = UpdateEtag::$etag;
 
             $($functions)+
 
@@ -120,7 +111,7 @@ macro_rules! entry {
 }
 
 entry! {
-    Purpose: "purpose", Purposes, Required;
+    Purpose: "purpose", Purposes;
     name id: PurposeId; key purpose; find purpose_by_id; all purposes;
 
     fn parse(wire: &v1::Purpose, stored: Option<&Self>, catalogue: &Catalogue) -> Result<Self, ServiceError> {
@@ -137,7 +128,7 @@ entry! {
 }
 
 entry! {
-    AttributeDefinition: "attribute", Attributes, Optional;
+    AttributeDefinition: "attribute", Attributes;
     name name: AttributeName; key attribute; find attribute_by_name; all attributes;
 
     fn parse(
@@ -161,7 +152,7 @@ entry! {
 }
 
 entry! {
-    Jurisdiction: "jurisdiction", Jurisdictions, Required;
+    Jurisdiction: "jurisdiction", Jurisdictions;
     name id: JurisdictionId; key jurisdiction; find jurisdiction; all jurisdictions;
 
     fn parse(
@@ -178,7 +169,7 @@ entry! {
 }
 
 entry! {
-    Recipient: "recipient", Recipients, Required;
+    Recipient: "recipient", Recipients;
     name id: RecipientId; key recipient; find recipient; all recipients;
 
     fn parse(

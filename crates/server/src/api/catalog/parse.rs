@@ -203,12 +203,15 @@ pub(super) fn recipient(
     catalogue: &Catalogue,
 ) -> Result<Recipient, ServiceError> {
     within_limit("purposes", wire.purposes.len(), RECIPIENT_PURPOSES_MAX)?;
+    let collected = &wire.collection_purposes;
+    within_limit("collection_purposes", collected.len(), RECIPIENT_PURPOSES_MAX)?;
     let fields = RecipientFields {
         id: RecipientId::new(&wire.id).map_err(named("id"))?,
         display_name: wire.display_name.clone(),
         description: wire.description.clone(),
         owner: wire.owner.clone(),
         purposes: each("purposes", &wire.purposes, |text| purpose_number(text, catalogue))?,
+        collection_purposes: each("collection_purposes", collected, |text| purpose_number(text, catalogue))?,
         suspended: wire.suspended,
         revision,
     };

@@ -3,7 +3,7 @@
 //! Invariant: only the privacy office changes restriction and legal hold. Every change has a ledger entry in the same
 //! command.
 
-use custodia_profile::{Revision, SubjectChange, update_subject};
+use custodia_profile::{Revision, SubjectChange, TimestampMs, check_subject, update_subject};
 use custodia_proto::v1;
 
 use super::{
@@ -12,8 +12,11 @@ use super::{
 };
 use crate::{
     catalogue::CatalogueView,
-    shard::{CustomerRead, CustomerState, CustomerWrite, Mutation, Origin, ProfileView, ReadAccess},
-    wire::{ServiceError, convert::RecordVersion, parse_etag},
+    routing::CustomerLocation,
+    shard::{
+        CustomerRead, CustomerState, CustomerWrite, Mutation, Origin, ProfileView, ReadAccess, WriteAccess,
+    },
+    wire::{ServiceError, convert::RecordVersion, now, parse_etag},
 };
 
 impl CustomerRead for v1::GetDataSubjectRequest {
@@ -35,17 +38,37 @@ pub(crate) struct Update {
     change: SubjectChange,
     mask: prost_types::FieldMask,
     etag: Option<Revision>,
+    made_at: Option<TimestampMs>,
 }
 
 impl CustomerWrite for v1::UpdateDataSubjectRequest {
     type Input = Update;
 
     fn parse(&self, origin: Origin<'_>, _view: &CatalogueView) -> Result<Update, ServiceError> {
+        let change = subject_change(self, origin.caller.roles)?;
+        check_subject(&change, now()).map_err(|error| of_subject(error.into()))?;
         Ok(Update {
-            change: subject_change(self, origin.caller.roles)?,
+            change,
             mask: self.update_mask.clone().unwrap_or_default(),
             etag: parse_etag(&data_subject(self)?.etag).map_err(of_subject)?,
+            made_at: origin.made_at,
         })
+    }
+
+    fn access(_update: &Update) -> WriteAccess {
+        WriteAccess::CollectAny
+    }
+
+    fn version_field(&self) -> Option<&'static str> {
+        let subject = self.data_subject.as_ref()?;
+        (!subject.etag.is_empty()).then_some("data_subject.etag")
+    }
+
+    fn echo(&self, location: CustomerLocation, _answer: v1::DataSubject) -> v1::DataSubject {
+        let sent = self.data_subject.clone().unwrap_or_default();
+        let customer_id = location.customer.to_string();
+        let sent = v1::DataSubject { customer_id, updated_at: None, etag: String::new(), ..sent };
+        only(&self.update_mask.clone().unwrap_or_default(), sent)
     }
 
     fn etag(update: &Update) -> Option<Revision> {
@@ -54,7 +77,8 @@ impl CustomerWrite for v1::UpdateDataSubjectRequest {
 
     fn evaluate(update: &Update, state: &CustomerState<'_>) -> Result<Mutation<Self::Answer>, ServiceError> {
         let record = state.record_or_new();
-        let changed = update_subject(&record, update.change.clone(), state.change())
+        let precondition = state.precondition(update.etag, update.made_at);
+        let changed = update_subject(&record, update.change.clone(), precondition, state.change())
             .map_err(|error| of_subject(error.into()))?;
         let applied = changed.ledger.is_some();
         let at = RecordVersion { customer: state.location.customer, revision: state.revision_after(applied) };

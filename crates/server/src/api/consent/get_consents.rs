@@ -36,6 +36,7 @@ impl CustomerRead for v1::GetConsentsRequest {
             customer_id: at.customer.to_string(),
             etag: etag(at.revision),
             consents: consent_states(of, &profile.record().grounds, &profile.view.catalogue),
+            consent_revision,
         })
     }
 }

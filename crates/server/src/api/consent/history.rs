@@ -128,6 +128,7 @@ impl CustomerRead for v1::GetConsentsAsOfRequest {
             customer_id: profile.location.customer.to_string(),
             etag: of.etag(),
             consents: consent_states(of, &law.grounds, &profile.view.catalogue),
+            consent_revision: entries,
         })
     }
 }

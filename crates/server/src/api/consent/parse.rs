@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use custodia_profile::{
     Channel, Collector, Date, Decision, FieldChange, GroundStatus, LawfulBasis, NoticeId, PrivacySignal,
-    PurposeId, PurposeNumber, Reference, Region, SubjectChange,
+    PurposeId, PurposeNumber, Recording, Reference, Region, SubjectChange,
 };
 use custodia_proto::v1;
 
@@ -22,9 +22,10 @@ const SUBJECT_FIELDS: [&str; 4] = ["regions", "birth_date", "restriction", "lega
 /// Those that only the privacy office may change.
 const PRIVACY_FIELDS: [&str; 2] = ["restriction", "legal_hold"];
 
-/// Parses a RecordConsent; `number` finds the number of its purpose.
+/// Parses a RecordConsent by a caller with these roles; `number` finds the number of its purpose.
 pub(super) fn record_consent(
     request: &v1::RecordConsentRequest,
+    roles: RoleSet,
     number: impl FnOnce(&PurposeId) -> Result<PurposeNumber, ServiceError>,
 ) -> Result<Decision, ServiceError> {
     let purpose = parse::purpose(&request.purpose, "purpose")?;
@@ -32,6 +33,7 @@ pub(super) fn record_consent(
     let proof = parse::proof(request.evidence.as_ref()).map_err(|error| error.within("evidence"))?;
     Ok(Decision {
         status,
+        recording: recording(request, roles)?,
         basis: parse::lawful_basis(request.lawful_basis)?.unwrap_or(LawfulBasis::Consent),
         notice: NoticeId::optional("notice_version", &request.notice_version)?,
         method: parse::consent_method(request.method)?,
@@ -45,6 +47,22 @@ pub(super) fn record_consent(
         expires_at: parse_optional(request.expires_at.as_ref(), "expires_at")?,
         purpose: number(&purpose)?,
     })
+}
+
+/// How the decision reaches the store: only the privacy office imports.
+fn recording(request: &v1::RecordConsentRequest, roles: RoleSet) -> Result<Recording, ServiceError> {
+    let answers = Some(request.consent_revision).filter(|revision| *revision != 0);
+    match v1::Recording::try_from(request.recording) {
+        Ok(v1::Recording::Unspecified | v1::Recording::Live) => Ok(Recording::Live { answers }),
+        Ok(v1::Recording::Imported) if !roles.contains(Role::Privacy) => {
+            Err(ServiceError::field("recording", FieldFault::RoleNeeded(Role::Privacy)))
+        }
+        Ok(v1::Recording::Imported) if answers.is_some() => {
+            Err(ServiceError::invalid("consent_revision", "expected none with an imported decision"))
+        }
+        Ok(v1::Recording::Imported) => Ok(Recording::Imported),
+        Err(_unknown) => Err(ServiceError::invalid("recording", "expected LIVE or IMPORTED")),
+    }
 }
 
 /// The status to record. Withdrawals have a call of their own, and expiry is computed.
@@ -159,7 +177,7 @@ mod tests {
     }
 
     fn record_consent(request: &v1::RecordConsentRequest) -> Result<Decision, ServiceError> {
-        super::record_consent(request, |_purpose| Ok(PurposeNumber::new(1)?))
+        super::record_consent(request, SOURCE, |_purpose| Ok(PurposeNumber::new(1)?))
     }
 
     #[test]

@@ -12,7 +12,8 @@ use super::{
 };
 use crate::{
     catalogue::{CatalogueNeed, CatalogueView},
-    shard::{CustomerState, CustomerWrite, Mutation, Origin},
+    routing::CustomerLocation,
+    shard::{CustomerState, CustomerWrite, Mutation, Origin, WriteAccess},
     wire::{ServiceError, convert::purpose_name},
 };
 
@@ -22,6 +23,14 @@ impl CustomerWrite for v1::RecordPrivacySignalRequest {
 
     fn parse(&self, _origin: Origin<'_>, _view: &CatalogueView) -> Result<Self::Input, ServiceError> {
         Ok((privacy_signal(self.signal)?, Channel::optional("channel", &self.channel)?))
+    }
+
+    fn access(_input: &Self::Input) -> WriteAccess {
+        WriteAccess::No(Vec::new())
+    }
+
+    fn echo(&self, location: CustomerLocation, _answer: Self::Answer) -> Self::Answer {
+        v1::RecordPrivacySignalResponse { customer_id: location.customer.to_string(), ..Default::default() }
     }
 
     fn evaluate(

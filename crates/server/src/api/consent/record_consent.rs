@@ -1,7 +1,8 @@
 //! RecordConsent: records a consent, a refusal or another ground for one purpose.
 
 use custodia_profile::{
-    Decision, DecisionEffect, LawfulBasis, PurposeNumber, Recorded, Revision, record_decision,
+    Decision, DecisionEffect, GroundStatus, LawfulBasis, PurposeId, PurposeNumber, Recorded, Recording,
+    Revision, check_decision, record_decision,
 };
 use custodia_proto::v1;
 
@@ -11,8 +12,9 @@ use super::{
 };
 use crate::{
     catalogue::CatalogueView,
-    shard::{CustomerState, CustomerWrite, Mutation, Origin},
-    wire::{ServiceError, convert::purpose_name, parse_etag},
+    routing::CustomerLocation,
+    shard::{CustomerState, CustomerWrite, Mutation, Origin, WriteAccess},
+    wire::{ServiceError, convert::purpose_name, now, parse_etag},
 };
 
 impl CustomerWrite for v1::RecordConsentRequest {
@@ -20,9 +22,50 @@ impl CustomerWrite for v1::RecordConsentRequest {
 
     fn parse(&self, origin: Origin<'_>, view: &CatalogueView) -> Result<Self::Input, ServiceError> {
         let etag = parse_etag(&self.etag)?;
-        let mut decision = parse::record_consent(self, |purpose| view.purpose_number(purpose, "purpose"))?;
-        decision.decided_at = decision.decided_at.or(origin.made_at);
+        let number = |purpose: &PurposeId| view.purpose_number(purpose, "purpose");
+        let mut decision = parse::record_consent(self, origin.caller.roles, number)?;
+        if decision.recording != Recording::Imported {
+            decision.decided_at = decision.decided_at.or(origin.made_at);
+        }
+        check_decision(&decision, &view.catalogue, now())?;
         Ok((decision, etag))
+    }
+
+    /// A refusal is a no, whoever passes it on.
+    fn access((decision, _): &Self::Input) -> WriteAccess {
+        let is_live = decision.recording != Recording::Imported;
+        if decision.status == GroundStatus::Refused && is_live {
+            WriteAccess::No(vec![decision.purpose])
+        } else {
+            WriteAccess::Collect(vec![decision.purpose])
+        }
+    }
+
+    fn version_field(&self) -> Option<&'static str> {
+        if self.consent_revision != 0 {
+            return Some("consent_revision");
+        }
+        (!self.etag.is_empty()).then_some("etag")
+    }
+
+    fn echo(&self, location: CustomerLocation, _answer: v1::ConsentState) -> v1::ConsentState {
+        let request = self.clone();
+        v1::ConsentState {
+            customer_id: location.customer.to_string(),
+            purpose: request.purpose,
+            lawful_basis: stated_basis(request.lawful_basis),
+            status: request.status,
+            notice_version: request.notice_version,
+            method: request.method,
+            collector: request.collector,
+            reference: request.reference,
+            decided_at: request.decided_at,
+            expires_at: request.expires_at,
+            evidence: request.evidence,
+            channel: request.channel,
+            valid_from: request.valid_from,
+            ..v1::ConsentState::default()
+        }
     }
 
     fn etag((_, etag): &Self::Input) -> Option<Revision> {
@@ -37,6 +80,11 @@ impl CustomerWrite for v1::RecordConsentRequest {
         let recorded = record_decision(&record, decision, &state.view.catalogue, state.change())?;
         Ok(decided(state, (decision.purpose, decision.basis), recorded))
     }
+}
+
+/// The basis that a request means, as its echo calls it.
+pub(super) fn stated_basis(number: i32) -> i32 {
+    if number == 0 { v1::LawfulBasis::Consent.into() } else { number }
 }
 
 /// The mutation of a decision about one ground.

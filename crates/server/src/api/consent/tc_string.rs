@@ -3,29 +3,45 @@
 //! Invariant: the request memory keeps only the string, and each answer decodes it again, since a string of 4,096
 //! bytes can name 65,535 vendors three times.
 
-use custodia_profile::{Label, StoredTcString, record_tc_string};
+use custodia_profile::{Label, StoredTcString, TimestampMs, record_tc_string};
 use custodia_proto::v1;
 
 use super::convert;
 use crate::{
     catalogue::CatalogueView,
     routing::CustomerLocation,
-    shard::{CustomerRead, CustomerState, CustomerWrite, Mutation, Origin, ProfileView, ReadAccess},
-    wire::{ServiceError, parse_optional, timestamp},
+    shard::{
+        CustomerRead, CustomerState, CustomerWrite, Mutation, Origin, ProfileView, ReadAccess, WriteAccess,
+    },
+    wire::{ServiceError, now, parse_optional, timestamp},
 };
 
 impl CustomerWrite for v1::RecordTcStringRequest {
-    type Input = String;
+    type Input = (String, Option<TimestampMs>);
 
-    fn parse(&self, _origin: Origin<'_>, _view: &CatalogueView) -> Result<String, ServiceError> {
+    fn parse(&self, origin: Origin<'_>, _view: &CatalogueView) -> Result<Self::Input, ServiceError> {
         if self.tc_string.is_empty() {
             return Err(ServiceError::missing("tc_string"));
         }
-        Ok(self.tc_string.clone())
+        StoredTcString::new(&self.tc_string, now())?;
+        Ok((self.tc_string.clone(), origin.made_at))
     }
 
-    fn evaluate(text: &String, state: &CustomerState<'_>) -> Result<Mutation<Self::Answer>, ServiceError> {
-        let changed = record_tc_string(&state.record_or_new(), text, state.change())?;
+    fn access(_input: &Self::Input) -> WriteAccess {
+        WriteAccess::CollectAny
+    }
+
+    fn echo(&self, location: CustomerLocation, _answer: v1::TcString) -> v1::TcString {
+        let customer_id = location.customer.to_string();
+        v1::TcString { customer_id, tc_string: self.tc_string.clone(), ..Default::default() }
+    }
+
+    fn evaluate(
+        (text, made_at): &Self::Input,
+        state: &CustomerState<'_>,
+    ) -> Result<Mutation<Self::Answer>, ServiceError> {
+        let precondition = state.precondition(None, *made_at);
+        let changed = record_tc_string(&state.record_or_new(), text, precondition, state.change())?;
         let stored = changed.record.tc_string.as_ref();
         let answer = v1::TcString {
             customer_id: state.location.customer.to_string(),

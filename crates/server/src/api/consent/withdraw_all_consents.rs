@@ -9,7 +9,8 @@ use custodia_proto::v1;
 use super::convert::{ConsentAsOf, consent_state};
 use crate::{
     catalogue::{CatalogueNeed, CatalogueView},
-    shard::{CustomerState, CustomerWrite, Mutation, Origin},
+    routing::CustomerLocation,
+    shard::{CustomerState, CustomerWrite, Mutation, Origin, WriteAccess},
     wire::{ServiceError, convert::purpose_name},
 };
 
@@ -21,12 +22,20 @@ impl CustomerWrite for v1::WithdrawAllConsentsRequest {
         Ok(Channel::optional("channel", &self.channel)?)
     }
 
+    fn access(_channel: &Option<Channel>) -> WriteAccess {
+        WriteAccess::No(Vec::new())
+    }
+
+    fn echo(&self, location: CustomerLocation, _answer: Self::Answer) -> Self::Answer {
+        v1::WithdrawAllConsentsResponse { customer_id: location.customer.to_string(), ..Default::default() }
+    }
+
     fn evaluate(
         channel: &Option<Channel>,
         state: &CustomerState<'_>,
     ) -> Result<Mutation<Self::Answer>, ServiceError> {
         let catalogue = &state.view.catalogue;
-        let withdrawn = withdraw_all(state.existing()?, channel.as_ref(), catalogue, state.change());
+        let withdrawn = withdraw_all(&state.record_or_new(), channel.as_ref(), catalogue, state.change());
         let applied = !withdrawn.ledger.is_empty();
         let of = ConsentAsOf::after(state, applied, &withdrawn.ledger);
         let states = withdrawn.states.iter().map(|(purpose, basis, found)| {

@@ -6,16 +6,19 @@
 //! caps.
 
 use custodia_profile::{
-    Catalogue, Contact, ContactChannel, ContactQuestion, CustomerRecord, PurposeNumber, TimestampMs, TopicId,
-    Verdict, check_contact, limits::FUTURE_MAX_MS,
+    Catalogue, Contact, ContactChannel, ContactQuestion, CustomerRecord, ProfileError, PurposeNumber,
+    TimestampMs, TopicId, Verdict, check_contact, limits::FUTURE_MAX_MS,
 };
 use custodia_proto::v1;
 
 use crate::{
     catalogue::CatalogueView,
-    shard::{CustomerRead, CustomerState, CustomerWrite, Mutation, Origin, ProfileView, ReadAccess},
+    routing::CustomerLocation,
+    shard::{
+        CustomerRead, CustomerState, CustomerWrite, Mutation, Origin, ProfileView, ReadAccess, WriteAccess,
+    },
     wire::{
-        ServiceError, etag,
+        ServiceError, etag, now,
         parse::{self, named},
         parse_optional, timestamp,
     },
@@ -138,11 +141,23 @@ pub(crate) struct Made {
 impl CustomerWrite for v1::RecordContactRequest {
     type Input = Made;
 
-    fn parse(&self, _origin: Origin<'_>, view: &CatalogueView) -> Result<Made, ServiceError> {
+    fn parse(&self, origin: Origin<'_>, view: &CatalogueView) -> Result<Made, ServiceError> {
         let channel = ContactChannel::new("channel", &self.channel)?;
         let purpose = parse::purpose(&self.purpose, "purpose")?;
-        let contacted_at = parse_optional(self.contacted_at.as_ref(), "contacted_at")?;
+        // A retry has the date of the first attempt.
+        let contacted_at = parse_optional(self.contacted_at.as_ref(), "contacted_at")?.or(origin.made_at);
+        if contacted_at.is_some_and(|at| at > now().plus_ms(FUTURE_MAX_MS)) {
+            return Err(ProfileError::InFuture { field: "contacted_at", ahead_max_ms: FUTURE_MAX_MS }.into());
+        }
         Ok(Made { channel, purpose: view.purpose_number(&purpose, "purpose")?, contacted_at })
+    }
+
+    fn access(made: &Made) -> WriteAccess {
+        WriteAccess::Use(made.purpose)
+    }
+
+    fn echo(&self, location: CustomerLocation, _answer: Self::Answer) -> Self::Answer {
+        v1::RecordContactResponse { customer_id: location.customer.to_string(), etag: String::new() }
     }
 
     fn evaluate(made: &Made, state: &CustomerState<'_>) -> Result<Mutation<Self::Answer>, ServiceError> {

@@ -3,15 +3,22 @@
 //! Invariant: preferences are personal data like any other. An address is collected only for a purpose that the law
 //! permits the controller at that time, and given only if the law permits the caller the purpose it states.
 
+use std::borrow::Cow;
+
 use custodia_profile::{
-    ChannelPreference, CustomerRecord, Permission, Preferences, PurposeNumber, Reader, Revision, Verdict,
+    ChannelPreference, CustomerRecord, Permission, Preferences, PurposeNumber, Reader, Revision, TimestampMs,
+    Verdict, update_preferences,
 };
 use custodia_proto::v1;
 
 use super::parse::{self as preferences_parse, Addresses};
 use crate::{
     catalogue::CatalogueView,
-    shard::{CustomerRead, CustomerState, CustomerWrite, Mutation, Origin, ProfileView, ReadAccess},
+    routing::CustomerLocation,
+    shard::{
+        CustomerRead, CustomerState, CustomerWrite, Mutation, Origin, ProfileView, ReadAccess, Sight,
+        WriteAccess,
+    },
     wire::{ServiceError, convert::RecordVersion, parse, parse_etag},
 };
 
@@ -43,20 +50,36 @@ pub(crate) struct Update {
     purpose: PurposeNumber,
     preferences: Preferences,
     etag: Option<Revision>,
+    made_at: Option<TimestampMs>,
 }
 
 impl CustomerWrite for v1::UpdatePreferencesRequest {
     type Input = Update;
 
-    fn parse(&self, _origin: Origin<'_>, view: &CatalogueView) -> Result<Update, ServiceError> {
+    fn parse(&self, origin: Origin<'_>, view: &CatalogueView) -> Result<Update, ServiceError> {
         let below = |error: ServiceError| error.within("preferences");
         let purpose = parse::purpose(&self.purpose, "purpose")?;
         let wire = self.preferences.as_ref().ok_or_else(|| ServiceError::missing("preferences"))?;
         Ok(Update {
             etag: parse_etag(&wire.etag).map_err(below)?,
+            made_at: origin.made_at,
             purpose: view.purpose_number(&purpose, "purpose")?,
             preferences: preferences_parse::preferences(wire, view).map_err(below)?,
         })
+    }
+
+    fn access(update: &Update) -> WriteAccess {
+        WriteAccess::Collect(vec![update.purpose])
+    }
+
+    fn version_field(&self) -> Option<&'static str> {
+        let preferences = self.preferences.as_ref()?;
+        (!preferences.etag.is_empty()).then_some("preferences.etag")
+    }
+
+    fn echo(&self, location: CustomerLocation, _answer: v1::Preferences) -> v1::Preferences {
+        let sent = self.preferences.clone().unwrap_or_default();
+        v1::Preferences { customer_id: location.customer.to_string(), etag: String::new(), ..sent }
     }
 
     fn etag(update: &Update) -> Option<Revision> {
@@ -64,27 +87,30 @@ impl CustomerWrite for v1::UpdatePreferencesRequest {
     }
 
     fn evaluate(update: &Update, state: &CustomerState<'_>) -> Result<Mutation<Self::Answer>, ServiceError> {
-        let (record, catalogue) = (state.existing()?, &state.view.catalogue);
+        let catalogue = &state.view.catalogue;
+        // The law comes first for a caller who may not read: it must not learn whether the customer exists.
+        let record = match state.sight {
+            Sight::Full => Cow::Borrowed(state.existing()?),
+            Sight::Echo => state.record_or_new(),
+        };
         let purpose = catalogue.purpose(update.purpose);
         let purpose =
             purpose.ok_or(ServiceError::Internal { context: "a parsed purpose is not in the catalogue" })?;
         // Collected by the controller, whichever caller sends it.
-        let permission = Permission::for_purpose(purpose, Reader::Controller, record, catalogue, state.now);
+        let permission = Permission::for_purpose(purpose, Reader::Controller, &record, catalogue, state.now);
         // A wish can always be recorded; an address is personal data and needs a ground.
         if let Verdict::Refuse(reason) = permission.verdict()
-            && brings_address(&update.preferences, &record.preferences)
+            && brings_address(&update.preferences, &record.preferences, state.sight)
         {
             return Err(ServiceError::PurposeRefused { reason, purpose: purpose.id.clone() });
         }
-        let changed = record.preferences != update.preferences;
-        let at = RecordVersion { customer: state.location.customer, revision: state.revision_after(changed) };
+        let precondition = state.precondition(update.etag, update.made_at);
+        let after = update_preferences(state.existing()?, &update.preferences, precondition, state.change())
+            .map_err(|error| ServiceError::from(error).within("preferences"))?;
+        let revision = state.revision_after(after.is_some());
+        let at = RecordVersion { customer: state.location.customer, revision };
         let answer = preferences_parse::wire(at, &update.preferences, Addresses::Given, catalogue);
-        let record = changed.then(|| CustomerRecord {
-            preferences: update.preferences.clone(),
-            updated_at: record.updated_at.max(state.now),
-            ..record.clone()
-        });
-        Ok(Mutation { record, ledger: Vec::new(), events: Vec::new(), answer })
+        Ok(Mutation { record: after, ledger: Vec::new(), events: Vec::new(), answer })
     }
 }
 
@@ -94,10 +120,15 @@ fn knows_caps(view: &CatalogueView, preferences: &Preferences) -> bool {
     named.all(|purpose| view.catalogue.purpose(purpose).is_some())
 }
 
-/// Whether some address is not yet stored for its channel.
-fn brings_address(new: &Preferences, stored: &Preferences) -> bool {
+/// Whether some address is not yet stored for its channel. To a caller who may not read every address is new: whether one is
+/// stored already would tell it what is.
+fn brings_address(new: &Preferences, stored: &Preferences, sight: Sight) -> bool {
     let known = |one: &ChannelPreference| {
-        stored.channels.iter().any(|other| other.channel == one.channel && other.address == one.address)
+        sight == Sight::Full
+            && stored
+                .channels
+                .iter()
+                .any(|other| other.channel == one.channel && other.address == one.address)
     };
     new.channels.iter().any(|one| one.address.is_some() && !known(one))
 }

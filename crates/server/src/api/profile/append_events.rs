@@ -7,7 +7,8 @@ use super::{convert, parse};
 use crate::{
     catalogue::CatalogueView,
     counters::count_outcomes,
-    shard::{Answered, CustomerState, CustomerWrite, Mutation, Origin, ShardContext},
+    routing::CustomerLocation,
+    shard::{Answered, CustomerState, CustomerWrite, Mutation, Origin, ShardContext, WriteAccess},
     wire::ServiceError,
 };
 
@@ -18,6 +19,21 @@ impl CustomerWrite for v1::AppendEventsRequest {
         parse::append_events(self, &|purpose| view.purpose_number(purpose, "purpose"))
     }
 
+    fn access(observations: &Observations) -> WriteAccess {
+        parse::access(observations)
+    }
+
+    fn echo(&self, location: CustomerLocation, answer: Self::Answer) -> Self::Answer {
+        v1::AppendEventsResponse {
+            customer_id: location.customer.to_string(),
+            events: convert::echoed_events(answer.events),
+        }
+    }
+
+    fn has_no_effect(answer: &Self::Answer) -> bool {
+        convert::stored_prevails(&[], &answer.events)
+    }
+
     fn events(observations: &Observations) -> &[Event] {
         &observations.events
     }
@@ -26,9 +42,9 @@ impl CustomerWrite for v1::AppendEventsRequest {
         observations: &Observations,
         state: &CustomerState<'_>,
     ) -> Result<Mutation<Self::Answer>, ServiceError> {
-        let record = state.existing()?;
+        let record = state.record_or_new();
         let mut ingested =
-            custodia_profile::ingest(record, observations, &state.view.catalogue, state.change())?;
+            custodia_profile::ingest(&record, observations, &state.view.catalogue, state.change())?;
         state.events.sift(&observations.events, &mut ingested);
         let outcomes = observations.events.iter().zip(&ingested.event_outcomes);
         let answer = v1::AppendEventsResponse {
@@ -37,7 +53,10 @@ impl CustomerWrite for v1::AppendEventsRequest {
                 .map(|(event, outcome)| convert::event_outcome(event.id.as_str(), *outcome))
                 .collect(),
         };
-        Ok(Mutation { record: None, ledger: Vec::new(), events: ingested.events, answer })
+        // As with an ingest, a customer who is new is created where the law permits something.
+        let is_created = state.record().is_none() && !ingested.events.is_empty();
+        let record = is_created.then_some(ingested.record);
+        Ok(Mutation { record, ledger: Vec::new(), events: ingested.events, answer })
     }
 
     fn note(answered: Answered, answer: &Self::Answer, _context: &ShardContext, _view: &CatalogueView) {

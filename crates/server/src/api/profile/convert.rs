@@ -1,7 +1,8 @@
 //! Converts profiles, events and outcomes to wire messages.
 
 use custodia_profile::{
-    AttributeDefinition, AttributeValue, Catalogue, LawfulBasis, Outcome, RefusalReason, StoredEvent, Verdict,
+    AttributeDefinition, AttributeValue, Catalogue, LawfulBasis, Outcome, Reader, RefusalReason, StoredEvent,
+    Verdict,
 };
 use custodia_proto::v1;
 
@@ -24,17 +25,26 @@ pub(super) enum Detail {
     Only,
 }
 
+/// Which attributes a read asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Asked {
+    /// All that are stored.
+    All,
+    /// Those that it names.
+    Named,
+}
+
 /// The profile as the caller may see it. `attributes` are the stored ones that it asked for; `given` is called for each whose
 /// value is in the answer.
 pub(super) fn profile<'a>(
     profile: &ProfileView<'_>,
     attributes: impl Iterator<Item = (&'a AttributeDefinition, &'a AttributeValue)>,
-    detail: Detail,
+    (asked, detail): (Asked, Detail),
     given: impl Fn(&AttributeDefinition),
 ) -> v1::Profile {
     let (record, catalogue) = (profile.record(), &profile.view.catalogue);
     let mut shown = Vec::with_capacity(record.attributes.len());
-    let mut withheld = Vec::new();
+    let (mut withheld, mut others) = (Vec::new(), 0);
     for (definition, stored) in attributes {
         match profile.permission.for_attribute(definition, Some(stored.provenance.observed_at)) {
             Verdict::Permit { ground, until, .. } => {
@@ -50,12 +60,14 @@ pub(super) fn profile<'a>(
                     until: until.map(timestamp),
                 });
             }
-            Verdict::Refuse(reason) if detail != Detail::None => withheld.push(v1::WithheldAttribute {
+            Verdict::Refuse(_) if detail == Detail::None => {}
+            Verdict::Refuse(reason) if names(profile, definition) => withheld.push(v1::WithheldAttribute {
                 name: definition.name.as_str().to_owned(),
                 reason: reason.number().into(),
                 explanation: reason.explanation().to_owned(),
             }),
-            Verdict::Refuse(_) => {}
+            // Asked for by name, the count would tell what it hides.
+            Verdict::Refuse(_) => others += i32::from(asked == Asked::All),
         }
     }
     shown.sort_unstable_by(|one, other| one.name.cmp(&other.name));
@@ -68,7 +80,13 @@ pub(super) fn profile<'a>(
         withheld,
         created_at: Some(timestamp(record.created_at)),
         updated_at: Some(timestamp(record.updated_at)),
+        withheld_others: others,
     }
+}
+
+/// Whether the reader may know that a withheld attribute is stored: only if its own purpose has a use for it.
+fn names(profile: &ProfileView<'_>, definition: &AttributeDefinition) -> bool {
+    profile.reader == Reader::Controller || definition.allows(profile.purpose.number)
 }
 
 /// The outcome of an observation.
@@ -81,6 +99,49 @@ pub(super) fn attribute_outcome(attribute: &str, outcome: Outcome) -> v1::Attrib
 pub(super) fn event_outcome(event_id: &str, outcome: Outcome) -> v1::EventOutcome {
     let (appended, refusal, explanation) = outcome_parts(outcome);
     v1::EventOutcome { event_id: event_id.to_owned(), appended, refusal, explanation }
+}
+
+/// The refusals that tell how an item compares with what is stored.
+const STORED_PREVAILS: [v1::RefusalReason; 3] = [
+    v1::RefusalReason::ObservedBeforeStored,
+    v1::RefusalReason::EventIdReused,
+    v1::RefusalReason::Unreadable,
+];
+
+/// Whether what is stored prevailed over some item.
+pub(super) fn stored_prevails(attributes: &[v1::AttributeOutcome], events: &[v1::EventOutcome]) -> bool {
+    attributes.iter().any(|outcome| STORED_PREVAILS.contains(&outcome.refusal()))
+        || events.iter().any(|outcome| STORED_PREVAILS.contains(&outcome.refusal()))
+}
+
+/// The outcomes for a caller who may not read: one for all that the law permits.
+pub(super) fn echoed_attributes(outcomes: Vec<v1::AttributeOutcome>) -> Vec<v1::AttributeOutcome> {
+    let echoed = |outcome: v1::AttributeOutcome| {
+        if STORED_PREVAILS.contains(&outcome.refusal()) {
+            attribute_outcome(&outcome.attribute, Outcome::Merged)
+        } else {
+            outcome
+        }
+    };
+    outcomes.into_iter().map(echoed).collect()
+}
+
+/// The same for events.
+pub(super) fn echoed_events(outcomes: Vec<v1::EventOutcome>) -> Vec<v1::EventOutcome> {
+    let echoed = |outcome: v1::EventOutcome| {
+        if STORED_PREVAILS.contains(&outcome.refusal()) {
+            event_outcome(&outcome.event_id, Outcome::Merged)
+        } else {
+            outcome
+        }
+    };
+    outcomes.into_iter().map(echoed).collect()
+}
+
+/// The outcome of a consent that came with the data.
+pub(super) fn consent_outcome(purpose: String, outcome: Outcome) -> v1::ConsentOutcome {
+    let (recorded, refusal, explanation) = outcome_parts(outcome);
+    v1::ConsentOutcome { purpose, recorded, refusal, explanation }
 }
 
 fn outcome_parts(outcome: Outcome) -> (bool, i32, String) {

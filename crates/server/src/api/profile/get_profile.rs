@@ -3,7 +3,7 @@
 use custodia_profile::{AttributeDefinition, AttributeName, AttributeValue, CustomerRecord};
 use custodia_proto::v1;
 
-use super::convert::{self, Detail};
+use super::convert::{self, Asked, Detail};
 use crate::{
     catalogue::{CatalogueView, Day},
     shard::{CustomerRead, ProfileView, ReadAccess},
@@ -52,13 +52,13 @@ impl ReadRequest {
     /// The profile as the caller may see it.
     pub(super) fn answer(&self, profile: &ProfileView<'_>) -> Result<v1::Profile, ServiceError> {
         let (record, view) = (profile.record(), profile.view);
-        let asked = match &self.mask {
-            Some(names) => masked(record, names, view),
-            None => whole(record, view)?,
+        let (asked, attributes) = match &self.mask {
+            Some(names) => (Asked::Named, masked(record, names, view)),
+            None => (Asked::All, whole(record, view)?),
         };
         let today = Day::of(profile.now);
         let given = |attribute: &AttributeDefinition| profile.context.usage().read(attribute.number, today);
-        Ok(convert::profile(profile, asked.into_iter(), self.detail, given))
+        Ok(convert::profile(profile, attributes.into_iter(), (asked, self.detail), given))
     }
 }
 
@@ -79,9 +79,9 @@ impl CustomerRead for v1::GetProfileRequest {
     }
 }
 
-type Asked<'a> = Vec<(&'a AttributeDefinition, &'a AttributeValue)>;
+type Stored<'a> = Vec<(&'a AttributeDefinition, &'a AttributeValue)>;
 
-fn masked<'a>(record: &'a CustomerRecord, names: &[AttributeName], view: &'a CatalogueView) -> Asked<'a> {
+fn masked<'a>(record: &'a CustomerRecord, names: &[AttributeName], view: &'a CatalogueView) -> Stored<'a> {
     let stored = |name: &AttributeName| {
         let definition = view.catalogue.attribute_by_name(name.as_str())?;
         Some((&**definition, record.attributes.get(&definition.number)?))
@@ -89,9 +89,9 @@ fn masked<'a>(record: &'a CustomerRecord, names: &[AttributeName], view: &'a Cat
     names.iter().filter_map(stored).collect()
 }
 
-fn whole<'a>(record: &'a CustomerRecord, view: &'a CatalogueView) -> Result<Asked<'a>, ServiceError> {
+fn whole<'a>(record: &'a CustomerRecord, view: &'a CatalogueView) -> Result<Stored<'a>, ServiceError> {
     let defined = |(number, stored)| Some((&**view.catalogue.attribute(number)?, stored));
     let asked = record.attributes.iter().map(|(number, stored)| defined((*number, stored))).collect();
-    let asked: Option<Asked<'a>> = asked;
+    let asked: Option<Stored<'a>> = asked;
     asked.ok_or(ServiceError::Internal { context: "a stored attribute is not in the catalogue" })
 }

@@ -1,9 +1,6 @@
 //! IngestProfile: merges observations, consents and events into one customer's profile, as far as the law permits.
 
-use custodia_profile::{
-    CustomerId, CustomerRecord, Event, Observations, PoolId, ProfileError, PurposeId, RequestId, Revision,
-    record_decision,
-};
+use custodia_profile::{CustomerId, Decision, Event, Observations, PoolId, PurposeId, RequestId, Revision};
 use custodia_proto::v1;
 use uuid::Uuid;
 
@@ -12,8 +9,9 @@ use crate::{
     catalogue::{CatalogueView, Day},
     counters::count_outcomes,
     identity::Caller,
-    shard::{Answered, CustomerState, CustomerWrite, Mutation, Origin, ShardContext},
-    wire::{ServiceError, etag, now, parse},
+    routing::CustomerLocation,
+    shard::{Answered, CustomerState, CustomerWrite, Mutation, Origin, ShardContext, WriteAccess},
+    wire::{ServiceError, convert::purpose_name, etag, now, parse},
 };
 
 impl CustomerWrite for v1::IngestProfileRequest {
@@ -35,6 +33,7 @@ impl CustomerWrite for v1::IngestProfileRequest {
         let numbers = |purpose: &PurposeId| view.purpose_number(purpose, "purpose");
         let (mut observations, etag) = ingest_parse::ingest(self, &numbers)?;
         ingest_parse::date(&mut observations, origin.made_at);
+        ingest_parse::check(&observations, view)?;
         Ok((observations, etag))
     }
 
@@ -42,6 +41,27 @@ impl CustomerWrite for v1::IngestProfileRequest {
     fn knows((observations, _): &Self::Input, view: &CatalogueView) -> bool {
         let mut attributes = observations.observations.iter().map(|observation| &observation.attribute);
         attributes.all(|attribute| view.catalogue.attribute_by_name(attribute.as_str()).is_some())
+    }
+
+    fn access((observations, _): &Self::Input) -> WriteAccess {
+        ingest_parse::access(observations)
+    }
+
+    fn version_field(&self) -> Option<&'static str> {
+        (!self.etag.is_empty()).then_some("etag")
+    }
+
+    fn echo(&self, location: CustomerLocation, answer: Self::Answer) -> Self::Answer {
+        v1::IngestProfileResponse {
+            customer_id: location.customer.to_string(),
+            attributes: convert::echoed_attributes(answer.attributes),
+            events: convert::echoed_events(answer.events),
+            ..Default::default()
+        }
+    }
+
+    fn has_no_effect(answer: &Self::Answer) -> bool {
+        convert::stored_prevails(&answer.attributes, &answer.events)
     }
 
     fn etag((_, etag): &Self::Input) -> Option<Revision> {
@@ -58,8 +78,7 @@ impl CustomerWrite for v1::IngestProfileRequest {
     ) -> Result<Mutation<Self::Answer>, ServiceError> {
         let before = state.record_or_new();
         let mut ingested =
-            custodia_profile::ingest(&before, observations, &state.view.catalogue, state.change())
-                .map_err(|error| invalid_grant(&before, observations, state, error))?;
+            custodia_profile::ingest(&before, observations, &state.view.catalogue, state.change())?;
         state.events.sift(&observations.events, &mut ingested);
         let is_new = state.record().is_none();
         // A new customer is not created if everything was refused.
@@ -67,6 +86,8 @@ impl CustomerWrite for v1::IngestProfileRequest {
         let exists = changed || !is_new;
         let attributes = observations.observations.iter().zip(&ingested.attribute_outcomes);
         let events = observations.events.iter().zip(&ingested.event_outcomes);
+        let grants = observations.grants.iter().zip(&ingested.grant_outcomes);
+        let purpose = |grant: &Decision| purpose_name(grant.purpose, &state.view.catalogue);
         let answer = v1::IngestProfileResponse {
             customer_id: state.location.customer.to_string(),
             etag: if exists { etag(state.revision_after(changed)) } else { String::new() },
@@ -76,6 +97,9 @@ impl CustomerWrite for v1::IngestProfileRequest {
                 .collect(),
             events: events
                 .map(|(event, outcome)| convert::event_outcome(event.id.as_str(), *outcome))
+                .collect(),
+            consents: grants
+                .map(|(grant, outcome)| convert::consent_outcome(purpose(grant), *outcome))
                 .collect(),
         };
         let record = changed.then_some(ingested.record);
@@ -97,24 +121,4 @@ impl CustomerWrite for v1::IngestProfileRequest {
             }
         }
     }
-}
-
-/// Names the consent that makes the ingest fail: the first that cannot be recorded after those before it.
-fn invalid_grant(
-    before: &CustomerRecord,
-    input: &Observations,
-    state: &CustomerState<'_>,
-    error: ProfileError,
-) -> ServiceError {
-    let mut record = before.clone();
-    for (at, grant) in input.grants.iter().enumerate() {
-        match record_decision(&record, grant, &state.view.catalogue, state.change()) {
-            Ok(recorded) => record = recorded.record,
-            Err(error) => {
-                let named = |field: &str| (field == "decided_at").then(|| "given_at".to_owned());
-                return ServiceError::from(error).renamed(named).within(&format!("consents[{at}]"));
-            }
-        }
-    }
-    error.into()
 }

@@ -5,16 +5,20 @@
 
 use custodia_profile::{
     AttributeName, Channel, Collector, Decision, Event, EventId, EventName, GroundStatus, LawfulBasis,
-    NoticeId, Observation, Observations, Party, Properties, PropertyName, PurposeId, PurposeNumber, Revision,
-    SourceId, TimestampMs, Value,
+    NoticeId, Observation, Observations, Party, Properties, PropertyName, PurposeId, PurposeNumber,
+    Recording, Revision, SourceId, TimestampMs, Value, check_observations,
     limits::{EVENTS_MAX, GRANTS_MAX, OBSERVATIONS_MAX, PROPERTIES_MAX},
 };
 use custodia_proto::v1;
 
-use crate::wire::{
-    ServiceError,
-    parse::{chosen, consent_method, each, lawful_basis, named, proof, purpose, value, within_limit},
-    parse_etag, parse_optional, parse_timestamp,
+use crate::{
+    catalogue::CatalogueView,
+    shard::WriteAccess,
+    wire::{
+        ServiceError, now,
+        parse::{chosen, consent_method, each, lawful_basis, named, proof, purpose, value, within_limit},
+        parse_etag, parse_optional, parse_timestamp,
+    },
 };
 
 /// Finds the number of a purpose of the request.
@@ -71,6 +75,23 @@ pub(super) fn date(collected: &mut Observations, made_at: Option<TimestampMs>) {
     }
 }
 
+/// Whoever collects the data must be registered for its purpose, and for those of the consents that come with it.
+pub(super) fn access(collected: &Observations) -> WriteAccess {
+    let grants = collected.grants.iter().map(|grant| grant.purpose);
+    WriteAccess::Collect(std::iter::once(collected.purpose).chain(grants).collect())
+}
+
+/// Checks what does not depend on the customer; names a consent at fault as the request calls it.
+pub(super) fn check(collected: &Observations, view: &CatalogueView) -> Result<(), ServiceError> {
+    check_observations(collected, &view.catalogue, now()).map_err(|(grant, error)| match grant {
+        Some(at) => {
+            let named = |field: &str| (field == "decided_at").then(|| "given_at".to_owned());
+            ServiceError::from(error).renamed(named).within(&format!("consents[{at}]"))
+        }
+        None => error.into(),
+    })
+}
+
 fn party(number: i32) -> Result<Party, ServiceError> {
     chosen(number, Party::from_number).map(Option::unwrap_or_default).map_err(named("party"))
 }
@@ -91,6 +112,7 @@ fn grant(wire: &v1::ConsentGrant, numbers: Numbers<'_>) -> Result<Decision, Serv
     Ok(Decision {
         basis: LawfulBasis::Consent,
         status: GroundStatus::Given,
+        recording: Recording::Live { answers: None },
         notice: Some(NoticeId::new("notice_version", &wire.notice_version)?),
         method: Some(consent_method(wire.method)?.ok_or_else(|| ServiceError::missing("method"))?),
         evidence: proof.evidence,

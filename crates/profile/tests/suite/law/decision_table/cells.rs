@@ -273,6 +273,7 @@ pub(super) fn reader(cell: &str) -> Parsed<(bool, Option<Recipient>)> {
             description: String::new(),
             owner: "service".to_owned(),
             purposes: purposes.iter().map(|number| purpose(*number)).collect(),
+            collection_purposes: Vec::new(),
             suspended,
             revision: Revision::from_u64(1),
         };

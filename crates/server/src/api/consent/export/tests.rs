@@ -72,6 +72,7 @@ fn catalogue() -> Catalogue {
             description: String::new(),
             owner: "SECRET-OWNER".to_owned(),
             purposes: purposes.iter().map(|of| number(*of)).collect(),
+            collection_purposes: Vec::new(),
             suspended,
             revision: Revision::from_u64(1),
         });

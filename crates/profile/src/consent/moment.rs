@@ -1,0 +1,127 @@
+//! Owns from which moment a decision counts. Always: a no that is recorded as it is said beats everything recorded
+//! before it, whatever any clock says; and nothing lifts it that did not see it.
+//!
+//! ```text
+//!   newest = the latest moment recorded about the purpose: of any of its grounds, and of an opt-out of sale
+//!
+//!   recorded as it happens
+//!     any status but GIVEN         max(newest, now)     what the caller's clock says does not matter
+//!     GIVEN, no no stands          min(stated, now)     the node's clock bounds the caller's
+//!     GIVEN, a no stands           refused, unless it names the consent revision that it answers
+//!     GIVEN, naming the revision   the same, or a millisecond after `newest` if that is later
+//!   imported by the privacy office
+//!     any status                   min(stated, now)     and counts only if it is newer than what stands
+//! ```
+//! Why no clock can lift a no: a caller's date is used for a given ground alone, and such a ground is refused while a no
+//! stands. The one that is not refused names the number of ledger entries that the customer had, so it was sent by
+//! someone who had seen the no, and the command that records it fails if anything was recorded since.
+//!
+//! Two leaders' clocks may differ. A no takes the newest recorded moment where that lies ahead of its own clock; then its
+//! tie with what it beats goes to the no ([`GroundState::prevailing`](crate::ground::GroundState::prevailing),
+//! `permission`).
+
+use super::{Decision, Recording};
+use crate::{
+    catalogue::Purpose,
+    error::ProfileError,
+    ground::{GroundState, GroundStatus, LawfulBasis, is_objection},
+    id::{PurposeNumber, TimestampMs},
+    reason::RefusalReason,
+    record::CustomerRecord,
+};
+
+/// When the decision counts from.
+///
+/// # Errors
+/// `ConsentRevisionStale` if it names another revision than the record's; `NoStands` if it would lift a no without
+/// naming one.
+pub(super) fn moment_of(
+    record: &CustomerRecord,
+    purpose: &Purpose,
+    decision: &Decision,
+    now: TimestampMs,
+) -> Result<TimestampMs, ProfileError> {
+    let stated = decision.decided_at.unwrap_or(now).min(now);
+    let newest = newest_moment(record, purpose);
+    match (decision.recording, decision.status) {
+        (Recording::Imported, _) => Ok(stated),
+        (Recording::Live { answers: Some(revision) }, _) if revision != record.ledger_entries => {
+            Err(ProfileError::ConsentRevisionStale)
+        }
+        (Recording::Live { answers: Some(_) }, GroundStatus::Given) => {
+            Ok(newest.map_or(stated, |newest| stated.max(newest.plus_ms(1))))
+        }
+        (Recording::Live { answers: None }, GroundStatus::Given) => {
+            match standing_no(record, purpose, decision.basis) {
+                Some(reason) => Err(ProfileError::NoStands { reason }),
+                None => Ok(stated),
+            }
+        }
+        (Recording::Live { .. }, _) => Ok(live_moment(record, purpose, now)),
+    }
+}
+
+/// When a no counts from that is said now.
+pub(super) fn live_moment(record: &CustomerRecord, purpose: &Purpose, now: TimestampMs) -> TimestampMs {
+    newest_moment(record, purpose).map_or(now, |newest| newest.max(now))
+}
+
+/// The newest decision on a purpose by any basis.
+pub(super) fn latest_decision(record: &CustomerRecord, purpose: PurposeNumber) -> Option<TimestampMs> {
+    let states = LawfulBasis::ALL.into_iter().filter_map(|basis| record.ground(purpose, basis));
+    states.map(|state| state.decided_at).max()
+}
+
+/// The same, or a later opt-out of sale and sharing if the purpose is one of these.
+fn newest_moment(record: &CustomerRecord, purpose: &Purpose) -> Option<TimestampMs> {
+    latest_decision(record, purpose.number).max(sale_opt_out(record, purpose))
+}
+
+fn sale_opt_out(record: &CustomerRecord, purpose: &Purpose) -> Option<TimestampMs> {
+    record.subject.sale_opt_out.filter(|_| purpose.sale_or_sharing)
+}
+
+/// The no that a given ground would lift. A consent lifts any no to its purpose, another basis only its own. A no that
+/// a later consent has answered no longer stands. An opt-out of sale is a no wherever the customer lives: the region may
+/// change.
+fn standing_no(record: &CustomerRecord, purpose: &Purpose, basis: LawfulBasis) -> Option<RefusalReason> {
+    let own = record.ground(purpose.number, basis);
+    if let Some(reason) = own.and_then(|state| no_of(basis, state)) {
+        return Some(reason);
+    }
+    if basis != LawfulBasis::Consent {
+        return None;
+    }
+    let unanswered = |no: &TimestampMs| own.is_none_or(|given| given.decided_at <= *no);
+    let objected = [LawfulBasis::PublicTask, LawfulBasis::LegitimateInterests].into_iter().any(|basis| {
+        record.ground(purpose.number, basis).is_some_and(|of| of.is_no() && unanswered(&of.decided_at))
+    });
+    if objected {
+        Some(RefusalReason::Objected)
+    } else {
+        sale_opt_out(record, purpose).filter(unanswered).map(|_| RefusalReason::ConsentRefused)
+    }
+}
+
+/// What a state says no by; a consent that somebody else revoked counts too.
+fn no_of(basis: LawfulBasis, state: &GroundState) -> Option<RefusalReason> {
+    match state.status {
+        GroundStatus::Refused | GroundStatus::Withdrawn | GroundStatus::Revoked => {
+            Some(reason_of(basis, state.status))
+        }
+        GroundStatus::Given | GroundStatus::Requested | GroundStatus::Invalidated => None,
+    }
+}
+
+/// What a status that is not given means.
+pub(super) const fn reason_of(basis: LawfulBasis, status: GroundStatus) -> RefusalReason {
+    match status {
+        GroundStatus::Refused | GroundStatus::Withdrawn if is_objection(basis) => RefusalReason::Objected,
+        GroundStatus::Refused => RefusalReason::ConsentRefused,
+        GroundStatus::Withdrawn => RefusalReason::ConsentWithdrawn,
+        GroundStatus::Requested => RefusalReason::ConsentRequested,
+        GroundStatus::Revoked => RefusalReason::ConsentRevoked,
+        GroundStatus::Invalidated => RefusalReason::ConsentInvalidated,
+        GroundStatus::Given => RefusalReason::IllegalTransition,
+    }
+}

@@ -1,0 +1,78 @@
+//! Owns how a customer's preferences are replaced (PR-6). Always: a wish not to be contacted is lifted only by a request
+//! that names the version it read; one that only adds such wishes is taken whatever its date.
+
+use crate::{
+    chain::ChangeContext,
+    error::ProfileError,
+    preferences::{ContactChannel, Preferences},
+    record::CustomerRecord,
+    replacement::Precondition,
+};
+
+/// Replaces the preferences; none if they are the same already.
+///
+/// # Errors
+/// `LiftsUnseen` if the new ones allow a contact that the stored ones do not, and the request names no version;
+/// `RequestSuperseded` if they were replaced after the request was made.
+pub fn update_preferences(
+    record: &CustomerRecord,
+    preferences: &Preferences,
+    precondition: Precondition,
+    context: ChangeContext<'_>,
+) -> Result<Option<CustomerRecord>, ProfileError> {
+    let stored = &record.preferences;
+    if preferences == stored {
+        return Ok(None);
+    }
+    if lifts(preferences, stored) {
+        precondition.check_lifting("a wish not to be contacted")?;
+    }
+    if !only_restricts(preferences, stored) {
+        precondition.check(record.requested.preferences)?;
+    }
+    let mut record = record.clone();
+    record.preferences = preferences.clone();
+    record.requested.preferences = precondition.date_after(record.requested.preferences);
+    record.updated_at = record.updated_at.max(context.now);
+    Ok(Some(record))
+}
+
+/// Whether a contact that the stored preferences forbid may become allowed.
+fn lifts(new: &Preferences, stored: &Preferences) -> bool {
+    let named = stored.channels.iter().chain(&new.channels).map(|of| &of.channel);
+    let channel = named.into_iter().any(|channel| !allows(stored, channel) && allows(new, channel))
+        || !stored.channels.is_empty() && new.channels.is_empty();
+    let unwanted =
+        |of: &Preferences, topic| of.topics.iter().any(|known| known.topic == topic && !known.wanted);
+    let mut topics = stored.topics.iter().filter(|known| !known.wanted);
+    let topic = topics.any(|known| !unwanted(new, known.topic.clone()));
+    let cap = stored.frequency_caps.iter().any(|cap| {
+        !new.frequency_caps.iter().any(|other| {
+            (&other.channel, other.purpose) == (&cap.channel, cap.purpose)
+                && other.contacts_max <= cap.contacts_max
+                && other.window_hours >= cap.window_hours
+        })
+    });
+    let moved = !stored.quiet_hours.is_empty() && new.time_zone != stored.time_zone;
+    channel
+        || topic
+        || cap
+        || moved
+        || stored.quiet_hours.iter().any(|hours| !new.quiet_hours.contains(hours))
+}
+
+/// Without channels any may be used; otherwise only the wanted ones.
+fn allows(preferences: &Preferences, channel: &ContactChannel) -> bool {
+    preferences.channels.is_empty() || preferences.channel(channel).is_some_and(|known| known.wanted)
+}
+
+/// Whether the new preferences differ in nothing but further limits.
+fn only_restricts(new: &Preferences, stored: &Preferences) -> bool {
+    let same_address = new.channels.iter().all(|of| {
+        let known = stored.channel(&of.channel).and_then(|known| known.address.as_ref());
+        of.address.is_none() && known.is_none() || of.address.as_ref() == known
+    });
+    let dropped = stored.channels.iter().any(|of| of.address.is_some() && new.channel(&of.channel).is_none());
+    let zone_kept = stored.time_zone.is_none() || new.time_zone == stored.time_zone;
+    same_address && !dropped && zone_kept && new.language == stored.language && !lifts(new, stored)
+}
