@@ -10,8 +10,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use custodia_proto::v1::{InitClusterRequest, NodeEndpoint};
 use custodia_tests::actions::consenting_customer;
-use custodia_tests::sample::{get, ingest, observation, text_of, withdrawal};
+use custodia_tests::sample::{fault, get, ingest, observation, text_of, withdrawal};
 use custodia_tests::{Sandbox, Suite, eventually};
 use tonic::Code;
 
@@ -102,6 +103,15 @@ async fn a_node_that_lost_its_log_never_votes_again() {
         let status = sandbox.profiles(2).await.get_profile(get(customer, "service")).await.unwrap_err();
         assert_eq!(status.code(), Code::Unavailable, "{status:?}");
     }
+    // and a node that has lost its state does not make a cluster with it: the emptied node would vote again
+    sandbox.nodes[2].kill();
+    fs::remove_dir_all(sandbox.nodes[2].data_path().join("state")).unwrap();
+    sandbox.nodes[2].start();
+    let two = sandbox.nodes[1..].iter();
+    let two = two.map(|node| NodeEndpoint { node_id: node.id, address: node.address.clone() }).collect();
+    let request = InitClusterRequest { nodes: two, shards: 4, replicas: 1 };
+    let refused = sandbox.cluster(2).await.init_cluster(request).await.unwrap_err();
+    assert_eq!(fault(&refused).1, "ALREADY_INITIALISED", "{refused:?}");
     sandbox.nodes[1].kill();
 
     // with its log the node is a voter again, and its lost state is fetched

@@ -12,14 +12,16 @@
 //!     leases count          │ jump seen │◄── one lease: reads ask a quorum, votes are refused ──►│ leases count
 //! ```
 //! **What remains assumed:** that not all three clocks stand still together, that no clock runs more than a few per cent too
-//! fast or too slow, and that what is slewed (NTP) is slewed in all. Reads in [`ReadMode::Quorum`] assume nothing about clocks.
+//! fast or too slow, and that what is slewed (NTP) is slewed in all. Reads in [`ReadMode::Quorum`] assume only that the
+//! monotonic clock does not go back. Where it does, the node stops itself ([`LeaseClock::went_back`]): acknowledgements that
+//! are dated by it would count in the future.
 //!
 //! A step of the wall clock by an administrator is a jump too. It costs one lease of slower reads and is harmless.
 //!
 //! [`ReadMode::Quorum`]: crate::ReadMode::Quorum
 
 use std::fmt;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 use rustix::time::{ClockId, clock_gettime};
@@ -41,6 +43,9 @@ pub(crate) struct LeaseClock {
     realtime_ahead: AtomicI64,
     /// CLOCK_MONOTONIC when the last jump was seen.
     jumped_at: AtomicI64,
+    /// The latest CLOCK_MONOTONIC seen.
+    latest: AtomicI64,
+    went_back: AtomicBool,
 }
 
 impl fmt::Debug for LeaseClock {
@@ -64,12 +69,18 @@ impl LeaseClock {
             boottime_ahead: AtomicI64::new(first.boottime - first.monotonic),
             realtime_ahead: AtomicI64::new(first.realtime - first.monotonic),
             jumped_at: AtomicI64::new(i64::MIN),
+            latest: AtomicI64::new(first.monotonic),
+            went_back: AtomicBool::new(false),
         }
     }
 
     /// Whether no jump was seen within the last `span`, nor is one seen now.
     pub(crate) fn steady_for(&self, span: Duration) -> bool {
         let Reading { monotonic, boottime, realtime } = (self.read)();
+        // Readings of other threads may be a little newer than this one.
+        if self.latest.fetch_max(monotonic, Ordering::AcqRel) > monotonic.saturating_add(self.tolerance_ns) {
+            self.went_back.store(true, Ordering::Release);
+        }
         let (boottime_ahead, realtime_ahead) = (boottime - monotonic, realtime - monotonic);
         let changed = |now: i64, before: &AtomicI64| now.abs_diff(before.load(Ordering::Acquire));
         let by =
@@ -86,6 +97,13 @@ impl LeaseClock {
             return false;
         }
         monotonic.saturating_sub(self.jumped_at.load(Ordering::Acquire)) >= nanos(span)
+    }
+}
+
+impl LeaseClock {
+    /// Whether CLOCK_MONOTONIC has ever been seen to go back.
+    pub(crate) fn went_back(&self) -> bool {
+        self.went_back.load(Ordering::Acquire)
     }
 }
 
@@ -150,8 +168,10 @@ mod tests {
             for by in [-3_600_000, -101, 101, 3_600_000] {
                 let (now, clock) = clock();
                 pass(&now, 10_000_000);
+                assert!(clock.steady_for(LEASE));
                 jump(&mut now.lock(), ms(by));
                 assert!(!clock.steady_for(LEASE), "clock {number} by {by}");
+                assert_eq!(clock.went_back(), number == 0 && by < 0);
                 pass(&now, 1_599);
                 assert!(!clock.steady_for(LEASE), "clock {number} by {by}");
                 pass(&now, 1);

@@ -3,6 +3,7 @@
 //! ```text
 //! DATA/LOCK       locked while a process uses the folder; always empty
 //! DATA/IDENTITY   node, engine, generation of the log, cluster; replaced as a whole and synced
+//! DATA/CREATING   stands while this node creates a cluster; always empty
 //! DATA/log/       the shared Raft log
 //! DATA/state/     the state engine
 //! DATA/snapshots/ snapshots received from other nodes, as files
@@ -47,6 +48,7 @@ use crate::{files, snapshot_file};
 
 const IDENTITY: &str = "IDENTITY";
 const LOCK: &str = "LOCK";
+const CREATING: &str = "CREATING";
 const TITLE: &str = "custodia data folder, format ";
 const FORMAT_2: u32 = 2;
 
@@ -115,6 +117,28 @@ impl DataFolder {
                 Ok(())
             }
         }
+    }
+
+    /// Marks durably that this node is creating a cluster: after a crash it may go on with it.
+    ///
+    /// # Errors
+    /// I/O errors.
+    pub fn begin_creating(&self) -> Result<(), StoreError> {
+        files::replace_file(&self.path.join(CREATING), b"")
+    }
+
+    /// The cluster is created, or this node never created one.
+    ///
+    /// # Errors
+    /// I/O errors.
+    pub fn end_creating(&self) -> Result<(), StoreError> {
+        files::remove_file(&self.path.join(CREATING))
+    }
+
+    /// Whether this node is creating a cluster.
+    #[must_use]
+    pub fn is_creating(&self) -> bool {
+        self.path.join(CREATING).exists()
     }
 
     /// Opens the shared log, or creates it in a folder that belongs to no cluster yet.

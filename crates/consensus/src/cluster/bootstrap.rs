@@ -22,6 +22,7 @@ use super::campaign::campaign;
 use super::node::Node;
 use super::placement::{FIRST_MAP_VERSION, checked_nodes, directory_replica, directory_voters, place};
 use super::supervisor;
+use crate::blocking::blocking;
 use crate::command::{Command, Condition, Expected, Outcome, Write};
 use crate::directory::{ClusterShape, shape_key, write_node, write_shape, write_shard};
 use crate::error::{ConsensusError, Refusal};
@@ -54,9 +55,18 @@ pub(crate) async fn init_cluster(
     let directory = node.context.storage.directory.load();
     if let Some(shape) = directory.shape() {
         let same = (shape.shards, shape.replicas) == (shards, replicas) && directory.nodes().eq(nodes.iter());
-        return if same { Ok(shape.cluster) } else { Err(ConsensusError::OtherShape) };
+        if same {
+            let created = Arc::clone(&node.context.storage.folder);
+            blocking(move || created.end_creating()).await?;
+            return Ok(shape.cluster);
+        }
+        return Err(ConsensusError::OtherShape);
     }
-    if node.cluster().is_none() && holds_data(node) {
+    // A node of a cluster that does not know its shape has lost its state, unless it was creating the cluster itself. If it asked
+    // emptied nodes to join again, they would vote with their votes forgotten.
+    let folder = &node.context.storage.folder;
+    let may_create = if node.cluster().is_some() { folder.is_creating() } else { !holds_data(node) };
+    if !may_create {
         return Err(ConsensusError::AlreadyInitialised { node: node.context.id() });
     }
     let cluster = node.cluster().unwrap_or_else(|| ClusterId::new(Uuid::new_v4()));
@@ -64,6 +74,8 @@ pub(crate) async fn init_cluster(
     for peer in &others {
         ask(node, peer, cluster, Body::Probe(Empty {})).await?;
     }
+    let creating = Arc::clone(folder);
+    blocking(move || creating.begin_creating()).await?;
     node.set_cluster(cluster).await?;
     for peer in &others {
         ask(node, peer, cluster, Body::Join(Empty {})).await?;
@@ -72,6 +84,8 @@ pub(crate) async fn init_cluster(
     let deadline = Instant::now() + DIRECTORY_TIMEOUT;
     let directory = lead_directory(node, &nodes, deadline).await?;
     write_directory(&directory, cluster, &nodes, shards, replicas, deadline).await?;
+    let created = Arc::clone(folder);
+    blocking(move || created.end_creating()).await?;
     Ok(cluster)
 }
 

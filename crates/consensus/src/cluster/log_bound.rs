@@ -14,8 +14,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use custodia_profile::ReplicaId;
+use openraft::errors::Fatal;
 
 use super::node::Node;
+use crate::raft::types::TypeConfig;
 use crate::replica::{LogPosition, Replica};
 use crate::timing::Timing;
 
@@ -33,7 +35,9 @@ pub(crate) async fn bound_logs(node: Arc<Node>) {
             let through = too_old.max(too_long).max(before).max(too_many(position, timing));
             if let Some(through) = through.filter(|through| position.purged < Some(*through)) {
                 wanted.insert(replica.id, through);
-                purge_one_step(&replica, position, through).await;
+                if let Err(error) = purge(&replica, position, through).await {
+                    tracing::debug!(group = %replica.group, %error, "log not purged");
+                }
             }
         }
     }
@@ -46,17 +50,15 @@ fn too_many(position: LogPosition, timing: &Timing) -> Option<u64> {
     (held >= (timing.snapshot_entries / 16).max(1)).then_some(through)
 }
 
-/// Purges what a snapshot covers, or takes one first. A replica that has stopped is not purged; what ended it reports the
-/// failure.
-async fn purge_one_step(replica: &Replica, position: LogPosition, through: u64) {
-    let step = if position.snapshot >= Some(through) {
-        replica.raft.trigger().purge_log(through).await
-    } else if position.applied >= Some(through) {
-        replica.raft.trigger().snapshot().await
-    } else {
-        Ok(())
-    };
-    if let Err(error) = step {
-        tracing::debug!(group = %replica.group, %error, "log not purged");
+/// Purges as far as a snapshot reaches already, and takes another if it has to reach further: under load the goal moves on
+/// with each snapshot.
+async fn purge(replica: &Replica, position: LogPosition, through: u64) -> Result<(), Fatal<TypeConfig>> {
+    let covered = position.snapshot.map(|snapshot| snapshot.min(through));
+    if let Some(covered) = covered.filter(|covered| position.purged < Some(*covered)) {
+        replica.raft.trigger().purge_log(covered).await?;
     }
+    if position.snapshot < Some(through) && position.snapshot < position.applied {
+        replica.raft.trigger().snapshot().await?;
+    }
+    Ok(())
 }

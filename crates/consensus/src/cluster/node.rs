@@ -59,12 +59,15 @@ impl Node {
         let client = Arc::new(client);
         storage.snapshot_files.resume(GroupId::Directory)?;
         storage.state_changed(GroupId::Directory);
+        if storage.directory.load().shape().is_some() {
+            storage.folder.end_creating()?;
+        }
         let context = NodeContext {
             heartbeats: Arc::new(HeartbeatQueues::new(Arc::clone(&client), Arc::clone(&lifecycle))),
             storage,
             client,
             lifecycle,
-            clock: LeaseClock::new(timing.clock_tolerance()),
+            clock: Arc::new(LeaseClock::new(timing.clock_tolerance())),
             timing,
             read_mode,
             started: Instant::now(),

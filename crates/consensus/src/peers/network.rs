@@ -31,6 +31,7 @@ use super::acknowledgements::{Acknowledgements, Verdict, track};
 use super::client::PeerClient;
 use super::heartbeat::HeartbeatQueues;
 use super::message::{Append, Body, Empty, Heartbeat, Push, Reply, Target, read_answer};
+use crate::clock::LeaseClock;
 use crate::error::ConsensusError;
 use crate::raft::snapshot_files::{Snapshot, SnapshotData};
 use crate::raft::snapshot_stream::{SendProgress, chunks};
@@ -42,6 +43,7 @@ use crate::transport::{Peer, TransportError};
 pub(crate) struct Network {
     pub(crate) client: Arc<PeerClient>,
     pub(crate) heartbeats: Arc<HeartbeatQueues>,
+    pub(crate) clock: Arc<LeaseClock>,
     pub(crate) group: GroupId,
     pub(crate) replica: u64,
 }
@@ -51,6 +53,7 @@ impl Network {
         ReplicaClient {
             client: Arc::clone(&self.client),
             heartbeats: Arc::clone(&self.heartbeats),
+            clock: Arc::clone(&self.clock),
             target: Target { group: u32::from(self.group.as_u16()), replica: target },
             replica: self.replica,
             peer: node.node_id().map(|id| Peer { node: id, address: node.address.clone() }),
@@ -81,6 +84,7 @@ enum Path {
 pub(crate) struct ReplicaClient {
     client: Arc<PeerClient>,
     heartbeats: Arc<HeartbeatQueues>,
+    clock: Arc<LeaseClock>,
     target: Target,
     replica: u64,
     /// `None` if the membership names an invalid node.
@@ -114,7 +118,11 @@ impl ReplicaClient {
         called.map_err(|error| self.rpc_error(&error, action, timeout))
     }
 
+    /// A candidate votes for itself, which breaks a lease that it granted as any other vote does.
     async fn ask_vote(&self, body: Body, timeout: Duration) -> Result<VoteResponse<TypeConfig>, RpcError> {
+        if !self.clock.steady_for(self.client.timing.election_max) {
+            return Err(Unreachable::from_string("this node's clock has jumped").into());
+        }
         let Reply::Voted(voted) = self.call(body, RPCTypes::Vote, timeout).await? else {
             return Err(Unreachable::from_string("not an answer to a vote").into());
         };

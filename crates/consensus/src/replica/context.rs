@@ -22,7 +22,7 @@ pub(crate) struct NodeContext {
     pub(crate) lifecycle: Arc<Lifecycle>,
     pub(crate) timing: Timing,
     pub(crate) read_mode: ReadMode,
-    pub(crate) clock: LeaseClock,
+    pub(crate) clock: Arc<LeaseClock>,
     /// When this process started to act for the node. The restart guard counts from here.
     pub(crate) started: Instant,
     /// How long after the start a replica that may have granted a lease takes no part.
@@ -37,9 +37,14 @@ impl NodeContext {
         self.client.own.node
     }
 
-    /// Whether leases may be used and granted: the clocks have run together for a whole lease.
+    /// Whether leases may be used and granted: the clocks have run together for a whole lease. If the monotonic clock went
+    /// back, the node has failed: the library dates acknowledgements by it, and some now lie in the future.
     pub(crate) fn may_use_leases(&self) -> bool {
-        self.clock.steady_for(self.timing.election_max)
+        let steady = self.clock.steady_for(self.timing.election_max);
+        if self.clock.went_back() {
+            self.lifecycle.fail("the monotonic clock, which went back".to_owned());
+        }
+        steady
     }
 
     pub(crate) fn leadership_changed(&self) {

@@ -81,6 +81,7 @@ impl Replica {
         let network = Network {
             client: Arc::clone(&node.client),
             heartbeats: Arc::clone(&node.heartbeats),
+            clock: Arc::clone(&node.clock),
             group,
             replica: id.as_u64(),
         };
@@ -154,8 +155,11 @@ impl Replica {
     /// waits until everything committed by then is applied here. Where no lease counts, it is always a round.
     pub(crate) async fn read_barrier(&self, mode: ReadMode, deadline: Instant) -> Result<(), ConsensusError> {
         let asked = Instant::now();
-        let by_lease =
-            mode == ReadMode::Lease && self.node.read_mode == ReadMode::Lease && self.node.may_use_leases();
+        let steady = self.node.may_use_leases();
+        if self.node.clock.went_back() {
+            return Err(ConsensusError::Stopped);
+        }
+        let by_lease = steady && mode == ReadMode::Lease && self.node.read_mode == ReadMode::Lease;
         if by_lease && self.read_lease.covers(asked) && asked < deadline {
             return Ok(());
         }
@@ -227,11 +231,14 @@ impl Replica {
             nodes
         };
         let leadership = self.leadership();
+        let alone = membership.voter_ids().nth(1).is_none();
+        let answered =
+            metrics.last_quorum_acked.is_some_and(|at| at.elapsed() <= self.node.timing.election_max);
         GroupStatus {
             group: self.group,
             replica: self.id,
             leader: leadership.leader,
-            leading: leadership.leading,
+            leading: leadership.leading && (alone || answered),
             term: metrics.current_term,
             last_log: metrics.last_log_index,
             applied: metrics.last_applied.map(|id| id.index),

@@ -30,7 +30,7 @@ pub struct GroupStatus {
     pub replica: ReplicaId,
     /// The leader, if known.
     pub leader: Option<NodeId>,
-    /// Whether this node leads.
+    /// Whether this node leads and a quorum has answered it within a lease.
     pub leading: bool,
     /// The term.
     pub term: u64,

@@ -220,6 +220,7 @@ async fn pushing_leader(cluster: &TestCluster) -> (Arc<Replica>, ReplicaClient, 
     let mut network = Network {
         client: Arc::clone(&context.client),
         heartbeats: Arc::clone(&context.heartbeats),
+        clock: Arc::clone(&context.clock),
         group,
         replica: from.id.as_u64(),
     };

@@ -306,13 +306,14 @@ impl CatalogueCache {
     ) -> Result<(), ServiceError> {
         let consensus = self.routing.consensus();
         let (directory, mut confirmed) = (consensus.directory(), self.grants.confirmed());
-        let mut began = Instant::now();
+        // What was granted within the last lease was noted by the same clock.
+        let (mut waited_since, mut steady) = (Instant::now(), self.grants.length());
         loop {
             confirmed.mark_unchanged();
             let now = Instant::now();
-            if !consensus.clocks_were_steady_for(now - began) {
+            if !consensus.clocks_were_steady_for(steady.max(now - waited_since)) {
                 self.grants.forget(now.into_std());
-                began = now;
+                (waited_since, steady) = (now, Duration::ZERO);
             }
             let others = directory.nodes().map(|peer| peer.node).filter(|node| *node != self.routing.node());
             let held = self.grants.held_until(self.directory_term(), now.into_std(), others, version);

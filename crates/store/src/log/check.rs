@@ -16,7 +16,9 @@
 //! header 68: magic 52 │ version BE 8 │ alignment BE 8
 //! record:    length BE 7 │ compression u8 │ footer offset BE 8 │ entries … crc32 LE 4 │ footer … (crc32 ^ file number) LE 4
 //! ```
-//! What cannot be told: damage of the very last append, which looks torn, and a newest file that is gone as a whole.
+//! What cannot be told: damage of the very last append, which looks torn; a newest file that ends before its last records,
+//! with zeros or nothing in their place, or that is gone as a whole; and damage of the newest rewrites while a clean-up is
+//! under way.
 
 use std::fs;
 use std::path::Path;
@@ -78,8 +80,9 @@ pub(super) fn check_files(folder: &Path) -> Result<(), StoreError> {
             if Some(*number) == expected {
                 check_file(path, *number, TornEnd::Refused)?;
             } else if cleaning {
-                // Old files that were being removed; raft-engine drops them.
-                break;
+                // It was being removed, with all before it.
+                files::remove_file(path)?;
+                expected = None;
             } else {
                 return Err(StoreError::LogFileMissing { after: path.clone() });
             }

@@ -29,6 +29,8 @@ pub(super) fn open(folder: &Path, options: LogOptions) -> Result<(Arc<Engine>, U
     let config = config(folder, options)?;
     let engine = catch_panic(StoreError::LogPanicked, || Engine::open(config).map_err(StoreError::log))?;
     let (generation, replicas) = catch_panic(StoreError::LogPanicked, || load(&engine))?;
+    // raft-engine syncs the folder when it begins another file, but not for the first.
+    files::sync_folder(folder)?;
     Ok((Arc::new(engine), generation, replicas))
 }
 
