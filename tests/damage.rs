@@ -1,46 +1,67 @@
-//! What becomes of bytes that changed on the disk: an error for the record they belong to, and for no other.
+//! What becomes of bytes that changed on the disk. A record that its seal refuses is an error for itself and for no other.
+//! Files that the state engine refuses cost the node one partition: its replicas are rebuilt, and the rest goes on (OP-2,
+//! OP-3).
 #![expect(
     clippy::expect_used,
     clippy::indexing_slicing,
+    clippy::panic,
     reason = "a test that cannot go on says why and stops"
 )]
 
+use std::fs;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use custodia_profile::{GroupId, ShardId};
 use custodia_proto::v1;
-use custodia_store::{Batch, DataFolder, EngineKind, KeyKind, KeyPrefix, ValueHeader, open_engine};
-use custodia_tests::sample::{event, fault, get, ingest, texts};
-use custodia_tests::{Node, Options, Sandbox, Suite};
+use custodia_store::{
+    Batch, DataFolder, EngineKind, KeyKind, KeyPrefix, StateEngine, StatePartitions, ValueHeader,
+};
+use custodia_tests::sample::{event, fault, get, ingest, text_of, texts};
+use custodia_tests::{Node, Options, Sandbox, Suite, eventually};
+use tokio::task::JoinSet;
 use tonic::Code;
 
 fn main() -> ExitCode {
     Suite::default()
         .alone(an_altered_record_is_data_loss_for_itself_and_the_shard_goes_on)
+        .alone_within(LIMIT, flipped_bits_in_tables_cost_one_partition_which_is_rebuilt)
+        .alone_within(LIMIT, flipped_bits_in_sled_cost_one_partition_which_is_rebuilt)
+        .alone_within(LIMIT, a_single_node_rebuilds_from_its_own_log)
         .alone(an_event_sent_again_is_refused_alone_where_the_stored_one_is_altered)
         .run()
 }
+
+/// Megabytes are written before there is a table to damage.
+const LIMIT: Duration = Duration::from_secs(300);
+
+/// Customers of 8 KB each: more than the memtables of two shards.
+const CUSTOMERS: usize = 1_280;
+const AT_ONCE: usize = 32;
 
 /// Flips a bit in every stored value of a kind, with a checksum that fits: only the seal can notice.
 fn tamper(node: &Node, kind: KeyKind) -> usize {
     let id = node.id.to_string().parse().expect("a node id");
     let folder = DataFolder::open(&node.data_path(), id, EngineKind::Fjall).expect("opens");
-    let opened = open_engine(&folder.state_path(), EngineKind::Fjall, 16 << 20).expect("opens");
-    let mut batch = Batch::new();
+    let opened = StatePartitions::open(&folder.state_path(), EngineKind::Fjall, 16 << 20).expect("opens");
+    let (engine, mut tampered) = (opened.partitions, 0);
     for shard in 0..4 {
+        let mut batch = Batch::new();
         let group = GroupId::Shard(ShardId::new(shard).expect("a shard"));
         let prefix = KeyPrefix::kind(group, kind);
-        for (key, value) in opened.engine.scan(prefix.as_bytes(), None, 100).expect("scans") {
+        for (key, value) in engine.scan(prefix.as_bytes(), None, 100).expect("scans") {
             let (header, payload) = ValueHeader::decode(&value).expect("a value");
             let mut payload = payload.to_vec();
             let last = payload.len() - 1;
             payload[last] ^= 1;
             batch.put(key, header.encode(&payload));
         }
+        tampered += batch.len();
+        engine.write(batch).expect("written");
     }
-    let tampered = batch.len();
-    opened.engine.write(batch).expect("written");
-    opened.engine.flush().expect("flushed");
+    engine.flush().expect("flushed");
     tampered
 }
 
@@ -122,4 +143,162 @@ async fn an_event_sent_again_is_refused_alone_where_the_stored_one_is_altered() 
         answer.events.iter().map(|outcome| (outcome.appended, outcome.refusal())).collect();
     let (none, unreadable) = (v1::RefusalReason::Unspecified, v1::RefusalReason::Unreadable);
     assert_eq!(outcomes, [(false, unreadable), (true, none)]);
+}
+
+fn name_of(number: usize) -> String {
+    format!("{number:05} {}", "x".repeat(4_000))
+}
+
+/// Stores the customers; the id of each.
+async fn store_customers(sandbox: &Sandbox) -> Vec<String> {
+    let mut writers = JoinSet::new();
+    for first in 0..AT_ONCE {
+        let client = sandbox.client();
+        writers.spawn(async move {
+            let mut stored = Vec::new();
+            for number in (first..CUSTOMERS).step_by(AT_ONCE) {
+                let (name, surname) = (name_of(number), "y".repeat(4_000));
+                let request = ingest("", texts(&[("given_name", &name), ("surname", &surname)]));
+                let answer = client.ingest_profile(request).await.expect("every customer is stored");
+                stored.push((number, answer.customer_id));
+            }
+            stored
+        });
+    }
+    let mut customers = writers.join_all().await.concat();
+    customers.sort_unstable();
+    customers.into_iter().map(|(_, customer)| customer).collect()
+}
+
+/// Reads all of them through the client, which asks another node where one does not answer.
+async fn all_are_there(sandbox: &Sandbox, customers: &[String]) {
+    let mut readers = JoinSet::new();
+    for first in 0..AT_ONCE {
+        let client = sandbox.client();
+        let own: Vec<_> = customers.iter().cloned().enumerate().skip(first).step_by(AT_ONCE).collect();
+        readers.spawn(async move {
+            for (number, customer) in own {
+                let profile = client.get_profile(get(&customer, "service")).await;
+                let name = text_of(&profile.expect("a retry elsewhere cures it"), "given_name");
+                assert!(name.is_some_and(|name| name == name_of(number)), "customer {number}");
+            }
+        });
+    }
+    readers.join_all().await;
+}
+
+/// The files in which a partition keeps its values: fjall's tables, sled's one file.
+fn data_files(node: &Node, engine: &str, partition: &str) -> Vec<PathBuf> {
+    let folder = node.data_path().join("state").join(partition);
+    if engine == "sled" {
+        return vec![folder.join("db")];
+    }
+    let keyspaces = fs::read_dir(folder.join("keyspaces")).expect("a folder");
+    let tables = keyspaces.filter_map(|keyspace| fs::read_dir(keyspace.ok()?.path().join("tables")).ok());
+    let files = tables.flatten().map(|table| table.expect("an entry").path());
+    files.filter(|file| file.metadata().is_ok_and(|metadata| metadata.len() > 1 << 20)).collect()
+}
+
+/// Flips one bit in every 32 KiB.
+fn flip_bits(path: &Path) {
+    let file = fs::File::options().read(true).write(true).open(path).expect("a file of the engine");
+    let length = file.metadata().expect("metadata").len();
+    for at in (9_000..length).step_by(32 * 1024) {
+        let mut byte = [0];
+        file.read_exact_at(&mut byte, at).expect("read");
+        byte[0] ^= 4;
+        file.write_all_at(&byte, at).expect("written");
+    }
+}
+
+/// Damages the files of shard 0 on the node that leads it and reads there until that node meets the damage. Returns the node.
+async fn damage_shard_0(sandbox: &Sandbox, engine: &str, customers: &[String]) -> usize {
+    let mut leader = 0;
+    eventually("shard 0 is led", async || {
+        let shards = sandbox.shards(0).await.unwrap_or_default();
+        leader = shards.first().map_or(0, |shard| shard.leader_node_id);
+        leader > 0
+    })
+    .await;
+    let node = sandbox.nodes.iter().position(|node| node.id == leader).expect("a node");
+    eventually("the engine has written files", async || {
+        !data_files(&sandbox.nodes[node], engine, "00").is_empty()
+    })
+    .await;
+    for file in data_files(&sandbox.nodes[node], engine, "00") {
+        flip_bits(&file);
+    }
+    let mut profiles = sandbox.profiles(node).await;
+    for customer in customers {
+        if let Err(status) = profiles.get_profile(get(customer, "service")).await {
+            assert_eq!(status.code(), Code::Unavailable, "{status:?}");
+            return node;
+        }
+    }
+    panic!("the damage was not met");
+}
+
+async fn partition_is_lost_and_rebuilt(engine: &'static str) {
+    let options = Options { shards: 2, engine, ..Options::default() };
+    let mut sandbox = Sandbox::start_with(options).await;
+    let customers = store_customers(&sandbox).await;
+    if engine == "sled" {
+        // What was just written is in its cache.
+        for node in &mut sandbox.nodes {
+            assert_eq!(node.terminate(), Some(0));
+            node.start();
+        }
+        sandbox.wait_until_healthy().await;
+    }
+    let damaged = damage_shard_0(&sandbox, engine, &customers).await;
+    let (id, other) = (sandbox.nodes[damaged].id, (damaged + 1) % 3);
+    for asked in [damaged, other] {
+        eventually("the status says which replica does not run", async || {
+            let Ok(status) = sandbox.status(asked).await else { return false };
+            let node = status.nodes.iter().find(|node| node.node_id == id).expect("the node");
+            // or it runs again by now
+            let told = node.stopped_replicas.iter().any(|stopped| stopped.group == "shard-0");
+            assert_eq!(told, node.replicas < 2 && status.shards_with_full_replicas < 2, "{status:?}");
+            told || fs::exists(sandbox.nodes[damaged].data_path().join("state/00.aside-1")).expect("asked")
+        })
+        .await;
+    }
+    all_are_there(&sandbox, &customers).await;
+    for asked in 0..3 {
+        eventually("every replica runs again", async || {
+            sandbox.status(asked).await.is_ok_and(|status| {
+                status.shards_with_full_replicas == 2
+                    && status.nodes.iter().all(|node| node.replicas == 2 && node.stopped_replicas.is_empty())
+            })
+        })
+        .await;
+    }
+    let state = sandbox.nodes[damaged].data_path().join("state");
+    assert!(state.join("00.aside-1").is_dir(), "the damaged partition is kept");
+    assert!(!state.join("01.aside-1").exists() && !state.join("directory.aside-1").exists());
+
+    // the rebuilt replica carries a majority
+    sandbox.nodes[other].kill();
+    all_are_there(&sandbox, &customers).await;
+    assert_eq!(sandbox.nodes[damaged].terminate(), Some(0), "the process was never restarted");
+}
+
+async fn flipped_bits_in_tables_cost_one_partition_which_is_rebuilt() {
+    partition_is_lost_and_rebuilt("fjall").await;
+}
+
+async fn flipped_bits_in_sled_cost_one_partition_which_is_rebuilt() {
+    partition_is_lost_and_rebuilt("sled").await;
+}
+
+/// No other node has the state. The log still has every entry, so nothing is lost.
+async fn a_single_node_rebuilds_from_its_own_log() {
+    let sandbox = Sandbox::start_with(Options { nodes: 1, shards: 2, ..Options::default() }).await;
+    let customers = store_customers(&sandbox).await;
+    damage_shard_0(&sandbox, "fjall", &customers).await;
+    eventually("every replica runs again", async || {
+        sandbox.status(0).await.is_ok_and(|status| status.shards_with_full_replicas == 2)
+    })
+    .await;
+    all_are_there(&sandbox, &customers).await;
 }

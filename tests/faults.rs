@@ -145,11 +145,11 @@ async fn a_lost_state_engine_is_rebuilt_from_the_other_nodes() {
     spoil(&sandbox.nodes[2].data_path().join("state"));
     sandbox.nodes[2].start();
     caught_up(&sandbox, 2).await;
-    let aside = fs::read_dir(sandbox.nodes[2].data_path()).unwrap();
-    let aside = aside
-        .filter(|entry| entry.as_ref().unwrap().file_name().to_string_lossy().starts_with("state"))
+    let state = fs::read_dir(sandbox.nodes[2].data_path().join("state")).unwrap();
+    let aside = state
+        .filter(|entry| entry.as_ref().unwrap().file_name().to_string_lossy().ends_with(".aside-1"))
         .count();
-    assert_eq!(aside, 2, "the spoiled engine was set aside, not deleted");
+    assert_eq!(aside, 17, "every spoiled partition was set aside, not deleted");
     // the rebuilt node carries a majority
     sandbox.nodes[0].kill();
     for (number, customer) in customers.iter().enumerate() {

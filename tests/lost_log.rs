@@ -44,10 +44,12 @@ const LOSSES: [(&str, Loss); 5] = [
     }),
     ("the log is gone and the engine is damaged", |data, _| {
         fs::remove_dir_all(data.join("log")).unwrap();
-        for entry in fs::read_dir(data.join("state")).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_file() {
-                fs::write(path, b"damaged").unwrap();
+        for partition in fs::read_dir(data.join("state")).unwrap() {
+            for entry in fs::read_dir(partition.unwrap().path()).unwrap() {
+                let path = entry.unwrap().path();
+                if path.is_file() {
+                    fs::write(path, b"damaged").unwrap();
+                }
             }
         }
     }),
@@ -92,7 +94,8 @@ async fn a_node_that_lost_its_log_never_votes_again() {
         sandbox.refuses_to_start(1, &REFUSAL);
         // and again: what the first attempt left does not help the second
         sandbox.refuses_to_start(1, &REFUSAL);
-        assert!(!data.join("state.aside-1").exists(), "{loss}: a refused start changes nothing");
+        let aside = data.join("state").join("directory.aside-1");
+        assert!(!aside.exists(), "{loss}: a refused start changes nothing");
         fs::remove_dir_all(&data).unwrap();
         copy(&kept, &data);
     }

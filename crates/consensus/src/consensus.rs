@@ -26,13 +26,15 @@ use crate::command::{Command, Outcome};
 use crate::directory::Directory;
 use crate::error::ConsensusError;
 use crate::options::{ConsensusOptions, ReadMode};
-use crate::replica::{GroupStatus, Leadership};
+use crate::replica::{GroupStatus, Leadership, StoppedReplica};
 use crate::serve;
+use crate::served::{ReadBarrier, ServedState};
 use crate::transport::{Peer, TransportError};
 
 /// All Raft groups of one node.
 pub struct Consensus {
     pub(crate) node: Arc<Node>,
+    state: Arc<dyn StateEngine>,
 }
 
 impl fmt::Debug for Consensus {
@@ -56,7 +58,8 @@ impl Consensus {
         // What was applied before the start is durable from here on.
         node.context.storage.flush().await?;
         supervisor::start(&node)?;
-        Ok(Arc::new(Self { node }))
+        let state = Arc::new(ServedState::new(Arc::clone(&node)));
+        Ok(Arc::new(Self { node, state }))
     }
 
     /// Creates a cluster of `nodes`, which must include this one. After an interruption, call it again with the same
@@ -109,8 +112,8 @@ impl Consensus {
         self.node.replica(group)?.propose(command, deadline).await
     }
 
-    /// On `Ok`, reads of the engine see every write acknowledged before the call. The barrier relies on a lease only if both
-    /// `mode` and [`ConsensusOptions::read_mode`] allow it.
+    /// On `Ok`, reads of the engine see every write acknowledged before the call, as long as [`ReadBarrier::check`] passes
+    /// after them. The barrier relies on a lease only if both `mode` and [`ConsensusOptions::read_mode`] allow it.
     ///
     /// # Errors
     /// [`ConsensusError::NotLeader`], [`ConsensusError::NoQuorum`], [`ConsensusError::NoReplica`].
@@ -119,8 +122,10 @@ impl Consensus {
         group: GroupId,
         mode: ReadMode,
         deadline: Instant,
-    ) -> Result<(), ConsensusError> {
-        self.node.replica(group)?.read_barrier(mode, deadline).await
+    ) -> Result<ReadBarrier, ConsensusError> {
+        let replica = self.node.replica(group)?;
+        replica.read_barrier(mode, deadline).await?;
+        Ok(ReadBarrier::new(replica.state.clone()))
     }
 
     /// Whether this machine's clocks have run steadily for the last `span`: a lease may be measured by them.
@@ -129,10 +134,10 @@ impl Consensus {
         self.node.context.clock.steady_for(span)
     }
 
-    /// The state engine, for reads.
+    /// The state of the replicas that run here, for reads behind a barrier. For a group without one it refuses.
     #[must_use]
     pub fn engine(&self) -> &Arc<dyn StateEngine> {
-        &self.node.context.storage.engine
+        &self.state
     }
 
     /// The leader of a group, if this node's replica knows one.
@@ -164,6 +169,12 @@ impl Consensus {
     #[must_use]
     pub fn group_statuses(&self) -> Vec<GroupStatus> {
         self.node.replicas.all().iter().map(|replica| replica.status()).collect()
+    }
+
+    /// The replicas of this node that do not run, and why.
+    #[must_use]
+    pub fn stopped_replicas(&self) -> Vec<StoppedReplica> {
+        self.node.replicas.stopped()
     }
 
     /// Answers a call from another node. `from` is the sender that the connection proves.

@@ -6,7 +6,8 @@
 //! ```text
 //! consensus      the public interface
 //! serve/         answers what other nodes send
-//! cluster/       the replicas of this node, elections, balance, creation of a cluster
+//! served         the state of the replicas that run, for the server's reads
+//! cluster/       the replicas of this node, elections, balance, lost partitions, creation of a cluster
 //! replica/       one replica: start, propose, read barrier, rebuild
 //! peers/         messages, calls, heartbeats, the Raft library's network
 //! raft/          the Raft library's log, state machine and snapshots on our storage
@@ -34,6 +35,7 @@ mod peers;
 mod raft;
 mod replica;
 mod serve;
+mod served;
 mod timing;
 mod transport;
 
@@ -50,6 +52,7 @@ pub use consensus::Consensus;
 pub use directory::{ClusterShape, Directory, Placement, ShardPlacement};
 pub use error::{ConsensusError, Refusal};
 pub use options::{ConsensusOptions, ReadMode};
-pub use replica::{GroupStatus, Leadership, PROPOSALS_QUEUED_MAX};
+pub use replica::{GroupStatus, Leadership, PROPOSALS_QUEUED_MAX, ReplicaState, StoppedReplica};
+pub use served::ReadBarrier;
 pub use timing::Timing;
 pub use transport::{PEER_MESSAGE_BYTES_MAX, Peer, PeerTransport, TransportError};

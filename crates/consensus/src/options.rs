@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use custodia_profile::NodeId;
-use custodia_store::{DataFolder, SharedLog, StateEngine};
+use custodia_store::{DataFolder, SharedLog, StatePartitions};
 
 use crate::timing::Timing;
 use crate::transport::PeerTransport;
@@ -25,8 +25,8 @@ pub struct ConsensusOptions {
     pub node: NodeId,
     /// The address at which other nodes reach it.
     pub address: String,
-    /// The opened state engine.
-    pub engine: Arc<dyn StateEngine>,
+    /// The opened state.
+    pub engine: Arc<StatePartitions>,
     /// The opened shared log.
     pub log: SharedLog,
     /// The locked data folder.

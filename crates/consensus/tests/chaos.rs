@@ -41,8 +41,9 @@ fn deadline() -> Instant {
 
 /// A linearizable read at a node, if the node can serve it.
 async fn read(at: &Consensus, record: &Record) -> Option<u64> {
-    at.read_barrier(record.group, ReadMode::Lease, deadline()).await.ok()?;
-    Some(get(at, record.group, record.number).map_or(0, |(revision, _)| revision))
+    let barrier = at.read_barrier(record.group, ReadMode::Lease, deadline()).await.ok()?;
+    let found = get(at, record.group, record.number).map_or(0, |(revision, _)| revision);
+    barrier.check().ok().map(|()| found)
 }
 
 /// Raises the record's revision by one, again and again.

@@ -20,7 +20,7 @@ async fn sixteen_shards_take_writes_and_serve_reads_on_spread_leaders() {
         cluster.put(group, 1, 1, b"one").await;
         cluster.put(group, 1, 2, b"two").await;
         let leader = cluster.at(cluster.led(group).await.as_u32());
-        leader.read_barrier(group, ReadMode::Lease, soon()).await.unwrap();
+        leader.read_barrier(group, ReadMode::Lease, soon()).await.unwrap().check().unwrap();
         assert_eq!(get(leader, group, 1), Some((2, "two".into())));
         cluster.agree(group).await;
     }

@@ -1,4 +1,4 @@
-//! What a node has on disk: the data folder, locked; the state engine; the shared log. Opening it checks that the
+//! What a node has on disk: the data folder, locked; the state; the shared log. Opening it checks that the
 //! configured root key is the one that the state was sealed under.
 //!
 //! Must always hold: nothing is served before that check. With a wrong root key every read would fail as if the data were
@@ -9,7 +9,8 @@ use std::{fmt, sync::Arc};
 use custodia_profile::{GroupId, ShardId, limits::SHARDS_MAX};
 use custodia_seal::{ClusterId, FileRootKey, RootKey, ShardKey, ShardKeyContext, WrappedKeys};
 use custodia_store::{
-    DataFolder, EngineKind, KeyKind, KeyPrefix, SharedLog, StateEngine, ValueHeader, open_engine,
+    DataFolder, EngineKind, KeyKind, KeyPrefix, SharedLog, StateEngine, StatePartitions, StoreError,
+    ValueHeader,
 };
 
 use crate::{
@@ -33,7 +34,7 @@ impl From<StateEngineName> for EngineKind {
 /// Everything on disk, open.
 pub(crate) struct Data {
     pub(crate) folder: Arc<DataFolder>,
-    pub(crate) engine: Arc<dyn StateEngine>,
+    pub(crate) engine: Arc<StatePartitions>,
     pub(crate) log: SharedLog,
 }
 
@@ -50,14 +51,15 @@ impl Data {
         let folder = DataFolder::open(&config.data_dir, node, kind)?;
         // First, so that a node which lost its log leaves the engine as it is.
         let log = folder.open_log()?;
-        let opened = open_engine(&folder.state_path(), kind, config.cache_bytes)?;
-        if let Some(aside) = opened.set_aside {
-            tracing::error!(aside = %aside.display(), "cannot open the state engine: its folder was renamed, and this node's replicas are rebuilt from the other nodes");
+        let opened = StatePartitions::open(&folder.state_path(), kind, config.cache_bytes)?;
+        for aside in opened.set_aside {
+            tracing::error!(aside = %aside.display(), "cannot open a partition of the state: its folder was renamed, and its replicas are rebuilt from the other nodes");
         }
+        let engine = opened.partitions;
         if let Some(cluster) = folder.cluster() {
-            check_root_key(&*opened.engine, ClusterId::new(cluster), root)?;
+            check_root_key(&engine, ClusterId::new(cluster), root)?;
         }
-        Ok(Self { folder: Arc::new(folder), engine: opened.engine, log })
+        Ok(Self { folder: Arc::new(folder), engine: Arc::new(engine), log })
     }
 }
 
@@ -70,7 +72,12 @@ fn check_root_key(
     for number in 0..SHARDS_MAX {
         let Ok(shard) = ShardId::new(number) else { continue };
         let prefix = KeyPrefix::kind(GroupId::Shard(shard), KeyKind::ShardKey);
-        for (_key, value) in engine.scan(prefix.as_bytes(), None, EPOCHS_MAX)? {
+        let stored = match engine.scan(prefix.as_bytes(), None, EPOCHS_MAX) {
+            // Its replicas are rebuilt; the keys in the other partitions are under the same root key.
+            Err(StoreError::PartitionLost { .. }) => continue,
+            stored => stored?,
+        };
+        for (_key, value) in stored {
             let (_header, payload) = ValueHeader::decode(&value)?;
             for wrapped in WrappedKeys::parse(&payload)?.keys() {
                 ShardKey::unwrap(wrapped, root, &ShardKeyContext { cluster, shard })?;

@@ -7,7 +7,7 @@ use custodia_consensus::{Peer, TransportError};
 use custodia_profile::{GroupId, KeyEpoch, ShardId};
 use custodia_proto::v1::{InitClusterRequest, NodeEndpoint, cluster_service_client::ClusterServiceClient};
 use custodia_seal::{ClusterId, RootKeyId, ShardKey, ShardKeyContext, SystemRandom, WrappedKeys};
-use custodia_store::{Batch, DataFolder, EngineKind, Key, ValueHeader, open_engine};
+use custodia_store::{Batch, DataFolder, EngineKind, Key, StateEngine, StatePartitions, ValueHeader};
 use futures::{StreamExt as _, stream};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -228,7 +228,8 @@ async fn root_keys_that_are_open_missing_or_wrong_are_refused() {
         let folder = DataFolder::open(&config.data_dir, config.node_id, EngineKind::Fjall).expect("opens");
         drop(folder.open_log().expect("opens"));
         folder.join_cluster(cluster).expect("joins");
-        let engine = open_engine(&folder.state_path(), EngineKind::Fjall, 8 << 20).expect("opens").engine;
+        let opened = StatePartitions::open(&folder.state_path(), EngineKind::Fjall, 8 << 20);
+        let engine = opened.expect("opens").partitions;
         let place =
             ShardKeyContext { cluster: ClusterId::new(cluster), shard: ShardId::new(3).expect("a shard") };
         let root = FileRootKey::open(&config.root_key_file).expect("opens");

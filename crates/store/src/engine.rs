@@ -11,6 +11,7 @@ mod fjall_engine;
 mod fjall_journal;
 mod memory_engine;
 mod open;
+mod partitions;
 mod sled_engine;
 
 use std::collections::BTreeMap;
@@ -22,6 +23,7 @@ use bytes::Bytes;
 pub use fjall_engine::FjallEngine;
 pub use memory_engine::MemoryEngine;
 pub use open::{Opened, open_engine};
+pub use partitions::{OnLost, OpenedPartitions, Partition, StatePartitions};
 pub use sled_engine::SledEngine;
 
 use crate::catch_panic::catch_panic_and_poison;
@@ -89,7 +91,7 @@ impl Batch {
     }
 }
 
-/// The state of a node. See the module for what must hold.
+/// A state engine. See the module for what must hold.
 pub trait StateEngine: Send + Sync + fmt::Debug {
     /// Which engine this is.
     fn kind(&self) -> EngineKind;

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use custodia_profile::{NodeId, ReplicaId};
 
 use crate::engine_kind::EngineKind;
+use crate::partition_id::PartitionId;
 
 /// What went wrong in storage.
 #[derive(Debug, thiserror::Error)]
@@ -50,6 +51,14 @@ pub enum StoreError {
         /// Which engine.
         kind: EngineKind,
     },
+    /// A partition of the state was damaged: its replicas are rebuilt, from their logs or from other nodes.
+    #[error("partition {partition} of the state is lost: {cause}")]
+    PartitionLost {
+        /// Which one.
+        partition: PartitionId,
+        /// The damage.
+        cause: Arc<str>,
+    },
     /// The engine's files are in use by another process.
     #[error("{path} is in use by another process")]
     Locked {
@@ -62,6 +71,9 @@ pub enum StoreError {
         /// Which kind of bytes.
         what: &'static str,
     },
+    /// Keys of more than one group, or of none, where those of one are expected.
+    #[error("the keys are not those of one group")]
+    NotOneGroup,
     /// Stored bytes have a format version that this program does not know.
     #[error("{what} has unknown format version {version}")]
     UnknownFormat {

@@ -5,17 +5,17 @@
 //! DATA/IDENTITY   node, engine, generation of the log, cluster; replaced as a whole and synced
 //! DATA/CREATING   stands while this node creates a cluster; always empty
 //! DATA/log/       the shared Raft log
-//! DATA/state/     the state engine
+//! DATA/state/     the state, in partitions
 //! DATA/snapshots/ snapshots received from other nodes, as files
 //! ```
 //! The identity file is text, so that an operator can read it, and ends with a checksum:
 //! ```text
-//! custodia data folder, format 2
+//! custodia data folder, format 3
 //! node 2
 //! engine fjall
 //! log 9f1c0a52-6a0b-4f0e-9c36-0d8f0b8f7a11          (or: log none)
 //! cluster 01890a5d-ac96-774b-bcce-b302099a8057      (or: cluster none)
-//! crc32c a2eb587a
+//! crc32c 34d539b7
 //! ```
 //! Invariant: node, engine and, once known, cluster never change. A node that took over another node's folder would stand by
 //! votes that it never cast.
@@ -50,7 +50,7 @@ const IDENTITY: &str = "IDENTITY";
 const LOCK: &str = "LOCK";
 const CREATING: &str = "CREATING";
 const TITLE: &str = "custodia data folder, format ";
-const FORMAT_2: u32 = 2;
+const FORMAT_3: u32 = 3;
 
 /// An open data folder, locked until this is dropped.
 #[derive(Debug)]
@@ -198,7 +198,7 @@ impl DataFolder {
         self.path.join("log")
     }
 
-    /// Where the state engine lives.
+    /// Where the partitions of the state live.
     #[must_use]
     pub fn state_path(&self) -> PathBuf {
         self.path.join("state")
@@ -257,7 +257,7 @@ impl std::fmt::Display for Identity {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let or_none = |id: Option<Uuid>| id.map_or_else(|| "none".to_owned(), |id| id.to_string());
         let mut text = String::new();
-        writeln!(text, "{TITLE}{FORMAT_2}\nnode {}\nengine {}", self.node, self.engine)?;
+        writeln!(text, "{TITLE}{FORMAT_3}\nnode {}\nengine {}", self.node, self.engine)?;
         writeln!(text, "log {}\ncluster {}", or_none(self.log), or_none(self.cluster))?;
         writeln!(formatter, "{text}crc32c {:08x}", crc32c::crc32c(text.as_bytes()))
     }
@@ -269,7 +269,7 @@ impl FromStr for Identity {
     fn from_str(text: &str) -> Result<Self, StoreError> {
         let version = text.lines().next().and_then(|title| title.strip_prefix(TITLE)).ok_or(CORRUPT)?;
         match version.parse() {
-            Ok(FORMAT_2) => {}
+            Ok(FORMAT_3) => {}
             Ok(version) => return Err(StoreError::UnknownFormat { what: "identity file", version }),
             Err(_) => return Err(CORRUPT),
         }
@@ -297,10 +297,10 @@ impl FromStr for Identity {
 mod tests {
     use super::*;
 
-    /// An identity file of format 2.
-    const FIXTURE: &str = "custodia data folder, format 2\nnode 2\nengine fjall\n\
+    /// An identity file of format 3.
+    const FIXTURE: &str = "custodia data folder, format 3\nnode 2\nengine fjall\n\
         log 9f1c0a52-6a0b-4f0e-9c36-0d8f0b8f7a11\n\
-        cluster 01890a5d-ac96-774b-bcce-b302099a8057\ncrc32c a2eb587a\n";
+        cluster 01890a5d-ac96-774b-bcce-b302099a8057\ncrc32c 34d539b7\n";
 
     fn node(number: u32) -> NodeId {
         NodeId::new(number).unwrap()
@@ -313,7 +313,7 @@ mod tests {
     }
 
     #[test]
-    fn format_2_is_pinned() {
+    fn format_3_is_pinned() {
         assert_eq!(identity().to_string(), FIXTURE);
         assert_eq!(FIXTURE.parse::<Identity>().unwrap(), identity());
     }
@@ -335,7 +335,7 @@ mod tests {
 
     #[test]
     fn other_formats_of_the_identity_are_refused() {
-        for version in [1, 3] {
+        for version in [1, 2, 4] {
             let text = format!("custodia data folder, format {version}\nsomething else\n");
             let parsed = text.parse::<Identity>();
             assert!(

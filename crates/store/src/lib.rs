@@ -4,7 +4,7 @@
 //! sealed before they arrive, and log records are opaque bytes.
 //!
 //! ```text
-//! install ─► snapshot_file ─► files ─► error ─► engine_kind
+//! install ─► snapshot_file ─► files ─► error ─► engine_kind, partition_id
 //!    └─► key, value, engine      folder ─► snapshot_file
 //! engine, log ─► catch_panic ─► poison ─► error
 //! ```
@@ -18,12 +18,14 @@ mod folder;
 mod install;
 mod key;
 mod log;
+mod partition_id;
 mod poison;
 mod snapshot_file;
 mod value;
 
 pub use engine::{
-    Batch, EngineSnapshot, FjallEngine, MemoryEngine, Opened, Pair, SledEngine, StateEngine, open_engine,
+    Batch, EngineSnapshot, FjallEngine, MemoryEngine, OnLost, Opened, OpenedPartitions, Pair, Partition,
+    SledEngine, StateEngine, StatePartitions, open_engine,
 };
 pub use engine_kind::{EngineKind, UnknownEngine};
 pub use error::StoreError;
@@ -31,6 +33,7 @@ pub use folder::DataFolder;
 pub use install::{Resumed, delete_group, install_snapshot_file, resume_install, write_snapshot_file};
 pub use key::{EventSortKey, Key, KeyKind, KeyParts, KeyPrefix, ReplicaEntry};
 pub use log::{Done, LogBounds, LogOptions, LogRecord, Purged, SharedLog};
+pub use partition_id::PartitionId;
 pub use poison::{OnPoison, Poison};
 pub use snapshot_file::{
     SnapshotFileReader, SnapshotFileWriter, list_snapshot_files, remove_snapshot_file, verify_snapshot_file,

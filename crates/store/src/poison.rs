@@ -88,7 +88,8 @@ impl Poison {
     }
 }
 
-fn chain_text(error: &StoreError) -> String {
+/// The error with its causes.
+pub(crate) fn chain_text(error: &StoreError) -> String {
     causes(error).map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 

@@ -103,13 +103,24 @@ pub(crate) fn status_text(status: &v1::ClusterStatus) -> String {
         return "not initialised: create a cluster with `custodia cluster init`".into();
     }
     let nodes = table(NODE_COLUMNS, &status.nodes);
+    let stopped: String = status.nodes.iter().flat_map(stopped_lines).collect();
+    let stopped = if stopped.is_empty() { stopped } else { format!("\n{stopped}") };
     format!(
-        "cluster {}, map version {}, seen by node {}\n{}\n\n{nodes}",
+        "cluster {}, map version {}, seen by node {}\n{}\n\n{nodes}{stopped}",
         status.cluster_id,
         status.map_version,
         status.answering_node,
         shards_text(status),
     )
+}
+
+/// A line for each replica of a node that does not run.
+fn stopped_lines(node: &v1::Node) -> impl Iterator<Item = String> {
+    node.stopped_replicas.iter().map(|stopped| {
+        let state = enum_text::<v1::ReplicaState>(stopped.state);
+        let reason = if stopped.reason.is_empty() { String::new() } else { format!(": {}", stopped.reason) };
+        format!("\nnode {}, {} {state}{reason}", node.node_id, stopped.group)
+    })
 }
 
 fn shards_text(status: &v1::ClusterStatus) -> String {
@@ -166,6 +177,11 @@ mod tests {
             leaders: 6,
             state_engine: "fjall".into(),
             version: "0.1.0".into(),
+            stopped_replicas: vec![v1::StoppedReplica {
+                group: "shard-3".into(),
+                state: v1::ReplicaState::Rebuilding.into(),
+                reason: "its state was damaged".into(),
+            }],
         };
         let status = v1::ClusterStatus {
             cluster_id: "c".into(),
@@ -185,6 +201,8 @@ mod tests {
                 "",
                 "NODE  ADDRESS         STATE  REPLICAS  LEADS  ENGINE  VERSION",
                 "1     localhost:7443  up     17        6      fjall   0.1.0",
+                "",
+                "node 1, shard-3 rebuilding: its state was damaged",
             ]
         );
     }

@@ -6,5 +6,6 @@ mod campaign;
 mod log_bound;
 pub(crate) mod node;
 mod placement;
+mod recovery;
 mod replicas;
 pub(crate) mod supervisor;

@@ -3,12 +3,14 @@
 //! What must hold: the cluster id is set once and is also in the data folder; after the first failed write of the engine or
 //! the log, or the first part of consensus that fails, the node leads nothing (see `supervisor.rs`).
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use custodia_profile::GroupId;
 use custodia_seal::ClusterId;
-use tokio::sync::{Mutex, watch};
+use custodia_store::{PartitionId, StateEngine, StoreError};
+use tokio::sync::{Mutex, Notify, watch};
 
 use super::replicas::Replicas;
 use crate::blocking::blocking;
@@ -18,6 +20,7 @@ use crate::lifecycle::Lifecycle;
 use crate::options::ConsensusOptions;
 use crate::peers::client::PeerClient;
 use crate::peers::heartbeat::HeartbeatQueues;
+use crate::raft::machine::read_applied;
 use crate::raft::storage::Storage;
 use crate::replica::Replica;
 use crate::replica::context::NodeContext;
@@ -29,6 +32,10 @@ pub(crate) struct Node {
     pub(crate) replicas: Replicas,
     /// Held while this node creates or joins a cluster.
     pub(crate) bootstrapping: Mutex<()>,
+    /// A partition of the state may be lost (recovery.rs).
+    pub(crate) damaged: Arc<Notify>,
+    /// The partitions that are being recovered, or were lost too often.
+    pub(crate) recovering: parking_lot::Mutex<BTreeSet<PartitionId>>,
 }
 
 impl Node {
@@ -50,6 +57,9 @@ impl Node {
                 failed.cancel();
             }));
         }
+        let damaged = Arc::<Notify>::default();
+        let notified = Arc::clone(&damaged);
+        engine.on_lost(Box::new(move || notified.notify_one()));
         let storage = Storage::new(engine, log, folder);
         let own = Peer { node, address };
         let client = PeerClient::new(own, transport, timing.clone(), Arc::clone(&storage.directory));
@@ -57,8 +67,14 @@ impl Node {
             client.set_cluster(ClusterId::new(uuid));
         }
         let client = Arc::new(client);
-        storage.snapshot_files.resume(GroupId::Directory)?;
-        storage.state_changed(GroupId::Directory);
+        let directory = storage.engine.partition(GroupId::Directory);
+        let resumed = storage.snapshot_files.resume(&directory, GroupId::Directory);
+        match resumed.and_then(|()| read_applied(&directory, GroupId::Directory)) {
+            Ok((applied, _)) => storage.state_changed(GroupId::Directory, applied),
+            // The copy is empty until the replica of the directory is rebuilt.
+            Err(ConsensusError::Store(StoreError::PartitionLost { .. })) => {}
+            Err(error) => return Err(error),
+        }
         if storage.directory.load().shape().is_some() {
             storage.folder.end_creating()?;
         }
@@ -78,6 +94,8 @@ impl Node {
             context: Arc::new(context),
             replicas: Replicas::default(),
             bootstrapping: Mutex::new(()),
+            damaged,
+            recovering: parking_lot::Mutex::default(),
         }))
     }
 

@@ -6,6 +6,7 @@
 //!          balance: returns leadership to the preferred nodes (balance.rs)
 //! stop  ─► leadership handed over (bounded) ─► groups stop ─► tasks end ─► flush
 //! engine, log or a part of this fails ─► groups stop ─► the process is expected to end
+//! a partition of the state is lost ─► its replicas stop and start again (recovery.rs)
 //! ```
 //! **Failed storage.** A leader whose engine is poisoned need not notice: requests fail at their first read, so it proposes
 //! nothing and applies nothing, while its heartbeats continue. Its group then had a leader that served nothing until the
@@ -27,9 +28,11 @@ use super::campaign::create_group_and_campaign;
 use super::log_bound::bound_logs;
 use super::node::Node;
 use super::placement::directory_replica;
-use crate::error::ConsensusError;
+use super::recovery::recover_partitions;
+use crate::error::{ConsensusError, with_causes};
 use crate::raft::log::find_replica;
-use crate::replica::Replica;
+use crate::replica::start::Start;
+use crate::replica::{Replica, ReplicaState};
 
 /// Time between two attempts to start a replica.
 const START_RETRY: Duration = Duration::from_secs(1);
@@ -40,6 +43,7 @@ pub(crate) fn start(node: &Arc<Node>) -> Result<(), ConsensusError> {
         start_directory(node)?;
     }
     node.spawn("the stop after a failure", stop_when_failed(Arc::clone(node)));
+    node.spawn("the recovery of partitions", recover_partitions(Arc::clone(node)));
     node.spawn("the start of replicas", follow_directory(Arc::clone(node)));
     node.spawn("the leadership balancer", balance(Arc::clone(node)));
     node.spawn("the purge of long logs", bound_logs(Arc::clone(node)));
@@ -69,43 +73,43 @@ pub(crate) fn start_directory(node: &Arc<Node>) -> Result<(), ConsensusError> {
 }
 
 fn spawn_start(node: &Arc<Node>, group: GroupId, id: ReplicaId, since: u64) {
-    if node.replicas.begin_start(group) {
-        node.spawn("the start of a replica", start_replica(Arc::clone(node), group, id, since));
+    if let Some(progress) = node.replicas.begin_start(group, id) {
+        spawn_marked_start(node, Start { group, id, since, ran_until: None, progress });
     }
 }
 
-async fn start_replica(node: Arc<Node>, group: GroupId, id: ReplicaId, since: u64) {
-    let replica = start_with_retries(&node, group, id, since).await;
-    if let Some(replica) = &replica {
-        node.add_running(Arc::clone(replica));
+/// Starts a replica that is marked as being started.
+pub(super) fn spawn_marked_start(node: &Arc<Node>, start: Start) {
+    node.spawn("the start of a replica", start_replica(Arc::clone(node), start));
+}
+
+async fn start_replica(node: Arc<Node>, start: Start) {
+    let replica = start_with_retries(&node, &start).await;
+    match &replica {
+        Some(replica) => node.add_running(Arc::clone(replica)),
+        None => node.replicas.end_start(start.group),
     }
-    node.replicas.end_start(group);
     // If the node was stopped meanwhile, this replica may have come too late to be stopped with the others.
     if node.context.lifecycle.stop.is_cancelled() {
         return stop_replicas(&node).await;
     }
     if let Some(replica) = replica {
+        // Its state may have been lost before it was among those that run.
+        node.damaged.notify_one();
         create_group_and_campaign(&node.context, &replica).await;
     }
 }
 
-async fn start_with_retries(
-    node: &Arc<Node>,
-    group: GroupId,
-    id: ReplicaId,
-    since: u64,
-) -> Option<Arc<Replica>> {
+async fn start_with_retries(node: &Arc<Node>, start: &Start) -> Option<Arc<Replica>> {
     let stop = &node.context.lifecycle.stop;
     loop {
         let started = tokio::select! {
             () = stop.cancelled() => return None,
-            started = Replica::start(&node.context, group, id, since) => started,
+            started = Replica::start(&node.context, start) => started,
         };
         match started {
             Ok(replica) => return Some(replica),
-            Err(error) => {
-                tracing::error!(%group, replica = %id, %error, "cannot start the replica; retrying")
-            }
+            Err(error) => start.progress.set(ReplicaState::Failed, with_causes(&error)),
         }
         tokio::select! {
             () = stop.cancelled() => return None,

@@ -1,6 +1,7 @@
 //! Holds this node's current copy of the directory and announces its replacement.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
 use custodia_store::StateEngine;
@@ -13,11 +14,14 @@ use super::view::Directory;
 pub(crate) struct DirectoryCell {
     current: ArcSwap<Directory>,
     changed: watch::Sender<u64>,
+    /// Through which log entry the copy reaches.
+    applied: AtomicU64,
 }
 
 impl DirectoryCell {
     pub(crate) fn new(directory: Directory) -> Self {
-        Self { current: ArcSwap::from_pointee(directory), changed: watch::Sender::new(0) }
+        let current = ArcSwap::from_pointee(directory);
+        Self { current, changed: watch::Sender::new(0), applied: AtomicU64::new(0) }
     }
 
     pub(crate) fn load(&self) -> Arc<Directory> {
@@ -28,14 +32,24 @@ impl DirectoryCell {
         self.changed.subscribe()
     }
 
-    /// Reads the directory again. If that fails, the previous copy stays in place, marked as outdated: nothing is judged by its
-    /// catalogue.
-    pub(crate) fn reload(&self, engine: &dyn StateEngine) {
+    /// Reads the directory again, as of the log entry `applied`. If that fails, the previous copy stays in place, marked as
+    /// outdated: nothing is judged by its catalogue. It also stays while a replica that lost its state catches up with it: no
+    /// restriction that was in force is forgotten meanwhile.
+    pub(crate) fn reload(&self, engine: &dyn StateEngine, applied: u64) {
+        if applied < self.applied.load(Ordering::Acquire) {
+            return;
+        }
         let before = self.current.load_full();
-        let directory = Directory::load(engine).unwrap_or_else(|error| {
-            tracing::error!(%error, "cannot read the directory; calls that need the catalogue are refused");
-            before.outdated()
-        });
+        let directory = match Directory::load(engine) {
+            Ok(directory) => {
+                self.applied.store(applied, Ordering::Release);
+                directory
+            }
+            Err(error) => {
+                tracing::error!(%error, "cannot read the directory; calls that need the catalogue are refused");
+                before.outdated()
+            }
+        };
         if *before != directory {
             self.current.store(Arc::new(directory));
             self.changed.send_modify(|version| *version += 1);
@@ -53,6 +67,21 @@ mod tests {
     use crate::transport::Peer;
 
     #[test]
+    fn replica_that_catches_up_does_not_take_the_directory_back() {
+        let (engine, cell) = (MemoryEngine::new(), DirectoryCell::new(Directory::default()));
+        let node = NodeId::new(1).unwrap();
+        let write = write_node(&Peer { node, address: "n1:1".to_owned() }, 1);
+        let mut batch = Batch::new();
+        batch.set(write.key, write.value);
+        engine.write(batch).unwrap();
+        cell.reload(&engine, 7);
+        for (applied, known) in [(0, true), (6, true), (7, false)] {
+            cell.reload(&MemoryEngine::new(), applied);
+            assert_eq!(cell.load().node(node).is_some(), known, "at entry {applied}");
+        }
+    }
+
+    #[test]
     fn directory_that_cannot_be_read_keeps_the_way_and_says_that_it_is_outdated() {
         let (engine, cell) = (MemoryEngine::new(), DirectoryCell::new(Directory::default()));
         let node = NodeId::new(1).unwrap();
@@ -60,7 +89,7 @@ mod tests {
             let mut batch = Batch::new();
             batch.set(key, value);
             engine.write(batch).unwrap();
-            cell.reload(&engine);
+            cell.reload(&engine, 0);
             cell.load()
         };
         let of_node = write_node(&Peer { node, address: "n1:1".to_owned() }, 1);

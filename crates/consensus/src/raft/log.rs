@@ -107,6 +107,13 @@ impl ReplicaLog {
         if sizes.held() > bytes_max { sizes.purge_to_hold(bytes_max / 4) } else { None }
     }
 
+    /// Returns when everything that was found is durable. A run of this replica that ended in this process may have left
+    /// records that were not yet synced, and the library takes what it finds as durable.
+    pub(crate) async fn sync(&self) -> Result<(), ConsensusError> {
+        let vote = self.state.lock().vote;
+        self.write_vote(vote).await
+    }
+
     /// Whether this replica may have granted a vote or a lease before this process started.
     pub(crate) fn has_voted(&self) -> bool {
         self.state.lock().vote.is_some_and(|vote| vote.leader_id.term > 0)

@@ -17,7 +17,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use custodia_profile::GroupId;
-use custodia_store::{Batch, Key, KeyPrefix, ReplicaEntry, StateEngine, ValueHeader};
+use custodia_store::{Batch, Key, KeyPrefix, Partition, ReplicaEntry, StateEngine, StoreError, ValueHeader};
 use futures::{Stream, TryStreamExt};
 use openraft::storage::{ApplyResponder, EntryResponder, RaftSnapshotBuilder, RaftStateMachine};
 use openraft::{EntryPayload, OptionalSend};
@@ -45,6 +45,7 @@ pub(crate) type Raft = openraft::Raft<TypeConfig, StateMachine>;
 pub(crate) struct StateMachine {
     group: GroupId,
     storage: Arc<Storage>,
+    state: Partition,
     log: ReplicaLog,
     applied: Option<LogId>,
     membership: StoredMembership,
@@ -52,19 +53,20 @@ pub(crate) struct StateMachine {
 }
 
 impl StateMachine {
-    /// Opens it at the state that the engine holds. `end` is dropped with it: when the library stops, or after a panic in
+    /// Opens it at what its partition of the state holds. `end` is dropped with it: when the library stops, or after a panic in
     /// here.
     pub(crate) fn open(
         group: GroupId,
         storage: Arc<Storage>,
+        state: Partition,
         log: ReplicaLog,
         end: DropGuard,
     ) -> Result<Self, ConsensusError> {
-        let (applied, membership) = read_applied(storage.engine.as_ref(), group)?;
+        let (applied, membership) = read_applied(&state, group)?;
         if applied.is_some() {
             log.set_membership(membership.clone());
         }
-        Ok(Self { group, storage, log, applied, membership, _end: end })
+        Ok(Self { group, storage, state, log, applied, membership, _end: end })
     }
 
     async fn apply_chunk(&mut self, chunk: Chunk) -> Result<(), io::Error> {
@@ -72,21 +74,27 @@ impl StateMachine {
         if entries.is_empty() {
             return Ok(());
         }
-        let state = (self.applied, self.membership.clone());
-        let (group, engine) = (self.group, Arc::clone(&self.storage.engine));
-        let run = move || apply(engine.as_ref(), group, state, &entries);
+        let before = (self.applied, self.membership.clone());
+        let (group, state) = (self.group, self.state.clone());
+        let run = move || apply(&state, group, before, &entries);
         let applied = if bytes <= IN_PLACE_BYTES_MAX {
             run()
         } else {
             tokio::task::spawn_blocking(run).await.unwrap_or(Err(ConsensusError::Stopped))
         }
-        .map_err(as_io)?;
+        .map_err(|error| {
+            // A stored value that is not what was written, although its database noticed nothing.
+            if let ConsensusError::Store(damage @ StoreError::Corrupt { .. }) = &error {
+                self.state.lose(damage);
+            }
+            as_io(error)
+        })?;
         self.applied = applied.log_id;
         if self.membership != applied.membership {
             self.membership = applied.membership;
             self.log.set_membership(self.membership.clone());
         }
-        self.storage.state_changed(self.group);
+        self.storage.state_changed(self.group, self.applied);
         for (responder, outcomes) in responders.into_iter().zip(applied.outcomes) {
             if let Some(responder) = responder {
                 responder.send(outcomes);
@@ -239,15 +247,15 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
     }
 
     async fn get_snapshot_builder(&mut self) -> SnapshotBuilder {
-        SnapshotBuilder { meta: self.meta(), storage: Arc::clone(&self.storage) }
+        SnapshotBuilder { meta: self.meta(), storage: Arc::clone(&self.storage), state: self.state.clone() }
     }
 
     async fn install_snapshot(&mut self, meta: &SnapshotMeta, data: SnapshotData) -> Result<(), io::Error> {
-        self.storage.snapshot_files.install(self.group, meta, data).await.map_err(as_io)?;
+        self.storage.snapshot_files.install(&self.state, self.group, meta, data).await.map_err(as_io)?;
         self.applied = meta.last_log_id;
         self.membership = meta.last_membership.clone();
         self.log.set_membership(self.membership.clone());
-        self.storage.state_changed(self.group);
+        self.storage.state_changed(self.group, self.applied);
         Ok(())
     }
 
@@ -258,7 +266,7 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
             return Ok(None);
         }
         let prefix = KeyPrefix::group(self.group);
-        let view = self.storage.engine.snapshot(prefix.as_bytes()).map_err(as_io)?;
+        let view = self.state.snapshot(prefix.as_bytes()).map_err(as_io)?;
         Ok(Some(Snapshot { meta: self.meta(), snapshot: SnapshotData::View(view) }))
     }
 }
@@ -268,13 +276,14 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
 pub(crate) struct SnapshotBuilder {
     meta: SnapshotMeta,
     storage: Arc<Storage>,
+    state: Partition,
 }
 
 impl RaftSnapshotBuilder<TypeConfig> for SnapshotBuilder {
     type SnapshotData = SnapshotData;
 
     async fn build_snapshot(&mut self) -> Result<Snapshot, io::Error> {
-        self.storage.flush().await.map_err(as_io)?;
+        self.storage.flush_partition(self.state.clone()).await.map_err(as_io)?;
         Ok(Snapshot { meta: self.meta.clone(), snapshot: SnapshotData::Durable })
     }
 }

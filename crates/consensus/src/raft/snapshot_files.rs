@@ -5,14 +5,13 @@
 //! ```
 
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 use custodia_profile::GroupId;
 use custodia_store::{
-    EngineSnapshot, Pair, ReplicaEntry, SnapshotFileWriter, StateEngine, StoreError, install_snapshot_file,
-    list_snapshot_files, remove_snapshot_file, resume_install, write_snapshot_file,
+    EngineSnapshot, Pair, Partition, ReplicaEntry, SnapshotFileWriter, StateEngine, StoreError,
+    install_snapshot_file, list_snapshot_files, remove_snapshot_file, resume_install, write_snapshot_file,
 };
 use futures::{Stream, StreamExt};
 use openraft::type_config::alias as of;
@@ -64,14 +63,13 @@ impl std::fmt::Debug for SnapshotData {
 #[derive(Debug)]
 pub(crate) struct SnapshotFiles {
     path: PathBuf,
-    engine: Arc<dyn StateEngine>,
     /// The number of the next file.
     next: AtomicU64,
 }
 
 impl SnapshotFiles {
-    pub(crate) fn new(path: PathBuf, engine: Arc<dyn StateEngine>) -> Self {
-        Self { path, engine, next: AtomicU64::new(0) }
+    pub(crate) fn new(path: PathBuf) -> Self {
+        Self { path, next: AtomicU64::new(0) }
     }
 
     /// Receives a snapshot into a file.
@@ -121,6 +119,7 @@ impl SnapshotFiles {
     /// Replaces a group's state by a snapshot. Durable when it returns.
     pub(crate) async fn install(
         &self,
+        state: &Partition,
         group: GroupId,
         meta: &SnapshotMeta,
         data: SnapshotData,
@@ -131,10 +130,10 @@ impl SnapshotFiles {
             SnapshotData::Durable => return Err(ConsensusError::Malformed { what: WHAT }),
         };
         let applied = Applied::from(meta).encode();
-        let (engine, path) = (Arc::clone(&self.engine), self.path.clone());
+        let (state, path) = (state.clone(), self.path.clone());
         blocking(move || {
             let own = [(ReplicaEntry::Applied, applied)];
-            install_snapshot_file(engine.as_ref(), &path, &name, group, &own)?;
+            install_snapshot_file(&state, &path, &name, group, &own)?;
             remove_snapshot_file(&path, &name)
         })
         .await
@@ -149,8 +148,8 @@ impl SnapshotFiles {
 
     /// Finishes an install that a crash has interrupted, and removes the group's other files. To be called before the
     /// group's state is read.
-    pub(crate) fn resume(&self, group: GroupId) -> Result<(), ConsensusError> {
-        let resumed = resume_install(self.engine.as_ref(), &self.path, group)?;
+    pub(crate) fn resume(&self, state: &dyn StateEngine, group: GroupId) -> Result<(), ConsensusError> {
+        let resumed = resume_install(state, &self.path, group)?;
         tracing::debug!(%group, ?resumed, "checked for an interrupted snapshot install");
         let own = prefix(group);
         for name in list_snapshot_files(&self.path)? {

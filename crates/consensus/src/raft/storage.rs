@@ -1,13 +1,14 @@
-//! The storage that all replicas of a node share: the state engine, the shared log, received snapshots, and the copy of
+//! The storage that all replicas of a node share: the state in its partitions, the shared log, received snapshots, and the copy of
 //! the directory that is read from the engine.
 
 use std::sync::Arc;
 
 use custodia_profile::GroupId;
-use custodia_store::{DataFolder, SharedLog, StateEngine, StoreError};
+use custodia_store::{DataFolder, Partition, SharedLog, StateEngine, StatePartitions, StoreError};
 use tokio::sync::Mutex;
 
 use super::snapshot_files::SnapshotFiles;
+use super::types::LogId;
 use crate::blocking::blocking;
 use crate::directory::{Directory, DirectoryCell};
 use crate::error::ConsensusError;
@@ -15,7 +16,7 @@ use crate::error::ConsensusError;
 /// The storage of a node.
 #[derive(Debug)]
 pub(crate) struct Storage {
-    pub(crate) engine: Arc<dyn StateEngine>,
+    pub(crate) engine: Arc<StatePartitions>,
     pub(crate) log: SharedLog,
     pub(crate) folder: Arc<DataFolder>,
     pub(crate) snapshot_files: SnapshotFiles,
@@ -26,8 +27,8 @@ pub(crate) struct Storage {
 
 impl Storage {
     /// Takes over opened storage. The copy of the directory is empty until [`Storage::state_changed`] reads it.
-    pub(crate) fn new(engine: Arc<dyn StateEngine>, log: SharedLog, folder: Arc<DataFolder>) -> Arc<Self> {
-        let snapshot_files = SnapshotFiles::new(folder.snapshots_path(), Arc::clone(&engine));
+    pub(crate) fn new(engine: Arc<StatePartitions>, log: SharedLog, folder: Arc<DataFolder>) -> Arc<Self> {
+        let snapshot_files = SnapshotFiles::new(folder.snapshots_path());
         let directory = Arc::new(DirectoryCell::new(Directory::default()));
         Arc::new(Self { engine, log, folder, snapshot_files, directory, flushing: Mutex::new(()) })
     }
@@ -45,10 +46,16 @@ impl Storage {
         blocking(move || engine.flush()).await
     }
 
-    /// To be called whenever a group's state has changed: the directory is also kept in memory.
-    pub(crate) fn state_changed(&self, group: GroupId) {
+    /// Makes the state in one partition durable.
+    pub(crate) async fn flush_partition(&self, partition: Partition) -> Result<(), ConsensusError> {
+        let _flushing = self.flushing.lock().await;
+        blocking(move || partition.flush()).await
+    }
+
+    /// To be called whenever a group's state has changed, with the last entry in it: the directory is also kept in memory.
+    pub(crate) fn state_changed(&self, group: GroupId, applied: Option<LogId>) {
         if group == GroupId::Directory {
-            self.directory.reload(self.engine.as_ref());
+            self.directory.reload(self.engine.as_ref(), applied.map_or(0, |applied| applied.index));
         }
     }
 }

@@ -2,25 +2,30 @@
 //!
 //! ```text
 //! open log ─► state older than the log's purge point? ─► rebuild from another node ─┐
-//!    │                                                                              ▼
-//!    └──────────────────────────────────────────────────────────────► restart guard ─► Raft ─► serves
+//!    ▲  │                                                                           ▼
+//!    │  └───────────────────────────────────────────────────────────► restart guard ─► Raft ─► serves
+//!    │                                                                                            │
+//!    └── its partition of the state is lost (cluster/recovery.rs) ◄───────────────────────────────┤
+//!        it ends for another reason: the node has failed ◄────────────────────────────────────────┘
 //! ```
 //! **Restart guard.** A voter that restarts has forgotten the lease that it granted. If it voted at once, a new leader could
 //! be elected while the old one still reads under its lease: a stale read, which was observed. So a replica that has
-//! stored a vote waits for one whole lease, counted from the start of the process, before its Raft is created. The
+//! stored a vote waits for one whole lease, counted from the start of the process, or from its own end in this process,
+//! before its Raft is created. The
 //! regression test is `restarted_voter_does_not_break_the_lease`.
 
 pub(crate) mod context;
 mod lease_read;
 mod proposer;
 mod rebuild;
+pub(crate) mod start;
 mod status;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use custodia_profile::{GroupId, NodeId, ReplicaId};
-use custodia_store::{KeyKind, KeyParts};
+use custodia_store::{KeyKind, KeyParts, Partition};
 use openraft::async_runtime::WatchReceiver;
 use openraft::errors::{LinearizableReadError, RaftError};
 use openraft::{Instant as _, LinearizerOption};
@@ -31,6 +36,8 @@ use self::context::NodeContext;
 use self::lease_read::ReadLease;
 pub use self::proposer::PROPOSALS_QUEUED_MAX;
 use self::proposer::{Proposal, ProposalError};
+use self::start::Start;
+pub use self::start::{ReplicaState, StoppedReplica};
 pub(crate) use self::status::LogPosition;
 pub use self::status::{GroupStatus, Leadership};
 use crate::blocking::blocking;
@@ -50,6 +57,8 @@ pub(crate) struct Replica {
     pub(crate) since: u64,
     pub(crate) raft: Raft,
     log: ReplicaLog,
+    /// What it applies to and reads from. Once this is lost, the replica serves nothing.
+    pub(crate) state: Partition,
     node: Arc<NodeContext>,
     queue: mpsc::Sender<Proposal>,
     leadership: watch::Sender<Leadership>,
@@ -60,23 +69,25 @@ pub(crate) struct Replica {
 
 impl Replica {
     /// Starts a replica. Returns when it serves; if it had lost its state, that is after it was rebuilt.
-    pub(crate) async fn start(
-        node: &Arc<NodeContext>,
-        group: GroupId,
-        id: ReplicaId,
-        since: u64,
-    ) -> Result<Arc<Self>, ConsensusError> {
+    pub(crate) async fn start(node: &Arc<NodeContext>, start: &Start) -> Result<Arc<Self>, ConsensusError> {
+        let Start { group, id, since, ran_until, .. } = *start;
         let storage = Arc::clone(&node.storage);
-        blocking(move || storage.snapshot_files.resume(group)).await?;
-        let has_state = read_applied(node.storage.engine.as_ref(), group)?.0.is_some();
+        let state = storage.engine.partition(group);
+        let resumed = state.clone();
+        blocking(move || storage.snapshot_files.resume(&resumed, group)).await?;
+        let has_state = read_applied(&state, group)?.0.is_some();
         let log = ReplicaLog::open(node.storage.log.clone(), group, id, has_state).await?;
-        rebuild::rebuild_if_lost(node, group, id, &log).await?;
+        if ran_until.is_some() {
+            log.sync().await?;
+        }
+        rebuild::rebuild_if_lost(node, start, &state, &log).await?;
         if log.has_voted() {
-            tokio::time::sleep_until((node.started + node.restart_guard).into()).await;
+            let guarded_from = ran_until.unwrap_or(node.started);
+            tokio::time::sleep_until((guarded_from + node.restart_guard).into()).await;
         }
         let ended = CancellationToken::new();
         let end = ended.clone().drop_guard();
-        let machine = StateMachine::open(group, Arc::clone(&node.storage), log.clone(), end)?;
+        let machine = StateMachine::open(group, Arc::clone(&node.storage), state.clone(), log.clone(), end)?;
         let config = Arc::new(node.timing.raft_config(&group.to_string())?);
         let network = Network {
             client: Arc::clone(&node.client),
@@ -97,6 +108,7 @@ impl Replica {
             since,
             raft,
             log,
+            state,
             node: Arc::clone(node),
             queue,
             leadership: watch::Sender::new(Leadership::default()),
@@ -205,6 +217,9 @@ impl Replica {
 
     /// Why the replica stopped: the storage failure, if that was the cause.
     fn why_stopped(&self) -> ConsensusError {
+        if let Err(error) = self.state.check() {
+            return ConsensusError::Store(error);
+        }
         match self.node.storage.log.bounds(self.id) {
             Ok(_) => ConsensusError::Stopped,
             Err(error) => ConsensusError::Store(error),
@@ -282,14 +297,17 @@ impl Replica {
     }
 }
 
-/// Follows the library's view of the group until the node stops. If the replica ends before that, the node has failed.
+/// Follows the library's view of the group until the node stops. If the replica ends before that, the node has failed, unless
+/// the replica's partition of the state is lost.
 async fn watch(replica: Arc<Replica>, ended: CancellationToken) {
     let node = &replica.node;
     tokio::select! {
         () = follow_leadership(&replica) => {}
         () = ended.cancelled() => {}
     }
-    node.lifecycle.fail(format!("the replica of {}", replica.group));
+    if !replica.state.is_lost() {
+        node.lifecycle.fail(format!("the replica of {}", replica.group));
+    }
     // A stopped replica leads nothing, whatever it reported last.
     replica.leadership.send_modify(|last| *last = Leadership { leader: None, leading: false, ..*last });
     node.leadership_changed();

@@ -1,17 +1,20 @@
 //! A replica that has lost its state fetches it from another node, without an operator.
 //!
 //! State is lost when the engine's applied index is below the purge point of the log, because the missing entries cannot be
-//! replayed. That happens when an engine that did not open was set aside, or when an engine rolled back further than it
-//! promised. The purge marker names the members of the group, so the log alone tells whom to ask. The leader is asked
+//! replayed. That happens when a damaged partition was set aside, or when an engine rolled back further than it promised. The purge marker names the members of the group, so the log alone tells whom to ask. The leader is asked
 //! first; a node that takes the request and then goes silent is abandoned for the next one. Until it is rebuilt the replica
-//! takes no part, so it cannot vote without its state.
+//! takes no part, so it cannot vote without its state. If no other node has the state, it stays down and says so in the status
+//! of the cluster: what was acknowledged is not dropped in silence, and the folder that was set aside is the way back.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use custodia_profile::{GroupId, ReplicaId};
+use custodia_profile::GroupId;
+use custodia_store::Partition;
 use futures::{StreamExt, stream};
 
 use super::context::NodeContext;
+use super::start::{ReplicaState, Start};
 use crate::error::ConsensusError;
 use crate::peers::message::{Body, Fetch, Reply, Target, read_answer};
 use crate::raft::log::ReplicaLog;
@@ -25,15 +28,16 @@ use crate::transport::Peer;
 const RETRY: Duration = Duration::from_millis(500);
 
 /// Returns when the engine holds at least what the log has purged.
-pub(crate) async fn rebuild_if_lost(
+pub(super) async fn rebuild_if_lost(
     node: &NodeContext,
-    group: GroupId,
-    replica: ReplicaId,
+    start: &Start,
+    state: &Partition,
     log: &ReplicaLog,
 ) -> Result<(), ConsensusError> {
+    let (group, replica) = (start.group, start.id);
     let (purged, membership) = log.purged();
     loop {
-        let (applied, _) = read_applied(node.storage.engine.as_ref(), group)?;
+        let (applied, _) = read_applied(state, group)?;
         let Some(purged) = purged.filter(|purged| applied.is_none_or(|applied| applied.index < purged.index))
         else {
             // The process may have died between the install and this step.
@@ -42,11 +46,19 @@ pub(crate) async fn rebuild_if_lost(
                 None => Ok(()),
             };
         };
-        tracing::warn!(%group, %replica, purged = purged.index, applied = applied.map(|id| id.index),
-            "replica has lost its state; rebuilding it from another node");
-        if let Some(fetched) = fetch_from_any(node, group, replica, purged, &membership).await {
-            tracing::info!(%group, %replica, applied = fetched.index, "replica rebuilt");
-            continue;
+        let missing =
+            format!("its log begins after entry {}, and the state up to there is missing", purged.index);
+        if start.progress.state() != ReplicaState::Stranded {
+            start.progress.set(ReplicaState::Rebuilding, missing.clone());
+        }
+        match fetch_from_any(node, start, state, purged, &membership).await {
+            Ok(fetched) => {
+                tracing::info!(%group, %replica, applied = fetched.index, "replica rebuilt");
+                continue;
+            }
+            Err(refusals) => {
+                start.progress.set(ReplicaState::Stranded, format!("{missing}; {refusals}"));
+            }
         }
         tokio::select! {
             () = node.lifecycle.stop.cancelled() => return Err(ConsensusError::Stopped),
@@ -55,13 +67,16 @@ pub(crate) async fn rebuild_if_lost(
     }
 }
 
+/// The error says what each node answered.
 async fn fetch_from_any(
     node: &NodeContext,
-    group: GroupId,
-    replica: ReplicaId,
+    start: &Start,
+    state: &Partition,
     purged: LogId,
     membership: &StoredMembership,
-) -> Option<LogId> {
+) -> Result<LogId, String> {
+    let mut answers = BTreeMap::new();
+    let (group, replica) = (start.group, start.id);
     for leader_only in [true, false] {
         for (member, at) in membership.nodes().filter(|(member, _)| **member != replica.as_u64()) {
             let Some(id) = at.node_id() else { continue };
@@ -69,21 +84,26 @@ async fn fetch_from_any(
             let target = Target { group: u32::from(group.as_u16()), replica: *member };
             let fetch = Fetch { index_min: purged.index, leader_only };
             let fetched =
-                tokio::time::timeout(SNAPSHOT_TIMEOUT, fetch_from(node, group, &peer, target, fetch));
+                tokio::time::timeout(SNAPSHOT_TIMEOUT, fetch_from(node, group, state, &peer, target, fetch));
             match fetched.await {
-                Ok(Ok(fetched)) => return Some(fetched),
-                Ok(Err(error)) => tracing::info!(%group, from = %id, %error, "this node gave no snapshot"),
-                Err(_elapsed) => tracing::info!(%group, from = %id, "this node gave no snapshot in time"),
-            }
+                Ok(Ok(fetched)) => return Ok(fetched),
+                Ok(Err(error)) => answers.insert(id, error.to_string()),
+                Err(_elapsed) => answers.insert(id, "no snapshot in time".to_owned()),
+            };
         }
     }
-    None
+    if answers.is_empty() {
+        return Err("no other node has a replica".to_owned());
+    }
+    let answers: Vec<_> = answers.iter().map(|(id, answer)| format!("node {id}: {answer}")).collect();
+    Err(format!("no other node gave it: {}", answers.join("; ")))
 }
 
 /// Fetches a snapshot and installs it. On `Ok`, the engine holds it durably.
 async fn fetch_from(
     node: &NodeContext,
     group: GroupId,
+    state: &Partition,
     peer: &Peer,
     target: Target,
     fetch: Fetch,
@@ -105,7 +125,7 @@ async fn fetch_from(
     let last = last.ok_or(ConsensusError::Malformed { what: WHAT })?;
     let files = &node.storage.snapshot_files;
     let data = files.receive(group, &meta, answers).await?;
-    files.install(group, &meta, data).await?;
-    node.storage.state_changed(group);
+    files.install(state, group, &meta, data).await?;
+    node.storage.state_changed(group, Some(last));
     Ok(last)
 }

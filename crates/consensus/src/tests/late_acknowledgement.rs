@@ -75,7 +75,7 @@ async fn quorum_read_relies_on_no_lease() {
     cluster.put(group, 1, 1, b"first").await;
     let leader = cluster.led(group).await.as_u32();
     let at = cluster.at(leader);
-    at.read_barrier(group, ReadMode::Quorum, soon()).await.unwrap();
+    at.read_barrier(group, ReadMode::Quorum, soon()).await.unwrap().check().unwrap();
     for other in (1..=3).filter(|number| *number != leader) {
         cluster.hub.cut(other, leader);
     }
@@ -83,6 +83,6 @@ async fn quorum_read_relies_on_no_lease() {
     assert!(at.read_barrier(group, ReadMode::Lease, soon()).await.is_ok(), "the lease still stands");
     assert!(at.read_barrier(group, ReadMode::Quorum, soon()).await.is_err(), "nobody answers the leader");
     cluster.hub.mend();
-    at.read_barrier(group, ReadMode::Quorum, Instant::now() + PATIENCE).await.unwrap();
+    at.read_barrier(group, ReadMode::Quorum, Instant::now() + PATIENCE).await.unwrap().check().unwrap();
     cluster.shutdown().await;
 }

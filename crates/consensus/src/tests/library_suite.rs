@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use custodia_profile::{GroupId, NodeId, ReplicaId, ShardId};
-use custodia_store::{DataFolder, EngineKind, MemoryEngine};
+use custodia_store::{DataFolder, EngineKind, MemoryEngine, StatePartitions};
 use openraft::StorageError;
 use openraft::testing::log::{StoreBuilder, Suite};
 use tempfile::TempDir;
@@ -18,7 +18,8 @@ use crate::raft::types::TypeConfig;
 pub(crate) fn storage(folder: &TempDir) -> Arc<Storage> {
     let folder = DataFolder::open(folder.path(), NodeId::new(1).unwrap(), EngineKind::Memory).unwrap();
     let log = folder.open_log().unwrap();
-    Storage::new(Arc::new(MemoryEngine::new()), log, Arc::new(folder))
+    let state = StatePartitions::single(Arc::new(MemoryEngine::new()));
+    Storage::new(Arc::new(state), log, Arc::new(folder))
 }
 
 pub(crate) async fn open(folder: &TempDir) -> (ReplicaLog, StateMachine) {
@@ -27,7 +28,9 @@ pub(crate) async fn open(folder: &TempDir) -> (ReplicaLog, StateMachine) {
     let replica = ReplicaId::new(1).unwrap();
     let log = ReplicaLog::open(storage.log.clone(), group, replica, false).await.unwrap();
     let end = CancellationToken::new().drop_guard();
-    let machine = StateMachine::open(group, storage, log.clone(), end).unwrap();
+    let machine =
+        StateMachine::open(group, Arc::clone(&storage), storage.engine.partition(group), log.clone(), end)
+            .unwrap();
     (log, machine)
 }
 

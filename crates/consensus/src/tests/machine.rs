@@ -145,8 +145,9 @@ async fn snapshot_that_was_cut_off_is_not_installed() {
     assert!(files.receive(group(), &meta, cut).await.is_err());
     let all = futures::stream::iter(whole.into_iter().map(Ok));
     let received = files.receive(group(), &meta, all).await.unwrap();
-    files.install(group(), &meta, received).await.unwrap();
-    files.resume(group()).unwrap();
+    let state = storage.engine.partition(group());
+    files.install(&state, group(), &meta, received).await.unwrap();
+    files.resume(&state, group()).unwrap();
     assert_eq!(read_applied(storage.engine.as_ref(), group()).unwrap().0, meta.last_log_id);
     assert!(storage.engine.get(&key(1)).unwrap().is_some());
 }

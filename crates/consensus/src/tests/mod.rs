@@ -7,6 +7,7 @@ mod failed_node;
 mod late_acknowledgement;
 mod library_suite;
 mod log;
+mod lost_partition;
 mod machine;
 mod refusals;
 mod restart_guard;

@@ -73,8 +73,8 @@ async fn old_leader_after_a_restart(guard: Duration) -> OldLeader {
     // The new value is acknowledged. From now on nobody may read the old one.
     let soon = Instant::now() + Duration::from_millis(200);
     let outcome = match cluster.at(old).read_barrier(group, ReadMode::Lease, soon).await {
-        Ok(()) if get(cluster.at(old), group, 1) == Some((1, "old".into())) => OldLeader::ReadsStaleData,
-        Ok(()) => panic!("the old leader is alone, it cannot have the new value"),
+        Ok(_) if get(cluster.at(old), group, 1) == Some((1, "old".into())) => OldLeader::ReadsStaleData,
+        Ok(_) => panic!("the old leader is alone, it cannot have the new value"),
         Err(_) => OldLeader::Refuses,
     };
     cluster.hub.mend();

@@ -16,7 +16,7 @@ use custodia_consensus::{
 use custodia_profile::{CustomerId, GroupId, NodeId, PoolId, ShardId};
 use custodia_store::{
     Batch, DataFolder, EngineKind, Key, KeyKind, KeyParts, KeyPrefix, LogOptions, MemoryEngine, Pair,
-    StateEngine, ValueHeader, open_engine,
+    StateEngine, StatePartitions, ValueHeader,
 };
 use futures::StreamExt;
 use futures::stream::{self, BoxStream};
@@ -315,14 +315,14 @@ impl TestCluster {
         })
         .await;
         let (log, folder) = opened.unwrap();
-        let engine: Arc<dyn StateEngine> = match &one.keep {
-            Keep::Memory(engine) => Arc::<MemoryEngine>::clone(engine),
-            Keep::Fjall => open_engine(&folder.state_path(), EngineKind::Fjall, 8 << 20).unwrap().engine,
+        let engine = match &one.keep {
+            Keep::Memory(engine) => StatePartitions::single(Arc::<MemoryEngine>::clone(engine)),
+            Keep::Fjall => StatePartitions::open(&folder.state_path(), kind, 8 << 20).unwrap().partitions,
         };
         ConsensusOptions {
             node: one.id,
             address: peer(one.id).address,
-            engine,
+            engine: Arc::new(engine),
             log,
             folder: Arc::new(folder),
             transport: Arc::new(Wire { from: one.id, hub: Arc::clone(&self.hub) }),
@@ -468,10 +468,10 @@ pub(crate) fn applied(at: &Consensus, group: GroupId) -> Option<u64> {
     at.group_statuses().into_iter().find(|status| status.group == group)?.applied
 }
 
-/// The whole state of a group except what a replica keeps for itself.
-pub(crate) fn state(engine: &dyn StateEngine, group: GroupId) -> Vec<Pair> {
-    let all = engine.scan(KeyPrefix::group(group).as_bytes(), None, 1_000_000).unwrap();
-    all.into_iter().filter(|(key, _)| KeyParts::parse(key).unwrap().kind != KeyKind::Replica).collect()
+/// The whole state of a group except what a replica keeps for itself; `None` while no replica of it runs.
+pub(crate) fn state(engine: &dyn StateEngine, group: GroupId) -> Option<Vec<Pair>> {
+    let all = engine.scan(KeyPrefix::group(group).as_bytes(), None, 1_000_000).ok()?;
+    Some(all.into_iter().filter(|(key, _)| KeyParts::parse(key).unwrap().kind != KeyKind::Replica).collect())
 }
 
 pub(crate) fn key(group: GroupId, number: u64) -> Bytes {

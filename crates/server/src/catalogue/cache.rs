@@ -291,8 +291,10 @@ impl CatalogueCache {
         deadline: Instant,
     ) -> Result<(u64, Duration), ServiceError> {
         self.grants.note(self.directory_term(), Instant::now().into_std(), node, applied);
-        self.routing.read_barrier(GroupId::Directory, ReadMode::Lease, deadline).await?;
-        Ok((self.view()?.version, self.grants.length()))
+        let barrier = self.routing.read_barrier(GroupId::Directory, ReadMode::Lease, deadline).await?;
+        let version = self.view()?.version;
+        self.routing.still_valid(GroupId::Directory, &barrier)?;
+        Ok((version, self.grants.length()))
     }
 
     /// Waits, on the directory's leader, until no node can judge a call by a catalogue older than `version`.

@@ -13,7 +13,7 @@ mod forward;
 
 use std::{fmt, sync::Arc};
 
-use custodia_consensus::{Consensus, ConsensusError, ReadMode};
+use custodia_consensus::{Consensus, ConsensusError, ReadBarrier, ReadMode};
 use custodia_profile::{CustomerId, GroupId, NodeId, ShardId};
 use custodia_seal::ClusterId;
 use tokio::time::Instant;
@@ -177,15 +177,21 @@ impl Routing {
         Some(LeaderHint { node, address })
     }
 
-    /// On `Ok`, local reads of the group's state see every write acknowledged before the call.
+    /// On `Ok`, local reads of the group's state see every write acknowledged before the call, as long as
+    /// [`Self::still_valid`] says so after them.
     pub(crate) async fn read_barrier(
         &self,
         group: GroupId,
         mode: ReadMode,
         deadline: Instant,
-    ) -> Result<(), ServiceError> {
+    ) -> Result<ReadBarrier, ServiceError> {
         let barrier = self.consensus.read_barrier(group, mode, deadline.into_std()).await;
         barrier.map_err(|error| self.barrier_failed(group, error))
+    }
+
+    /// Fails if the state behind a barrier was lost while it was read.
+    pub(crate) fn still_valid(&self, group: GroupId, barrier: &ReadBarrier) -> Result<(), ServiceError> {
+        barrier.check().map_err(|error| self.barrier_failed(group, error))
     }
 
     /// Changes a group's state: evaluates, proposes, and starts over on a conflict.

@@ -2,15 +2,16 @@
 //!
 //! ```text
 //! parse on the catalogue ─▶ caller admitted? ─▶ read barrier ─▶ one engine get, open, decode ─▶ permission ─▶ handler
+//!    ─▶ is the state still the one that the barrier was passed for?
 //! ```
 //!
 //! Invariant: everything given is permitted by the record that the read barrier made current. So after a withdrawal
 //! is acknowledged, no read gives what it forbids.
 
-use std::future::Future;
+use std::{future::Future, sync::Arc};
 
 use custodia_consensus::ReadMode;
-use custodia_profile::{CustomerRecord, Permission, Purpose, Reader, TimestampMs, Verdict};
+use custodia_profile::{CustomerRecord, Permission, Purpose, PurposeId, Reader, TimestampMs, Verdict};
 use custodia_proto::rpc::AboutCustomer;
 use tokio::time::Instant;
 
@@ -106,6 +107,15 @@ impl<'a> ProfileView<'a> {
     }
 }
 
+/// A parsed read.
+struct Read<'a, Query> {
+    caller: &'a Caller,
+    location: CustomerLocation,
+    view: Arc<CatalogueView>,
+    query: Query,
+    stated: PurposeId,
+}
+
 impl ShardContext {
     /// Answers a read on the leader of the customer's shard.
     pub(crate) async fn read<R: CustomerRead>(
@@ -122,7 +132,19 @@ impl ShardContext {
             request.parse(view)
         };
         let (view, query) = self.catalogue().parse_on(R::CATALOGUE, deadline, admitted, |_, _| true).await?;
-        self.routing().read_barrier(location.group(), mode, deadline).await?;
+        let barrier = self.routing().read_barrier(location.group(), mode, deadline).await?;
+        let read = Read { caller, location, view, query, stated };
+        let answer = self.read_behind_barrier::<R>(read, deadline).await;
+        self.routing().still_valid(location.group(), &barrier)?;
+        answer
+    }
+
+    async fn read_behind_barrier<R: CustomerRead>(
+        &self,
+        read: Read<'_, R::Query>,
+        deadline: Instant,
+    ) -> Result<R::Answer, ServiceError> {
+        let Read { caller, location, view, query, stated } = read;
         let stored = self.core(location)?.ok_or(ServiceError::CustomerNotFound)?;
         let purpose = view.purpose(&stated, "purpose")?;
         let profile = ProfileView::new(self, caller, location, &stored, &view, purpose)?;

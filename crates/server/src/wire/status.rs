@@ -156,6 +156,9 @@ fn class_of_consensus(error: &ConsensusError) -> Class {
         ConsensusError::InvalidShape { .. } => permanent(Code::InvalidArgument, "INVALID_SHAPE"),
         ConsensusError::Stopped => leaderless("NODE_STOPPING"),
         ConsensusError::Store(StoreError::DiskFull) => permanent(Code::ResourceExhausted, "DISK_FULL"),
+        ConsensusError::Store(StoreError::PartitionLost { .. }) => {
+            retryable(Code::Unavailable, "REPLICA_LOST", RETRY_AFTER_NO_LEADER)
+        }
         ConsensusError::Store(_) => permanent(Code::Internal, "STORAGE_FAILED"),
         ConsensusError::Peer { .. } => leaderless("NODE_UNREACHABLE"),
         ConsensusError::Refused { .. } => permanent(Code::FailedPrecondition, "NODE_REFUSED"),
@@ -171,6 +174,9 @@ fn class_of_consensus(error: &ConsensusError) -> Class {
 const fn class_of_keys(error: &KeysError) -> Class {
     match error {
         KeysError::Seal(_) => permanent(Code::FailedPrecondition, "ROOT_KEY_UNUSABLE"),
+        KeysError::Store(StoreError::PartitionLost { .. }) => {
+            retryable(Code::Unavailable, "REPLICA_LOST", RETRY_AFTER_NO_LEADER)
+        }
         KeysError::Store(_) => permanent(Code::Internal, "STORAGE_FAILED"),
         KeysError::Barrier(_) | KeysError::Consensus(_) => leaderless("NO_QUORUM"),
         KeysError::ShardKeyMissing { .. }

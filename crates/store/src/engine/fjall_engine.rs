@@ -1,7 +1,7 @@
 //! The state in fjall, a log-structured merge tree: the default.
 //!
-//! One keyspace holds all groups of the node, separated by the key's prefix (it opens 8 × faster than one keyspace for each
-//! group). A batch goes into fjall's journal as one checksummed record, which the operating system has before `write`
+//! One keyspace holds all groups of a partition, separated by the key's prefix (it opens 8 × faster than one keyspace for each
+//! group). A node has many such databases (`partitions.rs`), so each is small: their memtables add up. A batch goes into fjall's journal as one checksummed record, which the operating system has before `write`
 //! returns (`PersistMode::Buffer`): it survives the death of the process. `flush` is `PersistMode::SyncAll`, an fsync of the journal,
 //! which covers every batch before it: older journals are synced when they are sealed, tables when they are written.
 //!
@@ -21,13 +21,13 @@ use crate::files;
 use crate::poison::Poison;
 
 /// A memtable is written to disk at this size; under load up to five exist at a time.
-const FJALL_MEMTABLE_BYTES: u64 = 16 * 1024 * 1024;
-/// Total size that the journals stay below (fjall's minimum is 64 MiB).
-const FJALL_JOURNALS_BYTES: u64 = 128 * 1024 * 1024;
+const FJALL_MEMTABLE_BYTES: u64 = 4 * 1024 * 1024;
+/// Total size that the journals stay below: fjall's minimum.
+const FJALL_JOURNALS_BYTES: u64 = 64 * 1024 * 1024;
 /// Threads that write memtables to disk and compact tables.
-const FJALL_WORKER_THREADS: usize = 2;
+const FJALL_WORKER_THREADS: usize = 1;
 /// Table files kept open.
-const FJALL_OPEN_FILES: usize = 256;
+const FJALL_OPEN_FILES: usize = 64;
 
 const KEYSPACE: &str = "state";
 const BLOCK_BYTES: u32 = 4 * 1024;
@@ -52,14 +52,27 @@ impl FjallEngine {
     /// # Errors
     /// When it is locked, damaged or unreadable. May panic on damage: [`super::open_engine`] catches that.
     pub fn open(path: &Path, cache_bytes: u64) -> Result<Self, StoreError> {
+        Self::open_with(path, Some(&Self::shared_cache(cache_bytes)))
+    }
+
+    /// A configuration whose cache serves every database that is opened with it. Its blocks are told apart by a number that
+    /// each opened tree draws anew in this process. (Its path is never used; fjall wants one.)
+    pub(super) fn shared_cache(bytes: u64) -> fjall::Config {
+        Database::builder(".").cache_size(bytes).into_config()
+    }
+
+    pub(super) fn open_with(path: &Path, cache: Option<&fjall::Config>) -> Result<Self, StoreError> {
         let open = || -> fjall::Result<(Database, Keyspace)> {
-            let database = Database::builder(path)
-                .cache_size(cache_bytes)
+            let mut config = Database::builder(path)
                 .max_journaling_size(FJALL_JOURNALS_BYTES)
                 .journal_compression(CompressionType::None)
                 .worker_threads(FJALL_WORKER_THREADS)
                 .max_cached_files(Some(FJALL_OPEN_FILES))
-                .open()?;
+                .into_config();
+            if let Some(shared) = cache {
+                config.cache = std::sync::Arc::clone(&shared.cache);
+            }
+            let database = Database::open(config)?;
             let keyspace = database.keyspace(KEYSPACE, keyspace_options)?;
             Ok((database, keyspace))
         };

@@ -42,13 +42,38 @@ pub struct Opened {
 /// # Errors
 /// When the folder is in use, or cannot be read or written. Damage is not an error: see [`Opened::set_aside`].
 pub fn open_engine(path: &Path, kind: EngineKind, cache_bytes: u64) -> Result<Opened, StoreError> {
+    open_engine_with(path, kind, &BlockCache::new(kind, cache_bytes, 1))
+}
+
+/// Memory for blocks, shared by the engines of a node.
+pub(crate) struct BlockCache {
+    /// fjall: the cache that all databases share, in a configuration, because its type is private.
+    fjall: Option<fjall::Config>,
+    /// sled: the share of each database, because its caches are apart.
+    share_bytes: u64,
+}
+
+impl BlockCache {
+    /// For as many engines as there will be at a time.
+    pub(crate) fn new(kind: EngineKind, bytes: u64, engines: u64) -> Self {
+        let fjall = (kind == EngineKind::Fjall).then(|| FjallEngine::shared_cache(bytes));
+        Self { fjall, share_bytes: bytes / engines.max(1) }
+    }
+}
+
+/// [`open_engine`] with memory that other engines use too.
+pub(crate) fn open_engine_with(
+    path: &Path,
+    kind: EngineKind,
+    cache: &BlockCache,
+) -> Result<Opened, StoreError> {
     let parent = path.parent().unwrap_or(Path::new("."));
     files::create_folder(parent)?;
-    match open_when_free(path, kind, cache_bytes) {
+    match open_when_free(path, kind, cache) {
         Ok(engine) => Ok(Opened { engine, set_aside: None }),
         Err(error) if !is_damage(&error) => Err(error),
         Err(error) => {
-            if let Some(engine) = open_after_cut(path, kind, cache_bytes)? {
+            if let Some(engine) = open_after_cut(path, kind, cache)? {
                 return Ok(Opened { engine, set_aside: None });
             }
             let aside = files::aside_path(path);
@@ -58,7 +83,7 @@ pub fn open_engine(path: &Path, kind: EngineKind, cache_bytes: u64) -> Result<Op
                 cause = error.source().map(tracing::field::display),
                 "state engine does not open; moved aside"
             );
-            let engine = open_once(path, kind, cache_bytes)?;
+            let engine = open_once(path, kind, cache)?;
             Ok(Opened { engine, set_aside: Some(aside) })
         }
     }
@@ -68,11 +93,11 @@ pub fn open_engine(path: &Path, kind: EngineKind, cache_bytes: u64) -> Result<Op
 fn open_when_free(
     path: &Path,
     kind: EngineKind,
-    cache_bytes: u64,
+    cache: &BlockCache,
 ) -> Result<Arc<dyn StateEngine>, StoreError> {
     let deadline = Instant::now() + IN_USE_WAIT;
     loop {
-        match open_once(path, kind, cache_bytes) {
+        match open_once(path, kind, cache) {
             Err(StoreError::Locked { .. }) if Instant::now() < deadline => std::thread::sleep(IN_USE_POLL),
             outcome => return outcome,
         }
@@ -83,23 +108,23 @@ fn open_when_free(
 fn open_after_cut(
     path: &Path,
     kind: EngineKind,
-    cache_bytes: u64,
+    cache: &BlockCache,
 ) -> Result<Option<Arc<dyn StateEngine>>, StoreError> {
     if kind != EngineKind::Fjall || !fjall_journal::cut_to_whole_batches(path)? {
         return Ok(None);
     }
-    match open_once(path, kind, cache_bytes) {
+    match open_once(path, kind, cache) {
         Ok(engine) => Ok(Some(engine)),
         Err(error) if is_damage(&error) => Ok(None),
         Err(error) => Err(error),
     }
 }
 
-fn open_once(path: &Path, kind: EngineKind, cache_bytes: u64) -> Result<Arc<dyn StateEngine>, StoreError> {
+fn open_once(path: &Path, kind: EngineKind, cache: &BlockCache) -> Result<Arc<dyn StateEngine>, StoreError> {
     let open = || -> Result<Arc<dyn StateEngine>, StoreError> {
         Ok(match kind {
-            EngineKind::Fjall => Arc::new(FjallEngine::open(path, cache_bytes)?),
-            EngineKind::Sled => Arc::new(SledEngine::open(path, cache_bytes)?),
+            EngineKind::Fjall => Arc::new(FjallEngine::open_with(path, cache.fjall.as_ref())?),
+            EngineKind::Sled => Arc::new(SledEngine::open(path, cache.share_bytes)?),
             EngineKind::Memory => Arc::new(MemoryEngine::new()),
         })
     };
@@ -108,7 +133,7 @@ fn open_once(path: &Path, kind: EngineKind, cache_bytes: u64) -> Result<Arc<dyn 
 
 /// Whether the data is at fault. A failure of the machine (no space, no permission, too many open files, a broken disk)
 /// would hit an empty engine too, and must not cost the node its state.
-fn is_damage(error: &StoreError) -> bool {
+pub(super) fn is_damage(error: &StoreError) -> bool {
     if let StoreError::Engine { source, .. } = error {
         let io_error = causes(source.as_ref()).find_map(|cause| cause.downcast_ref());
         return !io_error.is_some_and(is_machine_failure);

@@ -6,57 +6,65 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use bytes::Bytes;
-use custodia_store::{Batch, EngineKind, Pair, StateEngine, open_engine};
+use custodia_store::EngineKind::{Fjall, Memory, Sled};
+use custodia_store::{Batch, Pair, StateEngine};
 
-use crate::model::{self, CACHE_BYTES, KINDS_ON_DISK};
+use crate::model::{self, Subject};
 
-fn open(folder: &Path, kind: EngineKind) -> Arc<dyn StateEngine> {
-    let opened = open_engine(&folder.join("state"), kind, CACHE_BYTES).unwrap();
-    assert_eq!(opened.set_aside, None);
-    opened.engine
+/// A key in a group, as all keys are.
+fn key(text: impl AsRef<str>) -> Vec<u8> {
+    [&[0, 3], text.as_ref().as_bytes()].concat()
 }
 
-fn with(kind: EngineKind, test: impl FnOnce(&Arc<dyn StateEngine>)) {
+fn open(folder: &Path, kind: Subject) -> Arc<dyn StateEngine> {
+    let (engine, set_aside) = kind.open(&folder.join("state")).unwrap();
+    assert!(set_aside.is_empty());
+    engine
+}
+
+fn with(kind: Subject, test: impl FnOnce(&Arc<dyn StateEngine>)) {
     let folder = tempfile::tempdir().unwrap();
     test(&open(folder.path(), kind));
 }
 
 fn put(engine: &dyn StateEngine, pairs: &[(&str, &str)]) {
     let mut batch = Batch::new();
-    for (key, value) in pairs {
-        batch.put(key.as_bytes().to_vec(), value.as_bytes().to_vec());
+    for (text, value) in pairs {
+        batch.put(key(text), value.as_bytes().to_vec());
     }
     engine.write(batch).unwrap();
 }
 
 fn text(pairs: &[Pair]) -> Vec<(&str, &str)> {
-    let text = |bytes| std::str::from_utf8(bytes).unwrap();
-    pairs.iter().map(|(key, value)| (text(key), text(value))).collect()
+    fn text(bytes: &[u8]) -> &str {
+        std::str::from_utf8(bytes).unwrap()
+    }
+    pairs.iter().map(|(key, value)| (text(&key[2..]), text(value))).collect()
 }
 
-fn value_is_what_was_put_last(kind: EngineKind) {
+fn value_is_what_was_put_last(kind: Subject) {
     with(kind, |engine| {
-        assert_eq!(engine.kind(), kind);
-        assert_eq!(engine.get(b"key").unwrap(), None);
+        assert_eq!(engine.kind(), kind.kind());
+        assert_eq!(engine.get(&key("key")).unwrap(), None);
         put(&**engine, &[("key", "1")]);
         put(&**engine, &[("key", "2")]);
-        assert_eq!(engine.get(b"key").unwrap(), Some(Bytes::from_static(b"2")));
+        assert_eq!(engine.get(&key("key")).unwrap(), Some(Bytes::from_static(b"2")));
         let mut batch = Batch::new();
-        batch.delete(&b"key"[..]);
-        batch.delete(&b"never there"[..]);
+        batch.delete(key("key"));
+        batch.delete(key("never there"));
         engine.write(batch).unwrap();
-        assert_eq!(engine.get(b"key").unwrap(), None);
+        assert_eq!(engine.get(&key("key")).unwrap(), None);
         put(&**engine, &[("empty", "")]);
-        assert_eq!(engine.get(b"empty").unwrap(), Some(Bytes::new()));
+        assert_eq!(engine.get(&key("empty")).unwrap(), Some(Bytes::new()));
         engine.write(Batch::new()).unwrap();
     });
 }
 
-fn scan_keeps_to_its_prefix_order_and_limit(kind: EngineKind) {
+fn scan_keeps_to_its_prefix_order_and_limit(kind: Subject) {
     with(kind, |engine| {
         put(&**engine, &[("b3", "3"), ("a", "0"), ("b1", "1"), ("c", "4"), ("b2", "2"), ("b", "b")]);
         let scan = |prefix: &str, after: Option<&str>, limit| {
-            let pairs = engine.scan(prefix.as_bytes(), after.map(str::as_bytes), limit).unwrap();
+            let pairs = engine.scan(&key(prefix), after.map(key).as_deref(), limit).unwrap();
             text(&pairs).iter().map(|(key, _)| (*key).to_owned()).collect::<Vec<_>>()
         };
         assert_eq!(scan("b", None, 10), ["b", "b1", "b2", "b3"]);
@@ -76,7 +84,7 @@ fn scan_keeps_to_its_prefix_order_and_limit(kind: EngineKind) {
     });
 }
 
-fn snapshot_does_not_see_later_batches(kind: EngineKind) {
+fn snapshot_does_not_see_later_batches(kind: Subject) {
     with(kind, |engine| {
         for number in 1..=30 {
             engine.write(model::batch(number)).unwrap();
@@ -105,18 +113,18 @@ fn snapshot_does_not_see_later_batches(kind: EngineKind) {
     });
 }
 
-fn snapshot_keeps_what_is_deleted_meanwhile(kind: EngineKind) {
+fn snapshot_keeps_what_is_deleted_meanwhile(kind: Subject) {
     with(kind, |engine| {
         put(&**engine, &[("a1", "1"), ("a2", "2"), ("a3", "3"), ("a5", "5"), ("b", "other")]);
-        let mut snapshot = engine.snapshot(b"a").unwrap();
+        let mut snapshot = engine.snapshot(&key("a")).unwrap();
         let first = snapshot.next_chunk(1).unwrap();
         assert_eq!(text(&first), [("a1", "1")]);
         let mut batch = Batch::new();
-        for key in ["a1", "a2", "a3", "a5"] {
-            batch.delete(key.as_bytes().to_vec());
+        for deleted in ["a1", "a2", "a3", "a5"] {
+            batch.delete(key(deleted));
         }
-        batch.put(&b"a4"[..], &b"new"[..]);
-        batch.put(&b"a6"[..], &b"new"[..]);
+        batch.put(key("a4"), &b"new"[..]);
+        batch.put(key("a6"), &b"new"[..]);
         engine.write(batch).unwrap();
         put(&**engine, &[("a2", "again"), ("a4", "newer")]);
         let rest = snapshot.next_chunk(1_000).unwrap();
@@ -125,25 +133,25 @@ fn snapshot_keeps_what_is_deleted_meanwhile(kind: EngineKind) {
     });
 }
 
-fn empty_snapshot_ends_at_once(kind: EngineKind) {
+fn empty_snapshot_ends_at_once(kind: Subject) {
     with(kind, |engine| {
         put(&**engine, &[("b", "1")]);
-        let mut snapshot = engine.snapshot(b"a").unwrap();
+        let mut snapshot = engine.snapshot(&key("a")).unwrap();
         put(&**engine, &[("a", "later")]);
         assert!(snapshot.next_chunk(10).unwrap().is_empty());
     });
 }
 
 /// Every batch sets all keys to one number; a scan, a snapshot or a count that sees two numbers has seen half a batch.
-fn batches_are_seen_whole(kind: EngineKind) {
+fn batches_are_seen_whole(kind: Subject) {
     const KEYS: u64 = 40;
     // A key's old versions stay in the memtable, and every scan walks over them.
     const WRITES_MAX: u64 = 800;
     with(kind, |engine| {
         let write = |number: u64| {
             let mut batch = Batch::new();
-            for key in 0..KEYS {
-                batch.put(format!("key{key:03}"), number.to_string());
+            for put in 0..KEYS {
+                batch.put(key(format!("key{put:03}")), number.to_string());
             }
             engine.write(batch).unwrap();
         };
@@ -155,9 +163,9 @@ fn batches_are_seen_whole(kind: EngineKind) {
             });
             for round in 0..60 {
                 let pairs = if round % 2 == 0 {
-                    engine.scan(b"key", None, 1_000).unwrap()
+                    engine.scan(&key("key"), None, 1_000).unwrap()
                 } else {
-                    let mut snapshot = engine.snapshot(b"key").unwrap();
+                    let mut snapshot = engine.snapshot(&key("key")).unwrap();
                     std::iter::from_fn(|| {
                         Some(snapshot.next_chunk(64).unwrap()).filter(|chunk| !chunk.is_empty())
                     })
@@ -173,7 +181,7 @@ fn batches_are_seen_whole(kind: EngineKind) {
 }
 
 /// Several groups apply at the same time; sled's own concurrent flushes would deadlock from eight on.
-fn many_writers_and_flushes_at_once_finish(kind: EngineKind) {
+fn many_writers_and_flushes_at_once_finish(kind: Subject) {
     with(kind, |engine| {
         thread::scope(|scope| {
             for writer in 0..12 {
@@ -187,18 +195,18 @@ fn many_writers_and_flushes_at_once_finish(kind: EngineKind) {
                 });
             }
         });
-        assert_eq!(engine.scan(b"writer", None, 1_000).unwrap().len(), 12 * 15);
+        assert_eq!(engine.scan(&key("writer"), None, 1_000).unwrap().len(), 12 * 15);
     });
 }
 
 #[test]
 fn state_is_there_after_reopening() {
-    for kind in KINDS_ON_DISK {
+    for kind in Subject::ON_DISK {
         reopen_three_times(kind);
     }
 }
 
-fn reopen_three_times(kind: EngineKind) {
+fn reopen_three_times(kind: Subject) {
     let folder = tempfile::tempdir().unwrap();
     for round in 0..3 {
         let engine = open(folder.path(), kind);
@@ -214,7 +222,7 @@ fn reopen_three_times(kind: EngineKind) {
 macro_rules! conformance {
     ($engine:ident, $kind:expr, $($test:ident)*) => {
         mod $engine {
-            $(#[test] fn $test() { super::$test($kind); })*
+            $(#[test] fn $test() { use super::*; super::$test($kind); })*
         }
     };
     ($engine:ident, $kind:expr) => {
@@ -231,6 +239,8 @@ macro_rules! conformance {
     };
 }
 
-conformance!(fjall, custodia_store::EngineKind::Fjall);
-conformance!(sled, custodia_store::EngineKind::Sled);
-conformance!(memory, custodia_store::EngineKind::Memory);
+conformance!(fjall, Subject::Engine(Fjall));
+conformance!(sled, Subject::Engine(Sled));
+conformance!(memory, Subject::Engine(Memory));
+conformance!(fjall_partitions, Subject::Partitions(Fjall));
+conformance!(sled_partitions, Subject::Partitions(Sled));

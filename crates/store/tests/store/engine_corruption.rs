@@ -3,10 +3,10 @@
 
 use std::path::Path;
 
-use custodia_store::{EngineKind, open_engine};
+use custodia_store::EngineKind;
 
 use crate::image::Image;
-use crate::model::{self, CACHE_BYTES, Found, KINDS_ON_DISK};
+use crate::model::{self, Found, Subject};
 use crate::random::Random;
 
 const BATCHES: u64 = 120;
@@ -14,19 +14,19 @@ const FLIPS: usize = 24;
 const CUTS: usize = 12;
 
 /// A clean engine with data both in its journal and, for fjall, in its tables.
-fn image(kind: EngineKind) -> Image {
+fn image(subject: Subject) -> Image {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("state");
     let write = |numbers: std::ops::RangeInclusive<u64>| {
-        let engine = open_engine(&path, kind, CACHE_BYTES).unwrap().engine;
+        let (engine, _) = subject.open(&path).unwrap();
         for number in numbers {
             engine.write(model::batch(number)).unwrap();
         }
         engine.flush().unwrap();
     };
     write(1..=BATCHES / 2);
-    if kind == EngineKind::Fjall {
-        let database = fjall::Database::builder(&path).open().unwrap();
+    if subject.kind() == EngineKind::Fjall {
+        let database = fjall::Database::builder(path.join(subject.database())).open().unwrap();
         let keyspace = database.keyspace("state", fjall::KeyspaceCreateOptions::default).unwrap();
         keyspace.rotate_memtable_and_wait().unwrap();
     }
@@ -43,19 +43,20 @@ struct Tally {
 }
 
 impl Tally {
-    fn count(&mut self, kind: EngineKind, damaged: &Image) {
+    fn count(&mut self, subject: Subject, damaged: &Image) {
         let disk = tempfile::tempdir().unwrap();
         damaged.write(&disk.path().join("state"));
-        let opened = open_engine(&disk.path().join("state"), kind, CACHE_BYTES).unwrap();
-        let found = model::verify(&*opened.engine);
-        match (opened.set_aside, found) {
-            (Some(_), found) => {
+        let (engine, set_aside) = subject.open(&disk.path().join("state")).unwrap();
+        let found = model::verify(&*engine);
+        match (set_aside.len(), found) {
+            (1, found) => {
                 assert_eq!(found, Found::Whole(0));
                 self.set_aside += 1;
             }
-            (None, Found::Refused) => self.refused += 1,
-            (None, Found::Whole(BATCHES)) => self.no_effect += 1,
-            (None, Found::Whole(_)) => self.earlier += 1,
+            (0, Found::Refused) => self.refused += 1,
+            (0, Found::Whole(BATCHES)) => self.no_effect += 1,
+            (0, Found::Whole(_)) => self.earlier += 1,
+            (more, _) => panic!("{more} folders were set aside for one damage"),
         }
     }
 }
@@ -67,34 +68,39 @@ fn is_data(path: &Path) -> bool {
 #[test]
 fn flipped_bit_is_never_served() {
     let mut random = Random::seeded();
-    for kind in KINDS_ON_DISK {
-        let clean = image(kind);
+    for subject in Subject::ON_DISK {
+        let clean = image(subject);
         let mut tally = Tally::default();
         for round in 0..FLIPS {
             let mut damaged = clean.clone();
             // Every other flip is in fjall's tables, which are small compared to the journal.
-            let in_tables = kind == EngineKind::Fjall && round % 2 == 0;
-            let wanted = |path: &Path| is_data(path) && (!in_tables || path.starts_with("keyspaces"));
+            let in_tables = subject.kind() == EngineKind::Fjall && round % 2 == 0;
+            let database = subject.database();
+            let wanted = |path: &Path| {
+                path.strip_prefix(&database)
+                    .is_ok_and(|path| is_data(path) && (!in_tables || path.starts_with("keyspaces")))
+            };
             let path = damaged.flip_bit(&mut random, wanted);
-            println!("{kind}: a bit of {}", path.display());
-            tally.count(kind, &damaged);
+            println!("{subject:?}: a bit of {}", path.display());
+            tally.count(subject, &damaged);
         }
-        println!("{kind}, {FLIPS} flips: {tally:?}");
+        println!("{subject:?}, {FLIPS} flips: {tally:?}");
     }
 }
 
 #[test]
 fn cut_file_is_never_served_as_whole() {
     let mut random = Random::seeded();
-    for kind in KINDS_ON_DISK {
-        let clean = image(kind);
+    for subject in Subject::ON_DISK {
+        let clean = image(subject);
         let mut tally = Tally::default();
         for _ in 0..CUTS {
             let mut damaged = clean.clone();
-            let path = damaged.cut_file(&mut random, is_data);
-            println!("{kind}: {} cut", path.display());
-            tally.count(kind, &damaged);
+            let path =
+                damaged.cut_file(&mut random, |path| is_data(path) && path.starts_with(subject.database()));
+            println!("{subject:?}: {} cut", path.display());
+            tally.count(subject, &damaged);
         }
-        println!("{kind}, {CUTS} cuts: {tally:?}");
+        println!("{subject:?}, {CUTS} cuts: {tally:?}");
     }
 }

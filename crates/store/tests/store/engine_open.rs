@@ -5,7 +5,8 @@ use std::path::Path;
 
 use custodia_store::{EngineKind, StoreError, open_engine};
 
-use crate::model::{self, CACHE_BYTES, Found, KINDS_ON_DISK};
+use crate::model::{self, CACHE_BYTES, Found};
+use crate::subjects::KINDS_ON_DISK;
 
 #[test]
 fn engine_that_does_not_open_is_set_aside_and_kept() {

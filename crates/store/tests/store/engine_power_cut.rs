@@ -6,8 +6,9 @@ use std::path::Path;
 use custodia_store::{EngineKind, Opened, open_engine};
 
 use crate::image::{Cut, Image};
-use crate::model::{self, CACHE_BYTES, Found, KINDS_ON_DISK};
+use crate::model::{self, CACHE_BYTES, Found};
 use crate::random::Random;
+use crate::subjects::KINDS_ON_DISK;
 
 const POWER_CUTS: usize = 12;
 

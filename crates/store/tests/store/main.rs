@@ -16,4 +16,6 @@ mod install;
 mod log_behaviour;
 mod log_damage;
 mod model;
+mod partitions;
 mod random;
+mod subjects;

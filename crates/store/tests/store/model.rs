@@ -4,14 +4,48 @@
 //! applied number, as consensus does.
 
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use custodia_profile::{CustomerId, GroupId, PoolId, ShardId};
-use custodia_store::{Batch, EngineKind, Key, KeyPrefix, ReplicaEntry, StateEngine, ValueHeader};
+use custodia_store::{
+    Batch, EngineKind, Key, KeyPrefix, ReplicaEntry, StateEngine, StatePartitions, StoreError, ValueHeader,
+    open_engine,
+};
 
 use crate::random::Random;
 
-pub(crate) const KINDS_ON_DISK: [EngineKind; 2] = [EngineKind::Fjall, EngineKind::Sled];
+/// What a suite tests: one engine, or the partitions of a node over engines of one kind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Subject {
+    Engine(EngineKind),
+    Partitions(EngineKind),
+}
+
+impl Subject {
+    pub(crate) const ON_DISK: [Self; 4] = [
+        Self::Engine(EngineKind::Fjall),
+        Self::Engine(EngineKind::Sled),
+        Self::Partitions(EngineKind::Fjall),
+        Self::Partitions(EngineKind::Sled),
+    ];
+
+    /// The engine, and the folders that were set aside.
+    pub(crate) fn open(self, path: &Path) -> Result<(Arc<dyn StateEngine>, Vec<PathBuf>), StoreError> {
+        match self {
+            Self::Engine(kind) => {
+                let opened = open_engine(path, kind, CACHE_BYTES)?;
+                Ok((opened.engine, opened.set_aside.into_iter().collect()))
+            }
+            Self::Partitions(kind) => {
+                let opened = StatePartitions::open(path, kind, CACHE_BYTES)?;
+                Ok((Arc::new(opened.partitions), opened.set_aside))
+            }
+        }
+    }
+}
+
 pub(crate) const CACHE_BYTES: u64 = 8 * 1024 * 1024;
 
 const CUSTOMERS: u64 = 200;
@@ -111,6 +145,6 @@ pub(crate) fn verify(engine: &dyn StateEngine) -> Found {
     if refused { Found::Refused } else { Found::Whole(applied) }
 }
 
-fn checked(value: &Bytes) -> Result<Bytes, custodia_store::StoreError> {
+fn checked(value: &Bytes) -> Result<Bytes, StoreError> {
     ValueHeader::read(value).map(|_| value.clone())
 }

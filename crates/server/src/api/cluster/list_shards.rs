@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use custodia_consensus::{Directory, GroupStatus, ShardPlacement};
+use custodia_consensus::{Directory, GroupStatus, ShardPlacement, StoppedReplica};
 use custodia_profile::{GroupId, NodeId, ShardId};
 use custodia_proto::v1;
 use tokio::time::Instant;
 
+use super::nodes::replica_state;
 use crate::{
     api::handler::AnyNodeCall,
     shard::ShardContext,
@@ -25,9 +26,11 @@ impl AnyNodeCall for v1::ListShardsRequest {
         let after = page_start(Listing::Shards, &self.page_token, shard_id)?;
         let directory = context.routing().consensus().directory();
         let statuses = statuses(context);
+        let stopped = context.routing().consensus().stopped_replicas();
         let rest = directory.shards().filter(|placement| after.is_none_or(|after| placement.shard > after));
         let page = rest.take_while(|placement| pager.admits(&placement.shard.as_u16().to_be_bytes(), 0));
-        let shards = page.map(|placement| shard(context, &directory, placement, &statuses)).collect();
+        let shards =
+            page.map(|placement| shard(context, &directory, placement, &statuses, &stopped)).collect();
         let next_page_token = pager.next_page_token();
         Ok(v1::ListShardsResponse { shards, next_page_token, map_version: directory.map_version() })
     }
@@ -55,11 +58,20 @@ fn shard(
     directory: &Directory,
     placement: &ShardPlacement,
     statuses: &BTreeMap<GroupId, GroupStatus>,
+    stopped: &[StoppedReplica],
 ) -> v1::Shard {
     let status = statuses.get(&GroupId::Shard(placement.shard));
     let role = |node: NodeId| match status {
         Some(status) if status.learners.contains(&node) => v1::ReplicaRole::Learner,
         Some(_) | None => v1::ReplicaRole::Voter,
+    };
+    let (here, group) = (context.routing().node(), GroupId::Shard(placement.shard));
+    let stopped = stopped.iter().find(|stopped| stopped.group == group);
+    let own = match (status, stopped) {
+        (Some(status), _) if status.running => v1::ReplicaState::Running,
+        (Some(_), _) => v1::ReplicaState::Failed,
+        (None, Some(stopped)) => replica_state(stopped.state),
+        (None, None) => v1::ReplicaState::Starting,
     };
     let known = |node: &NodeId| directory.node(*node).is_some();
     v1::Shard {
@@ -73,6 +85,7 @@ fn shard(
                 replica_id: at.replica.as_u64(),
                 node_id: at.node.as_u32(),
                 role: role(at.node).into(),
+                state: if at.node == here { own.into() } else { v1::ReplicaState::Unspecified.into() },
             })
             .collect(),
         leader_node_id: leader(context, placement.shard, statuses).filter(known).map_or(0, NodeId::as_u32),

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use custodia_consensus::{GroupStatus, Peer};
+use custodia_consensus::{GroupStatus, Peer, ReplicaState, StoppedReplica};
 use custodia_profile::{GroupId, ShardId};
 use custodia_proto::{internal::v1::NodeFacts, v1};
 use futures::future::join_all;
@@ -23,8 +23,10 @@ impl AnyNodeCall for v1::ListNodesRequest {
         context: &ShardContext,
         deadline: Instant,
     ) -> Result<v1::ListNodesResponse, ServiceError> {
-        let nodes = all_nodes(context, deadline).await.into_iter().map(|facts| facts.node).collect();
-        Ok(v1::ListNodesResponse { nodes })
+        let nodes = all_nodes(context, deadline).await.into_iter();
+        // Why a replica does not run is for operators.
+        let nodes = nodes.map(|facts| v1::Node { stopped_replicas: Vec::new(), ..facts.node });
+        Ok(v1::ListNodesResponse { nodes: nodes.collect() })
     }
 }
 
@@ -69,6 +71,12 @@ pub(crate) fn own_facts(context: &ShardContext) -> NodeFacts {
     };
     let (running_shards, led_shards) = (shards(|_| true), shards(|status| status.leading));
     let count = |shards: &[u32]| u32::try_from(shards.len()).unwrap_or(u32::MAX);
+    let ended = statuses.iter().filter(|status| !status.running).map(|status| v1::StoppedReplica {
+        group: status.group.to_string(),
+        state: v1::ReplicaState::Failed.into(),
+        reason: "its storage failed".to_owned(),
+    });
+    let stopped = context.routing().consensus().stopped_replicas().into_iter().map(stopped_replica);
     let node = v1::Node {
         node_id: context.routing().node().as_u32(),
         address: String::new(),
@@ -77,8 +85,23 @@ pub(crate) fn own_facts(context: &ShardContext) -> NodeFacts {
         leaders: count(&led_shards),
         state_engine: context.routing().consensus().engine().kind().name().to_owned(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
+        stopped_replicas: stopped.chain(ended).collect(),
     };
     NodeFacts { node: Some(node), running_shards, led_shards }
+}
+
+fn stopped_replica(stopped: StoppedReplica) -> v1::StoppedReplica {
+    let StoppedReplica { group, state, reason, .. } = stopped;
+    v1::StoppedReplica { group: group.to_string(), state: replica_state(state).into(), reason }
+}
+
+pub(super) const fn replica_state(state: ReplicaState) -> v1::ReplicaState {
+    match state {
+        ReplicaState::Starting => v1::ReplicaState::Starting,
+        ReplicaState::Rebuilding => v1::ReplicaState::Rebuilding,
+        ReplicaState::Stranded => v1::ReplicaState::Stranded,
+        ReplicaState::Failed => v1::ReplicaState::Failed,
+    }
 }
 
 /// The facts of all nodes, requested in parallel.

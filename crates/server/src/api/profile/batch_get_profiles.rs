@@ -114,12 +114,15 @@ impl Batch<'_> {
     async fn read_shard(&self, shard: ShardId, asked: Vec<Asked>) -> Answered {
         let Call { read_mode, deadline, .. } = *self.call;
         let barrier = self.context.routing().read_barrier(GroupId::Shard(shard), read_mode, deadline).await;
-        if let Err(error) = barrier {
-            return failed_alike(&asked, error);
-        }
+        let barrier = match barrier {
+            Ok(barrier) => barrier,
+            Err(error) => return failed_alike(&asked, error),
+        };
         let mut answered = Vec::with_capacity(asked.len());
         for (at, location) in asked {
             let profile = self.read(location).await;
+            let valid = self.context.routing().still_valid(GroupId::Shard(shard), &barrier);
+            let profile = valid.and(profile);
             answered
                 .push((at, profile.map_or_else(failed, |profile| self.budget.spend(Item::Profile(profile)))));
         }
