@@ -20,6 +20,8 @@ pub(crate) fn tests(suite: Suite) -> Suite {
         .shared(its_decisions_are_echoed_whatever_is_recorded)
         .shared(its_changes_are_echoed_whether_the_customer_exists_or_not)
         .shared(it_names_no_version_and_is_told_the_verdict_of_the_law_alone)
+        .shared(the_date_of_a_consent_that_comes_with_data_tells_nothing)
+        .shared(a_no_is_taken_with_whatever_else_it_says)
         .shared(registration_and_suspension_bind_whoever_collects_but_keep_nobody_from_saying_no)
 }
 
@@ -212,6 +214,96 @@ async fn it_names_no_version_and_is_told_the_verdict_of_the_law_alone(sandbox: &
     let stopped = v1::IngestProfileRequest { consents: vec![], ..ingest(&known, texts(&[("email", "b")])) };
     let answer = profiles.ingest_profile(stopped).await.expect("judged").into_inner();
     assert_eq!(answer.attributes[0].refusal(), RefusalReason::ConsentWithdrawn);
+}
+
+/// A search over the dates of carried consents would find the birth date, and the date of a stored consent.
+async fn the_date_of_a_consent_that_comes_with_data_tells_nothing(sandbox: &Sandbox) {
+    let channels = collector(sandbox, "till-dates").await;
+    let dated = |ms: i64| Some(Timestamp { seconds: ms / 1_000, nanos: 0 });
+    let now_ms = i64::try_from(now().as_millis()).expect("before 2262");
+    let (year, day) = (365 * 86_400_000, 86_400_000);
+    let mut stored = Vec::new();
+    for (birth_date, consented) in [("1980-01-01", 50), ("1990-01-01", 50), ("1990-01-01", 5)] {
+        let customer_id = new_customer();
+        let subject = v1::UpdateDataSubjectRequest {
+            data_subject: Some(v1::DataSubject {
+                customer_id: customer_id.clone(),
+                birth_date: birth_date.to_owned(),
+                ..Default::default()
+            }),
+            update_mask: Some(FieldMask { paths: vec!["birth_date".to_owned()] }),
+            request_id: new_id(),
+        };
+        sandbox.consents(0).await.update_data_subject(subject).await.expect("updated");
+        let given = v1::RecordConsentRequest {
+            decided_at: dated(now_ms - consented * day),
+            ..consent(&customer_id, "service")
+        };
+        sandbox.consents(0).await.record_consent(given).await.expect("recorded");
+        stored.push(customer_id);
+    }
+    for (purpose, given_ms, lasts_ms) in [
+        ("marketing", now_ms - 25 * year, None),
+        ("marketing", now_ms - year, None),
+        ("service", now_ms - 20 * day, Some(1_000)),
+        ("service", now_ms - 60 * day, Some(1_000)),
+        ("service", now_ms - 20 * day, Some(year)),
+    ] {
+        let mut seen = Vec::new();
+        for (customer_id, channel) in stored.iter().zip(&channels) {
+            let carried = v1::ConsentGrant {
+                given_at: dated(given_ms),
+                expires_at: lasts_ms.and_then(|ms: i64| dated(given_ms + ms)),
+                ..grant(purpose)
+            };
+            let probe = v1::IngestProfileRequest {
+                purpose: purpose.to_owned(),
+                consents: vec![carried],
+                events: vec![event("e-1", 1)],
+                validate_only: true,
+                ..ingest(customer_id, texts(&[("email", "b@example.org")]))
+            };
+            let mut till = ProfileServiceClient::new(channel.clone());
+            let answer = till.ingest_profile(probe).await.expect("judged").into_inner();
+            seen.push(v1::IngestProfileResponse { customer_id: String::new(), ..answer });
+        }
+        assert!(seen.iter().all(|one| *one == seen[0]), "{purpose} {given_ms} {lasts_ms:?}: {seen:?}");
+    }
+}
+
+/// CO-5: whoever passes on a no may have filled in what belongs to a given ground, and need not be registered for a
+/// guardian's no either.
+async fn a_no_is_taken_with_whatever_else_it_says(sandbox: &Sandbox) {
+    let channels = [
+        collector(sandbox, "till-no").await.remove(0),
+        sandbox.channel_as(1, "ingest", "unheard-of").await,
+        sandbox.channel_as(2, "privacy", "privacy-office").await,
+    ];
+    let by_guardian =
+        v1::ConsentEvidence { decided_by: v1::DecidedBy::Guardian.into(), ..Default::default() };
+    for channel in channels {
+        for (status, evidence, reason) in [
+            (ConsentStatus::Refused, None, RefusalReason::ConsentRefused),
+            (ConsentStatus::Revoked, Some(by_guardian.clone()), RefusalReason::ConsentRevoked),
+        ] {
+            let known = stored_customer(sandbox, &[("email", "a@example.org")]).await;
+            let no = v1::RecordConsentRequest {
+                status: status.into(),
+                evidence,
+                consent_revision: 77,
+                etag: "00000000000000ff".to_owned(),
+                notice_version: "unheard-of".to_owned(),
+                valid_from: a_minute_ago(),
+                expires_at: a_minute_ago(),
+                ..consent(&known, "service")
+            };
+            let mut consents = ConsentServiceClient::new(channel.clone());
+            let answer = consents.record_consent(no).await.expect("a no is taken").into_inner();
+            assert_eq!(answer.status(), status);
+            let profile = sandbox.profiles(1).await.get_profile(get(&known, "service")).await.expect("found");
+            assert_eq!(profile.into_inner().withheld[0].reason(), reason);
+        }
+    }
 }
 
 /// Everything else than an ingest by which an application collects, and what it is answered.

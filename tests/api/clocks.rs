@@ -23,6 +23,7 @@ pub(crate) fn tests(suite: Suite) -> Suite {
         .shared(a_forgotten_retry_does_not_bring_back_an_earlier_tc_string)
         .shared(a_forgotten_retry_does_not_bring_back_an_earlier_region)
         .shared(a_forgotten_retry_does_not_bring_back_earlier_preferences)
+        .shared(a_forgotten_retry_does_not_replace_a_later_consent)
         .shared(a_forgotten_retry_does_not_bring_back_an_earlier_attribute_definition)
 }
 
@@ -31,6 +32,10 @@ fn id_of(seconds_ago: i64) -> String {
     let seconds = i64::try_from(now().as_secs()).expect("before 2262") - seconds_ago;
     Uuid::new_v7(uuid::Timestamp::from_unix(NoContext, seconds.cast_unsigned(), 0)).to_string()
 }
+
+/// How many seconds ago two requests were made: a moment ago, or longer ago than nodes remember requests and date what they
+/// observed.
+const MADE: [(i64, i64); 2] = [(20, 10), (3 * 86_400, 2 * 86_400)];
 
 fn in_seconds(seconds: i64) -> Option<Timestamp> {
     Some(Timestamp { seconds: i64::try_from(now().as_secs()).expect("before 2262") + seconds, nanos: 0 })
@@ -181,6 +186,12 @@ async fn a_wish_not_to_be_contacted_is_lifted_only_by_who_has_read_it(sandbox: &
 }
 
 async fn a_forgotten_retry_does_not_bring_back_an_earlier_tc_string(sandbox: &Sandbox) {
+    for (first_ago, second_ago) in MADE {
+        earlier_tc_string(sandbox, first_ago, second_ago).await;
+    }
+}
+
+async fn earlier_tc_string(sandbox: &Sandbox, first_ago: i64, second_ago: i64) {
     let customer_id = new_customer();
     let record = |text: &str, request_id| v1::RecordTcStringRequest {
         customer_id: customer_id.clone(),
@@ -189,9 +200,14 @@ async fn a_forgotten_retry_does_not_bring_back_an_earlier_tc_string(sandbox: &Sa
     };
     let first = tc_string(1);
     let second = first.replacen("NwAAAENAwF", "NwAAAEDEwF", 1);
-    let early = record(&first, id_of(20));
+    let early = record(&first, id_of(first_ago));
     sandbox.consents(0).await.record_tc_string(early.clone()).await.expect("recorded");
-    sandbox.consents(1).await.record_tc_string(record(&second, id_of(10))).await.expect("of the same day");
+    sandbox
+        .consents(1)
+        .await
+        .record_tc_string(record(&second, id_of(second_ago)))
+        .await
+        .expect("of the same day");
     forget_requests(sandbox, &customer_id).await;
     let status = sandbox.consents(2).await.record_tc_string(early).await.expect_err("it is late");
     assert_eq!(fault(&status).1, "REQUEST_SUPERSEDED");
@@ -225,10 +241,16 @@ async fn forget_requests(sandbox: &Sandbox, customer_id: &str) {
 
 /// CO-9. Under the region of an opt-out law more is permitted than under the one that the customer has now.
 async fn a_forgotten_retry_does_not_bring_back_an_earlier_region(sandbox: &Sandbox) {
+    for (first_ago, second_ago) in MADE {
+        earlier_region(sandbox, first_ago, second_ago).await;
+    }
+}
+
+async fn earlier_region(sandbox: &Sandbox, first_ago: i64, second_ago: i64) {
     let customer_id = new_customer();
-    let first = regions(&customer_id, "US-CA", id_of(20));
+    let first = regions(&customer_id, "US-CA", id_of(first_ago));
     sandbox.consents(0).await.update_data_subject(first.clone()).await.expect("updated");
-    let second = regions(&customer_id, "DE", id_of(10));
+    let second = regions(&customer_id, "DE", id_of(second_ago));
     sandbox.consents(1).await.update_data_subject(second).await.expect("updated");
     forget_requests(sandbox, &customer_id).await;
     let status = sandbox.consents(2).await.update_data_subject(first).await.expect_err("it is late");
@@ -239,6 +261,12 @@ async fn a_forgotten_retry_does_not_bring_back_an_earlier_region(sandbox: &Sandb
 }
 
 async fn a_forgotten_retry_does_not_bring_back_earlier_preferences(sandbox: &Sandbox) {
+    for (first_ago, second_ago) in MADE {
+        earlier_preferences(sandbox, first_ago, second_ago).await;
+    }
+}
+
+async fn earlier_preferences(sandbox: &Sandbox, first_ago: i64, second_ago: i64) {
     let customer_id = stored_customer(sandbox, &[("email", "a@example.org")]).await;
     let update = |language: &str, request_id| v1::UpdatePreferencesRequest {
         preferences: Some(v1::Preferences {
@@ -249,15 +277,38 @@ async fn a_forgotten_retry_does_not_bring_back_earlier_preferences(sandbox: &San
         purpose: "service".to_owned(),
         request_id,
     };
-    let first = update("de", id_of(20));
+    let first = update("de", id_of(first_ago));
     sandbox.preferences(0).await.update_preferences(first.clone()).await.expect("updated");
-    sandbox.preferences(1).await.update_preferences(update("fr", id_of(10))).await.expect("updated");
+    sandbox.preferences(1).await.update_preferences(update("fr", id_of(second_ago))).await.expect("updated");
     forget_requests(sandbox, &customer_id).await;
     let status = sandbox.preferences(2).await.update_preferences(first).await.expect_err("it is late");
     assert_eq!((status.code(), fault(&status).1.as_str()), (Code::Aborted, "REQUEST_SUPERSEDED"));
     let request = v1::GetPreferencesRequest { customer_id, purpose: "service".to_owned() };
     let stored = sandbox.preferences(0).await.get_preferences(request).await.expect("found").into_inner();
     assert_eq!(stored.language, "fr");
+}
+
+/// CO-5. An undated consent counts from when its request was made.
+async fn a_forgotten_retry_does_not_replace_a_later_consent(sandbox: &Sandbox) {
+    for (first_ago, second_ago) in MADE {
+        let customer_id = new_customer();
+        let given = |channel: &str, request_id| v1::RecordConsentRequest {
+            channel: channel.to_owned(),
+            request_id,
+            ..consent(&customer_id, "service")
+        };
+        let first = given("web", id_of(first_ago));
+        sandbox.consents(0).await.record_consent(first.clone()).await.expect("recorded");
+        sandbox.consents(1).await.record_consent(given("phone", id_of(second_ago))).await.expect("recorded");
+        // The data comes without its own consent, which would be the newest.
+        for number in 0..64 {
+            let name = texts(&[("given_name", &format!("name {number}"))]);
+            let row = v1::IngestProfileRequest { consents: Vec::new(), ..ingest(&customer_id, name) };
+            sandbox.profiles(0).await.ingest_profile(row).await.expect("ingested");
+        }
+        let answer = sandbox.consents(2).await.record_consent(first).await.expect("nothing to refuse");
+        assert_eq!(answer.into_inner().channel, "phone", "made {first_ago} s ago");
+    }
 }
 
 async fn a_forgotten_retry_does_not_bring_back_an_earlier_attribute_definition(sandbox: &Sandbox) {

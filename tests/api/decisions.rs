@@ -86,7 +86,8 @@ async fn a_decision_keeps_its_evidence_and_status(sandbox: &Sandbox) {
         evidence: None,
         ..consent("", "marketing")
     };
-    assert_eq!(record(sandbox, 0, asked).await.status(), v1::ConsentStatus::Requested);
+    let status = sandbox.consents(0).await.record_consent(asked).await.expect_err("a revocation is a no");
+    assert_eq!(fault(&status).1, "ILLEGAL_TRANSITION");
     withdraw(sandbox, 1, &customer_id, "marketing").await;
     let stale = v1::RecordConsentRequest { customer_id, etag: state.etag, ..consent("", "marketing") };
     let status = sandbox.consents(2).await.record_consent(stale).await.expect_err("stale");

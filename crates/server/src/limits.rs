@@ -103,7 +103,8 @@ pub(crate) const PEER_MESSAGE_BYTES_MAX: usize = 72 << 20;
 /// Most bytes of a request's headers.
 pub(crate) const HEADER_BYTES_MAX: u32 = 16 << 10;
 
-/// How long before its arrival the time in a request's id may be, to date what the request leaves undated.
+/// How long before its arrival the time in a request's id may be, to date what the request observed and leaves undated. For
+/// the order of requests the id's time counts whatever its age.
 pub(crate) const REQUEST_AGE_MAX: Duration = Duration::from_secs(24 * 3_600);
 
 impl Limits {

@@ -10,7 +10,7 @@ mod withdrawal;
 
 use moment::{latest_decision, live_moment, moment_of, reason_of};
 pub use signal::{PrivacySignal, SignalRecorded, record_signal, record_tc_string};
-use validation::{Validation, check_form};
+use validation::{Validation, as_recorded, check_form};
 pub use withdrawal::{AllWithdrawn, Withdrawal, withdraw, withdraw_all};
 
 use crate::{
@@ -71,6 +71,15 @@ pub struct Decision {
     pub expires_at: Option<TimestampMs>,
 }
 
+impl Decision {
+    /// Whether it passes on a no as it is said. A guardian's no, or an authority's, is a revocation.
+    #[must_use]
+    pub const fn is_live_no(&self) -> bool {
+        matches!(self.recording, Recording::Live { .. })
+            && matches!(self.status, GroundStatus::Refused | GroundStatus::Withdrawn | GroundStatus::Revoked)
+    }
+}
+
 /// What a decision did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DecisionEffect {
@@ -107,7 +116,7 @@ pub fn check_decision(
     now: TimestampMs,
 ) -> Result<(), ProfileError> {
     let purpose = catalogue.purpose(decision.purpose).ok_or(ProfileError::Unknown { field: "purpose" })?;
-    check_form(purpose, decision, now)
+    check_form(purpose, &as_recorded(purpose, decision), now)
 }
 
 /// Records a decision.
@@ -136,6 +145,7 @@ pub(crate) fn apply(
 ) -> Result<(DecisionEffect, Option<LedgerEntry>), ProfileError> {
     let now = context.now;
     let purpose = catalogue.purpose(decision.purpose).ok_or(ProfileError::Unknown { field: "purpose" })?;
+    let decision = &*as_recorded(purpose, decision);
     check_form(purpose, decision, now)?;
     let basis = decision.basis;
     let objected = record.ground(purpose.number, basis).is_some_and(GroundState::is_no);

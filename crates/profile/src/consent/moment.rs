@@ -92,7 +92,9 @@ fn standing_no(record: &CustomerRecord, purpose: &Purpose, basis: LawfulBasis) -
     if basis != LawfulBasis::Consent {
         return None;
     }
-    let unanswered = |no: &TimestampMs| own.is_none_or(|given| given.decided_at <= *no);
+    // A request, and a consent that was found invalid, are no answer, however new they are.
+    let unanswered =
+        |no: &TimestampMs| own.is_none_or(|own| own.status != GroundStatus::Given || own.decided_at <= *no);
     let objected = [LawfulBasis::PublicTask, LawfulBasis::LegitimateInterests].into_iter().any(|basis| {
         record.ground(purpose.number, basis).is_some_and(|of| of.is_no() && unanswered(&of.decided_at))
     });

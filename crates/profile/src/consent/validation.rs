@@ -1,7 +1,7 @@
-//! Owns whether a decision may be recorded. Always: a no may always be recorded; only its own fields must be
-//! consistent.
+//! Owns whether a decision may be recorded. Always: a no may always be recorded, and what else it says is no reason to
+//! refuse it.
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 use crate::{
     catalogue::{Catalogue, ConsentModel, Jurisdiction, Purpose},
@@ -17,6 +17,22 @@ use crate::{
     reason::RefusalReason,
     record::CustomerRecord,
 };
+
+/// The decision without what has no meaning for it. Whoever passes on a no as it is said may have filled in what belongs to
+/// a given ground, and may show a notice that the catalogue does not know: that must not keep anybody from saying no.
+pub(super) fn as_recorded<'a>(purpose: &Purpose, decision: &'a Decision) -> Cow<'a, Decision> {
+    if !decision.is_live_no() {
+        return Cow::Borrowed(decision);
+    }
+    let mut no = decision.clone();
+    no.recording = Recording::Live { answers: None };
+    no.notice = no.notice.filter(|notice| purpose.has_notice(notice));
+    (no.valid_from, no.expires_at) = (None, None);
+    if let Some(evidence) = &mut no.evidence {
+        evidence.language = evidence.language.take().filter(|language| is_language_tag(language.as_str()));
+    }
+    Cow::Owned(no)
+}
 
 /// Whether the decision is right by itself and by the catalogue, whatever is recorded of the customer. Whoever may not
 /// read the record may be told.

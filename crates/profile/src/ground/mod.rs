@@ -1,5 +1,6 @@
 //! Owns the state of one ground for one purpose. Always: which of two states prevails depends on them alone, not on
-//! the order in which they arrived; and a request, a revocation or an invalidation never replaces a no.
+//! the order in which they arrived; and a request, a revocation or an invalidation never replaces a no. A revocation is
+//! a no too: what a guardian or an authority ended is not pending again because somebody asks.
 //!
 //! ```text
 //!   from \ to                  GIVEN       REQUESTED (consent only)   REVOKED, INVALIDATED   REFUSED, WITHDRAWN
@@ -9,7 +10,8 @@
 //!     or to an old notice)     yes         yes                        yes                    yes
 //!   REFUSED, WITHDRAWN         yes, but    —                          —                      yes
 //!                              not over an objection
-//!   REVOKED, INVALIDATED       yes         yes                        —                      yes
+//!   REVOKED                    yes         —                          —                      yes
+//!   INVALIDATED                yes         yes                        —                      yes
 //! ```
 //! A person's no can be recorded from every state, since nobody may be prevented from saying no. A no stays until the
 //! customer consents: asking again is not an answer, and finding a withdrawn consent invalid must not make the
@@ -103,7 +105,7 @@ pub const fn transition(from: Prior, to: GroundStatus, basis: LawfulBasis) -> Tr
         (_, Refused | Withdrawn) => Transition::Allowed,
         (Recorded(Refused | Withdrawn), Given) if is_objection(basis) => Transition::ObjectionStands,
         (_, Given) => Transition::Allowed,
-        (Unknown | Lapsed | Recorded(Requested | Revoked | Invalidated), Requested)
+        (Unknown | Lapsed | Recorded(Requested | Invalidated), Requested)
             if matches!(basis, LawfulBasis::Consent) =>
         {
             Transition::Allowed

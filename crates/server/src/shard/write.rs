@@ -47,7 +47,7 @@ use crate::{
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Origin<'a> {
     pub(crate) caller: &'a Caller,
-    /// The time in the request id, if it is a UUIDv7.
+    /// The time in the request id, if it is a UUIDv7, but no later than its arrival.
     pub(crate) made_at: Option<TimestampMs>,
 }
 

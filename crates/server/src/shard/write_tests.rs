@@ -341,7 +341,11 @@ impl Blind {
                     value: Some(value),
                     observed_at: draw.maybe().then(|| timestamp(self.now.plus_ms(draw.ahead_ms()))),
                 };
+                let at = |draw: &mut Draw| draw.maybe().then(|| timestamp(self.now.plus_ms(draw.ahead_ms())));
+                let (given_at, expires_at) = (at(draw), at(draw));
                 let grant = v1::ConsentGrant {
+                    given_at,
+                    expires_at,
                     purpose: draw.pick(&PURPOSES).to_owned(),
                     notice_version: "v1".to_owned(),
                     method: draw.pick(&[2, 3]),

@@ -15,4 +15,4 @@ pub(crate) use error::{FieldFault, LeaderHint, ServiceError};
 pub(crate) use etag::{etag, parse_etag};
 pub(crate) use paging::{Listing, PageSize, Pager, page_start};
 pub(crate) use status::{leader_in, name_leader, row_error};
-pub(crate) use time::{made_at, now, parse_optional, parse_timestamp, timestamp};
+pub(crate) use time::{made_at, now, observed_at, parse_optional, parse_timestamp, timestamp};

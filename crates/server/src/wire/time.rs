@@ -22,14 +22,19 @@ pub(crate) fn now() -> TimestampMs {
     TimestampMs::from_ms(i64::try_from(elapsed.as_millis()).unwrap_or(i64::MAX))
 }
 
-/// When a request was made, if its id is a UUIDv7: the id's time, in milliseconds (RFC 9562, section 5.7). The caller's
-/// clock set it, so it is clamped to the last [`REQUEST_AGE_MAX`] before `now`. A retry has the id of the first attempt,
-/// and so its time.
+/// When a request was made, if its id is a UUIDv7: the id's time, in milliseconds (RFC 9562, section 5.7), but no later
+/// than `now`. A retry has the id of the first attempt, and so its time, however late it comes.
 pub(crate) fn made_at(request: Option<RequestId>, now: TimestampMs) -> Option<TimestampMs> {
     let id = request.filter(|id| id.as_uuid().get_version() == Some(Version::SortRand))?;
     let stated = i64::try_from(id.as_uuid().as_u128() >> 80).map_or(now, TimestampMs::from_ms);
+    Some(stated.min(now))
+}
+
+/// The date of what a request that was made then observed and did not date: no more than [`REQUEST_AGE_MAX`] before `now`,
+/// since the caller's clock set it. It is no date to order requests by: a retry would grow younger with time.
+pub(crate) fn observed_at(made_at: TimestampMs, now: TimestampMs) -> TimestampMs {
     let age_max_ms = i64::try_from(REQUEST_AGE_MAX.as_millis()).unwrap_or(i64::MAX);
-    Some(stated.max(now.plus_ms(-age_max_ms)).min(now))
+    made_at.max(now.plus_ms(-age_max_ms)).min(now)
 }
 
 /// A timestamp from a caller.
@@ -62,22 +67,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_uuid_v7_dates_its_request_within_the_day_before_its_arrival() {
+    fn a_uuid_v7_dates_its_request_and_what_it_observed_within_the_day_before_its_arrival() {
         let now = TimestampMs::from_ms(1_700_000_000_000);
         let made = |ms: i64| {
             let id = Builder::from_unix_timestamp_millis(ms.cast_unsigned(), &[7; 10]).into_uuid();
             made_at(RequestId::new(id).ok(), now).expect("a date").as_ms() - now.as_ms()
         };
-        for (at, dated) in [
-            (now.as_ms(), 0),
-            (now.as_ms() - 1, -1),
-            (now.as_ms() - 86_400_000, -86_400_000),
-            (now.as_ms() - 86_400_001, -86_400_000),
-            (0, -86_400_000),
-            (now.as_ms() + 1, 0),
-            ((1 << 48) - 1, 0),
+        for (at, made_ms, observed_ms) in [
+            (now.as_ms(), 0, 0),
+            (now.as_ms() - 1, -1, -1),
+            (now.as_ms() - 86_400_000, -86_400_000, -86_400_000),
+            (now.as_ms() - 86_400_001, -86_400_001, -86_400_000),
+            (0, -now.as_ms(), -86_400_000),
+            (now.as_ms() + 1, 0, 0),
+            ((1 << 48) - 1, 0, 0),
         ] {
-            assert_eq!(made(at), dated, "{at}");
+            assert_eq!(made(at), made_ms, "{at}");
+            let observed = observed_at(now.plus_ms(made_ms), now);
+            assert_eq!(observed.as_ms() - now.as_ms(), observed_ms, "{at}");
         }
         assert_eq!(made_at(RequestId::new(Uuid::new_v4()).ok(), now), None);
         assert_eq!(made_at(None, now), None);

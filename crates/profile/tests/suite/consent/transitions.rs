@@ -5,13 +5,14 @@ use custodia_profile::{
     Catalogue, CustomerRecord, DecidedBy, Decision, DecisionEffect, Evidence, GroundState,
     GroundStatus::{self, Given, Invalidated, Refused, Requested, Revoked, Withdrawn},
     LawfulBasis::{self, Consent, LegitimateInterests, PublicTask},
-    Prior, ProfileError, Purpose, Recording, RefusalReason, Transition, record_decision, transition,
+    Prior, ProfileError, Purpose, Recording, RefusalReason, Transition, Withdrawal, record_decision,
+    transition, withdraw,
 };
 use proptest::{collection, prelude::*, sample::select};
 
 use crate::world::{
-    NOW, RESEARCH, at, bases, catalogue as small_catalogue, context, decision, evidence, imported, moments,
-    notice, purpose, purpose_fields, record_with, state, states,
+    MARKETING, NOW, RESEARCH, at, bases, catalogue as small_catalogue, context, decision, evidence, imported,
+    label, moments, notice, purpose, purpose_fields, record_with, state, states,
 };
 
 /// By every basis.
@@ -35,7 +36,7 @@ const TABLE: [(&str, &str); 9] = [
     ("outdated", "+c++++"),
     ("refused", "o---++"),
     ("withdrawn", "o---++"),
-    ("revoked", "+c--++"),
+    ("revoked", "+---++"),
     ("invalidated", "+c--++"),
 ];
 
@@ -159,7 +160,7 @@ fn of_a_request_and_its_answer_at_once_the_answer_stands() {
 #[test]
 fn asking_again_does_not_lift_a_no() {
     let catalogue = small_catalogue();
-    for no in [Refused, Withdrawn] {
+    for no in [Refused, Withdrawn, Revoked] {
         let record = record_with(&[(RESEARCH, Consent, state(no, at(-10)))]);
         for status in [Requested, Revoked, Invalidated] {
             let by_other = Evidence { decided_by: DecidedBy::Controller, ..Evidence::default() };
@@ -168,6 +169,65 @@ fn asking_again_does_not_lift_a_no() {
             let reason = RefusalReason::IllegalTransition;
             assert_eq!(error, ProfileError::NotRecordable { reason });
         }
+    }
+}
+
+/// Regression (CO-5): what came after an objection, and was no answer to it, let the next consent pass.
+#[test]
+fn an_objection_is_not_answered_by_a_request_or_by_an_invalid_consent() {
+    let catalogue = small_catalogue();
+    let objected = |record: &CustomerRecord| {
+        let no = Withdrawal { purpose: purpose(MARKETING), basis: LegitimateInterests, channel: None };
+        withdraw(record, &no, &catalogue, context(NOW)).unwrap().record
+    };
+    let signalled = |record: &CustomerRecord| {
+        let mut record = record.clone();
+        record.subject.sale_opt_out = Some(NOW);
+        record
+    };
+    let mut fields = purpose_fields(MARKETING, "marketing", &[Consent, LegitimateInterests]);
+    fields.sale_or_sharing = true;
+    let mut selling = small_catalogue();
+    selling.put_purpose(Purpose::new(fields).unwrap()).unwrap();
+    let unseen = Decision { evidence: Some(evidence(Clicked)), ..decision(MARKETING, Consent, Given) };
+    let new = CustomerRecord::new(at(-1_000));
+    let given = record_with(&[(MARKETING, Consent, state(Given, at(-10)))]);
+    for (before, between) in [(&new, Requested), (&given, Invalidated)] {
+        let between = decision(MARKETING, Consent, between);
+        for (record, catalogue) in [(objected(before), &catalogue), (signalled(before), &selling)] {
+            let record = record_decision(&record, &between, catalogue, context(at(1))).unwrap().record;
+            let error = record_decision(&record, &unseen, catalogue, context(at(2))).unwrap_err();
+            assert!(matches!(error, ProfileError::NoStands { .. }), "{:?}: {error}", between.status);
+            let seen = Recording::Live { answers: Some(record.ledger_entries) };
+            let seen = Decision { recording: seen, ..unseen.clone() };
+            assert!(record_decision(&record, &seen, catalogue, context(at(2))).is_ok());
+        }
+    }
+}
+
+/// CO-5: whoever passes on a no may have filled in what belongs to a given ground. The no is recorded, without it.
+#[test]
+fn a_no_is_not_refused_for_what_belongs_to_a_given_ground() {
+    let catalogue = catalogue();
+    let record = record_with(&[(ALL, Consent, state(Given, at(-10)))]);
+    for status in [Refused, Withdrawn, Revoked] {
+        let no = decided(Consent, status);
+        let language = label("no language tag");
+        let no = Decision {
+            recording: Recording::Live { answers: Some(77) },
+            notice: Some(notice("unheard-of")),
+            valid_from: Some(at(5)),
+            expires_at: Some(at(-5)),
+            decided_at: Some(at(999_999_999)),
+            evidence: no.evidence.clone().map(|proof| Evidence { language: Some(language), ..proof }),
+            ..no
+        };
+        let after = record_decision(&record, &no, &catalogue, context(NOW)).unwrap().state;
+        assert_eq!((after.status, after.decided_at), (status, NOW));
+        assert_eq!((after.notice, after.valid_from, after.expires_at), (None, None, None));
+        assert_eq!(after.evidence.map(|proof| proof.language), Some(None));
+        let again = record_decision(&record, &imported(no), &catalogue, context(NOW)).unwrap_err();
+        assert_eq!(again.field(), Some("decided_at"), "an import is a proof of the past, and checked");
     }
 }
 

@@ -39,6 +39,16 @@ fn refused(draw: &mut Draw, number: u32) -> Decision {
     Decision { decided_at, ..decision(number, draw.pick(&YIELDING), draw.pick(&[Refused, Withdrawn])) }
 }
 
+/// The customer is asked, or somebody else ends a ground.
+fn said_by_others(draw: &mut Draw, number: u32) -> Decision {
+    let status = draw.pick(&[Requested, Revoked, Invalidated]);
+    let basis = draw.pick(&[Consent, Consent, LegitimateInterests, PublicTask]);
+    let by = Evidence { decided_by: DecidedBy::Guardian, ..Evidence::default() };
+    let evidence = (status == Revoked).then_some(by);
+    let decided_at = draw.once_in(2).then(|| draw.moment());
+    Decision { decided_at, evidence, ..decision(number, basis, status) }
+}
+
 /// The same as an ingest that carries it.
 fn carried(grant: Decision) -> Observations {
     Observations {
@@ -64,7 +74,7 @@ impl History<'_> {
     fn step(&mut self, mut draw: Draw) -> TestCaseResult {
         let (context, catalogue) = (context(draw.moment()), &self.situation.catalogue);
         let number = draw.pick(&ALL);
-        match draw.below(6) {
+        match draw.below(7) {
             0 => {
                 let given = given(&mut draw, &self.record, number);
                 let Ok(after) = record_decision(&self.record, &given, catalogue, context) else {
@@ -102,6 +112,15 @@ impl History<'_> {
                 self.said_no.insert(number);
             }
             4 => {
+                let said = said_by_others(&mut draw, number);
+                if let Ok(after) = record_decision(&self.record, &said, catalogue, context) {
+                    self.record = after.record;
+                    if (said.status, said.basis) == (Revoked, Consent) {
+                        self.said_no.insert(number);
+                    }
+                }
+            }
+            5 => {
                 self.record = withdraw_all(&self.record, None, catalogue, context).record;
                 self.said_no.extend(ALL);
             }

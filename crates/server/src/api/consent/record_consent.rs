@@ -1,8 +1,8 @@
 //! RecordConsent: records a consent, a refusal or another ground for one purpose.
 
 use custodia_profile::{
-    Decision, DecisionEffect, GroundStatus, LawfulBasis, PurposeId, PurposeNumber, Recorded, Recording,
-    Revision, check_decision, record_decision,
+    Decision, DecisionEffect, LawfulBasis, PurposeId, PurposeNumber, Recorded, Recording, Revision,
+    check_decision, record_decision,
 };
 use custodia_proto::v1;
 
@@ -21,20 +21,20 @@ impl CustomerWrite for v1::RecordConsentRequest {
     type Input = (Decision, Option<Revision>);
 
     fn parse(&self, origin: Origin<'_>, view: &CatalogueView) -> Result<Self::Input, ServiceError> {
-        let etag = parse_etag(&self.etag)?;
         let number = |purpose: &PurposeId| view.purpose_number(purpose, "purpose");
         let mut decision = parse::record_consent(self, origin.caller.roles, number)?;
         if decision.recording != Recording::Imported {
             decision.decided_at = decision.decided_at.or(origin.made_at);
         }
         check_decision(&decision, &view.catalogue, now())?;
+        // A no counts whatever was read before.
+        let etag = if decision.is_live_no() { None } else { parse_etag(&self.etag)? };
         Ok((decision, etag))
     }
 
-    /// A refusal is a no, whoever passes it on.
+    /// A refusal is a no, whoever passes it on, and so is a revocation: that is how a guardian says no.
     fn access((decision, _): &Self::Input) -> WriteAccess {
-        let is_live = decision.recording != Recording::Imported;
-        if decision.status == GroundStatus::Refused && is_live {
+        if decision.is_live_no() {
             WriteAccess::No(vec![decision.purpose])
         } else {
             WriteAccess::Collect(vec![decision.purpose])
@@ -42,6 +42,10 @@ impl CustomerWrite for v1::RecordConsentRequest {
     }
 
     fn version_field(&self) -> Option<&'static str> {
+        use v1::ConsentStatus::{Refused, Revoked};
+        if self.recording() != v1::Recording::Imported && matches!(self.status(), Refused | Revoked) {
+            return None;
+        }
         if self.consent_revision != 0 {
             return Some("consent_revision");
         }

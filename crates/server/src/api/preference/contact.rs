@@ -18,7 +18,7 @@ use crate::{
         CustomerRead, CustomerState, CustomerWrite, Mutation, Origin, ProfileView, ReadAccess, WriteAccess,
     },
     wire::{
-        ServiceError, etag, now,
+        ServiceError, etag, now, observed_at,
         parse::{self, named},
         parse_optional, timestamp,
     },
@@ -145,7 +145,8 @@ impl CustomerWrite for v1::RecordContactRequest {
         let channel = ContactChannel::new("channel", &self.channel)?;
         let purpose = parse::purpose(&self.purpose, "purpose")?;
         // A retry has the date of the first attempt.
-        let contacted_at = parse_optional(self.contacted_at.as_ref(), "contacted_at")?.or(origin.made_at);
+        let made_at = origin.made_at.map(|made_at| observed_at(made_at, now()));
+        let contacted_at = parse_optional(self.contacted_at.as_ref(), "contacted_at")?.or(made_at);
         if contacted_at.is_some_and(|at| at > now().plus_ms(FUTURE_MAX_MS)) {
             return Err(ProfileError::InFuture { field: "contacted_at", ahead_max_ms: FUTURE_MAX_MS }.into());
         }

@@ -1,6 +1,8 @@
 //! IngestProfile: merges observations, consents and events into one customer's profile, as far as the law permits.
 
-use custodia_profile::{CustomerId, Decision, Event, Observations, PoolId, PurposeId, RequestId, Revision};
+use custodia_profile::{
+    CustomerId, Decision, Event, Observations, PoolId, PurposeId, RequestId, Revision, TimestampMs,
+};
 use custodia_proto::v1;
 use uuid::Uuid;
 
@@ -10,7 +12,7 @@ use crate::{
     counters::count_outcomes,
     identity::Caller,
     routing::CustomerLocation,
-    shard::{Answered, CustomerState, CustomerWrite, Mutation, Origin, ShardContext, WriteAccess},
+    shard::{Answered, CustomerState, CustomerWrite, Mutation, Origin, ShardContext, Sight, WriteAccess},
     wire::{ServiceError, convert::purpose_name, etag, now, parse},
 };
 
@@ -80,6 +82,14 @@ impl CustomerWrite for v1::IngestProfileRequest {
         let mut ingested =
             custodia_profile::ingest(&before, observations, &state.view.catalogue, state.change())?;
         state.events.sift(&observations.events, &mut ingested);
+        if state.sight == Sight::Echo {
+            let undated = as_of_arrival(observations, state.now);
+            let mut told =
+                custodia_profile::ingest(&before, &undated, &state.view.catalogue, state.change())?;
+            state.events.sift(&observations.events, &mut told);
+            (ingested.attribute_outcomes, ingested.event_outcomes) =
+                (told.attribute_outcomes, told.event_outcomes);
+        }
         let is_new = state.record().is_none();
         // A new customer is not created if everything was refused.
         let changed = ingested.record_changed || (is_new && !ingested.events.is_empty());
@@ -121,4 +131,16 @@ impl CustomerWrite for v1::IngestProfileRequest {
             }
         }
     }
+}
+
+/// What a caller who may not read is told the outcome of: its consents count from their arrival, and one that has ended by
+/// then does not count. By a date of the caller's choice it would find out the age of the customer at that date, and whether
+/// a stored consent is newer.
+fn as_of_arrival(sent: &Observations, now: TimestampMs) -> Observations {
+    let mut sent = sent.clone();
+    sent.grants.retain(|grant| grant.expires_at.is_none_or(|end| end > now));
+    for grant in &mut sent.grants {
+        grant.decided_at = None;
+    }
+    sent
 }

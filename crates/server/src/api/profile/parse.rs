@@ -15,7 +15,7 @@ use crate::{
     catalogue::CatalogueView,
     shard::WriteAccess,
     wire::{
-        ServiceError, now,
+        ServiceError, now, observed_at,
         parse::{chosen, consent_method, each, lawful_basis, named, proof, purpose, value, within_limit},
         parse_etag, parse_optional, parse_timestamp,
     },
@@ -65,10 +65,12 @@ pub(super) fn append_events(
     })
 }
 
-/// Dates undated items; with `None` they get the time at which they are stored.
+/// Dates undated items; with `None` they get the time at which they are stored. A consent has the date of its request, however
+/// late that comes: otherwise it would beat a later one.
 pub(super) fn date(collected: &mut Observations, made_at: Option<TimestampMs>) {
+    let observed_at = made_at.map(|made_at| observed_at(made_at, now()));
     for observation in &mut collected.observations {
-        observation.observed_at = observation.observed_at.or(made_at);
+        observation.observed_at = observation.observed_at.or(observed_at);
     }
     for grant in &mut collected.grants {
         grant.decided_at = grant.decided_at.or(made_at);
