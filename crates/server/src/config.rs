@@ -113,8 +113,9 @@ pub struct TlsFiles {
     pub certificate: PathBuf,
     /// Its private key. Required.
     pub key: PathBuf,
-    /// The revocation lists of the authorities (RFC 5280), PEM, one after the other. With it, no certificate is accepted
-    /// whose authority has no list here, or is on it. A list past its next update still counts. Default: none, and nothing is
+    /// The revocation lists of the authorities (RFC 5280), PEM, one after the other. With it, each
+    /// authority of `ca` must have a list here, even an empty one, and a name of its own; no certificate is accepted that is
+    /// on its authority's list. A list past its next update still counts. Default: none, and nothing is
     /// revoked before its end.
     pub revocation_list: Option<PathBuf>,
 }

@@ -82,6 +82,30 @@ pub enum TlsError {
     /// The TLS library rejects the configuration.
     #[error("invalid TLS configuration")]
     Refused(#[source] rustls::Error),
+    /// An authority without a revocation list, where there are lists: none of its certificates would be accepted.
+    #[error(
+        "`tls.revocation_list`: the file {} has no list of the authority `{authority}`, so that all of its certificates \
+         would be refused",
+        path.display()
+    )]
+    NoRevocationList {
+        /// The file.
+        path: PathBuf,
+        /// The name of the authority.
+        authority: String,
+    },
+    /// Two authorities of one name with revocation lists: a list is found by the name, so one would stand for the other.
+    #[error(
+        "`tls.ca`: the file {} has two authorities with the name `{authority}` and different keys, and `tls.revocation_list` \
+         cannot tell whose list is whose",
+        path.display()
+    )]
+    SameAuthorityName {
+        /// The file.
+        path: PathBuf,
+        /// The name of both.
+        authority: String,
+    },
     /// `tls.ca` and `tls.revocation_list` cannot be used to verify others.
     #[error("cannot verify certificates with `tls.ca` and `tls.revocation_list`")]
     Verifier(#[source] rustls::server::VerifierBuilderError),
@@ -182,6 +206,10 @@ impl TlsError {
             Self::NotThisNode { .. } => {
                 Some("every node needs its own certificate, which names its `node_id`")
             }
+            Self::NoRevocationList { .. } => Some(
+                "put the list of every authority in `tls.ca` into the file, and of those that issue node certificates",
+            ),
+            Self::SameAuthorityName { .. } => Some("give each authority a name of its own"),
             Self::Refused(_) | Self::Verifier(_) => None,
         }
     }

@@ -31,8 +31,9 @@ pub struct Limits {
     /// Forwarded calls in flight from other nodes. Separate from `peer_calls_max`, so that they cannot delay votes and
     /// heartbeats. Default 8,192; 64 to 1,048,576.
     pub forwarded_calls_max: usize,
-    /// Bytes in flight on one connection of a client: requests until they are answered, but for the first 16 KiB of each, and
-    /// answers until the client has taken them. Beyond that, a call is refused. Default 64 MiB; twice `message_bytes_max` and
+    /// Bytes in flight on one connection of a client: requests and rows of a stream until they are answered, but for the first
+    /// 16 KiB of each call, and answers until the client has taken them. Beyond that, a call is refused; one that writes only
+    /// for what its own request has beyond the first 16 KiB. Default 64 MiB; twice `message_bytes_max` and
     /// `response_bytes_max` to 4 GiB.
     pub connection_bytes_max: usize,
     /// The same for all clients together. Default 1 GiB; `connection_bytes_max` to 64 GiB.
@@ -49,7 +50,8 @@ pub struct Limits {
     /// Open connections of other nodes. Clients cannot take these. Default 1,024; 8 to 65,536.
     pub peer_connections_max: usize,
     /// A connection ends after so many milliseconds, at the latest, so that its certificate and token are checked again. Calls
-    /// in flight may end, for `deadline_max_ms`. Default 3,600,000; 1,000 to 604,800,000.
+    /// in flight may end, for `deadline_max_ms`; of a stream, the rows that were read are answered, then it ends with
+    /// UNAVAILABLE. Default 3,600,000; 1,000 to 604,800,000.
     pub connection_age_max_ms: u64,
     /// A connection without a client certificate is closed when no call with a valid token was in flight for so many
     /// milliseconds. Default 10,000; 100 to 3,600,000.

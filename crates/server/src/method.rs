@@ -184,6 +184,11 @@ pub(crate) fn may_forward(path: &str, roles: RoleSet) -> bool {
     })
 }
 
+/// Whether the method at a path changes nothing.
+pub(crate) fn is_read(path: &str) -> bool {
+    find(path).is_some_and(|(_, method)| method.is_read)
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;

@@ -17,6 +17,7 @@ use crate::{
     identity::Caller,
     routing::{Call, CustomerLocation, Hop, Route},
     shard::{CustomerRead, CustomerWrite, ShardContext},
+    transport::RequestBytes,
     wire::{LeaderHint, ServiceError, name_leader, parse},
 };
 
@@ -171,5 +172,6 @@ pub(super) fn ingest_profiles(
     request: Request<Streaming<v1::IngestProfileRequest>>,
 ) -> Result<Response<BoxStream<'static, Result<v1::IngestProfilesResponse, Status>>>, Status> {
     let call = admitted(&request)?;
-    Ok(Response::new(profile::ingest_profiles(Arc::clone(context), call, request.into_inner())))
+    let bytes = request.extensions().get::<RequestBytes>().cloned();
+    Ok(Response::new(profile::ingest_profiles(Arc::clone(context), call, request.into_inner(), bytes)))
 }

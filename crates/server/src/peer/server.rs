@@ -31,6 +31,7 @@ use crate::{
     peer::connector::host_of,
     refusal::Refusal,
     shard::ShardContext,
+    transport::BytesFull,
 };
 
 /// Serves other nodes.
@@ -126,12 +127,16 @@ impl PeerService for PeerEndpoint {
 
     async fn forward(&self, request: Request<ForwardRequest>) -> Result<Response<ForwardResponse>, Status> {
         let from = self.member(&request, WithoutDirectory::Refuse)?.node;
+        let full = request.extensions().get::<BytesFull>().copied();
         let request = request.into_inner();
         // The forwarding node has checked the same; a node that does not is not let through.
         let roles: RoleSet = request.roles.iter().filter_map(|role| role.parse().ok()).collect();
         if !method::may_forward(&request.method, roles) {
             tracing::warn!(%from, "forwarded call refused: its caller lacks the role");
             return Err(Refusal::NotAllowed { allowed: RoleSet::NONE }.into());
+        }
+        if let Some(BytesFull(full)) = full.filter(|_| method::is_read(&request.method)) {
+            return Err(full.into());
         }
         Ok(Response::new(answer_forwarded(&self.context, roles, request).await))
     }

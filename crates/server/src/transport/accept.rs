@@ -55,6 +55,8 @@ const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(10);
 const SEND_BUFFER_BYTES: usize = 64 << 10;
 /// How long calls on a connection may take to end whose certificate is no longer valid, or on which nothing is authenticated.
 const DISTRUSTED_GRACE: Duration = Duration::from_secs(1);
+/// How long what was told to end may take, before its connection is cut off.
+const CUT_GRACE: Duration = Duration::from_millis(500);
 /// How long to pause after accepting has failed, usually for lack of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
@@ -245,7 +247,8 @@ impl Shared {
         }
     }
 
-    /// Lets a connection finish when its time has come, and cuts it off some time later.
+    /// Lets a connection finish when its time has come: what its client sends is read no further, what has been read is
+    /// answered. Some time later its streams are ended, and the connection is cut off.
     async fn end(
         self: Arc<Self>,
         from: SocketAddr,
@@ -271,7 +274,10 @@ impl Shared {
             Ending::Idle => (&self.metrics.ended_idle, DISTRUSTED_GRACE),
         };
         counter.increment(1);
+        connection.interrupt();
         sleep(grace).await;
+        connection.finish();
+        sleep(CUT_GRACE).await;
         cut.cancel();
     }
 }

@@ -7,6 +7,7 @@ use tonic::{
     transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity as PemIdentity},
 };
 use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
+use tonic_types::StatusExt as _;
 
 use super::{super::Router, *};
 use crate::{
@@ -269,6 +270,26 @@ async fn a_connection_ends_at_its_age_or_with_its_certificate() {
     let brief = sandbox.authority.for_seconds("spiffe://custodia/agent/desk", 2);
     closes(&mut sandbox.tls(Some(&brief)).await).await;
     assert!(sandbox.counted("custodia_connections_ended_total", "certificate"));
+}
+
+/// What began before the connection's end is answered, then its streams are told why they end.
+#[tokio::test]
+async fn a_stream_on_a_connection_at_its_age_ends_with_a_status() {
+    let limits = Limits {
+        connection_age_max_ms: 1_000,
+        deadline_default_ms: 100,
+        deadline_max_ms: 100,
+        ..Limits::default()
+    };
+    let sandbox = Sandbox::start(limits, None).await;
+    let agent = sandbox.authority.current("spiffe://custodia/agent/desk");
+    let channel = sandbox.channel(&sandbox.authority.certificate, Some(&agent)).await.expect("a connection");
+    let watch = HealthClient::new(channel).watch(HealthCheckRequest::default()).await.expect("a stream");
+    let mut watch = watch.into_inner();
+    watch.message().await.expect("an answer");
+    let ended = watch.message().await.expect_err("the stream ends with its connection");
+    assert_eq!(ended.code(), Code::Unavailable, "{ended:?}");
+    assert!(ended.get_details_error_info().is_some_and(|info| info.reason == "DRAINING"), "{ended:?}");
 }
 
 #[tokio::test]

@@ -24,7 +24,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Request, Response, header::AUTHORIZATION};
+use http::{HeaderMap, Request, Response, header::AUTHORIZATION};
 use http_body::Body as _;
 use parking_lot::Mutex;
 use rustls::pki_types::CertificateDer;
@@ -37,9 +37,10 @@ use tonic::{Code, Status, body::Body};
 
 use super::{
     Router,
-    bodies::{AnswerBody, CountedBytes, SentBody, StreamBody},
+    bodies::{AnswerBody, RequestBytes, SentBody, StreamBody},
     budget::{Budget, BytesBudgets},
     credentials::CurrentTokens,
+    due::parse_timeout,
 };
 use crate::{
     Deadline,
@@ -54,8 +55,8 @@ use crate::{
 /// Handlers keep the deadline themselves and can say more exactly what happened; admission ends the call this much later.
 const DEADLINE_GRACE: Duration = Duration::from_millis(250);
 
-/// So many of the largest messages of a client's stream count to the budgets of bytes: one that is being received, and the
-/// rows in flight, which together are no larger (`api/profile/ingest_profiles.rs`).
+/// So many of the largest messages of a client's stream count to the budgets of bytes at most: one that is being received,
+/// and the rows in flight, which together are no larger (`api/profile/ingest_profiles.rs`).
 const STREAM_MESSAGES: usize = 2;
 
 /// Calls of clients that a draining node reads, in order to name the node to ask instead. Beyond that, it names none.
@@ -73,9 +74,23 @@ pub(crate) struct Connection {
     bytes: Budget,
     /// When a call was last authenticated by its token, on a connection that gives no role.
     authenticated: Mutex<Instant>,
+    /// Ends what its client is still sending on its streams.
+    interrupt: CancellationToken,
+    /// Ends its streams.
+    finish: CancellationToken,
 }
 
 impl Connection {
+    /// From now on its client's streams are read no further, as when the node drains.
+    pub(super) fn interrupt(&self) {
+        self.interrupt.cancel();
+    }
+
+    /// Ends its streams with UNAVAILABLE.
+    pub(super) fn finish(&self) {
+        self.finish.cancel();
+    }
+
     fn node(&self) -> Option<PeerNode> {
         Some(PeerNode { node: self.identity.node?, certificate: self.certificate.clone()? })
     }
@@ -124,7 +139,13 @@ struct Admitted {
     hop: Hop,
     permits: Permits,
     bytes: Option<BytesBudgets>,
+    /// No bytes were left.
+    full: Option<Refusal>,
 }
+
+/// In the extensions of a call that another node forwards: no bytes are left, and it is refused for this reason if it reads.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct BytesFull(pub(crate) Refusal);
 
 /// What a call holds while it is in progress.
 #[derive(Debug, Default)]
@@ -164,6 +185,8 @@ impl Admission {
             calls: Budget::new("connection_calls_max", self.limits.connection_calls_max),
             bytes: Budget::new("connection_bytes_max", self.limits.connection_bytes_max),
             authenticated: Mutex::new(Instant::now()),
+            interrupt: self.interrupt.child_token(),
+            finish: self.finish.child_token(),
         }
     }
 
@@ -205,7 +228,7 @@ impl Admission {
             return Refusal::MethodUnknown.response();
         };
         let mut response = match self.admit(connection, method, request.headers(), arrived) {
-            Ok(admitted) => self.run(method, admitted, request).await,
+            Ok(admitted) => self.run(connection, method, admitted, request).await,
             Err(refusal) => {
                 let caller = connection.identity.caller.as_ref().map(|caller| &*caller.name);
                 tracing::info!(method = method.path, caller, reason = %refusal, "call refused");
@@ -257,8 +280,12 @@ impl Admission {
         let deadline = self.deadline(method, headers, arrived)?;
         let (hop, permits) = self.permits(connection, method)?;
         let bytes = self.bytes_budgets(connection, method);
-        bytes.as_ref().map_or(Ok(()), BytesBudgets::check_left)?;
-        Ok(Admitted { caller, peer, deadline, hop, permits, bytes })
+        let full = bytes.as_ref().and_then(|bytes| bytes.check_left().err());
+        // A "no" is never refused for what others do not take. And a draining node says that it drains.
+        match full {
+            Some(full) if method.is_read && hop != Hop::Draining => Err(full),
+            Some(_) | None => Ok(Admitted { caller, peer, deadline, hop, permits, bytes, full }),
+        }
     }
 
     /// The certificate decides. A token counts only where the certificate gives no role.
@@ -343,21 +370,26 @@ impl Admission {
         }
     }
 
-    async fn run<B>(&self, method: &Method, admitted: Admitted, request: Request<B>) -> Response<Body>
+    async fn run<B>(
+        &self,
+        connection: &Connection,
+        method: &Method,
+        admitted: Admitted,
+        request: Request<B>,
+    ) -> Response<Body>
     where
         B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
-        let Admitted { caller, peer, deadline, hop, permits, bytes } = admitted;
+        let Admitted { caller, peer, deadline, hop, permits, bytes, full } = admitted;
         if !method.is_brief {
             // a call that yields becomes a task of its own
             tokio::task::yield_now().await;
         }
         let is_client_stream = method.is_streaming && method.service != ServiceId::Peer;
-        let counted = bytes.clone().map(|bytes| CountedBytes::new(bytes, self.counted_max(method)));
-        let held = counted.as_ref().map(CountedBytes::held);
-        let interrupt = is_client_stream.then(|| self.interrupt.clone());
-        let mut request = request.map(|body| Body::new(SentBody::new(body, counted, interrupt)));
+        let held = bytes.clone().map(|bytes| self.request_bytes(method, bytes));
+        let interrupt = is_client_stream.then(|| connection.interrupt.clone());
+        let mut request = request.map(|body| Body::new(SentBody::new(body, held.clone(), interrupt)));
         let extensions = request.extensions_mut();
         extensions.insert(deadline);
         if hop != Hop::First {
@@ -368,6 +400,12 @@ impl Admission {
         }
         if let Some(peer) = peer {
             extensions.insert(peer);
+        }
+        if let Some(full) = full.filter(|_| method.is_forward) {
+            extensions.insert(BytesFull(full));
+        }
+        if let Some(held) = held.clone().filter(|_| is_client_stream) {
+            extensions.insert(held);
         }
         let Some(answer) = self.router.route(method.service, request) else {
             return Refusal::MethodUnknown.response();
@@ -380,7 +418,7 @@ impl Admission {
         };
         if method.is_streaming {
             let patience = is_client_stream.then(|| self.limits.answer_timeout());
-            let finish = self.finish.clone();
+            let finish = connection.finish.clone();
             return response.map(|body| Body::new(StreamBody::new(body, last, finish, patience, permits)));
         }
         // the request's bytes are free when its answer is ready
@@ -391,9 +429,12 @@ impl Admission {
         }
     }
 
-    /// How many bytes of a request count at most. A stream is processed as it comes.
-    const fn counted_max(&self, method: &Method) -> usize {
-        if method.is_streaming { STREAM_MESSAGES * self.limits.message_bytes_max } else { usize::MAX }
+    fn request_bytes(&self, method: &Method, budgets: BytesBudgets) -> RequestBytes {
+        if method.is_streaming {
+            RequestBytes::of_stream(budgets, STREAM_MESSAGES * self.limits.message_bytes_max)
+        } else {
+            RequestBytes::of_call(budgets)
+        }
     }
 
     /// The answer, which from here on holds the call's permits and its own bytes. A read is refused beyond the budgets; what
@@ -444,26 +485,6 @@ impl Admission {
 
 fn code_of(response: &Response<Body>) -> Code {
     response.headers().get("grpc-status").map_or(Code::Ok, |code| Code::from_bytes(code.as_bytes()))
-}
-
-/// `grpc-timeout` of the gRPC specification: at most 8 digits and a unit.
-fn parse_timeout(value: &HeaderValue) -> Option<Duration> {
-    let (unit, digits) = value.as_bytes().split_last()?;
-    if digits.is_empty() || digits.len() > 8 {
-        return None;
-    }
-    let number = digits.iter().try_fold(0_u64, |number, digit| {
-        digit.is_ascii_digit().then(|| number * 10 + u64::from(digit - b'0'))
-    })?;
-    match unit {
-        b'H' => Some(Duration::from_secs(number * 3_600)),
-        b'M' => Some(Duration::from_secs(number * 60)),
-        b'S' => Some(Duration::from_secs(number)),
-        b'm' => Some(Duration::from_millis(number)),
-        b'u' => Some(Duration::from_micros(number)),
-        b'n' => Some(Duration::from_nanos(number)),
-        _ => None,
-    }
 }
 
 #[cfg(test)]

@@ -307,3 +307,95 @@ async fn a_drain_ends_what_a_client_sends_and_the_finish_ends_the_stream() {
     let error = next(&mut echo).await.expect("a frame").expect_err("what the client sends has ended");
     assert_eq!(error.code(), Code::Unavailable);
 }
+
+/// Nothing is left of the bytes of the connection and of the node.
+fn fill(admission: &Admission, connection: &Connection) -> impl Drop + use<> {
+    struct Filled(Vec<OwnedSemaphorePermit>);
+    impl Drop for Filled {
+        fn drop(&mut self) {
+            self.0.clear();
+        }
+    }
+    let all = |budget: &Budget, most: usize| budget.take(most).expect("all of it");
+    let limits = &admission.limits;
+    Filled(vec![
+        all(&connection.bytes, limits.connection_bytes_max),
+        all(&admission.client_bytes, limits.node_bytes_max),
+        all(&admission.forwarded_bytes, limits.forwarded_bytes_max),
+    ])
+}
+
+/// CO-3: who takes no answers cannot keep a customer's "no" out.
+#[tokio::test]
+async fn full_bytes_refuse_reads_and_no_write() {
+    const WITHDRAW: &str = "/custodia.v1.ConsentService/WithdrawConsent";
+    let metrics = Metrics::new().expect("metrics");
+    let router = Router::default().with(ServiceId::Profile, Probe).with(ServiceId::Consent, ConsentProbe);
+    let admission = Admission::new(router, Limits::default(), CurrentTokens::default(), metrics);
+    let connection = admission.connection_of(Identity {
+        caller: Some(Caller { name: "probe".into(), roles: Role::ALL.into_iter().collect() }),
+        node: None,
+    });
+    let _filled = fill(&admission, &connection);
+    assert_eq!(refused(&admission.serve(&connection, request(GET)).await).0, Code::ResourceExhausted);
+    for write in [WITHDRAW, STREAM] {
+        let response = admission.serve(&connection, request(write)).await;
+        assert_eq!(response.headers().get("grpc-status"), None, "{write}");
+    }
+}
+
+/// Answers calls about consent as [`Probe`] answers those about profiles.
+#[derive(Clone)]
+struct ConsentProbe;
+
+impl Service<Request<Body>> for ConsentProbe {
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = Answer;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Probe.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Answer {
+        Probe.call(request)
+    }
+}
+
+/// Whether a forwarded call reads stands in its message: its handler refuses it then.
+#[tokio::test]
+async fn full_bytes_refuse_no_forwarded_call_before_it_is_read() {
+    let metrics = Metrics::new().expect("metrics");
+    let router = Router::default().with(ServiceId::Peer, PeerProbe);
+    let admission = Admission::new(router, Limits::default(), CurrentTokens::default(), metrics);
+    let node = Identity { node: NodeId::new(2).ok(), ..caller(Role::Node) };
+    let connection = admission.connection(node, Some(CertificateDer::from(vec![])));
+    let _filled = fill(&admission, &connection);
+    let mut forwarded = Box::pin(admission.serve(&connection, request(FORWARD)));
+    assert!(futures::poll!(forwarded.as_mut()).is_pending(), "it has reached its handler");
+}
+
+#[tokio::test]
+async fn a_draining_node_with_full_bytes_says_that_it_drains() {
+    let admission = admission(Limits::default());
+    let connection = admission.connection_of(caller(Role::Agent));
+    let _filled = fill(&admission, &connection);
+    admission.drain();
+    assert_eq!(refused(&admission.serve(&connection, request(BATCH)).await).0, Code::Unavailable);
+    // the handler refuses it, as it can name another node
+    let read = admission.serve(&connection, request(GET)).await;
+    assert_eq!(read.extensions().get::<Hop>(), Some(&Hop::Draining));
+}
+
+#[tokio::test]
+async fn the_end_of_a_connection_ends_what_its_client_sends_and_no_other() {
+    let admission = admission(Limits::default());
+    let (old, young) =
+        (admission.connection_of(caller(Role::Ingest)), admission.connection_of(caller(Role::Ingest)));
+    let mut ending = admission.serve(&old, request(STREAM)).await.into_body();
+    let mut other = admission.serve(&young, request(STREAM)).await.into_body();
+    old.interrupt();
+    let error = next(&mut ending).await.expect("a frame").expect_err("what the client sends has ended");
+    assert_eq!(error.code(), Code::Unavailable);
+    assert!(futures::poll!(std::pin::pin!(next(&mut other))).is_pending());
+}

@@ -1,10 +1,11 @@
 //! The bodies of calls: what a caller sends, and the answers that it takes.
 //!
-//! Must always hold: the bytes of a request count as in flight until its answer is ready, those of an answer until the caller
-//! has taken them. Beyond its budgets a call is refused; it does not wait. An answer that its caller does not take is given
+//! Must always hold: the bytes of a request, or of each message of a stream, count as in flight until its answer is ready,
+//! those of an answer until the caller has taken them. Beyond its budgets a call is refused; it does not wait. An answer that its caller does not take is given
 //! up, and with it everything that the call holds.
 
 use std::{
+    collections::VecDeque,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
@@ -38,50 +39,147 @@ fn wait_for(token: CancellationToken) -> Cancelled {
     Box::pin(token.cancelled_owned())
 }
 
-/// The bytes that a request holds, as its call and its body share them.
-pub(super) type RequestBytes = Arc<Mutex<HeldBytes>>;
+/// The bytes that a request holds, as its call, its body and the handler of a stream share them. They are free when the last
+/// of these lets go, and those of one message of a stream when its [`MessageBytes`] are dropped.
+#[derive(Debug, Clone)]
+pub(crate) struct RequestBytes(Arc<Mutex<Held>>);
 
-/// The bytes of a request, counted as they come.
-pub(super) struct CountedBytes {
+#[derive(Debug)]
+struct Held {
     budgets: BytesBudgets,
-    received: usize,
-    /// What a request holds at most: a stream is processed as it comes.
+    /// What the request holds at most.
     counted_max: usize,
-    held: RequestBytes,
+    /// Received, and not given back.
+    bytes: usize,
+    permits: HeldBytes,
+    messages: Option<Messages>,
 }
 
-impl CountedBytes {
-    pub(super) fn new(budgets: BytesBudgets, counted_max: usize) -> Self {
-        Self { budgets, received: 0, counted_max, held: RequestBytes::default() }
+impl RequestBytes {
+    /// Of a request that is answered as a whole.
+    pub(super) fn of_call(budgets: BytesBudgets) -> Self {
+        Self::new(budgets, usize::MAX, None)
     }
 
-    pub(super) fn held(&self) -> RequestBytes {
-        Arc::clone(&self.held)
+    /// Of a stream, which holds the messages that are being received and those that its handler has not given back.
+    pub(super) fn of_stream(budgets: BytesBudgets, counted_max: usize) -> Self {
+        Self::new(budgets, counted_max, Some(Messages::default()))
     }
 
-    fn count(&mut self, bytes: usize) -> Result<(), Refusal> {
-        let counted = |received: usize| received.saturating_sub(UNCOUNTED_BYTES).min(self.counted_max);
-        let before = counted(self.received);
-        self.received = self.received.saturating_add(bytes);
-        let more = counted(self.received).saturating_sub(before);
-        if more > 0 {
-            let more = self.budgets.take(more)?;
-            self.held.lock().add(more);
+    fn new(budgets: BytesBudgets, counted_max: usize, messages: Option<Messages>) -> Self {
+        let permits = HeldBytes::default();
+        Self(Arc::new(Mutex::new(Held { budgets, counted_max, bytes: 0, permits, messages })))
+    }
+
+    fn count(&self, data: &[u8]) -> Result<(), Refusal> {
+        let mut held = self.0.lock();
+        held.receive(data.len())?;
+        if let Some(messages) = &mut held.messages {
+            messages.receive(data);
         }
         Ok(())
+    }
+
+    /// Those of the message that the handler has just taken from its stream.
+    pub(crate) fn of_next_message(&self) -> MessageBytes {
+        let bytes = self.0.lock().messages.as_mut().and_then(|messages| messages.whole.pop_front());
+        MessageBytes { request: self.clone(), bytes: bytes.unwrap_or_default() }
+    }
+}
+
+impl Held {
+    /// How many of so many bytes count.
+    fn counted(&self, bytes: usize) -> usize {
+        bytes.saturating_sub(UNCOUNTED_BYTES).min(self.counted_max)
+    }
+
+    fn receive(&mut self, bytes: usize) -> Result<(), Refusal> {
+        let all = self.bytes.saturating_add(bytes);
+        let more = self.counted(all).saturating_sub(self.counted(self.bytes));
+        if more > 0 {
+            let more = self.budgets.take(more)?;
+            self.permits.add(more);
+        }
+        self.bytes = all;
+        Ok(())
+    }
+
+    fn give_back(&mut self, bytes: usize) {
+        let left = self.bytes.saturating_sub(bytes);
+        let fewer = self.counted(self.bytes).saturating_sub(self.counted(left));
+        self.permits.give_back(fewer);
+        self.bytes = left;
+    }
+}
+
+/// The bytes of one message of a stream, until it is dropped.
+#[derive(Debug)]
+pub(crate) struct MessageBytes {
+    request: RequestBytes,
+    bytes: usize,
+}
+
+impl Drop for MessageBytes {
+    fn drop(&mut self) {
+        self.request.0.lock().give_back(self.bytes);
+    }
+}
+
+/// Finds where the messages of a stream end: before each comes a head, a flag and the length in four bytes (gRPC over HTTP/2,
+/// "Length-Prefixed-Message").
+#[derive(Debug)]
+struct Messages {
+    /// What is to come of the head.
+    head_left: usize,
+    /// As far as it has come.
+    length: u32,
+    /// What is to come of the message after its head.
+    left: usize,
+    /// The bytes of each message, head included, that was received as a whole and not taken by the handler.
+    whole: VecDeque<usize>,
+}
+
+const HEAD_BYTES: usize = 5;
+
+impl Default for Messages {
+    fn default() -> Self {
+        Self { head_left: HEAD_BYTES, length: 0, left: 0, whole: VecDeque::new() }
+    }
+}
+
+impl Messages {
+    fn receive(&mut self, mut data: &[u8]) {
+        while let [first, others @ ..] = data {
+            if self.head_left > 0 {
+                // the flag is shifted out
+                self.length = self.length << 8 | u32::from(*first);
+                self.left = usize::try_from(self.length).unwrap_or(usize::MAX);
+                self.head_left -= 1;
+                data = others;
+            } else {
+                let (part, rest) = data.split_at(self.left.min(data.len()));
+                self.left -= part.len();
+                data = rest;
+            }
+            if self.head_left == 0 && self.left == 0 {
+                let length = usize::try_from(self.length).unwrap_or(usize::MAX);
+                self.whole.push_back(length.saturating_add(HEAD_BYTES));
+                (self.head_left, self.length) = (HEAD_BYTES, 0);
+            }
+        }
     }
 }
 
 /// What a caller sends.
 pub(super) struct SentBody<B> {
     body: B,
-    counted: Option<CountedBytes>,
-    /// Ends the stream when the node drains.
+    counted: Option<RequestBytes>,
+    /// Ends the stream when the node drains or the connection ends.
     interrupt: Option<Cancelled>,
 }
 
 impl<B> SentBody<B> {
-    pub(super) fn new(body: B, counted: Option<CountedBytes>, interrupt: Option<CancellationToken>) -> Self {
+    pub(super) fn new(body: B, counted: Option<RequestBytes>, interrupt: Option<CancellationToken>) -> Self {
         Self { body, counted, interrupt: interrupt.map(wait_for) }
     }
 }
@@ -108,8 +206,8 @@ where
                 Ok(frame) => frame,
                 Err(error) => return Some(Err(Status::from_error(error.into()))),
             };
-            let bytes = frame.data_ref().map_or(0, Bytes::len);
-            match self.counted.as_mut().map_or(Ok(()), |counted| counted.count(bytes)) {
+            let data = frame.data_ref().map_or(&[][..], |data| data);
+            match self.counted.as_ref().map_or(Ok(()), |counted| counted.count(data)) {
                 Ok(()) => Some(Ok(frame)),
                 Err(refusal) => Some(Err(refusal.into())),
             }
@@ -166,7 +264,7 @@ impl<Held: Unpin> http_body::Body for AnswerBody<Held> {
     }
 }
 
-/// The answers of a stream. They hold what the call holds, and end at its deadline, when the node stops, or when the caller
+/// The answers of a stream. They hold what the call holds, and end at its deadline, with its connection, or when the caller
 /// takes none for `patience`, if that is given.
 pub(super) struct StreamBody<Held> {
     body: Body,

@@ -56,9 +56,8 @@ async fn a_request_beyond_the_budget_is_refused_while_it_comes() {
         [(1 << 16, 1 << 20, "connection_bytes_max"), (1 << 20, 1 << 16, "node_bytes_max")]
     {
         let budgets = budgets(connection, node);
-        let counted = CountedBytes::new(budgets.clone(), usize::MAX);
-        let held = counted.held();
-        let mut body = SentBody::new(Frames::of(vec![UNCOUNTED_BYTES; 9]), Some(counted), None);
+        let held = RequestBytes::of_call(budgets.clone());
+        let mut body = SentBody::new(Frames::of(vec![UNCOUNTED_BYTES; 9]), Some(held.clone()), None);
         let refused = read(&mut body).await.expect_err("refused");
         assert_eq!(refused.code(), Code::ResourceExhausted);
         assert!(refused.message().contains(limit), "{}", refused.message());
@@ -72,12 +71,38 @@ async fn a_request_beyond_the_budget_is_refused_while_it_comes() {
 #[tokio::test]
 async fn a_stream_holds_no_more_than_its_part_however_long_it_is() {
     let budgets = budgets(1 << 20, 1 << 20);
-    let counted = CountedBytes::new(budgets.clone(), 1 << 17);
+    let counted = RequestBytes::of_stream(budgets.clone(), 1 << 17);
     let mut body = SentBody::new(Frames::of(vec![1 << 16; 100]), Some(counted), None);
     assert_eq!(read(&mut body).await.expect("all of it"), 100 << 16);
     assert_eq!(in_use(&budgets), (1 << 17, 1 << 17));
     drop(body);
     assert_eq!(in_use(&budgets), (0, 0));
+}
+
+/// A message of a stream with its head.
+fn message(length: usize) -> Vec<u8> {
+    let mut message = vec![0];
+    message.extend(u32::try_from(length).expect("short").to_be_bytes());
+    message.resize(HEAD_BYTES + length, 7);
+    message
+}
+
+#[tokio::test]
+async fn a_stream_gives_back_the_bytes_of_each_row_that_is_done() {
+    let budgets = budgets(1 << 17, 1 << 17);
+    let counted = RequestBytes::of_stream(budgets.clone(), usize::MAX);
+    let rows = Frames((0..1_000).map(|_| message(1 << 16).into()).collect());
+    let mut body = SentBody::new(rows, Some(counted.clone()), None);
+    let mut read = 0;
+    while let Some(frame) = poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await {
+        frame.expect("a stream that gives its bytes back is refused nothing");
+        let in_flight = HEAD_BYTES + (1 << 16) - UNCOUNTED_BYTES;
+        assert_eq!(in_use(&budgets), (in_flight, in_flight), "row {read}");
+        drop(counted.of_next_message());
+        assert_eq!(in_use(&budgets), (0, 0));
+        read += 1;
+    }
+    assert_eq!(read, 1_000);
 }
 
 #[tokio::test]
@@ -124,8 +149,8 @@ proptest! {
         let budgets = budgets(connection, node);
         let mut calls = Vec::new();
         for frames in requests {
-            let mut counted = CountedBytes::new(budgets.clone(), usize::MAX);
-            let accepted = frames.iter().all(|length| counted.count(*length).is_ok());
+            let counted = RequestBytes::of_call(budgets.clone());
+            let accepted = frames.iter().all(|length| counted.count(&vec![0; *length]).is_ok());
             let total: usize = frames.iter().sum();
             let (of_connection, of_node) = in_use(&budgets);
             prop_assert!(of_connection <= connection && of_node <= node);
@@ -133,6 +158,42 @@ proptest! {
             calls.push(counted);
         }
         drop(calls);
+        prop_assert_eq!(in_use(&budgets), (0, 0));
+    }
+
+    /// SE-2: whatever rows come in whatever frames, and however late each is done: a stream holds what was received of rows
+    /// that are not done, but for its first bytes, and nothing when all are.
+    #[test]
+    fn a_stream_holds_the_rows_that_are_not_done(
+        rows in prop::collection::vec(0_usize..1 << 14, 0..12),
+        part in 1_usize..1 << 14,
+        window in 1_usize..6,
+    ) {
+        let budgets = budgets(1 << 20, 1 << 20);
+        let counted = RequestBytes::of_stream(budgets.clone(), usize::MAX);
+        let mut taken = VecDeque::new();
+        let (mut received, mut done, mut next) = (0, 0, 0);
+        let sent: Vec<u8> = rows.iter().flat_map(|length| message(*length)).collect();
+        for data in sent.chunks(part) {
+            counted.count(data).expect("room");
+            received += data.len();
+            loop {
+                let row = counted.of_next_message();
+                if row.bytes == 0 {
+                    break;
+                }
+                prop_assert_eq!(row.bytes, rows[next] + HEAD_BYTES);
+                next += 1;
+                taken.push_back(row);
+            }
+            while taken.len() > window {
+                done += taken.pop_front().map_or(0, |row| row.bytes);
+            }
+            let held = (received - done).saturating_sub(UNCOUNTED_BYTES);
+            prop_assert_eq!(in_use(&budgets), (held, held));
+        }
+        prop_assert_eq!(next, rows.len());
+        taken.clear();
         prop_assert_eq!(in_use(&budgets), (0, 0));
     }
 }

@@ -81,6 +81,13 @@ impl HeldBytes {
         join(&mut self.connection, more.connection);
         join(&mut self.node, more.node);
     }
+
+    /// Gives so many of them back.
+    pub(super) fn give_back(&mut self, count: usize) {
+        for permit in [&mut self.connection, &mut self.node].into_iter().flatten() {
+            drop(permit.split(count));
+        }
+    }
 }
 
 fn join(held: &mut Option<OwnedSemaphorePermit>, more: Option<OwnedSemaphorePermit>) {

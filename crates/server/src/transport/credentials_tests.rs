@@ -111,6 +111,52 @@ async fn a_revoked_certificate_is_refused_and_others_are_not() {
     assert!(futures::poll!(ada_refused.as_mut()).is_pending());
 }
 
+/// The authority is replaced: the new one is there already, its list is not.
+#[test]
+fn an_authority_without_a_list_is_named_and_changes_nothing() {
+    let mut files = Files::new();
+    let next = Authority::named("the next authority");
+    let list = files.folder.path().join("revoked.pem");
+    let own = files.authority.revocation_list(&[]);
+    fs::write(&list, &own).expect("written");
+    files.files.revocation_list = Some(list.clone());
+    let credentials = files.load(None);
+    let before = credentials.tls();
+    fs::write(&files.files.ca, format!("{}{}", files.authority.certificate, next.certificate))
+        .expect("written");
+    let error = credentials.reload().expect_err("refused").to_string();
+    assert!(error.contains("tls.revocation_list") && error.contains("the next authority"), "{error}");
+    assert!(Arc::ptr_eq(&before, &credentials.tls()));
+    fs::write(&list, format!("{own}{}", next.revocation_list(&[]))).expect("written");
+    assert_eq!(credentials.reload().expect("each has its list"), Reloaded::Changed);
+    for authority in [&files.authority, &next] {
+        let shown = chain(&authority.current("spiffe://custodia/agent/desk"));
+        let now = UnixTime::now();
+        assert!(credentials.tls().clients.verify_client_cert(&shown[0], &[], now).is_ok());
+    }
+    // its own certificate is of an authority whose list is gone
+    fs::write(&files.files.ca, &next.certificate).expect("written");
+    fs::write(&list, next.revocation_list(&[])).expect("written");
+    let error = credentials.reload().expect_err("refused").to_string();
+    assert!(error.contains("the authority of tests"), "{error}");
+}
+
+/// A list is found by the name of its authority.
+#[test]
+fn two_authorities_of_one_name_are_refused_where_there_are_lists() {
+    let mut files = Files::new();
+    let next = Authority::new();
+    let both = format!("{}{}", files.authority.certificate, next.certificate);
+    fs::write(&files.files.ca, both).expect("written");
+    files.load(None);
+    let list = files.folder.path().join("revoked.pem");
+    let lists = format!("{}{}", files.authority.revocation_list(&[]), next.revocation_list(&[]));
+    fs::write(&list, lists).expect("written");
+    files.files.revocation_list = Some(list);
+    let error = Credentials::load(&files.files, None, "1".parse().expect("a node")).expect_err("refused");
+    assert!(error.to_string().contains("the authority of tests"), "{error}");
+}
+
 #[test]
 fn tokens_are_those_of_the_file_of_today() {
     let files = Files::new();

@@ -9,7 +9,7 @@
 //! ```
 //!
 //! A handler finds in the extensions of its request: [`Caller`](crate::Caller), [`Deadline`](crate::Deadline), and in the
-//! peer service [`PeerNode`](crate::PeerNode). Nothing reaches a handler that the method table does not allow.
+//! peer service [`PeerNode`](crate::PeerNode); of a client's stream also [`RequestBytes`]. Nothing reaches a handler that the method table does not allow.
 
 mod accept;
 mod admission;
@@ -25,7 +25,8 @@ mod tls;
 mod tokens;
 
 pub(crate) use accept::Port;
-pub(crate) use admission::Admission;
+pub(crate) use admission::{Admission, BytesFull};
+pub(crate) use bodies::RequestBytes;
 pub(crate) use credentials::Credentials;
 pub(crate) use router::Router;
 pub(crate) use tls::{ClientCertificates, TlsConfigs};

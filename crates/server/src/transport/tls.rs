@@ -7,6 +7,7 @@
 //! Sessions are not resumed: each connection is verified again. `credentials.rs` verifies open connections again.
 
 use std::{
+    collections::HashMap,
     path::Path,
     sync::Arc,
     time::{Duration, SystemTime},
@@ -19,7 +20,7 @@ use rustls::{
     pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer, pem::PemObject as _},
     server::{WebPkiClientVerifier, danger::ClientCertVerifier},
 };
-use x509_parser::prelude::{FromDer as _, X509Certificate};
+use x509_parser::prelude::{CertificateRevocationList, FromDer as _, X509Certificate};
 
 use crate::{NodeId, config::TlsFiles, error::TlsError, identity::Identity};
 
@@ -85,12 +86,20 @@ impl Material {
     fn load(files: &TlsFiles) -> Result<Self, TlsError> {
         let mut authorities = RootCertStore::empty();
         let mut authorities_until = i64::MAX;
-        for certificate in certificates("tls.ca", &files.ca)? {
-            authorities_until = authorities_until.min(valid_until(&certificate).unwrap_or_default());
-            authorities.add(certificate).map_err(TlsError::Refused)?;
+        let trusted = certificates("tls.ca", &files.ca)?;
+        for certificate in &trusted {
+            authorities_until = authorities_until.min(valid_until(certificate).unwrap_or_default());
+            authorities.add(certificate.clone()).map_err(TlsError::Refused)?;
         }
-        let revoked = files.revocation_list.as_deref().map_or(Ok(Vec::new()), revocation_lists)?;
         let chain = certificates("tls.certificate", &files.certificate)?;
+        let revoked = match files.revocation_list.as_deref() {
+            None => Vec::new(),
+            Some(path) => {
+                let lists = revocation_lists(path)?;
+                check_lists(files, path, &trusted, &chain, &lists)?;
+                lists
+            }
+        };
         let text = read("tls.key", &files.key)?;
         let key = PrivateKeyDer::from_pem_slice(&text).map_err(|_source| TlsError::NoPem {
             key: "tls.key",
@@ -120,6 +129,39 @@ fn revocation_lists(path: &Path) -> Result<Vec<CertificateRevocationListDer<'sta
         Ok(found) if !found.is_empty() => Ok(found),
         Ok(_) | Err(_) => Err(TlsError::NoPem { key, path: path.to_owned(), expected: "revocation list" }),
     }
+}
+
+/// Every authority must have a list, and so must who has issued the node's own certificates: webpki looks for the list by the
+/// name of the issuer, and refuses a certificate for which it finds none.
+fn check_lists(
+    files: &TlsFiles,
+    lists_path: &Path,
+    authorities: &[CertificateDer<'_>],
+    own_chain: &[CertificateDer<'_>],
+    lists: &[CertificateRevocationListDer<'_>],
+) -> Result<(), TlsError> {
+    let authorities: Vec<_> =
+        authorities.iter().filter_map(|der| X509Certificate::from_der(der).ok()).collect();
+    let own_chain: Vec<_> = own_chain.iter().filter_map(|der| X509Certificate::from_der(der).ok()).collect();
+    let lists: Vec<_> =
+        lists.iter().filter_map(|der| CertificateRevocationList::from_der(der).ok()).collect();
+    let names = authorities.iter().map(|(_, authority)| authority.subject());
+    for name in names.chain(own_chain.iter().map(|(_, own)| own.issuer())) {
+        if !lists.iter().any(|(_, list)| list.issuer().as_raw() == name.as_raw()) {
+            return Err(TlsError::NoRevocationList {
+                path: lists_path.to_owned(),
+                authority: name.to_string(),
+            });
+        }
+    }
+    let mut keys = HashMap::new();
+    for (_, authority) in &authorities {
+        let (name, key) = (authority.subject(), authority.public_key().raw);
+        if *keys.entry(name.as_raw()).or_insert(key) != key {
+            return Err(TlsError::SameAuthorityName { path: files.ca.clone(), authority: name.to_string() });
+        }
+    }
+    Ok(())
 }
 
 /// The last moment of a certificate, in seconds since 1970.

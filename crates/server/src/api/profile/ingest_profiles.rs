@@ -4,8 +4,9 @@
 //! sender ─▶ (window of rows in flight, each in its own task) ─▶ answers in the order of the rows ─▶ receiver
 //! ```
 //!
-//! Invariant: at most the window is in flight, together no larger than the largest message, and no row is read before an earlier answer has been taken, so a slow
-//! cluster or receiver slows the sender down. A row that fails does not end the stream.
+//! Invariant: at most the window is in flight, together no larger than the largest message, and no row is read before an
+//! earlier answer has been taken, so a slow cluster or receiver slows the sender down. A row that is done counts no longer
+//! to the bytes in flight. A row that fails does not end the stream.
 
 use std::sync::Arc;
 
@@ -20,26 +21,30 @@ use crate::{
     api::handler::customer_write,
     routing::Call,
     shard::ShardContext,
+    transport::RequestBytes,
     wire::{ServiceError, row_error},
 };
 
 type Answers = BoxStream<'static, Result<v1::IngestProfilesResponse, Status>>;
 
-/// Serves a stream until its sender ends it, it breaks or its deadline passes.
+/// Serves a stream until its sender ends it, it breaks or its deadline passes. `received` are the bytes that it holds in the
+/// budgets of its connection and of the node.
 pub(crate) fn ingest_profiles(
     context: Arc<ShardContext>,
     call: Call,
     rows: Streaming<v1::IngestProfileRequest>,
+    received: Option<RequestBytes>,
 ) -> Answers {
     let window = context.limits().stream_window;
     let largest = u32::try_from(context.limits().message_bytes_max).unwrap_or(u32::MAX);
     let bytes = Arc::new(Semaphore::new(context.limits().message_bytes_max));
     let admitted = rows.then(move |row| {
         let bytes = Arc::clone(&bytes);
+        let received = received.as_ref().map(RequestBytes::of_next_message);
         async move {
             let length = row.as_ref().map_or(0, Message::encoded_len);
             let length = u32::try_from(length).unwrap_or(u32::MAX).min(largest);
-            (row, bytes.acquire_many_owned(length).await)
+            (row, (received, bytes.acquire_many_owned(length).await))
         }
     });
     let started = admitted.enumerate().map(move |(sequence, (row, held))| {
