@@ -9,6 +9,7 @@
 
 mod fjall_engine;
 mod fjall_journal;
+mod fjall_manifest;
 mod memory_engine;
 mod open;
 mod partitions;

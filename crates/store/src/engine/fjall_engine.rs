@@ -14,6 +14,7 @@ use bytes::Bytes;
 use fjall::config::{BlockSizePolicy, CompressionPolicy};
 use fjall::{CompressionType, Database, Keyspace, KeyspaceCreateOptions, PersistMode, Readable};
 
+use super::fjall_manifest;
 use super::{Batch, EngineSnapshot, Pair, StateEngine, call_engine, prefix_end, prefix_range, take_chunk};
 use crate::engine_kind::EngineKind;
 use crate::error::StoreError;
@@ -62,6 +63,7 @@ impl FjallEngine {
     }
 
     pub(super) fn open_with(path: &Path, cache: Option<&fjall::Config>) -> Result<Self, StoreError> {
+        fjall_manifest::check(path)?;
         let open = || -> fjall::Result<(Database, Keyspace)> {
             let mut config = Database::builder(path)
                 .max_journaling_size(FJALL_JOURNALS_BYTES)

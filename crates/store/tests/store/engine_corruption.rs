@@ -88,6 +88,27 @@ fn flipped_bit_is_never_served() {
     }
 }
 
+/// The failure: fjall panicked twice over some of these, and the process aborted at every start.
+#[test]
+fn engine_with_a_damaged_manifest_is_set_aside() {
+    let clean = image(Subject::Engine(EngineKind::Fjall));
+    let disk = tempfile::tempdir().unwrap();
+    clean.write(&disk.path().join("clean"));
+    let keyspace = disk.path().join("clean/keyspaces/1");
+    let current = std::fs::read(keyspace.join("current")).unwrap();
+    let name = format!("v{}", u64::from_le_bytes(*current.first_chunk().unwrap()));
+    let manifest = std::fs::read(keyspace.join(&name)).unwrap();
+    for at in (0..manifest.len()).step_by(5) {
+        let state = disk.path().join(format!("state-{at}"));
+        clean.write(&state);
+        let mut damaged = manifest.clone();
+        damaged[at] ^= 4;
+        std::fs::write(state.join("keyspaces/1").join(&name), damaged).unwrap();
+        let (engine, set_aside) = Subject::Engine(EngineKind::Fjall).open(&state).unwrap();
+        assert_eq!((set_aside.len(), model::verify(&*engine)), (1, Found::Whole(0)), "byte {at}");
+    }
+}
+
 #[test]
 fn cut_file_is_never_served_as_whole() {
     let mut random = Random::seeded();
