@@ -76,7 +76,7 @@ pub(super) fn parse_timeout(value: &http::HeaderValue) -> Option<std::time::Dura
 
 #[cfg(test)]
 mod tests {
-    use std::{future::pending, time::Duration};
+    use std::future::pending;
 
     use super::*;
 
