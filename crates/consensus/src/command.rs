@@ -4,7 +4,7 @@
 //! proposed at the same time share one log entry and are applied in the order in which the entry lists them:
 //!
 //! ```text
-//! entry data v1 = 0x01 ‖ prost { 1: repeated command }
+//! entry data v1 = 0x01 ‖ prost { 1: repeated command } │ 0x01 ‖ prost { 2: seed of a verification }
 //! command       = prost { 1: repeated condition { key, kind, revision, guard }, 2: repeated write { key, value? } }
 //! ```
 
@@ -18,6 +18,8 @@ use crate::format::{decode_v1, encode_v1};
 
 /// Largest encoded command.
 pub const COMMAND_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// How a verification begins: format 1, then field 2 as eight bytes.
+const VERIFICATION_BEGIN: [u8; 2] = [1, 2 << 3 | 1];
 
 /// What a key must hold for a command to be applied.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -116,7 +118,7 @@ pub struct CommandBatch(Bytes);
 impl CommandBatch {
     /// Joins commands that were encoded with [`Command::encode`].
     pub(crate) fn join(commands: Vec<Bytes>) -> Self {
-        Self(encode_v1(&BatchRecord { commands }))
+        Self(encode_v1(&BatchRecord { commands, verification: None }))
     }
 
     pub(crate) fn from_bytes(bytes: Bytes) -> Self {
@@ -125,6 +127,18 @@ impl CommandBatch {
 
     pub(crate) fn bytes(&self) -> &Bytes {
         &self.0
+    }
+
+    /// An entry of its own, at which every replica computes the checksums of its state. It changes nothing.
+    pub(crate) fn verification(seed: u64) -> Self {
+        Self(encode_v1(&BatchRecord { commands: Vec::new(), verification: Some(seed) }))
+    }
+
+    /// The seed, if this is a verification.
+    pub(crate) fn verification_seed(&self) -> Option<u64> {
+        // Told by its first tag, so that no other batch is decoded for this.
+        let seed = self.0.strip_prefix(&VERIFICATION_BEGIN)?;
+        Some(u64::from_le_bytes(seed.try_into().ok()?))
     }
 
     /// Decodes the commands, which share the batch's memory.
@@ -169,6 +183,8 @@ impl Command {
 struct BatchRecord {
     #[prost(bytes = "bytes", repeated, tag = "1")]
     commands: Vec<Bytes>,
+    #[prost(fixed64, optional, tag = "2")]
+    verification: Option<u64>,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -253,6 +269,7 @@ mod tests {
         #[test]
         fn batch_survives_the_round_trip(commands in proptest::collection::vec(command(), 0..6)) {
             let batch = CommandBatch::join(commands.iter().cloned().map(Command::encode).collect());
+            prop_assert_eq!(batch.verification_seed(), None);
             prop_assert_eq!(CommandBatch::from_bytes(batch.bytes().clone()).commands().unwrap(), commands);
         }
 
@@ -301,6 +318,15 @@ mod tests {
         let batch = CommandBatch::join(vec![command.encode()]);
         let pinned = b"\x01\x0a\x11\x0a\x07\x0a\x01k\x10\x02\x18\x07\x12\x06\x0a\x01k\x12\x01v";
         assert_eq!(batch.bytes().as_ref(), pinned);
+    }
+
+    #[test]
+    fn verification_is_pinned_and_has_no_commands() {
+        let verification = CommandBatch::verification(0x0807_0605_0403_0201);
+        assert_eq!(verification.bytes().as_ref(), b"\x01\x11\x01\x02\x03\x04\x05\x06\x07\x08");
+        assert_eq!(verification.verification_seed(), Some(0x0807_0605_0403_0201));
+        assert_eq!(verification.commands().unwrap(), []);
+        assert_eq!(CommandBatch::verification(0).verification_seed(), Some(0));
     }
 
     #[test]

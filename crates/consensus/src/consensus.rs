@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use custodia_profile::{GroupId, NodeId};
 use custodia_seal::ClusterId;
-use custodia_store::StateEngine;
+use custodia_store::{StateChecksums, StateEngine, StoreError};
 use futures::stream::BoxStream;
 use tokio::sync::watch;
 
@@ -110,6 +110,45 @@ impl Consensus {
         deadline: Instant,
     ) -> Result<Outcome, ConsensusError> {
         self.node.replica(group)?.propose(command, deadline).await
+    }
+
+    /// Begins a verification of a group that this node leads: every replica computes the checksums of what it has stored, as
+    /// of the entry at the index that is returned. See [`Consensus::checksums`].
+    ///
+    /// # Errors
+    /// As for [`Consensus::propose`].
+    pub async fn begin_verification(&self, group: GroupId, deadline: Instant) -> Result<u64, ConsensusError> {
+        self.node.replica(group)?.propose_verification(deadline).await
+    }
+
+    /// The checksums of this node's replica as of the verification at this index, once they are there. `None` if there are none:
+    /// the replica cannot read its state, or a later verification has begun.
+    ///
+    /// # Errors
+    /// [`ConsensusError::NoReplica`]; [`ConsensusError::Timeout`]: not yet.
+    pub async fn checksums(
+        &self,
+        group: GroupId,
+        index: u64,
+        deadline: Instant,
+    ) -> Result<Option<Arc<StateChecksums>>, ConsensusError> {
+        let verifier = self.node.replica(group)?.verifier.clone();
+        verifier.checksums(index, deadline).await
+    }
+
+    /// Declares the state of this node's replica lost, so that it is rebuilt from its log or from another node. `index` is the
+    /// verification that showed that its state is not that of the others: a replica that was rebuilt since has not seen it, and
+    /// stays. Other replicas in the same partition of the state are rebuilt with it.
+    ///
+    /// # Errors
+    /// [`ConsensusError::NoReplica`].
+    pub fn replace_replica(&self, group: GroupId, index: u64) -> Result<(), ConsensusError> {
+        let replica = self.node.replica(group)?;
+        if !replica.verifier.is_last(index) {
+            return Err(ConsensusError::NoReplica { group });
+        }
+        replica.state.lose(&StoreError::Differs { group });
+        Ok(())
     }
 
     /// On `Ok`, reads of the engine see every write acknowledged before the call, as long as [`ReadBarrier::check`] passes

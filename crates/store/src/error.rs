@@ -7,7 +7,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use custodia_profile::{NodeId, ReplicaId};
+use custodia_profile::{GroupId, NodeId, ReplicaId};
 
 use crate::engine_kind::EngineKind;
 use crate::partition_id::PartitionId;
@@ -70,6 +70,12 @@ pub enum StoreError {
     Corrupt {
         /// Which kind of bytes.
         what: &'static str,
+    },
+    /// A replica has not stored what a majority of the others has.
+    #[error("the stored state of {group} differs from that of the other replicas")]
+    Differs {
+        /// Whose replica.
+        group: GroupId,
     },
     /// Keys of more than one group, or of none, where those of one are expected.
     #[error("the keys are not those of one group")]

@@ -80,6 +80,33 @@ numbered! {
     }
 }
 
+impl KeyKind {
+    /// Its name for people.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Replica => "replica",
+            Self::Core => "core",
+            Self::Requests => "requests",
+            Self::Event => "event",
+            Self::Ledger => "ledger",
+            Self::EventId => "event-id",
+            Self::ShardKey => "shard-key",
+            Self::BucketKey => "bucket-key",
+            Self::CustomerKey => "customer-key",
+            Self::Node => "node",
+            Self::Shard => "shard",
+            Self::Purpose => "purpose",
+            Self::Attribute => "attribute",
+            Self::Meta => "meta",
+            Self::Jurisdiction => "jurisdiction",
+            Self::Recipient => "recipient",
+            Self::CatalogueChange => "catalogue-change",
+            Self::AttributeUsage => "attribute-usage",
+        }
+    }
+}
+
 /// A replica's own entries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]

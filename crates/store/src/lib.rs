@@ -5,11 +5,12 @@
 //!
 //! ```text
 //! install ─► snapshot_file ─► files ─► error ─► engine_kind, partition_id
-//!    └─► key, value, engine      folder ─► snapshot_file
+//!    └─► key, value, engine ◄─ checksums      folder ─► snapshot_file
 //! engine, log ─► catch_panic ─► poison ─► error
 //! ```
 
 mod catch_panic;
+mod checksums;
 mod engine;
 mod engine_kind;
 mod error;
@@ -23,6 +24,7 @@ mod poison;
 mod snapshot_file;
 mod value;
 
+pub use checksums::{KeyRange, StateChecksums};
 pub use engine::{
     Batch, EngineSnapshot, FjallEngine, MemoryEngine, OnLost, Opened, OpenedPartitions, Pair, Partition,
     SledEngine, StateEngine, StatePartitions, open_engine,

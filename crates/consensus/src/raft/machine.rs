@@ -9,7 +9,8 @@
 //!   So all replicas are byte-identical at the same index, except for what a replica keeps for itself (kind 0);
 //! - data, applied log id and membership are in one batch: a crash may lose a suffix, never something in the middle;
 //! - a snapshot is built only when everything before it is durable, because the library then purges the log;
-//! - no proposer gets its outcome before the batch is written.
+//! - no proposer gets its outcome before the batch is written;
+//! - a chunk ends with a verification, so the view that is verified holds exactly what was applied through that entry.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -28,6 +29,7 @@ use super::record::Applied;
 use super::snapshot_files::{Snapshot, SnapshotData};
 use super::storage::Storage;
 use super::types::{Entry, LogId, SnapshotMeta, StoredMembership, TypeConfig};
+use super::verifier::Verifier;
 use crate::command::{Command, Expected, Outcome};
 use crate::error::{ConsensusError, as_io};
 
@@ -47,6 +49,7 @@ pub(crate) struct StateMachine {
     storage: Arc<Storage>,
     state: Partition,
     log: ReplicaLog,
+    verifier: Verifier,
     applied: Option<LogId>,
     membership: StoredMembership,
     _end: DropGuard,
@@ -60,17 +63,18 @@ impl StateMachine {
         storage: Arc<Storage>,
         state: Partition,
         log: ReplicaLog,
+        verifier: Verifier,
         end: DropGuard,
     ) -> Result<Self, ConsensusError> {
         let (applied, membership) = read_applied(&state, group)?;
         if applied.is_some() {
             log.set_membership(membership.clone());
         }
-        Ok(Self { group, storage, state, log, applied, membership, _end: end })
+        Ok(Self { group, storage, state, log, verifier, applied, membership, _end: end })
     }
 
     async fn apply_chunk(&mut self, chunk: Chunk) -> Result<(), io::Error> {
-        let Chunk { entries, responders, bytes } = chunk;
+        let Chunk { entries, responders, bytes, verification } = chunk;
         if entries.is_empty() {
             return Ok(());
         }
@@ -95,6 +99,10 @@ impl StateMachine {
             self.log.set_membership(self.membership.clone());
         }
         self.storage.state_changed(self.group, self.applied);
+        if let Some((index, seed)) = verification {
+            let prefix = KeyPrefix::group(self.group);
+            self.verifier.begin(index, seed, self.state.snapshot(prefix.as_bytes()));
+        }
         for (responder, outcomes) in responders.into_iter().zip(applied.outcomes) {
             if let Some(responder) = responder {
                 responder.send(outcomes);
@@ -127,19 +135,24 @@ struct Chunk {
     entries: Vec<Entry>,
     responders: Vec<Option<ApplyResponder<TypeConfig>>>,
     bytes: usize,
+    /// The index and the seed of the verification that is its last entry.
+    verification: Option<(u64, u64)>,
 }
 
 impl Chunk {
     fn push(&mut self, (entry, responder): EntryResponder<TypeConfig>) {
         if let EntryPayload::Normal(batch) = &entry.payload {
             self.bytes += batch.bytes().len();
+            self.verification = batch.verification_seed().map(|seed| (entry.log_id.index, seed));
         }
         self.entries.push(entry);
         self.responders.push(responder);
     }
 
     fn is_full(&self) -> bool {
-        self.entries.len() >= CHUNK_ENTRIES_MAX || self.bytes >= CHUNK_BYTES_MAX
+        self.entries.len() >= CHUNK_ENTRIES_MAX
+            || self.bytes >= CHUNK_BYTES_MAX
+            || self.verification.is_some()
     }
 }
 

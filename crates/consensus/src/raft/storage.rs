@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use custodia_profile::GroupId;
 use custodia_store::{DataFolder, Partition, SharedLog, StateEngine, StatePartitions, StoreError};
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, Semaphore};
 
 use super::snapshot_files::SnapshotFiles;
 use super::types::LogId;
@@ -21,6 +21,8 @@ pub(crate) struct Storage {
     pub(crate) folder: Arc<DataFolder>,
     pub(crate) snapshot_files: SnapshotFiles,
     pub(crate) directory: Arc<DirectoryCell>,
+    /// Held by the one state that is being verified.
+    pub(crate) verifying: Arc<Semaphore>,
     /// Held by the one flush that runs.
     flushing: Mutex<()>,
 }
@@ -30,7 +32,8 @@ impl Storage {
     pub(crate) fn new(engine: Arc<StatePartitions>, log: SharedLog, folder: Arc<DataFolder>) -> Arc<Self> {
         let snapshot_files = SnapshotFiles::new(folder.snapshots_path());
         let directory = Arc::new(DirectoryCell::new(Directory::default()));
-        Arc::new(Self { engine, log, folder, snapshot_files, directory, flushing: Mutex::new(()) })
+        let (verifying, flushing) = (Arc::new(Semaphore::new(1)), Mutex::new(()));
+        Arc::new(Self { engine, log, folder, snapshot_files, directory, verifying, flushing })
     }
 
     /// Refuses once the engine or the log has failed.

@@ -31,6 +31,7 @@ use openraft::errors::{LinearizableReadError, RaftError};
 use openraft::{Instant as _, LinearizerOption};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 use self::context::NodeContext;
 use self::lease_read::ReadLease;
@@ -41,13 +42,14 @@ pub use self::start::{ReplicaState, StoppedReplica};
 pub(crate) use self::status::LogPosition;
 pub use self::status::{GroupStatus, Leadership};
 use crate::blocking::blocking;
-use crate::command::{COMMAND_BYTES_MAX, Command, Outcome};
+use crate::command::{COMMAND_BYTES_MAX, Command, CommandBatch, Outcome};
 use crate::error::ConsensusError;
 use crate::options::ReadMode;
 use crate::peers::network::Network;
 use crate::raft::log::ReplicaLog;
 use crate::raft::machine::{Raft, StateMachine, read_applied};
 use crate::raft::types::ReplicaNode;
+use crate::raft::verifier::Verifier;
 
 /// A running replica.
 pub(crate) struct Replica {
@@ -56,6 +58,7 @@ pub(crate) struct Replica {
     /// The map version that placed it.
     pub(crate) since: u64,
     pub(crate) raft: Raft,
+    pub(crate) verifier: Verifier,
     log: ReplicaLog,
     /// What it applies to and reads from. Once this is lost, the replica serves nothing.
     pub(crate) state: Partition,
@@ -87,7 +90,16 @@ impl Replica {
         }
         let ended = CancellationToken::new();
         let end = ended.clone().drop_guard();
-        let machine = StateMachine::open(group, Arc::clone(&node.storage), state.clone(), log.clone(), end)?;
+        let storage = &node.storage;
+        let verifier = Verifier::new(group, Arc::clone(&node.lifecycle), Arc::clone(&storage.verifying));
+        let machine = StateMachine::open(
+            group,
+            Arc::clone(storage),
+            state.clone(),
+            log.clone(),
+            verifier.clone(),
+            end,
+        )?;
         let config = Arc::new(node.timing.raft_config(&group.to_string())?);
         let network = Network {
             client: Arc::clone(&node.client),
@@ -107,6 +119,7 @@ impl Replica {
             id,
             since,
             raft,
+            verifier,
             log,
             state,
             node: Arc::clone(node),
@@ -146,6 +159,18 @@ impl Replica {
             Ok(Ok(Err(ProposalError::Stopped))) => Err(self.why_stopped()),
             Ok(Ok(outcome)) => Ok(outcome?),
             Ok(Err(_dropped)) => Err(ConsensusError::Timeout),
+            Err(_elapsed) => Err(ConsensusError::Timeout),
+        }
+    }
+
+    /// Proposes a verification and returns the index of its entry once it is applied here.
+    pub(crate) async fn propose_verification(&self, deadline: Instant) -> Result<u64, ConsensusError> {
+        let (seed, _) = Uuid::new_v4().as_u64_pair();
+        let proposed = self.raft.client_write(CommandBatch::verification(seed));
+        match tokio::time::timeout_at(deadline.into(), proposed).await {
+            Ok(Ok(response)) => Ok(response.log_id.index),
+            Ok(Err(RaftError::APIError(error))) => Err(ProposalError::from(&error).into()),
+            Ok(Err(RaftError::Fatal(_))) => Err(self.why_stopped()),
             Err(_elapsed) => Err(ConsensusError::Timeout),
         }
     }

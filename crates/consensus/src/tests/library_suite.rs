@@ -13,6 +13,7 @@ use crate::raft::log::ReplicaLog;
 use crate::raft::machine::StateMachine;
 use crate::raft::storage::Storage;
 use crate::raft::types::TypeConfig;
+use crate::raft::verifier::Verifier;
 
 /// Storage in a folder, with the state in memory.
 pub(crate) fn storage(folder: &TempDir) -> Arc<Storage> {
@@ -28,9 +29,9 @@ pub(crate) async fn open(folder: &TempDir) -> (ReplicaLog, StateMachine) {
     let replica = ReplicaId::new(1).unwrap();
     let log = ReplicaLog::open(storage.log.clone(), group, replica, false).await.unwrap();
     let end = CancellationToken::new().drop_guard();
-    let machine =
-        StateMachine::open(group, Arc::clone(&storage), storage.engine.partition(group), log.clone(), end)
-            .unwrap();
+    let verifier = Verifier::new(group, Arc::default(), Arc::clone(&storage.verifying));
+    let state = storage.engine.partition(group);
+    let machine = StateMachine::open(group, storage, state, log.clone(), verifier, end).unwrap();
     (log, machine)
 }
 

@@ -2,22 +2,32 @@
 //! those before it.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use custodia_profile::{CustomerId, GroupId, PoolId, ShardId};
-use custodia_store::{Batch, Key, KeyPrefix, MemoryEngine, Pair, ReplicaEntry, StateEngine, ValueHeader};
+use custodia_profile::{CustomerId, GroupId, PoolId, ReplicaId, ShardId};
+use custodia_store::{
+    Batch, Key, KeyPrefix, MemoryEngine, Pair, ReplicaEntry, StateChecksums, StateEngine, ValueHeader,
+};
 use futures::StreamExt;
 use openraft::EntryPayload;
 use openraft::entry::RaftEntry;
 use openraft::impls::leader_id_adv::LeaderId;
+use openraft::storage::RaftStateMachine;
 use proptest::prelude::*;
+use tokio_util::sync::CancellationToken;
 
 use crate::command::{Command, CommandBatch, Condition, Expected, Outcome, Write};
-use crate::raft::machine::{apply, read_applied};
+use crate::error::ConsensusError;
+use crate::raft::log::ReplicaLog;
+use crate::raft::machine::{StateMachine, apply, read_applied};
 use crate::raft::record::Applied;
 use crate::raft::snapshot_stream::chunks;
 use crate::raft::types::{Entry, LogId, StoredMembership};
+use crate::raft::verifier::Verifier;
 use crate::tests::library_suite::storage;
+
+const SEED: u64 = 7;
 
 fn group() -> GroupId {
     GroupId::Shard(ShardId::new(3).unwrap())
@@ -75,6 +85,60 @@ fn bytes_of(engine: &MemoryEngine) -> Vec<Pair> {
     engine.scan(KeyPrefix::group(group()).as_bytes(), None, usize::MAX).unwrap()
 }
 
+/// The checksums of a state that is read in chunks of this size.
+fn checksums(engine: &MemoryEngine, chunk_bytes: usize) -> StateChecksums {
+    let mut checksums = StateChecksums::default();
+    let mut view = engine.snapshot(KeyPrefix::group(group()).as_bytes()).unwrap();
+    loop {
+        let pairs = view.next_chunk(chunk_bytes).unwrap();
+        if pairs.is_empty() {
+            return checksums;
+        }
+        checksums.add(SEED, &pairs);
+    }
+}
+
+/// Entries from index 0: each puts a key, `None` is a verification.
+fn puts_and_verifications(numbers: &[Option<u8>]) -> Vec<Entry> {
+    let put = |number| Command {
+        conditions: vec![],
+        writes: vec![Write { key: key(number), value: Some(ValueHeader::default().encode(b"x")) }],
+    };
+    let batches = numbers.iter().map(|number| match number {
+        Some(number) => CommandBatch::join(vec![put(*number).encode()]),
+        None => CommandBatch::verification(SEED),
+    });
+    let entry = |(index, batch)| {
+        Entry::new(LogId::new(LeaderId { term: 1, node_id: 1 }, index), EntryPayload::Normal(batch))
+    };
+    (0..).zip(batches).map(entry).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn verification_covers_what_was_applied_through_its_entry_and_nothing_after_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let storage = storage(&folder);
+    let replica = ReplicaId::new(1).unwrap();
+    let log = ReplicaLog::open(storage.log.clone(), group(), replica, false).await.unwrap();
+    let verifier = Verifier::new(group(), Arc::default(), Arc::clone(&storage.verifying));
+    let (state, end) = (storage.engine.partition(group()), CancellationToken::new().drop_guard());
+    let mut machine = StateMachine::open(group(), storage, state, log, verifier.clone(), end).unwrap();
+    let mut apply = async |entries: &[Entry]| {
+        let entries: Vec<_> = entries.iter().cloned().map(|entry| Ok((entry, None))).collect();
+        machine.apply(futures::stream::iter(entries)).await.unwrap();
+    };
+    let entries = puts_and_verifications(&[Some(1), None, Some(2), Some(1), None, Some(3)]);
+    let soon = || Instant::now() + Duration::from_secs(60);
+    apply(&entries[..4]).await;
+    let (expected, _) = run(&entries[..2], &[]);
+    assert_eq!(*verifier.checksums(1, soon()).await.unwrap().unwrap(), checksums(&expected, 1));
+    assert!(matches!(verifier.checksums(4, Instant::now()).await, Err(ConsensusError::Timeout)));
+    apply(&entries[4..]).await;
+    let (expected, _) = run(&entries[..5], &[]);
+    assert_eq!(*verifier.checksums(4, soon()).await.unwrap().unwrap(), checksums(&expected, 1));
+    assert_eq!(verifier.checksums(1, soon()).await.unwrap(), None, "a later one has begun");
+}
+
 proptest! {
     #[test]
     fn two_replicas_are_byte_identical_however_entries_are_chunked(
@@ -85,6 +149,7 @@ proptest! {
         let (one, outcomes) = run(&entries, &[]);
         let (other, others_outcomes) = run(&entries, &cuts);
         prop_assert_eq!(bytes_of(&one), bytes_of(&other));
+        prop_assert_eq!(checksums(&one, 1), checksums(&other, 1 << 20));
         prop_assert_eq!(outcomes, others_outcomes);
         let (applied, _) = read_applied(one.as_ref(), group()).unwrap();
         prop_assert_eq!(applied, entries.last().map(|entry| entry.log_id));
