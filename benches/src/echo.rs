@@ -7,8 +7,9 @@ use std::pin::Pin;
 use custodia_proto::internal::v1::peer_service_client::PeerServiceClient;
 use custodia_proto::internal::v1::peer_service_server::{PeerService, PeerServiceServer};
 use custodia_proto::internal::v1::{
-    ForwardRequest, ForwardResponse, GetNodeFactsRequest, NodeFacts, PeerFrame, RecordUsageRequest,
-    RecordUsageResponse, RenewCatalogueLeaseRequest, RenewCatalogueLeaseResponse,
+    ForwardRequest, ForwardResponse, GetNodeFactsRequest, GetStateChecksumsRequest,
+    GetStateChecksumsResponse, NodeFacts, PeerFrame, RecordUsageRequest, RecordUsageResponse,
+    RenewCatalogueLeaseRequest, RenewCatalogueLeaseResponse, ReplaceReplicaRequest, ReplaceReplicaResponse,
 };
 
 use custodia_tests::{Sandbox, Validity, connect, free_port};
@@ -55,6 +56,20 @@ impl PeerService for Echo {
         &self,
         _: Request<RecordUsageRequest>,
     ) -> Result<Response<RecordUsageResponse>, Status> {
+        Err(calls_only())
+    }
+
+    async fn get_state_checksums(
+        &self,
+        _: Request<GetStateChecksumsRequest>,
+    ) -> Result<Response<GetStateChecksumsResponse>, Status> {
+        Err(calls_only())
+    }
+
+    async fn replace_replica(
+        &self,
+        _: Request<ReplaceReplicaRequest>,
+    ) -> Result<Response<ReplaceReplicaResponse>, Status> {
         Err(calls_only())
     }
 

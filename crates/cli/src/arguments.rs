@@ -32,7 +32,7 @@ pub(crate) enum Command {
     /// Create a cluster, or show its status
     #[command(subcommand)]
     Cluster(crate::cluster::ClusterCommand),
-    /// List the shards
+    /// List the shards, or compare their replicas
     #[command(subcommand)]
     Shard(crate::cluster::ShardCommand),
     /// Create root key files and rotate encryption keys

@@ -62,6 +62,12 @@ pub(crate) enum CliError {
     /// Ctrl-C.
     #[error("interrupted")]
     Interrupted,
+    /// Replicas were compared, and some have not stored what the others have. They are printed already.
+    #[error("the stored state of {replicas} replicas differs from that of the others")]
+    ReplicasDiffer { replicas: usize },
+    /// Some replicas could not be compared. They are printed already.
+    #[error("{replicas} replicas could not be compared")]
+    NotCompared { replicas: usize },
     /// Some of the data was refused; the reasons are printed already.
     #[error("some of the data was refused")]
     PartlyRefused,
@@ -104,7 +110,10 @@ impl CliError {
             Self::Unproven { .. } | Self::Output(_) => (1, None),
             Self::Server(error) => (1, error.hint()),
             Self::NodeExited { .. } => (1, Some("see the last lines of the log")),
-            Self::NotReady { .. } => (3, Some("see the logs of the nodes")),
+            Self::NotReady { .. } | Self::NotCompared { .. } => (3, Some("see the logs of the nodes")),
+            Self::ReplicasDiffer { .. } => {
+                (1, Some("a replica that is replaced is rebuilt now: verify again"))
+            }
             Self::UnknownSourceKey { .. } => (5, None),
             Self::PartlyRefused => (6, Some("see the reasons above")),
             Self::Interrupted => (130, None),

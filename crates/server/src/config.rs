@@ -44,6 +44,11 @@ pub struct Config {
     /// correct whatever any clock does. A call asks for it with the metadata `custodia-read-mode: quorum`. Default `lease`.
     #[serde(default)]
     pub read_mode: ReadModeName,
+    /// How often the replicas of each shard are compared, in seconds; the shard's leader does it, one shard at a time. Each
+    /// comparison reads the whole shard on every node that has it. See also `custodia shard verify`. Should be the same on every
+    /// node. Default 86,400, a day; 1 to 31,536,000.
+    #[serde(default = "default_verify_interval_s")]
+    pub verify_interval_s: u64,
     /// The file with the root keys, with owner-only mode. Required.
     pub root_key_file: PathBuf,
     /// Certificates. Required.
@@ -301,6 +306,10 @@ const fn default_cache_bytes() -> u64 {
     256 << 20
 }
 
+const fn default_verify_interval_s() -> u64 {
+    86_400
+}
+
 impl Config {
     /// Reads, parses and checks a file.
     ///
@@ -324,6 +333,11 @@ impl Config {
         Ok(config)
     }
 
+    /// [`Self::verify_interval_s`].
+    pub const fn verify_interval(&self) -> Duration {
+        Duration::from_secs(self.verify_interval_s)
+    }
+
     /// The address at which others reach a node that is bound to `bound`.
     pub fn advertised(&self, bound: SocketAddr) -> String {
         match self.advertise.as_deref().map(|address| address.rsplit_once(':')) {
@@ -342,6 +356,7 @@ impl Config {
             None => {}
         }
         within("cache_bytes", self.cache_bytes, 8 << 20, 1 << 44)?;
+        within("verify_interval_s", self.verify_interval_s, 1, 31_536_000)?;
         if self.metrics_listen.is_some_and(|metrics| metrics.port() != 0 && metrics == self.listen) {
             return Err(invalid("metrics_listen", "must differ from `listen`"));
         }

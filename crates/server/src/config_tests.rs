@@ -22,7 +22,7 @@ fn refusal(lines: &str, sections: &str) -> String {
 fn the_least_configuration_has_the_documented_defaults() {
     let config = with("", "").expect("valid");
     assert_eq!(config.state_engine, StateEngineName::Fjall);
-    assert_eq!(config.cache_bytes, 268_435_456);
+    assert_eq!((config.cache_bytes, config.verify_interval_s), (268_435_456, 86_400));
     assert_eq!((config.advertise, config.metrics_listen, config.tokens), (None, None, None));
     assert!(!config.reflection);
     assert_eq!(config.limits, Limits::default());

@@ -17,6 +17,10 @@ const UNREADABLE: &str = "custodia_unreadable_records_total";
 /// Counter by `method`: calls forwarded to another node.
 const FORWARDED: &str = "custodia_forwarded_calls_total";
 
+/// Counter by `outcome` (`agree`, `differ`, `incomplete`): groups whose replicas were compared from here, as their leader.
+/// `incomplete`: nothing differs, but not every replica was compared. Alert on any `differ` above 0.
+const VERIFICATIONS: &str = "custodia_verifications_total";
+
 /// Counter by `caller` (a registered application, or `unregistered`) and `outcome` (`refused`: not registered for the purpose;
 /// `version_named`: it named a version that it may not read; `validate_only`; `without_effect`: what is stored prevailed):
 /// writes by callers who may not read. A rise of one caller tells that it may be probing for what is stored (SE-2).
@@ -48,6 +52,7 @@ pub(crate) fn describe() {
     describe_counter!(INGESTED, "attributes and events by outcome: merged, or the reason of the refusal");
     describe_counter!(UNREADABLE, "stored values that do not authenticate or decode");
     describe_counter!(FORWARDED, "calls forwarded to another node");
+    describe_counter!(VERIFICATIONS, "groups whose replicas were compared, by outcome");
     describe_counter!(BLIND_WRITES, "attempts of callers who may not read to learn from a write");
 }
 
@@ -66,6 +71,10 @@ pub(crate) fn count_unreadable() {
 
 pub(crate) fn count_forwarded(method: &'static str) {
     counter!(FORWARDED, "method" => method).increment(1);
+}
+
+pub(crate) fn count_verification(outcome: &'static str) {
+    counter!(VERIFICATIONS, "outcome" => outcome).increment(1);
 }
 
 /// Counts each outcome, refusals by reason.

@@ -10,6 +10,7 @@
 //! routing/    who leads, and the one hop to it          propose.rs  evaluate, propose, again on a conflict
 //! wire/       parsing, conversion, paging, moments, errors ─► status (the only map)
 //! keys/       the keys of the shards                    method.rs   the table of methods, from the .proto options
+//! verification.rs   compares the replicas of a group, and has one that differs rebuilt
 //!
 //! run.rs: from start to drain          config.rs, limits.rs, error.rs      data.rs, root_key.rs: what lies on disk
 //! metrics.rs, counters.rs, telemetry.rs: metrics and log                   identity.rs: roles and callers
@@ -41,6 +42,7 @@ mod telemetry;
 #[path = "authority_for_tests.rs"]
 mod test_authority;
 mod transport;
+mod verification;
 mod wire;
 
 pub use config::{

@@ -49,6 +49,7 @@ use crate::{
         Admission, Credentials, Port, Router,
         metrics_endpoint::{self, Refresh},
     },
+    verification::keep_verifying,
 };
 
 /// How long connections may take to close once every call has ended.
@@ -168,6 +169,7 @@ impl Node {
             spawn_until(&stop, keys.follow_leadership()),
             spawn_until(&stop, Arc::clone(&context).keep_up_usage()),
             spawn_until(&stop, Arc::clone(&context).keep_catalogue_lease()),
+            spawn_until(&stop, keep_verifying(Arc::clone(&context), config.verify_interval())),
         ];
         if let Some(listener) = metrics_listener {
             let refresh = refresh(&metrics, &consensus, &admission);

@@ -1,6 +1,7 @@
 //! `custodia cluster`, `shard` and `keys`: operating a cluster.
 
 mod keys;
+mod verify;
 
 use std::time::{Duration, Instant};
 
@@ -45,6 +46,14 @@ pub(crate) enum ClusterCommand {
 pub(crate) enum ShardCommand {
     /// List the shards with their slots, replicas and leaders
     List,
+    /// Compare what the replicas of each shard, and of the directory, have stored
+    ///
+    /// A replica that differs from a majority is taken out of service and rebuilt.
+    Verify {
+        /// One shard [default: all shards and the directory]
+        #[arg(long)]
+        shard: Option<u32>,
+    },
 }
 
 impl ClusterCommand {
@@ -81,9 +90,13 @@ async fn ready(client: &Client, mut status: v1::ClusterStatus) -> Result<v1::Clu
 
 impl ShardCommand {
     pub(crate) async fn run(self, connection: &Connection) -> Result<(), CliError> {
-        let Self::List = self;
-        let answer = pages::all(&connection.client()?, v1::ListShardsRequest::default()).await?;
-        connection.print(&answer, |answer| table(SHARD_COLUMNS, &answer.shards))
+        match self {
+            Self::List => {
+                let answer = pages::all(&connection.client()?, v1::ListShardsRequest::default()).await?;
+                connection.print(&answer, |answer| table(SHARD_COLUMNS, &answer.shards))
+            }
+            Self::Verify { shard } => verify::verify(connection, shard).await,
+        }
     }
 }
 

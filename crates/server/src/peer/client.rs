@@ -18,8 +18,9 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use custodia_consensus::{Peer, PeerTransport, TransportError};
 use custodia_proto::internal::v1::{
-    ForwardRequest, ForwardResponse, GetNodeFactsRequest, NodeFacts, PeerFrame, RecordUsageRequest,
-    RenewCatalogueLeaseRequest, RenewCatalogueLeaseResponse, peer_service_client::PeerServiceClient,
+    ForwardRequest, ForwardResponse, GetNodeFactsRequest, GetStateChecksumsRequest,
+    GetStateChecksumsResponse, NodeFacts, PeerFrame, RecordUsageRequest, RenewCatalogueLeaseRequest,
+    RenewCatalogueLeaseResponse, ReplaceReplicaRequest, peer_service_client::PeerServiceClient,
 };
 use futures::{Stream, StreamExt as _, stream, stream::BoxStream};
 use metrics::Counter;
@@ -178,6 +179,26 @@ impl PeerCalls for Peers {
     ) -> Result<(), Status> {
         let mut client = client(&self.channels(to.node, &to.address).forwards);
         answer(deadline, client.record_usage(request_until(usage, deadline))).await.map(drop)
+    }
+
+    async fn state_checksums(
+        &self,
+        to: &LeaderHint,
+        request: GetStateChecksumsRequest,
+        deadline: Instant,
+    ) -> Result<GetStateChecksumsResponse, Status> {
+        let mut client = client(&self.channels(to.node, &to.address).forwards);
+        answer(deadline, client.get_state_checksums(request_until(request, deadline))).await
+    }
+
+    async fn replace_replica(
+        &self,
+        to: &LeaderHint,
+        request: ReplaceReplicaRequest,
+        deadline: Instant,
+    ) -> Result<(), Status> {
+        let mut client = client(&self.channels(to.node, &to.address).forwards);
+        answer(deadline, client.replace_replica(request_until(request, deadline))).await.map(drop)
     }
 
     async fn node_facts(&self, to: &LeaderHint, deadline: Instant) -> Result<NodeFacts, Status> {

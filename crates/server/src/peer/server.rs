@@ -12,8 +12,9 @@ use std::sync::Arc;
 
 use custodia_consensus::{Consensus, Directory, TransportError};
 use custodia_proto::internal::v1::{
-    ForwardRequest, ForwardResponse, GetNodeFactsRequest, NodeFacts, PeerFrame, RecordUsageRequest,
-    RecordUsageResponse, RenewCatalogueLeaseRequest, RenewCatalogueLeaseResponse,
+    ForwardRequest, ForwardResponse, GetNodeFactsRequest, GetStateChecksumsRequest,
+    GetStateChecksumsResponse, NodeFacts, PeerFrame, RecordUsageRequest, RecordUsageResponse,
+    RenewCatalogueLeaseRequest, RenewCatalogueLeaseResponse, ReplaceReplicaRequest, ReplaceReplicaResponse,
     peer_service_server::{PeerService, PeerServiceServer},
 };
 use futures::{StreamExt as _, future::ready, stream::BoxStream};
@@ -32,6 +33,7 @@ use crate::{
     refusal::Refusal,
     shard::ShardContext,
     transport::BytesFull,
+    verification,
 };
 
 /// Serves other nodes.
@@ -160,6 +162,25 @@ impl PeerService for PeerEndpoint {
         self.member(&request, WithoutDirectory::Refuse)?;
         record_usage(self.context.routing(), request.get_ref(), deadline(&request)).await?;
         Ok(Response::new(RecordUsageResponse {}))
+    }
+
+    async fn get_state_checksums(
+        &self,
+        request: Request<GetStateChecksumsRequest>,
+    ) -> Result<Response<GetStateChecksumsResponse>, Status> {
+        self.member(&request, WithoutDirectory::Refuse)?;
+        let answer =
+            verification::own_checksums(&self.context, request.get_ref(), deadline(&request)).await?;
+        Ok(Response::new(answer))
+    }
+
+    async fn replace_replica(
+        &self,
+        request: Request<ReplaceReplicaRequest>,
+    ) -> Result<Response<ReplaceReplicaResponse>, Status> {
+        let from = self.member(&request, WithoutDirectory::Refuse)?.node;
+        verification::replace_own(&self.context, from, request.get_ref())?;
+        Ok(Response::new(ReplaceReplicaResponse {}))
     }
 
     async fn get_node_facts(

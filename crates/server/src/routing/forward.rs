@@ -9,8 +9,8 @@ use async_trait::async_trait;
 use custodia_consensus::ReadMode;
 use custodia_proto::{
     internal::v1::{
-        ForwardRequest, ForwardResponse, NodeFacts, RecordUsageRequest, RenewCatalogueLeaseRequest,
-        RenewCatalogueLeaseResponse,
+        ForwardRequest, ForwardResponse, GetStateChecksumsRequest, GetStateChecksumsResponse, NodeFacts,
+        RecordUsageRequest, RenewCatalogueLeaseRequest, RenewCatalogueLeaseResponse, ReplaceReplicaRequest,
     },
     rpc::Unary,
 };
@@ -48,6 +48,22 @@ pub(crate) trait PeerCalls: fmt::Debug + Send + Sync + 'static {
         &self,
         to: &LeaderHint,
         request: RecordUsageRequest,
+        deadline: Instant,
+    ) -> Result<(), Status>;
+
+    /// `PeerService.GetStateChecksums`.
+    async fn state_checksums(
+        &self,
+        to: &LeaderHint,
+        request: GetStateChecksumsRequest,
+        deadline: Instant,
+    ) -> Result<GetStateChecksumsResponse, Status>;
+
+    /// `PeerService.ReplaceReplica`.
+    async fn replace_replica(
+        &self,
+        to: &LeaderHint,
+        request: ReplaceReplicaRequest,
         deadline: Instant,
     ) -> Result<(), Status>;
 

@@ -4,6 +4,7 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use custodia_proto::rpc::Unary;
 use custodia_store::StateEngine;
+use tokio::sync::Mutex;
 
 use super::locks::CustomerLocks;
 use crate::{
@@ -25,6 +26,7 @@ pub(crate) struct ShardContext {
     locks: CustomerLocks,
     usage: Usage,
     controller: ControllerConfig,
+    verifying: Mutex<()>,
 }
 
 impl fmt::Debug for ShardContext {
@@ -52,6 +54,7 @@ impl ShardContext {
             locks: CustomerLocks::new(),
             usage: Usage::new(),
             controller,
+            verifying: Mutex::new(()),
         }
     }
 
@@ -78,6 +81,11 @@ impl ShardContext {
     /// The controller of the data, for exports.
     pub(crate) const fn controller(&self) -> &ControllerConfig {
         &self.controller
+    }
+
+    /// Held by the one verification that this node leads.
+    pub(crate) const fn verifying(&self) -> &Mutex<()> {
+        &self.verifying
     }
 
     pub(super) const fn locks(&self) -> &CustomerLocks {

@@ -5,5 +5,6 @@ mod list_shards;
 mod nodes;
 mod rotate_keys;
 mod status;
+mod verify_shard;
 
 pub(crate) use nodes::own_facts;
