@@ -37,6 +37,7 @@ struct Reading {
 /// Compares the clocks. Cheap: three reads of a clock, without a system call.
 pub(crate) struct LeaseClock {
     read: Box<dyn Fn() -> Reading + Send + Sync>,
+    lease: Duration,
     tolerance_ns: i64,
     /// BOOTTIME − MONOTONIC and REALTIME − MONOTONIC since the last jump.
     boottime_ahead: AtomicI64,
@@ -56,15 +57,20 @@ impl fmt::Debug for LeaseClock {
 
 impl LeaseClock {
     /// This machine's clocks. A change of their distance by more than `tolerance` is a jump.
-    pub(crate) fn new(tolerance: Duration) -> Self {
+    pub(crate) fn new(lease: Duration, tolerance: Duration) -> Self {
         let started = Instant::now();
-        Self::reading(tolerance, move || read_clocks(started))
+        Self::reading(lease, tolerance, move || read_clocks(started))
     }
 
-    fn reading(tolerance: Duration, read: impl Fn() -> Reading + Send + Sync + 'static) -> Self {
+    fn reading(
+        lease: Duration,
+        tolerance: Duration,
+        read: impl Fn() -> Reading + Send + Sync + 'static,
+    ) -> Self {
         let first = read();
         Self {
             read: Box::new(read),
+            lease,
             tolerance_ns: nanos(tolerance),
             boottime_ahead: AtomicI64::new(first.boottime - first.monotonic),
             realtime_ahead: AtomicI64::new(first.realtime - first.monotonic),
@@ -72,6 +78,11 @@ impl LeaseClock {
             latest: AtomicI64::new(first.monotonic),
             went_back: AtomicBool::new(false),
         }
+    }
+
+    /// Whether leases may be used and granted.
+    pub(crate) fn steady_for_a_lease(&self) -> bool {
+        self.steady_for(self.lease)
     }
 
     /// Whether no jump was seen within the last `span`, nor is one seen now.
@@ -98,9 +109,7 @@ impl LeaseClock {
         }
         monotonic.saturating_sub(self.jumped_at.load(Ordering::Acquire)) >= nanos(span)
     }
-}
 
-impl LeaseClock {
     /// Whether CLOCK_MONOTONIC has ever been seen to go back.
     pub(crate) fn went_back(&self) -> bool {
         self.went_back.load(Ordering::Acquire)
@@ -141,7 +150,7 @@ mod tests {
         let now = Reading { monotonic: ms(5), boottime: ms(70_000), realtime: ms(1_700_000_000_000) };
         let now = Arc::new(Mutex::new(now));
         let read = Arc::clone(&now);
-        (now, LeaseClock::reading(TOLERANCE, move || *read.lock()))
+        (now, LeaseClock::reading(LEASE, TOLERANCE, move || *read.lock()))
     }
 
     fn pass(now: &Mutex<Reading>, time: i64) {
@@ -192,7 +201,7 @@ mod tests {
 
     #[test]
     fn this_machine_is_steady() {
-        let clock = LeaseClock::new(Duration::from_secs(3_600));
+        let clock = LeaseClock::new(LEASE, Duration::from_secs(3_600));
         assert!((0..1_000).all(|_| clock.steady_for(LEASE)));
     }
 }

@@ -122,12 +122,6 @@ pub enum ConsensusError {
     },
 }
 
-/// An error with its causes, for people.
-pub(crate) fn with_causes(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(error.source(), |cause| cause.source());
-    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
-}
-
 /// The Raft library reports storage failures as I/O errors.
 pub(crate) fn as_io(error: impl Into<ConsensusError>) -> io::Error {
     io::Error::other(error.into())

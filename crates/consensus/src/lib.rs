@@ -12,7 +12,7 @@
 //! peers/         messages, calls, heartbeats, the Raft library's network
 //! raft/          the Raft library's log, state machine and snapshots on our storage
 //! directory/     nodes and shard map, in memory
-//! command · lifecycle · options · format · timing · transport · blocking · error
+//! command · lifecycle · options · format · timing · clock · transport · blocking · error
 //! ```
 //! `directory` lies below `raft`, because applying an entry renews the copy of it, and `peers` lies below `replica`, because
 //! a replica is built on its network. What answers peers needs the replicas, so it is `serve`, above them.

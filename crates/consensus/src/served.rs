@@ -8,13 +8,14 @@ use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use custodia_profile::GroupId;
 use custodia_store::{
     Batch, EngineKind, EngineSnapshot, Pair, Partition, PartitionId, Poison, StateEngine, StoreError,
+    group_of,
 };
 
 use crate::cluster::node::Node;
 use crate::error::ConsensusError;
+use crate::replica::Replica;
 
 /// A passed read barrier.
 ///
@@ -52,11 +53,10 @@ impl ServedState {
         Self(node)
     }
 
-    fn of(&self, key: &[u8]) -> Result<Partition, StoreError> {
-        let (number, _) = key.split_first_chunk::<2>().ok_or(StoreError::NotOneGroup)?;
-        let group = GroupId::from_u16(u16::from_be_bytes(*number)).or(Err(StoreError::NotOneGroup))?;
+    fn of(&self, key: &[u8]) -> Result<Arc<Replica>, StoreError> {
+        let group = group_of(key)?;
         if let Some(replica) = self.0.replicas.get(group) {
-            return Ok(replica.state.clone());
+            return Ok(replica);
         }
         self.0.context.storage.check()?;
         let cause = format!("no replica of {group} runs here").into();
@@ -70,11 +70,11 @@ impl StateEngine for ServedState {
     }
 
     fn get(&self, key: &[u8]) -> Result<Option<Bytes>, StoreError> {
-        self.of(key)?.get(key)
+        self.of(key)?.state.get(key)
     }
 
     fn scan(&self, prefix: &[u8], start_after: Option<&[u8]>, limit: usize) -> Result<Vec<Pair>, StoreError> {
-        self.of(prefix)?.scan(prefix, start_after, limit)
+        self.of(prefix)?.state.scan(prefix, start_after, limit)
     }
 
     fn write(&self, batch: Batch) -> Result<(), StoreError> {
@@ -86,7 +86,7 @@ impl StateEngine for ServedState {
     }
 
     fn snapshot(&self, prefix: &[u8]) -> Result<Box<dyn EngineSnapshot>, StoreError> {
-        self.of(prefix)?.snapshot(prefix)
+        self.of(prefix)?.state.snapshot(prefix)
     }
 
     fn disk_bytes(&self) -> u64 {

@@ -113,7 +113,7 @@ pub trait StateEngine: Send + Sync + fmt::Debug {
     /// Applies a batch: atomic, ordered, survives the death of the process.
     ///
     /// # Errors
-    /// When the engine cannot write; from then on it is poisoned.
+    /// When the engine cannot write; from then on it is poisoned, or the partition is lost.
     fn write(&self, batch: Batch) -> Result<(), StoreError>;
 
     /// Makes every batch written so far durable on disk.

@@ -59,7 +59,8 @@ pub enum StoreError {
         /// The damage.
         cause: Arc<str>,
     },
-    /// The engine's files are in use by another process.
+    /// A folder is in use: by another process, as the text says, or by a call of this one that stays inside a lost partition
+    /// ([`StatePartitions::replace`](crate::StatePartitions::replace)).
     #[error("{path} is in use by another process")]
     Locked {
         /// The folder or the lock file.
@@ -241,6 +242,12 @@ fn generation_text(found: Option<uuid::Uuid>) -> String {
 
 fn is_disk_full(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+}
+
+/// An error with its causes, for people.
+#[must_use]
+pub fn with_causes(error: &(dyn Error + 'static)) -> String {
+    causes(error).map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
 /// An error and its causes, outermost first.

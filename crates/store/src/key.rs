@@ -383,10 +383,18 @@ struct Split<'a> {
     rest: &'a [u8],
 }
 
+/// The group that a key, or a prefix of keys, begins with.
+///
+/// # Errors
+/// [`StoreError::NotOneGroup`] if it begins with none.
+pub fn group_of(key: &[u8]) -> Result<GroupId, StoreError> {
+    let (group, _) = key.split_first_chunk::<GROUP_BYTES>().ok_or(StoreError::NotOneGroup)?;
+    GroupId::from_u16(u16::from_be_bytes(*group)).or(Err(StoreError::NotOneGroup))
+}
+
 fn split(key: &[u8]) -> Result<Split<'_>, StoreError> {
-    let (group, rest) = key.split_first_chunk::<GROUP_BYTES>().ok_or(MALFORMED)?;
-    let (&kind, rest) = rest.split_first().ok_or(MALFORMED)?;
-    let group = GroupId::from_u16(u16::from_be_bytes(*group)).or(Err(MALFORMED))?;
+    let group = group_of(key).or(Err(MALFORMED))?;
+    let (&kind, rest) = key.get(GROUP_BYTES..).and_then(<[u8]>::split_first).ok_or(MALFORMED)?;
     let kind = KeyKind::with_number(kind).ok_or(MALFORMED)?;
     Ok(Split { group, kind, rest })
 }

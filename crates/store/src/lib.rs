@@ -6,7 +6,7 @@
 //! ```text
 //! install ─► snapshot_file ─► files ─► error ─► engine_kind, partition_id
 //!    └─► key, value, engine ◄─ checksums      folder ─► snapshot_file
-//! engine, log ─► catch_panic ─► poison ─► error
+//! engine, log ─► catch_panic ─► poison ─► error      engine ─► key ─► error
 //! ```
 
 mod catch_panic;
@@ -30,10 +30,10 @@ pub use engine::{
     SledEngine, StateEngine, StatePartitions, open_engine,
 };
 pub use engine_kind::{EngineKind, UnknownEngine};
-pub use error::StoreError;
+pub use error::{StoreError, with_causes};
 pub use folder::DataFolder;
 pub use install::{Resumed, delete_group, install_snapshot_file, resume_install, write_snapshot_file};
-pub use key::{EventSortKey, Key, KeyKind, KeyParts, KeyPrefix, ReplicaEntry};
+pub use key::{EventSortKey, Key, KeyKind, KeyParts, KeyPrefix, ReplicaEntry, group_of};
 pub use log::{Done, LogBounds, LogOptions, LogRecord, Purged, SharedLog};
 pub use partition_id::PartitionId;
 pub use poison::{OnPoison, Poison};

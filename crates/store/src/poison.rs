@@ -11,7 +11,7 @@ use std::sync::{Arc, OnceLock};
 
 use parking_lot::Mutex;
 
-use crate::error::{StoreError, causes};
+use crate::error::{StoreError, with_causes};
 
 /// Called once with the cause, on the thread whose call failed. It must be short and must not call back into the store.
 pub type OnPoison = Box<dyn FnOnce(StoreError) + Send>;
@@ -51,7 +51,7 @@ impl Poison {
         let cause = if matches!(error, StoreError::DiskFull) {
             Cause::DiskFull
         } else {
-            Cause::Failed(chain_text(error).into())
+            Cause::Failed(with_causes(error).into())
         };
         self.cause.get_or_init(|| cause);
         self.set.store(true, Ordering::Release);
@@ -86,11 +86,6 @@ impl Poison {
             None => StoreError::Poisoned { cause: "unknown".into() },
         }
     }
-}
-
-/// The error with its causes.
-pub(crate) fn chain_text(error: &StoreError) -> String {
-    causes(error).map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
 #[cfg(test)]

@@ -22,7 +22,6 @@ use super::campaign::campaign;
 use super::node::Node;
 use super::placement::{FIRST_MAP_VERSION, checked_nodes, directory_replica, directory_voters, place};
 use super::supervisor;
-use crate::blocking::blocking;
 use crate::command::{Command, Condition, Expected, Outcome, Write};
 use crate::directory::{ClusterShape, shape_key, write_node, write_shape, write_shard};
 use crate::error::{ConsensusError, Refusal};
@@ -56,8 +55,7 @@ pub(crate) async fn init_cluster(
     if let Some(shape) = directory.shape() {
         let same = (shape.shards, shape.replicas) == (shards, replicas) && directory.nodes().eq(nodes.iter());
         if same {
-            let created = Arc::clone(&node.context.storage.folder);
-            blocking(move || created.end_creating()).await?;
+            node.end_creating().await?;
             return Ok(shape.cluster);
         }
         return Err(ConsensusError::OtherShape);
@@ -74,8 +72,7 @@ pub(crate) async fn init_cluster(
     for peer in &others {
         ask(node, peer, cluster, Body::Probe(Empty {})).await?;
     }
-    let creating = Arc::clone(folder);
-    blocking(move || creating.begin_creating()).await?;
+    node.begin_creating().await?;
     node.set_cluster(cluster).await?;
     for peer in &others {
         ask(node, peer, cluster, Body::Join(Empty {})).await?;
@@ -84,8 +81,7 @@ pub(crate) async fn init_cluster(
     let deadline = Instant::now() + DIRECTORY_TIMEOUT;
     let directory = lead_directory(node, &nodes, deadline).await?;
     write_directory(&directory, cluster, &nodes, shards, replicas, deadline).await?;
-    let created = Arc::clone(folder);
-    blocking(move || created.end_creating()).await?;
+    node.end_creating().await?;
     Ok(cluster)
 }
 

@@ -30,7 +30,7 @@ pub(crate) async fn bound_logs(node: Arc<Node>) {
         for replica in node.replicas.all() {
             let position = replica.log_position();
             let too_old = position.applied.filter(|_| old.contains(&replica.id));
-            let too_long = replica.purge_to_hold(timing.log_bytes_max);
+            let too_long = replica.log.purge_to_hold(timing.log_bytes_max);
             let before = wanted.remove(&replica.id);
             let through = too_old.max(too_long).max(before).max(too_many(position, timing));
             if let Some(through) = through.filter(|through| position.purged < Some(*through)) {

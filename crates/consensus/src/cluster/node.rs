@@ -70,7 +70,7 @@ impl Node {
         let directory = storage.engine.partition(GroupId::Directory);
         let resumed = storage.snapshot_files.resume(&directory, GroupId::Directory);
         match resumed.and_then(|()| read_applied(&directory, GroupId::Directory)) {
-            Ok((applied, _)) => storage.state_changed(GroupId::Directory, applied),
+            Ok((applied, _)) => storage.state_changed(&directory, GroupId::Directory, applied),
             // The copy is empty until the replica of the directory is rebuilt.
             Err(ConsensusError::Store(StoreError::PartitionLost { .. })) => {}
             Err(error) => return Err(error),
@@ -83,7 +83,7 @@ impl Node {
             storage,
             client,
             lifecycle,
-            clock: Arc::new(LeaseClock::new(timing.clock_tolerance())),
+            clock: Arc::new(LeaseClock::new(timing.election_max, timing.clock_tolerance())),
             timing,
             read_mode,
             started: Instant::now(),
@@ -113,6 +113,18 @@ impl Node {
         } else {
             Err(ConsensusError::AlreadyInitialised { node: self.context.id() })
         }
+    }
+
+    /// Marks durably that this node is creating a cluster.
+    pub(crate) async fn begin_creating(&self) -> Result<(), ConsensusError> {
+        let folder = Arc::clone(&self.context.storage.folder);
+        blocking(move || folder.begin_creating()).await
+    }
+
+    /// The cluster is created.
+    pub(crate) async fn end_creating(&self) -> Result<(), ConsensusError> {
+        let folder = Arc::clone(&self.context.storage.folder);
+        blocking(move || folder.end_creating()).await
     }
 
     /// Spawns a task that the node cannot do without.

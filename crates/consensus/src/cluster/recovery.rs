@@ -14,15 +14,15 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use custodia_store::{PartitionId, StoreError};
+use custodia_store::{PartitionId, StoreError, with_causes};
 use futures::future::join_all;
 
 use super::node::Node;
 use super::supervisor::spawn_marked_start;
 use crate::blocking::blocking;
-use crate::error::{ConsensusError, with_causes};
-use crate::replica::ReplicaState;
+use crate::error::ConsensusError;
 use crate::replica::start::{Progress, Start};
+use crate::replica::{Replica, ReplicaState};
 
 /// Time between two attempts to replace a partition.
 const REPLACE_RETRY: Duration = Duration::from_secs(1);
@@ -66,8 +66,7 @@ async fn recover(node: Arc<Node>, partition: PartitionId) {
         return;
     }
     let ran_until = Some(Instant::now());
-    let progress: Vec<_> = taken.iter().map(|(_, progress)| Arc::clone(progress)).collect();
-    let Some(replaced) = stop.run_until_cancelled(replace(&node, partition, &progress)).await else { return };
+    let Some(replaced) = stop.run_until_cancelled(replace(&node, partition, &taken)).await else { return };
     for (replica, progress) in taken {
         let (group, id, since) = (replica.group, replica.id, replica.since);
         spawn_marked_start(&node, Start { group, id, since, ran_until, progress });
@@ -80,7 +79,7 @@ async fn recover(node: Arc<Node>, partition: PartitionId) {
 }
 
 /// Replaces the partition if it is still lost. False if it was replaced too often.
-async fn replace(node: &Arc<Node>, partition: PartitionId, replicas: &[Arc<Progress>]) -> bool {
+async fn replace(node: &Arc<Node>, partition: PartitionId, taken: &[(Arc<Replica>, Arc<Progress>)]) -> bool {
     let mut last = String::new();
     loop {
         let engine = Arc::clone(&node.context.storage.engine);
@@ -95,7 +94,7 @@ async fn replace(node: &Arc<Node>, partition: PartitionId, replicas: &[Arc<Progr
             }
             Err(error) => {
                 let reason = with_causes(&error);
-                replicas.iter().for_each(|progress| progress.set(ReplicaState::Failed, &reason));
+                taken.iter().for_each(|(_, progress)| progress.set(ReplicaState::Failed, &reason));
                 if matches!(error, ConsensusError::Store(StoreError::PartitionLost { .. })) {
                     tracing::error!(%partition, reason, "the partition of the state stays lost");
                     return false;

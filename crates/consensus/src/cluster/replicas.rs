@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use custodia_profile::{GroupId, ReplicaId};
-use custodia_store::PartitionId;
+use custodia_store::{PartitionId, with_causes};
 use parking_lot::RwLock;
 
-use crate::error::{Refusal, with_causes};
+use crate::error::Refusal;
 use crate::peers::message::Target;
 use crate::replica::start::Progress;
 use crate::replica::{Replica, ReplicaState, StoppedReplica};

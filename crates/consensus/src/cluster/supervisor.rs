@@ -21,6 +21,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use custodia_profile::{GroupId, ReplicaId};
+use custodia_store::with_causes;
 use futures::future::join_all;
 
 use super::balance::{balance, hand_over_leadership};
@@ -29,7 +30,7 @@ use super::log_bound::bound_logs;
 use super::node::Node;
 use super::placement::directory_replica;
 use super::recovery::recover_partitions;
-use crate::error::{ConsensusError, with_causes};
+use crate::error::ConsensusError;
 use crate::raft::log::find_replica;
 use crate::replica::start::Start;
 use crate::replica::{Replica, ReplicaState};

@@ -120,7 +120,7 @@ impl ReplicaClient {
 
     /// A candidate votes for itself, which breaks a lease that it granted as any other vote does.
     async fn ask_vote(&self, body: Body, timeout: Duration) -> Result<VoteResponse<TypeConfig>, RpcError> {
-        if !self.clock.steady_for(self.client.timing.election_max) {
+        if !self.clock.steady_for_a_lease() {
             return Err(Unreachable::from_string("this node's clock has jumped").into());
         }
         let Reply::Voted(voted) = self.call(body, RPCTypes::Vote, timeout).await? else {

@@ -114,7 +114,7 @@ impl ReplicaLog {
         self.write_vote(vote).await
     }
 
-    /// Whether this replica may have granted a vote or a lease before this process started.
+    /// Whether this replica may have granted a vote or a lease in an earlier run, in this process or before it started.
     pub(crate) fn has_voted(&self) -> bool {
         self.state.lock().vote.is_some_and(|vote| vote.leader_id.term > 0)
     }

@@ -98,7 +98,7 @@ impl StateMachine {
             self.membership = applied.membership;
             self.log.set_membership(self.membership.clone());
         }
-        self.storage.state_changed(self.group, self.applied);
+        self.storage.state_changed(&self.state, self.group, self.applied);
         if let Some((index, seed)) = verification {
             let prefix = KeyPrefix::group(self.group);
             self.verifier.begin(index, seed, self.state.snapshot(prefix.as_bytes()));
@@ -268,7 +268,7 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
         self.applied = meta.last_log_id;
         self.membership = meta.last_membership.clone();
         self.log.set_membership(self.membership.clone());
-        self.storage.state_changed(self.group, self.applied);
+        self.storage.state_changed(&self.state, self.group, self.applied);
         Ok(())
     }
 

@@ -1,5 +1,5 @@
-//! The storage that all replicas of a node share: the state in its partitions, the shared log, received snapshots, and the copy of
-//! the directory that is read from the engine.
+//! The storage that all replicas of a node share: the state in its partitions, the shared log, received snapshots, and the
+//! copy of the directory that is read from the engine.
 
 use std::sync::Arc;
 
@@ -56,9 +56,10 @@ impl Storage {
     }
 
     /// To be called whenever a group's state has changed, with the last entry in it: the directory is also kept in memory.
-    pub(crate) fn state_changed(&self, group: GroupId, applied: Option<LogId>) {
+    /// It is read from the partition that the caller changed, which may be lost and replaced by now.
+    pub(crate) fn state_changed(&self, state: &Partition, group: GroupId, applied: Option<LogId>) {
         if group == GroupId::Directory {
-            self.directory.reload(self.engine.as_ref(), applied.map_or(0, |applied| applied.index));
+            self.directory.reload(state, applied.map_or(0, |applied| applied.index));
         }
     }
 }

@@ -23,9 +23,10 @@ pub(crate) struct NodeContext {
     pub(crate) timing: Timing,
     pub(crate) read_mode: ReadMode,
     pub(crate) clock: Arc<LeaseClock>,
-    /// When this process started to act for the node. The restart guard counts from here.
+    /// When this process started to act for the node. The restart guard counts from here, or from the end of the
+    /// replica's last run in this process.
     pub(crate) started: Instant,
-    /// How long after the start a replica that may have granted a lease takes no part.
+    /// How long after that a replica that may have granted a lease takes no part.
     pub(crate) restart_guard: Duration,
     /// Incremented when the leadership of any group changes as seen here, and when a replica starts.
     pub(crate) leadership: watch::Sender<u64>,
@@ -40,7 +41,7 @@ impl NodeContext {
     /// Whether leases may be used and granted: the clocks have run together for a whole lease. If the monotonic clock went
     /// back, the node has failed: the library dates acknowledgements by it, and some now lie in the future.
     pub(crate) fn may_use_leases(&self) -> bool {
-        let steady = self.clock.steady_for(self.timing.election_max);
+        let steady = self.clock.steady_for_a_lease();
         if self.clock.went_back() {
             self.lifecycle.fail("the monotonic clock, which went back".to_owned());
         }

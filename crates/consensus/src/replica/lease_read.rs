@@ -8,9 +8,10 @@
 //!
 //! **Why a read under it is not stale.** When the barrier passed, a quorum's acknowledgement was at most a quarter of the
 //! lease old (`peers/acknowledgements.rs` makes sure that none is dated too late), and everything committed before had been
-//! applied here. All of this is measured by a clock that ran steadily for the whole lease (`clock.rs`). Until the lease ends, no other replica can be elected. So every later write is
-//! acknowledged by this replica, which acknowledges only what it has applied. A barrier that needed a round to a quorum is
-//! younger still. Data read after the check may be newer than the check, never older.
+//! applied here. All of this is measured by a clock that ran steadily for the whole lease (`clock.rs`). Until the lease ends,
+//! no other replica can be elected. So every later write is acknowledged by this replica, which acknowledges only what it has
+//! applied. A barrier that needed a round to a quorum is younger still. Data read after the check may be newer than the
+//! check, never older.
 //!
 //! **The exception is a leadership transfer:** the voters then elect a new leader at once, in spite of the lease. So before
 //! a transfer is requested, [`ReadLease::begin_transfer`] ends the read lease and admits no new one. When Raft has taken the

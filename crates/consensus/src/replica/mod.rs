@@ -11,8 +11,7 @@
 //! **Restart guard.** A voter that restarts has forgotten the lease that it granted. If it voted at once, a new leader could
 //! be elected while the old one still reads under its lease: a stale read, which was observed. So a replica that has
 //! stored a vote waits for one whole lease, counted from the start of the process, or from its own end in this process,
-//! before its Raft is created. The
-//! regression test is `restarted_voter_does_not_break_the_lease`.
+//! before its Raft is created. The regression test is `restarted_voter_does_not_break_the_lease`.
 
 pub(crate) mod context;
 mod lease_read;
@@ -59,7 +58,7 @@ pub(crate) struct Replica {
     pub(crate) since: u64,
     pub(crate) raft: Raft,
     pub(crate) verifier: Verifier,
-    log: ReplicaLog,
+    pub(crate) log: ReplicaLog,
     /// What it applies to and reads from. Once this is lost, the replica serves nothing.
     pub(crate) state: Partition,
     node: Arc<NodeContext>,
@@ -233,11 +232,6 @@ impl Replica {
             Ok(Err(_not_applied)) => Err(ConsensusError::Timeout),
             Err(_fatal) => Err(self.why_stopped()),
         }
-    }
-
-    /// See [`ReplicaLog::purge_to_hold`].
-    pub(crate) fn purge_to_hold(&self, bytes_max: u64) -> Option<u64> {
-        self.log.purge_to_hold(bytes_max)
     }
 
     /// Why the replica stopped: the storage failure, if that was the cause.

@@ -1,10 +1,11 @@
 //! A replica that has lost its state fetches it from another node, without an operator.
 //!
 //! State is lost when the engine's applied index is below the purge point of the log, because the missing entries cannot be
-//! replayed. That happens when a damaged partition was set aside, or when an engine rolled back further than it promised. The purge marker names the members of the group, so the log alone tells whom to ask. The leader is asked
-//! first; a node that takes the request and then goes silent is abandoned for the next one. Until it is rebuilt the replica
-//! takes no part, so it cannot vote without its state. If no other node has the state, it stays down and says so in the status
-//! of the cluster: what was acknowledged is not dropped in silence, and the folder that was set aside is the way back.
+//! replayed. That happens when a damaged partition was set aside, or when an engine rolled back further than it promised. The
+//! purge marker names the members of the group, so the log alone tells whom to ask. The leader is asked first; a node that
+//! takes the request and then goes silent is abandoned for the next one. Until it is rebuilt the replica takes no part, so it
+//! cannot vote without its state. If no other node has the state, it stays down and says so in the status of the cluster: what
+//! was acknowledged is not dropped in silence, and the folder that was set aside is the way back.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -126,6 +127,6 @@ async fn fetch_from(
     let files = &node.storage.snapshot_files;
     let data = files.receive(group, &meta, answers).await?;
     files.install(state, group, &meta, data).await?;
-    node.storage.state_changed(group, Some(last));
+    node.storage.state_changed(state, group, Some(last));
     Ok(last)
 }

@@ -1,9 +1,10 @@
 //! The state in fjall, a log-structured merge tree: the default.
 //!
 //! One keyspace holds all groups of a partition, separated by the key's prefix (it opens 8 × faster than one keyspace for each
-//! group). A node has many such databases (`partitions.rs`), so each is small: their memtables add up. A batch goes into fjall's journal as one checksummed record, which the operating system has before `write`
-//! returns (`PersistMode::Buffer`): it survives the death of the process. `flush` is `PersistMode::SyncAll`, an fsync of the journal,
-//! which covers every batch before it: older journals are synced when they are sealed, tables when they are written.
+//! group). A node has many such databases (`partitions.rs`), so each is small: their memtables add up. A batch goes into
+//! fjall's journal as one checksummed record, which the operating system has before `write` returns (`PersistMode::Buffer`): it
+//! survives the death of the process. `flush` is `PersistMode::SyncAll`, an fsync of the journal, which covers every batch
+//! before it: older journals are synced when they are sealed, tables when they are written.
 //!
 //! `get` reads the newest value without taking a snapshot; scans take one, because fjall's plain range would see the
 //! first half of a batch that is being applied.
@@ -48,21 +49,17 @@ impl std::fmt::Debug for FjallEngine {
 }
 
 impl FjallEngine {
-    /// Opens or creates the database in a folder.
-    ///
-    /// # Errors
-    /// When it is locked, damaged or unreadable. May panic on damage: [`super::open_engine`] catches that.
-    pub fn open(path: &Path, cache_bytes: u64) -> Result<Self, StoreError> {
-        Self::open_with(path, Some(&Self::shared_cache(cache_bytes)))
-    }
-
     /// A configuration whose cache serves every database that is opened with it. Its blocks are told apart by a number that
     /// each opened tree draws anew in this process. (Its path is never used; fjall wants one.)
     pub(super) fn shared_cache(bytes: u64) -> fjall::Config {
         Database::builder(".").cache_size(bytes).into_config()
     }
 
-    pub(super) fn open_with(path: &Path, cache: Option<&fjall::Config>) -> Result<Self, StoreError> {
+    /// Opens or creates the database in a folder, with a [`Self::shared_cache`].
+    ///
+    /// # Errors
+    /// When it is locked, damaged or unreadable. May panic on damage: [`super::open_engine`] catches that.
+    pub(super) fn open(path: &Path, shared: &fjall::Config) -> Result<Self, StoreError> {
         fjall_manifest::check(path)?;
         let open = || -> fjall::Result<(Database, Keyspace)> {
             let mut config = Database::builder(path)
@@ -71,9 +68,7 @@ impl FjallEngine {
                 .worker_threads(FJALL_WORKER_THREADS)
                 .max_cached_files(Some(FJALL_OPEN_FILES))
                 .into_config();
-            if let Some(shared) = cache {
-                config.cache = std::sync::Arc::clone(&shared.cache);
-            }
+            config.cache = std::sync::Arc::clone(&shared.cache);
             let database = Database::open(config)?;
             let keyspace = database.keyspace(KEYSPACE, keyspace_options)?;
             Ok((database, keyspace))

@@ -42,62 +42,66 @@ pub struct Opened {
 /// # Errors
 /// When the folder is in use, or cannot be read or written. Damage is not an error: see [`Opened::set_aside`].
 pub fn open_engine(path: &Path, kind: EngineKind, cache_bytes: u64) -> Result<Opened, StoreError> {
-    open_engine_with(path, kind, &BlockCache::new(kind, cache_bytes, 1))
+    open_engine_with(path, &BlockCache::new(kind, cache_bytes, 1))
 }
 
 /// Memory for blocks, shared by the engines of a node.
-pub(crate) struct BlockCache {
-    /// fjall: the cache that all databases share, in a configuration, because its type is private.
-    fjall: Option<fjall::Config>,
-    /// sled: the share of each database, because its caches are apart.
-    share_bytes: u64,
+pub(crate) enum BlockCache {
+    /// The cache that all databases share, in a configuration, because its type is private.
+    Fjall(fjall::Config),
+    /// The bytes of each database, because their caches are apart.
+    Sled(u64),
+    Memory,
 }
 
 impl BlockCache {
     /// For as many engines as there will be at a time.
     pub(crate) fn new(kind: EngineKind, bytes: u64, engines: u64) -> Self {
-        let fjall = (kind == EngineKind::Fjall).then(|| FjallEngine::shared_cache(bytes));
-        Self { fjall, share_bytes: bytes / engines.max(1) }
+        match kind {
+            EngineKind::Fjall => Self::Fjall(FjallEngine::shared_cache(bytes)),
+            EngineKind::Sled => Self::Sled(bytes / engines.max(1)),
+            EngineKind::Memory => Self::Memory,
+        }
+    }
+
+    fn kind(&self) -> EngineKind {
+        match self {
+            Self::Fjall(_) => EngineKind::Fjall,
+            Self::Sled(_) => EngineKind::Sled,
+            Self::Memory => EngineKind::Memory,
+        }
     }
 }
 
 /// [`open_engine`] with memory that other engines use too.
-pub(crate) fn open_engine_with(
-    path: &Path,
-    kind: EngineKind,
-    cache: &BlockCache,
-) -> Result<Opened, StoreError> {
+pub(crate) fn open_engine_with(path: &Path, cache: &BlockCache) -> Result<Opened, StoreError> {
     let parent = path.parent().unwrap_or(Path::new("."));
     files::create_folder(parent)?;
-    match open_when_free(path, kind, cache) {
+    match open_when_free(path, cache) {
         Ok(engine) => Ok(Opened { engine, set_aside: None }),
         Err(error) if !is_damage(&error) => Err(error),
         Err(error) => {
-            if let Some(engine) = open_after_cut(path, kind, cache)? {
+            if let Some(engine) = open_after_cut(path, cache)? {
                 return Ok(Opened { engine, set_aside: None });
             }
             let aside = files::aside_path(path);
             files::rename(path, &aside)?;
             tracing::error!(
-                engine = %kind, path = %path.display(), aside = %aside.display(), error = %error,
+                engine = %cache.kind(), path = %path.display(), aside = %aside.display(), error = %error,
                 cause = error.source().map(tracing::field::display),
                 "state engine does not open; moved aside"
             );
-            let engine = open_once(path, kind, cache)?;
+            let engine = open_once(path, cache)?;
             Ok(Opened { engine, set_aside: Some(aside) })
         }
     }
 }
 
 #[expect(clippy::disallowed_methods, reason = "engines are opened on a thread that may block")]
-fn open_when_free(
-    path: &Path,
-    kind: EngineKind,
-    cache: &BlockCache,
-) -> Result<Arc<dyn StateEngine>, StoreError> {
+fn open_when_free(path: &Path, cache: &BlockCache) -> Result<Arc<dyn StateEngine>, StoreError> {
     let deadline = Instant::now() + IN_USE_WAIT;
     loop {
-        match open_once(path, kind, cache) {
+        match open_once(path, cache) {
             Err(StoreError::Locked { .. }) if Instant::now() < deadline => std::thread::sleep(IN_USE_POLL),
             outcome => return outcome,
         }
@@ -105,30 +109,26 @@ fn open_when_free(
 }
 
 /// Tries again with a torn journal cut back; `None` when there is nothing to cut or cutting does not help.
-fn open_after_cut(
-    path: &Path,
-    kind: EngineKind,
-    cache: &BlockCache,
-) -> Result<Option<Arc<dyn StateEngine>>, StoreError> {
-    if kind != EngineKind::Fjall || !fjall_journal::cut_to_whole_batches(path)? {
+fn open_after_cut(path: &Path, cache: &BlockCache) -> Result<Option<Arc<dyn StateEngine>>, StoreError> {
+    if cache.kind() != EngineKind::Fjall || !fjall_journal::cut_to_whole_batches(path)? {
         return Ok(None);
     }
-    match open_once(path, kind, cache) {
+    match open_once(path, cache) {
         Ok(engine) => Ok(Some(engine)),
         Err(error) if is_damage(&error) => Ok(None),
         Err(error) => Err(error),
     }
 }
 
-fn open_once(path: &Path, kind: EngineKind, cache: &BlockCache) -> Result<Arc<dyn StateEngine>, StoreError> {
+fn open_once(path: &Path, cache: &BlockCache) -> Result<Arc<dyn StateEngine>, StoreError> {
     let open = || -> Result<Arc<dyn StateEngine>, StoreError> {
-        Ok(match kind {
-            EngineKind::Fjall => Arc::new(FjallEngine::open_with(path, cache.fjall.as_ref())?),
-            EngineKind::Sled => Arc::new(SledEngine::open(path, cache.share_bytes)?),
-            EngineKind::Memory => Arc::new(MemoryEngine::new()),
+        Ok(match cache {
+            BlockCache::Fjall(shared) => Arc::new(FjallEngine::open(path, shared)?),
+            BlockCache::Sled(bytes) => Arc::new(SledEngine::open(path, *bytes)?),
+            BlockCache::Memory => Arc::new(MemoryEngine::new()),
         })
     };
-    catch_panic(StoreError::EnginePanicked { kind }, open)
+    catch_panic(StoreError::EnginePanicked { kind: cache.kind() }, open)
 }
 
 /// Whether the data is at fault. A failure of the machine (no space, no permission, too many open files, a broken disk)

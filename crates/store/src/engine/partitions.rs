@@ -26,6 +26,7 @@ mod open;
 mod probe;
 
 use std::fmt;
+use std::mem;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -38,9 +39,10 @@ use self::open::Opener;
 use super::open::is_damage;
 use super::{Batch, EngineSnapshot, Pair, StateEngine};
 use crate::engine_kind::EngineKind;
-use crate::error::StoreError;
+use crate::error::{StoreError, with_causes};
+use crate::key::group_of;
 use crate::partition_id::PartitionId;
-use crate::poison::{Poison, chain_text};
+use crate::poison::Poison;
 
 /// How often a partition is replaced before it stays lost: a disk that damages what is written to it, or a fault of this
 /// program, must not fill the disk with kept folders.
@@ -73,20 +75,37 @@ struct Shared {
 struct Slot {
     id: PartitionId,
     current: RwLock<Incarnation>,
+    /// Held by the one call that replaces it.
+    replacing: Mutex<()>,
 }
 
 struct Incarnation {
     /// How often the partition was replaced.
     number: u64,
-    /// `None` while it is being replaced.
-    engine: Option<Arc<dyn StateEngine>>,
+    held: Held,
     lost: Option<Arc<str>>,
+}
+
+/// How far a lost incarnation was put away; one that is not lost is open.
+enum Held {
+    Open(Arc<dyn StateEngine>),
+    /// Its folder is still in its place.
+    Closed,
+    /// Nothing of it is in the place of the next one.
+    SetAside,
 }
 
 impl Incarnation {
     /// Whether this is the incarnation of that number, and not lost.
     fn is(&self, number: u64) -> bool {
         self.number == number && self.lost.is_none()
+    }
+
+    fn engine(&self) -> Option<&Arc<dyn StateEngine>> {
+        match &self.held {
+            Held::Open(engine) => Some(engine),
+            Held::Closed | Held::SetAside => None,
+        }
     }
 
     fn error(&self, partition: PartitionId) -> StoreError {
@@ -109,8 +128,8 @@ impl StatePartitions {
         engines: impl Iterator<Item = (PartitionId, Arc<dyn StateEngine>)>,
     ) -> Self {
         let slots = engines.map(|(id, engine)| {
-            let current = Incarnation { number: 0, engine: Some(engine), lost: None };
-            Arc::new(Slot { id, current: RwLock::new(current) })
+            let current = Incarnation { number: 0, held: Held::Open(engine), lost: None };
+            Arc::new(Slot { id, current: RwLock::new(current), replacing: Mutex::default() })
         });
         let shared = Shared { kind, opener, poison: Poison::default(), on_lost: Mutex::default() };
         Self { shared: Arc::new(shared), slots: slots.collect() }
@@ -143,31 +162,36 @@ impl StatePartitions {
     }
 
     /// Closes a lost partition, renames its folder and opens an empty one in its place. Returns where the old one is, unless
-    /// an earlier attempt has moved it. Blocks.
+    /// an earlier attempt has moved it or it has no folder. Blocks.
     ///
     /// # Errors
     /// [`StoreError::PartitionLost`] if it was replaced too often, [`StoreError::Locked`] if a call stays inside it, and the
     /// errors of renaming and opening. It then stays lost, and the call can be repeated.
     pub fn replace(&self, id: PartitionId) -> Result<Option<PathBuf>, StoreError> {
         let slot = self.slot(id);
-        let (number, old) = {
+        let _replacing = slot.replacing.lock();
+        let Some(opener) = &self.shared.opener else { return Err(slot.current.read().error(id)) };
+        let (number, held) = {
             let mut current = slot.current.write();
             if current.number >= REPLACEMENTS_MAX || current.lost.is_none() {
                 return Err(current.error(id));
             }
-            (current.number, current.engine.take())
+            (current.number, mem::replace(&mut current.held, Held::Closed))
         };
-        let Some(opener) = &self.shared.opener else { return Err(slot.current.read().error(id)) };
-        let aside = match old.map(open::close) {
-            Some(Ok(())) => Some(opener.set_aside(id)?),
-            Some(Err(in_use)) => {
-                slot.current.write().engine = Some(in_use);
-                return Err(StoreError::Locked { path: opener.folder(id) });
+        let aside = match held {
+            Held::Open(engine) => {
+                if let Err(in_use) = open::close(engine) {
+                    slot.current.write().held = Held::Open(in_use);
+                    return Err(StoreError::Locked { path: opener.folder(id) });
+                }
+                opener.set_aside(id)?
             }
-            None => None,
+            Held::Closed => opener.set_aside(id)?,
+            Held::SetAside => None,
         };
+        slot.current.write().held = Held::SetAside;
         let engine = opener.open_empty(id)?;
-        *slot.current.write() = Incarnation { number: number + 1, engine: Some(engine), lost: None };
+        *slot.current.write() = Incarnation { number: number + 1, held: Held::Open(engine), lost: None };
         Ok(aside)
     }
 
@@ -177,9 +201,7 @@ impl StatePartitions {
     }
 
     fn of_key(&self, key: &[u8]) -> Result<Partition, StoreError> {
-        let Some((group, _)) = key.split_first_chunk::<2>() else { return Err(StoreError::NotOneGroup) };
-        let group = GroupId::from_u16(u16::from_be_bytes(*group)).or(Err(StoreError::NotOneGroup))?;
-        Ok(self.partition(group))
+        Ok(self.partition(group_of(key)?))
     }
 }
 
@@ -218,7 +240,7 @@ impl StateEngine for StatePartitions {
     }
 
     fn disk_bytes(&self) -> u64 {
-        let engines = self.slots.iter().filter_map(|slot| slot.current.read().engine.clone());
+        let engines = self.slots.iter().filter_map(|slot| slot.current.read().engine().cloned());
         engines.map(|engine| engine.disk_bytes()).sum()
     }
 
@@ -268,25 +290,24 @@ impl Partition {
 
     /// Declares this incarnation lost. For who finds damage in what it returned, and for a simulation.
     pub fn lose(&self, error: &StoreError) {
+        let damage = with_causes(error);
         {
             let mut current = self.slot.current.write();
             if !current.is(self.number) {
                 return;
             }
-            let mut cause = chain_text(error);
-            if current.number >= REPLACEMENTS_MAX {
-                cause.push_str("; it was replaced too often: check the disk, then restart the node");
-            }
-            current.lost = Some(cause.into());
+            let too_often = "; it was replaced too often: check the disk, then restart the node";
+            let hint = if current.number >= REPLACEMENTS_MAX { too_often } else { "" };
+            current.lost = Some(format!("{damage}{hint}").into());
         }
-        tracing::error!(partition = %self.slot.id, error = chain_text(error), "damaged state: a partition is lost");
+        tracing::error!(partition = %self.slot.id, error = damage, "damaged state: a partition is lost");
         self.shared.on_lost.lock().iter().for_each(|callback| callback());
     }
 
     fn engine(&self) -> Result<Arc<dyn StateEngine>, StoreError> {
         self.shared.poison.check()?;
         let current = self.slot.current.read();
-        match &current.engine {
+        match current.engine() {
             Some(engine) if current.is(self.number) => Ok(Arc::clone(engine)),
             Some(_) | None => Err(current.error(self.slot.id)),
         }
@@ -302,10 +323,12 @@ impl Partition {
     }
 
     fn failed_read(&self, error: StoreError) -> StoreError {
-        if !is_damage(&error) {
-            return error;
-        }
-        self.lose(&error);
+        if is_damage(&error) { self.lost_by(&error) } else { error }
+    }
+
+    /// Declares this incarnation lost; the error of its calls from then on.
+    fn lost_by(&self, error: &StoreError) -> StoreError {
+        self.lose(error);
         self.slot.current.read().error(self.slot.id)
     }
 
@@ -316,9 +339,11 @@ impl Partition {
     ) -> Result<T, StoreError> {
         let outcome = call(self.engine()?.as_ref());
         outcome.map_err(|error| {
+            // An engine that stopped in another call, or in the background, says here only that it has.
+            let stopped = is_damage(&error) || matches!(error, StoreError::Poisoned { .. });
             let folder = self.shared.opener.as_ref().map(Opener::path);
-            if is_damage(&error) && folder.is_none_or(|folder| probe::can_write(folder, self.slot.id)) {
-                return self.failed_read(error);
+            if stopped && folder.is_none_or(|folder| probe::can_write(folder, self.slot.id)) {
+                return self.lost_by(&error);
             }
             self.shared.poison.set(&error);
             error
@@ -340,9 +365,9 @@ impl StateEngine for Partition {
     }
 
     fn write(&self, batch: Batch) -> Result<(), StoreError> {
-        let group = batch.keys().next().and_then(|key| key.get(..2).map(<[u8]>::to_vec));
+        let group = batch.keys().next().and_then(|key| key.get(..2));
         if let Some(group) = group
-            && batch.keys().any(|key| !key.starts_with(&group))
+            && batch.keys().any(|key| !key.starts_with(group))
         {
             return Err(StoreError::NotOneGroup);
         }

@@ -2,14 +2,16 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, symlink};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use custodia_profile::{GroupId, ShardId};
-use custodia_store::{Batch, EngineKind, KeyPrefix, PartitionId, StateEngine, StatePartitions, StoreError};
+use custodia_store::{
+    Batch, EngineKind, KeyPrefix, MemoryEngine, PartitionId, StateEngine, StatePartitions, StoreError,
+};
 
 use crate::model::{self, CACHE_BYTES};
 use crate::subjects::KINDS_ON_DISK;
@@ -150,6 +152,49 @@ fn damage_met_in_the_background_costs_one_partition() {
     let met = (0..VALUES_MAX).find_map(|number| put(&state, shard(3), number).err());
     assert!(matches!(met, Some(StoreError::PartitionLost { .. })), "{met:?}");
     one_is_lost(&state, &path, shard(3), shard(4));
+}
+
+/// An engine that stops in another call, or in the background, says so before anybody knows why.
+#[test]
+fn engine_that_has_stopped_costs_its_partition_and_not_the_node() {
+    let engine = Arc::new(MemoryEngine::new());
+    let state = StatePartitions::single(Arc::<MemoryEngine>::clone(&engine));
+    engine.poison().set(&StoreError::EnginePanicked { kind: EngineKind::Memory });
+    let met = put(&state, shard(3), 1);
+    assert!(matches!(met, Err(StoreError::PartitionLost { .. })), "{met:?}");
+    assert_eq!(state.lost(), [PartitionId::of(shard(3))]);
+    assert!(state.poison().check().is_ok(), "the node goes on");
+}
+
+#[test]
+fn damaged_folder_that_cannot_be_renamed_is_not_opened_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("state");
+    let state = open(&path, EngineKind::Fjall);
+    put(&state, shard(3), 1).unwrap();
+    state.partition(shard(3)).lose(&StoreError::Corrupt { what: "a test" });
+    let partition = PartitionId::of(shard(3));
+    let aside = path.join(format!("{partition}.aside-1"));
+    // It seems free, but no folder can take its name.
+    symlink("nowhere", &aside).unwrap();
+    for _ in 0..2 {
+        let refused = state.replace(partition);
+        assert!(matches!(refused, Err(StoreError::Io { .. })), "{refused:?}");
+        assert_eq!(state.lost(), [partition]);
+    }
+    fs::remove_file(&aside).unwrap();
+    assert_eq!(state.replace(partition).unwrap(), Some(aside));
+    assert_eq!(state.get(&key(shard(3), 1)).unwrap(), None);
+}
+
+#[test]
+fn partition_in_memory_is_replaced_without_a_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    let state = open(&folder.path().join("state"), EngineKind::Memory);
+    put(&state, shard(3), 1).unwrap();
+    state.partition(shard(3)).lose(&StoreError::Corrupt { what: "a test" });
+    assert_eq!(state.replace(PartitionId::of(shard(3))).unwrap(), None);
+    assert_eq!(state.get(&key(shard(3), 1)).unwrap(), None);
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Opens the partitions at the start of a node, and an empty one in the place of a lost one.
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread;
@@ -36,7 +37,6 @@ impl StatePartitions {
         files::create_folder(path)?;
         let opener = Opener {
             path: path.to_path_buf(),
-            kind,
             cache: BlockCache::new(kind, cache_bytes, PartitionId::COUNT.into()),
         };
         let opened: Vec<_> = thread::scope(|scope| {
@@ -63,7 +63,6 @@ impl StatePartitions {
 /// What opens a partition.
 pub(super) struct Opener {
     path: PathBuf,
-    kind: EngineKind,
     cache: BlockCache,
 }
 
@@ -77,16 +76,20 @@ impl Opener {
     }
 
     fn open(&self, id: PartitionId) -> Result<(Arc<dyn StateEngine>, Option<PathBuf>), StoreError> {
-        let opened = open_engine_with(&self.folder(id), self.kind, &self.cache)?;
+        let opened = open_engine_with(&self.folder(id), &self.cache)?;
         Ok((opened.engine, opened.set_aside))
     }
 
-    /// Keeps the folder of a closed engine under another name; where it is.
-    pub(super) fn set_aside(&self, id: PartitionId) -> Result<PathBuf, StoreError> {
+    /// Keeps the folder of a closed engine under another name; where it is. `None` without a folder: the engine is in memory,
+    /// or an earlier attempt renamed it.
+    pub(super) fn set_aside(&self, id: PartitionId) -> Result<Option<PathBuf>, StoreError> {
         let folder = self.folder(id);
         let aside = files::aside_path(&folder);
-        files::rename(&folder, &aside)?;
-        Ok(aside)
+        match files::rename(&folder, &aside) {
+            Ok(()) => Ok(Some(aside)),
+            Err(StoreError::Io { source, .. }) if source.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// Opens the partition in a folder that does not exist, or that an earlier attempt has left.
