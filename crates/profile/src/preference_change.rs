@@ -2,10 +2,7 @@
 //! that names the version it read; one that only adds such wishes is taken whatever its date.
 
 use crate::{
-    chain::ChangeContext,
-    error::ProfileError,
-    preferences::{ContactChannel, Preferences},
-    record::CustomerRecord,
+    chain::ChangeContext, error::ProfileError, preferences::Preferences, record::CustomerRecord,
     replacement::Precondition,
 };
 
@@ -24,10 +21,11 @@ pub fn update_preferences(
     if preferences == stored {
         return Ok(None);
     }
-    if lifts(preferences, stored) {
+    let lifts = lifts(preferences, stored);
+    if lifts {
         precondition.check_lifting("a wish not to be contacted")?;
     }
-    if !only_restricts(preferences, stored) {
+    if lifts || !only_limits(preferences, stored) {
         precondition.check(record.requested.preferences)?;
     }
     let mut record = record.clone();
@@ -40,12 +38,10 @@ pub fn update_preferences(
 /// Whether a contact that the stored preferences forbid may become allowed.
 fn lifts(new: &Preferences, stored: &Preferences) -> bool {
     let named = stored.channels.iter().chain(&new.channels).map(|of| &of.channel);
-    let channel = named.into_iter().any(|channel| !allows(stored, channel) && allows(new, channel))
+    let channel = named.into_iter().any(|channel| !stored.allows(channel) && new.allows(channel))
         || !stored.channels.is_empty() && new.channels.is_empty();
-    let unwanted =
-        |of: &Preferences, topic| of.topics.iter().any(|known| known.topic == topic && !known.wanted);
     let mut topics = stored.topics.iter().filter(|known| !known.wanted);
-    let topic = topics.any(|known| !unwanted(new, known.topic.clone()));
+    let topic = topics.any(|known| !new.is_unwanted(&known.topic));
     let cap = stored.frequency_caps.iter().any(|cap| {
         !new.frequency_caps.iter().any(|other| {
             (&other.channel, other.purpose) == (&cap.channel, cap.purpose)
@@ -61,18 +57,13 @@ fn lifts(new: &Preferences, stored: &Preferences) -> bool {
         || stored.quiet_hours.iter().any(|hours| !new.quiet_hours.contains(hours))
 }
 
-/// Without channels any may be used; otherwise only the wanted ones.
-fn allows(preferences: &Preferences, channel: &ContactChannel) -> bool {
-    preferences.channels.is_empty() || preferences.channel(channel).is_some_and(|known| known.wanted)
-}
-
-/// Whether the new preferences differ in nothing but further limits.
-fn only_restricts(new: &Preferences, stored: &Preferences) -> bool {
+/// Whether new preferences that lift nothing differ in nothing but further limits.
+fn only_limits(new: &Preferences, stored: &Preferences) -> bool {
     let same_address = new.channels.iter().all(|of| {
         let known = stored.channel(&of.channel).and_then(|known| known.address.as_ref());
-        of.address.is_none() && known.is_none() || of.address.as_ref() == known
+        of.address.as_ref() == known
     });
     let dropped = stored.channels.iter().any(|of| of.address.is_some() && new.channel(&of.channel).is_none());
     let zone_kept = stored.time_zone.is_none() || new.time_zone == stored.time_zone;
-    same_address && !dropped && zone_kept && new.language == stored.language && !lifts(new, stored)
+    same_address && !dropped && zone_kept && new.language == stored.language
 }

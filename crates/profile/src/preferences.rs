@@ -271,6 +271,18 @@ impl Preferences {
     pub fn channel(&self, channel: &ContactChannel) -> Option<&ChannelPreference> {
         self.channels.iter().find(|preference| preference.channel == *channel)
     }
+
+    /// Whether a channel may be used: without channels any may, otherwise only the wanted ones.
+    #[must_use]
+    pub fn allows(&self, channel: &ContactChannel) -> bool {
+        self.channels.is_empty() || self.channel(channel).is_some_and(|known| known.wanted)
+    }
+
+    /// Whether the customer has said that a topic is not wanted.
+    #[must_use]
+    pub fn is_unwanted(&self, topic: &TopicId) -> bool {
+        self.topics.iter().any(|known| known.topic == *topic && !known.wanted)
+    }
 }
 
 impl Deref for Preferences {

@@ -10,7 +10,11 @@
 //! domain are ignored, and so is one of ours that does not parse. So a certificate without a well-formed URI of ours
 //! gives no role, and without a role no call is allowed. The subject's common name is never used.
 
-use std::{fmt, str::FromStr, sync::Arc};
+use std::{
+    fmt,
+    str::FromStr,
+    sync::{Arc, atomic::AtomicU64},
+};
 
 use crate::NodeId;
 use custodia_proto::v1;
@@ -182,12 +186,22 @@ pub struct Caller {
 }
 
 /// The authenticated node at the other end. In the extensions of every request to the peer service.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct PeerNode {
     /// The number that its certificate names.
     pub node: NodeId,
     /// The certificate. Another cluster of the same authority has a node of this number too, so the number proves little.
     pub certificate: Arc<CertificateDer<'static>>,
+    /// The version of the shard map by which it was last found to be a node of this cluster; 0 before that. One for all calls
+    /// of its connection.
+    pub(crate) member_as_of: Arc<AtomicU64>,
+}
+
+impl PeerNode {
+    /// The node of a new connection.
+    pub(crate) fn new(node: NodeId, certificate: CertificateDer<'static>) -> Self {
+        Self { node, certificate: Arc::new(certificate), member_as_of: Arc::default() }
+    }
 }
 
 /// What a certificate says about its bearer.

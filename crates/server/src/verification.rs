@@ -13,10 +13,7 @@
 //!   not compared, so it does not count for the majority;
 //! - nothing names a customer: neither an answer nor the log.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant as StdInstant},
-};
+use std::{sync::Arc, time::Duration};
 
 use custodia_consensus::ConsensusError;
 use custodia_profile::{GroupId, NodeId, SlotId};
@@ -34,7 +31,7 @@ use crate::{
     identity::RoleSet,
     refusal::Refusal,
     shard::ShardContext,
-    wire::{LeaderHint, ServiceError, now},
+    wire::{ServiceError, now},
 };
 
 /// The timeout of a verification in the background.
@@ -131,7 +128,7 @@ async fn checksums_of(
         return routing.consensus().checksums(group, index, deadline.into_std()).await.ok()?;
     }
     loop {
-        let to = LeaderHint { node, address: routing.consensus().directory().node(node)?.address.clone() };
+        let to = routing.hint_of(node)?;
         let request = GetStateChecksumsRequest { group: group.as_u16().into(), index };
         let patience = deadline.min(Instant::now() + ASK_TIMEOUT);
         match routing.peers().state_checksums(&to, request, patience).await {
@@ -192,8 +189,7 @@ async fn replace(context: &ShardContext, group: GroupId, index: u64, node: NodeI
     let begun = if node == routing.node() {
         routing.consensus().replace_replica(group, index).map_err(|error| error.to_string())
     } else {
-        let Some(peer) = routing.consensus().directory().node(node).cloned() else { return false };
-        let to = LeaderHint { node, address: peer.address };
+        let Some(to) = routing.hint_of(node) else { return false };
         let request = ReplaceReplicaRequest { group: group.as_u16().into(), index };
         let begun = routing.peers().replace_replica(&to, request, Instant::now() + REPLACE_TIMEOUT).await;
         begun.map_err(|status| status.message().to_owned())
@@ -245,8 +241,7 @@ pub(crate) fn replace_own(
 }
 
 fn group_of(number: u32) -> Result<GroupId, ServiceError> {
-    let group = u16::try_from(number).ok().and_then(|number| GroupId::from_u16(number).ok());
-    group.ok_or_else(|| ServiceError::invalid("group", "no such group"))
+    GroupId::from_number(number).ok_or_else(|| ServiceError::invalid("group", "no such group"))
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "the two halves of a sum")]
@@ -297,7 +292,7 @@ pub(crate) async fn keep_verifying(context: Arc<ShardContext>, interval: Duratio
 }
 
 async fn verify_in_background(context: &ShardContext, group: GroupId) {
-    let began = StdInstant::now();
+    let began = Instant::now();
     match verify(context, group, Instant::now() + BACKGROUND_TIMEOUT).await {
         Ok(verified) => {
             tracing::debug!(%group, index = verified.index, took = ?began.elapsed(), "replicas compared");

@@ -52,7 +52,7 @@ impl Stored for LedgerEntry {
     fn encode(&self) -> Vec<u8> {
         let mut wire = WireLedgerEntry {
             sequence: self.sequence,
-            previous: self.previous.to_vec(),
+            previous: self.previous.to_wire(),
             recorded_at: self.recorded_at.as_ms(),
             recorded_by: Some(self.recorded_by.to_wire()),
             ..WireLedgerEntry::default()
@@ -73,7 +73,7 @@ impl Stored for LedgerEntry {
         let body = match (wire.ground, wire.subject, wire.tc_string) {
             (Some(ground), None, None) => {
                 let ((purpose, basis), state) = ground.into_state(KIND)?;
-                let purpose_id = PurposeId::new(&wire.purpose_id).intact(KIND, "purpose name")?;
+                let purpose_id = PurposeId::from_wire(wire.purpose_id, KIND, "purpose name")?;
                 LedgerBody::Ground { purpose, purpose_id, basis, state }
             }
             (None, Some(subject), None) => {
@@ -84,10 +84,9 @@ impl Stored for LedgerEntry {
             }
             _ => return Err(ProfileError::CorruptField { kind: KIND, field: "body" }),
         };
-        let previous = wire.previous.first_chunk::<32>().filter(|hash| hash.len() == wire.previous.len());
         Ok(Self {
             sequence: wire.sequence,
-            previous: *previous.intact(KIND, "previous")?,
+            previous: <[u8; 32]>::from_wire(wire.previous, KIND, "previous")?,
             recorded_at: TimestampMs::from_ms(wire.recorded_at),
             recorded_by: Recorder::from_wire(wire.recorded_by.intact(KIND, "recorder")?, KIND, "recorder")?,
             body,

@@ -8,7 +8,7 @@ mod signal;
 mod validation;
 mod withdrawal;
 
-use moment::{latest_decision, live_moment, moment_of, reason_of};
+use moment::{latest_decision, live_moment, moment_of};
 pub use signal::{PrivacySignal, SignalRecorded, record_signal, record_tc_string};
 use validation::{Validation, as_recorded, check_form};
 pub use withdrawal::{AllWithdrawn, Withdrawal, withdraw, withdraw_all};
@@ -17,7 +17,9 @@ use crate::{
     catalogue::{Catalogue, Purpose},
     chain::ChangeContext,
     error::ProfileError,
-    ground::{ConsentMethod, Evidence, GroundState, GroundStatus, LawfulBasis, Transition, is_objection},
+    ground::{
+        ConsentMethod, Evidence, GroundState, GroundStatus, LawfulBasis, Transition, is_objection, not_given,
+    },
     id::{PurposeNumber, TimestampMs},
     label::{Channel, Collector, NoticeId, Reference},
     ledger::{LedgerBody, LedgerEntry},
@@ -206,7 +208,8 @@ fn effect_on(
     if stored.status == state.status {
         Ok(Some(DecisionEffect::Superseded))
     } else {
-        Err(ProfileError::NewerStands { reason: reason_of(decision.basis, stored.status) })
+        let reason = not_given(decision.basis, stored.status).unwrap_or(RefusalReason::IllegalTransition);
+        Err(ProfileError::NewerStands { reason })
     }
 }
 

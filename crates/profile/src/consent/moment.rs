@@ -24,7 +24,7 @@ use super::{Decision, Recording};
 use crate::{
     catalogue::Purpose,
     error::ProfileError,
-    ground::{GroundState, GroundStatus, LawfulBasis, is_objection},
+    ground::{GroundState, GroundStatus, LawfulBasis, not_given},
     id::{PurposeNumber, TimestampMs},
     reason::RefusalReason,
     record::CustomerRecord,
@@ -106,24 +106,11 @@ fn standing_no(record: &CustomerRecord, purpose: &Purpose, basis: LawfulBasis) -
 }
 
 /// What a state says no by; a consent that somebody else revoked counts too.
-fn no_of(basis: LawfulBasis, state: &GroundState) -> Option<RefusalReason> {
+const fn no_of(basis: LawfulBasis, state: &GroundState) -> Option<RefusalReason> {
     match state.status {
         GroundStatus::Refused | GroundStatus::Withdrawn | GroundStatus::Revoked => {
-            Some(reason_of(basis, state.status))
+            not_given(basis, state.status)
         }
         GroundStatus::Given | GroundStatus::Requested | GroundStatus::Invalidated => None,
-    }
-}
-
-/// What a status that is not given means.
-pub(super) const fn reason_of(basis: LawfulBasis, status: GroundStatus) -> RefusalReason {
-    match status {
-        GroundStatus::Refused | GroundStatus::Withdrawn if is_objection(basis) => RefusalReason::Objected,
-        GroundStatus::Refused => RefusalReason::ConsentRefused,
-        GroundStatus::Withdrawn => RefusalReason::ConsentWithdrawn,
-        GroundStatus::Requested => RefusalReason::ConsentRequested,
-        GroundStatus::Revoked => RefusalReason::ConsentRevoked,
-        GroundStatus::Invalidated => RefusalReason::ConsentInvalidated,
-        GroundStatus::Given => RefusalReason::IllegalTransition,
     }
 }

@@ -59,9 +59,9 @@ pub fn record_signal(
     result.honoured = record.subject.jurisdictions(catalogue).any(|jurisdiction| jurisdiction.honours_gpc);
     let refused = |purpose: &&std::sync::Arc<Purpose>| result.honoured && purpose.sale_or_sharing;
     for purpose in catalogue.purposes().filter(refused) {
-        let latest = latest_decision(&result.record, purpose.number).unwrap_or(now);
+        let latest = latest_decision(&result.record, purpose.number);
         let stored = result.record.ground(purpose.number, LawfulBasis::Consent);
-        let stands = |state: &&GroundState| state.is_no() && state.decided_at >= latest;
+        let stands = |state: &&GroundState| state.is_no() && Some(state.decided_at) >= latest;
         let state = if let Some(state) = stored.filter(stands) {
             state.clone()
         } else {

@@ -37,10 +37,11 @@ pub fn withdraw(
     let Withdrawal { purpose, basis, channel } = withdrawal;
     let purpose = catalogue.purpose(*purpose).ok_or(ProfileError::Unknown { field: "purpose" })?;
     let mut record = record.clone();
-    let latest = latest_decision(&record, purpose.number).unwrap_or(context.now);
+    let latest = latest_decision(&record, purpose.number);
     // A second withdrawal adds nothing, unless something was permitted since: an objection repeated after a consent
     // must beat that consent too.
-    let stands = |state: &GroundState| state.status == GroundStatus::Withdrawn && state.decided_at >= latest;
+    let stands =
+        |state: &GroundState| state.status == GroundStatus::Withdrawn && Some(state.decided_at) >= latest;
     let (effect, ledger) = if record.ground(purpose.number, *basis).is_some_and(stands) {
         (DecisionEffect::Unchanged, None)
     } else {

@@ -101,12 +101,10 @@ fn check_wishes(
     channel: &ContactChannel,
     topic: Option<&TopicId>,
 ) -> Result<(), RefusalReason> {
-    let is_wanted = preferences.channel(channel).is_some_and(|preference| preference.wanted);
-    if !preferences.channels.is_empty() && !is_wanted {
+    if !preferences.allows(channel) {
         return Err(RefusalReason::ChannelNotAllowed);
     }
-    let of_topic = topic.and_then(|topic| preferences.topics.iter().find(|of| of.topic == *topic));
-    if of_topic.is_some_and(|preference| !preference.wanted) {
+    if topic.is_some_and(|topic| preferences.is_unwanted(topic)) {
         return Err(RefusalReason::TopicNotWanted);
     }
     Ok(())

@@ -33,6 +33,7 @@ use crate::{
     id::TimestampMs,
     label::{Channel, Collector, NoticeId, Reference},
     numbered::numbered,
+    reason::RefusalReason,
 };
 
 numbered! {
@@ -118,6 +119,21 @@ pub const fn transition(from: Prior, to: GroundStatus, basis: LawfulBasis) -> Tr
 /// Whether a no to the basis is an objection (GDPR Art. 21).
 pub(crate) const fn is_objection(basis: LawfulBasis) -> bool {
     matches!(basis, LawfulBasis::PublicTask | LawfulBasis::LegitimateInterests)
+}
+
+/// What a status other than given means.
+pub(crate) const fn not_given(basis: LawfulBasis, status: GroundStatus) -> Option<RefusalReason> {
+    match status {
+        GroundStatus::Given => None,
+        GroundStatus::Refused | GroundStatus::Withdrawn if is_objection(basis) => {
+            Some(RefusalReason::Objected)
+        }
+        GroundStatus::Refused => Some(RefusalReason::ConsentRefused),
+        GroundStatus::Withdrawn => Some(RefusalReason::ConsentWithdrawn),
+        GroundStatus::Requested => Some(RefusalReason::ConsentRequested),
+        GroundStatus::Revoked => Some(RefusalReason::ConsentRevoked),
+        GroundStatus::Invalidated => Some(RefusalReason::ConsentInvalidated),
+    }
 }
 
 numbered! {

@@ -22,7 +22,7 @@
 
 use crate::{
     catalogue::{ConsentModel, Jurisdiction, Purpose},
-    ground::{ConsentMethod, DecidedBy, GroundState, GroundStatus, LawfulBasis, is_objection},
+    ground::{ConsentMethod, DecidedBy, GroundState, LawfulBasis, not_given},
     id::TimestampMs,
     permission::GroundOrigin,
     reason::RefusalReason,
@@ -161,21 +161,6 @@ impl No {
             }
         };
         others.into_iter().chain([own]).flatten().reduce(Refusal::or_stronger)
-    }
-}
-
-/// What a status other than given means.
-const fn not_given(basis: LawfulBasis, status: GroundStatus) -> Option<RefusalReason> {
-    match status {
-        GroundStatus::Given => None,
-        GroundStatus::Refused | GroundStatus::Withdrawn if is_objection(basis) => {
-            Some(RefusalReason::Objected)
-        }
-        GroundStatus::Refused => Some(RefusalReason::ConsentRefused),
-        GroundStatus::Withdrawn => Some(RefusalReason::ConsentWithdrawn),
-        GroundStatus::Requested => Some(RefusalReason::ConsentRequested),
-        GroundStatus::Revoked => Some(RefusalReason::ConsentRevoked),
-        GroundStatus::Invalidated => Some(RefusalReason::ConsentInvalidated),
     }
 }
 

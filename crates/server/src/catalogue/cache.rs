@@ -274,12 +274,8 @@ impl CatalogueCache {
         let leader = self.routing.leader_hint(GroupId::Directory);
         let leader = leader.ok_or(ServiceError::NotLeader { leader: None })?;
         let request = RenewCatalogueLeaseRequest { version: applied };
-        let asked =
-            timeout_at(deadline, self.routing.peers().renew_catalogue_lease(&leader, request, deadline))
-                .await;
-        let granted = asked
-            .map_err(|_elapsed| ServiceError::DeadlinePassed)?
-            .map_err(|_status| ServiceError::LeaderUnreachable { leader })?;
+        let granted = self.routing.peers().renew_catalogue_lease(&leader, request, deadline).await;
+        let granted = granted.map_err(|_status| ServiceError::LeaderUnreachable { leader })?;
         Ok((granted.version, Duration::from_millis(granted.lease_ms.into())))
     }
 

@@ -116,8 +116,7 @@ impl Grants {
     /// A clock jumped: what was granted is as unknown as after a change of the leader.
     pub(super) fn forget(&self, now: Instant) {
         let mut table = self.table.lock();
-        let term = table.term;
-        *table = Table { term, unknown_until: Some(now + self.length), nodes: BTreeMap::new() };
+        *table = Table::unknown(table.term, now + self.length);
     }
 
     /// Changes whenever a node confirms a version.
@@ -127,9 +126,14 @@ impl Grants {
 }
 
 impl Table {
+    /// What was granted is unknown: every node may hold a lease until then.
+    const fn unknown(term: u64, until: Instant) -> Self {
+        Self { term, unknown_until: Some(until), nodes: BTreeMap::new() }
+    }
+
     fn enter(&mut self, term: u64, now: Instant, length: Duration) {
         if self.term != term {
-            *self = Self { term, unknown_until: Some(now + length), nodes: BTreeMap::new() };
+            *self = Self::unknown(term, now + length);
         }
     }
 }

@@ -218,7 +218,7 @@ async fn answer<T>(
 ) -> Result<T, Status> {
     match timeout_at(deadline, call).await {
         Ok(answer) => answer.map(tonic::Response::into_inner),
-        Err(_elapsed) => Err(Status::deadline_exceeded("the leader did not answer in time")),
+        Err(_elapsed) => Err(Status::deadline_exceeded("the node did not answer in time")),
     }
 }
 

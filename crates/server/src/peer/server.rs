@@ -8,7 +8,7 @@
 //! A node without a directory cannot tell. It belongs to no cluster yet, or it has lost its state: it takes the messages of
 //! consensus, which bring it the directory and name its cluster, and no other call.
 
-use std::sync::Arc;
+use std::sync::{Arc, atomic::Ordering};
 
 use custodia_consensus::{Consensus, Directory, TransportError};
 use custodia_proto::internal::v1::{
@@ -72,34 +72,35 @@ impl PeerEndpoint {
     /// The sender, where it is a node of this cluster.
     fn member<T>(&self, request: &Request<T>, without: WithoutDirectory) -> Result<PeerNode, Status> {
         let sender = sender(request)?;
-        let directory = self.consensus.directory();
-        let unknown = directory.shape().is_none() && without == WithoutDirectory::Admit;
-        if !unknown && !is_member(&directory, &sender) {
+        if !is_admitted(&self.consensus.directory(), &sender, without) {
             tracing::warn!(from = %sender.node, "call of a node refused: it is not in this cluster");
             return Err(Refusal::NotMember.into());
         }
         Ok(sender)
     }
-
-    /// Whether the sender is still a node of this cluster; looks again when the directory's nodes have changed.
-    fn still_member(&self, sender: PeerNode) -> impl FnMut() -> bool + Send + use<> {
-        let consensus = Arc::clone(&self.consensus);
-        let mut seen = consensus.directory().map_version();
-        move || {
-            let directory = consensus.directory();
-            let is_same = seen == directory.map_version();
-            seen = directory.map_version();
-            is_same || is_member(&directory, &sender)
-        }
-    }
 }
 
-/// Whether the directory has the node at an address for which its certificate is valid.
+fn is_admitted(directory: &Directory, sender: &PeerNode, without: WithoutDirectory) -> bool {
+    let is_unknown = directory.shape().is_none() && without == WithoutDirectory::Admit;
+    is_unknown || is_member(directory, sender)
+}
+
+/// Whether the directory has the node at an address for which its certificate is valid. Looks again only when the directory's
+/// nodes have changed.
 fn is_member(directory: &Directory, sender: &PeerNode) -> bool {
+    let version = directory.map_version();
+    if version != 0 && sender.member_as_of.load(Ordering::Relaxed) == version {
+        return true;
+    }
     let host = directory.node(sender.node).and_then(|peer| host_of(&peer.address));
     let certificate = ParsedCertificate::try_from(&*sender.certificate);
-    host.zip(certificate.ok())
-        .is_some_and(|(host, certificate)| verify_server_name(&certificate, &host).is_ok())
+    let is_member = host
+        .zip(certificate.ok())
+        .is_some_and(|(host, certificate)| verify_server_name(&certificate, &host).is_ok());
+    if is_member {
+        sender.member_as_of.store(version, Ordering::Relaxed);
+    }
+    is_member
 }
 
 #[tonic::async_trait]
@@ -117,8 +118,10 @@ impl PeerService for PeerEndpoint {
         request: Request<Streaming<PeerFrame>>,
     ) -> Result<Response<Self::ExchangeStream>, Status> {
         let sender = self.member(&request, WithoutDirectory::Admit)?;
-        let (from, mut still_member) = (sender.node, self.still_member(sender));
-        let input = request.into_inner().take_while(move |_frame| ready(still_member()));
+        let (from, consensus) = (sender.node, Arc::clone(&self.consensus));
+        let input = request.into_inner().take_while(move |_frame| {
+            ready(is_admitted(&consensus.directory(), &sender, WithoutDirectory::Admit))
+        });
         let input = input.map(|frame| match frame {
             Ok(frame) => Ok(frame.body),
             Err(status) => Err(TransportError::Unreachable { reason: status.message().to_owned() }),

@@ -15,7 +15,7 @@ use custodia_proto::{
     rpc::Unary,
 };
 use prost::Message;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 use tonic::{Code, Status};
 
 use super::{Call, Routing};
@@ -24,10 +24,11 @@ use crate::{
     wire::{LeaderHint, ServiceError, leader_in, name_leader},
 };
 
-/// The client side of `PeerService`: the calls between nodes other than those of consensus.
+/// The client side of `PeerService`: the calls between nodes other than those of consensus. Each waits for the node's answer
+/// at most until the deadline, and then fails with `DEADLINE_EXCEEDED`.
 #[async_trait]
 pub(crate) trait PeerCalls: fmt::Debug + Send + Sync + 'static {
-    /// `PeerService.Forward`: sends a call to a node and waits for its answer, at most until the deadline.
+    /// `PeerService.Forward`.
     async fn forward(
         &self,
         to: &LeaderHint,
@@ -100,11 +101,10 @@ impl Routing {
             timeout_ms: u32::try_from(left.as_millis()).unwrap_or(u32::MAX).max(1),
         };
         count_forwarded(method);
-        match timeout_at(*deadline, self.peers().forward(leader, request, *deadline)).await {
-            Err(_elapsed) => Err(ServiceError::OutcomeUnknown),
-            Ok(Err(status)) if status.code() == Code::DeadlineExceeded => Err(ServiceError::OutcomeUnknown),
-            Ok(Err(_status)) => Err(ServiceError::LeaderUnreachable { leader: leader.clone() }),
-            Ok(Ok(response)) => decoded(response),
+        match self.peers().forward(leader, request, *deadline).await {
+            Err(status) if status.code() == Code::DeadlineExceeded => Err(ServiceError::OutcomeUnknown),
+            Err(_status) => Err(ServiceError::LeaderUnreachable { leader: leader.clone() }),
+            Ok(response) => decoded(response),
         }
     }
 }

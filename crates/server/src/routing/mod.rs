@@ -116,6 +116,18 @@ impl Routing {
         Ok(CustomerLocation { shard: shard.ok_or(lost)?, customer })
     }
 
+    /// The shard that a request names in its field `shard_id`.
+    ///
+    /// # Errors
+    /// There is no such shard.
+    pub(crate) fn known_shard(&self, shard_id: u32) -> Result<ShardId, ServiceError> {
+        let unknown = || ServiceError::invalid("shard_id", "no such shard");
+        let number = u16::try_from(shard_id).map_err(|_range| unknown())?;
+        let shard = ShardId::new(number)?;
+        self.consensus.directory().shard(shard).ok_or_else(unknown)?;
+        Ok(shard)
+    }
+
     /// Whether this node leads the group.
     pub(crate) fn leads(&self, group: GroupId) -> bool {
         self.consensus.is_leader(group)
@@ -127,16 +139,14 @@ impl Routing {
     /// [`ServiceError::NotLeader`] if another node leads and the call may not be forwarded, or no leader is known;
     /// [`ServiceError::Draining`].
     pub(crate) fn route(&self, group: GroupId, hop: Hop) -> Result<Route, ServiceError> {
-        if hop == Hop::Draining {
-            return Err(ServiceError::Draining { leader: self.instead_of_this_node(group) });
-        }
-        if self.leads(group) {
-            return Ok(Route::Here);
-        }
-        match (self.leader_hint(group), hop) {
-            (Some(leader), Hop::First) => Ok(Route::Forward(leader)),
-            (leader, Hop::Forwarded | Hop::Draining) => Err(ServiceError::NotLeader { leader }),
-            (None, Hop::First) => Err(ServiceError::NotLeader { leader: None }),
+        match hop {
+            Hop::Draining => Err(ServiceError::Draining { leader: self.instead_of_this_node(group) }),
+            Hop::First | Hop::Forwarded if self.leads(group) => Ok(Route::Here),
+            Hop::Forwarded => Err(ServiceError::NotLeader { leader: self.leader_hint(group) }),
+            Hop::First => {
+                let leader = self.leader_hint(group);
+                leader.map(Route::Forward).ok_or(ServiceError::NotLeader { leader: None })
+            }
         }
     }
 
@@ -169,7 +179,8 @@ impl Routing {
         placement.replica_on(self.node).is_none().then_some(placement.preferred)
     }
 
-    fn hint_of(&self, node: NodeId) -> Option<LeaderHint> {
+    /// Another node and its address, if the directory has it.
+    pub(crate) fn hint_of(&self, node: NodeId) -> Option<LeaderHint> {
         if node == self.node {
             return None;
         }

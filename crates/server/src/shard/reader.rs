@@ -6,8 +6,7 @@
 //! customer.
 //!
 //! An acknowledged change that allows a recipient more takes effect here at once: a node that would refuse catches up first.
-//! One that allows less, such as a suspension, takes effect on each node as soon as the node has applied it, within
-//! milliseconds.
+//! One that allows less, such as a suspension, is acknowledged when no node judges a call without it (`catalogue/lease.rs`).
 
 use custodia_profile::{Catalogue, Purpose, Reader};
 

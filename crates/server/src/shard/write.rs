@@ -18,8 +18,6 @@
 //!
 //! A caller who may not read is answered as `writer` says: an echo, whatever the evaluation found.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-
 use custodia_profile::{
     CallerName, CallerRole, ChangeContext, CustomerRecord, Event, LedgerEntry, Precondition, Recorder,
     RequestId, RequestMemory, Revision, StoredEvent, TimestampMs,
@@ -56,6 +54,8 @@ pub(crate) trait CustomerWrite: AboutCustomer + Send + Sync {
     /// The parsed request, with the catalogue's numbers.
     type Input: Send + Sync;
     const CATALOGUE: CatalogueNeed = CatalogueNeed::Names;
+    /// The field of [`CustomerWrite::etag`].
+    const ETAG_FIELD: &'static str = "etag";
 
     /// Fills in what must be the same on every node, before routing.
     fn complete(&mut self, _caller: &Caller) -> Result<(), ServiceError> {
@@ -75,8 +75,8 @@ pub(crate) trait CustomerWrite: AboutCustomer + Send + Sync {
     fn access(input: &Self::Input) -> WriteAccess;
 
     /// The field in which the request names a version of what is stored, if it does.
-    fn version_field(&self) -> Option<&'static str> {
-        None
+    fn version_field(input: &Self::Input) -> Option<&'static str> {
+        Self::etag(input).map(|_| Self::ETAG_FIELD)
     }
 
     /// What a caller who may not read is answered: the request again, and of the answer no more than the law's verdict
@@ -140,6 +140,7 @@ struct WriteOptions<'a> {
     sight: Sight,
     remembered: Option<Remembered>,
     etag: Option<Revision>,
+    made_at: Option<TimestampMs>,
     commit: Commit,
 }
 
@@ -152,6 +153,8 @@ pub(crate) struct CustomerState<'a> {
     /// What the caller may see.
     pub(crate) sight: Sight,
     recorded_by: &'a Recorder,
+    /// What the request says about the value that it replaces. Its etag was compared before.
+    pub(crate) precondition: Precondition,
     pub(crate) events: StoredEvents,
     pub(super) core: Option<Loaded<CustomerRecord>>,
     pub(super) requests: Option<Loaded<RequestMemory>>,
@@ -181,15 +184,6 @@ impl CustomerState<'_> {
         ChangeContext { customer: &self.location.customer, recorded_by: self.recorded_by, now: self.now }
     }
 
-    /// What a request with this etag, made then, says about the value that it replaces. The etag was compared before.
-    pub(crate) fn precondition(&self, etag: Option<Revision>, made_at: Option<TimestampMs>) -> Precondition {
-        let made_at = made_at.unwrap_or(self.now).min(self.now);
-        match etag {
-            Some(_) => Precondition::Version { made_at },
-            None => Precondition::Date { made_at },
-        }
-    }
-
     /// The record's current revision.
     pub(super) fn revision(&self) -> Revision {
         self.core.as_ref().map_or(Revision::NONE, Loaded::revision)
@@ -204,6 +198,15 @@ impl CustomerState<'_> {
     pub(crate) fn consent_revision_after(&self, decisions: &[LedgerEntry]) -> u64 {
         let before = self.core.as_ref().map_or(0, |core| core.header.guard);
         before.saturating_add(u64::try_from(decisions.len()).unwrap_or(u64::MAX))
+    }
+}
+
+/// What a request with this etag, made then, says about the value that it replaces.
+fn precondition(etag: Option<Revision>, made_at: Option<TimestampMs>, now: TimestampMs) -> Precondition {
+    let made_at = made_at.unwrap_or(now).min(now);
+    match etag {
+        Some(_) => Precondition::Version { made_at },
+        None => Precondition::Date { made_at },
     }
 }
 
@@ -233,11 +236,13 @@ pub(crate) enum Answered {
 /// The answer of a write, encoded as it is remembered.
 struct Written {
     answer: Vec<u8>,
+    masked: Masked,
     answered: Answered,
 }
 
 /// Evaluates the loaded state. The answer is encoded, so that one function serves all methods.
-type Evaluate<'a> = dyn Fn(&CustomerState<'_>) -> Result<Mutation<Vec<u8>>, ServiceError> + Send + Sync + 'a;
+type Evaluate<'a> =
+    dyn Fn(&CustomerState<'_>) -> Result<(Mutation<Vec<u8>>, Masked), ServiceError> + Send + Sync + 'a;
 
 impl ShardContext {
     /// Executes a write on the leader of the customer's shard, or returns the remembered answer of a repeated request.
@@ -260,7 +265,7 @@ impl ShardContext {
         let parsed = self.catalogue().parse_on(R::CATALOGUE, deadline, parsed, knows).await;
         let (view, (input, sight)) = parsed.inspect_err(|error| self.count_refused(caller, error))?;
         let count = |what| writer::count(caller, &view.catalogue, what);
-        writer::check_version(sight, request.version_field())
+        writer::check_version(sight, R::version_field(&input))
             .inspect_err(|_refused| count(BlindWrite::VersionNamed))?;
         if sight == Sight::Echo && commit == Commit::ValidateOnly {
             count(BlindWrite::ValidateOnly);
@@ -273,22 +278,21 @@ impl ShardContext {
         let remembered = id.filter(|_| commit == Commit::Yes);
         let remembered = remembered.map(|id| Remembered { id, fingerprint: fingerprint(request) });
         let recorded_by = &recorder(caller, R::METHOD)?;
-        let options = WriteOptions { recorded_by, sight, remembered, etag: R::etag(&input), commit };
-        let is_masked = AtomicBool::new(false);
+        let etag = R::etag(&input);
+        let options = WriteOptions { recorded_by, sight, remembered, etag, made_at: origin.made_at, commit };
         let evaluate = |state: &CustomerState<'_>| {
             let (judged, masked) = judge(request, &input, state)?;
-            is_masked.store(masked == Masked::Yes, Ordering::Relaxed);
             let Mutation { record, ledger, events, answer } = judged;
-            Ok(Mutation { record, ledger, events, answer: answer.encode_to_vec() })
+            Ok((Mutation { record, ledger, events, answer: answer.encode_to_vec() }, masked))
         };
         let written = self.mutate(location, options, &view, R::events(&input), deadline, &evaluate);
-        let Written { answer, answered } = Box::pin(written).await?;
+        let Written { answer, masked, answered } = Box::pin(written).await?;
         let answer = R::Answer::decode(&*answer).map_err(|_error| ServiceError::Unreadable)?;
         R::note(answered, &answer, self, &view);
         if sight == Sight::Full {
             return R::present(location, answer);
         }
-        if is_masked.into_inner() || R::has_no_effect(&answer) {
+        if masked == Masked::Yes || R::has_no_effect(&answer) {
             count(BlindWrite::WithoutEffect);
         }
         Ok(request.echo(location, answer))
@@ -318,7 +322,7 @@ impl ShardContext {
     async fn attempt(
         &self,
         location: CustomerLocation,
-        WriteOptions { recorded_by, sight, remembered, etag, commit }: WriteOptions<'_>,
+        WriteOptions { recorded_by, sight, remembered, etag, made_at, commit }: WriteOptions<'_>,
         view: &CatalogueView,
         events: &[Event],
         deadline: Instant,
@@ -330,11 +334,20 @@ impl ShardContext {
         let requests = if needed { self.requests(location)? } else { None };
         let now = now();
         if let Some(answer) = answered_before(requests.as_ref(), remembered, now)? {
-            return Ok(Attempt::Done(Written { answer, answered: Answered::Before }));
+            let (masked, answered) = (Masked::No, Answered::Before);
+            return Ok(Attempt::Done(Written { answer, masked, answered }));
         }
-        let no_events = StoredEvents::default();
-        let mut state =
-            CustomerState { location, now, view, sight, recorded_by, events: no_events, core, requests };
+        let mut state = CustomerState {
+            location,
+            now,
+            view,
+            sight,
+            recorded_by,
+            precondition: precondition(etag, made_at, now),
+            events: StoredEvents::default(),
+            core,
+            requests,
+        };
         if etag.is_some_and(|etag| etag != state.revision()) {
             return Err(ServiceError::EtagStale);
         }
@@ -342,14 +355,15 @@ impl ShardContext {
         if state.core.is_some() {
             state.events = self.stored_events(location, events)?;
         }
-        let mutation = evaluate(&state)?;
+        let (mutation, masked) = evaluate(&state)?;
         let changes = mutation.record.is_some() || !mutation.events.is_empty() || remembered.is_some();
         if commit == Commit::ValidateOnly || !changes {
             let answered = if commit == Commit::Yes { Answered::Now } else { Answered::Never };
-            return Ok(Attempt::Done(Written { answer: mutation.answer, answered }));
+            return Ok(Attempt::Done(Written { answer: mutation.answer, masked, answered }));
         }
         let command = command::build(self, &state, remembered, &mutation, deadline).await?;
-        Ok(Attempt::Propose { command, answer: Written { answer: mutation.answer, answered: Answered::Now } })
+        let answer = Written { answer: mutation.answer, masked, answered: Answered::Now };
+        Ok(Attempt::Propose { command, answer })
     }
 }
 

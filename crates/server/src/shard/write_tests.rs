@@ -211,6 +211,7 @@ impl Blind {
             view: &self.view,
             sight: Sight::Echo,
             recorded_by: &self.recorded_by,
+            precondition: precondition(R::etag(&input), made_at, self.now),
             events: stored.events,
             core: stored.record.map(|value| Loaded { header, value }),
             requests: None,

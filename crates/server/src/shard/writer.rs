@@ -13,11 +13,11 @@
 
 use custodia_profile::{Catalogue, Purpose, PurposeNumber, Reader, RefusalReason};
 
-use super::reader::{reader, reader_named};
+use super::reader::reader;
 use crate::{
     catalogue::CatalogueView,
     counters::{BlindWrite, count_blind_write},
-    identity::{Caller, Role},
+    identity::Caller,
     wire::{FieldFault, ServiceError},
 };
 
@@ -64,26 +64,23 @@ pub(super) fn check(
     access: &WriteAccess,
 ) -> Result<Sight, ServiceError> {
     let catalogue = &view.catalogue;
-    if caller.roles.contains(Role::Privacy) {
+    let reader = reader(caller, catalogue);
+    if reader == Reader::Controller {
         return Ok(Sight::Full);
     }
-    if let Some((reason, purpose)) = refused(caller, catalogue, access) {
+    if let Some((reason, purpose)) = refused(reader, access) {
         let purpose = purpose.and_then(|number| catalogue.purpose(number)).map(|purpose| purpose.id.clone());
         return Err(ServiceError::WriterRefused { reason, purpose });
     }
-    Ok(sight(reader(caller, catalogue), catalogue, access.purposes()))
+    Ok(sight(reader, catalogue, access.purposes()))
 }
 
-/// Why the caller may not make this write, and for which purpose.
-fn refused(
-    caller: &Caller,
-    catalogue: &Catalogue,
-    access: &WriteAccess,
-) -> Option<(RefusalReason, Option<PurposeNumber>)> {
+/// Why a caller who reads as this may not make this write, and for which purpose.
+fn refused(reader: Reader<'_>, access: &WriteAccess) -> Option<(RefusalReason, Option<PurposeNumber>)> {
     if matches!(access, WriteAccess::No(_)) {
         return None;
     }
-    let Reader::Registered(recipient) = reader_named(catalogue, &caller.name) else {
+    let Reader::Registered(recipient) = reader else {
         return Some((RefusalReason::RecipientNotRegistered, access.purposes().first().copied()));
     };
     let refused = match access {

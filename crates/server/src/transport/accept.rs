@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! accept ─► task: handshake (bounded in number and time) ─► identity, once ─► slot ─► HTTP/2 ─► admission, per call
-//!                                                                               └ until_ended: for how long
+//!                                                                               └ end: for how long
 //! ```
 //!
 //! Each connection is one task from its handshake on, so a slow or a plaintext client holds up nobody. hyper is driven

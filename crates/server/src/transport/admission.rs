@@ -36,11 +36,11 @@ use tokio_util::sync::CancellationToken;
 use tonic::{Code, Status, body::Body};
 
 use super::{
-    Router,
+    BoxError, Router,
     bodies::{AnswerBody, RequestBytes, SentBody, StreamBody},
     budget::{Budget, BytesBudgets},
     credentials::CurrentTokens,
-    due::parse_timeout,
+    deadline::deadline_of,
 };
 use crate::{
     Deadline,
@@ -62,14 +62,12 @@ const STREAM_MESSAGES: usize = 2;
 /// Calls of clients that a draining node reads, in order to name the node to ask instead. Beyond that, it names none.
 const DRAINING_CALLS_MAX: usize = 64;
 
-/// The deadline of a stream that states none: in effect it ends with its connection.
-const STREAM_DEADLINE: Duration = Duration::from_secs(30 * 24 * 3_600);
-
 /// One connection, as admission sees it.
 #[derive(Debug)]
 pub(crate) struct Connection {
-    identity: Identity,
-    certificate: Option<Arc<CertificateDer<'static>>>,
+    /// Whom the certificate names.
+    caller: Option<Caller>,
+    node: Option<PeerNode>,
     calls: Budget,
     bytes: Budget,
     /// When a call was last authenticated by its token, on a connection that gives no role.
@@ -91,14 +89,10 @@ impl Connection {
         self.finish.cancel();
     }
 
-    fn node(&self) -> Option<PeerNode> {
-        Some(PeerNode { node: self.identity.node?, certificate: self.certificate.clone()? })
-    }
-
     /// Waits until nothing on this connection has been authenticated for `patience`, for at most twice as long. For ever if its
     /// certificate gives a role.
     pub(super) async fn until_idle(&self, patience: Duration) {
-        if self.identity.caller.is_some() {
+        if self.caller.is_some() {
             return std::future::pending().await;
         }
         loop {
@@ -179,9 +173,10 @@ impl Admission {
         identity: Identity,
         certificate: Option<CertificateDer<'static>>,
     ) -> Connection {
+        let Identity { caller, node } = identity;
         Connection {
-            identity,
-            certificate: certificate.map(Arc::new),
+            caller,
+            node: node.zip(certificate).map(|(node, certificate)| PeerNode::new(node, certificate)),
             calls: Budget::new("connection_calls_max", self.limits.connection_calls_max),
             bytes: Budget::new("connection_bytes_max", self.limits.connection_bytes_max),
             authenticated: Mutex::new(Instant::now()),
@@ -221,7 +216,7 @@ impl Admission {
     pub(crate) async fn serve<B>(&self, connection: &Connection, request: Request<B>) -> Response<Body>
     where
         B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
-        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+        B::Error: Into<BoxError>,
     {
         let arrived = Instant::now();
         let Some((index, method)) = method::find(request.uri().path()) else {
@@ -230,7 +225,7 @@ impl Admission {
         let mut response = match self.admit(connection, method, request.headers(), arrived) {
             Ok(admitted) => self.run(connection, method, admitted, request).await,
             Err(refusal) => {
-                let caller = connection.identity.caller.as_ref().map(|caller| &*caller.name);
+                let caller = connection.caller.as_ref().map(|caller| &*caller.name);
                 tracing::info!(method = method.path, caller, reason = %refusal, "call refused");
                 refusal.response()
             }
@@ -267,7 +262,7 @@ impl Admission {
             }
         }
         let peer = match method.service {
-            ServiceId::Peer => Some(connection.node().ok_or(Refusal::NamelessNode)?),
+            ServiceId::Peer => Some(connection.node.clone().ok_or(Refusal::NamelessNode)?),
             ServiceId::Profile
             | ServiceId::Consent
             | ServiceId::Preference
@@ -277,7 +272,7 @@ impl Admission {
             | ServiceId::Reflection
             | ServiceId::ReflectionAlpha => None,
         };
-        let deadline = self.deadline(method, headers, arrived)?;
+        let deadline = deadline_of(method, headers, &self.limits, arrived)?;
         let (hop, permits) = self.permits(connection, method)?;
         let bytes = self.bytes_budgets(connection, method);
         let full = bytes.as_ref().and_then(|bytes| bytes.check_left().err());
@@ -290,28 +285,12 @@ impl Admission {
 
     /// The certificate decides. A token counts only where the certificate gives no role.
     fn caller(&self, connection: &Connection, headers: &HeaderMap) -> Option<Caller> {
-        connection.identity.caller.clone().or_else(|| {
+        connection.caller.clone().or_else(|| {
             let authorization = headers.get(AUTHORIZATION)?;
             let caller = self.tokens.load().as_ref()?.caller(authorization.as_bytes())?;
             *connection.authenticated.lock() = Instant::now();
             Some(caller)
         })
-    }
-
-    fn deadline(&self, method: &Method, headers: &HeaderMap, arrived: Instant) -> Result<Deadline, Refusal> {
-        let stated = match headers.get("grpc-timeout") {
-            None => None,
-            Some(value) => Some(parse_timeout(value).ok_or(Refusal::TimeoutMalformed)?),
-        };
-        if stated == Some(Duration::ZERO) {
-            return Err(Refusal::DeadlinePassed);
-        }
-        let left = if method.is_streaming {
-            stated.unwrap_or(STREAM_DEADLINE).min(STREAM_DEADLINE)
-        } else {
-            stated.unwrap_or(self.limits.deadline_default()).min(self.limits.deadline_max())
-        };
-        Ok(Deadline(arrived + left))
     }
 
     fn permits(&self, connection: &Connection, method: &Method) -> Result<(Hop, Permits), Refusal> {
@@ -379,7 +358,7 @@ impl Admission {
     ) -> Response<Body>
     where
         B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
-        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+        B::Error: Into<BoxError>,
     {
         let Admitted { caller, peer, deadline, hop, permits, bytes, full } = admitted;
         if !method.is_brief {
@@ -404,8 +383,8 @@ impl Admission {
         if let Some(full) = full.filter(|_| method.is_forward) {
             extensions.insert(BytesFull(full));
         }
-        if let Some(held) = held.clone().filter(|_| is_client_stream) {
-            extensions.insert(held);
+        if let Some(held) = held.as_ref().filter(|_| is_client_stream) {
+            extensions.insert(held.clone());
         }
         let Some(answer) = self.router.route(method.service, request) else {
             return Refusal::MethodUnknown.response();

@@ -217,30 +217,12 @@ async fn a_call_over_the_limit_in_flight_is_told_which() {
     assert_eq!(admission.serve(&first, request(GET)).await.headers().get("grpc-status"), None);
 }
 
-/// Answers other nodes as [`Probe`] answers clients.
-#[derive(Clone)]
-struct PeerProbe;
-
-impl Service<Request<Body>> for PeerProbe {
-    type Response = Response<Body>;
-    type Error = Infallible;
-    type Future = Answer;
-
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        Probe.poll_ready(cx)
-    }
-
-    fn call(&mut self, request: Request<Body>) -> Answer {
-        Probe.call(request)
-    }
-}
-
 #[tokio::test]
 async fn forwarded_calls_take_no_permit_of_consensus_messages() {
     let limits = Limits { forwarded_calls_max: 1, peer_calls_max: 1, ..Limits::default() };
     let metrics = Metrics::new().expect("metrics");
     let admission = Admission::new(
-        Router::default().with(ServiceId::Peer, PeerProbe),
+        Router::default().with(ServiceId::Peer, Probe),
         limits,
         CurrentTokens::default(),
         metrics,
@@ -330,7 +312,7 @@ fn fill(admission: &Admission, connection: &Connection) -> impl Drop + use<> {
 async fn full_bytes_refuse_reads_and_no_write() {
     const WITHDRAW: &str = "/custodia.v1.ConsentService/WithdrawConsent";
     let metrics = Metrics::new().expect("metrics");
-    let router = Router::default().with(ServiceId::Profile, Probe).with(ServiceId::Consent, ConsentProbe);
+    let router = Router::default().with(ServiceId::Profile, Probe).with(ServiceId::Consent, Probe);
     let admission = Admission::new(router, Limits::default(), CurrentTokens::default(), metrics);
     let connection = admission.connection_of(Identity {
         caller: Some(Caller { name: "probe".into(), roles: Role::ALL.into_iter().collect() }),
@@ -344,29 +326,11 @@ async fn full_bytes_refuse_reads_and_no_write() {
     }
 }
 
-/// Answers calls about consent as [`Probe`] answers those about profiles.
-#[derive(Clone)]
-struct ConsentProbe;
-
-impl Service<Request<Body>> for ConsentProbe {
-    type Response = Response<Body>;
-    type Error = Infallible;
-    type Future = Answer;
-
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        Probe.poll_ready(cx)
-    }
-
-    fn call(&mut self, request: Request<Body>) -> Answer {
-        Probe.call(request)
-    }
-}
-
 /// Whether a forwarded call reads stands in its message: its handler refuses it then.
 #[tokio::test]
 async fn full_bytes_refuse_no_forwarded_call_before_it_is_read() {
     let metrics = Metrics::new().expect("metrics");
-    let router = Router::default().with(ServiceId::Peer, PeerProbe);
+    let router = Router::default().with(ServiceId::Peer, Probe);
     let admission = Admission::new(router, Limits::default(), CurrentTokens::default(), metrics);
     let node = Identity { node: NodeId::new(2).ok(), ..caller(Role::Node) };
     let connection = admission.connection(node, Some(CertificateDer::from(vec![])));

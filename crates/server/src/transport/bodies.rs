@@ -1,8 +1,8 @@
 //! The bodies of calls: what a caller sends, and the answers that it takes.
 //!
 //! Must always hold: the bytes of a request, or of each message of a stream, count as in flight until its answer is ready,
-//! those of an answer until the caller has taken them. Beyond its budgets a call is refused; it does not wait. An answer that its caller does not take is given
-//! up, and with it everything that the call holds.
+//! those of an answer until the caller has taken them. Beyond its budgets a call is refused; it does not wait. An answer that
+//! its caller does not take is given up, and with it everything that the call holds.
 
 use std::{
     collections::VecDeque,
@@ -21,6 +21,7 @@ use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use tonic::{Status, body::Body};
 
 use super::{
+    BoxError,
     budget::{BytesBudgets, HeldBytes},
     due::give_up_at,
 };
@@ -30,8 +31,6 @@ use crate::refusal::Refusal;
 const UNCOUNTED_BYTES: usize = 16 << 10;
 /// The part of an answer that HTTP/2 gets at a time: one frame. All of it at once would be held where nothing frees it.
 const PART_BYTES_MAX: usize = 16 << 10;
-
-type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 type Cancelled = Pin<Box<WaitForCancellationFutureOwned>>;
 

@@ -37,7 +37,7 @@ use tokio::{
     time::{Sleep, sleep},
 };
 
-use super::due::until_due;
+use super::{BoxError, due::until_due};
 
 /// How long a batch runs calls inline. The calls beyond it are spread over the node's threads, so that a busy connection
 /// is not bound to one of them.
@@ -48,8 +48,6 @@ const ROUNDS_MAX: u32 = 8;
 const BUFFER_BYTES_MAX: usize = 64 << 10;
 /// The capacity that a connection's buffer keeps between batches.
 const BUFFER_BYTES_KEPT: usize = 16 << 10;
-
-type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 type Call = Pin<Box<dyn Future<Output = ()> + Send>>;
 

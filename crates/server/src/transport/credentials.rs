@@ -22,7 +22,10 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{ClientCertificates, TlsConfigs, Tokens, tls::valid_until};
+use super::{
+    tls::{ClientCertificates, TlsConfigs, valid_until},
+    tokens::Tokens,
+};
 use crate::{
     NodeId,
     config::{TlsFiles, TokenFile},

@@ -54,33 +54,13 @@ where
     DUE.scope(Cell::new(None), watched)
 }
 
-/// `grpc-timeout` of the gRPC specification: at most 8 digits and a unit.
-pub(super) fn parse_timeout(value: &http::HeaderValue) -> Option<std::time::Duration> {
-    let (unit, digits) = value.as_bytes().split_last()?;
-    if digits.is_empty() || digits.len() > 8 {
-        return None;
-    }
-    let number = digits.iter().try_fold(0_u64, |number, digit| {
-        digit.is_ascii_digit().then(|| number * 10 + u64::from(digit - b'0'))
-    })?;
-    match unit {
-        b'H' => Some(std::time::Duration::from_secs(number * 3_600)),
-        b'M' => Some(std::time::Duration::from_secs(number * 60)),
-        b'S' => Some(std::time::Duration::from_secs(number)),
-        b'm' => Some(std::time::Duration::from_millis(number)),
-        b'u' => Some(std::time::Duration::from_micros(number)),
-        b'n' => Some(std::time::Duration::from_nanos(number)),
-        _ => None,
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use std::future::pending;
+    use std::{future::pending, time::Duration};
 
     use super::*;
 
-    const SOON: std::time::Duration = std::time::Duration::from_secs(1);
+    const SOON: Duration = Duration::from_secs(1);
 
     #[tokio::test(start_paused = true)]
     async fn a_call_is_given_up_when_it_is_due_and_not_before() {

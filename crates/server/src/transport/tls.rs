@@ -17,7 +17,7 @@ use rustls::{
     ClientConfig, RootCertStore, ServerConfig,
     client::WebPkiServerVerifier,
     crypto::CryptoProvider,
-    pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer, pem::PemObject as _},
+    pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer, pem::PemObject},
     server::{WebPkiClientVerifier, danger::ClientCertVerifier},
 };
 use x509_parser::prelude::{CertificateRevocationList, FromDer as _, X509Certificate};
@@ -86,16 +86,17 @@ impl Material {
     fn load(files: &TlsFiles) -> Result<Self, TlsError> {
         let mut authorities = RootCertStore::empty();
         let mut authorities_until = i64::MAX;
-        let trusted = certificates("tls.ca", &files.ca)?;
+        let trusted = pems::<CertificateDer<'static>>("tls.ca", &files.ca, "certificate")?;
         for certificate in &trusted {
             authorities_until = authorities_until.min(valid_until(certificate).unwrap_or_default());
             authorities.add(certificate.clone()).map_err(TlsError::Refused)?;
         }
-        let chain = certificates("tls.certificate", &files.certificate)?;
+        let chain = pems::<CertificateDer<'static>>("tls.certificate", &files.certificate, "certificate")?;
         let revoked = match files.revocation_list.as_deref() {
             None => Vec::new(),
             Some(path) => {
-                let lists = revocation_lists(path)?;
+                let lists: Vec<CertificateRevocationListDer<'static>> =
+                    pems("tls.revocation_list", path, "revocation list")?;
                 check_lists(files, path, &trusted, &chain, &lists)?;
                 lists
             }
@@ -114,20 +115,12 @@ fn read(key: &'static str, path: &Path) -> Result<Vec<u8>, TlsError> {
     std::fs::read(path).map_err(|source| TlsError::Unreadable { key, path: path.to_owned(), source })
 }
 
-fn certificates(key: &'static str, path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+/// Everything of one kind that a file holds, at least one.
+fn pems<T: PemObject>(key: &'static str, path: &Path, expected: &'static str) -> Result<Vec<T>, TlsError> {
     let text = read(key, path)?;
-    match CertificateDer::pem_slice_iter(&text).collect::<Result<Vec<_>, _>>() {
+    match T::pem_slice_iter(&text).collect::<Result<Vec<_>, _>>() {
         Ok(found) if !found.is_empty() => Ok(found),
-        Ok(_) | Err(_) => Err(TlsError::NoPem { key, path: path.to_owned(), expected: "certificate" }),
-    }
-}
-
-fn revocation_lists(path: &Path) -> Result<Vec<CertificateRevocationListDer<'static>>, TlsError> {
-    let key = "tls.revocation_list";
-    let text = read(key, path)?;
-    match CertificateRevocationListDer::pem_slice_iter(&text).collect::<Result<Vec<_>, _>>() {
-        Ok(found) if !found.is_empty() => Ok(found),
-        Ok(_) | Err(_) => Err(TlsError::NoPem { key, path: path.to_owned(), expected: "revocation list" }),
+        Ok(_) | Err(_) => Err(TlsError::NoPem { key, path: path.to_owned(), expected }),
     }
 }
 

@@ -59,7 +59,7 @@ const fn retryable(code: Code, reason: &'static str, retry_after: Duration) -> C
     Class { code, reason, retry_after: Some(retry_after) }
 }
 
-/// Until a leader can be reached.
+/// Until a leader, or a replica that runs, can be reached.
 const fn leaderless(reason: &'static str) -> Class {
     retryable(Code::Unavailable, reason, RETRY_AFTER_NO_LEADER)
 }
@@ -156,9 +156,7 @@ fn class_of_consensus(error: &ConsensusError) -> Class {
         ConsensusError::InvalidShape { .. } => permanent(Code::InvalidArgument, "INVALID_SHAPE"),
         ConsensusError::Stopped => leaderless("NODE_STOPPING"),
         ConsensusError::Store(StoreError::DiskFull) => permanent(Code::ResourceExhausted, "DISK_FULL"),
-        ConsensusError::Store(StoreError::PartitionLost { .. }) => {
-            retryable(Code::Unavailable, "REPLICA_LOST", RETRY_AFTER_NO_LEADER)
-        }
+        ConsensusError::Store(StoreError::PartitionLost { .. }) => leaderless("REPLICA_LOST"),
         ConsensusError::Store(_) => permanent(Code::Internal, "STORAGE_FAILED"),
         ConsensusError::Peer { .. } => leaderless("NODE_UNREACHABLE"),
         ConsensusError::Refused { .. } => permanent(Code::FailedPrecondition, "NODE_REFUSED"),
@@ -174,9 +172,7 @@ fn class_of_consensus(error: &ConsensusError) -> Class {
 const fn class_of_keys(error: &KeysError) -> Class {
     match error {
         KeysError::Seal(_) => permanent(Code::FailedPrecondition, "ROOT_KEY_UNUSABLE"),
-        KeysError::Store(StoreError::PartitionLost { .. }) => {
-            retryable(Code::Unavailable, "REPLICA_LOST", RETRY_AFTER_NO_LEADER)
-        }
+        KeysError::Store(StoreError::PartitionLost { .. }) => leaderless("REPLICA_LOST"),
         KeysError::Store(_) => permanent(Code::Internal, "STORAGE_FAILED"),
         KeysError::Barrier(_) | KeysError::Consensus(_) => leaderless("NO_QUORUM"),
         KeysError::ShardKeyMissing { .. }

@@ -32,6 +32,12 @@ impl GroupId {
     pub fn from_u16(number: u16) -> Result<Self, ProfileError> {
         if number == Self::DIRECTORY { Ok(Self::Directory) } else { ShardId::new(number).map(Self::Shard) }
     }
+
+    /// The group of a number on the wire; nothing if there is none.
+    #[must_use]
+    pub fn from_number(number: u32) -> Option<Self> {
+        Self::from_u16(u16::try_from(number).ok()?).ok()
+    }
 }
 
 impl std::fmt::Display for GroupId {

@@ -6,7 +6,7 @@ use custodia_consensus::{GroupStatus, Peer, ReplicaState, StoppedReplica};
 use custodia_profile::{GroupId, ShardId};
 use custodia_proto::{internal::v1::NodeFacts, v1};
 use futures::future::join_all;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 
 use crate::{
     api::handler::AnyNodeCall,
@@ -128,5 +128,5 @@ async fn facts_of(context: &ShardContext, peer: &Peer, deadline: Instant) -> Fac
 
 async fn asked(context: &ShardContext, peer: &Peer, deadline: Instant) -> Option<NodeFacts> {
     let to = LeaderHint { node: peer.node, address: peer.address.clone() };
-    timeout_at(deadline, context.routing().peers().node_facts(&to, deadline)).await.ok()?.ok()
+    context.routing().peers().node_facts(&to, deadline).await.ok()
 }

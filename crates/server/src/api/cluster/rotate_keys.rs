@@ -74,11 +74,7 @@ impl Target {
             v1::KeyLevel::Customer => Self::customer(context, request),
             v1::KeyLevel::Bucket if names_customer => Self::customer(context, request),
             v1::KeyLevel::Unspecified | v1::KeyLevel::Root | v1::KeyLevel::Shard | v1::KeyLevel::Bucket => {
-                let unknown = || ServiceError::invalid("shard_id", "no such shard");
-                let number = u16::try_from(request.shard_id).map_err(|_range| unknown())?;
-                let shard = ShardId::new(number)?;
-                context.routing().consensus().directory().shard(shard).ok_or_else(unknown)?;
-                Ok(Self::Shard(shard))
+                context.routing().known_shard(request.shard_id).map(Self::Shard)
             }
         }
     }

@@ -1,6 +1,6 @@
 //! VerifyShard: the leader of a shard compares what its replicas have stored.
 
-use custodia_profile::{GroupId, ShardId};
+use custodia_profile::GroupId;
 use custodia_proto::v1;
 
 use crate::{
@@ -32,11 +32,7 @@ fn group(context: &ShardContext, request: &v1::VerifyShardRequest) -> Result<Gro
     if request.directory {
         return Ok(GroupId::Directory);
     }
-    let unknown = || ServiceError::invalid("shard_id", "no such shard");
-    let number = u16::try_from(request.shard_id).map_err(|_range| unknown())?;
-    let shard = ShardId::new(number)?;
-    context.routing().consensus().directory().shard(shard).ok_or_else(unknown)?;
-    Ok(GroupId::Shard(shard))
+    context.routing().known_shard(request.shard_id).map(GroupId::Shard)
 }
 
 fn replica(verified: VerifiedReplica) -> v1::VerifiedReplica {

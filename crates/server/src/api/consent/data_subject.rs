@@ -3,7 +3,7 @@
 //! Invariant: only the privacy office changes restriction and legal hold. Every change has a ledger entry in the same
 //! command.
 
-use custodia_profile::{Revision, SubjectChange, TimestampMs, check_subject, update_subject};
+use custodia_profile::{Revision, SubjectChange, check_subject, update_subject};
 use custodia_proto::v1;
 
 use super::{
@@ -38,11 +38,11 @@ pub(crate) struct Update {
     change: SubjectChange,
     mask: prost_types::FieldMask,
     etag: Option<Revision>,
-    made_at: Option<TimestampMs>,
 }
 
 impl CustomerWrite for v1::UpdateDataSubjectRequest {
     type Input = Update;
+    const ETAG_FIELD: &'static str = "data_subject.etag";
 
     fn parse(&self, origin: Origin<'_>, _view: &CatalogueView) -> Result<Update, ServiceError> {
         let change = subject_change(self, origin.caller.roles)?;
@@ -51,17 +51,11 @@ impl CustomerWrite for v1::UpdateDataSubjectRequest {
             change,
             mask: self.update_mask.clone().unwrap_or_default(),
             etag: parse_etag(&data_subject(self)?.etag).map_err(of_subject)?,
-            made_at: origin.made_at,
         })
     }
 
     fn access(_update: &Update) -> WriteAccess {
         WriteAccess::CollectAny
-    }
-
-    fn version_field(&self) -> Option<&'static str> {
-        let subject = self.data_subject.as_ref()?;
-        (!subject.etag.is_empty()).then_some("data_subject.etag")
     }
 
     fn echo(&self, location: CustomerLocation, _answer: v1::DataSubject) -> v1::DataSubject {
@@ -77,8 +71,7 @@ impl CustomerWrite for v1::UpdateDataSubjectRequest {
 
     fn evaluate(update: &Update, state: &CustomerState<'_>) -> Result<Mutation<Self::Answer>, ServiceError> {
         let record = state.record_or_new();
-        let precondition = state.precondition(update.etag, update.made_at);
-        let changed = update_subject(&record, update.change.clone(), precondition, state.change())
+        let changed = update_subject(&record, update.change.clone(), state.precondition, state.change())
             .map_err(|error| of_subject(error.into()))?;
         let applied = changed.ledger.is_some();
         let at = RecordVersion { customer: state.location.customer, revision: state.revision_after(applied) };

@@ -41,15 +41,12 @@ impl CustomerWrite for v1::RecordConsentRequest {
         }
     }
 
-    fn version_field(&self) -> Option<&'static str> {
-        use v1::ConsentStatus::{Refused, Revoked};
-        if self.recording() != v1::Recording::Imported && matches!(self.status(), Refused | Revoked) {
-            return None;
+    /// A no may name anything, as it counts whatever was read before.
+    fn version_field((decision, etag): &Self::Input) -> Option<&'static str> {
+        match decision.recording {
+            Recording::Live { answers: Some(_) } if !decision.is_live_no() => Some("consent_revision"),
+            Recording::Live { .. } | Recording::Imported => etag.map(|_| Self::ETAG_FIELD),
         }
-        if self.consent_revision != 0 {
-            return Some("consent_revision");
-        }
-        (!self.etag.is_empty()).then_some("etag")
     }
 
     fn echo(&self, location: CustomerLocation, _answer: v1::ConsentState) -> v1::ConsentState {

@@ -3,7 +3,7 @@
 //! Invariant: the request memory keeps only the string, and each answer decodes it again, since a string of 4,096
 //! bytes can name 65,535 vendors three times.
 
-use custodia_profile::{Label, StoredTcString, TimestampMs, record_tc_string};
+use custodia_profile::{Label, StoredTcString, record_tc_string};
 use custodia_proto::v1;
 
 use super::convert;
@@ -17,14 +17,14 @@ use crate::{
 };
 
 impl CustomerWrite for v1::RecordTcStringRequest {
-    type Input = (String, Option<TimestampMs>);
+    type Input = String;
 
-    fn parse(&self, origin: Origin<'_>, _view: &CatalogueView) -> Result<Self::Input, ServiceError> {
+    fn parse(&self, _origin: Origin<'_>, _view: &CatalogueView) -> Result<Self::Input, ServiceError> {
         if self.tc_string.is_empty() {
             return Err(ServiceError::missing("tc_string"));
         }
         StoredTcString::new(&self.tc_string, now())?;
-        Ok((self.tc_string.clone(), origin.made_at))
+        Ok(self.tc_string.clone())
     }
 
     fn access(_input: &Self::Input) -> WriteAccess {
@@ -36,12 +36,8 @@ impl CustomerWrite for v1::RecordTcStringRequest {
         v1::TcString { customer_id, tc_string: self.tc_string.clone(), ..Default::default() }
     }
 
-    fn evaluate(
-        (text, made_at): &Self::Input,
-        state: &CustomerState<'_>,
-    ) -> Result<Mutation<Self::Answer>, ServiceError> {
-        let precondition = state.precondition(None, *made_at);
-        let changed = record_tc_string(&state.record_or_new(), text, precondition, state.change())?;
+    fn evaluate(text: &String, state: &CustomerState<'_>) -> Result<Mutation<Self::Answer>, ServiceError> {
+        let changed = record_tc_string(&state.record_or_new(), text, state.precondition, state.change())?;
         let stored = changed.record.tc_string.as_ref();
         let answer = v1::TcString {
             customer_id: state.location.customer.to_string(),

@@ -6,8 +6,8 @@
 use std::borrow::Cow;
 
 use custodia_profile::{
-    ChannelPreference, CustomerRecord, Permission, Preferences, PurposeNumber, Reader, Revision, TimestampMs,
-    Verdict, update_preferences,
+    ChannelPreference, CustomerRecord, Permission, Preferences, PurposeNumber, Reader, Revision, Verdict,
+    update_preferences,
 };
 use custodia_proto::v1;
 
@@ -50,19 +50,18 @@ pub(crate) struct Update {
     purpose: PurposeNumber,
     preferences: Preferences,
     etag: Option<Revision>,
-    made_at: Option<TimestampMs>,
 }
 
 impl CustomerWrite for v1::UpdatePreferencesRequest {
     type Input = Update;
+    const ETAG_FIELD: &'static str = "preferences.etag";
 
-    fn parse(&self, origin: Origin<'_>, view: &CatalogueView) -> Result<Update, ServiceError> {
+    fn parse(&self, _origin: Origin<'_>, view: &CatalogueView) -> Result<Update, ServiceError> {
         let below = |error: ServiceError| error.within("preferences");
         let purpose = parse::purpose(&self.purpose, "purpose")?;
         let wire = self.preferences.as_ref().ok_or_else(|| ServiceError::missing("preferences"))?;
         Ok(Update {
             etag: parse_etag(&wire.etag).map_err(below)?,
-            made_at: origin.made_at,
             purpose: view.purpose_number(&purpose, "purpose")?,
             preferences: preferences_parse::preferences(wire, view).map_err(below)?,
         })
@@ -70,11 +69,6 @@ impl CustomerWrite for v1::UpdatePreferencesRequest {
 
     fn access(update: &Update) -> WriteAccess {
         WriteAccess::Collect(vec![update.purpose])
-    }
-
-    fn version_field(&self) -> Option<&'static str> {
-        let preferences = self.preferences.as_ref()?;
-        (!preferences.etag.is_empty()).then_some("preferences.etag")
     }
 
     fn echo(&self, location: CustomerLocation, _answer: v1::Preferences) -> v1::Preferences {
@@ -104,8 +98,8 @@ impl CustomerWrite for v1::UpdatePreferencesRequest {
         {
             return Err(ServiceError::PurposeRefused { reason, purpose: purpose.id.clone() });
         }
-        let precondition = state.precondition(update.etag, update.made_at);
-        let after = update_preferences(state.existing()?, &update.preferences, precondition, state.change())
+        let stored = state.existing()?;
+        let after = update_preferences(stored, &update.preferences, state.precondition, state.change())
             .map_err(|error| ServiceError::from(error).within("preferences"))?;
         let revision = state.revision_after(after.is_some());
         let at = RecordVersion { customer: state.location.customer, revision };

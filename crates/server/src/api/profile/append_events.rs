@@ -46,12 +46,9 @@ impl CustomerWrite for v1::AppendEventsRequest {
         let mut ingested =
             custodia_profile::ingest(&record, observations, &state.view.catalogue, state.change())?;
         state.events.sift(&observations.events, &mut ingested);
-        let outcomes = observations.events.iter().zip(&ingested.event_outcomes);
         let answer = v1::AppendEventsResponse {
             customer_id: state.location.customer.to_string(),
-            events: outcomes
-                .map(|(event, outcome)| convert::event_outcome(event.id.as_str(), *outcome))
-                .collect(),
+            events: convert::event_outcomes(&observations.events, &ingested.event_outcomes),
         };
         // As with an ingest, a customer who is new is created where the law permits something.
         let is_created = state.record().is_none() && !ingested.events.is_empty();

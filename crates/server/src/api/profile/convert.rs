@@ -1,8 +1,8 @@
 //! Converts profiles, events and outcomes to wire messages.
 
 use custodia_profile::{
-    AttributeDefinition, AttributeValue, Catalogue, LawfulBasis, Outcome, Reader, RefusalReason, StoredEvent,
-    Verdict,
+    AttributeDefinition, AttributeValue, Catalogue, Event, LawfulBasis, Outcome, Reader, RefusalReason,
+    StoredEvent, Verdict,
 };
 use custodia_proto::v1;
 
@@ -96,9 +96,14 @@ pub(super) fn attribute_outcome(attribute: &str, outcome: Outcome) -> v1::Attrib
 }
 
 /// The outcome of an event.
-pub(super) fn event_outcome(event_id: &str, outcome: Outcome) -> v1::EventOutcome {
+fn event_outcome(event_id: &str, outcome: Outcome) -> v1::EventOutcome {
     let (appended, refusal, explanation) = outcome_parts(outcome);
     v1::EventOutcome { event_id: event_id.to_owned(), appended, refusal, explanation }
+}
+
+/// The outcomes of events, which stand in the same order.
+pub(super) fn event_outcomes(events: &[Event], outcomes: &[Outcome]) -> Vec<v1::EventOutcome> {
+    events.iter().zip(outcomes).map(|(event, outcome)| event_outcome(event.id.as_str(), *outcome)).collect()
 }
 
 /// The refusals that tell how an item compares with what is stored.
@@ -115,27 +120,19 @@ pub(super) fn stored_prevails(attributes: &[v1::AttributeOutcome], events: &[v1:
 }
 
 /// The outcomes for a caller who may not read: one for all that the law permits.
-pub(super) fn echoed_attributes(outcomes: Vec<v1::AttributeOutcome>) -> Vec<v1::AttributeOutcome> {
-    let echoed = |outcome: v1::AttributeOutcome| {
-        if STORED_PREVAILS.contains(&outcome.refusal()) {
-            attribute_outcome(&outcome.attribute, Outcome::Merged)
-        } else {
-            outcome
-        }
-    };
-    outcomes.into_iter().map(echoed).collect()
+pub(super) fn echoed_attributes(mut outcomes: Vec<v1::AttributeOutcome>) -> Vec<v1::AttributeOutcome> {
+    for outcome in outcomes.iter_mut().filter(|outcome| STORED_PREVAILS.contains(&outcome.refusal())) {
+        *outcome = attribute_outcome(&outcome.attribute, Outcome::Merged);
+    }
+    outcomes
 }
 
 /// The same for events.
-pub(super) fn echoed_events(outcomes: Vec<v1::EventOutcome>) -> Vec<v1::EventOutcome> {
-    let echoed = |outcome: v1::EventOutcome| {
-        if STORED_PREVAILS.contains(&outcome.refusal()) {
-            event_outcome(&outcome.event_id, Outcome::Merged)
-        } else {
-            outcome
-        }
-    };
-    outcomes.into_iter().map(echoed).collect()
+pub(super) fn echoed_events(mut outcomes: Vec<v1::EventOutcome>) -> Vec<v1::EventOutcome> {
+    for outcome in outcomes.iter_mut().filter(|outcome| STORED_PREVAILS.contains(&outcome.refusal())) {
+        *outcome = event_outcome(&outcome.event_id, Outcome::Merged);
+    }
+    outcomes
 }
 
 /// The outcome of a consent that came with the data.

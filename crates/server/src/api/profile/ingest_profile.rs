@@ -49,10 +49,6 @@ impl CustomerWrite for v1::IngestProfileRequest {
         ingest_parse::access(observations)
     }
 
-    fn version_field(&self) -> Option<&'static str> {
-        (!self.etag.is_empty()).then_some("etag")
-    }
-
     fn echo(&self, location: CustomerLocation, answer: Self::Answer) -> Self::Answer {
         v1::IngestProfileResponse {
             customer_id: location.customer.to_string(),
@@ -82,7 +78,7 @@ impl CustomerWrite for v1::IngestProfileRequest {
         let mut ingested =
             custodia_profile::ingest(&before, observations, &state.view.catalogue, state.change())?;
         state.events.sift(&observations.events, &mut ingested);
-        if state.sight == Sight::Echo {
+        if state.sight == Sight::Echo && !observations.grants.is_empty() {
             let undated = as_of_arrival(observations, state.now);
             let mut told =
                 custodia_profile::ingest(&before, &undated, &state.view.catalogue, state.change())?;
@@ -95,7 +91,6 @@ impl CustomerWrite for v1::IngestProfileRequest {
         let changed = ingested.record_changed || (is_new && !ingested.events.is_empty());
         let exists = changed || !is_new;
         let attributes = observations.observations.iter().zip(&ingested.attribute_outcomes);
-        let events = observations.events.iter().zip(&ingested.event_outcomes);
         let grants = observations.grants.iter().zip(&ingested.grant_outcomes);
         let purpose = |grant: &Decision| purpose_name(grant.purpose, &state.view.catalogue);
         let answer = v1::IngestProfileResponse {
@@ -105,9 +100,7 @@ impl CustomerWrite for v1::IngestProfileRequest {
             attributes: attributes
                 .map(|(one, outcome)| convert::attribute_outcome(one.attribute.as_str(), *outcome))
                 .collect(),
-            events: events
-                .map(|(event, outcome)| convert::event_outcome(event.id.as_str(), *outcome))
-                .collect(),
+            events: convert::event_outcomes(&observations.events, &ingested.event_outcomes),
             consents: grants
                 .map(|(grant, outcome)| convert::consent_outcome(purpose(grant), *outcome))
                 .collect(),
