@@ -19,6 +19,7 @@ use custodia_proto::v1;
 use custodia_store::{
     Batch, DataFolder, EngineKind, KeyKind, KeyPrefix, StateEngine, StatePartitions, ValueHeader,
 };
+use custodia_tests::actions::stored_customer;
 use custodia_tests::sample::{event, fault, get, ingest, text_of, texts};
 use custodia_tests::{Node, Options, Sandbox, Suite, eventually};
 use tokio::task::JoinSet;
@@ -67,41 +68,25 @@ fn tamper(node: &Node, kind: KeyKind) -> usize {
 
 async fn an_altered_record_is_data_loss_for_itself_and_the_shard_goes_on() {
     let mut sandbox = Sandbox::start_with(Options { nodes: 1, ..Options::default() }).await;
-    let request = ingest("", texts(&[("email", "a@example.org")]));
-    let answer = sandbox.profiles(0).await.ingest_profile(request).await.expect("ingested").into_inner();
+    let customer = stored_customer(&sandbox, &[("email", "a@example.org")]).await;
     assert_eq!(sandbox.nodes[0].terminate(), Some(0));
     assert_eq!(tamper(&sandbox.nodes[0], KeyKind::Core), 1);
     sandbox.nodes[0].start();
     sandbox.wait_until_healthy().await;
 
-    let status = sandbox
-        .profiles(0)
-        .await
-        .get_profile(get(&answer.customer_id, "service"))
-        .await
-        .expect_err("altered");
+    let read = sandbox.profiles(0).await.get_profile(get(&customer, "service")).await;
+    let status = read.expect_err("altered");
     assert_eq!((status.code(), fault(&status).1.as_str()), (Code::DataLoss, "RECORD_UNREADABLE"));
-    assert!(!status.message().contains(&answer.customer_id));
-    let mut update = ingest("", texts(&[("email", "b@example.org")]));
-    update.customer_id = answer.customer_id.clone();
+    assert!(!status.message().contains(&customer));
+    let update = ingest(&customer, texts(&[("email", "b@example.org")]));
     let status = sandbox.profiles(0).await.ingest_profile(update).await.expect_err("never replaced");
     assert_eq!(status.code(), Code::DataLoss);
 
     let mut others = Vec::new();
     for number in 0..20 {
-        let request = ingest("", texts(&[("email", &format!("{number}@example.org"))]));
-        others.push(
-            sandbox
-                .profiles(0)
-                .await
-                .ingest_profile(request)
-                .await
-                .expect("ingested")
-                .into_inner()
-                .customer_id,
-        );
+        others.push(stored_customer(&sandbox, &[("email", &format!("{number}@example.org"))]).await);
     }
-    others.insert(3, answer.customer_id);
+    others.insert(3, customer);
     let request = v1::BatchGetProfilesRequest {
         customer_ids: others,
         purpose: "service".to_owned(),

@@ -1,16 +1,13 @@
 //! The catalogue on a node that is cut off from the others: what was restricted there binds here too (CO-3, CO-5, GO-4).
-#![expect(
-    clippy::indexing_slicing,
-    clippy::unwrap_used,
-    reason = "a test that cannot go on says why and stops"
-)]
+#![expect(clippy::indexing_slicing, reason = "a test that cannot go on says why and stops")]
 
 use std::process::ExitCode;
 use std::time::Duration;
 
 use custodia_proto::v1::profile_service_client::ProfileServiceClient;
-use custodia_proto::v1::{CreateRecipientRequest, Recipient, UpdateRecipientRequest};
-use custodia_tests::sample::{get, ingest, observation};
+use custodia_proto::v1::{Recipient, UpdateRecipientRequest};
+use custodia_tests::actions::{create_recipient, stored_customer};
+use custodia_tests::sample::get;
 use custodia_tests::{Options, Sandbox, Suite, eventually};
 use tokio::task::JoinSet;
 use tonic::Code;
@@ -45,16 +42,13 @@ async fn a_suspension_binds_a_leader_that_is_cut_off_from_the_directory() {
     sandbox.define_catalogue().await;
     let mut customers = Vec::new();
     for _ in 0..24 {
-        let request = ingest("", vec![observation("given_name", "Ada")]);
-        customers
-            .push(sandbox.profiles(0).await.ingest_profile(request).await.unwrap().into_inner().customer_id);
+        customers.push(stored_customer(&sandbox, &[("given_name", "Ada")]).await);
     }
     for (round, (one, other, third)) in [(0, 1, 2), (0, 2, 1), (1, 2, 0)].into_iter().enumerate() {
         let caller = format!("desk-{round}");
         let recipient =
             Recipient { id: caller.clone(), purposes: vec!["service".into()], ..Default::default() };
-        let request = CreateRecipientRequest { recipient: Some(recipient), validate_only: false };
-        let recipient = sandbox.catalog(third).await.create_recipient(request).await.unwrap().into_inner();
+        let recipient = create_recipient(&sandbox, third, recipient).await;
         for node in 0..3 {
             assert!(reads_as(&sandbox, node, &caller, &customers).await.iter().all(Result::is_ok));
         }

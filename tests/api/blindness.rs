@@ -32,7 +32,7 @@ async fn collector(sandbox: &Sandbox, name: &str) -> Vec<Channel> {
         collection_purposes: vec!["service".to_owned(), "marketing".to_owned()],
         ..Default::default()
     };
-    create_recipient(sandbox, recipient).await;
+    create_recipient(sandbox, 0, recipient).await;
     let mut channels = Vec::new();
     for node in 0..3 {
         channels.push(sandbox.channel_as(node, "ingest", name).await);

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use custodia_proto::FieldMask;
 use custodia_proto::v1::{self, profile_service_client::ProfileServiceClient};
-use custodia_tests::actions::{create_attribute, create_purpose, stored_customer};
+use custodia_tests::actions::{create_attribute, create_purpose, create_recipient, stored_customer};
 use custodia_tests::sample::{attribute, fault, get, ingest, new_customer, purpose, texts};
 use custodia_tests::{Sandbox, Suite, eventually};
 use tonic::Code;
@@ -92,9 +92,7 @@ async fn a_recipient_reads_for_its_purposes_on_every_node(sandbox: &Sandbox) {
         let status = reader.list_events(list).await.expect_err("unknown");
         assert_eq!(told(&status), denied("RECIPIENT_NOT_REGISTERED", "service"));
     }
-    let create =
-        v1::CreateRecipientRequest { recipient: Some(recipient(&["marketing"], "")), validate_only: false };
-    let created = sandbox.catalog(1).await.create_recipient(create).await.expect("created").into_inner();
+    let created = create_recipient(sandbox, 1, recipient(&["marketing"], "")).await;
     for reader in &mut readers {
         let request = v1::BatchGetProfilesRequest {
             customer_ids: vec![customer_id.clone()],
@@ -210,9 +208,7 @@ async fn every_node_lists_the_same_changes(sandbox: &Sandbox) {
         etag,
         ..Default::default()
     };
-    let first = recipient(&["marketing"], String::new());
-    let request = v1::CreateRecipientRequest { recipient: Some(first), validate_only: false };
-    let created = sandbox.catalog(0).await.create_recipient(request).await.expect("created").into_inner();
+    let created = create_recipient(sandbox, 0, recipient(&["marketing"], String::new())).await;
     let second = recipient(&["marketing", "service"], created.etag);
     let request = v1::UpdateRecipientRequest { recipient: Some(second) };
     sandbox.catalog(1).await.update_recipient(request).await.expect("updated");

@@ -6,8 +6,7 @@ use custodia_proto::v1::{self, ConsentStatus, RefusalReason};
 use custodia_proto::{FieldMask, Timestamp};
 use custodia_tests::actions::{consent_revision, consenting_customer, stored_customer};
 use custodia_tests::sample::{
-    consent, fault, get, ingest, new_customer, new_id, now, observation, tc_string, text_of, texts,
-    withdrawal,
+    consent, fault, get, grant, ingest, new_customer, now, observation, tc_string, text_of, texts, withdrawal,
 };
 use custodia_tests::{Sandbox, Suite};
 use tonic::Code;
@@ -111,7 +110,7 @@ async fn a_consent_from_a_fast_clock_does_not_lift_a_withdrawal(sandbox: &Sandbo
     assert_eq!(fault(&status), expected);
     let carried = v1::IngestProfileRequest {
         purpose: "marketing".into(),
-        consents: vec![custodia_tests::sample::grant("marketing")],
+        consents: vec![grant("marketing")],
         ..ingest(&customer_id, vec![observation("interest", "chess")])
     };
     let answer = sandbox.profiles(2).await.ingest_profile(carried).await.expect("judged").into_inner();
@@ -208,7 +207,7 @@ async fn earlier_tc_string(sandbox: &Sandbox, first_ago: i64, second_ago: i64) {
         .record_tc_string(record(&second, id_of(second_ago)))
         .await
         .expect("of the same day");
-    forget_requests(sandbox, &customer_id).await;
+    forget_requests(sandbox, &customer_id, &[grant("service")]).await;
     let status = sandbox.consents(2).await.record_tc_string(early).await.expect_err("it is late");
     assert_eq!(fault(&status).1, "REQUEST_SUPERSEDED");
     let status = sandbox.consents(2).await.record_tc_string(record(&tc_string(2), id_of(0))).await;
@@ -230,11 +229,11 @@ fn regions(customer_id: &str, region: &str, request_id: String) -> v1::UpdateDat
     }
 }
 
-/// Makes the nodes forget the customer's earlier requests: they remember 64.
-async fn forget_requests(sandbox: &Sandbox, customer_id: &str) {
+/// Makes the nodes forget the customer's earlier requests: they remember 64. Each of these has the consents.
+async fn forget_requests(sandbox: &Sandbox, customer_id: &str, consents: &[v1::ConsentGrant]) {
     for number in 0..64 {
-        let mut row = ingest(customer_id, texts(&[("given_name", &format!("name {number}"))]));
-        row.request_id = new_id();
+        let name = texts(&[("given_name", &format!("name {number}"))]);
+        let row = v1::IngestProfileRequest { consents: consents.to_vec(), ..ingest(customer_id, name) };
         sandbox.profiles(0).await.ingest_profile(row).await.expect("ingested");
     }
 }
@@ -252,7 +251,7 @@ async fn earlier_region(sandbox: &Sandbox, first_ago: i64, second_ago: i64) {
     sandbox.consents(0).await.update_data_subject(first.clone()).await.expect("updated");
     let second = regions(&customer_id, "DE", id_of(second_ago));
     sandbox.consents(1).await.update_data_subject(second).await.expect("updated");
-    forget_requests(sandbox, &customer_id).await;
+    forget_requests(sandbox, &customer_id, &[grant("service")]).await;
     let status = sandbox.consents(2).await.update_data_subject(first).await.expect_err("it is late");
     assert_eq!((status.code(), fault(&status).1.as_str()), (Code::Aborted, "REQUEST_SUPERSEDED"));
     let request = v1::GetDataSubjectRequest { customer_id, purpose: "service".to_owned() };
@@ -280,7 +279,7 @@ async fn earlier_preferences(sandbox: &Sandbox, first_ago: i64, second_ago: i64)
     let first = update("de", id_of(first_ago));
     sandbox.preferences(0).await.update_preferences(first.clone()).await.expect("updated");
     sandbox.preferences(1).await.update_preferences(update("fr", id_of(second_ago))).await.expect("updated");
-    forget_requests(sandbox, &customer_id).await;
+    forget_requests(sandbox, &customer_id, &[grant("service")]).await;
     let status = sandbox.preferences(2).await.update_preferences(first).await.expect_err("it is late");
     assert_eq!((status.code(), fault(&status).1.as_str()), (Code::Aborted, "REQUEST_SUPERSEDED"));
     let request = v1::GetPreferencesRequest { customer_id, purpose: "service".to_owned() };
@@ -301,11 +300,7 @@ async fn a_forgotten_retry_does_not_replace_a_later_consent(sandbox: &Sandbox) {
         sandbox.consents(0).await.record_consent(first.clone()).await.expect("recorded");
         sandbox.consents(1).await.record_consent(given("phone", id_of(second_ago))).await.expect("recorded");
         // The data comes without its own consent, which would be the newest.
-        for number in 0..64 {
-            let name = texts(&[("given_name", &format!("name {number}"))]);
-            let row = v1::IngestProfileRequest { consents: Vec::new(), ..ingest(&customer_id, name) };
-            sandbox.profiles(0).await.ingest_profile(row).await.expect("ingested");
-        }
+        forget_requests(sandbox, &customer_id, &[]).await;
         let answer = sandbox.consents(2).await.record_consent(first).await.expect("nothing to refuse");
         assert_eq!(answer.into_inner().channel, "phone", "made {first_ago} s ago");
     }

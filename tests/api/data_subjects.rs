@@ -105,7 +105,7 @@ async fn only_the_privacy_office_restricts_and_holds(sandbox: &Sandbox) {
         collection_purposes: vec!["service".to_owned()],
         ..Default::default()
     };
-    create_recipient(sandbox, till).await;
+    create_recipient(sandbox, 0, till).await;
     let wire = v1::DataSubject {
         customer_id: customer_id.clone(),
         restriction: Some(v1::Restriction { reason: "accuracy contested".to_owned(), since: None }),

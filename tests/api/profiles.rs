@@ -7,7 +7,7 @@ use custodia_proto::v1::{
     IngestProfileRequest, LawfulBasis, ListEventsRequest, Recipient, RecordConsentRequest, RefusalReason,
     VerdictDetail, WithdrawConsentRequest, batch_profile, ingest_profiles_response,
 };
-use custodia_tests::actions::{create_campaign, create_recipient};
+use custodia_tests::actions::{create_campaign, create_recipient, stored_customer};
 use custodia_tests::sample::{event, fault, get, grant, ingest, integer, new_id, observation, text_of};
 use custodia_tests::{Sandbox, Suite};
 use tonic::Code;
@@ -44,7 +44,7 @@ async fn a_reader_learns_of_no_attribute_that_its_purpose_has_no_use_for(sandbox
         purposes: vec!["service".into(), "marketing".into()],
         ..Default::default()
     };
-    create_recipient(sandbox, desk).await;
+    create_recipient(sandbox, 0, desk).await;
     for node in 0..3 {
         let channel = sandbox.channel_as(node, "agent", "presence-desk").await;
         let mut desk = ProfileServiceClient::new(channel);
@@ -310,8 +310,7 @@ async fn a_stream_answers_every_row_in_order_and_goes_on_after_a_bad_one(sandbox
 
 /// The leader answers either way; the tests of consensus show what each relies on.
 async fn a_read_may_ask_a_quorum_instead_of_the_lease(sandbox: &Sandbox) {
-    let request = ingest("", vec![observation("given_name", "Ada")]);
-    let customer = sandbox.profiles(0).await.ingest_profile(request).await.unwrap().into_inner().customer_id;
+    let customer = stored_customer(sandbox, &[("given_name", "Ada")]).await;
     let in_mode = |mode: &'static str| {
         let mut request = tonic::Request::new(get(&customer, "service"));
         request.metadata_mut().insert("custodia-read-mode", mode.parse().unwrap());

@@ -6,14 +6,14 @@ use custodia_proto::v1::catalog_change::Entry;
 use custodia_proto::v1::profile_service_client::ProfileServiceClient;
 use custodia_proto::v1::{
     AffirmativeAct, AppendEventsRequest, BalancingTest, BatchGetProfilesRequest, ConsentEvidence,
-    ConsentMethod, ConsentState, ConsentStatus, CreateRecipientRequest, DataSubject, DecidedBy,
-    GetJurisdictionRequest, GetProfileRequest, IngestProfileRequest, JurisdictionBases, LawfulBasis,
-    LegalHold, ListCatalogChangesRequest, ListEventsRequest, ListJurisdictionsRequest, NoticeVersion,
-    PrivacySignal, Profile, Purpose, Recipient, RecordConsentRequest, RecordPrivacySignalRequest,
-    RefusalReason, Restriction, UpdateDataSubjectRequest, UpdatePurposeRequest, VerdictDetail, batch_profile,
+    ConsentMethod, ConsentState, ConsentStatus, DataSubject, DecidedBy, GetJurisdictionRequest,
+    GetProfileRequest, IngestProfileRequest, JurisdictionBases, LawfulBasis, LegalHold,
+    ListCatalogChangesRequest, ListEventsRequest, ListJurisdictionsRequest, NoticeVersion, PrivacySignal,
+    Profile, Purpose, Recipient, RecordConsentRequest, RecordPrivacySignalRequest, RefusalReason,
+    Restriction, UpdateDataSubjectRequest, UpdatePurposeRequest, VerdictDetail, batch_profile,
 };
 use custodia_tests::actions::{
-    ask_again, consent_revision, consenting_customer, create_campaign, create_purpose,
+    ask_again, consent_revision, consenting_customer, create_campaign, create_purpose, create_recipient,
 };
 use custodia_tests::sample::{
     consent, detail, event, evidence, fault, get, grant, ingest, new_id, observation, purpose, text_of,
@@ -439,8 +439,7 @@ async fn an_application_is_bound_to_its_purposes(sandbox: &Sandbox) {
         purposes: vec!["service".into()],
         ..Default::default()
     };
-    let request = CreateRecipientRequest { recipient: Some(recipient), validate_only: false };
-    let recipient = sandbox.catalog(0).await.create_recipient(request).await.unwrap().into_inner();
+    let recipient = create_recipient(sandbox, 0, recipient).await;
     let profile = desk.get_profile(get(&customer, "service")).await.unwrap().into_inner();
     assert_eq!(text_of(&profile, "given_name").as_deref(), Some("Ada"));
     let status = desk.get_profile(get(&customer, "marketing")).await.unwrap_err();

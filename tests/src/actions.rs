@@ -26,10 +26,11 @@ pub async fn create_purpose(sandbox: &Sandbox, purpose: Purpose) -> Result<Purpo
     Ok(sandbox.catalog(0).await.create_purpose(request).await?.into_inner())
 }
 
-/// Registers an application.
-pub async fn create_recipient(sandbox: &Sandbox, recipient: Recipient) {
+/// Registers an application through a node.
+pub async fn create_recipient(sandbox: &Sandbox, node: usize, recipient: Recipient) -> Recipient {
     let request = CreateRecipientRequest { recipient: Some(recipient), validate_only: false };
-    sandbox.catalog(0).await.create_recipient(request).await.expect("a recipient is created");
+    let answer = sandbox.catalog(node).await.create_recipient(request).await;
+    answer.expect("a recipient is created").into_inner()
 }
 
 /// Creates a purpose like `marketing` for one test alone, with the attribute `PURPOSE_topic`; the purpose and the attribute.

@@ -1,7 +1,6 @@
 //! `custodia node`: runs one node until it is told to stop, then drains it. SIGHUP makes it read its certificates and tokens
 //! again.
 
-use std::convert::Infallible;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -28,7 +27,7 @@ impl NodeCommand {
         custodia_server::init_log(&config.log);
         let signal = stop_signal()?;
         let reload = Arc::new(Notify::new());
-        let hangups = forward_hangups(Arc::clone(&reload))?;
+        forward_hangups(Arc::clone(&reload))?;
         let input_end = self.until_input_ends.then(input_end);
         let stop = async {
             match input_end {
@@ -45,26 +44,20 @@ impl NodeCommand {
                 tracing::info!(address = %started.address, "listening on {}", started.address);
             }
         };
-        let until_ended = async {
-            tokio::select! {
-                ended = custodia_server::run(config, stop, reload, started) => ended,
-                never = hangups => match never {},
-            }
-        };
-        let (ended, ()) = tokio::join!(until_ended, announce);
+        let (ended, ()) = tokio::join!(custodia_server::run(config, stop, reload, started), announce);
         Ok(ended?)
     }
 }
 
-/// Makes the node read its certificates and tokens again on each SIGHUP.
-fn forward_hangups(reload: Arc<Notify>) -> Result<impl Future<Output = Infallible>, CliError> {
+/// From now on, each SIGHUP makes the node read its certificates and tokens again.
+fn forward_hangups(reload: Arc<Notify>) -> Result<(), CliError> {
     let mut hangup = signal(SignalKind::hangup()).map_err(CliError::Signals)?;
-    Ok(async move {
+    drop(tokio::spawn(async move {
         while hangup.recv().await.is_some() {
             reload.notify_one();
         }
-        std::future::pending().await
-    })
+    }));
+    Ok(())
 }
 
 /// Completes on SIGTERM or Ctrl-C.

@@ -1,5 +1,7 @@
 //! `custodia events`: a customer's events (interactions).
 
+use std::sync::LazyLock;
+
 use custodia_proto::v1;
 
 use crate::connection::Connection;
@@ -66,16 +68,17 @@ fn events_text(answer: &v1::ListEventsResponse) -> String {
 
 const EVENT_COLUMNS: &[Column<v1::StoredEvent>] = &[
     ("OCCURRED", |stored| time_text(event(stored).occurred_at.as_ref())),
-    ("EVENT", |stored| event(stored).name),
-    ("CHANNEL", |stored| event(stored).channel),
-    ("PROPERTIES", |stored| properties_text(&event(stored))),
+    ("EVENT", |stored| event(stored).name.clone()),
+    ("CHANNEL", |stored| event(stored).channel.clone()),
+    ("PROPERTIES", |stored| properties_text(event(stored))),
     ("GROUND", |stored| enum_text::<v1::LawfulBasis>(stored.ground)),
     ("SOURCE", |stored| stored.provenance.clone().unwrap_or_default().source),
-    ("ID", |stored| event(stored).event_id),
+    ("ID", |stored| event(stored).event_id.clone()),
 ];
 
-fn event(stored: &v1::StoredEvent) -> v1::Event {
-    stored.event.clone().unwrap_or_default()
+fn event(stored: &v1::StoredEvent) -> &v1::Event {
+    static NONE: LazyLock<v1::Event> = LazyLock::new(v1::Event::default);
+    stored.event.as_ref().unwrap_or(&NONE)
 }
 
 fn properties_text(event: &v1::Event) -> String {

@@ -59,7 +59,7 @@ impl_enum_text! {
     VerdictDetail "VERDICT_DETAIL_": Full None Only;
     NodeState "NODE_STATE_": Up Down;
     ReplicaRole "REPLICA_ROLE_": Voter Learner;
-    ReplicaVerdict "REPLICA_VERDICT_": Agrees Differs NotCompared;
+    ReplicaVerdict "REPLICA_VERDICT_":;
     Role "ROLE_":;
     KeyLevel "KEY_LEVEL_": Root Shard Bucket Customer;
 }
