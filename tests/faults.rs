@@ -11,15 +11,14 @@ use std::time::{Duration, Instant};
 
 use custodia_proto::FieldMask;
 use custodia_proto::v1::{
-    BatchGetProfilesRequest, CreateRecipientRequest, GetProfileRequest, ListRecipientsRequest,
-    ListUnusedAttributesRequest, Profile, Recipient, VerdictDetail,
+    BatchGetProfilesRequest, GetProfileRequest, ListRecipientsRequest, ListUnusedAttributesRequest, Profile,
+    Recipient, VerdictDetail,
 };
-use custodia_tests::actions::stored_customer;
-use custodia_tests::sample::{get, ingest, observation, text_of};
+use custodia_tests::actions::{create_recipient, stored_customer};
+use custodia_tests::sample::{fault, get, ingest, observation, text_of};
 use custodia_tests::{Node, Options, Oracle, Sandbox, StoppedClock, Suite, eventually};
 use tokio::task::JoinSet;
 use tonic::Code;
-use tonic_types::StatusExt as _;
 
 fn main() -> ExitCode {
     Suite::default()
@@ -290,10 +289,6 @@ async fn a_drained_node_hands_its_leaderships_over() {
     assert!(oracle.finish(&client).await > 0);
 }
 
-fn reason_of(status: &tonic::Status) -> String {
-    status.get_details_error_info().map(|info| info.reason).unwrap_or_default()
-}
-
 /// OP-2. One call cannot end, as two of three nodes are paused, so the node waits for it and refuses all others meanwhile.
 async fn a_draining_node_says_so_and_names_another() {
     const CALLS: usize = 20;
@@ -314,7 +309,7 @@ async fn a_draining_node_says_so_and_names_another() {
     eventually("the node says that it drains", async || {
         let status = profiles.get_profile(get(&customer, "service")).await.err();
         assert!(status.as_ref().is_none_or(|status| status.code() != Code::ResourceExhausted), "{status:?}");
-        status.is_some_and(|status| reason_of(&status) == "DRAINING")
+        status.is_some_and(|status| fault(&status).1 == "DRAINING")
     })
     .await;
     let mut calls = JoinSet::new();
@@ -324,18 +319,14 @@ async fn a_draining_node_says_so_and_names_another() {
     }
     while let Some(answer) = calls.join_next().await {
         let status = answer.unwrap().unwrap_err();
-        assert_eq!(
-            (status.code(), reason_of(&status).as_str()),
-            (Code::Unavailable, "DRAINING"),
-            "{status:?}"
-        );
+        assert_eq!((status.code(), fault(&status).1.as_str()), (Code::Unavailable, "DRAINING"), "{status:?}");
         let named = status.metadata().get(LEADER_METADATA).unwrap().to_str().unwrap().to_owned();
         let endpoint =
             |other: &usize| format!("{}@{}", sandbox.nodes[*other].id, sandbox.nodes[*other].address);
         assert!(others.iter().any(|other| endpoint(other) == named), "{named} is another node");
     }
     let status = profiles.batch_get_profiles(BatchGetProfilesRequest::default()).await.unwrap_err();
-    assert_eq!((status.code(), reason_of(&status).as_str()), (Code::Unavailable, "DRAINING"));
+    assert_eq!((status.code(), fault(&status).1.as_str()), (Code::Unavailable, "DRAINING"));
     others.iter().for_each(|other| sandbox.nodes[*other].resume());
     drop(in_flight.await.unwrap());
     assert_eq!(sandbox.nodes[node].wait_for_exit(), Some(0));
@@ -360,7 +351,8 @@ async fn a_node_that_wakes_keeps_its_connections() {
         cancelled.spawn(tokio::time::timeout(Duration::from_millis(200), call));
     }
     while let Some(call) = cancelled.join_next().await {
-        assert!(call.unwrap().is_err(), "a node that stands still answers nothing");
+        let answer = call.unwrap();
+        assert!(answer.is_err(), "a node that stands still answers nothing: {answer:?}");
     }
     sandbox.nodes[0].resume();
     // the connection is still there, and so is the call that waited
@@ -373,8 +365,7 @@ async fn a_stopped_node_forgets_neither_reads_nor_the_catalogue() {
     let mut sandbox = Sandbox::start().await;
     let recipient =
         Recipient { id: "mail-room".into(), purposes: vec!["service".into()], ..Default::default() };
-    let request = CreateRecipientRequest { recipient: Some(recipient), validate_only: false };
-    sandbox.catalog(0).await.create_recipient(request).await.unwrap();
+    create_recipient(&sandbox, 0, recipient).await;
     let customer = stored_customer(&sandbox, &[("phone", "+49 30"), ("email", "a@example.org")]).await;
     for node in 0..3 {
         wait_for_unused(&sandbox, node, &["email", "phone"]).await;

@@ -235,9 +235,26 @@ impl Node {
         self.signal("HUP");
     }
 
-    /// SIGSTOP: the process stands still, its connections stay open.
+    /// SIGSTOP: the process stands still, its connections stay open. The signal is taken by one thread after another, and on
+    /// a busy machine a thread may still answer for some milliseconds: the call returns when all of them have stopped.
+    #[expect(clippy::disallowed_methods, reason = "a blocked thread of the test holds nothing else up")]
     pub fn pause(&self) {
         self.signal("STOP");
+        let deadline = Instant::now() + PATIENCE;
+        while !self.stands_still() {
+            assert!(Instant::now() < deadline, "node {} does not stop", self.id);
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    /// True when every thread of the process is stopped: proc_pid_stat(5), the state after the name in parentheses.
+    fn stands_still(&self) -> bool {
+        let pid = self.pid().expect("the node runs");
+        let threads = fs::read_dir(format!("/proc/{pid}/task")).expect("the node runs");
+        threads.filter_map(Result::ok).all(|thread| {
+            let stat = fs::read_to_string(thread.path().join("stat")).unwrap_or_default();
+            stat.rsplit_once(") ").is_none_or(|(_, rest)| rest.starts_with('T'))
+        })
     }
 
     /// SIGCONT.
