@@ -199,11 +199,13 @@ impl Blind {
     }
 
     /// The answer, or the error, that it gets.
-    fn shown<R: CustomerWrite>(&self, request: &R, made_at: Option<TimestampMs>, stored: Stored) -> String {
-        let input = match request.parse(Origin { caller: &self.caller, made_at }, &self.view) {
-            Ok(input) => input,
-            Err(error) => return format!("not parsed: {error}"),
-        };
+    fn shown<R: CustomerWrite>(
+        &self,
+        request: &R,
+        input: &R::Input,
+        made_at: Option<TimestampMs>,
+        stored: Stored,
+    ) -> String {
         let header = ValueHeader { revision: 7, ..ValueHeader::default() };
         let state = CustomerState {
             location: self.location,
@@ -211,12 +213,12 @@ impl Blind {
             view: &self.view,
             sight: Sight::Echo,
             recorded_by: &self.recorded_by,
-            precondition: precondition(R::etag(&input), made_at, self.now),
+            precondition: precondition(R::etag(input), made_at, self.now),
             events: stored.events,
             core: stored.record.map(|value| Loaded { header, value }),
             requests: None,
         };
-        match judge(request, &input, &state) {
+        match judge(request, input, &state) {
             Ok((mutation, _)) => {
                 format!("{:?}", request.echo(self.location, mutation.answer).encode_to_vec())
             }
@@ -230,8 +232,12 @@ impl Blind {
         made_at: Option<TimestampMs>,
         [one, other]: [Stored; 2],
     ) -> Result<(), TestCaseError> {
-        let (one, other) = (self.shown(request, made_at, one), self.shown(request, made_at, other));
-        prop_assert_eq!(one, other);
+        // Once for both: a request that says no date is dated by the clock when it is parsed, and may be refused for that.
+        let Ok(input) = request.parse(Origin { caller: &self.caller, made_at }, &self.view) else {
+            return Ok(());
+        };
+        let shown = |stored| self.shown(request, &input, made_at, stored);
+        prop_assert_eq!(shown(one), shown(other));
         Ok(())
     }
 
