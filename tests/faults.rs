@@ -16,7 +16,7 @@ use custodia_proto::v1::{
 };
 use custodia_tests::actions::{create_recipient, stored_customer};
 use custodia_tests::sample::{fault, get, ingest, observation, text_of};
-use custodia_tests::{Node, Options, Oracle, Sandbox, StoppedClock, Suite, eventually};
+use custodia_tests::{Node, NodeClocks, Options, Oracle, Sandbox, Suite, eventually};
 use tokio::task::JoinSet;
 use tonic::Code;
 
@@ -198,7 +198,7 @@ async fn a_paused_leader_serves_nothing_stale_when_it_wakes() {
 async fn a_leader_whose_clock_stood_still_serves_nothing_stale() {
     let mut sandbox = Sandbox::prepare(Options::default());
     let folder = sandbox.path();
-    let mut clock = StoppedClock::install(&folder, &mut sandbox.nodes);
+    let clock = NodeClocks::install(&folder, &mut sandbox.nodes);
     sandbox.spawn_and_init().await;
     sandbox.define_catalogue().await;
     paused_leader_serves_nothing_stale(&sandbox, |node, paused| clock.stop_for(node, paused)).await;

@@ -17,16 +17,16 @@ pub mod actions;
 mod authority;
 mod links;
 mod node;
+mod node_clocks;
 mod oracle;
 pub mod sample;
 mod sandbox;
-mod stopped_clock;
 mod suite;
 
 pub use authority::{Authority, Identity, Validity};
 pub use links::Links;
 pub use node::{Node, PATIENCE, binary, free_port};
+pub use node_clocks::NodeClocks;
 pub use oracle::Oracle;
 pub use sandbox::{FAST_TIMING, Options, Sandbox, connect, custodia, endpoint, eventually};
-pub use stopped_clock::StoppedClock;
 pub use suite::Suite;

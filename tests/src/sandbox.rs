@@ -278,6 +278,13 @@ impl Sandbox {
         ClusterServiceClient::new(self.channel(node, &self.admin).await.expect("a channel"))
     }
 
+    /// Ends the nodes and leaves the folder where it is; its path.
+    pub fn keep(mut self) -> PathBuf {
+        self.nodes.clear();
+        self.folder.disable_cleanup(true);
+        self.path()
+    }
+
     /// Prints the last log lines of every node.
     pub(crate) fn print_logs(&self) {
         const LINES: usize = 15;
