@@ -1,11 +1,17 @@
 //! The catalogue on a node that is cut off from the others: what was restricted there binds here too (CO-3, CO-5, GO-4).
-#![expect(clippy::indexing_slicing, reason = "a test that cannot go on says why and stops")]
+#![expect(
+    clippy::indexing_slicing,
+    clippy::expect_used,
+    reason = "a test that cannot go on says why and stops"
+)]
 
+use std::fs;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use custodia_proto::v1::catalog_service_client::CatalogServiceClient;
 use custodia_proto::v1::profile_service_client::ProfileServiceClient;
-use custodia_proto::v1::{Recipient, UpdateRecipientRequest};
+use custodia_proto::v1::{ListRecipientsRequest, Recipient, UpdateRecipientRequest};
 use custodia_tests::actions::{create_recipient, stored_customer};
 use custodia_tests::sample::get;
 use custodia_tests::{Options, Sandbox, Suite, eventually};
@@ -13,7 +19,10 @@ use tokio::task::JoinSet;
 use tonic::Code;
 
 fn main() -> ExitCode {
-    Suite::default().alone(a_suspension_binds_a_leader_that_is_cut_off_from_the_directory).run()
+    Suite::default()
+        .alone(a_suspension_binds_a_leader_that_is_cut_off_from_the_directory)
+        .alone(a_node_that_lost_its_state_lists_no_older_catalogue)
+        .run()
 }
 
 /// What a caller gets who reads all customers at once through a node.
@@ -78,5 +87,31 @@ async fn a_suspension_binds_a_leader_that_is_cut_off_from_the_directory() {
             .await;
         }
         sandbox.wait_until_healthy().await;
+    }
+}
+
+/// While it fetches its state back the node has an empty catalogue. A caller who takes that for the catalogue in force would
+/// define everything anew.
+async fn a_node_that_lost_its_state_lists_no_older_catalogue() {
+    let mut sandbox = Sandbox::start().await;
+    let recipient = Recipient { id: "desk".into(), purposes: vec!["service".into()], ..Default::default() };
+    create_recipient(&sandbox, 0, recipient).await;
+    for _ in 0..3 {
+        sandbox.nodes[1].kill();
+        fs::remove_dir_all(sandbox.nodes[1].data_path().join("state")).expect("a state folder");
+        sandbox.nodes[1].spawn();
+        let mut answers = 0;
+        eventually("the node lists the catalogue", async || {
+            let Ok(channel) = sandbox.channel(1, &sandbox.admin).await else { return false };
+            let mut catalog = CatalogServiceClient::new(channel);
+            for _ in 0..50 {
+                if let Ok(listed) = catalog.list_recipients(ListRecipientsRequest::default()).await {
+                    assert_eq!(listed.into_inner().recipients.len(), 1, "an older catalogue");
+                    answers += 1;
+                }
+            }
+            answers > 0
+        })
+        .await;
     }
 }

@@ -18,6 +18,8 @@ pub(crate) enum Refusal {
     NamelessNode,
     #[error("the certificate is not that of a node of this cluster")]
     NotMember,
+    #[error("this node has lost its directory and is fetching it back: retry on another node")]
+    DirectoryMissing,
     #[error("unknown method")]
     MethodUnknown,
     #[error("the header grpc-timeout is malformed")]

@@ -113,7 +113,8 @@ impl CatalogueCache {
         }
     }
 
-    /// The catalogue as applied on this node. Parsed again only after a change.
+    /// The catalogue as applied on this node, however old that is: a node that lost its state has an empty one. Parsed again
+    /// only after a change.
     pub(crate) fn view(&self) -> Result<Arc<CatalogueView>, ServiceError> {
         let directory = self.routing.consensus().directory();
         if !directory.is_readable() {
@@ -215,7 +216,7 @@ impl CatalogueCache {
     }
 
     /// The catalogue that a call may be judged by: with every restriction that was acknowledged before the call.
-    async fn leased_view(&self, deadline: Instant) -> Result<Arc<CatalogueView>, ServiceError> {
+    pub(crate) async fn leased_view(&self, deadline: Instant) -> Result<Arc<CatalogueView>, ServiceError> {
         let age = self.lease.age(Instant::now().into_std());
         if age.is_some_and(|age| self.routing.consensus().clocks_were_steady_for(age)) {
             return self.view();

@@ -71,8 +71,11 @@ fn deadline<T>(request: &Request<T>) -> Instant {
 impl PeerEndpoint {
     /// The sender, where it is a node of this cluster.
     fn member<T>(&self, request: &Request<T>, without: WithoutDirectory) -> Result<PeerNode, Status> {
-        let sender = sender(request)?;
-        if !is_admitted(&self.consensus.directory(), &sender, without) {
+        let (sender, directory) = (sender(request)?, self.consensus.directory());
+        if directory.shape().is_none() && without == WithoutDirectory::Refuse {
+            return Err(Refusal::DirectoryMissing.into());
+        }
+        if !is_admitted(&directory, &sender) {
             tracing::warn!(from = %sender.node, "call of a node refused: it is not in this cluster");
             return Err(Refusal::NotMember.into());
         }
@@ -80,9 +83,9 @@ impl PeerEndpoint {
     }
 }
 
-fn is_admitted(directory: &Directory, sender: &PeerNode, without: WithoutDirectory) -> bool {
-    let is_unknown = directory.shape().is_none() && without == WithoutDirectory::Admit;
-    is_unknown || is_member(directory, sender)
+/// Whether the sender is a node of this cluster, as far as a node can tell.
+fn is_admitted(directory: &Directory, sender: &PeerNode) -> bool {
+    directory.shape().is_none() || is_member(directory, sender)
 }
 
 /// Whether the directory has the node at an address for which its certificate is valid. Looks again only when the directory's
@@ -119,9 +122,9 @@ impl PeerService for PeerEndpoint {
     ) -> Result<Response<Self::ExchangeStream>, Status> {
         let sender = self.member(&request, WithoutDirectory::Admit)?;
         let (from, consensus) = (sender.node, Arc::clone(&self.consensus));
-        let input = request.into_inner().take_while(move |_frame| {
-            ready(is_admitted(&consensus.directory(), &sender, WithoutDirectory::Admit))
-        });
+        let input = request
+            .into_inner()
+            .take_while(move |_frame| ready(is_admitted(&consensus.directory(), &sender)));
         let input = input.map(|frame| match frame {
             Ok(frame) => Ok(frame.body),
             Err(status) => Err(TransportError::Unreachable { reason: status.message().to_owned() }),

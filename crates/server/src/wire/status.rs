@@ -193,6 +193,7 @@ const fn class_of_refusal(refusal: Refusal) -> Class {
         Refusal::NotAllowed { .. } => permanent(Code::PermissionDenied, "ROLE_NOT_ALLOWED"),
         Refusal::NamelessNode => permanent(Code::PermissionDenied, "NODE_UNNAMED"),
         Refusal::NotMember => permanent(Code::PermissionDenied, "NODE_NOT_MEMBER"),
+        Refusal::DirectoryMissing => leaderless("DIRECTORY_MISSING"),
         Refusal::MethodUnknown => permanent(Code::Unimplemented, "METHOD_UNKNOWN"),
         Refusal::TimeoutMalformed => permanent(Code::InvalidArgument, "TIMEOUT_MALFORMED"),
         Refusal::DeadlinePassed => permanent(Code::DeadlineExceeded, "DEADLINE_PASSED"),
@@ -216,6 +217,7 @@ impl From<Refusal> for Status {
             | Refusal::NotAllowed { .. }
             | Refusal::NamelessNode
             | Refusal::NotMember
+            | Refusal::DirectoryMissing
             | Refusal::MethodUnknown
             | Refusal::TimeoutMalformed
             | Refusal::DeadlinePassed

@@ -67,9 +67,9 @@ macro_rules! calls {
             async fn answer(
                 self,
                 context: &ShardContext,
-                _deadline: Instant,
+                deadline: Instant,
             ) -> Result<Self::Answer, ServiceError> {
-                let view = context.catalogue().view()?;
+                let view = context.catalogue().leased_view(deadline).await?;
                 let ($list, next_page_token) =
                     list::<$kind>(&view.catalogue, self.page_size, &self.page_token)?;
                 Ok(v1::$list_response { $list, next_page_token })

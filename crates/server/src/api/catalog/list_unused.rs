@@ -18,12 +18,12 @@ impl AnyNodeCall for v1::ListUnusedAttributesRequest {
     async fn answer(
         self,
         context: &ShardContext,
-        _deadline: Instant,
+        deadline: Instant,
     ) -> Result<v1::ListUnusedAttributesResponse, ServiceError> {
         if !(1..=DAYS_MAX).contains(&self.days) {
             return Err(ServiceError::invalid("days", format!("expected 1 to {DAYS_MAX}")));
         }
-        let (view, today) = (context.catalogue().view()?, Day::of(now()));
+        let (view, today) = (context.catalogue().leased_view(deadline).await?, Day::of(now()));
         let mut attributes = Vec::new();
         for attribute in view.catalogue.attributes() {
             let (_, days) = usage_of(&view.directory, attribute.number)?;
