@@ -46,11 +46,22 @@ pub struct DataSubject {
     /// When a signal last opted out of sale and sharing, whatever the purposes were then; none: never. It counts in
     /// jurisdictions that honour Global Privacy Control, until the customer's own later consent to a purpose.
     pub sale_opt_out: Option<TimestampMs>,
+    /// When the customer last opted out of sale and sharing, whatever the purposes were then; none: never. It counts
+    /// everywhere, until the customer's own later consent to a purpose.
+    pub do_not_sell: Option<TimestampMs>,
+    /// When the customer last limited the use of sensitive data; none: never. It counts until the customer's own later
+    /// consent to a purpose.
+    pub sensitive_limit: Option<TimestampMs>,
     /// When any of this changed last; none: never.
     pub updated_at: Option<TimestampMs>,
 }
 
 impl DataSubject {
+    /// When the customer last opted out of sale and sharing as far as a jurisdiction counts it.
+    pub(crate) fn sale_opted_out(&self, jurisdiction: &Jurisdiction) -> Option<TimestampMs> {
+        self.do_not_sell.max(self.sale_opt_out.filter(|_| jurisdiction.honours_gpc))
+    }
+
     /// Whether nothing is known, and nothing ever was.
     #[must_use]
     pub fn is_empty(&self) -> bool {

@@ -155,6 +155,8 @@ fn subject(a: &DataSubject, b: &DataSubject) -> DataSubject {
         restriction: [restriction(a), restriction(b)].into_iter().flatten().min_by_key(first_restricted),
         legal_hold: [legal_hold(a), legal_hold(b)].into_iter().flatten().min_by_key(first_held),
         sale_opt_out: a.sale_opt_out.max(b.sale_opt_out),
+        do_not_sell: a.do_not_sell.max(b.do_not_sell),
+        sensitive_limit: a.sensitive_limit.max(b.sensitive_limit),
         updated_at: a.updated_at.max(b.updated_at),
     }
 }

@@ -83,6 +83,8 @@ numbered! {
         QuietHours = 42 => "QUIET_HOURS",
         /// The customer's limit on contacts has been reached.
         FrequencyCap = 43 => "FREQUENCY_CAP",
+        /// The customer limited the use of sensitive data, Cal. Civ. Code §1798.121.
+        SensitiveLimited = 44 => "SENSITIVE_LIMITED",
     }
 }
 
@@ -133,6 +135,7 @@ impl RefusalReason {
             Self::TopicNotWanted => "The customer does not want to be contacted about this topic.",
             Self::QuietHours => "The customer does not want to be contacted at this time.",
             Self::FrequencyCap => "The customer's limit on contacts has been reached.",
+            Self::SensitiveLimited => "The customer limited the use of sensitive data.",
         }
     }
 }

@@ -70,6 +70,8 @@ struct Subject {
     restriction: Option<Cause>,
     legal_hold: Option<Cause>,
     sale_opted_out_at: Option<String>,
+    do_not_sell_at: Option<String>,
+    sensitive_limited_at: Option<String>,
     updated_at: Option<String>,
 }
 
@@ -144,6 +146,8 @@ fn data_subject(subject: &DataSubject) -> Subject {
         restriction: subject.restriction.as_ref().map(|one| cause(one.reason.as_str(), one.since)),
         legal_hold: subject.legal_hold.as_ref().map(|one| cause(one.reference.as_str(), one.since)),
         sale_opted_out_at: subject.sale_opt_out.map(moment),
+        do_not_sell_at: subject.do_not_sell.map(moment),
+        sensitive_limited_at: subject.sensitive_limit.map(moment),
         updated_at: subject.updated_at.map(moment),
     }
 }

@@ -13,7 +13,8 @@ use crate::text::values::time_text;
 /// What `consent signal` takes.
 #[derive(Debug, clap::Args)]
 pub(crate) struct RecordSignal {
-    /// The signal; gpc: Global Privacy Control, the header `Sec-GPC: 1`
+    /// gpc: Global Privacy Control, the header `Sec-GPC: 1`; do-not-sell: the customer's own opt-out of sale and sharing;
+    /// limit-sensitive: the customer's own limit on the use of sensitive data
     #[arg(value_parser = v1::PrivacySignal::parse)]
     signal: v1::PrivacySignal,
     /// Customer id (cust_…)
@@ -45,7 +46,8 @@ impl RecordSignal {
             channel: self.channel,
             request_id: String::new(),
         };
-        connection.show(request, signal_text).await
+        let signal = self.signal;
+        connection.show(request, |answer| signal_text(signal, answer)).await
     }
 }
 
@@ -64,9 +66,13 @@ impl TcfCommand {
     }
 }
 
-fn signal_text(answer: &v1::RecordPrivacySignalResponse) -> String {
+fn signal_text(signal: v1::PrivacySignal, answer: &v1::RecordPrivacySignalResponse) -> String {
     if !answer.honoured {
-        return "not honoured: no jurisdiction of the customer requires it; nothing was changed".into();
+        return "not honoured yet: no jurisdiction of the customer requires it; it is remembered for one that does".into();
+    }
+    if signal == v1::PrivacySignal::LimitSensitive {
+        return "honoured: sensitive data is used only for what contract, law or vital interests require"
+            .into();
     }
     if answer.consents.is_empty() {
         return "honoured: no purpose sells or shares data".into();
@@ -112,16 +118,18 @@ mod tests {
     #[test]
     fn a_signal_says_whether_it_was_honoured() {
         let mut answer = v1::RecordPrivacySignalResponse::default();
-        assert!(signal_text(&answer).starts_with("not honoured"));
+        let gpc = v1::PrivacySignal::Gpc;
+        assert!(signal_text(gpc, &answer).starts_with("not honoured"));
         answer.honoured = true;
-        assert!(signal_text(&answer).contains("no purpose"));
+        assert!(signal_text(gpc, &answer).contains("no purpose"));
+        assert!(signal_text(v1::PrivacySignal::LimitSensitive, &answer).contains("sensitive data"));
         let refused = v1::ConsentState {
             purpose: "partner-ads".into(),
             status: v1::ConsentStatus::Refused.into(),
             ..Default::default()
         };
         answer.consents = vec![refused];
-        assert!(signal_text(&answer).contains("partner-ads"));
+        assert!(signal_text(gpc, &answer).contains("partner-ads"));
     }
 
     #[test]

@@ -98,7 +98,9 @@ fn subject_text(subject: &v1::DataSubject) -> String {
         ("birth date", or_dash(&subject.birth_date)),
         ("restricted", restriction.map_or("no".into(), |one| since(&one.reason, one.since.as_ref()))),
         ("legal hold", hold.map_or("no".into(), |one| since(&one.reference, one.since.as_ref()))),
-        ("opted out of sale", time_text(subject.sale_opted_out_at.as_ref())),
+        ("GPC signal", time_text(subject.sale_opted_out_at.as_ref())),
+        ("do not sell or share", time_text(subject.do_not_sell_at.as_ref())),
+        ("limit sensitive data", time_text(subject.sensitive_limited_at.as_ref())),
         ("changed", time_text(subject.updated_at.as_ref())),
     ]);
     format!("{}, etag {}\n\n{facts}", subject.customer_id, subject.etag)

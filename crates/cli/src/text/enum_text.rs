@@ -47,7 +47,7 @@ impl_enum_text! {
         TickedBox Clicked Spoken Signed DoubleOptIn PreTickedBox Silence ContinuedUse;
     DecidedBy "DECIDED_BY_": DataSubject Guardian Controller Authority;
     GroundOrigin "GROUND_ORIGIN_":;
-    PrivacySignal "PRIVACY_SIGNAL_": Gpc;
+    PrivacySignal "PRIVACY_SIGNAL_": Gpc DoNotSell LimitSensitive;
     ReplicaState "REPLICA_STATE_":;
     ConsentExportFormat "CONSENT_EXPORT_FORMAT_": Dpv27560 Receipt;
     ConsentModel "CONSENT_MODEL_": OptIn OptOut;

@@ -28,5 +28,7 @@ message! {
         5 [message, optional] legal_hold: Option<WireLegalHold>;
         6 [sint64, optional] updated_at: Option<i64>;
         7 [sint64, optional] sale_opt_out: Option<i64>;
+        8 [sint64, optional] do_not_sell: Option<i64>;
+        9 [sint64, optional] sensitive_limit: Option<i64>;
     }
 }

@@ -78,7 +78,8 @@ fn newest_moment(record: &CustomerRecord, purpose: &Purpose) -> Option<Timestamp
 }
 
 fn sale_opt_out(record: &CustomerRecord, purpose: &Purpose) -> Option<TimestampMs> {
-    record.subject.sale_opt_out.filter(|_| purpose.sale_or_sharing)
+    let opted_out = record.subject.sale_opt_out.max(record.subject.do_not_sell);
+    opted_out.filter(|_| purpose.sale_or_sharing)
 }
 
 /// The no that a given ground would lift. A consent lifts any no to its purpose, another basis only its own. A no that

@@ -1,29 +1,46 @@
-//! Owns signals of a customer's browser or consent platform: Global Privacy Control, and TC strings. Always: a signal
-//! that is honoured is a no, and counts from now on.
+//! Owns signals of a customer, a browser or a consent platform: Global Privacy Control, "do not sell or share", "limit the
+//! use of sensitive data", and TC strings. Always: a signal that is honoured is a no, and counts from now on.
 
 use std::cmp::Ordering;
 
 use super::{latest_decision, live_moment, settle};
 use crate::{
-    catalogue::{Catalogue, Purpose},
+    catalogue::{Catalogue, Jurisdiction, Purpose},
     chain::ChangeContext,
     error::ProfileError,
     ground::{GroundState, GroundStatus, LawfulBasis},
-    id::PurposeNumber,
+    id::{PurposeNumber, TimestampMs},
     label::{Channel, Reference},
     ledger::{LedgerBody, LedgerEntry},
+    numbered::numbered,
     record::CustomerRecord,
     replacement::Precondition,
     subject_change::Changed,
     tcf::StoredTcString,
 };
 
-/// A privacy signal. Numbers are those of the API.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[repr(u8)]
-pub enum PrivacySignal {
-    /// `Sec-GPC: 1`, W3C Global Privacy Control: do not sell or share.
-    Gpc = 1,
+numbered! {
+    /// A privacy signal. Numbers are those of the API.
+    #[derive(PartialOrd, Ord)]
+    pub enum PrivacySignal ("signal", expected "GPC, DO_NOT_SELL or LIMIT_SENSITIVE") {
+        /// `Sec-GPC: 1`, W3C Global Privacy Control: do not sell or share.
+        Gpc = 1,
+        /// The customer's own opt-out of sale and sharing, Cal. Civ. Code §1798.120(a).
+        DoNotSell = 2,
+        /// The customer's own limit on the use of sensitive data, Cal. Civ. Code §1798.121(a).
+        LimitSensitive = 3,
+    }
+}
+
+impl PrivacySignal {
+    /// What the ledger calls it.
+    const fn reference(self) -> &'static str {
+        match self {
+            Self::Gpc => "Sec-GPC: 1",
+            Self::DoNotSell => "Do not sell or share",
+            Self::LimitSensitive => "Limit the use of sensitive data",
+        }
+    }
 }
 
 /// The record after a signal.
@@ -31,7 +48,7 @@ pub enum PrivacySignal {
 pub struct SignalRecorded {
     /// The record; the same as before if nothing changed.
     pub record: CustomerRecord,
-    /// Whether one of the customer's jurisdictions honours the signal.
+    /// Whether the signal counts: the customer's own does, a browser's where one of the customer's jurisdictions honours it.
     pub honoured: bool,
     /// The entries to append to the ledger.
     pub ledger: Vec<LedgerEntry>,
@@ -39,9 +56,12 @@ pub struct SignalRecorded {
     pub states: Vec<(PurposeNumber, GroundState)>,
 }
 
-/// Records a signal: as an opt-out of sale and sharing, so that it also covers later purposes and regions, and, if
-/// one of the customer's jurisdictions honours it, as refused consent to every purpose of sale or sharing. It counts
-/// from now on, as a withdrawal does. Repeated, it changes nothing unless something was permitted since.
+/// Records a signal. It counts from now on, as a withdrawal does, is remembered for purposes and regions that come
+/// later, and changes nothing if it is repeated, unless something was permitted since.
+///
+/// - An opt-out of sale and sharing also refuses consent to every such purpose. The customer's own is honoured
+///   everywhere; that of a browser where a jurisdiction of the customer honours Global Privacy Control.
+/// - A limit on the use of sensitive data refuses no purpose: `permission` applies it to sensitive attributes.
 #[must_use]
 pub fn record_signal(
     record: &CustomerRecord,
@@ -50,49 +70,73 @@ pub fn record_signal(
     catalogue: &Catalogue,
     context: ChangeContext<'_>,
 ) -> SignalRecorded {
-    let now = context.now;
-    let reference = match signal {
-        PrivacySignal::Gpc => Reference::new("reference", "Sec-GPC: 1").ok(),
+    let honours = |jurisdiction: &Jurisdiction| match signal {
+        PrivacySignal::Gpc => jurisdiction.honours_gpc,
+        PrivacySignal::DoNotSell | PrivacySignal::LimitSensitive => true,
     };
+    let honoured = record.subject.jurisdictions(catalogue).any(|jurisdiction| honours(jurisdiction));
     let mut result =
-        SignalRecorded { record: record.clone(), honoured: false, ledger: Vec::new(), states: Vec::new() };
-    result.honoured = record.subject.jurisdictions(catalogue).any(|jurisdiction| jurisdiction.honours_gpc);
-    let refused = |purpose: &&std::sync::Arc<Purpose>| result.honoured && purpose.sale_or_sharing;
-    for purpose in catalogue.purposes().filter(refused) {
-        let latest = latest_decision(&result.record, purpose.number);
-        let stored = result.record.ground(purpose.number, LawfulBasis::Consent);
-        let stands = |state: &&GroundState| state.is_no() && Some(state.decided_at) >= latest;
-        let state = if let Some(state) = stored.filter(stands) {
-            state.clone()
-        } else {
-            let decided_at = live_moment(&result.record, purpose, now);
-            let state = GroundState {
-                reference: reference.clone(),
-                channel: channel.cloned(),
-                ..GroundState::bare(GroundStatus::Refused, decided_at, now)
-            };
-            let basis = LawfulBasis::Consent;
-            let (_, entry) = settle(&mut result.record, purpose, basis, state.clone(), context);
-            result.ledger.extend(entry);
-            state
-        };
-        result.states.push((purpose.number, state));
+        SignalRecorded { record: record.clone(), honoured, ledger: Vec::new(), states: Vec::new() };
+    let earlier = moment_of(record, signal);
+    let of_sale = honoured && signal != PrivacySignal::LimitSensitive;
+    for purpose in catalogue.purposes().filter(|purpose| of_sale && purpose.sale_or_sharing) {
+        refuse(&mut result, signal, purpose, channel, context);
     }
-    // Not before any decision: a purpose may become one of sale, and its consent must then be the older one.
-    let decided = |record: &CustomerRecord| record.grounds.values().map(|state| state.decided_at).max();
-    let newest = decided(&result.record).max(result.record.subject.sale_opt_out).unwrap_or(now);
-    let opted_out = result.record.subject.sale_opt_out;
-    let permitted_since = result.record.grounds.iter().any(|((_, basis), state)| {
+    let permitted_since = record.grounds.iter().any(|((_, basis), state)| {
         let is_consent = *basis == LawfulBasis::Consent && state.status == GroundStatus::Given;
-        is_consent && Some(state.decided_at) > opted_out
+        is_consent && Some(state.decided_at) > earlier
     });
-    if opted_out.is_none() || permitted_since || !result.ledger.is_empty() {
-        result.record.subject.sale_opt_out = Some(newest.max(now));
-        result.record.subject.updated_at = Some(now);
-        let body = LedgerBody::Subject(result.record.subject.clone());
+    if earlier.is_none() || permitted_since || !result.ledger.is_empty() {
+        // Not before any decision: a purpose may become one of sale, and its consent must then be the older one.
+        let decided = result.record.grounds.values().map(|state| state.decided_at).max();
+        let moment = decided.max(earlier).max(Some(context.now));
+        let subject = &mut result.record.subject;
+        match signal {
+            PrivacySignal::Gpc => subject.sale_opt_out = moment,
+            PrivacySignal::DoNotSell => subject.do_not_sell = moment,
+            PrivacySignal::LimitSensitive => subject.sensitive_limit = moment,
+        }
+        subject.updated_at = Some(context.now);
+        let body = LedgerBody::Subject(subject.clone());
         result.ledger.push(result.record.append_ledger(body, context));
     }
     result
+}
+
+/// When the signal last counted from.
+fn moment_of(record: &CustomerRecord, signal: PrivacySignal) -> Option<TimestampMs> {
+    match signal {
+        PrivacySignal::Gpc => record.subject.sale_opt_out,
+        PrivacySignal::DoNotSell => record.subject.do_not_sell,
+        PrivacySignal::LimitSensitive => record.subject.sensitive_limit,
+    }
+}
+
+/// Refuses consent to a purpose of sale or sharing, unless a no stands.
+fn refuse(
+    result: &mut SignalRecorded,
+    signal: PrivacySignal,
+    purpose: &Purpose,
+    channel: Option<&Channel>,
+    context: ChangeContext<'_>,
+) {
+    let latest = latest_decision(&result.record, purpose.number);
+    let stored = result.record.ground(purpose.number, LawfulBasis::Consent);
+    let stands = |state: &&GroundState| state.is_no() && Some(state.decided_at) >= latest;
+    let state = if let Some(state) = stored.filter(stands) {
+        state.clone()
+    } else {
+        let decided_at = live_moment(&result.record, purpose, context.now);
+        let state = GroundState {
+            reference: Reference::new("reference", signal.reference()).ok(),
+            channel: channel.cloned(),
+            ..GroundState::bare(GroundStatus::Refused, decided_at, context.now)
+        };
+        let (_, entry) = settle(&mut result.record, purpose, LawfulBasis::Consent, state.clone(), context);
+        result.ledger.extend(entry);
+        state
+    };
+    result.states.push((purpose.number, state));
 }
 
 /// Records a TC string. The one with the latest update counts, of two that were updated on one day the one that was sent

@@ -15,9 +15,12 @@
 //!    when it was given; and counts by opt-out only if rule 6 would permit.
 //! 6. With nothing recorded a basis holds if it is a standing one of the purpose. So does consent where the law is
 //!    opt-out, unless the customer is below the age of opt-in or of a guardian.
-//! 7. A signal that opts out of sale and sharing is a no to every purpose of sale or sharing, including later ones,
-//!    wherever the law honours the signal: it beats every basis, and only a later consent permits again.
-//! 8. Sensitive data needs a basis that allows it there, and explicit consent if the law requires that.
+//! 7. An opt-out of sale and sharing is a no to every purpose of sale or sharing, including later ones: the customer's
+//!    own everywhere (Cal. Civ. Code §1798.120(a)), a browser's signal wherever the law honours it. It beats every basis,
+//!    and only a later consent permits again.
+//! 8. Sensitive data needs a basis that allows it there, and explicit consent if the law requires that. Once the
+//!    customer limited its use (Cal. Civ. Code §1798.121), it serves only what contract, legal obligation and vital
+//!    interests allow, and no purpose of sale or sharing, until a later consent.
 //! 9. If no basis holds, the strongest reason is given ([`STRONGEST_LAST`]).
 
 use crate::{
@@ -31,9 +34,10 @@ use crate::{
 
 /// Reasons why a basis does not hold. Of several, the last in this list is given: what a person said outranks what
 /// merely expired.
-const STRONGEST_LAST: [RefusalReason; 13] = [
+const STRONGEST_LAST: [RefusalReason; 14] = [
     RefusalReason::NoGround,
     RefusalReason::ExplicitConsentNeeded,
+    RefusalReason::SensitiveLimited,
     RefusalReason::GroundNotYetValid,
     RefusalReason::ConsentExpired,
     RefusalReason::NoticeOutdated,
@@ -183,13 +187,11 @@ impl<'a> Case<'a> {
         for basis in bases.iter().copied().filter(|basis| jurisdiction.knows(*basis)) {
             let state = self.record.ground(self.purpose.number, basis);
             let plain = self.holds(jurisdiction, basis, state);
-            let sensitive = match plain {
-                Ok(_) if !carries_sensitive(jurisdiction, basis, state) => Err(Refusal {
-                    reason: RefusalReason::ExplicitConsentNeeded,
-                    rests_on: state.map(|_| basis),
-                }),
-                answer => answer,
-            };
+            let refused = |reason| Refusal { reason, rests_on: state.map(|_| basis) };
+            let sensitive = plain.and_then(|held| {
+                self.refuses_sensitive(jurisdiction, basis, state)
+                    .map_or(Ok(held), |reason| Err(refused(reason)))
+            });
             judged.plain = first_that_holds(judged.plain, plain);
             judged.sensitive = first_that_holds(judged.sensitive, sensitive);
             if judged.sensitive.is_ok() {
@@ -256,12 +258,26 @@ impl<'a> Case<'a> {
         basis: LawfulBasis,
         state: Option<&GroundState>,
     ) -> bool {
-        let later =
-            |signal| basis == LawfulBasis::Consent && state.is_some_and(|given| given.decided_at > signal);
-        let signal = self.record.subject.sale_opt_out;
+        let opted_out = self.record.subject.sale_opted_out(jurisdiction);
         self.purpose.sale_or_sharing
-            && jurisdiction.honours_gpc
-            && signal.is_some_and(|signal| !later(signal))
+            && opted_out.is_some_and(|moment| !is_later_consent(basis, state, moment))
+    }
+
+    /// Why a ground that holds does not carry sensitive data, if it does not.
+    fn refuses_sensitive(
+        &self,
+        jurisdiction: &Jurisdiction,
+        basis: LawfulBasis,
+        state: Option<&GroundState>,
+    ) -> Option<RefusalReason> {
+        if !carries_sensitive(jurisdiction, basis, state) {
+            return Some(RefusalReason::ExplicitConsentNeeded);
+        }
+        let is_service = !basis.yields_to_the_customer() && !self.purpose.sale_or_sharing;
+        let limit = self.record.subject.sensitive_limit.filter(|_| !is_service);
+        limit
+            .filter(|moment| !is_later_consent(basis, state, *moment))
+            .map(|_| RefusalReason::SensitiveLimited)
     }
 
     /// The age at the decision counts: a child's own consent is not consent, and a guardian's consent remains valid
@@ -278,6 +294,11 @@ impl<'a> Case<'a> {
     fn notice_is_enough(&self, state: &GroundState) -> bool {
         state.notice.as_ref().is_some_and(|notice| self.purpose.accepts_notice(notice, self.now))
     }
+}
+
+/// Whether the ground is a consent that was given after a moment.
+fn is_later_consent(basis: LawfulBasis, state: Option<&GroundState>, moment: TimestampMs) -> bool {
+    basis == LawfulBasis::Consent && state.is_some_and(|given| given.decided_at > moment)
 }
 
 fn carries_sensitive(jurisdiction: &Jurisdiction, basis: LawfulBasis, state: Option<&GroundState>) -> bool {

@@ -281,6 +281,8 @@ fn subject(draw: &mut Draw, rules: Rules) -> DataSubject {
             .once_in(25)
             .then(|| LegalHold { reference: Label::new("reference", "m 7").unwrap(), since }),
         sale_opt_out: if draw.once_in(6) { Some(draw.moment()) } else { None },
+        do_not_sell: if draw.once_in(8) { Some(draw.moment()) } else { None },
+        sensitive_limit: if draw.once_in(6) { Some(draw.moment()) } else { None },
         updated_at: None,
     }
 }

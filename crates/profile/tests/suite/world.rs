@@ -292,10 +292,15 @@ pub(crate) fn subjects() -> impl Strategy<Value = DataSubject> {
         option::of(births),
         option::weighted(0.05, restriction),
         option::weighted(0.05, legal_hold),
-        (option::weighted(0.2, moments()), option::of(moments())),
+        (
+            option::weighted(0.2, moments()),
+            option::weighted(0.2, moments()),
+            option::weighted(0.2, moments()),
+            option::of(moments()),
+        ),
     )
         .prop_map(|((regions, region_unknown), birth_date, restriction, legal_hold, signalled)| {
-            let (sale_opt_out, updated_at) = signalled;
+            let (sale_opt_out, do_not_sell, sensitive_limit, updated_at) = signalled;
             DataSubject {
                 regions,
                 region_unknown,
@@ -303,6 +308,8 @@ pub(crate) fn subjects() -> impl Strategy<Value = DataSubject> {
                 restriction,
                 legal_hold,
                 sale_opt_out,
+                do_not_sell,
+                sensitive_limit,
                 updated_at,
             }
         })

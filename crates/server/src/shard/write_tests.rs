@@ -96,6 +96,8 @@ fn law(draw: &mut Draw, now: TimestampMs) -> CustomerRecord {
         regions: draw.pick(&["DE", "US-CA"]).parse().into_iter().filter(|_| draw.maybe()).collect(),
         birth_date: draw.maybe().then(|| Date::from_days(draw.pick(&[19_000, 3_000])).expect("a date")),
         sale_opt_out: draw.maybe().then(|| now.plus_ms(draw.ahead_ms())),
+        do_not_sell: draw.maybe().then(|| now.plus_ms(draw.ahead_ms())),
+        sensitive_limit: draw.maybe().then(|| now.plus_ms(draw.ahead_ms())),
         ..DataSubject::default()
     };
     record

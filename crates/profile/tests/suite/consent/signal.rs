@@ -157,6 +157,40 @@ fn the_other_purposes_keep_their_state() {
     assert_eq!(after.ground(purpose(MARKETING), Consent), None);
 }
 
+/// Cal. Civ. Code §1798.120(a): the customer's own opt-out needs no law that honours a browser's signal.
+#[test]
+fn the_customers_own_opt_out_of_sale_counts_everywhere_and_for_later_purposes() {
+    for region in ["DE", "US-CA"] {
+        let own = |record: &CustomerRecord, now| {
+            record_signal(record, PrivacySignal::DoNotSell, None, &catalogue(), context(now))
+        };
+        let after = own(&of_region(region), NOW);
+        assert!(after.honoured);
+        assert_eq!((statuses(&after.record), after.ledger.len()), ([Some(Refused), Some(Refused)], 3));
+        assert_eq!((after.record.subject.do_not_sell, after.record.subject.sale_opt_out), (Some(NOW), None));
+        assert_eq!(own(&after.record, at(1)).record, after.record, "said again it changes nothing");
+        let early =
+            record_signal(&of_region(region), PrivacySignal::DoNotSell, None, &without_sale(), context(NOW));
+        let late = decision(SELLING, Consent, Given);
+        let error = record_decision(&early.record, &late, &catalogue(), context(at(9))).unwrap_err();
+        assert_eq!(error, ProfileError::NoStands { reason: RefusalReason::ConsentRefused });
+    }
+}
+
+/// Cal. Civ. Code §1798.121: a limit refuses no purpose, is remembered, and a repetition is newer than a consent since.
+#[test]
+fn a_limit_on_sensitive_data_is_remembered_and_refuses_no_purpose() {
+    let limit = |record: &CustomerRecord, now| {
+        record_signal(record, PrivacySignal::LimitSensitive, None, &catalogue(), context(now))
+    };
+    let once = limit(&of_region("US-CA"), NOW);
+    assert_eq!((once.honoured, once.ledger.len(), once.states), (true, 1, Vec::new()));
+    assert_eq!((statuses(&once.record), once.record.subject.sensitive_limit), ([None, None], Some(NOW)));
+    assert_eq!(limit(&once.record, at(1)).record, once.record);
+    let given = give(&once.record, at(2));
+    assert_eq!(limit(&given, at(3)).record.subject.sensitive_limit, Some(at(3)));
+}
+
 /// A signal counts once a region honours it, so it must be newer than a consent of before it was repeated.
 #[test]
 fn a_signal_repeated_where_no_law_honours_it_beats_a_consent_given_since() {

@@ -191,7 +191,8 @@ pub(crate) fn reasons_of_a_decision() -> BTreeSet<RefusalReason> {
         | R::RecipientNotRegistered
         | R::RecipientNotAllowed
         | R::RetentionPassed
-        | R::UnknownPurpose => true,
+        | R::UnknownPurpose
+        | R::SensitiveLimited => true,
         R::WrongType
         | R::ValueTooLong
         | R::ObservedInFuture

@@ -63,6 +63,8 @@ fn subject() -> DataSubject {
         restriction: Some(Restriction { reason: label("contested"), since: at(-7) }),
         legal_hold: Some(LegalHold { reference: label("matter 9"), since: at(-6) }),
         sale_opt_out: None,
+        do_not_sell: None,
+        sensitive_limit: None,
         updated_at: Some(NOW),
     }
 }

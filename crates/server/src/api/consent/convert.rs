@@ -128,6 +128,8 @@ pub(super) fn data_subject(at: RecordVersion, subject: &DataSubject) -> v1::Data
         legal_hold,
         updated_at: subject.updated_at.map(timestamp),
         sale_opted_out_at: subject.sale_opt_out.map(timestamp),
+        do_not_sell_at: subject.do_not_sell.map(timestamp),
+        sensitive_limited_at: subject.sensitive_limit.map(timestamp),
         // A customer who does not exist has no etag.
         etag: if at.revision == Revision::NONE { String::new() } else { etag(at.revision) },
     }

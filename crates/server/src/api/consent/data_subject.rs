@@ -90,6 +90,8 @@ fn only(mask: &prost_types::FieldMask, subject: v1::DataSubject) -> v1::DataSubj
         restriction: subject.restriction.filter(|_| names("restriction")),
         legal_hold: subject.legal_hold.filter(|_| names("legal_hold")),
         sale_opted_out_at: None,
+        do_not_sell_at: None,
+        sensitive_limited_at: None,
         ..subject
     }
 }

@@ -82,11 +82,8 @@ fn status(number: i32) -> Result<GroundStatus, ServiceError> {
 
 /// Parses the signal of a RecordPrivacySignal.
 pub(super) fn privacy_signal(number: i32) -> Result<PrivacySignal, ServiceError> {
-    match v1::PrivacySignal::try_from(number) {
-        Ok(v1::PrivacySignal::Gpc) => Ok(PrivacySignal::Gpc),
-        Ok(v1::PrivacySignal::Unspecified) => Err(ServiceError::missing("signal")),
-        Err(_unknown) => Err(ServiceError::invalid("signal", "expected GPC")),
-    }
+    let signal = parse::chosen(number, PrivacySignal::from_number).map_err(named("signal"))?;
+    signal.ok_or_else(|| ServiceError::missing("signal"))
 }
 
 /// The data subject of an UpdateDataSubject.
@@ -280,6 +277,8 @@ mod tests {
     fn only_known_signals_are_accepted() {
         assert_eq!(privacy_signal(1).expect("GPC"), PrivacySignal::Gpc);
         assert_eq!(field(privacy_signal(0)), ("signal".to_owned(), FieldFault::Missing));
-        assert_eq!(field(privacy_signal(2)).0, "signal");
+        assert_eq!(privacy_signal(2).expect("an opt-out"), PrivacySignal::DoNotSell);
+        assert_eq!(privacy_signal(3).expect("a limit"), PrivacySignal::LimitSensitive);
+        assert_eq!(field(privacy_signal(4)).0, "signal");
     }
 }

@@ -182,6 +182,12 @@ pub(super) fn record(on_record: &str, customer: &str) -> Parsed<CustomerRecord> 
         } else if part == "on legal hold" {
             let reference = Label::new("reference", "matter 7").unwrap();
             record.subject.legal_hold = Some(LegalHold { reference, since });
+        } else if let Some(day) = part.strip_prefix("GPC on ") {
+            record.subject.sale_opt_out = Some(moment(day)?);
+        } else if let Some(day) = part.strip_prefix("do not sell on ") {
+            record.subject.do_not_sell = Some(moment(day)?);
+        } else if let Some(day) = part.strip_prefix("limits sensitive use on ") {
+            record.subject.sensitive_limit = Some(moment(day)?);
         } else {
             return unknown(part);
         }
@@ -189,7 +195,7 @@ pub(super) fn record(on_record: &str, customer: &str) -> Parsed<CustomerRecord> 
     Ok(record)
 }
 
-/// `consent, standing legitimate interests; in eu contract; kept 30 days`.
+/// `consent, standing legitimate interests; sale; in eu contract; kept 30 days`.
 pub(super) fn purpose_of(cell: &str) -> Parsed<Option<PurposeFields>> {
     if cell == "not in the catalogue" {
         return Ok(None);
@@ -209,6 +215,8 @@ pub(super) fn purpose_of(cell: &str) -> Parsed<Option<PurposeFields>> {
     for part in parts {
         if part == "deprecated" {
             fields.deprecated = true;
+        } else if part == "sale" {
+            fields.sale_or_sharing = true;
         } else if let Some(kept) = part.strip_prefix("kept ") {
             fields.retention_days = days(kept)?;
         } else if let Some(category) = part.strip_prefix("data about ") {
