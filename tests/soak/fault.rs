@@ -133,6 +133,8 @@ impl Cluster {
     /// Puts a fault in, and leaves it there for some time. Links and clocks stay as they are until [`Self::heal`].
     pub(crate) async fn strike(&mut self, fault: &Fault, random: &mut Rng) {
         let some_time = Duration::from_millis(random.u64(..1_500));
+        // so long that every lease runs out
+        let long = Duration::from_millis(random.u64(500..4_000));
         match fault {
             Fault::Kill(nodes) => {
                 nodes.iter().for_each(|node| self.sandbox.nodes[*node].kill());
@@ -161,12 +163,12 @@ impl Cluster {
             }
             Fault::Cut(one, other) => {
                 self.cut(*one, *other);
-                tokio::time::sleep(some_time).await;
+                tokio::time::sleep(long).await;
             }
             Fault::Isolate(node) => {
                 self.cut(*node, (node + 1) % NODES);
                 self.cut(*node, (node + 2) % NODES);
-                tokio::time::sleep(some_time).await;
+                tokio::time::sleep(long).await;
             }
             Fault::LoseState(node) => {
                 let node = &mut self.sandbox.nodes[*node];

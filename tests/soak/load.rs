@@ -20,12 +20,15 @@ use crate::registers::{self, Register};
 const REGISTERS: usize = 12;
 /// Customers who consent and withdraw in turn.
 const CONSENTED: usize = 6;
-/// The longest that one call may take.
-const CALL: Duration = Duration::from_secs(2);
+/// How long one call may take, in milliseconds. It differs, so that calls to a node that stands still begin at any time: those that
+/// begin late are the ones that a stale answer would contradict.
+const CALL_MS: std::ops::Range<u64> = 300..2_000;
+/// Readers of each kind for each node.
+const READERS: usize = 4;
 /// How often a call is sent in all, with the same request id, before its outcome counts as unknown.
 const TRIES: usize = 6;
 /// Between two calls of one caller: the nodes need the cores too.
-const PAUSE: Duration = Duration::from_millis(10);
+const PAUSE: Duration = Duration::from_millis(20);
 
 /// Everything that the callers share.
 #[derive(Debug)]
@@ -82,7 +85,7 @@ impl Load {
                 tasks.spawn(decisions::ingest_behind_a_withdrawal(Arc::clone(&load), at));
             }
             tasks.spawn(decisions::suspend_in_turn(Arc::clone(&load)));
-            for node in 0..sandbox.nodes.len() {
+            for node in (0..sandbox.nodes.len()).flat_map(|node| [node; READERS]) {
                 tasks.spawn(registers::read(Arc::clone(&load), node));
                 tasks.spawn(decisions::read(Arc::clone(&load), node));
                 tasks.spawn(decisions::read_as_the_desk(Arc::clone(&load), node));
@@ -121,7 +124,7 @@ impl Load {
         Answer: Future<Output = Result<Response<T>, Status>>,
     {
         let mut request = Request::new(message);
-        request.set_timeout(CALL);
+        request.set_timeout(Duration::from_millis(fastrand::u64(CALL_MS)));
         match call(channel, request).await {
             Ok(answer) => {
                 self.count("answered");
