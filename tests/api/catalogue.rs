@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use custodia_proto::FieldMask;
 use custodia_proto::v1::{self, profile_service_client::ProfileServiceClient};
 use custodia_tests::actions::{create_attribute, create_purpose, create_recipient, stored_customer};
-use custodia_tests::sample::{attribute, fault, get, ingest, new_customer, purpose, texts};
+use custodia_tests::sample::{attribute, event, fault, get, ingest, new_customer, purpose, texts};
 use custodia_tests::{Sandbox, Suite, eventually};
 use tonic::Code;
 use tonic_types::StatusExt as _;
@@ -19,6 +19,7 @@ pub(crate) fn tests(suite: Suite) -> Suite {
         .shared(every_node_lists_the_same_changes)
         .shared(an_attribute_created_on_one_node_is_known_on_every_node_at_once)
         .shared(a_deprecated_purpose_takes_no_consent_on_any_node)
+        .shared(a_write_that_has_waited_is_judged_by_the_catalogue_of_its_proposal)
 }
 
 /// CO-9.
@@ -299,4 +300,51 @@ async fn a_deprecated_purpose_takes_no_consent_on_any_node(sandbox: &Sandbox) {
     let request = get(&new_customer(), "nothing");
     let status = sandbox.profiles(0).await.get_profile(request).await.expect_err("unknown");
     assert_eq!(fault(&status).1, "PURPOSE_UNKNOWN");
+}
+
+/// CO-3. Writes wait for their customer's lock; once the suspension of their application is acknowledged, none of them passes,
+/// but for the one that may have been proposed before.
+async fn a_write_that_has_waited_is_judged_by_the_catalogue_of_its_proposal(sandbox: &Sandbox) {
+    let customer_id = stored_customer(sandbox, &[("email", "a@example.org")]).await;
+    let count = async || {
+        let request = v1::ListEventsRequest {
+            customer_id: customer_id.clone(),
+            purpose: "service".to_owned(),
+            page_size: 500,
+            ..Default::default()
+        };
+        sandbox.profiles(0).await.list_events(request).await.expect("listed").into_inner().events.len()
+    };
+    let mut attempt = 0;
+    eventually("the suspension is acknowledged while writes wait", async || {
+        attempt += 1;
+        let till = v1::Recipient {
+            id: format!("till-waiting-{attempt}"),
+            collection_purposes: vec!["service".to_owned()],
+            ..Default::default()
+        };
+        let till = create_recipient(sandbox, 0, till).await;
+        let channel = sandbox.channel_as(0, "ingest", &till.id).await;
+        let mut waiting = tokio::task::JoinSet::new();
+        for number in 0..200 {
+            let mut profiles = ProfileServiceClient::new(channel.clone());
+            let request = v1::AppendEventsRequest {
+                customer_id: customer_id.clone(),
+                purpose: "service".to_owned(),
+                source: "till".to_owned(),
+                events: vec![event(&format!("waiting-{attempt}-{number}"), number)],
+                ..Default::default()
+            };
+            waiting.spawn(async move { profiles.append_events(request).await.map(drop) });
+        }
+        let suspended =
+            v1::UpdateRecipientRequest { recipient: Some(v1::Recipient { suspended: true, ..till }) };
+        sandbox.catalog(0).await.update_recipient(suspended).await.expect("suspended");
+        let before = count().await;
+        let outcomes = waiting.join_all().await;
+        let after = count().await;
+        assert!(after <= before + 1, "{} passed after the suspension", after - before);
+        outcomes.iter().any(Result::is_err) && outcomes.iter().any(Result::is_ok)
+    })
+    .await;
 }

@@ -187,7 +187,8 @@ pub struct TimingConfig {
     /// again. Default 1,500; at least 4/3 of `election_min_ms`, at most 60,000.
     pub election_max_ms: u64,
     /// For how long a node that does not reach the directory goes on to judge calls by its copy of the catalogue. So long may a
-    /// change of the catalogue wait for such a node. The directory's leader decides. Default 5,000; from 500 to 60,000.
+    /// change of the catalogue wait for such a node. The directory's leader decides; while a rolling restart changes this setting,
+    /// the longest in use counts. Default 5,000; from 500 to 60,000.
     pub catalogue_lease_ms: u64,
     /// How long a stopping node waits for its calls in flight. Default 10,000; at most 300,000.
     pub drain_ms: u64,

@@ -68,6 +68,16 @@ pub(crate) enum Attempt<T> {
     },
 }
 
+impl<T> Attempt<T> {
+    /// The same with another form of the answer.
+    pub(crate) fn map<U>(self, form: impl FnOnce(T) -> U) -> Attempt<U> {
+        match self {
+            Self::Done(answer) => Attempt::Done(form(answer)),
+            Self::Propose { command, answer } => Attempt::Propose { command, answer: form(answer) },
+        }
+    }
+}
+
 /// Why a change is not known to be applied.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ProposeError<E> {

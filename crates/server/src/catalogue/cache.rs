@@ -13,8 +13,8 @@
 //! catalogue's version, and a node that has a version has every earlier change. A node that does not know a name asks the
 //! directory's leader for the version and waits until it has applied it ([`CatalogueCache::catch_up`]).
 //!
-//! Invariant: no call is judged by a catalogue that lacks a change which was acknowledged before the call began. Each answer of
-//! the directory's leader renews the lease of `lease.rs`; without it a call is refused.
+//! Invariant: no call is judged by a catalogue that lacks a change which was acknowledged before its answer, or before its change
+//! was proposed. Each answer of the directory's leader renews the lease of `lease.rs`; without it a call is refused.
 
 use std::{fmt, sync::Arc};
 
@@ -31,8 +31,9 @@ use tokio::{
     time::{Duration, Instant, timeout_at},
 };
 
-use super::lease::{Grants, HeldLease};
+use super::lease::{Grants, HeldLease, Longest};
 use crate::{
+    propose::Attempt,
     routing::Routing,
     wire::{FieldFault, ServiceError},
 };
@@ -217,11 +218,21 @@ impl CatalogueCache {
 
     /// The catalogue that a call may be judged by: with every restriction that was acknowledged before the call.
     pub(crate) async fn leased_view(&self, deadline: Instant) -> Result<Arc<CatalogueView>, ServiceError> {
-        let age = self.lease.age(Instant::now().into_std());
-        if age.is_some_and(|age| self.routing.consensus().clocks_were_steady_for(age)) {
+        if self.holds_lease() {
             return self.view();
         }
         self.current_view(deadline).await
+    }
+
+    fn holds_lease(&self) -> bool {
+        let age = self.lease.age(Instant::now().into_std());
+        age.is_some_and(|age| self.routing.consensus().clocks_were_steady_for(age))
+    }
+
+    /// Whether a call that was judged by this catalogue may be answered now, or its change proposed: no other change was
+    /// acknowledged so far.
+    pub(crate) fn is_in_force(&self, judged_by: &CatalogueView) -> bool {
+        self.holds_lease() && self.view().is_ok_and(|view| view.version == judged_by.version)
     }
 
     /// The catalogue with everything that was acknowledged before the call.
@@ -289,9 +300,31 @@ impl CatalogueCache {
     ) -> Result<(u64, Duration), ServiceError> {
         self.grants.note(self.directory_term(), Instant::now().into_std(), node, applied);
         let barrier = self.routing.read_barrier(GroupId::Directory, ReadMode::Lease, deadline).await?;
+        self.agree_on_longest(deadline).await?;
         let version = self.view()?.version;
         self.routing.still_valid(GroupId::Directory, &barrier)?;
         Ok((version, self.grants.length()))
+    }
+
+    /// Makes the directory say how long the leases of this leader are, where that is due.
+    async fn agree_on_longest(&self, deadline: Instant) -> Result<(), ServiceError> {
+        let (routing, length) = (&self.routing, self.grants.length());
+        let due = || {
+            let longest = Longest::read(&routing.consensus().directory())?;
+            let now = Instant::now().into_std();
+            let should = self.grants.should_replace(self.directory_term(), now, longest.length);
+            Ok::<_, ServiceError>(should.then_some(longest))
+        };
+        if due()?.is_none() {
+            return Ok(());
+        }
+        let attempt = || async {
+            Ok(match due()? {
+                Some(longest) => Attempt::Propose { command: longest.replace(length), answer: () },
+                None => Attempt::Done(()),
+            })
+        };
+        Box::pin(routing.propose_until_applied(GroupId::Directory, deadline, attempt)).await
     }
 
     /// Waits, on the directory's leader, until no node can judge a call by a catalogue older than `version`.
@@ -304,18 +337,21 @@ impl CatalogueCache {
         deadline: Instant,
     ) -> Result<(), ServiceError> {
         let consensus = self.routing.consensus();
-        let (directory, mut confirmed) = (consensus.directory(), self.grants.confirmed());
-        // What was granted within the last lease was noted by the same clock.
-        let (mut waited_since, mut steady) = (Instant::now(), self.grants.length());
+        let mut confirmed = self.grants.confirmed();
+        // What was granted within the longest lease was noted by the same clock.
+        let (mut waited_since, mut forgot) = (Instant::now(), false);
         loop {
             confirmed.mark_unchanged();
-            let now = Instant::now();
+            let (now, directory) = (Instant::now(), consensus.directory());
+            let longest = Longest::read(&directory)?.length;
+            let steady = if forgot { Duration::ZERO } else { longest };
             if !consensus.clocks_were_steady_for(steady.max(now - waited_since)) {
                 self.grants.forget(now.into_std());
-                (waited_since, steady) = (now, Duration::ZERO);
+                (waited_since, forgot) = (now, true);
             }
             let others = directory.nodes().map(|peer| peer.node).filter(|node| *node != self.routing.node());
-            let held = self.grants.held_until(self.directory_term(), now.into_std(), others, version);
+            let term = self.directory_term();
+            let held = self.grants.held_until(term, now.into_std(), others, version, longest);
             let Some(until) = held else { return Ok(()) };
             tokio::select! {
                 _changed = confirmed.changed() => {}

@@ -13,16 +13,35 @@
 //! does not know what the last one granted: until it has led for the length of a lease, it takes every node for a holder. A
 //! jump of a clock ends a node's lease, and starts the leader's wait anew.
 //!
-//! In-flight calls may still answer by the catalogue that they began with: they began before the change was acknowledged.
+//! **How long a lease is.** Each node has a setting for it, and a rolling restart changes one after the other. So the directory
+//! has the longest lease that may be in use, and that is what a leader waits for:
+//! ```text
+//! directory ── meta "catalogue_lease"   header{revision} ‖ 0x01 ‖ milliseconds BE 4
+//! ```
+//! A leader raises it to its own setting before it grants the first lease, and lowers it when it has led for as long as it says:
+//! by then every longer lease has run out.
+//!
+//! **When a call is judged.** By the catalogue that is in force when it is answered, or when its change is proposed: a call that
+//! has waited longer than the lease, or while a change was acknowledged, is judged again (`CatalogueCache::is_in_force`).
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwapOption;
+use bytes::{BufMut as _, Bytes};
+use custodia_consensus::{Command, Condition, Directory, Expected, Write};
 use custodia_profile::NodeId;
+use custodia_store::{Key, ValueHeader};
 use parking_lot::Mutex;
 use tokio::sync::watch;
+
+use crate::wire::ServiceError;
+
+/// The directory's entry with the longest lease that may be in use.
+const LEASE_META: &str = "catalogue_lease";
+const VERSION: u8 = 1;
 
 /// What a node may judge by.
 #[derive(Debug, Default)]
@@ -52,9 +71,48 @@ impl HeldLease {
     }
 }
 
+/// The longest lease that may be in use, as the directory has it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Longest {
+    /// Zero before the first lease is granted.
+    pub(super) length: Duration,
+    revision: u64,
+}
+
+impl Longest {
+    pub(super) fn read(directory: &Directory) -> Result<Self, ServiceError> {
+        directory.entry(&Key::meta(LEASE_META)).map_or(Ok(Self::default()), Self::decode)
+    }
+
+    fn decode(value: &Bytes) -> Result<Self, ServiceError> {
+        let (ValueHeader { revision, .. }, payload) = ValueHeader::decode(value)?;
+        match *payload {
+            [VERSION, a, b, c, d] => {
+                let ms = u32::from_be_bytes([a, b, c, d]);
+                Ok(Self { length: Duration::from_millis(ms.into()), revision })
+            }
+            _ => Err(ServiceError::Internal { context: "the stored length of a lease does not decode" }),
+        }
+    }
+
+    /// Makes it `length`, unless it has changed in between.
+    pub(super) fn replace(self, length: Duration) -> Command {
+        let key = Key::meta(LEASE_META).into_bytes();
+        let expected = if self.revision == 0 { Expected::Absent } else { Expected::Revision(self.revision) };
+        let header = ValueHeader { revision: self.revision.saturating_add(1), ..ValueHeader::default() };
+        let mut payload = vec![VERSION];
+        payload.put_u32(u32::try_from(length.as_millis()).unwrap_or(u32::MAX));
+        Command {
+            conditions: vec![Condition { key: key.clone(), expected }],
+            writes: vec![Write { key, value: Some(header.encode(&payload)) }],
+        }
+    }
+}
+
 /// What this node, where it leads the directory, has granted.
 #[derive(Debug)]
 pub(super) struct Grants {
+    /// Of the leases that this node grants.
     length: Duration,
     table: Mutex<Table>,
     confirmed: watch::Sender<u64>,
@@ -63,8 +121,8 @@ pub(super) struct Grants {
 #[derive(Debug, Default)]
 struct Table {
     term: u64,
-    /// Every node may hold a lease that was granted until then.
-    unknown_until: Option<Instant>,
+    /// Every node may hold a lease that was granted before; nothing before the first term.
+    unknown_since: Option<Instant>,
     nodes: BTreeMap<NodeId, Grant>,
 }
 
@@ -88,7 +146,7 @@ impl Grants {
     /// Notes that a node asked in this term and has applied `version`. To be called before the answer's version is read.
     pub(super) fn note(&self, term: u64, now: Instant, node: NodeId, version: u64) {
         let mut table = self.table.lock();
-        table.enter(term, now, self.length);
+        table.enter(term, now);
         let before = table.nodes.get(&node).map_or(0, |grant| grant.version);
         table.nodes.insert(node, Grant { until: now + self.length, version: version.max(before) });
         drop(table);
@@ -96,27 +154,42 @@ impl Grants {
     }
 
     /// When the last of these nodes that has not confirmed `version` can hold no lease any more; nothing if none does now.
+    /// `longest` is the longest lease that an earlier leader may have granted.
     pub(super) fn held_until(
         &self,
         term: u64,
         now: Instant,
         nodes: impl Iterator<Item = NodeId>,
         version: u64,
+        longest: Duration,
     ) -> Option<Instant> {
         let mut table = self.table.lock();
-        table.enter(term, now, self.length);
+        table.enter(term, now);
+        let unknown_until = table.unknown_until(longest);
         let of_node = |node: NodeId| match table.nodes.get(&node) {
             Some(grant) if grant.version >= version => None,
-            Some(grant) => table.unknown_until.max(Some(grant.until)),
-            None => table.unknown_until,
+            Some(grant) => unknown_until.max(Some(grant.until)),
+            None => unknown_until,
         };
         nodes.filter_map(of_node).max().filter(|until| *until > now)
+    }
+
+    /// Whether the directory should have another longest lease than `longest`: a shorter one may be in use only once all
+    /// leases of earlier leaders have run out.
+    pub(super) fn should_replace(&self, term: u64, now: Instant, longest: Duration) -> bool {
+        let mut table = self.table.lock();
+        table.enter(term, now);
+        match longest.cmp(&self.length) {
+            Ordering::Less => true,
+            Ordering::Equal => false,
+            Ordering::Greater => table.unknown_until(longest).is_none_or(|until| until <= now),
+        }
     }
 
     /// A clock jumped: what was granted is as unknown as after a change of the leader.
     pub(super) fn forget(&self, now: Instant) {
         let mut table = self.table.lock();
-        *table = Table::unknown(table.term, now + self.length);
+        *table = Table::unknown(table.term, now);
     }
 
     /// Changes whenever a node confirms a version.
@@ -126,15 +199,20 @@ impl Grants {
 }
 
 impl Table {
-    /// What was granted is unknown: every node may hold a lease until then.
-    const fn unknown(term: u64, until: Instant) -> Self {
-        Self { term, unknown_until: Some(until), nodes: BTreeMap::new() }
+    /// What was granted before is unknown.
+    const fn unknown(term: u64, since: Instant) -> Self {
+        Self { term, unknown_since: Some(since), nodes: BTreeMap::new() }
     }
 
-    fn enter(&mut self, term: u64, now: Instant, length: Duration) {
+    fn enter(&mut self, term: u64, now: Instant) {
         if self.term != term {
-            *self = Self::unknown(term, now + length);
+            *self = Self::unknown(term, now);
         }
+    }
+
+    /// Until when every node may hold a lease that was granted before.
+    fn unknown_until(&self, longest: Duration) -> Option<Instant> {
+        self.unknown_since.map(|since| since + longest)
     }
 }
 
@@ -155,8 +233,9 @@ mod tests {
     #[test]
     fn a_new_leader_waits_for_nodes_until_they_confirm_or_a_lease_has_passed() {
         let (grants, start) = (Grants::new(LENGTH), Instant::now());
-        let held =
-            |seconds, version| grants.held_until(7, start + Duration::from_secs(seconds), nodes(), version);
+        let held = |seconds, version| {
+            grants.held_until(7, start + Duration::from_secs(seconds), nodes(), version, LENGTH)
+        };
         assert_eq!(held(0, 1), Some(start + LENGTH));
         grants.note(7, start + Duration::from_secs(1), node(2), 1);
         assert_eq!(held(1, 1), Some(start + LENGTH), "node 3 is unknown");
@@ -176,14 +255,45 @@ mod tests {
         for number in [2, 3] {
             grants.note(7, start, node(number), 5);
         }
-        assert_eq!(grants.held_until(7, start, nodes(), 5), None);
-        assert_eq!(grants.held_until(8, start, nodes(), 5), Some(start + LENGTH));
+        assert_eq!(grants.held_until(7, start, nodes(), 5, LENGTH), None);
+        assert_eq!(grants.held_until(8, start, nodes(), 5, LENGTH), Some(start + LENGTH));
         for number in [2, 3] {
             grants.note(8, start, node(number), 5);
         }
-        assert_eq!(grants.held_until(8, start, nodes(), 5), None);
+        assert_eq!(grants.held_until(8, start, nodes(), 5, LENGTH), None);
         grants.forget(start);
-        assert_eq!(grants.held_until(8, start, nodes(), 5), Some(start + LENGTH));
+        assert_eq!(grants.held_until(8, start, nodes(), 5, LENGTH), Some(start + LENGTH));
+    }
+
+    /// A rolling restart that changes `timing.catalogue_lease_ms`: a node may hold a lease of a leader with the old setting.
+    #[test]
+    fn a_leader_with_a_shorter_lease_waits_for_the_longest_in_use() {
+        let (grants, start) = (Grants::new(LENGTH / 4), Instant::now());
+        let at = |seconds| start + Duration::from_secs(seconds);
+        let longest = Longest { length: LENGTH, revision: 3 };
+        let held = |now, longest| grants.held_until(7, now, nodes(), 5, longest);
+        assert_eq!(held(at(0), longest.length), Some(at(4)), "not one second, which this leader grants");
+        grants.note(7, at(1), node(2), 4);
+        grants.note(7, at(1), node(3), 5);
+        assert_eq!(held(at(1), longest.length), Some(at(4)), "node 2 may not have got its shorter lease");
+        assert!(!grants.should_replace(7, at(3), longest.length), "longer leases may still be in use");
+        assert!(grants.should_replace(7, at(4), longest.length), "they have run out");
+        assert!(!grants.should_replace(8, at(4), longest.length), "another leader was in between");
+        assert!(!grants.should_replace(8, at(4), LENGTH / 4), "it is right");
+        assert!(grants.should_replace(8, at(4), Duration::ZERO), "before the first grant");
+    }
+
+    #[test]
+    fn the_longest_lease_is_stored_on_condition_that_it_has_not_changed() {
+        let longest = Longest { length: LENGTH, revision: 3 };
+        let command = longest.replace(LENGTH * 2);
+        assert!(command.conditions.iter().all(|condition| condition.expected == Expected::Revision(3)));
+        let value = command.writes.first().and_then(|write| write.value.clone()).expect("a value");
+        assert!(value.ends_with(&[1, 0, 0, 0x1f, 0x40]), "the version, and 8,000 ms");
+        assert_eq!(Longest::decode(&value).expect("decodes"), Longest { length: LENGTH * 2, revision: 4 });
+        assert!(Longest::decode(&value.slice(..value.len() - 1)).is_err());
+        let first = Longest::default().replace(LENGTH);
+        assert!(first.conditions.iter().all(|condition| condition.expected == Expected::Absent));
     }
 
     #[test]

@@ -2,13 +2,15 @@
 //!
 //! ```text
 //! parse on the catalogue ─▶ caller admitted? ─▶ read barrier ─▶ one engine get, open, decode ─▶ permission ─▶ handler
-//!    ─▶ is the state still the one that the barrier was passed for?
+//!    ▲                            ─▶ is the state still the one that the barrier was passed for?
+//!    └── no ──────────────────────── is the catalogue still in force?
 //! ```
 //!
-//! Invariant: everything given is permitted by the record that the read barrier made current. So after a withdrawal
-//! is acknowledged, no read gives what it forbids.
+//! Invariant: everything given is permitted by the record that the read barrier made current, and by the catalogue that is in
+//! force when it is given. So after a withdrawal, or a change of the catalogue, is acknowledged, no read gives what it forbids,
+//! however long it has waited.
 
-use std::{future::Future, sync::Arc};
+use std::future::Future;
 
 use custodia_consensus::ReadMode;
 use custodia_profile::{CustomerRecord, Permission, Purpose, PurposeId, Reader, TimestampMs, Verdict};
@@ -19,6 +21,7 @@ use super::{Loaded, ShardContext, reader::reader_for};
 use crate::{
     catalogue::{CatalogueNeed, CatalogueView},
     identity::Caller,
+    propose::TRIES_MAX,
     routing::CustomerLocation,
     wire::{ServiceError, convert::RecordVersion, now, parse},
 };
@@ -111,9 +114,10 @@ impl<'a> ProfileView<'a> {
 struct Read<'a, Query> {
     caller: &'a Caller,
     location: CustomerLocation,
-    view: Arc<CatalogueView>,
+    view: &'a CatalogueView,
+    need: CatalogueNeed,
     query: Query,
-    stated: PurposeId,
+    stated: &'a PurposeId,
 }
 
 impl ShardContext {
@@ -126,37 +130,40 @@ impl ShardContext {
         mode: ReadMode,
         deadline: Instant,
     ) -> Result<R::Answer, ServiceError> {
-        let stated = parse::purpose(request.purpose(), "purpose")?;
+        let stated = &parse::purpose(request.purpose(), "purpose")?;
         let admitted = |view: &CatalogueView| {
-            reader_for(caller, view, view.purpose(&stated, "purpose")?)?;
+            reader_for(caller, view, view.purpose(stated, "purpose")?)?;
             request.parse(view)
         };
-        let (view, query) = self.catalogue().parse_on(R::CATALOGUE, deadline, admitted, |_, _| true).await?;
-        let barrier = self.routing().read_barrier(location.group(), mode, deadline).await?;
-        let read = Read { caller, location, view, query, stated };
-        let answer = self.read_behind_barrier::<R>(read, deadline).await;
-        self.routing().still_valid(location.group(), &barrier)?;
-        answer
+        let mut need = R::CATALOGUE;
+        for _ in 0..TRIES_MAX {
+            let (view, query) = self.catalogue().parse_on(need, deadline, admitted, |_, _| true).await?;
+            let barrier = self.routing().read_barrier(location.group(), mode, deadline).await?;
+            let read = Read { caller, location, view: &view, need, query, stated };
+            let answer = self.read_behind_barrier::<R>(read).await;
+            self.routing().still_valid(location.group(), &barrier)?;
+            if let Ok(None) = answer {
+                need = CatalogueNeed::Current;
+            } else if self.catalogue().is_in_force(&view) {
+                return answer.and_then(|answer| answer.ok_or(ServiceError::CatalogueUnavailable));
+            }
+        }
+        Err(ServiceError::CatalogueUnavailable)
     }
 
+    /// The answer; none if it would name something that this catalogue lacks and a newer one may have.
     async fn read_behind_barrier<R: CustomerRead>(
         &self,
         read: Read<'_, R::Query>,
-        deadline: Instant,
-    ) -> Result<R::Answer, ServiceError> {
-        let Read { caller, location, view, query, stated } = read;
+    ) -> Result<Option<R::Answer>, ServiceError> {
+        let Read { caller, location, view, need, query, stated } = read;
         let stored = self.core(location)?.ok_or(ServiceError::CustomerNotFound)?;
-        let purpose = view.purpose(&stated, "purpose")?;
-        let profile = ProfileView::new(self, caller, location, &stored, &view, purpose)?;
+        let purpose = view.purpose(stated, "purpose")?;
+        let profile = ProfileView::new(self, caller, location, &stored, view, purpose)?;
         profile.check(R::ACCESS)?;
-        if R::knows(&query, &stored.value, &view) {
-            return R::answer(query, profile).await;
+        if need == CatalogueNeed::Names && !R::knows(&query, &stored.value, view) {
+            return Ok(None);
         }
-        let view = self.catalogue().current_view(deadline).await?;
-        let purpose = view.purpose(&stated, "purpose")?;
-        let profile = ProfileView::new(self, caller, location, &stored, &view, purpose)?;
-        profile.check(R::ACCESS)?;
-        // Boxed: this path is rare, and the future of the common path should stay small.
-        Box::pin(R::answer(query, profile)).await
+        R::answer(query, profile).await.map(Some)
     }
 }

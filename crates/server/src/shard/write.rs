@@ -17,6 +17,9 @@
 //! command fails and everything is evaluated again on the new state. The lock only saves that work.
 //!
 //! A caller who may not read is answered as `writer` says: an echo, whatever the evaluation found.
+//!
+//! Invariant: nothing is proposed, and nothing answered, by a catalogue that is no longer in force: after every evaluation it
+//! is looked at again, and if another is in force by then, all begins anew with the parsing.
 
 use custodia_profile::{
     CallerName, CallerRole, ChangeContext, CustomerRecord, Event, LedgerEntry, Precondition, Recorder,
@@ -36,7 +39,7 @@ use crate::{
     catalogue::{CatalogueNeed, CatalogueView},
     counters::BlindWrite,
     identity::{Caller, Role},
-    propose::Attempt,
+    propose::{Attempt, TRIES_MAX},
     routing::CustomerLocation,
     wire::{FieldFault, ServiceError, made_at, now, parse},
 };
@@ -253,8 +256,26 @@ impl ShardContext {
         request: &R,
         deadline: Instant,
     ) -> Result<R::Answer, ServiceError> {
-        let commit = Commit::of(request.validate_only());
         let request_id = parse::request_id(request.request_id())?;
+        for _ in 0..TRIES_MAX {
+            let judged = self.write_on_catalogue(caller, location, request, request_id, deadline);
+            if let Some(answer) = judged.await? {
+                return Ok(answer);
+            }
+        }
+        Err(ServiceError::CatalogueUnavailable)
+    }
+
+    /// The same by the catalogue of this moment; nothing if another was in force before anything was proposed.
+    async fn write_on_catalogue<R: CustomerWrite>(
+        &self,
+        caller: &Caller,
+        location: CustomerLocation,
+        request: &R,
+        request_id: Option<RequestId>,
+        deadline: Instant,
+    ) -> Result<Option<R::Answer>, ServiceError> {
+        let commit = Commit::of(request.validate_only());
         let origin = Origin { caller, made_at: made_at(request_id, now()) };
         let parsed = |view: &CatalogueView| {
             let input = request.parse(origin, view)?;
@@ -267,9 +288,6 @@ impl ShardContext {
         let count = |what| writer::count(caller, &view.catalogue, what);
         writer::check_version(sight, R::version_field(&input))
             .inspect_err(|_refused| count(BlindWrite::VersionNamed))?;
-        if sight == Sight::Echo && commit == Commit::ValidateOnly {
-            count(BlindWrite::ValidateOnly);
-        }
         let id = match request_id {
             // Remembered or not, its call is then committed like any other, and takes as long.
             None if sight == Sight::Echo => Some(RequestId::new(Uuid::now_v7())?),
@@ -286,16 +304,19 @@ impl ShardContext {
             Ok((Mutation { record, ledger, events, answer: answer.encode_to_vec() }, masked))
         };
         let written = self.mutate(location, options, &view, R::events(&input), deadline, &evaluate);
-        let Written { answer, masked, answered } = Box::pin(written).await?;
+        let Some(Written { answer, masked, answered }) = Box::pin(written).await? else { return Ok(None) };
         let answer = R::Answer::decode(&*answer).map_err(|_error| ServiceError::Unreadable)?;
         R::note(answered, &answer, self, &view);
         if sight == Sight::Full {
-            return R::present(location, answer);
+            return R::present(location, answer).map(Some);
+        }
+        if commit == Commit::ValidateOnly {
+            count(BlindWrite::ValidateOnly);
         }
         if masked == Masked::Yes || R::has_no_effect(&answer) {
             count(BlindWrite::WithoutEffect);
         }
-        Ok(request.echo(location, answer))
+        Ok(Some(request.echo(location, answer)))
     }
 
     /// Counts a writer that is not registered for what it sent.
@@ -313,9 +334,16 @@ impl ShardContext {
         events: &[Event],
         deadline: Instant,
         evaluate: &Evaluate<'_>,
-    ) -> Result<Written, ServiceError> {
+    ) -> Result<Option<Written>, ServiceError> {
         let _locked = self.locks().lock(location.customer, deadline).await?;
-        let attempt = || self.attempt(location, options, view, events, deadline, evaluate);
+        let attempt = || async move {
+            let attempt = self.attempt(location, options, view, events, deadline, evaluate).await;
+            if self.catalogue().is_in_force(view) {
+                attempt.map(|attempt| attempt.map(Some))
+            } else {
+                Ok(Attempt::Done(None))
+            }
+        };
         self.routing().propose_until_applied(location.group(), deadline, attempt).await
     }
 

@@ -4,7 +4,7 @@
 
 use std::{
     collections::BTreeMap,
-    sync::atomic::{AtomicUsize, Ordering},
+    sync::atomic::{AtomicBool, AtomicUsize, Ordering},
 };
 
 use custodia_profile::{GroupId, NodeId, PurposeId, ShardId};
@@ -16,6 +16,7 @@ use super::get_profile::ReadRequest;
 use crate::{
     api::handler::ShardLeadersCall,
     catalogue::{CatalogueNeed, CatalogueView},
+    propose::TRIES_MAX,
     routing::{Call, CustomerLocation, Route},
     shard::{ProfileView, ShardContext, reader_for},
     wire::{
@@ -54,9 +55,12 @@ struct Batch<'a> {
     context: &'a ShardContext,
     call: &'a Call,
     request: &'a v1::BatchGetProfilesRequest,
-    purpose: PurposeId,
+    purpose: &'a PurposeId,
     query: ReadRequest,
     view: &'a CatalogueView,
+    need: CatalogueNeed,
+    /// Whether an answer would name something that the catalogue lacks and a newer one may have.
+    lacks_names: AtomicBool,
     budget: Budget,
 }
 
@@ -68,12 +72,22 @@ impl ShardLeadersCall for v1::BatchGetProfilesRequest {
             reader_for(&call.caller, view, view.purpose(&stated, "purpose")?)?;
             ReadRequest::parse(self.read_mask.as_ref(), self.verdicts, view)
         };
-        let (view, query) =
-            context.catalogue().parse_on(CatalogueNeed::Names, call.deadline, parsed, |_, _| true).await?;
-        let (purpose, budget) = (stated.clone(), Budget::of(context));
-        let batch = Batch { context, call, request: &self, purpose, query, view: &view, budget };
-        let answered = batch.answer().await?;
-        Ok(in_order(&self, answered))
+        let mut need = CatalogueNeed::Names;
+        for _ in 0..TRIES_MAX {
+            let (view, query) =
+                context.catalogue().parse_on(need, call.deadline, parsed, |_, _| true).await?;
+            let (purpose, budget) = (&stated, Budget::of(context));
+            let lacks_names = AtomicBool::new(false);
+            let (request, view) = (&self, &*view);
+            let batch = Batch { context, call, request, purpose, query, view, need, lacks_names, budget };
+            let answered = batch.answer().await?;
+            if batch.lacks_names.into_inner() {
+                need = CatalogueNeed::Current;
+            } else if context.catalogue().is_in_force(view) {
+                return Ok(in_order(&self, answered));
+            }
+        }
+        Err(ServiceError::CatalogueUnavailable)
     }
 }
 
@@ -120,7 +134,7 @@ impl Batch<'_> {
         };
         let mut answered = Vec::with_capacity(asked.len());
         for (at, location) in asked {
-            let profile = self.read(location).await;
+            let profile = self.read(location);
             let valid = self.context.routing().still_valid(GroupId::Shard(shard), &barrier);
             let profile = valid.and(profile);
             answered
@@ -129,18 +143,13 @@ impl Batch<'_> {
         answered
     }
 
-    async fn read(&self, location: CustomerLocation) -> Result<v1::Profile, ServiceError> {
+    fn read(&self, location: CustomerLocation) -> Result<v1::Profile, ServiceError> {
         let stored = self.context.core(location)?.ok_or(ServiceError::CustomerNotFound)?;
-        let newer;
-        let view = if self.query.knows(&stored.value, self.view) {
-            self.view
-        } else {
-            newer = self.context.catalogue().current_view(self.call.deadline).await?;
-            &newer
-        };
-        let purpose = view.purpose(&self.purpose, "purpose")?;
-        let caller = &self.call.caller;
-        self.query.answer(&ProfileView::new(self.context, caller, location, &stored, view, purpose)?)
+        if self.need == CatalogueNeed::Names && !self.query.knows(&stored.value, self.view) {
+            self.lacks_names.store(true, Ordering::Relaxed);
+        }
+        let (caller, purpose) = (&self.call.caller, self.view.purpose(self.purpose, "purpose")?);
+        self.query.answer(&ProfileView::new(self.context, caller, location, &stored, self.view, purpose)?)
     }
 
     /// Asks the node that leads these customers' shards.
