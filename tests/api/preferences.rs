@@ -15,6 +15,7 @@ pub(crate) fn tests(suite: Suite) -> Suite {
         .shared(preferences_need_a_ground_and_show_addresses_for_one_alone)
         .shared(preferences_are_updated_once_and_under_their_etag)
         .shared(a_contact_check_follows_wishes_law_and_cap)
+        .shared(a_contact_counts_once_however_late_its_request_is_repeated)
         .shared(an_unregistered_application_reads_and_collects_nothing)
         .shared(every_node_exports_the_same_consents)
         .shared(after_a_withdrawal_no_address_is_shown_or_taken)
@@ -318,4 +319,49 @@ async fn after_a_withdrawal_no_address_is_shown_or_taken(sandbox: &Sandbox) {
         assert_eq!(receipt["services"], serde_json::json!([]));
         assert_eq!(receipt["notInForce"][0]["reason"], "CONSENT_WITHDRAWN");
     }
+}
+
+/// PR-6; issue 10, point 6. The node has forgotten the request, whose answer was one of 64, and the contact counts once.
+async fn a_contact_counts_once_however_late_its_request_is_repeated(sandbox: &Sandbox) {
+    let customer = customer(sandbox).await;
+    let mut wishes = update(&customer, "service");
+    wishes.preferences.as_mut().expect("preferences").frequency_caps[0].contacts_max = 2;
+    sandbox.preferences(0).await.update_preferences(wishes).await.expect("taken");
+    let record = async |request: &v1::RecordContactRequest| {
+        sandbox.preferences(0).await.record_contact(request.clone()).await.map(drop)
+    };
+    for first in [contacted(&customer, None), contacted(&customer, Some(now_s() - 60))] {
+        let free = verdict_at(sandbox, check(&customer, "email", "service")).await;
+        assert_eq!(free, v1::ContactVerdict::Allowed, "one of two contacts, at most");
+        record(&first).await.expect("recorded");
+        for _ in 0..65 {
+            let other = v1::RecordContactRequest { channel: "sms".to_owned(), ..contacted(&customer, None) };
+            record(&other).await.expect("recorded");
+        }
+        record(&first).await.expect("answered");
+    }
+    let reached = verdict_at(sandbox, check(&customer, "email", "service")).await;
+    assert_eq!(reached, v1::ContactVerdict::AllowedFrom);
+    // What a repetition would date anew is refused.
+    let day_before =
+        uuid::Timestamp::from_unix(uuid::NoContext, (now_s() - 24 * HOUR_S - 60).cast_unsigned(), 0);
+    for request_id in [Uuid::new_v4(), Uuid::new_v7(day_before)] {
+        let request_id = request_id.to_string();
+        let undated = v1::RecordContactRequest { request_id, ..contacted(&customer, None) };
+        let status = record(&undated).await.expect_err("it has no date of its own");
+        assert_eq!(
+            fault(&status),
+            (Code::InvalidArgument, "FIELD_INVALID".to_owned(), "contacted_at".to_owned())
+        );
+        let contacted_at = contacted(&customer, Some(now_s())).contacted_at;
+        record(&v1::RecordContactRequest { contacted_at, ..undated }).await.expect("recorded");
+    }
+}
+
+fn now_s() -> i64 {
+    i64::try_from(custodia_tests::sample::now().as_secs()).expect("before 2262")
+}
+
+async fn verdict_at(sandbox: &Sandbox, request: v1::CheckContactRequest) -> v1::ContactVerdict {
+    sandbox.preferences(1).await.check_contact(request).await.expect("judged").into_inner().verdict()
 }

@@ -4,21 +4,33 @@
 //!
 //! A 65th pair evicts the pair whose last contact is the oldest, and `forgotten_until` keeps that moment: while a cap's
 //! window reaches back to it, the cap cannot be counted and so counts as reached.
+//!
+//! A contact counts once, however late its request is repeated: as long as it is in the log, the request that recorded it is
+//! known; and once newer ones have pushed it out, its date, which a repetition does not change, comes after theirs.
 
 use std::collections::BTreeMap;
 
 use crate::{
     error::ProfileError,
-    id::{HOUR_MS, PurposeNumber, TimestampMs},
+    id::{HOUR_MS, PurposeNumber, RequestId, TimestampMs},
     limits::{CAP_CONTACTS_MAX, CAP_WINDOW_HOURS_MAX, CONTACT_PAIRS_MAX, FUTURE_MAX_MS},
     preferences::ContactChannel,
 };
 
+/// A contact that was made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MadeContact {
+    /// When the customer was contacted.
+    pub at: TimestampMs,
+    /// The request that recorded it, if that has an id.
+    pub request: Option<RequestId>,
+}
+
 /// The contacts made with a customer. Empty by default.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ContactLog {
-    /// The moments, newest first; never an empty list.
-    contacts: BTreeMap<(ContactChannel, PurposeNumber), Vec<TimestampMs>>,
+    /// Newest first; never an empty list.
+    contacts: BTreeMap<(ContactChannel, PurposeNumber), Vec<MadeContact>>,
     /// The newest contact of an evicted pair.
     forgotten_until: Option<TimestampMs>,
 }
@@ -31,8 +43,15 @@ impl ContactLog {
     }
 
     /// The contacts on a channel for a purpose, newest first.
-    pub fn contacts(&self) -> impl Iterator<Item = (&ContactChannel, PurposeNumber, &[TimestampMs])> {
-        self.contacts.iter().map(|((channel, purpose), moments)| (channel, *purpose, moments.as_slice()))
+    pub fn contacts(&self) -> impl Iterator<Item = (&ContactChannel, PurposeNumber, &[MadeContact])> {
+        self.contacts.iter().map(|((channel, purpose), made)| (channel, *purpose, made.as_slice()))
+    }
+
+    /// Whether this request has recorded a contact on this channel for this purpose.
+    #[must_use]
+    pub fn knows(&self, channel: &ContactChannel, purpose: PurposeNumber, request: RequestId) -> bool {
+        let made = self.contacts.get(&(channel.clone(), purpose));
+        made.is_some_and(|made| made.iter().any(|contact| contact.request == Some(request)))
     }
 
     /// The newest contact of an evicted pair.
@@ -46,12 +65,12 @@ impl ContactLog {
     /// # Errors
     /// `Malformed` if this crate could not have written it.
     pub(crate) fn stored(
-        contacts: BTreeMap<(ContactChannel, PurposeNumber), Vec<TimestampMs>>,
+        contacts: BTreeMap<(ContactChannel, PurposeNumber), Vec<MadeContact>>,
         forgotten_until: Option<TimestampMs>,
     ) -> Result<Self, ProfileError> {
-        let newest_first = |moments: &Vec<TimestampMs>| moments.is_sorted_by(|one, next| one >= next);
-        let in_number = |moments: &Vec<TimestampMs>| (1..=CAP_CONTACTS_MAX.into()).contains(&moments.len());
-        let fits = contacts.values().all(|moments| newest_first(moments) && in_number(moments));
+        let newest_first = |made: &Vec<MadeContact>| made.is_sorted_by(|one, next| one.at >= next.at);
+        let in_number = |made: &Vec<MadeContact>| (1..=CAP_CONTACTS_MAX.into()).contains(&made.len());
+        let fits = contacts.values().all(|made| newest_first(made) && in_number(made));
         if fits && contacts.len() <= CONTACT_PAIRS_MAX {
             Ok(Self { contacts, forgotten_until })
         } else {
@@ -59,38 +78,41 @@ impl ContactLog {
         }
     }
 
-    /// Records a contact that was made.
+    /// Records a contact that was made. One that the same request has recorded before changes nothing.
     ///
     /// # Errors
-    /// `InFuture` if `contacted_at` is more than five minutes ahead of `now`.
+    /// `InFuture` if it was made more than five minutes ahead of `now`.
     pub fn record(
         &mut self,
         channel: &ContactChannel,
         purpose: PurposeNumber,
-        contacted_at: TimestampMs,
+        contact: MadeContact,
         now: TimestampMs,
     ) -> Result<(), ProfileError> {
-        if contacted_at > now.plus_ms(FUTURE_MAX_MS) {
+        if contact.at > now.plus_ms(FUTURE_MAX_MS) {
             return Err(ProfileError::InFuture { field: "contacted_at", ahead_max_ms: FUTURE_MAX_MS });
         }
-        let moments = self.contacts.entry((channel.clone(), purpose)).or_default();
-        let position = moments.partition_point(|moment| *moment >= contacted_at);
-        moments.insert(position, contacted_at);
-        moments.truncate(CAP_CONTACTS_MAX.into());
+        if contact.request.is_some_and(|request| self.knows(channel, purpose, request)) {
+            return Ok(());
+        }
+        let made = self.contacts.entry((channel.clone(), purpose)).or_default();
+        let position = made.partition_point(|other| other.at >= contact.at);
+        made.insert(position, contact);
+        made.truncate(CAP_CONTACTS_MAX.into());
         self.forget(now.plus_ms(-i64::from(CAP_WINDOW_HOURS_MAX) * HOUR_MS));
         Ok(())
     }
 
     /// Drops what no cap can count any more, up to and including `outdated`, and surplus pairs.
     fn forget(&mut self, outdated: TimestampMs) {
-        self.contacts.retain(|_, moments| {
-            moments.truncate(moments.partition_point(|moment| *moment > outdated));
-            !moments.is_empty()
+        self.contacts.retain(|_, made| {
+            made.truncate(made.partition_point(|contact| contact.at > outdated));
+            !made.is_empty()
         });
         self.forgotten_until = self.forgotten_until.filter(|moment| *moment > outdated);
         while self.contacts.len() > CONTACT_PAIRS_MAX {
-            let last = |moments: &[TimestampMs]| moments.first().copied();
-            let oldest = self.contacts.iter().map(|(key, moments)| (last(moments), key)).min();
+            let last = |made: &[MadeContact]| made.first().map(|contact| contact.at);
+            let oldest = self.contacts.iter().map(|(key, made)| (last(made), key)).min();
             let Some((moment, key)) = oldest.map(|(moment, key)| (moment, key.clone())) else { return };
             self.contacts.remove(&key);
             self.forgotten_until = self.forgotten_until.max(moment);

@@ -64,7 +64,7 @@ pub use consent::{
     check_decision, record_decision, record_signal, record_tc_string, withdraw, withdraw_all,
 };
 pub use contact::{Contact, ContactQuestion, check_contact};
-pub use contact_log::ContactLog;
+pub use contact_log::{ContactLog, MadeContact};
 pub use data_subject::{DataSubject, LegalHold, Restriction};
 pub use error::{ProfileError, TcStringError};
 pub use event::{Event, Properties, StoredEvent};

@@ -4,12 +4,13 @@
 use std::collections::BTreeMap;
 
 use prost::Message;
+use uuid::Uuid;
 
 use super::{Field, Intact, field::message};
 use crate::{
-    contact_log::ContactLog,
+    contact_log::{ContactLog, MadeContact},
     error::ProfileError,
-    id::{PurposeNumber, TimestampMs},
+    id::{PurposeNumber, RequestId, TimestampMs},
     preferences::{
         ChannelPreference, ContactChannel, FrequencyCap, PreferenceFields, Preferences, QuietHours,
         TopicPreference,
@@ -84,6 +85,39 @@ struct WireContacts {
     purpose: u32,
     #[prost(sint64, repeated, tag = "3")]
     moments: Vec<i64>,
+    /// Of each moment the request that recorded it, 16 bytes, zeros where it had no id; empty if none had one.
+    #[prost(bytes = "vec", tag = "4")]
+    requests: Vec<u8>,
+}
+
+const NO_REQUEST: [u8; 16] = [0; 16];
+
+impl WireContacts {
+    fn of(channel: &ContactChannel, purpose: PurposeNumber, made: &[MadeContact]) -> Self {
+        let mut requests = Vec::new();
+        if made.iter().any(|contact| contact.request.is_some()) {
+            let ids = made.iter().map(|contact| contact.request.map_or(NO_REQUEST, |id| *id.as_bytes()));
+            requests = ids.collect::<Vec<_>>().concat();
+        }
+        let moments = made.iter().map(|contact| contact.at.as_ms()).collect();
+        Self { channel: channel.to_wire(), purpose: purpose.to_wire(), moments, requests }
+    }
+
+    /// Nothing if there is not one request for each moment.
+    fn made(moments: &[i64], requests: &[u8]) -> Option<Vec<MadeContact>> {
+        let (ids, rest) = requests.as_chunks::<16>();
+        if !rest.is_empty() || !(ids.is_empty() || ids.len() == moments.len()) {
+            return None;
+        }
+        let ids = ids.iter().copied().chain(std::iter::repeat(NO_REQUEST));
+        // The nil UUID is no id.
+        let request = |id: [u8; 16]| RequestId::new(Uuid::from_bytes(id)).ok();
+        let made = moments.iter().zip(ids);
+        Some(
+            made.map(|(at, id)| MadeContact { at: TimestampMs::from_ms(*at), request: request(id) })
+                .collect(),
+        )
+    }
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -99,12 +133,10 @@ impl Field for ContactLog {
     type Wire = Option<WireContactLog>;
 
     fn to_wire(&self) -> Self::Wire {
-        let contacts = |(channel, purpose, moments): (&ContactChannel, PurposeNumber, &[TimestampMs])| {
-            let moments = moments.iter().map(|moment| moment.as_ms()).collect();
-            WireContacts { channel: channel.to_wire(), purpose: purpose.to_wire(), moments }
-        };
+        let contacts =
+            self.contacts().map(|(channel, purpose, made)| WireContacts::of(channel, purpose, made));
         (!self.is_empty()).then(|| WireContactLog {
-            contacts: self.contacts().map(contacts).collect(),
+            contacts: contacts.collect(),
             forgotten_until: self.forgotten_until().to_wire(),
         })
     }
@@ -112,12 +144,13 @@ impl Field for ContactLog {
     fn from_wire(wire: Self::Wire, kind: &'static str, field: &'static str) -> Result<Self, ProfileError> {
         let Some(wire) = wire else { return Ok(Self::default()) };
         let mut contacts = BTreeMap::new();
-        for WireContacts { channel, purpose, moments } in wire.contacts {
+        let corrupt = ProfileError::CorruptField { kind, field };
+        for WireContacts { channel, purpose, moments, requests } in wire.contacts {
             let channel = ContactChannel::from_wire(channel, kind, "channel")?;
             let purpose = PurposeNumber::from_wire(purpose, kind, "purpose")?;
-            let moments = moments.into_iter().map(TimestampMs::from_ms).collect();
-            if contacts.insert((channel, purpose), moments).is_some() {
-                return Err(ProfileError::CorruptField { kind, field });
+            let made = WireContacts::made(&moments, &requests).ok_or_else(|| corrupt.clone())?;
+            if contacts.insert((channel, purpose), made).is_some() {
+                return Err(corrupt);
             }
         }
         Self::stored(contacts, wire.forgotten_until.map(TimestampMs::from_ms)).intact(kind, field)

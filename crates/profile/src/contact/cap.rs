@@ -33,7 +33,8 @@ fn cap_free_from(cap: &FrequencyCap, log: &ContactLog, from: TimestampMs) -> Opt
     let counted = log.contacts().filter(|(channel, purpose, _)| {
         cap.channel.as_ref().is_none_or(|of| of == *channel) && cap.purpose.is_none_or(|of| of == *purpose)
     });
-    let mut moments: Vec<TimestampMs> = counted.flat_map(|(.., moments)| moments.iter().copied()).collect();
+    let mut moments: Vec<TimestampMs> =
+        counted.flat_map(|(.., made)| made.iter().map(|contact| contact.at)).collect();
     moments.sort_unstable_by_key(|moment| std::cmp::Reverse(*moment));
     let leaving = moments.get(last_counted).copied().max(log.forgotten_until());
     Some(leaving.map_or(from, |moment| moment.plus_ms(window_ms)))

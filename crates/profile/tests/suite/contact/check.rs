@@ -15,7 +15,7 @@ use custodia_profile::{
 use proptest::prelude::*;
 
 use crate::contact::preferences::{
-    about, berlin, cap, channel, drawn_contacts, drawn_preferences, quiet, wish,
+    about, berlin, cap, channel, drawn_contacts, drawn_preferences, made, quiet, wish,
 };
 use crate::contact::quiet_hours::{nightly, zoned};
 use crate::generated::{ALL, CASES, Draw, Situation, situations};
@@ -107,7 +107,7 @@ fn contacted(caps: &[FrequencyCap], ages_ms: &[i64]) -> CustomerRecord {
     let fields = PreferenceFields { frequency_caps: caps.to_vec(), ..PreferenceFields::default() };
     let mut record = consenting(fields);
     for age_ms in ages_ms {
-        record.contacts.record(&channel("email"), purpose(RESEARCH), at(-age_ms), NOW).unwrap();
+        record.contacts.record(&channel("email"), purpose(RESEARCH), made(at(-age_ms)), NOW).unwrap();
     }
     record
 }
@@ -160,7 +160,7 @@ fn a_cap_counts_its_own_channel_and_purpose_or_all_together() {
     };
     let with = |cap: FrequencyCap, name: &str, number: u32| {
         let mut record = contacted(&[cap], &[]);
-        record.contacts.record(&channel(name), purpose(number), NOW, NOW).unwrap();
+        record.contacts.record(&channel(name), purpose(number), made(NOW), NOW).unwrap();
         ask(&record, "email", NOW)
     };
     let refused = later(at(HOUR_MS), Cap);
@@ -179,7 +179,7 @@ fn many_contacts_for_another_purpose_do_not_make_a_cap_forget() {
     let of_research = FrequencyCap { purpose: Some(purpose(RESEARCH)), ..cap(1, 24) };
     let mut record = contacted(&[of_research], &[HOUR_MS]);
     for age in 0..100 {
-        record.contacts.record(&channel("email"), purpose(1), at(-age), NOW).unwrap();
+        record.contacts.record(&channel("email"), purpose(1), made(at(-age)), NOW).unwrap();
     }
     assert_eq!(ask(&record, "email", NOW), later(at(23 * HOUR_MS), Cap));
 }
@@ -188,7 +188,7 @@ fn many_contacts_for_another_purpose_do_not_make_a_cap_forget() {
 fn a_cap_is_taken_as_reached_while_its_window_holds_forgotten_contacts() {
     let mut record = contacted(&[cap(32, 1)], &[]);
     for pair in 0..65 {
-        record.contacts.record(&channel(&format!("c{pair}")), purpose(1), at(-pair), NOW).unwrap();
+        record.contacts.record(&channel(&format!("c{pair}")), purpose(1), made(at(-pair)), NOW).unwrap();
     }
     record.preferences = Preferences::new(PreferenceFields {
         frequency_caps: vec![FrequencyCap { channel: Some(channel("c64")), ..cap(2, 1) }],
@@ -211,7 +211,7 @@ fn caps_lead_into_quiet_hours_and_out_of_them() {
     let fields = PreferenceFields { frequency_caps: vec![cap(1, 24)], ..(*record.preferences).clone() };
     record.preferences = Preferences::new(fields).unwrap();
     let contacted_at = utc("2026-01-10T23:00:00Z");
-    record.contacts.record(&channel("email"), purpose(RESEARCH), contacted_at, contacted_at).unwrap();
+    record.contacts.record(&channel("email"), purpose(RESEARCH), made(contacted_at), contacted_at).unwrap();
     // The cap frees at 23:00 on the 11th, in the night.
     let free = utc("2026-01-12T07:00:00Z");
     assert_eq!(ask(&record, "email", utc("2026-01-11T12:00:00Z")), later(free, Cap));
@@ -268,7 +268,7 @@ fn breaks_a_cap(
         };
         let since = moment.plus_ms(-i64::from(cap.window_hours) * HOUR_MS);
         let counted = record.contacts.contacts().filter(|(channel, purpose, _)| of(channel, *purpose));
-        let count = counted.flat_map(|(.., moments)| moments).filter(|contact| **contact > since).count();
+        let count = counted.flat_map(|(.., made)| made).filter(|contact| contact.at > since).count();
         of(name, number) && count >= usize::from(cap.contacts_max)
     })
 }

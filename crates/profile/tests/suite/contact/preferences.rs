@@ -2,10 +2,11 @@
 
 use custodia_profile::{
     Address, ChannelPreference, ContactChannel, ContactLog, CustomerRecord, DayOfWeek, FrequencyCap,
-    Language, LocalTime, PreferenceFields, Preferences, ProfileError, QuietHours, Stored, TimeZoneName,
-    TimestampMs, TopicId, TopicPreference,
+    Language, LocalTime, MadeContact, PreferenceFields, Preferences, ProfileError, QuietHours, RequestId,
+    Stored, TimeZoneName, TimestampMs, TopicId, TopicPreference,
 };
 use proptest::prelude::*;
+use uuid::Uuid;
 
 use crate::{
     generated::Draw,
@@ -127,7 +128,10 @@ pub(crate) fn drawn_contacts(numbers: &[u64; 8]) -> ContactLog {
         let any_age = i64::try_from(draw.below(8_784)).unwrap();
         let age_ms = draw.pick(&[0, 1, 23, 24, 167, any_age]) * HOUR_MS;
         for _ in 0..=draw.below(8) {
-            log.record(&name, of, at(draw.pick(&[0, -1, 1, -1_000]) - age_ms), NOW).unwrap();
+            let at = at(draw.pick(&[0, -1, 1, -1_000]) - age_ms);
+            let contact =
+                if draw.once_in(2) { made(at) } else { requested(1 + u128::from(draw.below(9)), at) };
+            log.record(&name, of, contact, NOW).unwrap();
         }
     }
     log
@@ -260,11 +264,44 @@ fn an_address_does_not_show_in_debug_output() {
 
 /// All moments of the log, by channel and purpose.
 fn moments(log: &ContactLog) -> Vec<(String, u32, Vec<TimestampMs>)> {
-    let entry =
-        |(channel, purpose, moments): (&ContactChannel, custodia_profile::PurposeNumber, &[TimestampMs])| {
-            (channel.as_str().to_owned(), purpose.as_u32(), moments.to_vec())
-        };
-    log.contacts().map(entry).collect()
+    let contacts = log.contacts().map(|(channel, purpose, made)| {
+        let moments = made.iter().map(|contact| contact.at).collect();
+        (channel.as_str().to_owned(), purpose.as_u32(), moments)
+    });
+    contacts.collect()
+}
+
+/// A contact of a request without an id.
+pub(crate) const fn made(at: TimestampMs) -> MadeContact {
+    MadeContact { at, request: None }
+}
+
+/// A contact of the request with this id.
+fn requested(id: u128, at: TimestampMs) -> MadeContact {
+    MadeContact { at, request: Some(RequestId::new(Uuid::from_u128(id)).unwrap()) }
+}
+
+/// Issue 10, point 6: however late the request is repeated, with the same date, and whatever came in between.
+#[test]
+fn a_contact_counts_once_however_late_its_request_is_repeated() {
+    let (email, first) = (channel("email"), requested(1, at(-40)));
+    let mut log = ContactLog::default();
+    let mut record = |contact| log.record(&email, purpose(1), contact, NOW).map(|()| log.clone()).unwrap();
+    let once = record(first);
+    assert_eq!(record(first), once);
+    assert_eq!(record(requested(1, NOW)), once, "by the clock of another node");
+    for other in 2..=31 {
+        record(requested(other, at(-30)));
+    }
+    let known = record(made(at(-41)));
+    assert_eq!(record(first), known, "it is the last but one of 32");
+    let full = record(requested(33, at(-30)));
+    let pushed_out = record(requested(34, at(-30)));
+    assert!(moments(&pushed_out).iter().all(|(.., of)| !of.contains(&at(-40))));
+    assert_eq!(record(first), pushed_out, "newer ones have pushed it out: it comes after them");
+    assert_ne!(full, pushed_out);
+    log.record(&channel("sms"), purpose(1), first, NOW).unwrap();
+    assert_eq!(log.contacts().count(), 2, "another channel is another contact");
 }
 
 #[test]
@@ -272,25 +309,25 @@ fn the_newest_32_contacts_of_a_channel_and_purpose_are_kept_in_any_order_of_reco
     let mut forwards = ContactLog::default();
     let mut backwards = ContactLog::default();
     for ms in 0..40 {
-        forwards.record(&channel("email"), purpose(1), at(-ms), NOW).unwrap();
-        backwards.record(&channel("email"), purpose(1), at(ms - 39), NOW).unwrap();
+        forwards.record(&channel("email"), purpose(1), made(at(-ms)), NOW).unwrap();
+        backwards.record(&channel("email"), purpose(1), made(at(ms - 39)), NOW).unwrap();
     }
     let newest: Vec<_> = (0..32).map(|ms| at(-ms)).collect();
     assert_eq!(moments(&forwards), [("email".to_owned(), 1, newest)]);
     assert_eq!(forwards, backwards);
     // Another purpose does not push them out.
-    forwards.record(&channel("email"), purpose(2), NOW, NOW).unwrap();
+    forwards.record(&channel("email"), purpose(2), made(NOW), NOW).unwrap();
     assert_eq!(moments(&forwards)[0], moments(&backwards)[0]);
 }
 
 #[test]
 fn a_contact_is_forgotten_after_the_longest_window() {
     let mut log = ContactLog::default();
-    log.record(&channel("email"), purpose(1), at(-YEAR_MS), NOW).unwrap();
+    log.record(&channel("email"), purpose(1), made(at(-YEAR_MS)), NOW).unwrap();
     assert!(log.is_empty());
-    log.record(&channel("email"), purpose(1), at(1 - YEAR_MS), NOW).unwrap();
+    log.record(&channel("email"), purpose(1), made(at(1 - YEAR_MS)), NOW).unwrap();
     assert!(!log.is_empty());
-    log.record(&channel("sms"), purpose(1), at(1), at(1)).unwrap();
+    log.record(&channel("sms"), purpose(1), made(at(1)), at(1)).unwrap();
     assert_eq!(moments(&log), [("sms".to_owned(), 1, vec![at(1)])]);
 }
 
@@ -298,10 +335,10 @@ fn a_contact_is_forgotten_after_the_longest_window() {
 fn a_contact_in_the_future_is_refused_beyond_the_clock_bound() {
     let mut log = ContactLog::default();
     let bound = 5 * 60 * 1_000;
-    let error = log.record(&channel("email"), purpose(1), at(bound + 1), NOW).unwrap_err();
+    let error = log.record(&channel("email"), purpose(1), made(at(bound + 1)), NOW).unwrap_err();
     assert_eq!(error, ProfileError::InFuture { field: "contacted_at", ahead_max_ms: bound });
     assert!(log.is_empty());
-    log.record(&channel("email"), purpose(1), at(bound), NOW).unwrap();
+    log.record(&channel("email"), purpose(1), made(at(bound)), NOW).unwrap();
     assert!(!log.is_empty());
 }
 
@@ -309,18 +346,18 @@ fn a_contact_in_the_future_is_refused_beyond_the_clock_bound() {
 fn the_pair_without_contact_for_the_longest_time_goes_first_and_leaves_its_moment() {
     let mut log = ContactLog::default();
     for pair in 0..64 {
-        log.record(&channel(&format!("c{pair}")), purpose(1), at(-pair), NOW).unwrap();
+        log.record(&channel(&format!("c{pair}")), purpose(1), made(at(-pair)), NOW).unwrap();
     }
     assert_eq!((log.contacts().count(), log.forgotten_until()), (64, None));
-    log.record(&channel("new"), purpose(1), NOW, NOW).unwrap();
+    log.record(&channel("new"), purpose(1), made(NOW), NOW).unwrap();
     assert_eq!((log.contacts().count(), log.forgotten_until()), (64, Some(at(-63))));
     let record = record_of(Preferences::default(), log.clone());
     assert_eq!(CustomerRecord::decode(&record.encode()), Ok(record));
     assert!(log.contacts().all(|(channel, ..)| channel.as_str() != "c63"));
-    log.record(&channel("older"), purpose(1), at(-500), NOW).unwrap();
+    log.record(&channel("older"), purpose(1), made(at(-500)), NOW).unwrap();
     assert_eq!(log.forgotten_until(), Some(at(-63)), "the newest that had to go");
     let later = at(YEAR_MS);
-    log.record(&channel("later"), purpose(1), later, later).unwrap();
+    log.record(&channel("later"), purpose(1), made(later), later).unwrap();
     assert_eq!((log.contacts().count(), log.forgotten_until()), (1, None));
 }
 
@@ -344,9 +381,9 @@ fn example() -> CustomerRecord {
         ..berlin()
     };
     let mut contacts = ContactLog::default();
-    contacts.record(&channel("email"), purpose(2), NOW, NOW).unwrap();
-    contacts.record(&channel("email"), purpose(2), at(-HOUR_MS), NOW).unwrap();
-    contacts.record(&channel("sms"), purpose(1), at(-2 * HOUR_MS), NOW).unwrap();
+    contacts.record(&channel("email"), purpose(2), made(NOW), NOW).unwrap();
+    contacts.record(&channel("email"), purpose(2), made(at(-HOUR_MS)), NOW).unwrap();
+    contacts.record(&channel("sms"), purpose(1), made(at(-2 * HOUR_MS)), NOW).unwrap();
     record_of(Preferences::new(fields).unwrap(), contacts)
 }
 
@@ -357,9 +394,36 @@ const BYTES: &str = "\
     2a0610a80a18a4032a090a0206072203736d7332080a046e657773100132080a066f6666657273522a0a170a05656d61\
     696c10021a0c80a0abfef96280e6f3faf9620a0f0a03736d7310011a0680acbcf7f962";
 
+const BYTES_WITH_REQUESTS: &str = "\
+    020880a0abfef9621080a0abfef96252390a370a03736d7310011a0c80a0abfef96280a0abfef96222200000000000000000000000000000\
+    000700000000000000000000000000000000";
+
 #[test]
 fn version_2_of_preferences_and_contacts_is_read() {
     holds(&example(), BYTES);
+}
+
+/// Of each contact the request that recorded it, if one of them has it.
+#[test]
+fn version_2_of_contacts_with_their_requests_is_read() {
+    let mut contacts = ContactLog::default();
+    contacts.record(&channel("sms"), purpose(1), requested(7, NOW), NOW).unwrap();
+    contacts.record(&channel("sms"), purpose(1), made(NOW), NOW).unwrap();
+    holds(&record_of(Preferences::default(), contacts), BYTES_WITH_REQUESTS);
+}
+
+#[test]
+fn contacts_without_a_request_for_each_are_corrupt() {
+    let record = CustomerRecord::new(NOW).encode();
+    for ids in [15, 16, 48] {
+        // field 10: a log; in it field 1: a channel with two moments and bytes of requests
+        let of_channel =
+            [&[10, 3][..], b"sms", &[16, 1, 26, 2, 2, 2, 34, ids], &vec![1; ids.into()][..]].concat();
+        let length = u8::try_from(of_channel.len()).unwrap();
+        let log = [&[82, length + 2, 10, length][..], &of_channel].concat();
+        let error = CustomerRecord::decode(&[&record[..], &log].concat()).unwrap_err();
+        assert!(error.is_stored_data(), "{ids} bytes");
+    }
 }
 
 #[test]

@@ -4,10 +4,13 @@
 //! and the law permits the purpose now: a ground that begins next year reveals no address today. A contact that took place
 //! is recorded whatever the law says about it: it is a fact, and without it the next one would pass the customer's frequency
 //! caps.
+//!
+//! Invariant: a contact counts once, however late its request is repeated. The contact log knows the request, and the date of
+//! the contact is in the request: without one, a repetition that comes after the memory of requests has ended is refused.
 
 use custodia_profile::{
-    Catalogue, Contact, ContactChannel, ContactQuestion, CustomerRecord, ProfileError, PurposeNumber,
-    TimestampMs, TopicId, Verdict, check_contact, limits::FUTURE_MAX_MS,
+    Catalogue, Contact, ContactChannel, ContactQuestion, CustomerRecord, MadeContact, ProfileError,
+    PurposeNumber, RequestId, TimestampMs, TopicId, Verdict, check_contact, limits::FUTURE_MAX_MS,
 };
 use custodia_proto::v1;
 
@@ -136,6 +139,32 @@ pub(crate) struct Made {
     channel: ContactChannel,
     purpose: PurposeNumber,
     contacted_at: Option<TimestampMs>,
+    request: Option<RequestId>,
+}
+
+/// When the contact was made; nothing: at the arrival of a request that cannot be repeated.
+///
+/// # Errors
+/// Names `contacted_at` if the request may be repeated and would then have another date.
+fn contacted_at(
+    stated: Option<TimestampMs>,
+    request: Option<RequestId>,
+    made_at: Option<TimestampMs>,
+    now: TimestampMs,
+) -> Result<Option<TimestampMs>, ServiceError> {
+    let required = |why| Err(ServiceError::invalid("contacted_at", why));
+    match (stated, request, made_at) {
+        (Some(at), ..) if at > now.plus_ms(FUTURE_MAX_MS) => {
+            Err(ProfileError::InFuture { field: "contacted_at", ahead_max_ms: FUTURE_MAX_MS }.into())
+        }
+        (Some(at), ..) => Ok(Some(at)),
+        (None, None, _) => Ok(None),
+        (None, Some(_), None) => required("is required with a request_id that is not a UUIDv7"),
+        (None, Some(_), Some(made_at)) if made_at != observed_at(made_at, now) => {
+            required("is required of a request that was made more than 24 hours ago")
+        }
+        (None, Some(_), Some(made_at)) => Ok(Some(made_at)),
+    }
 }
 
 impl CustomerWrite for v1::RecordContactRequest {
@@ -144,13 +173,10 @@ impl CustomerWrite for v1::RecordContactRequest {
     fn parse(&self, origin: Origin<'_>, view: &CatalogueView) -> Result<Made, ServiceError> {
         let channel = ContactChannel::new("channel", &self.channel)?;
         let purpose = parse::purpose(&self.purpose, "purpose")?;
-        // A retry has the date of the first attempt.
-        let made_at = origin.made_at.map(|made_at| observed_at(made_at, now()));
-        let contacted_at = parse_optional(self.contacted_at.as_ref(), "contacted_at")?.or(made_at);
-        if contacted_at.is_some_and(|at| at > now().plus_ms(FUTURE_MAX_MS)) {
-            return Err(ProfileError::InFuture { field: "contacted_at", ahead_max_ms: FUTURE_MAX_MS }.into());
-        }
-        Ok(Made { channel, purpose: view.purpose_number(&purpose, "purpose")?, contacted_at })
+        let request = parse::request_id(&self.request_id)?;
+        let stated = parse_optional(self.contacted_at.as_ref(), "contacted_at")?;
+        let contacted_at = contacted_at(stated, request, origin.made_at, now())?;
+        Ok(Made { channel, purpose: view.purpose_number(&purpose, "purpose")?, contacted_at, request })
     }
 
     fn access(made: &Made) -> WriteAccess {
@@ -162,15 +188,18 @@ impl CustomerWrite for v1::RecordContactRequest {
     }
 
     fn evaluate(made: &Made, state: &CustomerState<'_>) -> Result<Mutation<Self::Answer>, ServiceError> {
-        let mut record = state.existing()?.clone();
-        let contacted_at = made.contacted_at.unwrap_or(state.now);
-        record.contacts.record(&made.channel, made.purpose, contacted_at, state.now)?;
+        let stored = state.existing()?;
+        let counts = !made.request.is_some_and(|id| stored.contacts.knows(&made.channel, made.purpose, id));
+        let mut record = stored.clone();
+        let contact = MadeContact { at: made.contacted_at.unwrap_or(state.now), request: made.request };
+        record.contacts.record(&made.channel, made.purpose, contact, state.now)?;
         record.updated_at = record.updated_at.max(state.now);
         let answer = v1::RecordContactResponse {
             customer_id: state.location.customer.to_string(),
-            etag: etag(state.revision_after(true)),
+            etag: etag(state.revision_after(counts)),
         };
-        Ok(Mutation { record: Some(record), ledger: Vec::new(), events: Vec::new(), answer })
+        let record = counts.then_some(record);
+        Ok(Mutation { record, ledger: Vec::new(), events: Vec::new(), answer })
     }
 }
 
@@ -201,6 +230,25 @@ mod tests {
             ..PreferenceFields::default()
         });
         CustomerRecord { preferences: preferences.expect("valid"), ..CustomerRecord::new(NOW) }
+    }
+
+    #[test]
+    fn a_contact_has_a_date_that_no_repetition_changes() {
+        let (id, day) = (RequestId::new(uuid::Uuid::from_u128(7)).ok(), 24 * 3_600_000);
+        let date = |stated, made_at: Option<i64>| {
+            let made_at = made_at.map(|ms| NOW.plus_ms(ms));
+            contacted_at(stated, id, made_at, NOW).map_err(|error| error.to_string())
+        };
+        let required = "contacted_at: is required with a request_id that is not a UUIDv7";
+        let late = "contacted_at: is required of a request that was made more than 24 hours ago";
+        assert_eq!(date(None, Some(-1)), Ok(Some(NOW.plus_ms(-1))));
+        assert_eq!(date(None, Some(-day)), Ok(Some(NOW.plus_ms(-day))));
+        assert_eq!(date(None, Some(-day - 1)), Err(late.to_owned()));
+        assert_eq!(date(None, None), Err(required.to_owned()));
+        let stated = Some(NOW.plus_ms(-9 * day));
+        assert_eq!((date(stated, None), date(stated, Some(-2 * day))), (Ok(stated), Ok(stated)));
+        assert!(date(Some(NOW.plus_ms(FUTURE_MAX_MS + 1)), None).is_err());
+        assert_eq!(contacted_at(None, None, None, NOW).ok(), Some(None), "it cannot be repeated");
     }
 
     #[test]
