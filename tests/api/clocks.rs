@@ -18,6 +18,7 @@ pub(crate) fn tests(suite: Suite) -> Suite {
         .shared(a_refusal_with_an_id_of_a_slow_clock_beats_an_earlier_consent)
         .shared(a_consent_from_a_fast_clock_does_not_lift_a_withdrawal)
         .shared(an_imported_decision_counts_as_of_its_date)
+        .shared(a_no_that_is_said_again_beats_what_is_imported_with_a_date_in_between)
         .shared(a_wish_not_to_be_contacted_is_lifted_only_by_who_has_read_it)
         .shared(a_forgotten_retry_does_not_bring_back_an_earlier_tc_string)
         .shared(a_forgotten_retry_does_not_bring_back_an_earlier_region)
@@ -313,4 +314,42 @@ async fn a_forgotten_retry_does_not_bring_back_an_earlier_attribute_definition(s
     let request = v1::UpdateAttributeRequest { attribute: Some(attribute) };
     let status = sandbox.catalog(1).await.update_attribute(request).await.expect_err("no etag");
     assert_eq!(fault(&status).2, "attribute.etag");
+}
+
+/// CO-5. Said again, a no is a decision of its own: it has its date and its entry in the ledger.
+async fn a_no_that_is_said_again_beats_what_is_imported_with_a_date_in_between(sandbox: &Sandbox) {
+    for refused in [true, false] {
+        let customer_id = consenting_customer(sandbox, "marketing", "interest").await;
+        let mut said = Vec::new();
+        for node in 0..2 {
+            let mut consents = sandbox.consents(node).await;
+            let answer = if refused {
+                consents.record_consent(refusal(&customer_id)).await
+            } else {
+                consents.withdraw_consent(withdrawal(&customer_id, "marketing")).await
+            };
+            said.push(answer.expect("a no").into_inner());
+        }
+        let ms = |state: &v1::ConsentState| {
+            let at = state.decided_at.expect("a date");
+            at.seconds * 1_000 + i64::from(at.nanos) / 1_000_000
+        };
+        assert_eq!(said[1].consent_revision, said[0].consent_revision + 1, "an entry of its own");
+        assert!(ms(&said[1]) > ms(&said[0]), "calls of the other one lie between");
+        let imported = v1::RecordConsentRequest {
+            recording: v1::Recording::Imported.into(),
+            decided_at: said[1].decided_at.map(|at| {
+                if at.nanos == 0 {
+                    Timestamp { seconds: at.seconds - 1, nanos: 999_000_000 }
+                } else {
+                    Timestamp { nanos: at.nanos - 1_000_000, ..at }
+                }
+            }),
+            ..consent(&customer_id, "marketing")
+        };
+        let status = sandbox.consents(2).await.record_consent(imported).await.expect_err("it is older");
+        assert_eq!(fault(&status).1, "NEWER_DECISION_STANDS");
+        let reason = if refused { RefusalReason::ConsentRefused } else { RefusalReason::ConsentWithdrawn };
+        withheld_for(sandbox, &customer_id, reason).await;
+    }
 }

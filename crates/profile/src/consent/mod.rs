@@ -171,12 +171,14 @@ pub(crate) fn apply(
         recorded_at: now,
     };
     let transition = validation.transition();
-    if let Some(stored) = record.ground(purpose.number, basis)
+    let stored = record.ground(purpose.number, basis);
+    let is_said_again = decision.is_live_no() && stored.is_some_and(|stored| stored.status == state.status);
+    if let Some(stored) = stored
         && let Some(effect) = effect_on(stored, &state, decision, latest_decision(record, purpose.number))?
     {
         return Ok((effect, None));
     }
-    if transition != Transition::Allowed {
+    if transition != Transition::Allowed && !is_said_again {
         return Err(ProfileError::NotRecordable { reason: RefusalReason::IllegalTransition });
     }
     Ok((DecisionEffect::Applied, Some(store(record, purpose, basis, state, context))))
@@ -194,6 +196,10 @@ fn effect_on(
 ) -> Result<Option<DecisionEffect>, ProfileError> {
     if stored.says_the_same(state) {
         return Ok(Some(DecisionEffect::Unchanged));
+    }
+    if decision.is_live_no() {
+        // Said again it is a no again, as of now: what is imported with a date in between is not the newer decision.
+        return Ok(None);
     }
     let is_live = matches!(decision.recording, Recording::Live { .. });
     if is_live && state.status != GroundStatus::Given {

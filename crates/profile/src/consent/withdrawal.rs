@@ -1,7 +1,7 @@
 //! Owns withdrawals and objections (GDPR Arts. 7(3) and 21), of one ground or of all. Always: they count from now on,
 //! whatever the clocks of earlier decisions said.
 
-use super::{DecisionEffect, Recorded, finish, latest_decision, live_moment, settle};
+use super::{DecisionEffect, Recorded, finish, live_moment, settle};
 use crate::{
     catalogue::{Catalogue, Purpose},
     chain::ChangeContext,
@@ -37,16 +37,8 @@ pub fn withdraw(
     let Withdrawal { purpose, basis, channel } = withdrawal;
     let purpose = catalogue.purpose(*purpose).ok_or(ProfileError::Unknown { field: "purpose" })?;
     let mut record = record.clone();
-    let latest = latest_decision(&record, purpose.number);
-    // A second withdrawal adds nothing, unless something was permitted since: an objection repeated after a consent
-    // must beat that consent too.
-    let stands =
-        |state: &GroundState| state.status == GroundStatus::Withdrawn && Some(state.decided_at) >= latest;
-    let (effect, ledger) = if record.ground(purpose.number, *basis).is_some_and(stands) {
-        (DecisionEffect::Unchanged, None)
-    } else {
-        end(&mut record, purpose, *basis, channel.as_ref(), context)
-    };
+    // A second withdrawal counts as of now, as any no that is said again.
+    let (effect, ledger) = end(&mut record, purpose, *basis, channel.as_ref(), context);
     finish(record, effect, ledger, purpose.number, *basis)
 }
 

@@ -133,10 +133,11 @@ fn a_withdrawal_holds_though_the_consent_was_dated_ahead_of_the_clock() {
 }
 
 #[test]
-fn a_second_withdrawal_changes_nothing() {
+fn a_second_withdrawal_counts_as_of_now() {
     let once = withdraw(&empty(), &withdrawal(RESEARCH), &catalogue(), context(NOW)).unwrap();
     let twice = withdraw(&once.record, &withdrawal(RESEARCH), &catalogue(), context(at(9))).unwrap();
-    assert_eq!((twice.effect, twice.record), (DecisionEffect::Unchanged, once.record));
+    assert_eq!((twice.effect, twice.state.decided_at), (DecisionEffect::Applied, at(9)));
+    assert_eq!(twice.ledger.unwrap().sequence, 1);
 }
 
 #[test]

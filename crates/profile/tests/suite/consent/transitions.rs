@@ -128,13 +128,14 @@ fn an_import_that_is_older_than_what_stands_is_refused_for_that() {
 }
 
 #[test]
-fn the_same_illegal_decision_again_is_unchanged_and_no_fault() {
+fn a_revocation_said_again_counts_as_of_now() {
     let catalogue = catalogue();
     let given = record_with(&[(ALL, Consent, state(Given, at(-10)))]);
     let revoked = Decision { decided_at: Some(at(-5)), ..decided(Consent, Revoked) };
     let once = record_decision(&given, &revoked, &catalogue, context(NOW)).unwrap();
     let again = record_decision(&once.record, &revoked, &catalogue, context(at(9))).unwrap();
-    assert_eq!((again.effect, again.record), (DecisionEffect::Unchanged, once.record));
+    assert_eq!((again.effect, again.state.decided_at), (DecisionEffect::Applied, at(9)));
+    assert_eq!(again.record.ledger_entries, once.record.ledger_entries + 1);
 }
 
 #[test]

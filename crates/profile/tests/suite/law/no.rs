@@ -198,3 +198,40 @@ fn what_is_recorded_has_the_status_that_was_asked_for() {
         Ok(())
     });
 }
+
+/// A no that is said again is a no as of now: what is imported with a date in between does not lift it.
+#[test]
+fn a_no_that_is_said_again_is_a_decision_of_its_own() {
+    law((situations(), any::<u64>()), CASES / 10, |tally, (situation, drawn)| {
+        let mut draw = Draw::new(drawn);
+        let number: u32 = draw.pick(&ALL);
+        let catalogue = &situation.catalogue;
+        let withdrawal = Withdrawal { purpose: purpose(number), basis: Consent, channel: None };
+        let refused = decision(number, Consent, Refused);
+        let is_refusal = draw.once_in(2);
+        let say = |record: &CustomerRecord, now| {
+            let said = if is_refusal {
+                record_decision(record, &refused, catalogue, context(now))
+            } else {
+                withdraw(record, &withdrawal, catalogue, context(now))
+            };
+            said.unwrap()
+        };
+        let first = say(&situation.record, NOW);
+        let again = say(&first.record, first.state.decided_at.plus_ms(2));
+        prop_assert_eq!(again.record.ledger_entries, first.record.ledger_entries + 1);
+        prop_assert!(again.ledger.is_some() && again.state.decided_at > first.state.decided_at);
+        let between = Decision {
+            decided_at: Some(first.state.decided_at.plus_ms(1)),
+            ..decision(number, Consent, Given)
+        };
+        let late = context(again.state.decided_at.plus_ms(DAY_MS));
+        tally.count(&situation.verdicts(&situation.record, situation.now));
+        match record_decision(&again.record, &imported(between), catalogue, late) {
+            Ok(lifted) => prop_assert!(false, "{:?} was lifted", lifted.state.status),
+            Err(ProfileError::NewerStands { .. }) => tally.meet(),
+            Err(_not_recordable) => {}
+        }
+        Ok(())
+    });
+}
