@@ -22,6 +22,7 @@ pub(crate) fn tests(suite: Suite) -> Suite {
         .shared(it_names_no_version_and_is_told_the_verdict_of_the_law_alone)
         .shared(the_date_of_a_consent_that_comes_with_data_tells_nothing)
         .shared(a_no_is_taken_with_whatever_else_it_says)
+        .shared(a_no_to_everything_shows_the_states_of_all_purposes_to_nobody_who_may_not_read_them)
         .shared(registration_and_suspension_bind_whoever_collects_but_keep_nobody_from_saying_no)
 }
 
@@ -393,4 +394,42 @@ async fn registration_and_suspension_bind_whoever_collects_but_keep_nobody_from_
     }
     let profile = sandbox.profiles(1).await.get_profile(get(&known, "marketing")).await.expect("found");
     assert_eq!(profile.into_inner().withheld[0].reason(), RefusalReason::ConsentWithdrawn);
+}
+
+/// It reads for `service`, and is answered with the states of every purpose.
+async fn a_no_to_everything_shows_the_states_of_all_purposes_to_nobody_who_may_not_read_them(
+    sandbox: &Sandbox,
+) {
+    let ads = v1::Purpose {
+        sale_or_sharing: true,
+        ..custodia_tests::sample::purpose("ads-shown", &[v1::LawfulBasis::Consent])
+    };
+    custodia_tests::actions::create_purpose(sandbox, ads).await.expect("created");
+    let recipient = Recipient {
+        id: "desk-of-service".to_owned(),
+        purposes: vec!["service".to_owned()],
+        ..Default::default()
+    };
+    create_recipient(sandbox, 0, recipient).await;
+    for node in 0..3 {
+        let known = stored_customer(sandbox, &[("email", "a@example.org")]).await;
+        let mut desk = ConsentServiceClient::new(sandbox.channel_as(node, "ingest", "desk-of-service").await);
+        let signal = v1::RecordPrivacySignalRequest {
+            customer_id: known.clone(),
+            signal: v1::PrivacySignal::Gpc.into(),
+            request_id: new_id(),
+            ..Default::default()
+        };
+        let answer = desk.record_privacy_signal(signal).await.expect("taken").into_inner();
+        let echo = v1::RecordPrivacySignalResponse { customer_id: known.clone(), ..Default::default() };
+        assert_eq!(answer, echo);
+        let all = v1::WithdrawAllConsentsRequest { customer_id: known.clone(), ..Default::default() };
+        let answer = desk.withdraw_all_consents(all).await.expect("taken").into_inner();
+        let echo = v1::WithdrawAllConsentsResponse { customer_id: known.clone(), ..Default::default() };
+        assert_eq!(answer, echo);
+        let request = v1::GetConsentsRequest { customer_id: known, purpose: "privacy-requests".to_owned() };
+        let consents = sandbox.consents(0).await.get_consents(request).await.expect("found").into_inner();
+        let withdrawn = |state: &v1::ConsentState| state.status() == ConsentStatus::Withdrawn;
+        assert!(consents.consents.len() > 1 && consents.consents.iter().all(withdrawn), "{consents:?}");
+    }
 }

@@ -4,7 +4,7 @@ use custodia_profile::{ChainLink, CustomerId, verify_chain};
 use custodia_proto::v1::consent_service_client::ConsentServiceClient;
 use custodia_proto::v1::{self, consent_history_entry::Change};
 use custodia_proto::{FieldMask, Timestamp};
-use custodia_tests::actions::stored_customer;
+use custodia_tests::actions::{create_recipient, stored_customer};
 use custodia_tests::sample::{consent, event, fault, get, ingest, new_customer, texts};
 use custodia_tests::{Sandbox, Suite};
 use tonic::{Code, Status};
@@ -15,6 +15,7 @@ pub(crate) fn tests(suite: Suite) -> Suite {
         .shared(a_decision_keeps_its_evidence_and_status)
         .shared(what_is_no_consent_is_refused_with_its_reason)
         .shared(an_unregistered_caller_reads_no_consents)
+        .shared(whoever_reads_for_a_purpose_learns_the_revision_that_answers_a_no_and_no_state)
         .shared(the_pages_of_a_ledger_form_a_chain_that_verifies)
         .shared(a_long_ledger_is_read_without_a_gap)
         .shared(consents_are_known_as_of_a_past_moment)
@@ -145,6 +146,39 @@ async fn what_is_no_consent_is_refused_with_its_reason(sandbox: &Sandbox) {
     let request = v1::GetConsentsRequest { customer_id, purpose: "service".to_owned() };
     let status = sandbox.consents(0).await.get_consents(request).await.expect_err("nothing was recorded");
     assert_eq!(status.code(), Code::NotFound);
+}
+
+/// CO-5. The application has no other purpose under which the law would permit its question.
+async fn whoever_reads_for_a_purpose_learns_the_revision_that_answers_a_no_and_no_state(sandbox: &Sandbox) {
+    let own = || vec!["marketing".to_owned()];
+    let centre = v1::Recipient {
+        id: "preference-centre".to_owned(),
+        purposes: own(),
+        collection_purposes: own(),
+        ..Default::default()
+    };
+    create_recipient(sandbox, 0, centre).await;
+    let customer_id = stored_customer(sandbox, &[("email", "a@example.org")]).await;
+    let channel = sandbox.channel_as(1, "ingest", "preference-centre").await;
+    let mut centre = ConsentServiceClient::new(channel);
+    let ask = || v1::GetConsentsRequest { customer_id: customer_id.clone(), purpose: "marketing".to_owned() };
+    let before = centre.get_consents(ask()).await.expect("answered").into_inner();
+    assert_eq!(before.refused(), v1::RefusalReason::NoGround);
+    withdraw(sandbox, 0, &customer_id, "marketing").await;
+    let no = centre.get_consents(ask()).await.expect("answered").into_inner();
+    let expected = v1::GetConsentsResponse {
+        customer_id: customer_id.clone(),
+        consent_revision: before.consent_revision + 1,
+        refused: v1::RefusalReason::ConsentWithdrawn.into(),
+        ..Default::default()
+    };
+    assert_eq!(no, expected, "no state, and no etag");
+    let consent_revision = no.consent_revision;
+    let answer = v1::RecordConsentRequest { consent_revision, ..consent(&customer_id, "marketing") };
+    let given = centre.record_consent(answer).await.expect("it has seen the no").into_inner();
+    assert_eq!(given.status(), v1::ConsentStatus::Given);
+    let after = centre.get_consents(ask()).await.expect("answered").into_inner();
+    assert_eq!((after.refused(), after.consents.len()), (v1::RefusalReason::Unspecified, 2));
 }
 
 async fn an_unregistered_caller_reads_no_consents(sandbox: &Sandbox) {

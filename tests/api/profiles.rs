@@ -21,6 +21,7 @@ pub(crate) fn tests(suite: Suite) -> Suite {
         .shared(masks_batches_and_judging_without_change)
         .shared(a_read_may_ask_a_quorum_instead_of_the_lease)
         .shared(events_come_back_newest_first_and_once)
+        .shared(a_page_token_tells_nothing_of_what_is_withheld)
         .shared(a_stream_answers_every_row_in_order_and_goes_on_after_a_bad_one)
 }
 
@@ -272,6 +273,60 @@ async fn events_come_back_newest_first_and_once(sandbox: &Sandbox) {
     let page = profiles.list_events(request).await.unwrap().into_inner();
     assert!(page.events.is_empty());
     assert_eq!(page.withheld[0].reason(), RefusalReason::NoGround);
+}
+
+/// A page ends with an event that is withheld, and its token has the time of that event for the node alone.
+async fn a_page_token_tells_nothing_of_what_is_withheld(sandbox: &Sandbox) {
+    let mut profiles = sandbox.profiles(0).await;
+    let both = IngestProfileRequest {
+        events: vec![event("told", 2_000)],
+        consents: vec![grant("service"), grant("marketing")],
+        ..ingest("", vec![observation("given_name", "Ada")])
+    };
+    let customer = profiles.ingest_profile(both).await.unwrap().into_inner().customer_id;
+    let secret = 1_000;
+    let append = AppendEventsRequest {
+        customer_id: customer.clone(),
+        purpose: "marketing".into(),
+        source: "shop".into(),
+        events: vec![event("withheld-1", secret), event("withheld-2", 0)],
+        request_id: new_id(),
+        ..Default::default()
+    };
+    profiles.append_events(append).await.unwrap();
+    let list = async |node: usize, customer: &str, token: &str| {
+        let request = ListEventsRequest {
+            customer_id: customer.to_owned(),
+            purpose: "service".into(),
+            page_size: 2,
+            page_token: token.to_owned(),
+        };
+        sandbox.profiles(node).await.list_events(request).await.map(tonic::Response::into_inner)
+    };
+    let page = list(0, &customer, "").await.unwrap();
+    assert_eq!((page.events.len(), page.withheld[0].count), (1, 1));
+    let token = page.next_page_token;
+    // the sort key of an event begins with the complement of its time
+    let at = event("", secret).occurred_at.unwrap();
+    let ms = at.seconds * 1_000 + i64::from(at.nanos) / 1_000_000;
+    let inverted = !(ms.cast_unsigned() ^ (1 << 63));
+    for time in [format!("{inverted:016x}"), format!("{ms:016x}")] {
+        assert!(!token.contains(&time[8..]), "{token} has the time {time}");
+    }
+    assert_ne!(list(0, &customer, "").await.unwrap().next_page_token, token, "the same page, sealed anew");
+    for node in 0..3 {
+        let last = list(node, &customer, &token).await.unwrap();
+        assert_eq!((last.events.len(), last.withheld[0].count, last.next_page_token.as_str()), (0, 1, ""));
+    }
+    let stranger = profiles.ingest_profile(ingest("", vec![observation("given_name", "Eve")])).await;
+    let stranger = stranger.unwrap().into_inner().customer_id;
+    let made_up = format!("01{inverted:016x}{}", "00".repeat(16));
+    let mut changed = token.clone();
+    changed.replace_range(20..21, if &token[20..21] == "0" { "1" } else { "0" });
+    for (customer, token) in [(&stranger, &token), (&customer, &made_up), (&customer, &changed)] {
+        let status = list(1, customer, token).await.unwrap_err();
+        assert_eq!(fault(&status).2, "page_token", "{status:?}");
+    }
 }
 
 async fn a_stream_answers_every_row_in_order_and_goes_on_after_a_bad_one(sandbox: &Sandbox) {

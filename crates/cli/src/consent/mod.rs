@@ -17,6 +17,7 @@ use custodia_proto::{Timestamp, v1};
 use crate::connection::Connection;
 use crate::customer::CustomerQuery;
 use crate::error::CliError;
+use crate::text::enum_text::enum_text;
 use crate::text::values::parse_time;
 
 use record::consents_text;
@@ -119,9 +120,14 @@ impl ConsentCommand {
     }
 }
 
-/// The consents, and the revision that a consent which answers a no must name.
+/// The consents, or why the law refuses the stated purpose; and the revision that a consent which answers a no must name.
 fn states_text(answer: &v1::GetConsentsResponse) -> String {
-    format!("consent revision {}\n\n{}", answer.consent_revision, consents_text(&answer.consents))
+    let states = if answer.refused() == v1::RefusalReason::Unspecified {
+        consents_text(&answer.consents)
+    } else {
+        format!("not shown for this purpose: {}", enum_text::<v1::RefusalReason>(answer.refused))
+    };
+    format!("consent revision {}\n\n{states}", answer.consent_revision)
 }
 
 fn state_text(state: &v1::ConsentState) -> String {

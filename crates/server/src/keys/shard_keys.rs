@@ -12,12 +12,13 @@ use bytes::Bytes;
 use custodia_consensus::Condition;
 use custodia_profile::{CustomerId, GroupId, KeyEpoch};
 use custodia_seal::{
-    BucketId, BucketKey, CustomerKey, Keyring, RandomSource, RootKey, SealError, ShardKey, ShardKeyContext,
-    WrappedKey, WrappedKeys, sealed_epoch,
+    BucketId, BucketKey, CustomerKey, Keyring, RandomSource, RootKey, SealContext, SealError, ShardKey,
+    ShardKeyContext, WrappedKey, WrappedKeys, sealed_epoch,
 };
 use custodia_store::{Key, KeyKind, KeyParts, KeyPrefix, StateEngine};
 use parking_lot::RwLock;
 use tokio::sync::Mutex;
+use zeroize::Zeroizing;
 
 use super::bucket_allocator::OpenBucket;
 use super::entry::{self, KeyEntry};
@@ -26,6 +27,9 @@ use super::{CustomerKeyCache, KeysError, Opened};
 use crate::propose::{Propose, TRIES_MAX};
 
 pub(super) const SCAN_PAGE: usize = 1_024;
+
+/// In the additional data of a position in a list, in the place of the kind of a stored value: no such kind is ever stored.
+const POSITION_KIND: u8 = 0xff;
 
 /// What the keys of a shard are made of.
 #[derive(Debug)]
@@ -143,6 +147,39 @@ impl ShardKeys {
         let key = Arc::new(key);
         self.parts.cache.insert(customer, Arc::clone(&key));
         Ok(key)
+    }
+
+    /// Seals where a list of `customer` goes on, for a caller who may not learn it.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub(crate) fn seal_position(
+        &self,
+        customer: CustomerId,
+        bucket: BucketId,
+        position: &[u8],
+    ) -> Result<Vec<u8>, KeysError> {
+        let (_, NewKey { key, .. }) = self.known_customer(customer, bucket)?;
+        Ok(key.seal_with(&*self.parts.random, &self.position_context(customer), position)?)
+    }
+
+    /// Opens what [`Self::seal_position`] has sealed.
+    ///
+    /// # Errors
+    /// [`KeysError::Seal`] if it is something else; [`KeysError::EpochGone`] once the customer's key was rotated.
+    pub(crate) fn open_position(
+        &self,
+        customer: CustomerId,
+        bucket: BucketId,
+        sealed: &[u8],
+    ) -> Result<Zeroizing<Vec<u8>>, KeysError> {
+        let key = self.customer_key(customer, bucket, sealed_epoch(sealed)?)?;
+        Ok(key.open(&self.position_context(customer), sealed)?)
+    }
+
+    const fn position_context(&self, customer: CustomerId) -> SealContext<'static> {
+        let cluster = self.parts.place.cluster;
+        SealContext { cluster, customer, kind: POSITION_KIND, suffix: &[], revision: 0, guard: 0 }
     }
 
     /// What a command for `customer` needs. `bucket` is in the headers of the core record and of the remembered requests.

@@ -72,7 +72,7 @@ pub(super) fn check(
         let purpose = purpose.and_then(|number| catalogue.purpose(number)).map(|purpose| purpose.id.clone());
         return Err(ServiceError::WriterRefused { reason, purpose });
     }
-    Ok(sight(reader, catalogue, access.purposes()))
+    Ok(sight(reader, catalogue, access))
 }
 
 /// Why a caller who reads as this may not make this write, and for which purpose.
@@ -98,14 +98,17 @@ fn refused(reader: Reader<'_>, access: &WriteAccess) -> Option<(RefusalReason, O
     refused.map(|purpose| (RefusalReason::RecipientNotAllowed, Some(purpose)))
 }
 
-/// What a reader may see of a write under these purposes: everything if it may read for each of them; where the write
-/// belongs to none, if it may read for any.
-fn sight(reader: Reader<'_>, catalogue: &Catalogue, purposes: &[PurposeNumber]) -> Sight {
+/// What a reader may see of a write: everything if it may read for each purpose that the write is about. What belongs to no
+/// single purpose is seen by whoever may read for any, but for a no to all of them: its answer has the state of each.
+fn sight(reader: Reader<'_>, catalogue: &Catalogue, access: &WriteAccess) -> Sight {
     let reads = |purpose: &Purpose| reader.refused(purpose).is_none();
-    let may_read = if purposes.is_empty() {
-        catalogue.purposes().any(|purpose| reads(purpose))
-    } else {
-        purposes.iter().all(|number| catalogue.purpose(*number).is_some_and(|purpose| reads(purpose)))
+    let reads_any = || catalogue.purposes().any(|purpose| reads(purpose));
+    let may_read = match (access, access.purposes()) {
+        (WriteAccess::No(_), []) => reads_any() && catalogue.purposes().all(|purpose| reads(purpose)),
+        (_, []) => reads_any(),
+        (_, purposes) => {
+            purposes.iter().all(|number| catalogue.purpose(*number).is_some_and(|purpose| reads(purpose)))
+        }
     };
     if may_read { Sight::Full } else { Sight::Echo }
 }

@@ -5,7 +5,7 @@
 //! ```
 //!
 //! A token grants nothing: it only says where to continue in what the call may see anyway. So it is validated but not
-//! authenticated.
+//! authenticated. Where a position tells more than the call may see, the list seals it before it makes the token (`ListEvents`).
 
 use data_encoding::HEXLOWER_PERMISSIVE;
 
@@ -62,14 +62,14 @@ pub(crate) struct Pager {
     entries_left: usize,
     bytes_left: usize,
     last: Option<Vec<u8>>,
-    next_page_token: String,
+    is_followed: bool,
 }
 
 impl Pager {
     /// An empty page of `listing`, of the size requested in the field `page_size`.
     pub(crate) fn new(listing: Listing, asked: i32, size: PageSize) -> Result<Self, ServiceError> {
         let entries_left = size.parse(asked)?;
-        Ok(Self { listing, entries_left, bytes_left: usize::MAX, last: None, next_page_token: String::new() })
+        Ok(Self { listing, entries_left, bytes_left: usize::MAX, last: None, is_followed: false })
     }
 
     /// The page also ends before its entries exceed `bytes_left`.
@@ -86,11 +86,8 @@ impl Pager {
     /// Whether the next entry, at this position and of this size in bytes, fits on the page. The first always does. After
     /// one that does not, the page is complete.
     pub(crate) fn admits(&mut self, position: &[u8], bytes: usize) -> bool {
-        if let Some(last) = &self.last
-            && (self.entries_left == 0 || bytes > self.bytes_left)
-        {
-            let token: Vec<u8> = std::iter::once(self.listing.tag()).chain(last.iter().copied()).collect();
-            self.next_page_token = HEXLOWER_PERMISSIVE.encode(&token);
+        if self.last.is_some() && (self.entries_left == 0 || bytes > self.bytes_left) {
+            self.is_followed = true;
             return false;
         }
         self.last = Some(position.to_vec());
@@ -101,8 +98,25 @@ impl Pager {
 
     /// The token of the next page; empty if there is none.
     pub(crate) fn next_page_token(self) -> String {
-        self.next_page_token
+        let listing = self.listing;
+        self.next_position().map(|position| page_token(listing, &position)).unwrap_or_default()
     }
+
+    /// The position after which the next page starts, if there is one.
+    pub(crate) fn next_position(self) -> Option<Vec<u8>> {
+        self.last.filter(|_| self.is_followed)
+    }
+}
+
+/// The token of the page that starts after this position.
+pub(crate) fn page_token(listing: Listing, position: &[u8]) -> String {
+    let token: Vec<u8> = std::iter::once(listing.tag()).chain(position.iter().copied()).collect();
+    HEXLOWER_PERMISSIVE.encode(&token)
+}
+
+/// The error of a token that is none of this list.
+pub(crate) fn foreign_page_token() -> ServiceError {
+    ServiceError::invalid("page_token", "is not a page token of this list")
 }
 
 /// The position in the field `page_token`, after which the page starts; `None` if the field is empty.
@@ -123,7 +137,7 @@ pub(crate) fn page_start<P>(
         Some([tag, rest @ ..]) if *tag == listing.tag() => position(rest),
         Some(_) | None => None,
     };
-    found.map(Some).ok_or_else(|| ServiceError::invalid("page_token", "is not a page token of this list"))
+    found.map(Some).ok_or_else(foreign_page_token)
 }
 
 #[cfg(test)]

@@ -129,6 +129,7 @@ impl CustomerRead for v1::GetConsentsAsOfRequest {
             etag: of.etag(),
             consents: consent_states(of, &law.grounds, &profile.view.catalogue),
             consent_revision: entries,
+            refused: v1::RefusalReason::Unspecified.into(),
         })
     }
 }

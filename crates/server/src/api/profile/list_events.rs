@@ -1,18 +1,24 @@
 //! ListEvents: one page of a customer's events, newest first.
+//!
+//! Invariant: of an event that is withheld, a caller learns its reason. A page may end with one, and its position is its time:
+//! so the position in a page token is sealed with the customer's key, which also keeps a caller from making up positions and
+//! counting what lies behind them. After a rotation of that key, a token from before is refused.
 
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use custodia_profile::{RefusalReason, StoredEvent, Verdict};
 use custodia_proto::v1;
+use custodia_seal::BucketId;
 use custodia_store::{EventSortKey, Key, KeyKind, KeyParts, KeyPrefix};
 
 use super::convert;
 use crate::{
     catalogue::CatalogueView,
+    keys::KeysError,
     scan::Scan,
     shard::{CustomerRead, Loaded, ProfileView, ReadAccess},
-    wire::{Listing, PageSize, Pager, ServiceError, page_start},
+    wire::{Listing, PageSize, Pager, ServiceError, foreign_page_token, page_start, page_token},
 };
 
 const PAGE: PageSize = PageSize { default: 50, max: 500 };
@@ -23,7 +29,8 @@ const CHUNK: usize = 64;
 /// Where a page begins, and its limits.
 #[derive(Debug)]
 pub(crate) struct Query {
-    after: Option<EventSortKey>,
+    /// The sealed position of the last entry of the page before.
+    after: Option<Vec<u8>>,
     pager: Pager,
 }
 
@@ -32,9 +39,9 @@ impl CustomerRead for v1::ListEventsRequest {
     const ACCESS: ReadAccess = ReadAccess::Admitted;
 
     fn parse(&self, _view: &CatalogueView) -> Result<Query, ServiceError> {
-        let key = |bytes: &[u8]| EventSortKey::from_bytes(bytes).ok();
+        let sealed = |bytes: &[u8]| Some(bytes.to_vec());
         Ok(Query {
-            after: page_start(Listing::Events, &self.page_token, key)?,
+            after: page_start(Listing::Events, &self.page_token, sealed)?,
             pager: Pager::new(Listing::Events, self.page_size, PAGE)?,
         })
     }
@@ -49,7 +56,8 @@ fn page(query: Query, profile: &ProfileView<'_>) -> Result<v1::ListEventsRespons
     let (group, customer) = (profile.location.group(), &profile.location.customer);
     let mut pager = query.pager.within_bytes(profile.context.limits().response_bytes_max / 2);
     let mut page = Page { profile, events: Vec::new(), withheld: BTreeMap::new() };
-    let last = query.after.map(|key| Key::event(group, customer, &key).into_bytes());
+    let after = query.after.map(|sealed| opened(profile, &sealed)).transpose()?;
+    let last = after.map(|key| Key::event(group, customer, &key).into_bytes());
     let prefix = KeyPrefix::customer(group, KeyKind::Event, customer);
     let mut stored = Scan::new(profile.context.engine(), prefix, last, pager.entries_wanted().min(CHUNK));
     while let Some((key, value)) = stored.next_stored()? {
@@ -58,11 +66,29 @@ fn page(query: Query, profile: &ProfileView<'_>) -> Result<v1::ListEventsRespons
         }
         page.add(&Key::parse(key)?, value)?;
     }
+    let next = pager.next_position().map(|position| sealed(profile, &position)).transpose()?;
     Ok(v1::ListEventsResponse {
         events: page.events,
         withheld: convert::withheld_events(page.withheld),
-        next_page_token: pager.next_page_token(),
+        next_page_token: next.map(|sealed| page_token(Listing::Events, &sealed)).unwrap_or_default(),
     })
+}
+
+fn sealed(profile: &ProfileView<'_>, position: &[u8]) -> Result<Vec<u8>, ServiceError> {
+    let ProfileView { context, location, stored, .. } = profile;
+    let bucket = BucketId::new(stored.header.bucket);
+    let sealed = context.keys_of(location.shard)?.seal_position(location.customer, bucket, position);
+    sealed.map_err(|error| context.key_failure(location.group(), error))
+}
+
+fn opened(profile: &ProfileView<'_>, sealed: &[u8]) -> Result<EventSortKey, ServiceError> {
+    let ProfileView { context, location, stored, .. } = profile;
+    let bucket = BucketId::new(stored.header.bucket);
+    match context.keys_of(location.shard)?.open_position(location.customer, bucket, sealed) {
+        Ok(position) => EventSortKey::from_bytes(&position).map_err(|_error| foreign_page_token()),
+        Err(KeysError::Seal(_) | KeysError::EpochGone { .. }) => Err(foreign_page_token()),
+        Err(error) => Err(context.key_failure(location.group(), error)),
+    }
 }
 
 /// A page while it is filled.
