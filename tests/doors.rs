@@ -13,11 +13,12 @@ use std::time::Duration;
 
 use custodia_proto::internal::v1::{GetNodeFactsRequest, peer_service_client::PeerServiceClient};
 use custodia_proto::v1::{
-    BatchGetProfilesRequest, BatchGetProfilesResponse, GetClusterStatusRequest,
+    BatchGetProfilesRequest, BatchGetProfilesResponse, GetClusterStatusRequest, IngestProfileRequest,
     cluster_service_client::ClusterServiceClient, ingest_profiles_response,
+    profile_service_client::ProfileServiceClient,
 };
 use custodia_tests::actions::stored_customer;
-use custodia_tests::sample::{ingest, observation};
+use custodia_tests::sample::{fault, ingest, observation};
 use custodia_tests::{
     Authority, FAST_TIMING, Identity, Options, Sandbox, Suite, Validity, connect, endpoint, eventually,
 };
@@ -39,6 +40,7 @@ fn main() -> ExitCode {
         .alone(a_revoked_certificate_ends_its_connections_and_no_other_call)
         .alone(a_new_authority_and_certificate_take_effect_without_a_restart)
         .alone(a_changed_token_takes_effect_without_a_signal)
+        .alone(answers_that_nobody_takes_fill_no_memory)
         .run()
 }
 
@@ -139,6 +141,34 @@ async fn a_caller_that_takes_no_answers_holds_no_more_bytes_than_its_limit() {
     eventually("the bytes are free again", async || untaken(&channel, &customer, LONG).await.is_ok()).await;
 }
 
+/// Bytes that the node's process has in memory (proc(5), `VmRSS`).
+fn resident_bytes(sandbox: &Sandbox) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{}/status", sandbox.nodes[0].pid().unwrap())).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() << 10
+}
+
+/// Of the many answers to a caller who takes none, the node holds what its limit allows.
+async fn answers_that_nobody_takes_fill_no_memory() {
+    const LIMIT: u64 = 32 << 20;
+    const CALLS: u64 = 300;
+    const TEXT_BYTES: usize = 4_000;
+    let sandbox = one_node(&format!("connection_bytes_max = {LIMIT}")).await;
+    let long = "x".repeat(TEXT_BYTES);
+    let customer = stored_customer(&sandbox, &[("given_name", &long), ("surname", &long)]).await;
+    let answer_bytes = u64::try_from(PROFILES * 2 * TEXT_BYTES).unwrap();
+    assert!(answer_bytes * CALLS > 6 * LIMIT, "together they are far beyond the limit");
+    let before = resident_bytes(&sandbox);
+    let channel = narrow_channel(&sandbox).await;
+    let mut held = Vec::new();
+    for _ in 0..CALLS {
+        held.push(untaken(&channel, &customer, LONG).await);
+    }
+    assert!(held.iter().any(|outcome| is_over(outcome, "connection_bytes_max")));
+    let more = resident_bytes(&sandbox).saturating_sub(before);
+    assert!(more < 3 * LIMIT, "{more} bytes for answers of which {LIMIT} may be in flight");
+}
+
 /// They come from one address, as the good client here does; none of them ends by itself in the time of this test.
 async fn silent_connections_keep_nobody_out() {
     let sandbox = one_node("handshake_timeout_ms = 60_000").await;
@@ -207,8 +237,9 @@ async fn a_revoked_certificate_ends_its_connections_and_no_other_call() {
 }
 
 async fn a_new_authority_and_certificate_take_effect_without_a_restart() {
-    let mut sandbox = prepared("", "");
+    let mut sandbox = prepared("[limits]\nstream_idle_ms = 1_000", "");
     sandbox.spawn_and_init().await;
+    a_stream_on_which_nothing_comes_ends(&sandbox).await;
     let next = Authority::new();
     let node = &sandbox.nodes[0];
     let asks = async |authority: &Authority, identity: &Identity| match connect(
@@ -238,6 +269,13 @@ async fn a_new_authority_and_certificate_take_effect_without_a_restart() {
     assert!(asks(&next, &ada).await);
 }
 
+async fn a_stream_on_which_nothing_comes_ends(sandbox: &Sandbox) {
+    let nothing = tokio_stream::pending::<IngestProfileRequest>();
+    let mut answers = sandbox.profiles(0).await.ingest_profiles(nothing).await.unwrap().into_inner();
+    let status = answers.message().await.unwrap_err();
+    assert_eq!((status.code(), fault(&status).1.as_str()), (Code::Unavailable, "STREAM_IDLE"));
+}
+
 async fn a_changed_token_takes_effect_without_a_signal() {
     let mut sandbox = prepared("[tokens]\nfile = \"tokens.toml\"", "");
     let file = sandbox.nodes[0].folder.join("tokens.toml");
@@ -249,7 +287,7 @@ async fn a_changed_token_takes_effect_without_a_signal() {
     let write = |hash: &str| {
         fs::write(
             &file,
-            format!("[[token]]\nname = \"desk\"\nroles = [\"operator\"]\nsha256 = \"{hash}\"\n"),
+            format!("[[token]]\nname = \"desk\"\nroles = [\"operator\", \"ingest\"]\nsha256 = \"{hash}\"\n"),
         )
         .unwrap();
     };
@@ -265,7 +303,19 @@ async fn a_changed_token_takes_effect_without_a_signal() {
             .map_err(|status| status.code())
     };
     assert!(outcome("test").await.is_ok());
+    let (rows, received) = mpsc::channel(4);
+    let mut stream = Request::new(ReceiverStream::new(received));
+    stream.metadata_mut().insert("authorization", "Bearer test".parse().unwrap());
+    let mut answers =
+        ProfileServiceClient::new(channel.clone()).ingest_profiles(stream).await.unwrap().into_inner();
+    let mut one_row = async || {
+        rows.send(ingest("", vec![observation("given_name", "Ada")])).await.unwrap();
+        answers.message().await.map(drop)
+    };
+    assert!(one_row().await.is_ok(), "a row that is refused does not end the stream");
     write(other);
     eventually("the new token is known", async || outcome("other").await.is_ok()).await;
     assert_eq!(outcome("test").await.err(), Some(Code::Unauthenticated));
+    let ended = one_row().await.unwrap_err();
+    assert_eq!(ended.code(), Code::Unauthenticated);
 }

@@ -43,6 +43,9 @@ pub struct Limits {
     /// An answer of which the caller takes nothing for so many milliseconds is given up, and a connection that takes nothing
     /// is closed. Default 15,000; 100 to 600,000.
     pub answer_timeout_ms: u64,
+    /// A stream of a client on which nothing comes for so many milliseconds ends with UNAVAILABLE: while it is open, it is one of
+    /// the calls in flight. Default 60,000; 100 to 3,600,000.
+    pub stream_idle_ms: u64,
     /// Open connections of clients. Beyond that, new ones are closed. Default 4,096; 8 to 1,048,576.
     pub connections_max: usize,
     /// Those of them that come from one address, or one IPv6 network of 64 bits. Default 1,024; 1 to 1,048,576.
@@ -54,7 +57,7 @@ pub struct Limits {
     /// UNAVAILABLE. Default 3,600,000; 1,000 to 604,800,000.
     pub connection_age_max_ms: u64,
     /// A connection without a client certificate is closed when no call with a valid token was in flight for so many
-    /// milliseconds. Default 10,000; 100 to 3,600,000.
+    /// milliseconds; before the first such call, after `handshake_timeout_ms` if that is less. Default 10,000; 100 to 3,600,000.
     pub unauthenticated_idle_ms: u64,
     /// TLS handshakes in progress. Beyond that, the address that has the most gives up its oldest. Default 256; 1 to 65,536.
     pub handshakes_max: usize,
@@ -84,6 +87,7 @@ impl Default for Limits {
             node_bytes_max: 1 << 30,
             forwarded_bytes_max: 1 << 30,
             answer_timeout_ms: 15_000,
+            stream_idle_ms: 60_000,
             connections_max: 4_096,
             address_connections_max: 1_024,
             peer_connections_max: 1_024,
@@ -124,6 +128,7 @@ impl Limits {
         within("limits.node_bytes_max", self.node_bytes_max, self.connection_bytes_max, 64 << 30)?;
         within("limits.forwarded_bytes_max", self.forwarded_bytes_max, 128 << 20, 64 << 30)?;
         within("limits.answer_timeout_ms", self.answer_timeout_ms, 100, 600_000)?;
+        within("limits.stream_idle_ms", self.stream_idle_ms, 100, 3_600_000)?;
         within("limits.connections_max", self.connections_max, 8, 1 << 20)?;
         within("limits.address_connections_max", self.address_connections_max, 1, 1 << 20)?;
         within("limits.peer_connections_max", self.peer_connections_max, 8, 1 << 16)?;
@@ -144,6 +149,11 @@ impl Limits {
     /// [`Self::answer_timeout_ms`].
     pub const fn answer_timeout(&self) -> Duration {
         Duration::from_millis(self.answer_timeout_ms)
+    }
+
+    /// [`Self::stream_idle_ms`].
+    pub const fn stream_idle(&self) -> Duration {
+        Duration::from_millis(self.stream_idle_ms)
     }
 
     /// [`Self::connection_age_max_ms`].

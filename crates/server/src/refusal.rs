@@ -36,6 +36,10 @@ pub(crate) enum Refusal {
     AnswerTooLarge { most: usize },
     #[error("the node is shutting down: retry on another node")]
     Draining,
+    #[error(
+        "nothing was sent on the stream for stream_idle_ms, {after_ms} ms: open another when there is more"
+    )]
+    StreamIdle { after_ms: u64 },
 }
 
 impl Refusal {

@@ -4,7 +4,8 @@
 //! (log entries, snapshots), and many callers that of `Forward`.
 //!
 //! Must always hold: an exchange waits for its first message before it connects, so that consensus does not retry a dead
-//! peer in a busy loop.
+//! peer in a busy loop. No connection is used on when certificates, authorities or the revocation list have changed since it
+//! was made.
 
 use std::{
     collections::HashMap,
@@ -71,7 +72,7 @@ impl Peers {
     }
 
     /// The connections to a node, opened at first use, and again when its address or this node's credentials have changed.
-    /// Calls in flight end on the old ones.
+    /// Calls in flight end on the old ones, exchanges at once.
     fn channels(&self, node: NodeId, address: &str) -> Arc<Channels> {
         let credentials_version = self.credentials.version();
         let mut peers = self.peers.lock();
@@ -140,9 +141,15 @@ impl PeerTransport for Peers {
             return Ok(stream::empty().boxed());
         };
         let outgoing = Outgoing(stream::iter([first]).chain(input).map(framed).boxed());
-        let mut client = client(&self.channels(to.node, &to.address).exchanges);
+        let channels = self.channels(to.node, &to.address);
+        let mut client = client(&channels.exchanges);
         match timeout(patience, client.exchange(outgoing)).await {
-            Ok(Ok(answers)) => Ok(answers.into_inner().map(unframed).boxed()),
+            Ok(Ok(answers)) => {
+                // The next one opens a connection on which the other node is judged by what is in force then.
+                let (credentials, version) = (Arc::clone(&self.credentials), channels.credentials_version);
+                let outdated = async move { credentials.until_other_than(version).await };
+                Ok(answers.into_inner().map(unframed).take_until(Box::pin(outdated)).boxed())
+            }
             Ok(Err(status)) => Err(transport_error(&status)),
             Err(_elapsed) => Err(TransportError::Timeout),
         }
@@ -276,36 +283,5 @@ fn innermost(error: &(dyn std::error::Error + 'static)) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use tokio::net::TcpListener;
-
-    use super::*;
-    use crate::{metrics::Metrics, test_authority::Authority};
-
-    #[tokio::test]
-    async fn forwarded_calls_have_a_connection_of_their_own() {
-        let (folder, authority) = (tempfile::tempdir().expect("a folder"), Authority::new());
-        let files = authority.files(folder.path(), &authority.current("spiffe://custodia/node/1"));
-        let (this, other) = (NodeId::new(1).expect("a node"), NodeId::new(2).expect("a node"));
-        let credentials = Arc::new(Credentials::load(&files, None, this).expect("valid"));
-        let metrics = Metrics::new().expect("metrics");
-        let peers = Peers::new(credentials, metrics.peer_connect_failed.clone());
-        let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a port");
-        let address = listener.local_addr().expect("an address").to_string();
-        let patience = Duration::from_secs(30);
-        let hint = LeaderHint { node: other, address: address.clone() };
-        let forward = peers.forward(&hint, ForwardRequest::default(), Instant::now() + patience);
-        let peer = Peer { node: other, address };
-        let call = peers.call(&peer, Bytes::new(), patience);
-        let mut calls = Box::pin(async { futures::join!(forward, call) });
-        let mut connections = Vec::new();
-        // nobody speaks TLS here, so the calls fail in the end; by then they have opened all their connections
-        while connections.len() < 2 {
-            tokio::select! {
-                accepted = listener.accept() => connections.push(accepted.expect("a connection")),
-                _failed = &mut calls => break,
-            }
-        }
-        assert_eq!(connections.len(), 2);
-    }
-}
+#[path = "client_tests.rs"]
+mod tests;

@@ -257,10 +257,12 @@ impl Shared {
         finish: CancellationToken,
         cut: CancellationToken,
     ) {
+        let patience = self.limits.unauthenticated_idle();
+        let first = patience.min(self.limits.handshake_timeout());
         let ending = tokio::select! {
             () = self.finish.cancelled() => Ending::Drain,
             () = sleep(age_max(&self.limits, from)) => Ending::Age,
-            () = connection.until_idle(self.limits.unauthenticated_idle()) => Ending::Idle,
+            () = connection.until_idle(first, patience) => Ending::Idle,
             error = self.credentials.until_refused(&shown) => {
                 tracing::info!(%from, %error, "connection ended: its certificate is no longer valid");
                 Ending::Certificate

@@ -37,10 +37,11 @@ use tonic::{Code, Status, body::Body};
 
 use super::{
     BoxError, Router,
-    bodies::{AnswerBody, RequestBytes, SentBody, StreamBody},
+    bodies::{AnswerBody, RequestBytes, SentBody, ShownToken, StreamBody, StreamEnd},
     budget::{Budget, BytesBudgets},
     credentials::CurrentTokens,
     deadline::deadline_of,
+    tokens::TokenHash,
 };
 use crate::{
     Deadline,
@@ -71,7 +72,7 @@ pub(crate) struct Connection {
     calls: Budget,
     bytes: Budget,
     /// When a call was last authenticated by its token, on a connection that gives no role.
-    authenticated: Mutex<Instant>,
+    authenticated: Mutex<Option<Instant>>,
     /// Ends what its client is still sending on its streams.
     interrupt: CancellationToken,
     /// Ends its streams.
@@ -89,15 +90,18 @@ impl Connection {
         self.finish.cancel();
     }
 
-    /// Waits until nothing on this connection has been authenticated for `patience`, for at most twice as long. For ever if its
-    /// certificate gives a role.
-    pub(super) async fn until_idle(&self, patience: Duration) {
+    /// Waits until nothing on this connection has been authenticated for `first`, or later for `patience`; then for at most twice
+    /// as long. For ever if its certificate gives a role.
+    pub(super) async fn until_idle(&self, first: Duration, patience: Duration) {
         if self.caller.is_some() {
             return std::future::pending().await;
         }
+        let mut wait = first;
         loop {
-            sleep(patience).await;
-            if self.authenticated.lock().elapsed() >= patience && self.calls.in_use() == 0 {
+            sleep(wait).await;
+            wait = patience;
+            let is_recent = self.authenticated.lock().is_some_and(|at| at.elapsed() < patience);
+            if !is_recent && self.calls.in_use() == 0 {
                 return;
             }
         }
@@ -128,6 +132,8 @@ pub(crate) struct Admission {
 /// A call that may proceed.
 struct Admitted {
     caller: Option<Caller>,
+    /// By which the caller was identified, if not by its certificate.
+    token: Option<TokenHash>,
     peer: Option<PeerNode>,
     deadline: Deadline,
     hop: Hop,
@@ -179,7 +185,7 @@ impl Admission {
             node: node.zip(certificate).map(|(node, certificate)| PeerNode::new(node, certificate)),
             calls: Budget::new("connection_calls_max", self.limits.connection_calls_max),
             bytes: Budget::new("connection_bytes_max", self.limits.connection_bytes_max),
-            authenticated: Mutex::new(Instant::now()),
+            authenticated: Mutex::default(),
             interrupt: self.interrupt.child_token(),
             finish: self.finish.child_token(),
         }
@@ -254,7 +260,7 @@ impl Admission {
         headers: &HeaderMap,
         arrived: Instant,
     ) -> Result<Admitted, Refusal> {
-        let caller = self.caller(connection, headers);
+        let (caller, token) = self.caller(connection, headers).unzip();
         if let Access::Roles(allowed) = method.access {
             let caller = caller.as_ref().ok_or(Refusal::Unauthenticated)?;
             if !caller.roles.intersects(allowed) {
@@ -279,18 +285,21 @@ impl Admission {
         // A "no" is never refused for what others do not take. And a draining node says that it drains.
         match full {
             Some(full) if method.is_read && hop != Hop::Draining => Err(full),
-            Some(_) | None => Ok(Admitted { caller, peer, deadline, hop, permits, bytes, full }),
+            Some(_) | None => {
+                Ok(Admitted { caller, token: token.flatten(), peer, deadline, hop, permits, bytes, full })
+            }
         }
     }
 
     /// The certificate decides. A token counts only where the certificate gives no role.
-    fn caller(&self, connection: &Connection, headers: &HeaderMap) -> Option<Caller> {
-        connection.caller.clone().or_else(|| {
-            let authorization = headers.get(AUTHORIZATION)?;
-            let caller = self.tokens.load().as_ref()?.caller(authorization.as_bytes())?;
-            *connection.authenticated.lock() = Instant::now();
-            Some(caller)
-        })
+    fn caller(&self, connection: &Connection, headers: &HeaderMap) -> Option<(Caller, Option<TokenHash>)> {
+        if let Some(caller) = &connection.caller {
+            return Some((caller.clone(), None));
+        }
+        let token = TokenHash::of(headers.get(AUTHORIZATION)?.as_bytes())?;
+        let caller = self.tokens.load().as_ref()?.caller(&token)?;
+        *connection.authenticated.lock() = Some(Instant::now());
+        Some((caller, Some(token)))
     }
 
     fn permits(&self, connection: &Connection, method: &Method) -> Result<(Hop, Permits), Refusal> {
@@ -360,15 +369,20 @@ impl Admission {
         B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
         B::Error: Into<BoxError>,
     {
-        let Admitted { caller, peer, deadline, hop, permits, bytes, full } = admitted;
+        let Admitted { caller, token, peer, deadline, hop, permits, bytes, full } = admitted;
         if !method.is_brief {
             // a call that yields becomes a task of its own
             tokio::task::yield_now().await;
         }
         let is_client_stream = method.is_streaming && method.service != ServiceId::Peer;
         let held = bytes.clone().map(|bytes| self.request_bytes(method, bytes));
-        let interrupt = is_client_stream.then(|| connection.interrupt.clone());
-        let mut request = request.map(|body| Body::new(SentBody::new(body, held.clone(), interrupt)));
+        let end = is_client_stream.then(|| {
+            let shown = token.zip(caller.clone());
+            let in_force = Arc::clone(&self.tokens);
+            let shown = shown.map(|(hash, caller)| ShownToken { in_force, hash, caller });
+            StreamEnd::new(connection.interrupt.clone(), self.limits.stream_idle(), shown)
+        });
+        let mut request = request.map(|body| Body::new(SentBody::new(body, held.clone(), end)));
         let extensions = request.extensions_mut();
         extensions.insert(deadline);
         if hop != Hop::First {

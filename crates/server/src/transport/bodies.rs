@@ -2,7 +2,8 @@
 //!
 //! Must always hold: the bytes of a request, or of each message of a stream, count as in flight until its answer is ready,
 //! those of an answer until the caller has taken them. Beyond its budgets a call is refused; it does not wait. An answer that
-//! its caller does not take is given up, and with it everything that the call holds.
+//! its caller does not take is given up, and with it everything that the call holds. A stream is read only as long as its caller
+//! may call, and ends when nothing comes.
 
 use std::{
     collections::VecDeque,
@@ -16,16 +17,18 @@ use bytes::Bytes;
 use http::HeaderMap;
 use http_body::Frame;
 use parking_lot::Mutex;
-use tokio::time::{Instant, Sleep, sleep_until};
+use tokio::time::{Instant, Sleep, sleep, sleep_until};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use tonic::{Status, body::Body};
 
 use super::{
     BoxError,
     budget::{BytesBudgets, HeldBytes},
+    credentials::CurrentTokens,
     due::give_up_at,
+    tokens::TokenHash,
 };
-use crate::refusal::Refusal;
+use crate::{identity::Caller, refusal::Refusal};
 
 /// The first bytes of a request count to no budget: most requests have no more, and the limits of calls bound them.
 const UNCOUNTED_BYTES: usize = 16 << 10;
@@ -169,17 +172,63 @@ impl Messages {
     }
 }
 
+/// When a stream of a client is read no further.
+pub(super) struct StreamEnd {
+    /// The node drains, or the connection ends.
+    interrupt: Cancelled,
+    /// Nothing has come for `idle_max`.
+    idle_max: Duration,
+    idle: Option<Pin<Box<Sleep>>>,
+    /// The token by which its caller was let in no longer identifies the same caller.
+    token: Option<ShownToken>,
+}
+
+/// The token that a caller has shown for a call.
+pub(super) struct ShownToken {
+    pub(super) in_force: CurrentTokens,
+    pub(super) hash: TokenHash,
+    pub(super) caller: Caller,
+}
+
+impl StreamEnd {
+    pub(super) fn new(interrupt: CancellationToken, idle_max: Duration, token: Option<ShownToken>) -> Self {
+        Self { interrupt: wait_for(interrupt), idle_max, idle: None, token }
+    }
+
+    /// Whether the node reads on; asked before each part.
+    fn poll_interrupted(&mut self, cx: &mut Context<'_>) -> Option<Refusal> {
+        self.interrupt.as_mut().poll(cx).is_ready().then_some(Refusal::Draining)
+    }
+
+    /// Whether a part that has come is still taken.
+    fn on_part(&mut self) -> Option<Refusal> {
+        self.idle = None;
+        let refused = |shown: &ShownToken| {
+            let caller = shown.in_force.load().as_ref().and_then(|tokens| tokens.caller(&shown.hash));
+            caller.as_ref() != Some(&shown.caller)
+        };
+        self.token.as_ref().is_some_and(refused).then_some(Refusal::Unauthenticated)
+    }
+
+    /// Whether nothing has come for too long.
+    fn poll_idle(&mut self, cx: &mut Context<'_>) -> Option<Refusal> {
+        let idle = self.idle.get_or_insert_with(|| Box::pin(sleep(self.idle_max)));
+        let after_ms = u64::try_from(self.idle_max.as_millis()).unwrap_or(u64::MAX);
+        idle.as_mut().poll(cx).is_ready().then_some(Refusal::StreamIdle { after_ms })
+    }
+}
+
 /// What a caller sends.
 pub(super) struct SentBody<B> {
     body: B,
     counted: Option<RequestBytes>,
-    /// Ends the stream when the node drains or the connection ends.
-    interrupt: Option<Cancelled>,
+    /// Of a stream.
+    end: Option<StreamEnd>,
 }
 
 impl<B> SentBody<B> {
-    pub(super) fn new(body: B, counted: Option<RequestBytes>, interrupt: Option<CancellationToken>) -> Self {
-        Self { body, counted, interrupt: interrupt.map(wait_for) }
+    pub(super) const fn new(body: B, counted: Option<RequestBytes>, end: Option<StreamEnd>) -> Self {
+        Self { body, counted, end }
     }
 }
 
@@ -195,22 +244,27 @@ where
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
-        if let Some(interrupt) = &mut self.interrupt
-            && interrupt.as_mut().poll(cx).is_ready()
-        {
-            return Poll::Ready(Some(Err(Refusal::Draining.into())));
+        let Self { body, counted, end } = &mut *self;
+        let refused = |refusal: Refusal| Poll::Ready(Some(Err(refusal.into())));
+        if let Some(refusal) = end.as_mut().and_then(|end| end.poll_interrupted(cx)) {
+            return refused(refusal);
         }
-        Pin::new(&mut self.body).poll_frame(cx).map(|frame| {
-            let frame = match frame? {
-                Ok(frame) => frame,
-                Err(error) => return Some(Err(Status::from_error(error.into()))),
-            };
-            let data = frame.data_ref().map_or(&[][..], |data| data);
-            match self.counted.as_ref().map_or(Ok(()), |counted| counted.count(data)) {
-                Ok(()) => Some(Ok(frame)),
-                Err(refusal) => Some(Err(refusal.into())),
+        let frame = match Pin::new(body).poll_frame(cx) {
+            Poll::Pending => {
+                return end.as_mut().and_then(|end| end.poll_idle(cx)).map_or(Poll::Pending, refused);
             }
-        })
+            Poll::Ready(None) => return Poll::Ready(None),
+            Poll::Ready(Some(Err(error))) => return Poll::Ready(Some(Err(Status::from_error(error.into())))),
+            Poll::Ready(Some(Ok(frame))) => frame,
+        };
+        if let Some(refusal) = end.as_mut().and_then(StreamEnd::on_part) {
+            return refused(refusal);
+        }
+        let data = frame.data_ref().map_or(&[][..], |data| data);
+        match counted.as_ref().map_or(Ok(()), |counted| counted.count(data)) {
+            Ok(()) => Poll::Ready(Some(Ok(frame))),
+            Err(refusal) => refused(refusal),
+        }
     }
 
     fn is_end_stream(&self) -> bool {

@@ -6,7 +6,11 @@ use http_body::Body as _;
 use proptest::prelude::*;
 use tonic::Code;
 
-use super::{super::budget::Budget, *};
+use super::{
+    super::{budget::Budget, tokens::Tokens},
+    *,
+};
+use crate::identity::{Role, RoleSet};
 
 /// Sends its frames one after the other.
 struct Frames(VecDeque<Bytes>);
@@ -77,6 +81,65 @@ async fn a_stream_holds_no_more_than_its_part_however_long_it_is() {
     assert_eq!(in_use(&budgets), (1 << 17, 1 << 17));
     drop(body);
     assert_eq!(in_use(&budgets), (0, 0));
+}
+
+/// Sends its frames one after the other, and then nothing.
+struct Unfinished(Frames);
+
+impl http_body::Body for Unfinished {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        match Pin::new(&mut self.0).poll_frame(cx) {
+            Poll::Ready(None) => Poll::Pending,
+            frame @ (Poll::Ready(Some(_)) | Poll::Pending) => frame,
+        }
+    }
+}
+
+fn end(token: Option<ShownToken>) -> Option<StreamEnd> {
+    Some(StreamEnd::new(CancellationToken::new(), Duration::from_secs(60), token))
+}
+
+/// It holds a permit of its connection and one of the node, which others need.
+#[tokio::test(start_paused = true)]
+async fn a_stream_on_which_nothing_comes_ends() {
+    let mut body = SentBody::new(Unfinished(Frames::of([7, 8])), None, end(None));
+    let mut next =
+        async || poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await.expect("a frame or an error");
+    for _ in 0..2 {
+        assert!(next().await.is_ok());
+    }
+    let began = Instant::now();
+    let ended = next().await.expect_err("nothing more comes");
+    assert_eq!(ended.code(), Code::Unavailable);
+    assert!(ended.message().contains("stream_idle_ms"), "{}", ended.message());
+    assert!(began.elapsed() >= Duration::from_secs(60));
+}
+
+#[tokio::test]
+async fn a_stream_ends_at_the_first_message_after_its_token_was_removed() {
+    let caller = |name: &str| Caller { name: name.into(), roles: RoleSet::of(&[Role::Ingest]) };
+    let shown = TokenHash::of(b"Bearer test").expect("a token");
+    // the SHA-256 of `test`
+    let test = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08";
+    let file =
+        |name: &str| format!("[[token]]\nname = \"{name}\"\nroles = [\"ingest\"]\nsha256 = \"{test}\"\n");
+    for now in [String::new(), file("other")] {
+        let parsed = |text: &str| Some(Arc::new(Tokens::parse(text).expect("a valid file")));
+        let in_force = CurrentTokens::default();
+        in_force.store(parsed(&file("desk")));
+        let token = ShownToken { in_force: Arc::clone(&in_force), hash: shown, caller: caller("desk") };
+        let mut body = SentBody::new(Unfinished(Frames::of([7, 8])), None, end(Some(token)));
+        let mut next = async || poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await.expect("a frame");
+        assert!(next().await.is_ok());
+        in_force.store(parsed(&now));
+        assert_eq!(next().await.expect_err("refused").code(), Code::Unauthenticated);
+    }
 }
 
 /// A message of a stream with its head.

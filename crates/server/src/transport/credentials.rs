@@ -120,6 +120,15 @@ impl Credentials {
         *self.changed.borrow()
     }
 
+    /// Waits until another version than this is in force.
+    pub(crate) async fn until_other_than(&self, version: u64) {
+        let mut changed = self.changed.subscribe();
+        // An error says that nothing changes any more, since the sender is gone.
+        if changed.wait_for(|current| *current != version).await.is_err() {
+            std::future::pending().await
+        }
+    }
+
     /// Waits until the certificates that the other end of a connection has shown, its own first, are no longer valid: they
     /// have ended, are revoked, or their authority is no longer trusted. For ever where it has shown none.
     pub(crate) async fn until_refused(&self, shown: &[CertificateDer<'static>]) -> rustls::Error {

@@ -61,7 +61,7 @@ impl Tokens {
         Self::parse(&text).map_err(refuse)
     }
 
-    fn parse(text: &str) -> Result<Self, String> {
+    pub(super) fn parse(text: &str) -> Result<Self, String> {
         // only toml's message: its excerpt of the line could show a token that was put in by mistake
         let file: File =
             toml::from_str(text).map_err(|error| format!("is not valid: {}", error.message()))?;
@@ -79,14 +79,27 @@ impl Tokens {
         Ok(Self { callers })
     }
 
-    /// The caller that this value of the header `authorization` identifies.
-    pub(crate) fn caller(&self, authorization: &[u8]) -> Option<Caller> {
+    /// The caller that a token identifies.
+    pub(crate) fn caller(&self, token: &TokenHash) -> Option<Caller> {
+        self.callers.get(&token.0).cloned()
+    }
+}
+
+/// The SHA-256 of a token that was shown.
+#[derive(Clone, Copy)]
+pub(crate) struct TokenHash([u8; 32]);
+
+impl TokenHash {
+    /// Of the token in a value of the header `authorization`.
+    pub(crate) fn of(authorization: &[u8]) -> Option<Self> {
         let (scheme, token) = authorization.split_at_checked(7)?;
-        if !scheme.eq_ignore_ascii_case(b"bearer ") {
-            return None;
-        }
-        let hash: [u8; 32] = Sha256::digest(token).into();
-        self.callers.get(&hash).cloned()
+        scheme.eq_ignore_ascii_case(b"bearer ").then(|| Self(Sha256::digest(token).into()))
+    }
+}
+
+impl fmt::Debug for TokenHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("TokenHash(redacted)")
     }
 }
 
@@ -124,11 +137,12 @@ mod tests {
     #[test]
     fn a_token_lets_its_caller_in_and_no_other_does() {
         let tokens = Tokens::parse(&file("desktop", "\"agent\"", TEST)).expect("a valid file");
-        let caller = tokens.caller(b"Bearer test").expect("the caller");
+        let caller_of = |shown: &[u8]| TokenHash::of(shown).and_then(|hash| tokens.caller(&hash));
+        let caller = caller_of(b"Bearer test").expect("the caller");
         assert_eq!((&*caller.name, caller.roles), ("desktop", RoleSet::of(&[Role::Agent])));
-        assert!(tokens.caller(b"bearer test").is_some());
+        assert!(caller_of(b"bearer test").is_some());
         for other in [&b"Bearer tesT"[..], b"Bearer ", b"Bearer", b"Basic test", b"", b"test"] {
-            assert_eq!(tokens.caller(other), None);
+            assert_eq!(caller_of(other), None);
         }
     }
 

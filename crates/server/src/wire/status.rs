@@ -36,7 +36,7 @@ const ROLE_DETAIL: &str = "role";
 
 /// Retry delay if no leader is known: half of an election timeout.
 const RETRY_AFTER_NO_LEADER: Duration = Duration::from_millis(300);
-/// Retry delay if the leader is known: it can be asked at once.
+/// Retry delay if the leader is known, or nothing stands in the way: it can be asked at once.
 const RETRY_AFTER_OTHER_LEADER: Duration = Duration::from_millis(1);
 /// Retry delay if a queue or the node is full.
 const RETRY_AFTER_BUSY: Duration = Duration::from_millis(100);
@@ -203,6 +203,7 @@ const fn class_of_refusal(refusal: Refusal) -> Class {
             permanent(Code::ResourceExhausted, "LIMIT_EXCEEDED")
         }
         Refusal::Draining => DRAINING,
+        Refusal::StreamIdle { .. } => retryable(Code::Unavailable, "STREAM_IDLE", RETRY_AFTER_OTHER_LEADER),
     }
 }
 
@@ -222,7 +223,8 @@ impl From<Refusal> for Status {
             | Refusal::TimeoutMalformed
             | Refusal::DeadlinePassed
             | Refusal::OutcomeUnknown
-            | Refusal::Draining => None,
+            | Refusal::Draining
+            | Refusal::StreamIdle { .. } => None,
         };
         let facts = exceeded.map_or_else(HashMap::new, |(limit, most)| {
             HashMap::from([("limit".to_owned(), limit.to_owned()), ("most".to_owned(), most.to_string())])
