@@ -34,7 +34,9 @@ pub fn binary() -> &'static Path {
         messages
             .lines()
             .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok())
-            .filter(|message| message["target"]["kind"][0] == "bin")
+            .filter(|message| {
+                message["target"]["name"] == "custodia" && message["target"]["kind"][0] == "bin"
+            })
             .find_map(|message| message.get("executable")?.as_str().map(PathBuf::from))
             .expect("the build names its executable")
     })

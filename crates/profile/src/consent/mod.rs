@@ -171,14 +171,12 @@ pub(crate) fn apply(
         recorded_at: now,
     };
     let transition = validation.transition();
-    let stored = record.ground(purpose.number, basis);
-    let is_said_again = decision.is_live_no() && stored.is_some_and(|stored| stored.status == state.status);
-    if let Some(stored) = stored
+    if let Some(stored) = record.ground(purpose.number, basis)
         && let Some(effect) = effect_on(stored, &state, decision, latest_decision(record, purpose.number))?
     {
         return Ok((effect, None));
     }
-    if transition != Transition::Allowed && !is_said_again {
+    if transition != Transition::Allowed {
         return Err(ProfileError::NotRecordable { reason: RefusalReason::IllegalTransition });
     }
     Ok((DecisionEffect::Applied, Some(store(record, purpose, basis, state, context))))

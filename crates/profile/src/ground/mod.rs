@@ -10,7 +10,7 @@
 //!     or to an old notice)     yes         yes                        yes                    yes
 //!   REFUSED, WITHDRAWN         yes, but    —                          —                      yes
 //!                              not over an objection
-//!   REVOKED                    yes         —                          —                      yes
+//!   REVOKED                    yes         —                          REVOKED alone          yes
 //!   INVALIDATED                yes         yes                        —                      yes
 //! ```
 //! A person's no can be recorded from every state, since nobody may be prevented from saying no. A no stays until the
@@ -111,7 +111,9 @@ pub const fn transition(from: Prior, to: GroundStatus, basis: LawfulBasis) -> Tr
         {
             Transition::Allowed
         }
-        (Lapsed | Recorded(Given), Revoked | Invalidated) => Transition::Allowed,
+        (Lapsed | Recorded(Given), Revoked | Invalidated) | (Recorded(Revoked), Revoked) => {
+            Transition::Allowed
+        }
         (_, Requested | Revoked | Invalidated) => Transition::Illegal,
     }
 }

@@ -36,7 +36,7 @@ const TABLE: [(&str, &str); 9] = [
     ("outdated", "+c++++"),
     ("refused", "o---++"),
     ("withdrawn", "o---++"),
-    ("revoked", "+---++"),
+    ("revoked", "+-+-++"),
     ("invalidated", "+c--++"),
 ];
 
@@ -163,7 +163,7 @@ fn asking_again_does_not_lift_a_no() {
     let catalogue = small_catalogue();
     for no in [Refused, Withdrawn, Revoked] {
         let record = record_with(&[(RESEARCH, Consent, state(no, at(-10)))]);
-        for status in [Requested, Revoked, Invalidated] {
+        for status in [Requested, Revoked, Invalidated].into_iter().filter(|status| *status != no) {
             let by_other = Evidence { decided_by: DecidedBy::Controller, ..Evidence::default() };
             let said = Decision { evidence: Some(by_other), ..decision(RESEARCH, Consent, status) };
             let error = record_decision(&record, &said, &catalogue, context(NOW)).unwrap_err();
