@@ -161,7 +161,7 @@ impl CatalogueCache {
         let asked = Instant::now().into_std();
         let (version, length) = self.ask_leader(self.view()?.version, deadline).await?;
         self.wait_for(version, deadline).await?;
-        self.lease.renew(asked, length);
+        self.lease.renew(asked, length, version);
         Ok(())
     }
 
@@ -218,21 +218,24 @@ impl CatalogueCache {
 
     /// The catalogue that a call may be judged by: with every restriction that was acknowledged before the call.
     pub(crate) async fn leased_view(&self, deadline: Instant) -> Result<Arc<CatalogueView>, ServiceError> {
-        if self.holds_lease() {
-            return self.view();
+        if let Some(view) = self.leased() {
+            return Ok(view);
         }
         self.current_view(deadline).await
     }
 
-    fn holds_lease(&self) -> bool {
-        let age = self.lease.age(Instant::now().into_std());
-        age.is_some_and(|age| self.routing.consensus().clocks_were_steady_for(age))
+    /// The catalogue, as long as this node holds its lease. A node that has lost its state has an older one for a while, which
+    /// it does not hold.
+    fn leased(&self) -> Option<Arc<CatalogueView>> {
+        let (age, version) = self.lease.held(Instant::now().into_std())?;
+        let is_steady = self.routing.consensus().clocks_were_steady_for(age);
+        self.view().ok().filter(|view| is_steady && view.version >= version)
     }
 
     /// Whether a call that was judged by this catalogue may be answered now, or its change proposed: no other change was
     /// acknowledged so far.
     pub(crate) fn is_in_force(&self, judged_by: &CatalogueView) -> bool {
-        self.holds_lease() && self.view().is_ok_and(|view| view.version == judged_by.version)
+        self.leased().is_some_and(|view| view.version == judged_by.version)
     }
 
     /// The catalogue with everything that was acknowledged before the call.

@@ -53,20 +53,22 @@ pub(super) struct HeldLease {
 struct Held {
     asked: Instant,
     until: Instant,
+    version: u64,
 }
 
 impl HeldLease {
-    /// The time since this node asked for the lease that it holds now; nothing if it holds none. The clocks must have run
-    /// steadily for that long.
-    pub(super) fn age(&self, now: Instant) -> Option<Duration> {
+    /// The time since this node asked for the lease that it holds now, and the version that it holds; nothing if it holds none.
+    /// The clocks must have run steadily for that long.
+    pub(super) fn held(&self, now: Instant) -> Option<(Duration, u64)> {
         let held = self.current.load();
-        held.as_ref().filter(|held| now < held.until).map(|held| now.saturating_duration_since(held.asked))
+        let held = held.as_ref().filter(|held| now < held.until);
+        held.map(|held| (now.saturating_duration_since(held.asked), held.version))
     }
 
     /// The directory's leader granted `length` to a question that was asked at `asked`, and this node has the version that
     /// it answered.
-    pub(super) fn renew(&self, asked: Instant, length: Duration) {
-        let held = Held { asked, until: asked + length - length / 16 };
+    pub(super) fn renew(&self, asked: Instant, length: Duration, version: u64) {
+        let held = Held { asked, until: asked + length - length / 16, version };
         self.current.store(Some(Arc::new(held)));
     }
 }
@@ -299,10 +301,10 @@ mod tests {
     #[test]
     fn a_lease_is_counted_from_the_question_and_ends_early() {
         let (lease, asked) = (HeldLease::default(), Instant::now());
-        assert_eq!(lease.age(asked), None);
-        lease.renew(asked, LENGTH);
+        assert_eq!(lease.held(asked), None);
+        lease.renew(asked, LENGTH, 7);
         let ms = Duration::from_millis;
-        assert_eq!(lease.age(asked + ms(3_700)), Some(ms(3_700)));
-        assert_eq!(lease.age(asked + ms(3_750)), None);
+        assert_eq!(lease.held(asked + ms(3_700)), Some((ms(3_700), 7)));
+        assert_eq!(lease.held(asked + ms(3_750)), None);
     }
 }
