@@ -175,7 +175,7 @@ async fn decide(client: Client, case: Arc<Case>, tally: Arc<Tally>, moves: Arc<A
     let client = client.with_deadline(Duration::from_secs(60));
     while tally.goes_on() {
         let withdrawn = client.withdraw_consent(withdrawal(&case.customer, "marketing")).await;
-        let consent_revision = withdrawn.expect("a withdrawal").consent_revision;
+        let mut consent_revision = withdrawn.expect("a withdrawal").consent_revision;
         case.epoch.fetch_add(1, Ordering::SeqCst);
         let races = tally.races.fetch_add(1, Ordering::SeqCst) + 1;
         if races >= RACES_MIN && moves.load(Ordering::SeqCst) >= MOVES_MIN {
@@ -183,8 +183,17 @@ async fn decide(client: Client, case: Arc<Case>, tally: Arc<Tally>, moves: Arc<A
         }
         linger(races % 23, races, &case.refused, &tally).await;
         case.epoch.fetch_add(1, Ordering::SeqCst);
-        let again = RecordConsentRequest { consent_revision, ..consent(&case.customer, "marketing") };
-        client.record_consent(again).await.expect("a consent that answers the withdrawal");
+        let given = |consent_revision| RecordConsentRequest {
+            consent_revision,
+            ..consent(&case.customer, "marketing")
+        };
+        while let Err(error) = client.record_consent(given(consent_revision)).await {
+            // A repetition of the withdrawal that was long on its way is a no of its own, which the consent must have seen.
+            assert_eq!(error.reason(), Some("CONSENT_REVISION_STALE"), "{error}");
+            let read =
+                GetConsentsRequest { customer_id: case.customer.clone(), purpose: "privacy-requests".into() };
+            consent_revision = client.get_consents(read).await.expect("consents").consent_revision;
+        }
         linger(races % 7, races, &case.allowed, &tally).await;
     }
 }

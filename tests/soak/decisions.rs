@@ -17,9 +17,9 @@ use custodia_proto::v1::{
 };
 use custodia_tests::Sandbox;
 use custodia_tests::actions::consenting_customer;
-use custodia_tests::sample::{consent, get, ingest, observation, text_of, withdrawal};
+use custodia_tests::sample::{consent, fault, get, ingest, observation, text_of, withdrawal};
 
-use crate::load::Load;
+use crate::load::{Load, is_for_now};
 
 /// The application that is suspended in turn.
 pub(crate) const DESK: &str = "desk";
@@ -75,8 +75,17 @@ pub(crate) async fn decide(load: Arc<Load>, at: usize) {
         let record = |channel, request| async move {
             ConsentServiceClient::new(channel).record_consent(request).await
         };
-        if load.insist(&request, record).await.is_none() {
-            return;
+        loop {
+            match load.persist(&request, record).await {
+                Ok(_given) => break,
+                // A repetition of the withdrawal that was long on its way is a no of its own, which this consent has not seen.
+                Err(status) if fault(&status).1 == "CONSENT_REVISION_STALE" => break,
+                Err(status) if !is_for_now(&status) => {
+                    return load.is_wrong(format!("refused: {status:?}"));
+                }
+                Err(_) if load.goes_on().await => {}
+                Err(_) => return,
+            }
         }
         linger(50).await;
     }
