@@ -237,6 +237,17 @@ async fn closes(stream: &mut (impl tokio::io::AsyncRead + Unpin)) {
     drop(read.expect("the node closes it"));
 }
 
+/// Whatever is allowed between two calls with a token.
+#[tokio::test]
+async fn a_connection_on_which_nothing_was_ever_authenticated_is_closed_at_the_limit_of_handshakes() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let limits =
+        Limits { handshake_timeout_ms: 2_000, unauthenticated_idle_ms: 3_600_000, ..Limits::default() };
+    let sandbox = Sandbox::start(limits, Some(token_file(&folder))).await;
+    closes(&mut sandbox.tls(None).await).await;
+    assert!(sandbox.counted("custodia_connections_ended_total", "idle"));
+}
+
 #[tokio::test]
 async fn a_connection_on_which_nothing_is_authenticated_is_closed() {
     let folder = tempfile::tempdir().expect("a folder");
