@@ -220,6 +220,8 @@ impl Table {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     const LENGTH: Duration = Duration::from_secs(4);
@@ -306,5 +308,101 @@ mod tests {
         let ms = Duration::from_millis;
         assert_eq!(lease.held(asked + ms(3_700)), Some((ms(3_700), 7)));
         assert_eq!(lease.held(asked + ms(3_750)), None);
+    }
+
+    /// Three nodes, one of which leads the directory. Only what lease.rs decides is real.
+    struct Cluster {
+        now: Instant,
+        term: u64,
+        leader: usize,
+        longest: Duration,
+        version: u64,
+        grants: [Grants; 3],
+        /// Until when a node judges by what it has applied.
+        held: [Option<Instant>; 3],
+        applied: [u64; 3],
+    }
+
+    const SETTINGS_MS: [u64; 4] = [500, 1_000, 5_000, 9_000];
+
+    impl Cluster {
+        fn new() -> Self {
+            Self {
+                now: Instant::now(),
+                term: 1,
+                leader: 0,
+                longest: Duration::ZERO,
+                version: 1,
+                grants: [0; 3].map(|_| Grants::new(LENGTH)),
+                held: [None; 3],
+                applied: [1; 3],
+            }
+        }
+
+        fn lead(&mut self, leader: usize) {
+            (self.leader, self.term) = (leader, self.term + 1);
+            self.applied[leader] = self.version;
+        }
+
+        fn restart(&mut self, at: usize, setting_ms: u64) {
+            self.grants[at] = Grants::new(Duration::from_millis(setting_ms));
+            self.held[at] = None;
+            if at == self.leader {
+                self.lead((at + 1) % 3);
+            }
+        }
+
+        fn ask(&mut self, at: usize, arrives: bool) {
+            let (grants, number) = (&self.grants[self.leader], u32::try_from(at + 1).expect("small"));
+            grants.note(self.term, self.now, node(number), self.applied[at]);
+            if grants.should_replace(self.term, self.now, self.longest) {
+                self.longest = grants.length();
+            }
+            if arrives {
+                let lease = HeldLease::default();
+                lease.renew(self.now, grants.length(), self.version);
+                let until = lease.current.load().as_ref().map(|held| held.until).expect("a lease");
+                (self.held[at], self.applied[at]) = (Some(until), self.version);
+            }
+        }
+
+        /// If the leader acknowledges the newest version, no other node may judge by an older one.
+        fn check(&self) -> Result<(), TestCaseError> {
+            let others = (0..3).filter(|at| *at != self.leader);
+            let nodes = others.clone().map(|at| node(u32::try_from(at + 1).expect("small")));
+            let grants = &self.grants[self.leader];
+            if grants.held_until(self.term, self.now, nodes, self.version, self.longest).is_none() {
+                for at in others {
+                    let judges = self.held[at].is_some_and(|until| self.now < until);
+                    prop_assert!(!judges || self.applied[at] == self.version, "a lease outlives its change");
+                }
+            }
+            Ok(())
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(10_000))]
+
+        /// Issue 10, point 5: leaders change, answers are lost, and each restart may bring another setting.
+        #[test]
+        fn a_change_is_acknowledged_only_when_no_node_can_judge_without_it(
+            steps in prop::collection::vec((0_u8..8, 0_usize..3, 0_usize..4), 1..80),
+        ) {
+            let mut cluster = Cluster::new();
+            for (what, at, drawn) in steps {
+                match what {
+                    0 => cluster.restart(at, SETTINGS_MS[drawn]),
+                    1 => cluster.lead(at),
+                    2 | 3 => cluster.now += Duration::from_millis(SETTINGS_MS[drawn] / 2),
+                    4 => {
+                        cluster.version += 1;
+                        cluster.applied[cluster.leader] = cluster.version;
+                    }
+                    _ => cluster.ask(at, drawn > 0),
+                }
+                cluster.check()?;
+            }
+        }
     }
 }
