@@ -9,16 +9,18 @@
 )]
 
 use std::fs;
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitCode, ExitStatus, Stdio};
 
-use custodia_tests::{Suite, binary, eventually};
+use custodia_tests::{Suite, binary, eventually, free_port};
 use tokio::sync::{Mutex, MutexGuard};
 
 fn main() -> ExitCode {
     Suite::default()
         .alone(a_development_cluster_shows_itself_stops_whole_and_comes_back_with_its_data)
         .alone(a_killed_development_cluster_leaves_no_node_behind)
+        .alone(a_development_cluster_keeps_what_it_was_asked_for_and_says_what_is_in_its_way)
         .run()
 }
 
@@ -51,13 +53,22 @@ impl Dev {
         self.folder.path().join("cluster")
     }
 
-    /// Starts the cluster, waits until it is up; what it printed.
+    /// Starts a cluster with some customers, waits until it is up; what it printed.
     async fn start(&mut self) -> String {
+        self.start_with(&["--customers", CUSTOMERS]).await
+    }
+
+    /// `dev` in this folder.
+    fn command(&self, options: &[&str]) -> Command {
+        let mut command = Command::new(binary());
+        command.arg("dev").args(options).arg("--dir").arg(self.root()).stdin(Stdio::null());
+        command
+    }
+
+    async fn start_with(&mut self, options: &[&str]) -> String {
         let (output, errors) = (self.folder.path().join("output"), self.folder.path().join("errors"));
-        let child = Command::new(binary())
-            .args(["dev", "--customers", CUSTOMERS, "--dir"])
-            .arg(self.root())
-            .stdin(Stdio::null())
+        let child = self
+            .command(options)
             .stdout(fs::File::create(&output).unwrap())
             .stderr(fs::File::create(&errors).unwrap())
             .spawn()
@@ -160,6 +171,8 @@ fn listening(root: &Path) -> Vec<String> {
 async fn a_development_cluster_shows_itself_stops_whole_and_comes_back_with_its_data() {
     let mut dev = Dev::new().await;
     let printed = dev.start().await;
+    assert!(printed.starts_with("What an agent sees of one customer"), "the main job comes first: {printed}");
+    assert!(printed.contains("16 shards: 16 with a leader, 16 with all replicas"), "{printed}");
     let addresses = listening(&dev.root());
     for address in &addresses {
         assert!(table(&printed, "NODE").iter().any(|row| row.contains(address)), "{address}: {printed}");
@@ -190,7 +203,7 @@ async fn a_development_cluster_shows_itself_stops_whole_and_comes_back_with_its_
     assert_eq!(ended.code(), Some(0), "{ended}");
     assert_eq!(dev.nodes(), [0; 0], "no node outlives the command");
 
-    let printed = dev.start().await;
+    let printed = dev.start_with(&[]).await;
     assert!(!printed.contains("sample customers"), "nothing is loaded again: {printed}");
     assert_eq!(customer_in(&printed), customer);
     assert_eq!(listening(&dev.root()), addresses);
@@ -209,4 +222,43 @@ async fn a_killed_development_cluster_leaves_no_node_behind() {
     assert_eq!(customer_in(&printed), customer);
     assert_eq!(dev.interrupt().await.code(), Some(0));
     assert_eq!(dev.nodes(), [0; 0]);
+}
+
+async fn a_development_cluster_keeps_what_it_was_asked_for_and_says_what_is_in_its_way() {
+    let mut dev = Dev::new().await;
+    let refused = |dev: &Dev, options: &[&str]| {
+        let output = dev.command(options).output().unwrap();
+        assert!(!output.status.success(), "{options:?}");
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    };
+    let port = free_port();
+    let (first, taken) = (port.to_string(), TcpListener::bind(("127.0.0.1", port)).unwrap());
+    let options: [&str; 6] = ["--nodes", "1", "--port", &first, "--customers", "3"];
+    let errors = refused(&dev, &options);
+    assert!(errors.contains(&format!("port {first} is in use")) && errors.contains("--port"), "{errors}");
+    drop(taken);
+    let printed = dev.start_with(&options).await;
+    assert!(
+        printed.contains("loaded 3 sample customers") && printed.contains(&format!("127.0.0.1:{first}")),
+        "{printed}"
+    );
+    let errors = refused(&dev, &[]);
+    assert!(errors.contains("another `custodia dev` is running in"), "{errors}");
+    // the terminal is closed
+    let mut child = dev.child.take().unwrap();
+    assert!(Command::new("kill").args(["-HUP", &child.id().to_string()]).status().unwrap().success());
+    eventually("it drains and ends", async || child.try_wait().unwrap().is_some_and(|ended| ended.success()))
+        .await;
+    assert_eq!(dev.nodes(), [0; 0]);
+
+    let taken = TcpListener::bind(("127.0.0.1", port)).unwrap();
+    let errors = refused(&dev, &[]);
+    assert!(errors.contains("node 1") && errors.contains(&format!("port {first} is in use")), "{errors}");
+    drop(taken);
+    for other in [["--nodes", "3"], ["--port", "1"]] {
+        assert!(refused(&dev, &other).contains("--dir"), "{other:?}");
+    }
+    let printed = dev.start_with(&[]).await;
+    assert!(!printed.contains("sample customers"), "the number is remembered: {printed}");
+    assert_eq!(dev.interrupt().await.code(), Some(0));
 }

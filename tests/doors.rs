@@ -8,7 +8,7 @@
 
 use std::fs;
 use std::io::Write as _;
-use std::process::ExitCode;
+use std::process::{Command, ExitCode};
 use std::time::Duration;
 
 use custodia_proto::internal::v1::{GetNodeFactsRequest, peer_service_client::PeerServiceClient};
@@ -37,6 +37,7 @@ fn main() -> ExitCode {
         .alone(a_caller_that_takes_no_answers_holds_no_more_bytes_than_its_limit)
         .alone(silent_connections_keep_nobody_out)
         .alone(clients_cannot_take_the_slots_of_nodes)
+        .alone(exhausted_file_descriptors_are_said_once)
         .alone(a_revoked_certificate_ends_its_connections_and_no_other_call)
         .alone(a_new_authority_and_certificate_take_effect_without_a_restart)
         .alone(a_changed_token_takes_effect_without_a_signal)
@@ -197,6 +198,35 @@ async fn clients_cannot_take_the_slots_of_nodes() {
     let node = sandbox.authority.issue("1", &["node"], Validity::Current);
     let mut peer = PeerServiceClient::new(sandbox.channel(0, &node).await.unwrap());
     assert!(peer.get_node_facts(GetNodeFactsRequest {}).await.is_ok());
+}
+
+/// Each attempt to accept fails, twenty times a second, until a connection ends.
+async fn exhausted_file_descriptors_are_said_once() {
+    let sandbox = one_node("").await;
+    let node = &sandbox.nodes[0];
+    let open = fs::read_dir(format!("/proc/{}/fd", node.pid().unwrap())).unwrap().count();
+    let (pid, limit) = (node.pid().unwrap().to_string(), format!("--nofile={}", open + 30));
+    assert!(Command::new("prlimit").args(["--pid", &pid, &limit]).status().unwrap().success());
+    let mut held = Vec::new();
+    for _ in 0..200 {
+        held.push(TcpStream::connect(&node.address).await.unwrap());
+    }
+    let said = || node.log_after(0).iter().filter(|line| line.contains("cannot accept connections")).count();
+    eventually("the log says so", async || said() > 0).await;
+    // the handshakes of these time out and others fail in their place, again and again
+    eventually("the oldest connection has ended", async || {
+        matches!(held[0].try_read(&mut [0; 1]), Ok(0))
+            || held[0]
+                .try_read(&mut [0; 1])
+                .is_err_and(|error| error.kind() != std::io::ErrorKind::WouldBlock)
+    })
+    .await;
+    drop(held);
+    eventually("the node serves again", async || sandbox.status(0).await.is_ok()).await;
+    let lines = node.log_after(0);
+    let line = lines.iter().find(|line| line.contains("cannot accept connections")).unwrap();
+    assert!(line.contains("ulimit -n"), "{line}");
+    assert_eq!(said(), 1, "{}", lines.join("\n"));
 }
 
 /// A prepared node, to whose section `[tls]` a line may be added before it starts.

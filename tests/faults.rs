@@ -9,13 +9,13 @@ use std::fs;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use custodia_proto::FieldMask;
 use custodia_proto::v1::{
-    BatchGetProfilesRequest, GetProfileRequest, ListRecipientsRequest, ListUnusedAttributesRequest, Profile,
-    Recipient, VerdictDetail,
+    BatchGetProfilesRequest, GetConsentsAsOfRequest, GetProfileRequest, ListRecipientsRequest,
+    ListUnusedAttributesRequest, Profile, Recipient, VerdictDetail,
 };
+use custodia_proto::{FieldMask, Timestamp};
 use custodia_tests::actions::{create_recipient, stored_customer};
-use custodia_tests::sample::{fault, get, ingest, observation, text_of};
+use custodia_tests::sample::{fault, get, ingest, now, observation, text_of};
 use custodia_tests::{Node, NodeClocks, Options, Oracle, Sandbox, Suite, eventually};
 use tokio::task::JoinSet;
 use tonic::Code;
@@ -28,6 +28,7 @@ fn main() -> ExitCode {
         .alone(a_lost_state_engine_is_rebuilt_from_the_other_nodes)
         .alone(a_paused_leader_serves_nothing_stale_when_it_wakes)
         .alone(a_leader_whose_clock_stood_still_serves_nothing_stale)
+        .alone(a_node_whose_clock_is_wrong_is_named_and_judges_by_the_others)
         .alone(a_drained_node_hands_its_leaderships_over)
         .alone(a_draining_node_says_so_and_names_another)
         .alone(a_node_that_wakes_keeps_its_connections)
@@ -259,6 +260,44 @@ async fn paused_leader_serves_nothing_stale(
 
 /// No follower may call an election within the shortest election timeout after its last heartbeat. So a leader that is seen
 /// sooner has been handed the leadership.
+/// OP-2, CO-5. The plain "now" of a client, and of the leaders before it, is not in its future.
+async fn a_node_whose_clock_is_wrong_is_named_and_judges_by_the_others() {
+    let mut sandbox = Sandbox::prepare(Options::default());
+    let folder = sandbox.path();
+    let clocks = NodeClocks::install(&folder, &mut sandbox.nodes);
+    clocks.set_ahead(&sandbox.nodes[2], -600);
+    sandbox.spawn_and_init().await;
+    sandbox.define_catalogue().await;
+    eventually("the status names the clock", async || {
+        let status = sandbox.status(0).await.unwrap();
+        let offset = |node: usize| status.nodes[node].clock_offset_ms;
+        offset(0) == Some(0) && offset(2).is_some_and(|ms| (-610_000..-590_000).contains(&ms))
+    })
+    .await;
+    for (node, words) in [(0, "the clock of another node is far"), (2, "times are judged by their median")] {
+        let node = &sandbox.nodes[node];
+        eventually("the log says so", async || {
+            node.log_after(0).iter().any(|line| line.contains(words) && line.contains("offset_ms"))
+        })
+        .await;
+    }
+    let leads_some = sandbox.shards(0).await.unwrap().iter().any(|shard| shard.leader_node_id == 3);
+    assert!(leads_some, "leaders are spread evenly");
+    for _ in 0..32 {
+        let now = Timestamp { seconds: i64::try_from(now().as_secs()).unwrap(), nanos: 0 };
+        let mut request = ingest("", vec![observation("given_name", "Ada")]);
+        request.observations[0].observed_at = Some(now);
+        let answer = sandbox.profiles(1).await.ingest_profile(request).await.unwrap().into_inner();
+        assert!(answer.attributes[0].merged, "{:?}", answer.attributes[0]);
+        let as_of = GetConsentsAsOfRequest {
+            customer_id: answer.customer_id,
+            purpose: "privacy-requests".to_owned(),
+            time: Some(now),
+        };
+        sandbox.consents(1).await.get_consents_as_of(as_of).await.unwrap();
+    }
+}
+
 async fn a_drained_node_hands_its_leaderships_over() {
     const HEARTBEAT: Duration = Duration::from_millis(250);
     const ELECTION_MIN: Duration = Duration::from_millis(4_000);

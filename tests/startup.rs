@@ -7,12 +7,13 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
-use std::process::ExitCode;
+use std::process::{Command, ExitCode};
 
 use custodia_proto::v1::{InitClusterRequest, NodeEndpoint};
 use custodia_tests::actions::stored_customer;
 use custodia_tests::sample::{get, ingest, observation};
-use custodia_tests::{Authority, Options, Oracle, Sandbox, Suite, Validity, custodia, eventually};
+use custodia_tests::{Authority, Options, Oracle, Sandbox, Suite, Validity, binary, custodia, eventually};
+use rcgen::ExtendedKeyUsagePurpose as Usage;
 
 fn main() -> ExitCode {
     Suite::default()
@@ -23,6 +24,9 @@ fn main() -> ExitCode {
         .alone(a_data_folder_knows_its_node_its_engine_and_its_cluster)
         .alone(two_processes_share_neither_a_port_nor_a_data_folder)
         .alone(a_node_whose_own_certificate_is_bad_says_so)
+        .alone(a_certificate_that_others_would_refuse_is_refused_at_the_start)
+        .alone(an_address_that_nobody_can_use_is_explained)
+        .alone(limits_of_the_system_are_said_before_the_node_serves)
         .alone(a_node_whose_disk_is_full_says_so_and_ends_and_the_others_go_on_without_it)
         .run()
 }
@@ -154,6 +158,99 @@ async fn a_node_whose_own_certificate_is_bad_says_so() {
     sandbox.refuses_to_start(0, &["key"]);
     fs::remove_file(folder.join("node.crt")).unwrap();
     sandbox.refuses_to_start(0, &["node.crt"]);
+}
+
+/// SE-1. Each of them would otherwise be noticed by another node, which does not say why.
+async fn a_certificate_that_others_would_refuse_is_refused_at_the_start() {
+    let mut sandbox = Sandbox::prepare(single());
+    let folder = sandbox.nodes[0].folder.clone();
+    let file = folder.join("node.crt").display().to_string();
+    let hosts = ["127.0.0.1"];
+    let own = |authority: &Authority, usages: &[Usage]| {
+        authority.issue_with(&hosts, "1", &["node"], Validity::Current, usages)
+    };
+    for (usages, lacks) in [([Usage::ServerAuth], "clientAuth"), ([Usage::ClientAuth], "serverAuth")] {
+        own(&sandbox.authority, &usages).write(&folder, "node");
+        sandbox.refuses_to_start(0, &[&file, lacks, "hint: "]);
+    }
+    let stranger = Authority::new();
+    own(&stranger, &[]).write(&folder, "node");
+    sandbox.refuses_to_start(0, &[&file, "tls.ca", "no authority"]);
+    let intermediate = sandbox.authority.intermediate();
+    let of_intermediate = own(&intermediate, &[]);
+    of_intermediate.write(&folder, "node");
+    sandbox.refuses_to_start(0, &[&file, "custodia test intermediate", "append"]);
+    let elsewhere = sandbox.authority.issue_for(&["db.example"], "1", &["node"], Validity::Current);
+    elsewhere.write(&folder, "node");
+    sandbox.refuses_to_start(0, &[&file, "127.0.0.1", "db.example"]);
+    fs::write(
+        folder.join("node.key"),
+        "-----BEGIN ENCRYPTED PRIVATE KEY-----\nMIIB\n-----END ENCRYPTED PRIVATE KEY-----\n",
+    )
+    .unwrap();
+    sandbox.refuses_to_start(0, &["node.key", "encrypted", "openssl"]);
+    // with its chain, and for both directions, it is taken
+    let chain = format!("{}{}", of_intermediate.certificate, intermediate.certificate());
+    fs::write(folder.join("node.crt"), chain).unwrap();
+    fs::write(folder.join("node.key"), &of_intermediate.key).unwrap();
+    sandbox.nodes[0].start();
+}
+
+/// OP-2. In the configuration, on the command line, and in a request.
+async fn an_address_that_nobody_can_use_is_explained() {
+    let mut sandbox = Sandbox::prepare(single());
+    let config = fs::read_to_string(sandbox.nodes[0].config_path()).unwrap();
+    let listen = format!("listen = \"{}\"", sandbox.nodes[0].address);
+    for (lines, words) in [
+        ("listen = \"localhost:7443\"", ["listen", "host name", "advertise"]),
+        ("listen = \"127.0.0.1\"", ["listen", "IP address and a port", "127.0.0.1:7443"]),
+        ("listen = \"0.0.0.0:7443\"\nadvertise = \"0.0.0.0:7443\"", ["advertise", "one machine", "0.0.0.0"]),
+        ("listen = \"[::]:7443\"\nadvertise = \"::1:7443\"", ["advertise", "brackets", "[::1]:7443"]),
+        ("listen = \"[::]:7443\"\nadvertise = \"https://a:7443\"", ["advertise", "scheme", "TLS"]),
+        (
+            "listen = \"127.0.0.1:7443\"\nmetrics_listen = \"localhost:1\"",
+            ["metrics_listen", "host name", "127.0.0.1:7443"],
+        ),
+    ] {
+        fs::write(sandbox.nodes[0].config_path(), config.replace(&listen, lines)).unwrap();
+        sandbox.refuses_to_start(0, &words);
+    }
+    let client = sandbox.client_file();
+    for (address, word) in [
+        ("https://localhost:7443", "scheme"),
+        ("localhost", "port is missing"),
+        ("localhost:0", "port 0"),
+        ("0.0.0.0:7443", "one machine"),
+        ("::1:7443", "brackets"),
+    ] {
+        let asked = custodia(&["--client", &client, "--address", address, "cluster", "status"]);
+        assert!(
+            asked.0 == Some(2) && asked.2.contains(word) && asked.2.contains(address),
+            "{address}: {asked:?}"
+        );
+        let node = format!("1={address}");
+        let made = custodia(&["--client", &client, "cluster", "init", "--node", &node]);
+        assert!(made.0 == Some(2) && made.2.contains(word), "{address}: {made:?}");
+    }
+}
+
+/// `ulimit` of the shell that starts the node.
+async fn limits_of_the_system_are_said_before_the_node_serves() {
+    let sandbox = Sandbox::prepare(single());
+    for (limit, words) in [("-f 1000", ["ulimit -f", "LimitFSIZE"]), ("-n 100", ["ulimit -n", "LimitNOFILE"])]
+    {
+        let script = format!("ulimit {limit} && exec \"$@\"");
+        let output = Command::new("sh")
+            .args(["-c", &script, "sh"])
+            .arg(binary())
+            .args(["node", "--config"])
+            .arg(sandbox.nodes[0].config_path())
+            .output()
+            .unwrap();
+        let log = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(1), "{log}");
+        assert!(words.iter().all(|word| log.contains(word)) && !log.contains("listening"), "{log}");
+    }
 }
 
 async fn a_node_whose_disk_is_full_says_so_and_ends_and_the_others_go_on_without_it() {

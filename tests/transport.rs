@@ -14,12 +14,17 @@ use custodia_proto::internal::v1::{
     RenewCatalogueLeaseRequest, ReplaceReplicaRequest,
 };
 use custodia_proto::v1::profile_service_client::ProfileServiceClient;
-use custodia_proto::v1::{GetClusterStatusRequest, Recipient, cluster_service_client::ClusterServiceClient};
+use custodia_proto::v1::{
+    GetClusterStatusRequest, Recipient, cluster_service_client::ClusterServiceClient,
+    ingest_profiles_response,
+};
 use custodia_tests::actions::{create_recipient, stored_customer};
 use custodia_tests::sample::{fault, get, ingest, observation};
 use custodia_tests::{Authority, Identity, Options, Sandbox, Suite, Validity, connect};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tonic::{Code, Status};
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::metadata::AsciiMetadataKey;
+use tonic::{Code, Request, Status};
 
 fn main() -> ExitCode {
     Suite::sharing(Options { nodes: 1, ..Options::default() })
@@ -27,6 +32,7 @@ fn main() -> ExitCode {
         .shared(plaintext_and_silent_connections_disturb_nobody)
         .shared(only_nodes_of_this_cluster_are_answered_as_nodes)
         .shared(each_role_may_do_its_own_work_and_no_other)
+        .shared(too_much_metadata_ends_its_call_alone)
         .run()
 }
 
@@ -119,6 +125,33 @@ async fn only_nodes_of_this_cluster_are_answered_as_nodes(sandbox: &Sandbox) {
     for (at, refused) in calls(&issue(&loopback, "1")).await.into_iter().enumerate() {
         assert_ne!(refused.map(reason_of).as_deref(), Some("NODE_NOT_MEMBER"), "call {at}");
     }
+}
+
+/// HTTP 431 is no answer to a gRPC call, and the end of the connection is one to all its calls.
+async fn too_much_metadata_ends_its_call_alone(sandbox: &Sandbox) {
+    let channel = sandbox.channel(0, &sandbox.admin).await.unwrap();
+    let (rows, received) = tokio::sync::mpsc::channel(4);
+    let mut profiles = ProfileServiceClient::new(channel.clone());
+    let mut answers = profiles.ingest_profiles(ReceiverStream::new(received)).await.unwrap().into_inner();
+    let status = async |metadata: &[(String, usize)]| {
+        let mut request = Request::new(GetClusterStatusRequest {});
+        for (name, bytes) in metadata {
+            let name = AsciiMetadataKey::from_bytes(name.as_bytes()).unwrap();
+            request.metadata_mut().insert(name, "x".repeat(*bytes).parse().unwrap());
+        }
+        ClusterServiceClient::new(channel.clone()).get_cluster_status(request).await
+    };
+    let one = |bytes: usize| vec![("x-large".to_owned(), bytes)];
+    let many = (0..2_000).map(|number| (format!("x-{number}"), 100)).collect();
+    for metadata in [one(17 << 10), one(200 << 10), one(900 << 10), many] {
+        let refused = status(&metadata).await.unwrap_err();
+        assert_eq!(fault(&refused), (Code::ResourceExhausted, "LIMIT_EXCEEDED".to_owned(), String::new()));
+        assert!(refused.message().contains("metadata") && refused.message().contains("16384"), "{refused}");
+        rows.send(ingest("", vec![observation("given_name", "Ada")])).await.unwrap();
+        let answer = answers.message().await.unwrap().unwrap().result.unwrap();
+        assert!(matches!(answer, ingest_profiles_response::Result::Response(_)), "the neighbour goes on");
+    }
+    assert!(status(&one(8 << 10)).await.is_ok());
 }
 
 async fn each_role_may_do_its_own_work_and_no_other(sandbox: &Sandbox) {

@@ -172,6 +172,7 @@ async fn its_changes_are_echoed_whether_the_customer_exists_or_not(sandbox: &San
             preferences: Some(wishes),
             purpose: "service".to_owned(),
             request_id: new_id(),
+            ..Default::default()
         };
         let wishes = preferences.update_preferences(update).await.expect("taken").into_inner();
         let contact = v1::RecordContactRequest {

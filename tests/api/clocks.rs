@@ -175,6 +175,7 @@ async fn a_wish_not_to_be_contacted_is_lifted_only_by_who_has_read_it(sandbox: &
         }),
         purpose: "service".to_owned(),
         request_id,
+        ..Default::default()
     };
     let send = async |request| sandbox.preferences(1).await.update_preferences(request).await;
     send(update(true, "", id_of(0))).await.expect("taken");
@@ -276,6 +277,7 @@ async fn earlier_preferences(sandbox: &Sandbox, first_ago: i64, second_ago: i64)
         }),
         purpose: "service".to_owned(),
         request_id,
+        ..Default::default()
     };
     let first = update("de", id_of(first_ago));
     sandbox.preferences(0).await.update_preferences(first.clone()).await.expect("updated");

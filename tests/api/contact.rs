@@ -1,11 +1,11 @@
 //! Preferences and contacts: how, when and about what, and never what consent forbids (PR-6, CO-4).
 
-use custodia_proto::Timestamp;
 use custodia_proto::v1::{
     ChannelPreference, CheckContactRequest, CheckContactResponse, ContactVerdict, FrequencyCap,
     GetPreferencesRequest, IngestProfileRequest, LawfulBasis, Preferences, QuietHours, RecordConsentRequest,
     RecordContactRequest, RefusalReason, TopicPreference, UpdatePreferencesRequest,
 };
+use custodia_proto::{FieldMask, Timestamp};
 use custodia_tests::sample::{consent, grant, ingest, new_id, now, observation, withdrawal};
 use custodia_tests::{Sandbox, Suite};
 use tonic::Code;
@@ -67,6 +67,7 @@ fn update(preferences: Preferences) -> UpdatePreferencesRequest {
         preferences: Some(preferences),
         purpose: "service".into(),
         request_id: new_id(),
+        ..Default::default()
     }
 }
 
@@ -121,8 +122,11 @@ async fn a_contact_follows_the_wishes_of_the_customer(sandbox: &Sandbox) {
 async fn a_frequency_cap_counts_each_contact_once(sandbox: &Sandbox) {
     // Without quiet hours: they could begin just when the cap ends.
     let wishes = Preferences { quiet_hours: vec![], ..customer(sandbox).await };
-    let customer =
-        sandbox.preferences(0).await.update_preferences(update(wishes)).await.unwrap().into_inner();
+    let update = UpdatePreferencesRequest {
+        update_mask: Some(FieldMask { paths: vec!["quiet_hours".into()] }),
+        ..update(wishes)
+    };
+    let customer = sandbox.preferences(0).await.update_preferences(update).await.unwrap().into_inner();
     let mut preferences = sandbox.preferences(0).await;
     for minutes in [1, 2] {
         let answer = check(sandbox, ask(&customer, "email", "", noon(1))).await;

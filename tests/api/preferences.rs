@@ -62,6 +62,7 @@ fn update(customer: &str, purpose: &str) -> v1::UpdatePreferencesRequest {
         preferences: Some(wishes(customer)),
         purpose: purpose.to_owned(),
         request_id: Uuid::now_v7().to_string(),
+        ..Default::default()
     }
 }
 

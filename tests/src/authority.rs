@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use rcgen::{
-    BasicConstraints, CertificateParams, CertificateRevocationListParams, DnType, IsCa, Issuer, KeyIdMethod,
-    KeyPair, KeyUsagePurpose, RevokedCertParams, SanType, SerialNumber,
+    BasicConstraints, CertificateParams, CertificateRevocationListParams, DnType, ExtendedKeyUsagePurpose,
+    IsCa, Issuer, KeyIdMethod, KeyPair, KeyUsagePurpose, RevokedCertParams, SanType, SerialNumber,
 };
 
 /// A certificate with its private key, as PEM text.
@@ -49,12 +49,15 @@ pub struct Authority {
 impl Authority {
     /// A new authority with a key of its own.
     pub fn new() -> Self {
-        let key = KeyPair::generate().expect("a key pair");
-        let mut params = CertificateParams::new(Vec::<String>::new()).expect("no names are valid names");
-        params.distinguished_name.push(DnType::CommonName, "custodia test authority");
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+        let (key, params) = authority("custodia test authority");
         let certificate = params.self_signed(&key).expect("a self-signed certificate").pem();
+        Self { issuer: Issuer::new(params, key), certificate, issued: AtomicU64::new(0) }
+    }
+
+    /// An authority that this one has signed.
+    pub fn intermediate(&self) -> Self {
+        let (key, params) = authority("custodia test intermediate");
+        let certificate = params.signed_by(&key, &self.issuer).expect("a signed certificate").pem();
         Self { issuer: Issuer::new(params, key), certificate, issued: AtomicU64::new(0) }
     }
 
@@ -70,6 +73,18 @@ impl Authority {
 
     /// The same, valid for other hosts.
     pub fn issue_for(&self, hosts: &[&str], name: &str, roles: &[&str], validity: Validity) -> Identity {
+        self.issue_with(hosts, name, roles, validity, &[])
+    }
+
+    /// The same, usable only so; for nothing in particular where no usage is named.
+    pub fn issue_with(
+        &self,
+        hosts: &[&str],
+        name: &str,
+        roles: &[&str],
+        validity: Validity,
+        usages: &[ExtendedKeyUsagePurpose],
+    ) -> Identity {
         let key = KeyPair::generate().expect("a key pair");
         let hosts: Vec<String> = hosts.iter().map(|host| (*host).to_owned()).collect();
         let mut params = CertificateParams::new(hosts).expect("valid names");
@@ -78,6 +93,7 @@ impl Authority {
             let uri = format!("spiffe://custodia/{role}/{name}").try_into().expect("an ASCII name");
             params.subject_alt_names.push(SanType::URI(uri));
         }
+        params.extended_key_usages = usages.to_vec();
         params.not_before = rcgen::date_time_ymd(2020, 1, 1);
         params.not_after =
             rcgen::date_time_ymd(if validity == Validity::Current { 2060 } else { 2021 }, 1, 1);
@@ -106,6 +122,15 @@ impl Authority {
         };
         params.signed_by(&self.issuer).and_then(|list| list.pem()).expect("a signed list")
     }
+}
+
+/// A key, and the parameters of an authority's certificate.
+fn authority(name: &str) -> (KeyPair, CertificateParams) {
+    let mut params = CertificateParams::new(Vec::<String>::new()).expect("no names are valid names");
+    params.distinguished_name.push(DnType::CommonName, name);
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+    (KeyPair::generate().expect("a key pair"), params)
 }
 
 impl Default for Authority {

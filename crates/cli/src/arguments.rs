@@ -1,5 +1,6 @@
 //! The command line, as clap parses it.
 
+use clap::builder::Resettable;
 use clap::{CommandFactory as _, Parser, Subcommand};
 use clap_complete::Shell;
 
@@ -80,6 +81,15 @@ pub(crate) enum Command {
     },
 }
 
+/// The command line. A variable of the environment that is set and empty counts as not set.
+pub(crate) fn command() -> clap::Command {
+    Arguments::command().mut_args(|argument| {
+        let value = argument.get_env().and_then(std::env::var_os);
+        let is_empty = value.is_some_and(|value| value.is_empty());
+        if is_empty { argument.env(Resettable::Reset) } else { argument }
+    })
+}
+
 /// Prints the completion script.
 pub(crate) fn print_completions(shell: Shell) -> Result<(), CliError> {
     let mut script = Vec::new();
@@ -111,7 +121,10 @@ mod tests {
         for shell in [Shell::Bash, Shell::Zsh, Shell::Fish] {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Arguments::command(), "custodia", &mut script);
-            assert!(String::from_utf8_lossy(&script).contains("import"), "{shell}");
+            let script = String::from_utf8_lossy(&script);
+            for word in ["import", "legitimate-interests", "double-opt-in", "operator", "ad-storage"] {
+                assert!(script.contains(word), "{word} for {shell}");
+            }
         }
     }
 }

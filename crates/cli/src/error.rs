@@ -35,6 +35,12 @@ pub(crate) enum CliError {
     /// The content of a file is invalid.
     #[error("{}: {reason}", path.display())]
     Content { path: PathBuf, reason: String },
+    /// A certificate or key exists already.
+    #[error("{} exists already", path.display())]
+    WouldReplace { path: PathBuf },
+    /// A file of certificates or keys cannot be used.
+    #[error(transparent)]
+    Tls(#[from] custodia_server::TlsError),
     /// The node's configuration is invalid.
     #[error(transparent)]
     Config(#[from] custodia_server::ConfigError),
@@ -47,6 +53,12 @@ pub(crate) enum CliError {
     /// A node process of `dev` exited by itself. `error` is its last error after a colon, or empty.
     #[error("node {node} exited ({status}){error}; its log is {}", log.display())]
     NodeExited { node: u32, status: String, error: String, log: PathBuf },
+    /// Another process uses a port. `node`: the node that listened there before.
+    #[error("{}port {} is in use by another process", .node.map(|node| format!("node {node}: ")).unwrap_or_default(), address.port())]
+    PortInUse { address: std::net::SocketAddr, node: Option<u32> },
+    /// Another `dev` runs in the folder.
+    #[error("another `custodia dev` is running in {}", folder.display())]
+    FolderInUse { folder: PathBuf },
     /// A new cluster was not ready in time.
     #[error("cluster not ready after {seconds} s: {last}")]
     NotReady { seconds: u64, last: String },
@@ -91,6 +103,11 @@ impl CliError {
         move |reason| Self::Content { path, reason: reason.to_string().trim_end().to_owned() }
     }
 
+    /// The field of the API that the cluster refused.
+    pub(crate) fn field(&self) -> Option<&str> {
+        if let Self::Client(error) = self { error.field() } else { None }
+    }
+
     /// The exit code of the table above.
     pub(crate) fn exit_code(&self) -> ExitCode {
         ExitCode::from(self.consequences().0)
@@ -106,10 +123,16 @@ impl CliError {
         match self {
             Self::Client(error) => (client_exit_code(error), client_hint(error)),
             Self::Argument { .. } | Self::Content { .. } | Self::Config(_) => (2, None),
+            Self::Tls(error) => (2, error.hint()),
+            Self::WouldReplace { .. } => {
+                (1, Some("give --replace to issue it anew; whoever uses the old key needs the new one then"))
+            }
             Self::Signals(_) | Self::File { .. } | Self::Certificate(_) => (1, None),
             Self::Unproven { .. } | Self::Output(_) => (1, None),
             Self::Server(error) => (1, error.hint()),
             Self::NodeExited { .. } => (1, Some("see the last lines of the log")),
+            Self::PortInUse { .. } => (1, Some("stop that process, or give another --port and a new --dir")),
+            Self::FolderInUse { .. } => (1, Some("use that cluster, or give another --dir")),
             Self::NotReady { .. } | Self::NotCompared { .. } => (3, Some("see the logs of the nodes")),
             Self::ReplicasDiffer { .. } => {
                 (1, Some("a replica that is replaced is rebuilt now: verify again"))
@@ -121,13 +144,14 @@ impl CliError {
     }
 
     /// The error for programs, on standard error.
-    pub(crate) fn to_json(&self, message: &str) -> serde_json::Value {
+    pub(crate) fn to_json(&self, message: &str, option: Option<&str>) -> serde_json::Value {
         let client = if let Self::Client(error) = self { Some(error) } else { None };
         serde_json::json!({ "error": {
             "message": message,
             "code": client.map(|error| format!("{:?}", error.code())),
             "reason": client.and_then(ClientError::reason),
-            "field": client.and_then(ClientError::field),
+            "field": self.field(),
+            "option": option,
             "hint": self.hint(),
         }})
     }
@@ -156,7 +180,7 @@ fn client_hint(error: &ClientError) -> Option<&'static str> {
             Some("is the node running? If so, it may have refused the client certificate: see its log")
         }
         ClientError::DeadlineExceeded { .. } => Some(
-            "a majority of the nodes may be down: see `custodia cluster status`; --timeout allows more time",
+            "raise --timeout; if that does not help, a majority of the nodes may be down: see `custodia cluster status`",
         ),
         ClientError::NoAddress => Some("give --address HOST:PORT, or --client FILE (CUSTODIA_CLIENT)"),
         ClientError::BadTls { .. } => Some("check --ca, --certificate and --key"),
@@ -185,12 +209,15 @@ fn answer_hint(code: Code, reason: &str) -> Option<&'static str> {
 
 /// Explains the TLS library's error texts in terms of the options.
 fn tls_hint(cause: &str) -> &'static str {
-    const HINTS: [(&str, &str); 7] = [
+    const HINTS: [(&str, &str); 10] = [
         ("UnknownIssuer", "the node's certificate is not signed by the authority in --ca"),
         ("BadSignature", "the node's certificate is not signed by the authority in --ca"),
         ("UnknownCA", "the node does not trust the authority that signed --certificate"),
         ("CertificateRequired", "the node requires a client certificate: give --certificate and --key"),
-        ("Expired", "a certificate has expired"),
+        ("CertificateExpired", "the certificate in --certificate has expired"),
+        ("CertificateRevoked", "the certificate in --certificate is revoked"),
+        ("CertificateUnknown", "the node refused the certificate in --certificate: see its log"),
+        ("Expired", "the node's certificate has expired"),
         ("NotValidForName", "the node's certificate is not valid for the host in --address"),
         ("DecryptError", "the node refused the certificate in --certificate"),
     ];

@@ -19,20 +19,27 @@ mod error;
 mod files;
 mod import;
 mod node;
+mod option_names;
 mod preference;
 mod profile;
 mod text;
 
 use std::process::ExitCode;
 
-use clap::Parser as _;
+use clap::FromArgMatches as _;
 
 use arguments::{Arguments, Command};
 use error::CliError;
 use text::output::Format;
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
+    let command = arguments::command();
+    let parsed = command.clone().try_get_matches();
+    let parsed = parsed.and_then(|matches| Ok((Arguments::from_arg_matches(&matches)?, matches)));
+    let (arguments, matches) = match parsed {
+        Ok(parsed) => parsed,
+        Err(error) => return wrong_usage(&error),
+    };
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -44,17 +51,38 @@ fn main() -> ExitCode {
     match runtime.block_on(run(arguments)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            print_error(&error, format);
+            print_error(&error, format, option_names::invoked(&command, &matches));
             error.exit_code()
         }
     }
 }
 
+/// Prints the help, or what is wrong with the command line.
+fn wrong_usage(error: &clap::Error) -> ExitCode {
+    let words: Vec<_> = std::env::args().collect();
+    let wants_json = words.iter().any(|word| word == "--output=json")
+        || words
+            .windows(2)
+            .any(|pair| matches!(pair, [name, value] if name == "--output" && value == "json"));
+    if error.use_stderr() && wants_json {
+        let text = error.to_string();
+        let message = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
+        eprintln!("{}", serde_json::json!({ "error": { "message": message } }));
+    } else if error.print().is_err() {
+        return ExitCode::FAILURE;
+    }
+    u8::try_from(error.exit_code()).map_or(ExitCode::FAILURE, ExitCode::from)
+}
+
 /// Prints the error and its hint to standard error.
-fn print_error(error: &CliError, format: Format) {
-    let message = with_causes(error);
+fn print_error(error: &CliError, format: Format, command: &clap::Command) {
+    let mut message = with_causes(error);
+    let option = error.field().and_then(|field| option_names::option_of(command, field));
+    if let (Some(field), Some(option)) = (error.field(), &option) {
+        message = option_names::with_option(&message, field, option);
+    }
     if format == Format::Json {
-        eprintln!("{}", error.to_json(&message));
+        eprintln!("{}", error.to_json(&message, option.as_deref()));
         return;
     }
     let label = if matches!(error, CliError::PartlyRefused) { "note" } else { "error" };
@@ -84,7 +112,7 @@ async fn run(arguments: Arguments) -> Result<(), CliError> {
     let Arguments { connection, command } = arguments;
     match command {
         Command::Node(node) => node.run().await,
-        Command::Dev(dev) => dev.run().await,
+        Command::Dev(dev) => dev.run(connection.output).await,
         Command::Cluster(command) => command.run(&connection).await,
         Command::Shard(command) => command.run(&connection).await,
         Command::Keys(command) => command.run(&connection).await,
@@ -99,7 +127,7 @@ async fn run(arguments: Arguments) -> Result<(), CliError> {
         Command::Contact(command) => command.run(&connection).await,
         Command::Events(command) => command.run(&connection).await,
         Command::Import(import) => import.run(&connection).await,
-        Command::Certificates(command) => command.run(),
+        Command::Certificates(command) => command.run(connection.output),
         Command::Completions { shell } => arguments::print_completions(shell),
     }
 }

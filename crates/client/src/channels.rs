@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use custodia_profile::{NodeAddress, NodeAddressError};
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint};
 
 use crate::error::{ClientError, innermost};
@@ -40,12 +41,10 @@ impl Channels {
     }
 
     fn endpoint(&self, address: &str) -> Result<Endpoint, ClientError> {
-        let bad_address = || ClientError::BadAddress { address: address.to_owned() };
-        let (host, port) = address.rsplit_once(':').ok_or_else(bad_address)?;
-        if host.is_empty() || port.parse::<u16>().is_err() {
-            return Err(bad_address());
-        }
-        let endpoint = Endpoint::from_shared(format!("https://{address}")).map_err(|_error| bad_address())?;
+        let bad_address = |reason| ClientError::BadAddress { address: address.to_owned(), reason };
+        let parsed: NodeAddress = address.parse().map_err(bad_address)?;
+        let endpoint = Endpoint::from_shared(format!("https://{parsed}"))
+            .map_err(|_error| bad_address(NodeAddressError::Host))?;
         let endpoint = endpoint.tls_config(self.tls.clone());
         Ok(endpoint
             .map_err(|error| ClientError::BadTls { cause: innermost(&error) })?

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use custodia_profile::NodeAddressError;
 use custodia_proto::LEADER_METADATA;
 use tonic::{Code, Status, metadata::MetadataMap};
 use tonic_types::StatusExt as _;
@@ -50,7 +51,7 @@ pub enum ClientError {
         cause: String,
     },
     /// No answer within the deadline; whether a write took effect is unknown.
-    #[error("no answer within {} ms after {attempts} attempt(s){}", .deadline.as_millis(), last_error(.last.as_deref()))]
+    #[error("timed out after {} ms{}", .deadline.as_millis(), last_error(.last.as_deref()))]
     DeadlineExceeded {
         /// The call's deadline.
         deadline: Duration,
@@ -63,10 +64,13 @@ pub enum ClientError {
     #[error("no node address given")]
     NoAddress,
     /// An address is not `host:port`.
-    #[error("`{address}` is not an address of the form host:port")]
+    #[error("`{address}` is not the address of a node: {reason}")]
     BadAddress {
         /// The invalid text.
         address: String,
+        /// What is wrong with it.
+        #[source]
+        reason: NodeAddressError,
     },
     /// The authority, certificate or key is unusable.
     #[error("cannot use the TLS files: {cause}")]

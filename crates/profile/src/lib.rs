@@ -74,8 +74,8 @@ pub use ground::{
 };
 pub use id::{
     AttributeName, AttributeNumber, CallerName, CategoryId, CustomerId, GroupId, JurisdictionId, KeyEpoch,
-    NodeId, PoolId, PurposeId, PurposeNumber, RecipientId, Region, ReplicaId, RequestId, Revision, ShardId,
-    SlotId, SourceId, TimestampMs, TopicId,
+    NodeAddress, NodeAddressError, NodeId, PoolId, PurposeId, PurposeNumber, RecipientId, Region, ReplicaId,
+    RequestId, Revision, ShardId, SlotId, SourceId, TimestampMs, TopicId,
 };
 pub use ingest::{Ingested, Observation, Observations, Outcome, check_observations, ingest};
 pub use label::{

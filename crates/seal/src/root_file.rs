@@ -287,9 +287,10 @@ const KEY_TEXT_BYTES: usize = 2 * KEY_BYTES + 128;
 fn head(current: &RootKeyId, keys: usize) -> Zeroizing<String> {
     let mut text = Zeroizing::new(String::with_capacity(256 + keys * KEY_TEXT_BYTES));
     text.push_str(
-        "# Root keys of a Custodia cluster. Whoever has this file can read all data: keep mode 0600\n",
+        "# Root keys of a Custodia cluster. Anyone with this file can read everything: keep mode 0600.\n\
+         # If you lose it, all data is lost: keep a copy in a safe place.\n",
     );
-    text.push_str("# and a copy in a safe place. Without this file all data is lost.\ncurrent = \"");
+    text.push_str("current = \"");
     text.push_str(current.as_str());
     text.push_str("\"\n");
     text

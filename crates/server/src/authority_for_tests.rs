@@ -16,10 +16,16 @@ use rcgen::{
 };
 use rustls::{
     ClientConfig, RootCertStore,
-    pki_types::{CertificateDer, PrivateKeyDer, UnixTime, pem::PemObject as _},
+    pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime, pem::PemObject as _},
 };
 
-use crate::config::TlsFiles;
+use crate::{NodeId, config::TlsFiles, identity::OwnName};
+
+/// A node that is reached at the hosts of the certificates below.
+pub(crate) fn own_name(node: u32) -> OwnName {
+    let host = ServerName::try_from("localhost").expect("a name");
+    OwnName { node: NodeId::new(node).expect("a node"), host }
+}
 
 /// Signs certificates for 127.0.0.1.
 pub(crate) struct Authority {

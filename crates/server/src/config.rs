@@ -11,11 +11,14 @@ use std::{
 };
 
 use custodia_consensus::ReadMode;
+use custodia_profile::{NodeAddress, NodeAddressError};
+use rustls_pki_types::ServerName;
 use serde::{Deserialize, Deserializer, de};
 
 use crate::{
     NodeId,
     error::ConfigError,
+    identity::OwnName,
     limits::{Limits, within},
 };
 
@@ -26,9 +29,12 @@ pub struct Config {
     /// The node's number in the cluster, from 1. Never reuse it for another data folder. Required.
     #[serde(deserialize_with = "node_id")]
     pub node_id: NodeId,
-    /// Address and port on which the node serves clients and other nodes. Port 0 picks a free port. Required.
+    /// Address and port on which the node serves clients and other nodes, e.g. `127.0.0.1:7443` or `[::]:7443`; no host name.
+    /// Port 0 picks a free port. Required.
+    #[serde(deserialize_with = "socket_address")]
     pub listen: SocketAddr,
-    /// `host:port` at which clients and other nodes reach this one; port 0 stands for the bound port.
+    /// `host:port` at which clients and other nodes reach this one; the host must be in its certificate. Port 0 stands for the
+    /// bound port.
     /// Default: `listen`, which then must not be an unspecified address (0.0.0.0).
     pub advertise: Option<String>,
     /// The folder that holds everything the node stores. Created if absent. Required.
@@ -49,6 +55,10 @@ pub struct Config {
     /// node. Default 86,400, a day; 1 to 31,536,000.
     #[serde(default = "default_verify_interval_s")]
     pub verify_interval_s: u64,
+    /// A node whose clock is further from another's than so many milliseconds warns of it; one whose clock is so far from the
+    /// median of the cluster's clocks judges times by the median. Default 500; 10 to 300,000.
+    #[serde(default = "default_clock_offset_max_ms")]
+    pub clock_offset_max_ms: u64,
     /// The file with the root keys, with owner-only mode. Required.
     pub root_key_file: PathBuf,
     /// Certificates. Required.
@@ -61,8 +71,9 @@ pub struct Config {
     /// See [`LogConfig`].
     #[serde(default)]
     pub log: LogConfig,
-    /// Address and port of the Prometheus endpoint, which has no TLS and no authentication: keep it on loopback or
+    /// Address and port of the Prometheus endpoint (`/metrics`) and of the node's health (`/healthz`, `/readyz`), which has no TLS and no authentication: keep it on loopback or
     /// behind a proxy. Port 0 picks a free port. Default: off.
+    #[serde(default, deserialize_with = "optional_socket_address")]
     pub metrics_listen: Option<SocketAddr>,
     /// Serve gRPC reflection, for development. Default false.
     #[serde(default)]
@@ -303,8 +314,24 @@ fn node_id<'de, D: Deserializer<'de>>(number: D) -> Result<NodeId, D::Error> {
     NodeId::new(u32::deserialize(number)?).map_err(de::Error::custom)
 }
 
+fn socket_address<'de, D: Deserializer<'de>>(text: D) -> Result<SocketAddr, D::Error> {
+    let text = String::deserialize(text)?;
+    text.parse().map_err(|_error| {
+        // `localhost` may stand for several addresses, and `::1:7443` for two.
+        de::Error::custom("expected an IP address and a port, e.g. 127.0.0.1:7443, 0.0.0.0:7443 or [::]:7443; a host name belongs to `advertise`")
+    })
+}
+
+fn optional_socket_address<'de, D: Deserializer<'de>>(text: D) -> Result<Option<SocketAddr>, D::Error> {
+    socket_address(text).map(Some)
+}
+
 const fn default_cache_bytes() -> u64 {
     256 << 20
+}
+
+const fn default_clock_offset_max_ms() -> u64 {
+    500
 }
 
 const fn default_verify_interval_s() -> u64 {
@@ -348,6 +375,18 @@ impl Config {
         }
     }
 
+    /// [`Self::clock_offset_max_ms`].
+    pub const fn clock_offset_max(&self) -> Duration {
+        Duration::from_millis(self.clock_offset_max_ms)
+    }
+
+    /// The node, and the host under which others reach it, as its certificate must name them.
+    pub(crate) fn own_name(&self) -> OwnName {
+        let listening = || ServerName::from(self.listen.ip());
+        let advertised = self.advertise.as_deref().and_then(server_name);
+        OwnName { node: self.node_id, host: advertised.unwrap_or_else(listening) }
+    }
+
     fn validate(&self) -> Result<(), ConfigError> {
         match &self.advertise {
             Some(address) => validate_advertise(address)?,
@@ -357,6 +396,7 @@ impl Config {
             None => {}
         }
         within("cache_bytes", self.cache_bytes, 8 << 20, 1 << 44)?;
+        within("clock_offset_max_ms", self.clock_offset_max_ms, 10, 300_000)?;
         within("verify_interval_s", self.verify_interval_s, 1, 31_536_000)?;
         if self.metrics_listen.is_some_and(|metrics| metrics.port() != 0 && metrics == self.listen) {
             return Err(invalid("metrics_listen", "must differ from `listen`"));
@@ -382,14 +422,22 @@ fn invalid(key: &'static str, reason: &str) -> ConfigError {
 }
 
 fn validate_advertise(address: &str) -> Result<(), ConfigError> {
-    let Some((host, port)) = address.rsplit_once(':') else {
-        return Err(invalid("advertise", "must be host:port"));
-    };
-    let bare = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host);
-    if port.parse::<u16>().is_err() || rustls_pki_types::ServerName::try_from(bare).is_err() {
-        return Err(invalid("advertise", "must be host:port"));
+    let refused = |error: NodeAddressError| invalid("advertise", &error.to_string());
+    advertised(address).map_err(refused)?;
+    // a certificate must be able to name the host
+    server_name(address).map(|_| ()).ok_or_else(|| refused(NodeAddressError::Host))
+}
+
+/// The address; with port 1 in place of port 0, which stands for the bound port.
+fn advertised(address: &str) -> Result<NodeAddress, NodeAddressError> {
+    match address.strip_suffix(":0") {
+        Some(host) => format!("{host}:1").parse(),
+        None => address.parse(),
     }
-    Ok(())
+}
+
+fn server_name(address: &str) -> Option<ServerName<'static>> {
+    ServerName::try_from(advertised(address).ok()?.host().to_owned()).ok()
 }
 
 #[cfg(test)]

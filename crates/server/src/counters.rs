@@ -4,8 +4,9 @@
 //! the catalogue registers are named. Successful
 //! reads are not counted here but with the calls.
 
+use custodia_profile::NodeId;
 use custodia_proto::v1;
-use metrics::{counter, describe_counter};
+use metrics::{Unit, counter, describe_counter, describe_gauge, gauge};
 
 /// Counter by `reason` (that of `google.rpc.ErrorInfo`): calls and rows that ended in an error.
 const ERRORS: &str = "custodia_call_errors_total";
@@ -25,6 +26,9 @@ const VERIFICATIONS: &str = "custodia_verifications_total";
 /// `version_named`: it named a version that it may not read; `validate_only`; `without_effect`: what is stored prevailed):
 /// writes by callers who may not read. A rise of one caller tells that it may be probing for what is stored (SE-2).
 const BLIND_WRITES: &str = "custodia_blind_writes_total";
+
+/// Gauge by `node`: how far another node's clock is ahead of this one's, in seconds; negative: behind. Alert beyond half a second.
+const CLOCK_OFFSET: &str = "custodia_clock_offset_seconds";
 
 /// What a caller who may not read attempted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,7 +57,14 @@ pub(crate) fn describe() {
     describe_counter!(UNREADABLE, "stored values that do not authenticate or decode");
     describe_counter!(FORWARDED, "calls forwarded to another node");
     describe_counter!(VERIFICATIONS, "groups whose replicas were compared, by outcome");
+    describe_gauge!(CLOCK_OFFSET, Unit::Seconds, "how far the clock of another node is ahead of this one's");
     describe_counter!(BLIND_WRITES, "attempts of callers who may not read to learn from a write");
+}
+
+/// Sets the offset of another node's clock.
+#[expect(clippy::cast_precision_loss, reason = "an offset of 2^53 ms is as bad as a larger one")]
+pub(crate) fn set_clock_offset(node: NodeId, offset_ms: i64) {
+    gauge!(CLOCK_OFFSET, "node" => node.to_string()).set(offset_ms as f64 / 1_000.0);
 }
 
 /// `caller`: a name that the catalogue registers, or a fixed word.

@@ -1,7 +1,7 @@
 //! What can keep a node from starting or make it stop. Each condition has its own variant, its own message and, where
 //! there is something to do, a hint; no text holds personal data or key bytes.
 
-use std::{io, net::SocketAddr, path::PathBuf};
+use std::{fmt, io, net::SocketAddr, path::PathBuf};
 
 use custodia_consensus::ConsensusError;
 use custodia_seal::SealError;
@@ -34,75 +34,148 @@ pub enum ConfigError {
     },
 }
 
-/// Why the node's own certificate or key cannot be used.
+/// A file of certificates, keys or revocation lists, and the configuration key or the option that names it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TlsFile {
+    /// E.g. `tls.key` or `--key`.
+    pub name: &'static str,
+    /// Where it is.
+    pub path: PathBuf,
+}
+
+impl fmt::Display for TlsFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "`{}`: the file {}", self.name, self.path.display())
+    }
+}
+
+/// Why a certificate, a key or a revocation list cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
     /// A file that cannot be read.
-    #[error("`{key}`: cannot read the file {}", path.display())]
+    #[error("{file} cannot be read")]
     Unreadable {
-        /// The configuration key.
-        key: &'static str,
         /// The file.
-        path: PathBuf,
+        file: TlsFile,
         /// Why.
         #[source]
         source: io::Error,
     },
     /// A file that lacks what it should hold.
-    #[error("`{key}`: the file {} holds no valid PEM {expected}", path.display())]
+    #[error("{file} holds no valid PEM {expected}")]
     NoPem {
-        /// The configuration key.
-        key: &'static str,
         /// The file.
-        path: PathBuf,
+        file: TlsFile,
         /// What it should hold.
         expected: &'static str,
     },
+    /// A key that only a passphrase opens.
+    #[error("{file} holds an encrypted private key, which cannot be used without its passphrase")]
+    EncryptedKey {
+        /// The file.
+        file: TlsFile,
+    },
     /// Key and certificate do not match.
-    #[error("the private key in `tls.key` does not match the certificate in `tls.certificate`")]
-    KeyMismatch,
-    /// The node's own certificate has expired.
-    #[error("the certificate in `tls.certificate` expired at {until}")]
+    #[error("{file} holds a private key that does not match the certificate in {}", certificate.display())]
+    KeyMismatch {
+        /// The file of the key.
+        file: TlsFile,
+        /// The file of the certificate.
+        certificate: PathBuf,
+    },
+    /// A certificate has expired.
+    #[error("{file} holds a certificate that expired at {until}")]
     Expired {
+        /// The file.
+        file: TlsFile,
         /// The end of its validity.
         until: String,
     },
-    /// The node's own certificate is not valid yet.
-    #[error("the certificate in `tls.certificate` is not valid before {from}")]
+    /// A certificate is not valid yet.
+    #[error("{file} holds a certificate that is not valid before {from}")]
     NotYetValid {
+        /// The file.
+        file: TlsFile,
         /// The start of its validity.
         from: String,
     },
     /// The node's own certificate does not name the node.
-    #[error("the certificate in `tls.certificate` lacks the URI spiffe://custodia/node/{node}")]
+    #[error("{file} holds a certificate without the URI spiffe://custodia/node/{node}")]
     NotThisNode {
+        /// The file.
+        file: TlsFile,
         /// The node that the configuration names.
         node: NodeId,
     },
-    /// The TLS library rejects the configuration.
-    #[error("invalid TLS configuration")]
-    Refused(#[source] rustls::Error),
+    /// A certificate that may not be used in one direction of TLS (RFC 5280, section 4.2.1.12).
+    #[error("{file} holds a certificate whose extended key usage lacks {usage}")]
+    NoUsage {
+        /// The file.
+        file: TlsFile,
+        /// `clientAuth` or `serverAuth`.
+        usage: &'static str,
+    },
+    /// An issuer in the chain of the node's certificate is unknown.
+    #[error("{file} leads to the issuer `{issuer}`, which is neither in that file nor in `tls.ca`")]
+    UnknownIssuer {
+        /// The file.
+        file: TlsFile,
+        /// The name of the issuer.
+        issuer: String,
+    },
+    /// The issuer of the node's certificate has the name of an authority, and another key.
+    #[error(
+        "{file} holds a certificate that no authority in `tls.ca` has signed, though one has its issuer's name"
+    )]
+    OtherAuthority {
+        /// The file.
+        file: TlsFile,
+    },
+    /// The node's own certificate is revoked.
+    #[error("{file} holds a certificate that is revoked by `tls.revocation_list`")]
+    Revoked {
+        /// The file.
+        file: TlsFile,
+    },
+    /// The node's own certificate is not valid for the host under which the node is reached.
+    #[error(
+        "{file} holds a certificate that is not valid for `{host}`, where the node is reached, but for: {hosts}"
+    )]
+    WrongHost {
+        /// The file.
+        file: TlsFile,
+        /// The host of `advertise` or, without it, of `listen`.
+        host: String,
+        /// The hosts that the certificate names, separated by commas.
+        hosts: String,
+    },
+    /// The TLS library rejects what a file holds.
+    #[error("{file} cannot be used for TLS")]
+    Refused {
+        /// The file.
+        file: TlsFile,
+        /// Why.
+        #[source]
+        source: rustls::Error,
+    },
     /// An authority without a revocation list, where there are lists: none of its certificates would be accepted.
     #[error(
-        "`tls.revocation_list`: the file {} has no list of the authority `{authority}`, so that all of its certificates \
-         would be refused",
-        path.display()
+        "{file} has no list of the authority `{authority}`, so that all of its certificates would be refused"
     )]
     NoRevocationList {
         /// The file.
-        path: PathBuf,
+        file: TlsFile,
         /// The name of the authority.
         authority: String,
     },
     /// Two authorities of one name with revocation lists: a list is found by the name, so one would stand for the other.
     #[error(
-        "`tls.ca`: the file {} has two authorities with the name `{authority}` and different keys, and `tls.revocation_list` \
-         cannot tell whose list is whose",
-        path.display()
+        "{file} has two authorities with the name `{authority}` and different keys, and `tls.revocation_list` \
+         cannot tell whose list is whose"
     )]
     SameAuthorityName {
         /// The file.
-        path: PathBuf,
+        file: TlsFile,
         /// The name of both.
         authority: String,
     },
@@ -134,6 +207,24 @@ pub enum ServerError {
         /// Why not.
         #[source]
         source: io::Error,
+    },
+    /// `ulimit -f`.
+    #[error("files may have at most {bytes} bytes here (`ulimit -f`), and a node needs at least {least}")]
+    FileSizeLimit {
+        /// The limit.
+        bytes: u64,
+        /// The least that is accepted.
+        least: u64,
+    },
+    /// `ulimit -n`.
+    #[error(
+        "at most {files} files may be open at a time here (`ulimit -n`), and a node needs at least {least}"
+    )]
+    OpenFilesLimit {
+        /// The limit.
+        files: u64,
+        /// The least that is accepted.
+        least: u64,
     },
     /// The token file.
     #[error("`tokens.file`: {} {reason}", path.display())]
@@ -179,6 +270,12 @@ impl ServerError {
                 Some("stop the other process, or change `listen` or `metrics_listen`")
             }
             Self::Bind { .. } => Some("`listen` must be an address of this machine"),
+            Self::FileSizeLimit { .. } => {
+                Some("start the node with `ulimit -f unlimited` (systemd: LimitFSIZE=infinity)")
+            }
+            Self::OpenFilesLimit { .. } => {
+                Some("start the node with `ulimit -n 65536` (systemd: LimitNOFILE=65536)")
+            }
             Self::Tokens { .. } => {
                 Some("each [[token]] needs `name`, `roles` and `sha256` (hex, of the token)")
             }
@@ -194,24 +291,43 @@ impl ServerError {
 }
 
 impl TlsError {
-    const fn hint(&self) -> Option<&'static str> {
-        match self {
+    /// What to do about it.
+    pub const fn hint(&self) -> Option<&'static str> {
+        Some(match self {
             Self::Unreadable { .. } | Self::NoPem { .. } => {
-                Some("the files under [tls] must be PEM and readable by the node")
+                "certificates and keys must be PEM files that you may read"
             }
-            Self::KeyMismatch => Some("use the private key that the certificate was issued for"),
+            Self::EncryptedKey { .. } => {
+                "nobody is there to type a passphrase: decrypt it with `openssl pkey -in FILE -out NEW`, and let only its \
+                 owner read the new file"
+            }
+            Self::KeyMismatch { .. } => "use the private key that the certificate was issued for",
             Self::Expired { .. } | Self::NotYetValid { .. } => {
-                Some("issue a new certificate, and check the machine's clock")
+                "issue a new certificate, and check the machine's clock"
             }
-            Self::NotThisNode { .. } => {
-                Some("every node needs its own certificate, which names its `node_id`")
+            Self::NotThisNode { .. } => "every node needs its own certificate, which names its `node_id`",
+            Self::NoUsage { .. } => {
+                "a node connects to other nodes with the certificate that it serves with, so it needs serverAuth and \
+                 clientAuth, and a client needs clientAuth. Public authorities no longer issue clientAuth: use an authority \
+                 of your own, e.g. `custodia certificates create`"
             }
-            Self::NoRevocationList { .. } => Some(
-                "put the list of every authority in `tls.ca` into the file, and of those that issue node certificates",
-            ),
-            Self::SameAuthorityName { .. } => Some("give each authority a name of its own"),
-            Self::Refused(_) | Self::Verifier(_) => None,
-        }
+            Self::UnknownIssuer { .. } => {
+                "if the issuer is an intermediate, append its certificate to the file, after the node's; if it is an \
+                 authority of yours, add it to `tls.ca` on every node"
+            }
+            Self::OtherAuthority { .. } => {
+                "issue the certificate with the authority that is in `tls.ca` on every node"
+            }
+            Self::Revoked { .. } => "issue a new certificate",
+            Self::WrongHost { .. } => {
+                "issue a certificate for this host, or set `advertise` to a host that it names"
+            }
+            Self::NoRevocationList { .. } => {
+                "put the list of every authority in `tls.ca` into the file, and of those that issue node certificates"
+            }
+            Self::SameAuthorityName { .. } => "give each authority a name of its own",
+            Self::Refused { .. } | Self::Verifier(_) => return None,
+        })
     }
 }
 

@@ -18,7 +18,7 @@ use std::{
 
 use crate::NodeId;
 use custodia_proto::v1;
-use rustls_pki_types::CertificateDer;
+use rustls_pki_types::{CertificateDer, ServerName};
 use x509_parser::{
     extensions::GeneralName,
     prelude::{FromDer as _, X509Certificate},
@@ -204,6 +204,14 @@ impl PeerNode {
     }
 }
 
+/// What this node's own certificate must name.
+#[derive(Debug, Clone)]
+pub(crate) struct OwnName {
+    pub(crate) node: NodeId,
+    /// Under which clients and other nodes connect.
+    pub(crate) host: ServerName<'static>,
+}
+
 /// What a certificate says about its bearer.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Identity {
@@ -248,7 +256,7 @@ fn parse_uri(uri: &str) -> Option<(Role, &str)> {
 }
 
 /// Is this a valid name of a caller?
-pub(crate) fn is_caller_name(name: &str) -> bool {
+pub fn is_caller_name(name: &str) -> bool {
     (1..=CALLER_NAME_BYTES_MAX).contains(&name.len())
         && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte))
 }

@@ -14,6 +14,7 @@
 //!
 //! run.rs: from start to drain          config.rs, limits.rs, error.rs      data.rs, root_key.rs: what lies on disk
 //! metrics.rs, counters.rs, telemetry.rs: metrics and log                   identity.rs: roles and callers
+//! process_limits.rs: what the operating system allows this process
 //! ```
 
 use custodia_profile::NodeId;
@@ -30,6 +31,7 @@ mod limits;
 mod method;
 mod metrics;
 mod peer;
+mod process_limits;
 mod propose;
 mod refusal;
 mod root_key;
@@ -49,12 +51,13 @@ pub use config::{
     Config, ControllerConfig, LogConfig, LogFormat, LogLevel, StateEngineName, TimingConfig, TlsFiles,
     TokenFile,
 };
-pub use error::{ConfigError, ServerError, TlsError};
-pub use identity::{Caller, Identity, PeerNode, Role, RoleSet, UnknownRole};
+pub use error::{ConfigError, ServerError, TlsError, TlsFile};
+pub use identity::{Caller, Identity, PeerNode, Role, RoleSet, UnknownRole, is_caller_name};
 pub use limits::Limits;
 pub use root_key::{add_root_key, generate_root_key_file};
 pub use run::{Started, run};
 pub use telemetry::init_log;
+pub use transport::ClientTlsFiles;
 
 /// When the caller stops waiting. In the extensions of every request that reaches a handler.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

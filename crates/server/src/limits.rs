@@ -106,8 +106,12 @@ impl Default for Limits {
 /// well below it, or a forwarded response of `response_bytes_max`.
 pub(crate) const PEER_MESSAGE_BYTES_MAX: usize = 72 << 20;
 
-/// Most bytes of a request's headers.
-pub(crate) const HEADER_BYTES_MAX: u32 = 16 << 10;
+/// Most bytes of a call's metadata, counted as in HTTP/2: names, values, and 32 for each (RFC 9113, section 6.5.2).
+pub(crate) const METADATA_BYTES_MAX: usize = 16 << 10;
+
+/// So much metadata is read, in order to refuse the call alone. Beyond that, the HTTP/2 library answers without a gRPC status, or
+/// ends the connection: headers share their compression, so none can be skipped.
+pub(crate) const METADATA_BYTES_READ_MAX: u32 = 1 << 20;
 
 /// How long before its arrival the time in a request's id may be, to date what the request observed and leaves undated. For
 /// the order of requests the id's time counts whatever its age.

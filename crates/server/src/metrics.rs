@@ -3,16 +3,20 @@
 //! Must always hold: a label is a method, a gRPC code, or another word from a closed list, never a caller, a customer, an
 //! address or a value. Every handle is created once, so that counting is one atomic addition.
 
+mod process;
+
 use std::{
     fmt,
     sync::{Arc, OnceLock},
     time::Duration,
 };
 
+use custodia_consensus::GroupStatus;
 use metrics::{Counter, Gauge, Histogram, Key, KeyName, Label, Level, Metadata, Recorder as _, Unit};
 use metrics_exporter_prometheus::{BuildError, PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
 use tonic::Code;
 
+use self::process::ProcessMetrics;
 use crate::{method::METHODS, propose::CONFLICTS};
 
 /// Counter by `method` and `code`: calls answered. For a stream, the code with which it started.
@@ -44,6 +48,19 @@ const RAFT_GROUPS: &str = "custodia_raft_groups";
 const RAFT_GROUPS_LED: &str = "custodia_raft_groups_led";
 /// Gauge: bytes that the state engine uses on disk.
 const STATE_DISK_BYTES: &str = "custodia_state_disk_bytes";
+
+/// Gauge: bytes that the Raft log uses on disk.
+const LOG_DISK_BYTES: &str = "custodia_log_disk_bytes";
+/// Gauge: bytes that are free on the disk of `data_dir`.
+const DISK_FREE_BYTES: &str = "custodia_disk_free_bytes";
+/// Counter: elections in the Raft groups of this node: their terms, added up.
+const ELECTIONS: &str = "custodia_raft_elections_total";
+/// Gauge: of the groups that this node leads, the most log entries that one of their other replicas has not stored yet.
+const REPLICATION_LAG: &str = "custodia_raft_replication_lag_entries";
+/// Gauge: of this node's replicas, the most log entries that one has not applied yet.
+const APPLY_LAG: &str = "custodia_raft_apply_lag_entries";
+/// Gauge by `version` and `state_engine`, always 1: which build this is.
+const BUILD_INFO: &str = "custodia_build_info";
 
 /// Upper bounds of the histogram's buckets, in seconds.
 const DURATION_BUCKETS: &[f64] = &[
@@ -134,6 +151,21 @@ pub(crate) struct Metrics {
     pub(crate) raft_groups_led: Gauge,
     /// Bytes of the state engine.
     state_disk_bytes: Gauge,
+    log_disk_bytes: Gauge,
+    disk_free_bytes: Gauge,
+    elections: Counter,
+    replication_lag: Gauge,
+    apply_lag: Gauge,
+    process: ProcessMetrics,
+}
+
+/// What the node's disk holds, in bytes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct DiskUse {
+    pub(crate) state: u64,
+    pub(crate) log: u64,
+    /// None: the disk does not say.
+    pub(crate) free: Option<u64>,
 }
 
 impl fmt::Debug for Metrics {
@@ -155,8 +187,8 @@ impl Metrics {
                 duration: recorder.register_histogram(&key(DURATION, &[("method", method.path)]), &METADATA),
             })
             .collect();
-        let gauge = |name, labels: &[_]| recorder.register_gauge(&key(name, labels), &METADATA);
-        let counter = |name, labels: &[_]| recorder.register_counter(&key(name, labels), &METADATA);
+        let gauge = |name, labels: &[_]| registered_gauge(&recorder, name, labels);
+        let counter = |name, labels: &[_]| registered_counter(&recorder, name, labels);
         Ok(Arc::new(Self {
             client_calls: gauge(IN_FLIGHT, &[("from", "client")]),
             peer_calls: gauge(IN_FLIGHT, &[("from", "node")]),
@@ -178,6 +210,12 @@ impl Metrics {
             raft_groups: gauge(RAFT_GROUPS, &[]),
             raft_groups_led: gauge(RAFT_GROUPS_LED, &[]),
             state_disk_bytes: gauge(STATE_DISK_BYTES, &[]),
+            log_disk_bytes: gauge(LOG_DISK_BYTES, &[]),
+            disk_free_bytes: gauge(DISK_FREE_BYTES, &[]),
+            elections: counter(ELECTIONS, &[]),
+            replication_lag: gauge(REPLICATION_LAG, &[]),
+            apply_lag: gauge(APPLY_LAG, &[]),
+            process: ProcessMetrics::new(&recorder),
             methods,
             recorder: Arc::new(recorder),
         }))
@@ -196,10 +234,37 @@ impl Metrics {
             .increment(1);
     }
 
-    /// Bytes of the state engine on disk. A gauge is a float: beyond 2^53 bytes it loses the last digits.
+    /// Says which build this is.
+    pub(crate) fn set_build_info(&self, state_engine: &'static str) {
+        let labels = [("version", env!("CARGO_PKG_VERSION")), ("state_engine", state_engine)];
+        registered_gauge(&self.recorder, BUILD_INFO, &labels).set(1.0);
+    }
+
+    /// Bytes on disk. A gauge is a float: beyond 2^53 bytes it loses the last digits.
     #[expect(clippy::cast_precision_loss, reason = "disks are smaller, and nobody reads the last digits")]
-    pub(crate) fn set_disk_bytes(&self, bytes: u64) {
-        self.state_disk_bytes.set(bytes as f64);
+    pub(crate) fn set_disk_use(&self, used: DiskUse) {
+        self.state_disk_bytes.set(used.state as f64);
+        self.log_disk_bytes.set(used.log as f64);
+        if let Some(free) = used.free {
+            self.disk_free_bytes.set(free as f64);
+        }
+    }
+
+    /// The gauges of the Raft groups.
+    #[expect(clippy::cast_precision_loss, reason = "no log has 2^53 entries")]
+    pub(crate) fn set_groups(&self, statuses: &[GroupStatus]) {
+        self.elections.absolute(statuses.iter().map(|status| status.term).sum());
+        let replication = statuses.iter().filter_map(|status| status.replication_lag).max();
+        let apply = statuses
+            .iter()
+            .map(|status| status.last_log.unwrap_or(0).saturating_sub(status.applied.unwrap_or(0)));
+        self.replication_lag.set(replication.unwrap_or(0) as f64);
+        self.apply_lag.set(apply.max().unwrap_or(0) as f64);
+    }
+
+    /// What the process uses. Blocks.
+    pub(crate) fn refresh_process(&self) {
+        self.process.refresh();
     }
 
     /// Bytes in flight of clients' calls and of those that other nodes forward.
@@ -230,6 +295,34 @@ impl Metrics {
     }
 }
 
+fn registered_gauge(
+    recorder: &PrometheusRecorder,
+    name: &'static str,
+    labels: &[(&'static str, &'static str)],
+) -> Gauge {
+    recorder.register_gauge(&key(name, labels), &METADATA)
+}
+
+fn registered_counter(
+    recorder: &PrometheusRecorder,
+    name: &'static str,
+    labels: &[(&'static str, &'static str)],
+) -> Counter {
+    recorder.register_counter(&key(name, labels), &METADATA)
+}
+
+/// Describes metrics of either kind: the page has the text by name.
+fn describe_all(recorder: &PrometheusRecorder, texts: &[(&'static str, Unit, &'static str)]) {
+    for (name, unit, text) in texts {
+        let name = KeyName::from_const_str(name);
+        if name.as_str().ends_with("_total") {
+            recorder.describe_counter(name, Some(*unit), (*text).into());
+        } else {
+            recorder.describe_gauge(name, Some(*unit), (*text).into());
+        }
+    }
+}
+
 fn key(name: &'static str, labels: &[(&'static str, &'static str)]) -> Key {
     Key::from_parts(
         name,
@@ -245,6 +338,7 @@ fn describe(recorder: &PrometheusRecorder) {
         (CREDENTIALS_READ, "changed files of certificates, revocation lists and tokens that were read"),
         (PEER_CONNECT_FAILED, "failed attempts to connect to another node"),
         (CONFLICTS, "commands evaluated again because the state had changed meanwhile"),
+        (ELECTIONS, "elections in the Raft groups of this node"),
     ];
     for (name, text) in counters {
         recorder.describe_counter(KeyName::from_const_str(name), None, text.into());
@@ -257,6 +351,11 @@ fn describe(recorder: &PrometheusRecorder) {
         (RAFT_GROUPS, None, "Raft groups with a replica on this node"),
         (RAFT_GROUPS_LED, None, "Raft groups that this node leads"),
         (STATE_DISK_BYTES, Some(Unit::Bytes), "bytes that the state engine uses on disk"),
+        (LOG_DISK_BYTES, Some(Unit::Bytes), "bytes that the Raft log uses on disk"),
+        (DISK_FREE_BYTES, Some(Unit::Bytes), "free bytes on the disk of the data folder"),
+        (REPLICATION_LAG, None, "log entries that the slowest replica of a group led here has not stored"),
+        (APPLY_LAG, None, "log entries that the slowest replica of this node has not applied"),
+        (BUILD_INFO, None, "which build this is"),
     ];
     for (name, unit, text) in gauges {
         recorder.describe_gauge(KeyName::from_const_str(name), unit, text.into());

@@ -22,6 +22,8 @@ pub(crate) enum Refusal {
     DirectoryMissing,
     #[error("unknown method")]
     MethodUnknown,
+    #[error("the metadata of the call is too large: the limit is {most} bytes")]
+    MetadataTooLarge { most: usize },
     #[error("the header grpc-timeout is malformed")]
     TimeoutMalformed,
     #[error("the deadline had passed when the call arrived")]

@@ -17,11 +17,12 @@
 //! after it the others lead. New connections are accepted until then because a new leader may have to make one: this node
 //! learns by the leader's calls that it took over.
 
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{io, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use custodia_consensus::{Consensus, ConsensusOptions, PeerTransport, Timing};
 use custodia_proto::FILE_DESCRIPTOR_SET;
 use custodia_seal::FileRootKey;
+use custodia_store::SharedLog;
 use tokio::{
     net::TcpListener,
     sync::{Notify, oneshot},
@@ -35,19 +36,20 @@ use tonic_health::{
 
 use crate::{
     NodeId,
-    api::routes,
+    api::{keep_clocks, routes},
     config::{Config, TimingConfig},
     data::Data,
     error::ServerError,
     keys::NodeKeys,
     method::ServiceId,
-    metrics::Metrics,
+    metrics::{DiskUse, Metrics},
     peer::{PeerEndpoint, Peers},
-    routing::Routing,
+    process_limits,
+    routing::{ClockOffsets, Routing},
     shard::ShardContext,
     transport::{
         Admission, Credentials, Port, Router,
-        metrics_endpoint::{self, Refresh},
+        metrics_endpoint::{self, Page, Readiness, Refresh},
     },
     verification::keep_verifying,
 };
@@ -107,8 +109,10 @@ struct Node {
 impl Node {
     async fn start(config: &Config, reload: Arc<Notify>) -> Result<Self, ServerError> {
         let id = config.node_id;
+        process_limits::prepare(&config.limits)?;
         // read before anything is bound or opened
-        let credentials = Arc::new(Credentials::load(&config.tls, config.tokens.as_ref(), id)?);
+        let credentials =
+            Arc::new(Credentials::load(&config.tls, config.tokens.as_ref(), config.own_name())?);
         let root = FileRootKey::open(&config.root_key_file)?;
         let listener = bind(config.listen).await?;
         let metrics_listener = bind_metrics(config.metrics_listen).await?;
@@ -120,6 +124,7 @@ impl Node {
         metrics.make_global();
 
         let (root, data) = open_data(config, id, root).await?;
+        let log = data.log.clone();
         let peers = Arc::new(Peers::new(Arc::clone(&credentials), metrics.peer_connect_failed.clone()));
         let transport: Arc<dyn PeerTransport> = Arc::clone(&peers) as _;
         let consensus = Consensus::start(ConsensusOptions {
@@ -139,14 +144,7 @@ impl Node {
             Arc::new(root),
             config.limits.customer_keys_cached_max,
         ));
-        let routing = Routing::new(id, Arc::clone(&consensus), peers);
-        let context = ShardContext::new(
-            routing,
-            Arc::clone(&keys),
-            config.limits.clone(),
-            config.controller.clone(),
-            config.timing.catalogue_lease(),
-        );
+        let context = shard_context(config, &consensus, &keys, peers);
         let context = Arc::new(context);
         let (health, router) = assemble(&consensus, &context, config.reflection);
         report_health(&health, ServingStatus::NotServing).await;
@@ -169,11 +167,14 @@ impl Node {
             spawn_until(&stop, keys.follow_leadership()),
             spawn_until(&stop, Arc::clone(&context).keep_up_usage()),
             spawn_until(&stop, Arc::clone(&context).keep_catalogue_lease()),
+            spawn_until(&stop, keep_clocks(Arc::clone(&context))),
             spawn_until(&stop, keep_verifying(Arc::clone(&context), config.verify_interval())),
         ];
         if let Some(listener) = metrics_listener {
-            let refresh = refresh(&metrics, &consensus, &admission);
-            background.push(tokio::spawn(metrics_endpoint::serve(listener, metrics, refresh, stop.clone())));
+            metrics.set_build_info(consensus.engine().kind().name());
+            let refresh = refresh(&metrics, &consensus, &admission, log, config.data_dir.clone());
+            let page = Page { metrics, refresh, readiness: readiness(&consensus) };
+            background.push(tokio::spawn(metrics_endpoint::serve(listener, page, stop.clone())));
         }
         Ok(Self { started, consensus, context, admission, health, stop, finish, port, background })
     }
@@ -242,6 +243,24 @@ fn timing(config: &TimingConfig) -> Timing {
     }
 }
 
+/// What the services share.
+fn shard_context(
+    config: &Config,
+    consensus: &Arc<Consensus>,
+    keys: &Arc<NodeKeys>,
+    peers: Arc<Peers>,
+) -> ShardContext {
+    let clocks = ClockOffsets::new(config.clock_offset_max());
+    let routing = Routing::new(config.node_id, Arc::clone(consensus), peers, clocks);
+    ShardContext::new(
+        routing,
+        Arc::clone(keys),
+        config.limits.clone(),
+        config.controller.clone(),
+        config.timing.catalogue_lease(),
+    )
+}
+
 /// All services of the node.
 fn assemble(
     consensus: &Arc<Consensus>,
@@ -301,7 +320,13 @@ fn spawn_until(stop: &CancellationToken, work: impl Future<Output = ()> + Send +
 }
 
 /// Updates the gauges when the page is read.
-fn refresh(metrics: &Arc<Metrics>, consensus: &Arc<Consensus>, admission: &Arc<Admission>) -> Refresh {
+fn refresh(
+    metrics: &Arc<Metrics>,
+    consensus: &Arc<Consensus>,
+    admission: &Arc<Admission>,
+    log: SharedLog,
+    data_dir: PathBuf,
+) -> Refresh {
     let (metrics, consensus, admission) = (Arc::clone(metrics), Arc::clone(consensus), Arc::clone(admission));
     Arc::new(move || {
         let (clients, peers) = admission.in_flight();
@@ -313,8 +338,21 @@ fn refresh(metrics: &Arc<Metrics>, consensus: &Arc<Consensus>, admission: &Arc<A
         let led = groups.iter().filter(|status| consensus.is_leader(status.group)).count();
         metrics.raft_groups.set(gauge_value(groups.len()));
         metrics.raft_groups_led.set(gauge_value(led));
-        metrics.set_disk_bytes(consensus.engine().disk_bytes());
+        metrics.set_groups(&groups);
+        let disk = rustix::fs::statvfs(&data_dir).ok();
+        metrics.set_disk_use(DiskUse {
+            state: consensus.engine().disk_bytes(),
+            log: log.disk_bytes(),
+            free: disk.map(|disk| disk.f_bavail.saturating_mul(disk.f_frsize)),
+        });
+        metrics.refresh_process();
     })
+}
+
+/// Ready is a node that is in a cluster and knows its shards, as its gRPC health says.
+fn readiness(consensus: &Arc<Consensus>) -> Readiness {
+    let consensus = Arc::clone(consensus);
+    Arc::new(move || consensus.directory().shape().is_some())
 }
 
 fn gauge_value(number: usize) -> f64 {

@@ -50,7 +50,7 @@ impl Sandbox {
         sandbox
     }
 
-    fn path(&self, name: &str) -> std::path::PathBuf {
+    fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
@@ -104,7 +104,7 @@ impl Sandbox {
     /// The connections of node `node` to others.
     fn peers(&self, node: u32) -> Peers {
         let config = self.config(node, "");
-        let credentials = Credentials::load(&config.tls, None, config.node_id).expect("valid");
+        let credentials = Credentials::load(&config.tls, None, config.own_name()).expect("valid");
         Peers::new(Arc::new(credentials), metrics::Counter::noop())
     }
 }

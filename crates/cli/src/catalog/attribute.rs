@@ -33,11 +33,11 @@ pub(crate) struct AttributeFields {
     #[arg(required_unless_present = "file")]
     name: Option<String>,
     /// Type of its values: text, integer, decimal, boolean, date or timestamp
-    #[arg(long = "type", value_parser = v1::ValueType::parse)]
+    #[arg(long = "type", value_parser = v1::ValueType::parser())]
     #[serde(rename = "type", deserialize_with = "enum_text::deserialize")]
     kind: Option<v1::ValueType>,
     /// Classification: anonymous, pseudonymous, personal or sensitive
-    #[arg(long, value_parser = v1::Classification::parse)]
+    #[arg(long, value_parser = v1::Classification::parser())]
     #[serde(deserialize_with = "enum_text::deserialize")]
     classification: Option<v1::Classification>,
     /// Purpose for which it may be collected and read (repeatable, or comma-separated)

@@ -25,18 +25,18 @@ pub(crate) struct JurisdictionFields {
     #[arg(long = "region", value_delimiter = ',')]
     regions: Option<Vec<String>>,
     /// opt-in: no decision means no; opt-out: consent counts as given until refused
-    #[arg(long, value_parser = v1::ConsentModel::parse)]
+    #[arg(long, value_parser = v1::ConsentModel::parser())]
     #[serde(deserialize_with = "enum_text::deserialize")]
     consent_model: Option<v1::ConsentModel>,
     /// A Global Privacy Control signal opts the customer out of sale and sharing
     #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     honours_gpc: Option<bool>,
     /// Lawful basis that this law provides (repeatable, or comma-separated)
-    #[arg(long = "basis", value_delimiter = ',', value_parser = v1::LawfulBasis::parse)]
+    #[arg(long = "basis", value_delimiter = ',', value_parser = v1::LawfulBasis::parser())]
     #[serde(deserialize_with = "enum_text::deserialize_list")]
     bases: Option<Vec<v1::LawfulBasis>>,
     /// Lawful basis that suffices for sensitive data (repeatable, or comma-separated)
-    #[arg(long = "sensitive-basis", value_delimiter = ',', value_parser = v1::LawfulBasis::parse)]
+    #[arg(long = "sensitive-basis", value_delimiter = ',', value_parser = v1::LawfulBasis::parser())]
     #[serde(deserialize_with = "enum_text::deserialize_list")]
     sensitive_bases: Option<Vec<v1::LawfulBasis>>,
     /// Consent to use sensitive data must be explicit

@@ -30,7 +30,7 @@ pub(crate) struct PurposeFields {
     #[arg(long)]
     dpv: Option<String>,
     /// Lawful basis; several are tried in the given order (repeatable, or comma-separated)
-    #[arg(long = "basis", value_delimiter = ',', value_parser = v1::LawfulBasis::parse)]
+    #[arg(long = "basis", value_delimiter = ',', value_parser = v1::LawfulBasis::parser())]
     #[serde(deserialize_with = "enum_text::deserialize_list")]
     bases: Option<Vec<v1::LawfulBasis>>,
     /// Other bases in one jurisdiction, e.g. br=consent,contract; an empty list forbids the purpose there (repeatable)
@@ -38,7 +38,7 @@ pub(crate) struct PurposeFields {
     #[serde(deserialize_with = "bases_by_jurisdiction")]
     bases_in: Option<Vec<BasesIn>>,
     /// Basis that applies to every customer without a recorded decision, e.g. legal-obligation
-    #[arg(long = "standing", value_delimiter = ',', value_parser = v1::LawfulBasis::parse)]
+    #[arg(long = "standing", value_delimiter = ',', value_parser = v1::LawfulBasis::parser())]
     #[serde(deserialize_with = "enum_text::deserialize_list")]
     standing: Option<Vec<v1::LawfulBasis>>,
     /// Version of the consent notice, e.g. 2026-02,asks-again,language=de,valid-from=2026-12-01,sha256=HEX
@@ -66,7 +66,7 @@ pub(crate) struct PurposeFields {
     #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     sale_or_sharing: Option<bool>,
     /// Google consent type that it represents, e.g. ad-storage (repeatable, or comma-separated)
-    #[arg(long = "google", value_delimiter = ',', value_parser = v1::GoogleConsentType::parse)]
+    #[arg(long = "google", value_delimiter = ',', value_parser = v1::GoogleConsentType::parser())]
     #[serde(deserialize_with = "enum_text::deserialize_list")]
     google: Option<Vec<v1::GoogleConsentType>>,
     /// The purpose no longer permits anything

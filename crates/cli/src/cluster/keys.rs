@@ -4,12 +4,13 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use custodia_proto::v1;
+use serde_json::json;
 
 use crate::connection::Connection;
 use crate::error::CliError;
 use crate::files::{self, Readers};
 use crate::text::enum_text::EnumText as _;
-use crate::text::output;
+use crate::text::output::{self, Format};
 
 /// Rotating a key rewrites what it protects, which takes time.
 const ROTATE_DEADLINE: Duration = Duration::from_secs(600);
@@ -36,7 +37,7 @@ pub(crate) enum KeysCommand {
     /// Rotate the keys of one level while the cluster serves
     Rotate {
         /// Level of the keys: root, shard, bucket or customer
-        #[arg(long, value_parser = v1::KeyLevel::parse)]
+        #[arg(long, value_parser = v1::KeyLevel::parser())]
         level: v1::KeyLevel,
         /// One shard (for levels shard and bucket)
         #[arg(long, conflicts_with = "every_shard")]
@@ -60,11 +61,12 @@ To rotate the root key:
 impl KeysCommand {
     pub(crate) async fn run(self, connection: &Connection) -> Result<(), CliError> {
         match self {
-            Self::Generate { file } => generate(&file),
+            Self::Generate { file } => generate(&file, connection.output),
             Self::Add { file, id } => {
                 let text = custodia_server::add_root_key(&file, &id)?;
                 files::replace(&file, text.as_bytes(), Readers::Owner)?;
-                output::line(&format!("added key {id} to {}; `current` is unchanged", file.display()))
+                let text = format!("added key {id} to {}; `current` is unchanged", file.display());
+                output::report(connection.output, &text, &json!({ "file": file, "id": id }))
             }
             Self::Rotate { level, shard, every_shard, customer } => {
                 let of_shards = matches!(level, v1::KeyLevel::Shard | v1::KeyLevel::Bucket);
@@ -90,9 +92,12 @@ impl KeysCommand {
     }
 }
 
+const ROOT_KEY_WARNING: &str = "Anyone with this file can read everything; if you lose it, all data is lost: keep a copy in a safe place.";
+
 /// Never overwrites a file: without its root key, all data is lost.
-fn generate(file: &Path) -> Result<(), CliError> {
+fn generate(file: &Path, format: Format) -> Result<(), CliError> {
     let text = custodia_server::generate_root_key_file()?;
     files::create(file, text.as_bytes(), Readers::Owner)?;
-    output::line(&format!("created {} with a new root key; keep a copy in a safe place", file.display()))
+    let text = format!("created {} with a new root key\n{ROOT_KEY_WARNING}", file.display());
+    output::report(format, &text, &json!({ "file": file }))
 }

@@ -6,6 +6,7 @@ mod verify;
 use std::time::{Duration, Instant};
 
 use custodia_client::Client;
+use custodia_profile::{NodeAddress, NodeAddressError};
 use custodia_proto::v1;
 
 use crate::connection::{Connection, pages};
@@ -70,7 +71,10 @@ impl ClusterCommand {
 }
 
 /// Waits until every shard has a leader and all replicas. Shows the progress on standard error.
-async fn ready(client: &Client, mut status: v1::ClusterStatus) -> Result<v1::ClusterStatus, CliError> {
+pub(crate) async fn ready(
+    client: &Client,
+    mut status: v1::ClusterStatus,
+) -> Result<v1::ClusterStatus, CliError> {
     let deadline = Instant::now() + READY_WAIT;
     let mut shown = String::new();
     while status.shards_with_leader < status.shards || status.shards_with_full_replicas < status.shards {
@@ -104,10 +108,8 @@ fn parse_endpoint(text: &str) -> Result<v1::NodeEndpoint, String> {
     let expected = || "must be NUMBER=HOST:PORT, e.g. 1=10.0.0.1:7443".to_owned();
     let (number, address) = text.split_once('=').ok_or_else(expected)?;
     let node_id = number.parse().ok().filter(|number| *number > 0).ok_or_else(expected)?;
-    if !address.contains(':') {
-        return Err(expected());
-    }
-    Ok(v1::NodeEndpoint { node_id, address: address.to_owned() })
+    let address: NodeAddress = address.parse().map_err(|error: NodeAddressError| error.to_string())?;
+    Ok(v1::NodeEndpoint { node_id, address: address.to_string() })
 }
 
 /// The status for people; `dev` prints it too.
@@ -149,6 +151,7 @@ const NODE_COLUMNS: &[Column<v1::Node>] = &[
     ("STATE", |node| enum_text::<v1::NodeState>(node.state)),
     ("REPLICAS", |node| node.replicas.to_string()),
     ("LEADS", |node| node.leaders.to_string()),
+    ("CLOCK", |node| node.clock_offset_ms.map_or_else(|| "-".into(), |ms| format!("{ms:+} ms"))),
     ("ENGINE", |node| node.state_engine.clone()),
     ("VERSION", |node| node.version.clone()),
 ];
@@ -175,7 +178,8 @@ mod tests {
     fn a_node_is_number_and_address() {
         let endpoint = parse_endpoint("2=[::1]:7443").unwrap();
         assert_eq!((endpoint.node_id, endpoint.address.as_str()), (2, "[::1]:7443"));
-        for wrong in ["", "1", "0=a:1", "x=a:1", "1=a"] {
+        for wrong in ["", "1", "0=a:1", "x=a:1", "1=a", "1=https://a:1", "1=::1:7443", "1=0.0.0.0:1", "1=a:0"]
+        {
             assert!(parse_endpoint(wrong).is_err(), "{wrong}");
         }
     }
@@ -195,6 +199,7 @@ mod tests {
                 state: v1::ReplicaState::Rebuilding.into(),
                 reason: "its state was damaged".into(),
             }],
+            clock_offset_ms: Some(-12),
         };
         let status = v1::ClusterStatus {
             cluster_id: "c".into(),
@@ -212,8 +217,8 @@ mod tests {
                 "cluster c, map version 3, seen by node 1",
                 "16 shards: 16 with a leader, 15 with all replicas",
                 "",
-                "NODE  ADDRESS         STATE  REPLICAS  LEADS  ENGINE  VERSION",
-                "1     localhost:7443  up     17        6      fjall   0.1.0",
+                "NODE  ADDRESS         STATE  REPLICAS  LEADS  CLOCK   ENGINE  VERSION",
+                "1     localhost:7443  up     17        6      -12 ms  fjall   0.1.0",
                 "",
                 "node 1, shard-3 rebuilding: its state was damaged",
             ]

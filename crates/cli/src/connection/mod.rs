@@ -17,6 +17,7 @@ use std::time::Duration;
 
 use custodia_client::{Client, ClientIdentity, ClientOptions, Token};
 use custodia_proto::rpc::Unary;
+use custodia_server::ClientTlsFiles;
 use serde::Deserialize;
 
 use crate::error::CliError;
@@ -45,7 +46,7 @@ pub(crate) struct Connection {
     /// Bearer token; safer in the environment than on the command line
     #[arg(long, global = true, env = "CUSTODIA_TOKEN", hide_env_values = true, value_parser = token)]
     token: Option<Token>,
-    /// Output format
+    /// Output: tables for people, or one JSON document for programs
     #[arg(long, global = true, env = "CUSTODIA_OUTPUT", value_enum, default_value_t)]
     pub(crate) output: Format,
     /// Deadline of each call, e.g. 5s, 300ms or 2m [default: 5s]
@@ -81,13 +82,18 @@ impl ClientFile {
     pub(crate) fn options(self) -> Result<ClientOptions, CliError> {
         let reason = "is required: give --ca FILE, or --client FILE (CUSTODIA_CLIENT)";
         let ca = self.ca.ok_or_else(|| CliError::argument("--ca", reason))?;
-        let mut options = ClientOptions::new(self.addresses, read(&ca)?);
-        options.identity = match (&self.certificate, &self.key) {
-            (Some(certificate), Some(key)) => Some(ClientIdentity::from_pem(read(certificate)?, read(key)?)),
+        let identity = match (self.certificate, self.key) {
+            (Some(certificate), Some(key)) => Some((certificate, key)),
             (None, None) => None,
             (Some(_), None) => return Err(CliError::argument("--key", "is required with --certificate")),
             (None, Some(_)) => return Err(CliError::argument("--certificate", "is required with --key")),
         };
+        let files = ClientTlsFiles { ca, identity };
+        files.check()?;
+        let mut options = ClientOptions::new(self.addresses, read(&files.ca)?);
+        if let Some((certificate, key)) = &files.identity {
+            options.identity = Some(ClientIdentity::from_pem(read(certificate)?, read(key)?));
+        }
         options.token = self.token_file.as_deref().map(files::read).transpose()?.map(Token::new);
         Ok(options)
     }

@@ -17,7 +17,7 @@ pub(crate) struct ExportConsent {
     #[command(flatten)]
     query: CustomerQuery,
     /// dpv-27560: consent record (ISO/IEC TS 27560 in W3C DPV terms, JSON-LD); receipt: Kantara consent receipt
-    #[arg(long, value_parser = v1::ConsentExportFormat::parse)]
+    #[arg(long, value_parser = v1::ConsentExportFormat::parser())]
     format: v1::ConsentExportFormat,
     /// Only this purpose (repeatable, or comma-separated) [default: all with recorded decisions]
     #[arg(long = "only", value_name = "PURPOSE", value_delimiter = ',')]

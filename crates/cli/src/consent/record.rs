@@ -15,16 +15,16 @@ pub(crate) struct RecordConsent {
     #[arg(long)]
     purpose: String,
     /// given, refused, requested (not answered yet), revoked (not by the customer) or invalidated
-    #[arg(long, default_value = "given", value_parser = v1::ConsentStatus::parse)]
+    #[arg(long, default_value = "given", value_parser = v1::ConsentStatus::parser())]
     status: v1::ConsentStatus,
     /// Lawful basis
-    #[arg(long, default_value = "consent", value_parser = v1::LawfulBasis::parse)]
+    #[arg(long, default_value = "consent", value_parser = v1::LawfulBasis::parser())]
     basis: v1::LawfulBasis,
     /// Version of the notice that was shown; required for a given consent
     #[arg(long, default_value = "", hide_default_value = true)]
     notice: String,
     /// unambiguous, explicit or opt-out [default for a given consent: unambiguous]
-    #[arg(long, value_parser = v1::ConsentMethod::parse)]
+    #[arg(long, value_parser = v1::ConsentMethod::parser())]
     method: Option<v1::ConsentMethod>,
     #[command(flatten)]
     evidence: Evidence,
@@ -62,7 +62,7 @@ const EVIDENCE: &str = "Evidence";
 struct Evidence {
     /// What the customer did: ticked-box, clicked, spoken, signed or double-opt-in; required for a given consent
     /// unless the method is opt-out
-    #[arg(long, help_heading = EVIDENCE, value_parser = v1::AffirmativeAct::parse)]
+    #[arg(long, help_heading = EVIDENCE, value_parser = v1::AffirmativeAct::parser())]
     act: Option<v1::AffirmativeAct>,
     /// SHA-256 (hex) of the statement, form or recording that proves the decision
     #[arg(long, help_heading = EVIDENCE, default_value = "", hide_default_value = true)]
@@ -74,7 +74,7 @@ struct Evidence {
     #[arg(long, help_heading = EVIDENCE)]
     bundled: bool,
     /// Who decided: data-subject, guardian, controller or authority [default: data-subject]
-    #[arg(long, help_heading = EVIDENCE, value_parser = v1::DecidedBy::parse)]
+    #[arg(long, help_heading = EVIDENCE, value_parser = v1::DecidedBy::parser())]
     decided_by: Option<v1::DecidedBy>,
 }
 
@@ -87,7 +87,7 @@ pub(crate) struct WithdrawConsent {
     #[arg(long)]
     purpose: String,
     /// Lawful basis to end [default: consent]
-    #[arg(long, value_parser = v1::LawfulBasis::parse)]
+    #[arg(long, value_parser = v1::LawfulBasis::parser())]
     basis: Option<v1::LawfulBasis>,
     /// Channel of the withdrawal
     #[arg(long, default_value = "", hide_default_value = true)]

@@ -15,7 +15,7 @@ use crate::text::values::time_text;
 pub(crate) struct RecordSignal {
     /// gpc: Global Privacy Control, the header `Sec-GPC: 1`; do-not-sell: the customer's own opt-out of sale and sharing;
     /// limit-sensitive: the customer's own limit on the use of sensitive data
-    #[arg(value_parser = v1::PrivacySignal::parse)]
+    #[arg(value_parser = v1::PrivacySignal::parser())]
     signal: v1::PrivacySignal,
     /// Customer id (cust_…)
     id: String,

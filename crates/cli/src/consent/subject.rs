@@ -58,7 +58,11 @@ impl SubjectCommand {
             Self::Show(CustomerQuery { id: customer_id, purpose }) => {
                 connection.show(v1::GetDataSubjectRequest { customer_id, purpose }, subject_text).await
             }
-            Self::Set(set) => connection.show(set.into_request(), subject_text).await,
+            Self::Set(set) => {
+                let request = set.into_request();
+                let changed = request.update_mask.clone().unwrap_or_default().paths;
+                connection.show(request, |subject| changed_text(subject, &changed)).await
+            }
         }
     }
 }
@@ -89,15 +93,40 @@ impl SetSubject {
     }
 }
 
-fn subject_text(subject: &v1::DataSubject) -> String {
+/// The changed facts. The answer has no others.
+fn changed_text(subject: &v1::DataSubject, changed: &[String]) -> String {
+    let shown = |path: &str| changed.iter().any(|one| one == path);
+    let of = |path, text: String| if shown(path) { text } else { String::new() };
+    let [regions, birth_date, restriction, hold] = fact_texts(subject);
+    let facts = facts([
+        ("regions", of("regions", regions)),
+        ("birth date", of("birth_date", birth_date)),
+        ("restricted", of("restriction", restriction)),
+        ("legal hold", of("legal_hold", hold)),
+    ]);
+    format!("{}, etag {}\n\n{facts}", subject.customer_id, or_dash(&subject.etag))
+}
+
+/// Regions, birth date, restriction and legal hold.
+fn fact_texts(subject: &v1::DataSubject) -> [String; 4] {
     let since = |text: &str, time| format!("{text}, since {}", time_text(time));
     let restriction = subject.restriction.as_ref();
     let hold = subject.legal_hold.as_ref();
+    [
+        or(&subject.regions.join(", "), "unknown (the default jurisdiction applies)"),
+        or_dash(&subject.birth_date),
+        restriction.map_or("no".into(), |one| since(&one.reason, one.since.as_ref())),
+        hold.map_or("no".into(), |one| since(&one.reference, one.since.as_ref())),
+    ]
+}
+
+fn subject_text(subject: &v1::DataSubject) -> String {
+    let [regions, birth_date, restriction, hold] = fact_texts(subject);
     let facts = facts([
-        ("regions", or(&subject.regions.join(", "), "unknown (the default jurisdiction applies)")),
-        ("birth date", or_dash(&subject.birth_date)),
-        ("restricted", restriction.map_or("no".into(), |one| since(&one.reason, one.since.as_ref()))),
-        ("legal hold", hold.map_or("no".into(), |one| since(&one.reference, one.since.as_ref()))),
+        ("regions", regions),
+        ("birth date", birth_date),
+        ("restricted", restriction),
+        ("legal hold", hold),
         ("GPC signal", time_text(subject.sale_opted_out_at.as_ref())),
         ("do not sell or share", time_text(subject.do_not_sell_at.as_ref())),
         ("limit sensitive data", time_text(subject.sensitive_limited_at.as_ref())),
@@ -140,5 +169,14 @@ mod tests {
         let restriction = Some(v1::Restriction { reason: "accuracy contested".into(), since: None });
         let text = subject_text(&v1::DataSubject { restriction, ..Default::default() });
         assert!(text.contains("accuracy contested") && text.contains("unknown"), "{text}");
+    }
+
+    #[test]
+    fn an_update_shows_what_it_changed_and_claims_nothing_about_the_rest() {
+        let restriction = Some(v1::Restriction { reason: "accuracy contested".into(), since: None });
+        let subject = v1::DataSubject { restriction, ..Default::default() };
+        let text = changed_text(&subject, &["restriction".to_owned()]);
+        assert!(text.contains("accuracy contested") && !text.contains("regions"), "{text}");
+        assert!(changed_text(&subject, &["regions".to_owned()]).contains("unknown"));
     }
 }

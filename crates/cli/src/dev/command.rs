@@ -5,16 +5,18 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use custodia_proto::v1;
+use serde_json::json;
+use tokio::signal::unix::{SignalKind, signal};
 
 use crate::certificates::CertificatePaths;
 use crate::cluster::status_text;
-use crate::dev::folder::DevFolder;
+use crate::dev::folder::{DevFolder, Wanted};
 use crate::dev::nodes::Nodes;
 use crate::dev::start::{self, Started};
 use crate::error::CliError;
 use crate::node::stop_signal;
 use crate::profile::profile_text;
-use crate::text::output::line;
+use crate::text::output::{self, Format, line};
 
 /// What `dev` takes.
 #[derive(Debug, clap::Args)]
@@ -22,46 +24,62 @@ pub(crate) struct DevCommand {
     /// Folder for all files of the cluster
     #[arg(long, default_value = "dev-cluster")]
     dir: PathBuf,
-    /// Number of nodes of a new cluster
-    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=9))]
-    nodes: u32,
-    /// Number of sample customers
-    #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
-    customers: u32,
+    /// Number of nodes of a new cluster [default: 3]
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=9))]
+    nodes: Option<u32>,
+    /// Port of the first node of a new cluster; the others follow, and 100 further their ports for metrics [default: 7443, or
+    /// other free ports]
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
+    port: Option<u16>,
+    /// Number of sample customers; remembered [default: 1000]
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    customers: Option<u32>,
 }
 
 impl DevCommand {
-    pub(crate) async fn run(self) -> Result<(), CliError> {
+    pub(crate) async fn run(self, format: Format) -> Result<(), CliError> {
         let began = Instant::now();
-        let folder = DevFolder::open_or_create(&self.dir, self.nodes)?;
+        let wanted = Wanted { nodes: self.nodes, port: self.port, customers: self.customers };
+        let folder = DevFolder::open_or_create(&self.dir, wanted)?;
         let mut nodes = Nodes::start(&folder)?;
         // Drain the nodes, whatever the result.
-        let ended = self.run_until_stopped(&folder, &mut nodes, began).await;
+        let ended = run_until_stopped(&folder, &mut nodes, began, format).await;
         nodes.drain().await;
         ended
     }
+}
 
-    async fn run_until_stopped(
-        &self,
-        folder: &DevFolder,
-        nodes: &mut Nodes,
-        began: Instant,
-    ) -> Result<(), CliError> {
-        tokio::select! {
-            () = stop_signal()? => Ok(()),
-            ended = run(folder, nodes, self.customers, began) => ended,
-        }
+/// Runs until Ctrl-C, SIGTERM, or the end of the terminal.
+async fn run_until_stopped(
+    folder: &DevFolder,
+    nodes: &mut Nodes,
+    began: Instant,
+    format: Format,
+) -> Result<(), CliError> {
+    let mut hangup = signal(SignalKind::hangup()).map_err(CliError::Signals)?;
+    tokio::select! {
+        () = stop_signal()? => Ok(()),
+        _ = hangup.recv() => Ok(()),
+        ended = run(folder, nodes, began, format) => ended,
     }
 }
 
 /// Starts the cluster, then watches its nodes. During the start every node is needed; later, a node that exits is
 /// reported and the others continue.
-async fn run(folder: &DevFolder, nodes: &mut Nodes, customers: u32, began: Instant) -> Result<(), CliError> {
+async fn run(folder: &DevFolder, nodes: &mut Nodes, began: Instant, format: Format) -> Result<(), CliError> {
     let started = tokio::select! {
-        started = start::start_cluster(folder, customers, began) => started?,
+        started = start::start_cluster(folder, began) => started?,
         error = nodes.next_exit() => return Err(error),
     };
-    announce(folder, &started)?;
+    match format {
+        Format::Table => announce(folder, &started)?,
+        Format::Json => output::print_json(&json!({
+            "client": folder.client_file("admin"),
+            "first_lookup_s": started.first_answer.as_secs_f64(),
+            "profile": output::json_of(&started.profile),
+            "status": output::json_of(&started.status),
+        }))?,
+    }
     loop {
         let error = nodes.next_exit().await;
         if nodes.count() == 0 {
@@ -75,13 +93,14 @@ async fn run(folder: &DevFolder, nodes: &mut Nodes, customers: u32, began: Insta
 
 fn announce(folder: &DevFolder, started: &Started) -> Result<(), CliError> {
     line(&format!(
-        "\nThe first lookup was answered {:.1} s after the start.\n\n{}\n",
-        started.first_answer.as_secs_f64(),
-        status_text(&started.status),
+        "What an agent sees of one customer for the purpose `service`:\n\n{}\n",
+        profile_text(&started.profile)
     ))?;
     line(&format!(
-        "\nWhat an agent sees of one customer for the purpose `service`:\n\n{}\n",
-        profile_text(&started.profile)
+        "\nThe first lookup was answered {:.1} s after the start.\n{}\n\n{}\n",
+        started.first_answer.as_secs_f64(),
+        started.loading.as_deref().unwrap_or_default(),
+        status_text(&started.status),
     ))?;
     line(&format!("\n{}", next_steps(folder, &started.profile)))
 }
@@ -98,6 +117,7 @@ fn next_steps(folder: &DevFolder, profile: &v1::Profile) -> String {
         "Try in another terminal:
 
   export CUSTODIA_CLIENT={client}
+  {custodia} profile get {customer} --purpose service
   {custodia} profile get {customer} --purpose marketing
   {custodia} consent list {customer} --purpose privacy-requests
   {custodia} consent withdraw {customer} --purpose marketing

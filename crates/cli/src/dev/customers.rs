@@ -112,6 +112,7 @@ impl SampleCustomer {
             preferences: Some(preferences),
             purpose: "service".into(),
             request_id: self.request_id(11),
+            ..Default::default()
         }
     }
 

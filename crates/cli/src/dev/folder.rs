@@ -1,7 +1,8 @@
 //! The folder of a development cluster.
 //!
 //! ```text
-//! DIR/dev.toml              the nodes' ports, and how many customers are loaded
+//! DIR/dev.toml              the nodes' ports, and how many customers are wanted and loaded
+//!     dev.lock              locked while the cluster runs
 //!     root-keys.toml        the root key (owner-only)
 //!     certificates/         ca.pem, ca-key.pem, node1.pem, node1-key.pem, …, admin.pem, agent.pem, …
 //!     admin.toml, …         client files: `custodia --client DIR/admin.toml …`
@@ -10,23 +11,27 @@
 //!     node1/data/           the node's data
 //! ```
 //!
-//! Invariant: `dev.toml` is written last, so a folder that has it is complete.
+//! Invariant: `dev.toml` is written last, so a folder that has it is complete. One process at a time uses a folder.
 
-use std::net::TcpListener;
+use std::fs::{File, TryLockError};
+use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 
-use custodia_server::Role;
+use custodia_server::{Config, Role};
 use serde::{Deserialize, Serialize};
 
-use crate::certificates::{Authority, Subject};
+use crate::certificates::{Authority, Existing, Subject};
 use crate::error::CliError;
 use crate::files::{self, Readers};
 
 /// The first node's port; the others follow.
 const PORT_FIRST: u16 = 7443;
 
-/// The first node's port for metrics.
-const METRICS_PORT_FIRST: u16 = 7543;
+/// From a node's port to its port for metrics.
+const METRICS_PORT_AFTER: u16 = 100;
+
+const NODES_DEFAULT: u32 = 3;
+const CUSTOMERS_DEFAULT: u32 = 1_000;
 
 /// Each node's cache; small, because the nodes share one machine.
 const CACHE_BYTES: u64 = 64 << 20;
@@ -50,6 +55,18 @@ struct DevFile {
     ports: Vec<u16>,
     /// Number of sample customers that are loaded.
     customers: u32,
+    /// Number of sample customers that were asked for.
+    #[serde(default)]
+    customers_wanted: u32,
+}
+
+/// What a cluster is asked to be. What is not asked for is as it was, or the default.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Wanted {
+    pub(crate) nodes: Option<u32>,
+    /// Of the first node; the others follow.
+    pub(crate) port: Option<u16>,
+    pub(crate) customers: Option<u32>,
 }
 
 /// An open folder.
@@ -57,20 +74,33 @@ struct DevFile {
 pub(crate) struct DevFolder {
     root: PathBuf,
     file: DevFile,
+    /// Keeps other processes out.
+    _lock: File,
 }
 
 impl DevFolder {
-    /// Opens the folder, or creates it for a cluster of `nodes` nodes.
-    pub(crate) fn open_or_create(root: &Path, nodes: u32) -> Result<Self, CliError> {
+    /// Opens the folder, or creates it with a cluster.
+    pub(crate) fn open_or_create(root: &Path, wanted: Wanted) -> Result<Self, CliError> {
+        files::make_folder(root)?;
+        let lock = lock(root)?;
         let path = root.join(DEV_FILE);
         if path.exists() {
-            let file = toml::from_str(&files::read(&path)?).map_err(CliError::content(path))?;
-            return Ok(Self { root: root.to_owned(), file });
+            let mut file: DevFile = toml::from_str(&files::read(&path)?).map_err(CliError::content(path))?;
+            check_same(root, &file, wanted)?;
+            file.customers_wanted = wanted.customers.unwrap_or(file.customers_wanted).max(file.customers);
+            let folder = Self { root: root.to_owned(), file, _lock: lock };
+            folder.write_file()?;
+            folder.check_ports()?;
+            return Ok(folder);
         }
-        files::make_folder(root)?;
-        let ports = free_ports(PORT_FIRST, nodes)?;
-        let metrics_ports = free_ports(METRICS_PORT_FIRST, nodes)?;
-        let folder = Self { root: root.to_owned(), file: DevFile { ports, customers: 0 } };
+        let nodes = wanted.nodes.unwrap_or(NODES_DEFAULT);
+        let (ports, metrics_ports) = match wanted.port {
+            Some(first) => (exact_ports(first, nodes)?, exact_ports(metrics_port(first), nodes)?),
+            None => (free_ports(PORT_FIRST, nodes)?, free_ports(metrics_port(PORT_FIRST), nodes)?),
+        };
+        let customers_wanted = wanted.customers.unwrap_or(CUSTOMERS_DEFAULT);
+        let file = DevFile { ports, customers: 0, customers_wanted };
+        let folder = Self { root: root.to_owned(), file, _lock: lock };
         let key_path = folder.root.join("root-keys.toml");
         if !key_path.exists() {
             let text = custodia_server::generate_root_key_file()?;
@@ -81,7 +111,7 @@ impl DevFolder {
             folder.create_node(&authority, node, *port, metrics_port)?;
         }
         for (name, roles) in CLIENTS {
-            authority.issue(&Subject { name, roles, hosts: &[] }, name)?;
+            authority.issue(&Subject { name, roles, hosts: &[] }, name, Existing::Replace)?;
             let text = folder.client_text(name);
             files::replace(&folder.client_file(name), text.as_bytes(), Readers::Everyone)?;
         }
@@ -129,9 +159,26 @@ impl DevFolder {
         self.file.customers
     }
 
+    /// How many sample customers there are to be.
+    pub(crate) fn customers_wanted(&self) -> u32 {
+        self.file.customers_wanted
+    }
+
     /// Saves how many sample customers are loaded.
     pub(crate) fn set_customers_loaded(&self, customers: u32) -> Result<(), CliError> {
-        Self { root: self.root.clone(), file: DevFile { customers, ..self.file.clone() } }.write_file()
+        self.write(&DevFile { customers, ..self.file.clone() })
+    }
+
+    /// Checks that the nodes can listen where their configurations say.
+    fn check_ports(&self) -> Result<(), CliError> {
+        for node in self.nodes() {
+            let path = self.config_file(node);
+            let config = Config::load(&path)?;
+            for address in [Some(config.listen), config.metrics_listen].into_iter().flatten() {
+                bind(address, Some(node))?;
+            }
+        }
+        Ok(())
     }
 
     fn node_folder(&self, node: u32) -> PathBuf {
@@ -147,7 +194,7 @@ impl DevFolder {
     ) -> Result<(), CliError> {
         let hosts = ["localhost", "127.0.0.1", "::1"].map(str::to_owned);
         let subject = Subject { name: &node.to_string(), roles: &[Role::Node], hosts: &hosts };
-        authority.issue(&subject, &format!("node{node}"))?;
+        authority.issue(&subject, &format!("node{node}"), Existing::Replace)?;
         files::make_folder(&self.node_folder(node))?;
         let text = format!(
             "# Created by `custodia dev`. All keys are described in cluster/node1.toml.
@@ -194,10 +241,68 @@ key = \"certificates/{name}-key.pem\"
     }
 
     fn write_file(&self) -> Result<(), CliError> {
+        self.write(&self.file)
+    }
+
+    fn write(&self, file: &DevFile) -> Result<(), CliError> {
         let path = self.root.join(DEV_FILE);
-        let text = toml::to_string(&self.file).map_err(CliError::content(&path))?;
+        let text = toml::to_string(file).map_err(CliError::content(&path))?;
         files::replace(&path, text.as_bytes(), Readers::Everyone)
     }
+}
+
+/// Keeps other processes out of the folder as long as the file is open.
+fn lock(root: &Path) -> Result<File, CliError> {
+    let path = root.join("dev.lock");
+    let file = File::options().write(true).create(true).truncate(false).open(&path);
+    let file = file.map_err(CliError::file(&path))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(CliError::FolderInUse { folder: root.to_owned() }),
+        Err(TryLockError::Error(source)) => Err(CliError::File { path, source }),
+    }
+}
+
+/// A cluster keeps its nodes and ports.
+fn check_same(root: &Path, file: &DevFile, wanted: Wanted) -> Result<(), CliError> {
+    let (nodes, port) = (file.ports.len(), file.ports.first());
+    let is_other = |what: &str| {
+        format!("differs from the cluster in {}, which has {what}; give another --dir", root.display())
+    };
+    if wanted.nodes.is_some_and(|wanted| usize::try_from(wanted) != Ok(nodes)) {
+        return Err(CliError::argument("--nodes", is_other(&format!("{nodes} nodes"))));
+    }
+    match (wanted.port, port) {
+        (Some(wanted), Some(port)) if wanted != *port => {
+            Err(CliError::argument("--port", is_other(&format!("port {port}"))))
+        }
+        (Some(_) | None, _) => Ok(()),
+    }
+}
+
+const fn metrics_port(port: u16) -> u16 {
+    port.saturating_add(METRICS_PORT_AFTER)
+}
+
+fn bind(address: SocketAddr, node: Option<u32>) -> Result<TcpListener, CliError> {
+    TcpListener::bind(address).map_err(|source| {
+        if source.kind() == std::io::ErrorKind::AddrInUse {
+            CliError::PortInUse { address, node }
+        } else {
+            CliError::File { path: address.to_string().into(), source }
+        }
+    })
+}
+
+/// The ports from `first` on, all of which must be free.
+fn exact_ports(first: u16, count: u32) -> Result<Vec<u16>, CliError> {
+    let ports: Vec<u16> = (first..=u16::MAX).take(usize::try_from(count).unwrap_or_default()).collect();
+    if u32::try_from(ports.len()) != Ok(count) {
+        return Err(CliError::argument("--port", "leaves too few ports for all nodes"));
+    }
+    let held: Vec<_> = ports.iter().map(|port| bind(([127, 0, 0, 1], *port).into(), None)).collect();
+    held.into_iter().collect::<Result<Vec<_>, _>>()?;
+    Ok(ports)
 }
 
 /// The ports from `first` on; a port that is in use is replaced by another free one.
@@ -221,14 +326,36 @@ mod tests {
     fn a_folder_is_created_once_and_its_configurations_are_valid() {
         let parent = tempfile::tempdir().unwrap();
         let root = parent.path().join("cluster");
-        let folder = DevFolder::open_or_create(&root, 3).unwrap();
+        let folder = DevFolder::open_or_create(&root, Wanted::default()).unwrap();
         for node in folder.nodes() {
-            custodia_server::Config::load(&folder.config_file(node)).unwrap();
+            Config::load(&folder.config_file(node)).unwrap();
         }
         folder.set_customers_loaded(7).unwrap();
-        let again = DevFolder::open_or_create(&root, 5).unwrap();
-        assert_eq!(again.addresses(), folder.addresses());
-        assert_eq!(again.customers_loaded(), 7);
+        let second = DevFolder::open_or_create(&root, Wanted::default());
+        assert!(matches!(second, Err(CliError::FolderInUse { .. })));
+        let addresses = folder.addresses();
+        drop(folder);
+        let again =
+            DevFolder::open_or_create(&root, Wanted { customers: Some(9), ..Wanted::default() }).unwrap();
+        assert_eq!(again.addresses(), addresses);
+        assert_eq!((again.customers_loaded(), again.customers_wanted()), (7, 9));
+        drop(again);
+        let again = DevFolder::open_or_create(&root, Wanted::default()).unwrap();
+        assert_eq!(again.customers_wanted(), 9, "as it was asked for");
+        drop(again);
+        for other in
+            [Wanted { nodes: Some(5), ..Wanted::default() }, Wanted { port: Some(1), ..Wanted::default() }]
+        {
+            assert!(matches!(DevFolder::open_or_create(&root, other), Err(CliError::Argument { .. })));
+        }
+    }
+
+    #[test]
+    fn a_port_that_was_asked_for_is_not_replaced() {
+        let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = taken.local_addr().unwrap();
+        assert!(matches!(exact_ports(address.port(), 1), Err(CliError::PortInUse { .. })));
+        assert!(matches!(exact_ports(u16::MAX, 2), Err(CliError::Argument { .. })));
     }
 
     #[test]

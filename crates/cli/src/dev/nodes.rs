@@ -79,7 +79,10 @@ impl Nodes {
 
     /// Lets all nodes finish their calls and exit; reports each.
     pub(crate) async fn drain(mut self) {
-        eprintln!("\nstopping {} nodes", self.nodes.len());
+        match self.nodes.len() {
+            1 => eprintln!("\nstopping the node"),
+            nodes => eprintln!("\nstopping {nodes} nodes"),
+        }
         for node in &mut self.nodes {
             drop(node.input.take());
         }

@@ -6,13 +6,13 @@ use custodia_client::{Client, ClientError};
 use custodia_proto::v1;
 
 use crate::catalog;
+use crate::cluster::ready;
 use crate::connection::ClientFile;
 use crate::dev::catalogue;
 use crate::dev::customers::SampleCustomer;
 use crate::dev::folder::DevFolder;
 use crate::dev::sample;
 use crate::error::CliError;
-use crate::text::output::line;
 
 /// How long the cluster may take until it answers.
 const READY_MAX: Duration = Duration::from_secs(60);
@@ -38,14 +38,13 @@ pub(crate) struct Started {
     pub(crate) status: v1::ClusterStatus,
     pub(crate) profile: v1::Profile,
     pub(crate) first_answer: Duration,
+    /// What was loaded, in words, if anything was.
+    pub(crate) loading: Option<String>,
 }
 
 /// Starts the cluster and loads what is not loaded yet.
-pub(crate) async fn start_cluster(
-    folder: &DevFolder,
-    customers: u32,
-    began: Instant,
-) -> Result<Started, CliError> {
+pub(crate) async fn start_cluster(folder: &DevFolder, began: Instant) -> Result<Started, CliError> {
+    let customers = folder.customers_wanted();
     let client = client(folder, "admin")?.with_deadline(CALL_DEADLINE);
     let nodes: Vec<_> = folder.addresses().iter().map(|address| client.only_at(address)).collect();
     for node in &nodes {
@@ -59,22 +58,29 @@ pub(crate) async fn start_cluster(
     }
     let profile = as_agent(folder, &first).await?;
     let first_answer = began.elapsed();
+    let mut loading = None;
     if folder.customers_loaded() < customers {
         let started = Instant::now();
         let all: Vec<_> = (folder.customers_loaded()..customers).map(SampleCustomer::new).collect();
         let loaded = sample::load(&client, &all).await?;
         folder.set_customers_loaded(customers)?;
-        line(&format!(
+        loading = Some(format!(
             "loaded {} sample customers in {:.1} s: {} values merged, {} events, {} consent decisions",
             all.len(),
             started.elapsed().as_secs_f64(),
             loaded.values,
             loaded.events,
             loaded.decisions,
-        ))?;
+        ));
     }
     let status = client.get_cluster_status(v1::GetClusterStatusRequest {}).await?;
-    Ok(Started { status, profile, first_answer })
+    // What is shown is a cluster that is whole.
+    let status = match ready(&client, status).await {
+        // A replica that does not run is no reason to stop the others.
+        Err(CliError::NotReady { .. }) => client.get_cluster_status(v1::GetClusterStatusRequest {}).await?,
+        whole @ (Ok(_) | Err(_)) => whole?,
+    };
+    Ok(Started { status, profile, first_answer, loading })
 }
 
 /// A client with one of the folder's certificates.

@@ -30,10 +30,10 @@ pub(crate) struct ImportCommand {
     #[arg(long)]
     purpose: String,
     /// Lawful basis of the collection [default: the purpose's first basis that applies]
-    #[arg(long, value_parser = v1::LawfulBasis::parse)]
+    #[arg(long, value_parser = v1::LawfulBasis::parser())]
     basis: Option<v1::LawfulBasis>,
     /// Who collected the data: first, second or third party
-    #[arg(long, default_value = "first", value_parser = v1::Party::parse)]
+    #[arg(long, default_value = "first", value_parser = v1::Party::parser())]
     party: v1::Party,
 }
 

@@ -20,10 +20,14 @@ use crate::text::set;
 pub(crate) enum PreferencesCommand {
     /// Show a customer's preferences; addresses only if the purpose is permitted
     Show(CustomerQuery),
-    /// Replace all preferences of a customer
-    #[command(after_help = "Preferences that are neither in the options nor in the file are removed.")]
+    /// Change preferences of a customer; the others stay as they are
+    #[command(after_help = SET_HELP)]
     Set(Box<SetPreferences>),
 }
+
+const SET_HELP: &str = "\
+Each kind of preference that is given (language, time zone, channels, caps, quiet hours, topics) replaces what is recorded of
+this kind. --clear removes one. What is not given stays.";
 
 /// What `preferences set` takes.
 #[derive(Debug, clap::Args)]
@@ -38,9 +42,36 @@ pub(crate) struct SetPreferences {
     /// TOML or JSON file with preferences, to which the options are added; - is standard input
     #[arg(long)]
     file: Option<PathBuf>,
+    /// Remove what is recorded of this kind (repeatable, or comma-separated)
+    #[arg(long, value_delimiter = ',', value_enum)]
+    clear: Vec<Kind>,
     /// Fail unless the profile has this etag; required to allow a contact that the customer did not want
     #[arg(long, default_value = "", hide_default_value = true)]
     etag: String,
+}
+
+/// A kind of preferences: a field of the API.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Kind {
+    Language,
+    TimeZone,
+    Channels,
+    Caps,
+    Quiet,
+    Topics,
+}
+
+impl Kind {
+    const fn field(self) -> &'static str {
+        match self {
+            Self::Language => "language",
+            Self::TimeZone => "time_zone",
+            Self::Channels => "channels",
+            Self::Caps => "frequency_caps",
+            Self::Quiet => "quiet_hours",
+            Self::Topics => "topics",
+        }
+    }
 }
 
 /// The preferences.
@@ -173,8 +204,22 @@ impl SetPreferences {
             v1::Preferences { customer_id: self.id, etag: self.etag, ..v1::Preferences::default() };
         file.unwrap_or_default().add_to(&mut preferences);
         self.fields.add_to(&mut preferences);
-        let (preferences, request_id) = (Some(preferences), String::new());
-        Ok(v1::UpdatePreferencesRequest { preferences, purpose: self.purpose, request_id })
+        let given = given_fields(&preferences);
+        if let Some(kind) = self.clear.iter().find(|kind| given.contains(&kind.field())) {
+            let reason = format!("cannot be combined with new values for {}", kind.field().replace('_', " "));
+            return Err(CliError::argument("--clear", reason));
+        }
+        let cleared = self.clear.iter().map(|kind| kind.field());
+        let paths: Vec<_> = given.into_iter().chain(cleared).map(str::to_owned).collect();
+        if paths.is_empty() {
+            return Err(CliError::argument("preferences set", "needs something to change: see --help"));
+        }
+        Ok(v1::UpdatePreferencesRequest {
+            preferences: Some(preferences),
+            purpose: self.purpose,
+            request_id: String::new(),
+            update_mask: Some(custodia_proto::FieldMask { paths }),
+        })
     }
 }
 
@@ -193,6 +238,19 @@ impl PreferenceFields {
         preferences.topics.extend(self.topics.into_iter().map(topic(true)));
         preferences.topics.extend(self.no_topics.into_iter().map(topic(false)));
     }
+}
+
+/// The fields that are set.
+fn given_fields(preferences: &v1::Preferences) -> Vec<&'static str> {
+    let given = [
+        (Kind::Language, !preferences.language.is_empty()),
+        (Kind::TimeZone, !preferences.time_zone.is_empty()),
+        (Kind::Channels, !preferences.channels.is_empty()),
+        (Kind::Caps, !preferences.frequency_caps.is_empty()),
+        (Kind::Quiet, !preferences.quiet_hours.is_empty()),
+        (Kind::Topics, !preferences.topics.is_empty()),
+    ];
+    given.into_iter().filter(|(_, given)| *given).map(|(kind, _)| kind.field()).collect()
 }
 
 fn preferences_text(preferences: &v1::Preferences) -> String {
@@ -265,6 +323,22 @@ mod tests {
         {
             assert!(shown.contains(part), "{part} is not in: {shown}");
         }
+    }
+
+    #[test]
+    fn an_update_names_what_is_given_or_cleared() {
+        let update = |options: &[&str]| {
+            let line = ["set", "cust_x", "--purpose", "service"].into_iter().chain(options.iter().copied());
+            let request = Line::try_parse_from(line).unwrap().set.into_request()?;
+            Ok::<_, CliError>(request.update_mask.unwrap().paths)
+        };
+        assert_eq!(update(&["--language", "fr"]).unwrap(), ["language"]);
+        assert_eq!(
+            update(&["--no-topic", "a", "--clear", "caps,quiet"]).unwrap(),
+            ["topics", "frequency_caps", "quiet_hours"]
+        );
+        assert!(update(&["--language", "fr", "--clear", "language"]).is_err());
+        assert!(update(&[]).is_err(), "nothing to change");
     }
 
     #[test]

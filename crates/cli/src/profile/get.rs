@@ -24,7 +24,7 @@ pub(crate) struct GetProfile {
     #[arg(long = "attribute", value_delimiter = ',')]
     attributes: Vec<String>,
     /// full: values, and the reasons for withheld ones; none: values only; only: verdicts without values
-    #[arg(long, default_value = "full", value_parser = v1::VerdictDetail::parse)]
+    #[arg(long, default_value = "full", value_parser = v1::VerdictDetail::parser())]
     verdicts: v1::VerdictDetail,
     /// Key in the source system instead of an id: the customer of the imported row with this key
     #[arg(long, requires = "import_state", conflicts_with = "ids")]

@@ -31,10 +31,10 @@ pub(crate) struct IngestProfile {
     #[arg(long = "consent", value_name = "PURPOSE=NOTICE[:METHOD[:ACT]]", value_parser = parse_pair)]
     consents: Vec<(String, String)>,
     /// Lawful basis of the collection [default: the purpose's first basis that applies]
-    #[arg(long, value_parser = v1::LawfulBasis::parse)]
+    #[arg(long, value_parser = v1::LawfulBasis::parser())]
     basis: Option<v1::LawfulBasis>,
     /// Who collected the data: first, second or third party [default: first]
-    #[arg(long, value_parser = v1::Party::parse)]
+    #[arg(long, value_parser = v1::Party::parser())]
     party: Option<v1::Party>,
     /// UUID of the request; repeating it returns the same answer
     #[arg(long, default_value = "", hide_default_value = true)]

@@ -1,10 +1,11 @@
 //! The API's enum values as text: `LAWFUL_BASIS_LEGAL_OBLIGATION` is written `legal-obligation`.
 
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use custodia_proto::v1;
 use serde::{Deserialize, Deserializer, de::Error as _};
 
 /// An enum whose values are written as text.
-pub(crate) trait EnumText: Sized + Copy + 'static {
+pub(crate) trait EnumText: Sized + Copy + Send + Sync + 'static {
     /// The values that commands and files may give.
     const VALUES: &'static [Self];
     /// The value's name without the enum's prefix, in upper case.
@@ -12,6 +13,12 @@ pub(crate) trait EnumText: Sized + Copy + 'static {
 
     fn text(self) -> String {
         self.upper().to_ascii_lowercase().replace('_', "-")
+    }
+
+    /// Parses an option; help and completions list the possible values.
+    fn parser() -> impl TypedValueParser<Value = Self> {
+        let texts: Vec<_> = Self::VALUES.iter().map(|value| value.text()).collect();
+        PossibleValuesParser::new(texts).try_map(|text| Self::parse(&text))
     }
 
     /// Parses a value; an error lists the possible values.

@@ -15,10 +15,9 @@ use crate::error::CliError;
 /// How results are printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
 pub(crate) enum Format {
-    /// Tables for people
+    // Without doc comments: one for each value would spread every help over several pages.
     #[default]
     Table,
-    /// One JSON document for programs
     Json,
 }
 
@@ -101,6 +100,14 @@ pub(crate) fn or(text: &str, otherwise: &str) -> String {
 /// The number, or `-` for none.
 pub(crate) fn number_or_dash(number: u32) -> String {
     if number == 0 { "-".into() } else { number.to_string() }
+}
+
+/// Prints what a command has done, in the chosen format.
+pub(crate) fn report(format: Format, text: &str, json: &serde_json::Value) -> Result<(), CliError> {
+    match format {
+        Format::Table => line(text),
+        Format::Json => print_json(json),
+    }
 }
 
 /// Prints one JSON document.

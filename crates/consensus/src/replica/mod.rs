@@ -268,6 +268,11 @@ impl Replica {
         let alone = membership.voter_ids().nth(1).is_none();
         let answered =
             metrics.last_quorum_acked.is_some_and(|at| at.elapsed() <= self.node.timing.election_max);
+        let last = metrics.last_log_index.unwrap_or(0);
+        let behind = |stored: Option<u64>| last.saturating_sub(stored.unwrap_or(0));
+        let replicas = metrics.replication.as_ref();
+        let replication_lag =
+            replicas.and_then(|all| all.values().map(|id| behind(id.as_ref().map(|id| id.index))).max());
         GroupStatus {
             group: self.group,
             replica: self.id,
@@ -276,6 +281,7 @@ impl Replica {
             term: metrics.current_term,
             last_log: metrics.last_log_index,
             applied: metrics.last_applied.map(|id| id.index),
+            replication_lag,
             snapshot: metrics.snapshot.map(|id| id.index),
             purged: metrics.purged.map(|id| id.index),
             voters: nodes(&mut membership.voter_ids()),

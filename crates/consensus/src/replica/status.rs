@@ -38,6 +38,8 @@ pub struct GroupStatus {
     pub last_log: Option<u64>,
     /// Index of the last applied entry.
     pub applied: Option<u64>,
+    /// Of the leader: how many entries the slowest other replica has not stored.
+    pub replication_lag: Option<u64>,
     /// Index of the last entry in the last snapshot.
     pub snapshot: Option<u64>,
     /// Index of the last purged log entry.

@@ -21,7 +21,7 @@ mod topic;
 pub use attribute::{AttributeName, AttributeNumber};
 pub use caller::CallerName;
 pub use category::CategoryId;
-pub use cluster::{GroupId, NodeId, PoolId, ReplicaId, ShardId, SlotId};
+pub use cluster::{GroupId, NodeAddress, NodeAddressError, NodeId, PoolId, ReplicaId, ShardId, SlotId};
 pub use customer::CustomerId;
 pub use jurisdiction::JurisdictionId;
 pub use key_epoch::KeyEpoch;

@@ -19,7 +19,7 @@ mod service;
 
 use std::sync::Arc;
 
-pub(crate) use cluster::own_facts;
+pub(crate) use cluster::{keep_clocks, own_facts};
 pub(crate) use dispatch::answer_forwarded;
 
 use self::service::ApiService;

@@ -10,7 +10,7 @@ use crate::{
     limits::Limits,
     method::ServiceId,
     metrics::Metrics,
-    test_authority::Authority,
+    test_authority::{Authority, own_name},
     transport::{Admission, Port, Router},
 };
 
@@ -40,8 +40,8 @@ impl Service<http::Request<Body>> for Echo {
 async fn forwarded_calls_have_a_connection_of_their_own() {
     let (folder, authority) = (tempfile::tempdir().expect("a folder"), Authority::new());
     let files = authority.files(folder.path(), &authority.current("spiffe://custodia/node/1"));
-    let (this, other) = (NodeId::new(1).expect("a node"), NodeId::new(2).expect("a node"));
-    let credentials = Arc::new(Credentials::load(&files, None, this).expect("valid"));
+    let other = NodeId::new(2).expect("a node");
+    let credentials = Arc::new(Credentials::load(&files, None, own_name(1)).expect("valid"));
     let metrics = Metrics::new().expect("metrics");
     let peers = Peers::new(credentials, metrics.peer_connect_failed.clone());
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a port");
@@ -72,9 +72,10 @@ async fn an_exchange_ends_when_certificates_change_and_the_next_judges_the_other
         std::fs::create_dir_all(folder).expect("a folder");
         authority.files(folder, &authority.current(uri))
     };
-    let (this, other) = (NodeId::new(1).expect("a node"), NodeId::new(2).expect("a node"));
+    let other = NodeId::new(2).expect("a node");
     let metrics = Metrics::new().expect("metrics");
-    let of_other = Credentials::load(&files(&two, "spiffe://custodia/node/2"), None, other).expect("valid");
+    let of_other =
+        Credentials::load(&files(&two, "spiffe://custodia/node/2"), None, own_name(2)).expect("valid");
     let (of_other, limits) = (Arc::new(of_other), Limits::default());
     let router = Router::default().with(ServiceId::Peer, Echo);
     let admission = Admission::new(router, limits.clone(), of_other.tokens(), Arc::clone(&metrics));
@@ -85,7 +86,7 @@ async fn an_exchange_ends_when_certificates_change_and_the_next_judges_the_other
     let _serving = tokio_util::task::AbortOnDropHandle::new(tokio::spawn(port.serve(Duration::ZERO)));
 
     let own = files(&one, "spiffe://custodia/node/1");
-    let credentials = Arc::new(Credentials::load(&own, None, this).expect("valid"));
+    let credentials = Arc::new(Credentials::load(&own, None, own_name(1)).expect("valid"));
     let peers = Peers::new(Arc::clone(&credentials), metrics.peer_connect_failed.clone());
     let peer = Peer { node: other, address };
     let exchange = async || {

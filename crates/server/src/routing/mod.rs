@@ -8,7 +8,10 @@
 //!
 //! Invariant: a forwarded call is never forwarded again, and nothing here retries. So a call costs at most one hop,
 //! and two nodes that take each other for the leader cannot bounce a call between them.
+//!
+//! `clock_offsets.rs`: how far the clocks of the other nodes are away.
 
+mod clock_offsets;
 mod forward;
 
 use std::{fmt, sync::Arc};
@@ -18,6 +21,7 @@ use custodia_profile::{CustomerId, GroupId, NodeId, ShardId};
 use custodia_seal::ClusterId;
 use tokio::time::Instant;
 
+pub(crate) use clock_offsets::{ClockOffsets, Offset};
 pub(crate) use forward::PeerCalls;
 
 use crate::{
@@ -71,6 +75,7 @@ pub(crate) struct Routing {
     node: NodeId,
     consensus: Arc<Consensus>,
     peers: Arc<dyn PeerCalls>,
+    clocks: ClockOffsets,
 }
 
 impl fmt::Debug for Routing {
@@ -80,8 +85,13 @@ impl fmt::Debug for Routing {
 }
 
 impl Routing {
-    pub(crate) fn new(node: NodeId, consensus: Arc<Consensus>, peers: Arc<dyn PeerCalls>) -> Self {
-        Self { node, consensus, peers }
+    pub(crate) fn new(
+        node: NodeId,
+        consensus: Arc<Consensus>,
+        peers: Arc<dyn PeerCalls>,
+        clocks: ClockOffsets,
+    ) -> Self {
+        Self { node, consensus, peers, clocks }
     }
 
     pub(crate) const fn node(&self) -> NodeId {
@@ -90,6 +100,11 @@ impl Routing {
 
     pub(crate) const fn consensus(&self) -> &Arc<Consensus> {
         &self.consensus
+    }
+
+    /// The clocks of the other nodes.
+    pub(crate) const fn clocks(&self) -> &ClockOffsets {
+        &self.clocks
     }
 
     pub(crate) fn peers(&self) -> &dyn PeerCalls {

@@ -30,13 +30,14 @@ use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 
 use super::{
     Admission, Credentials,
+    accept_failures::AcceptFailures,
     admission::Connection,
     connection::{BatchedWriter, PendingCalls, serve_batched},
     slots::{Handshake, Owner, Slots},
 };
 use crate::{
     identity::Identity,
-    limits::{HEADER_BYTES_MAX, Limits},
+    limits::{Limits, METADATA_BYTES_READ_MAX},
     metrics::Metrics,
 };
 
@@ -115,13 +116,14 @@ impl Port {
     /// left after `grace` is cut off.
     pub(crate) async fn serve(self, grace: Duration) {
         let mut connections = JoinSet::new();
+        let mut failures = AcceptFailures::of("listen");
         loop {
             tokio::select! {
                 () = self.shared.finish.cancelled() => break,
                 accepted = self.listener.accept() => match accepted {
                     Ok((stream, from)) => self.admit(&mut connections, stream, from),
                     Err(error) => {
-                        tracing::warn!(%error, "cannot accept connections");
+                        failures.note(&error);
                         sleep(ACCEPT_PAUSE).await;
                     }
                 },
@@ -235,7 +237,7 @@ impl Shared {
             .initial_connection_window_size(windows.1)
             .keep_alive_interval(KEEPALIVE_AFTER)
             .keep_alive_timeout(KEEPALIVE_TIMEOUT)
-            .max_header_list_size(HEADER_BYTES_MAX)
+            .max_header_list_size(METADATA_BYTES_READ_MAX)
             .auto_date_header(false)
             .serve_connection(TokioIo::new(stream.clone()), service);
         let patience = self.limits.answer_timeout();

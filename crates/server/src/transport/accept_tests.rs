@@ -13,7 +13,7 @@ use super::{super::Router, *};
 use crate::{
     config::TokenFile,
     method::ServiceId,
-    test_authority::{Authority, Issued},
+    test_authority::{Authority, Issued, own_name},
 };
 
 /// A port with a health service and nothing else.
@@ -30,8 +30,7 @@ impl Sandbox {
         let authority = Authority::new();
         let folder = tempfile::tempdir().expect("a folder");
         let files = authority.files(folder.path(), &authority.current("spiffe://custodia/node/1"));
-        let credentials =
-            Credentials::load(&files, tokens.as_ref(), "1".parse().expect("a node")).expect("valid");
+        let credentials = Credentials::load(&files, tokens.as_ref(), own_name(1)).expect("valid");
         let credentials = Arc::new(credentials);
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");

@@ -1,9 +1,9 @@
 //! Admission: every call is checked here, in this order, before a handler sees it.
 //!
 //! ```text
-//! method known? ── caller allowed? ── deadline ── below the limits? ── draining? ──► handler ─► answer counted
-//! UNIMPLEMENTED    UNAUTHENTICATED    DEADLINE_   RESOURCE_            UNAVAILABLE
-//!                  PERMISSION_DENIED  EXCEEDED    EXHAUSTED
+//! method known? ── metadata ── caller allowed? ── deadline ── below the limits? ── draining? ──► handler ─► answer counted
+//! UNIMPLEMENTED    RESOURCE_   UNAUTHENTICATED    DEADLINE_   RESOURCE_            UNAVAILABLE
+//!                  EXHAUSTED   PERMISSION_DENIED  EXCEEDED    EXHAUSTED
 //! ```
 //!
 //! Must always hold: a call holds its permits until the caller has taken its answer or it is given up (`bodies.rs`), so who
@@ -46,7 +46,7 @@ use super::{
 use crate::{
     Deadline,
     identity::{Caller, Identity, PeerNode},
-    limits::Limits,
+    limits::{Limits, METADATA_BYTES_MAX},
     method::{self, Access, Method, ServiceId},
     metrics::{Metrics, code_name},
     refusal::Refusal,
@@ -260,6 +260,9 @@ impl Admission {
         headers: &HeaderMap,
         arrived: Instant,
     ) -> Result<Admitted, Refusal> {
+        if metadata_bytes(headers) > METADATA_BYTES_MAX {
+            return Err(Refusal::MetadataTooLarge { most: METADATA_BYTES_MAX });
+        }
         let (caller, token) = self.caller(connection, headers).unzip();
         if let Access::Roles(allowed) = method.access {
             let caller = caller.as_ref().ok_or(Refusal::Unauthenticated)?;
@@ -474,6 +477,12 @@ impl Admission {
             Err(refusal) => refusal.response(),
         }
     }
+}
+
+/// As HTTP/2 counts them.
+fn metadata_bytes(headers: &HeaderMap) -> usize {
+    const EACH: usize = 32;
+    headers.iter().map(|(name, value)| name.as_str().len() + value.len() + EACH).sum()
 }
 
 fn code_of(response: &Response<Body>) -> Code {

@@ -44,6 +44,9 @@ use super::{BoxError, due::until_due};
 const INLINE_BUDGET: Duration = Duration::from_micros(200);
 /// Rounds of one batch at most: then its answers are sent, and the node's other tasks come first.
 const ROUNDS_MAX: u32 = 8;
+/// So much is read in one round, more or less: what has come is judged before more of it is decoded. Compressed headers may be
+/// a hundred times as large as what was read ("HPACK bomb", RFC 7541, section 7.3).
+const ROUND_BYTES_MAX: usize = 256 << 10;
 /// A buffer that is larger is sent in the middle of a batch.
 const BUFFER_BYTES_MAX: usize = 64 << 10;
 /// The capacity that a connection's buffer keeps between batches.
@@ -92,6 +95,8 @@ pub(crate) struct BatchedWriter<S>(Arc<Mutex<Buffered<S>>>);
 
 struct Buffered<S> {
     stream: S,
+    /// How many bytes may still be read in this round.
+    readable: usize,
     buffer: Vec<u8>,
     /// How many bytes of the buffer the stream has taken.
     sent: usize,
@@ -107,12 +112,23 @@ impl<S> Clone for BatchedWriter<S> {
 
 impl<S: AsyncRead + AsyncWrite + Unpin> BatchedWriter<S> {
     pub(crate) fn new(stream: S) -> Self {
-        Self(Arc::new(Mutex::new(Buffered { stream, buffer: Vec::new(), sent: 0, sent_ever: 0 })))
+        Self(Arc::new(Mutex::new(Buffered {
+            stream,
+            readable: ROUND_BYTES_MAX,
+            buffer: Vec::new(),
+            sent: 0,
+            sent_ever: 0,
+        })))
     }
 
     /// Sends the buffer.
     fn poll_send(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.0.lock().poll_send(cx)
+    }
+
+    /// A round begins.
+    fn begin_round(&self) {
+        self.0.lock().readable = ROUND_BYTES_MAX;
     }
 
     fn sent_ever(&self) -> u64 {
@@ -150,7 +166,16 @@ impl<S: AsyncWrite + Unpin> Buffered<S> {
 
 impl<S: AsyncRead + Unpin> AsyncRead for BatchedWriter<S> {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0.lock().stream).poll_read(cx, buf)
+        let mut buffered = self.0.lock();
+        if buffered.readable == 0 {
+            // in the next round
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        let before = buf.filled().len();
+        ready!(Pin::new(&mut buffered.stream).poll_read(cx, buf))?;
+        buffered.readable = buffered.readable.saturating_sub(buf.filled().len() - before);
+        Poll::Ready(Ok(()))
     }
 }
 
@@ -302,6 +327,7 @@ where
         let cx = &mut Context::from_waker(&waker);
         let mut rounds = 0..ROUNDS_MAX;
         loop {
+            stream.begin_round();
             if !finishing && finish.as_mut().poll(cx).is_ready() {
                 finishing = true;
                 connection.as_mut().graceful_shutdown();

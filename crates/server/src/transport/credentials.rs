@@ -27,9 +27,9 @@ use super::{
     tokens::Tokens,
 };
 use crate::{
-    NodeId,
     config::{TlsFiles, TokenFile},
     error::ServerError,
+    identity::OwnName,
     metrics::Metrics,
 };
 
@@ -47,7 +47,7 @@ pub(crate) type CurrentTokens = Arc<ArcSwapOption<Tokens>>;
 pub(crate) struct Credentials {
     files: TlsFiles,
     tokens_file: Option<PathBuf>,
-    node: NodeId,
+    own: OwnName,
     tls: ArcSwap<TlsConfigs>,
     tokens: CurrentTokens,
     /// Of the files as they were last read.
@@ -57,7 +57,7 @@ pub(crate) struct Credentials {
 
 impl std::fmt::Debug for Credentials {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Credentials").field("node", &self.node).finish_non_exhaustive()
+        f.debug_struct("Credentials").field("own", &self.own).finish_non_exhaustive()
     }
 }
 
@@ -75,15 +75,15 @@ impl Credentials {
     pub(crate) fn load(
         files: &TlsFiles,
         tokens: Option<&TokenFile>,
-        node: NodeId,
+        own: OwnName,
     ) -> Result<Self, ServerError> {
         let tokens_file = tokens.map(|tokens| tokens.file.clone());
         let digest = digest(files, tokens_file.as_ref());
-        let (tls, tokens) = read(files, tokens_file.as_ref(), node)?;
+        let (tls, tokens) = read(files, tokens_file.as_ref(), &own)?;
         Ok(Self {
             files: files.clone(),
             tokens_file,
-            node,
+            own,
             tls: ArcSwap::from_pointee(tls),
             tokens: Arc::new(ArcSwapOption::from_pointee(tokens)),
             digest: Mutex::new(digest),
@@ -100,7 +100,7 @@ impl Credentials {
         }
         // also of files that turn out to be unusable: the log says so once
         *last = found;
-        let (tls, tokens) = read(&self.files, self.tokens_file.as_ref(), self.node)?;
+        let (tls, tokens) = read(&self.files, self.tokens_file.as_ref(), &self.own)?;
         self.tls.store(Arc::new(tls));
         self.tokens.store(tokens.map(Arc::new));
         self.changed.send_modify(|version| *version += 1);
@@ -203,11 +203,11 @@ impl Credentials {
 fn read(
     files: &TlsFiles,
     tokens_file: Option<&PathBuf>,
-    node: NodeId,
+    own: &OwnName,
 ) -> Result<(TlsConfigs, Option<Tokens>), ServerError> {
     let tokens = tokens_file.map(|path| Tokens::load(path)).transpose()?;
     let clients = if tokens.is_some() { ClientCertificates::Optional } else { ClientCertificates::Required };
-    Ok((TlsConfigs::load(files, node, clients)?, tokens))
+    Ok((TlsConfigs::load(files, own, clients)?, tokens))
 }
 
 /// Of all files; one that cannot be read counts as empty here, and is an error when it is read.

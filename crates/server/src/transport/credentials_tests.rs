@@ -3,7 +3,7 @@
 use std::fs;
 
 use super::*;
-use crate::test_authority::{Authority, Issued};
+use crate::test_authority::{Authority, Issued, own_name};
 
 const NODE: &str = "spiffe://custodia/node/1";
 
@@ -21,7 +21,7 @@ impl Files {
     }
 
     fn load(&self, tokens: Option<&TokenFile>) -> Credentials {
-        Credentials::load(&self.files, tokens, "1".parse().expect("a node")).expect("valid")
+        Credentials::load(&self.files, tokens, own_name(1)).expect("valid")
     }
 
     fn write(&self, authority: &Authority) {
@@ -153,7 +153,7 @@ fn two_authorities_of_one_name_are_refused_where_there_are_lists() {
     let lists = format!("{}{}", files.authority.revocation_list(&[]), next.revocation_list(&[]));
     fs::write(&list, lists).expect("written");
     files.files.revocation_list = Some(list);
-    let error = Credentials::load(&files.files, None, "1".parse().expect("a node")).expect_err("refused");
+    let error = Credentials::load(&files.files, None, own_name(1)).expect_err("refused");
     assert!(error.to_string().contains("the authority of tests"), "{error}");
 }
 

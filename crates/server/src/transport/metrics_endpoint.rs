@@ -1,4 +1,10 @@
-//! The page for Prometheus, on a port of its own: plain HTTP, `GET /metrics`, nothing else.
+//! The page for Prometheus and the node's health, on a port of its own: plain HTTP, and nothing else.
+//!
+//! ```text
+//! GET /metrics   the metrics                          200
+//! GET /healthz   the process runs                     200
+//! GET /readyz    the node is in a cluster and serves  200, else 503; a draining node has closed the port
+//! ```
 
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
@@ -9,6 +15,7 @@ use tokio::{net::TcpListener, sync::Semaphore, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 use tonic::body::Body;
 
+use super::accept_failures::AcceptFailures;
 use crate::metrics::{Metrics, UPKEEP_EVERY};
 
 /// Readers at a time; over this limit they wait in the kernel's queue.
@@ -18,6 +25,17 @@ const READER_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Brings the gauges up to date. May block.
 pub(crate) type Refresh = Arc<dyn Fn() + Send + Sync>;
+
+/// Whether the node serves.
+pub(crate) type Readiness = Arc<dyn Fn() -> bool + Send + Sync>;
+
+/// What is served.
+#[derive(Clone)]
+pub(crate) struct Page {
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) refresh: Refresh,
+    pub(crate) readiness: Readiness,
+}
 
 /// Folds recorded durations into their buckets, so that they do not pile up when nobody reads the page.
 pub(crate) async fn keep_up(metrics: Arc<Metrics>, stop: CancellationToken) {
@@ -29,29 +47,24 @@ pub(crate) async fn keep_up(metrics: Arc<Metrics>, stop: CancellationToken) {
 }
 
 /// Serves the page until `stop`.
-pub(crate) async fn serve(
-    listener: TcpListener,
-    metrics: Arc<Metrics>,
-    refresh: Refresh,
-    stop: CancellationToken,
-) {
+pub(crate) async fn serve(listener: TcpListener, page: Page, stop: CancellationToken) {
     let places = Arc::new(Semaphore::new(READERS_MAX));
     let mut readers = JoinSet::new();
+    let mut failures = AcceptFailures::of("metrics_listen");
     let accept = async {
         loop {
             let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
             let stream = match listener.accept().await {
                 Ok((stream, _from)) => stream,
                 Err(error) => {
-                    tracing::warn!(%error, "cannot accept connections to the metrics port");
+                    failures.note(&error);
                     tokio::time::sleep(READER_TIMEOUT).await;
                     continue;
                 }
             };
-            let (metrics, refresh) = (Arc::clone(&metrics), Arc::clone(&refresh));
+            let page = page.clone();
             readers.spawn(async move {
-                let service =
-                    service_fn(move |request| page(Arc::clone(&metrics), Arc::clone(&refresh), request));
+                let service = service_fn(move |request| answer(page.clone(), request));
                 let mut builder = http1::Builder::new();
                 builder.timer(TokioTimer::new()).header_read_timeout(READER_TIMEOUT).keep_alive(false);
                 if let Err(error) = builder.serve_connection(TokioIo::new(stream), service).await {
@@ -66,16 +79,24 @@ pub(crate) async fn serve(
     readers.shutdown().await;
 }
 
-async fn page(
-    metrics: Arc<Metrics>,
-    refresh: Refresh,
-    request: Request<Incoming>,
-) -> Result<Response<Body>, Infallible> {
-    if request.method() != Method::GET || request.uri().path() != "/metrics" {
-        let mut response = Response::new(Body::empty());
-        *response.status_mut() = StatusCode::NOT_FOUND;
-        return Ok(response);
-    }
+async fn answer(page: Page, request: Request<Incoming>) -> Result<Response<Body>, Infallible> {
+    let path = if request.method() == Method::GET { request.uri().path() } else { "" };
+    Ok(match path {
+        "/metrics" => metrics(page).await,
+        "/healthz" => plain(StatusCode::OK, "ok\n"),
+        "/readyz" if (page.readiness)() => plain(StatusCode::OK, "ready\n"),
+        "/readyz" => plain(StatusCode::SERVICE_UNAVAILABLE, "not in a cluster yet\n"),
+        _ => plain(StatusCode::NOT_FOUND, ""),
+    })
+}
+
+fn plain(status: StatusCode, text: &'static str) -> Response<Body> {
+    let mut response = Response::new(Body::new(text.to_owned()));
+    *response.status_mut() = status;
+    response
+}
+
+async fn metrics(Page { metrics, refresh, .. }: Page) -> Response<Body> {
     let rendered = tokio::task::spawn_blocking(move || {
         refresh();
         metrics.handle().render()
@@ -89,5 +110,5 @@ async fn page(
         }
         Err(_panicked) => *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR,
     }
-    Ok(response)
+    response
 }

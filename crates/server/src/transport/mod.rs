@@ -13,6 +13,7 @@
 //! the method table does not allow.
 
 mod accept;
+mod accept_failures;
 mod admission;
 mod bodies;
 mod budget;
@@ -31,6 +32,7 @@ pub(crate) use admission::{Admission, BytesFull};
 pub(crate) use bodies::RequestBytes;
 pub(crate) use credentials::Credentials;
 pub(crate) use router::Router;
+pub use tls::ClientTlsFiles;
 
 /// Why a body or a connection failed.
 type BoxError = Box<dyn std::error::Error + Send + Sync>;

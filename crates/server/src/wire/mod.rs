@@ -15,4 +15,6 @@ pub(crate) use error::{FieldFault, LeaderHint, ServiceError};
 pub(crate) use etag::{etag, parse_etag};
 pub(crate) use paging::{Listing, PageSize, Pager, foreign_page_token, page_start, page_token};
 pub(crate) use status::{leader_in, name_leader, row_error};
-pub(crate) use time::{made_at, now, observed_at, parse_optional, parse_timestamp, timestamp};
+pub(crate) use time::{
+    correct_clock, made_at, now, observed_at, parse_optional, parse_timestamp, timestamp, wall_clock,
+};

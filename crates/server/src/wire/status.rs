@@ -195,6 +195,7 @@ const fn class_of_refusal(refusal: Refusal) -> Class {
         Refusal::NotMember => permanent(Code::PermissionDenied, "NODE_NOT_MEMBER"),
         Refusal::DirectoryMissing => leaderless("DIRECTORY_MISSING"),
         Refusal::MethodUnknown => permanent(Code::Unimplemented, "METHOD_UNKNOWN"),
+        Refusal::MetadataTooLarge { .. } => permanent(Code::ResourceExhausted, "LIMIT_EXCEEDED"),
         Refusal::TimeoutMalformed => permanent(Code::InvalidArgument, "TIMEOUT_MALFORMED"),
         Refusal::DeadlinePassed => permanent(Code::DeadlineExceeded, "DEADLINE_PASSED"),
         Refusal::OutcomeUnknown => permanent(Code::DeadlineExceeded, "OUTCOME_UNKNOWN"),
@@ -214,6 +215,7 @@ impl From<Refusal> for Status {
             Refusal::Full { limit, most } => Some((limit, most)),
             Refusal::MessageTooLarge { most } => Some(("message_bytes_max", most)),
             Refusal::AnswerTooLarge { most } => Some(("response_bytes_max", most)),
+            Refusal::MetadataTooLarge { most } => Some(("metadata_bytes", most)),
             Refusal::Unauthenticated
             | Refusal::NotAllowed { .. }
             | Refusal::NamelessNode

@@ -3,7 +3,10 @@
 //! Invariant: a timestamp on the wire has nanoseconds and one in the profile milliseconds; the conversion rounds
 //! towards the past.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::{
+    sync::atomic::{AtomicI64, Ordering},
+    time::{SystemTime, UNIX_EPOCH},
+};
 
 use custodia_profile::{RequestId, TimestampMs};
 use prost_types::Timestamp;
@@ -15,9 +18,23 @@ use crate::limits::REQUEST_AGE_MAX;
 /// 0001-01-01T00:00:00Z to 9999-12-31T23:59:59Z: the range of `google.protobuf.Timestamp`.
 const SECONDS: std::ops::RangeInclusive<i64> = -62_135_596_800..=253_402_300_799;
 
-/// The current time, by this node's clock.
-#[expect(clippy::disallowed_methods, reason = "the one clock of a node")]
+/// Added to this node's clock: see `peer/clock_offsets.rs`. One for the process, as the clock is.
+static CORRECTION_MS: AtomicI64 = AtomicI64::new(0);
+
+/// The time by which calls are judged and records dated: this node's clock, or the median of the cluster's clocks if it is far
+/// from that.
 pub(crate) fn now() -> TimestampMs {
+    wall_clock().plus_ms(CORRECTION_MS.load(Ordering::Relaxed))
+}
+
+/// From now on [`now`] is so many milliseconds after this node's clock.
+pub(crate) fn correct_clock(by_ms: i64) {
+    CORRECTION_MS.store(by_ms, Ordering::Relaxed);
+}
+
+/// This node's clock, as it is.
+#[expect(clippy::disallowed_methods, reason = "the one clock of a node")]
+pub(crate) fn wall_clock() -> TimestampMs {
     let elapsed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     TimestampMs::from_ms(i64::try_from(elapsed.as_millis()).unwrap_or(i64::MAX))
 }

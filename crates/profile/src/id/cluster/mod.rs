@@ -1,5 +1,6 @@
-//! Owns the ids of where data is kept: Raft groups, shards and their slots, nodes, replicas, residency pools.
+//! Owns the ids of where data is kept: Raft groups, shards and their slots, nodes and their addresses, replicas, residency pools.
 
+mod address;
 mod group;
 mod node;
 mod pool;
@@ -7,6 +8,7 @@ mod replica;
 mod shard;
 mod slot;
 
+pub use address::{NodeAddress, NodeAddressError};
 pub use group::GroupId;
 pub use node::NodeId;
 pub use pool::PoolId;

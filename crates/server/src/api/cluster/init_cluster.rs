@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use custodia_consensus::Peer;
-use custodia_profile::{NodeId, ShardId};
+use custodia_profile::{NodeAddress, NodeId, ShardId};
 use custodia_proto::v1;
 use tokio::time::{Instant, sleep, timeout_at};
 
@@ -59,13 +59,8 @@ fn endpoint(wire: &v1::NodeEndpoint) -> Result<Peer, ServiceError> {
     if wire.address.is_empty() {
         return Err(ServiceError::missing("address"));
     }
-    let port = wire
-        .address
-        .rsplit_once(':')
-        .and_then(|(host, port)| (!host.is_empty()).then_some(port.parse::<u16>()));
-    if !matches!(port, Some(Ok(1..))) {
-        return Err(ServiceError::invalid("address", "expected host:port"));
-    }
+    let valid = wire.address.parse::<NodeAddress>();
+    valid.map_err(|error| ServiceError::invalid("address", error.to_string()))?;
     Ok(Peer { node: NodeId::new(wire.node_id)?, address: wire.address.clone() })
 }
 

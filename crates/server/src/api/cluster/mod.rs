@@ -1,5 +1,6 @@
 //! ClusterService: for operators, and for clients that call the leaders directly.
 
+mod clocks;
 mod init_cluster;
 mod list_shards;
 mod nodes;
@@ -7,4 +8,5 @@ mod rotate_keys;
 mod status;
 mod verify_shard;
 
+pub(crate) use clocks::keep_clocks;
 pub(crate) use nodes::own_facts;

@@ -3,15 +3,16 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use custodia_consensus::{GroupStatus, Peer, ReplicaState, StoppedReplica};
-use custodia_profile::{GroupId, ShardId};
+use custodia_profile::{GroupId, ShardId, TimestampMs};
 use custodia_proto::{internal::v1::NodeFacts, v1};
 use futures::future::join_all;
 use tokio::time::Instant;
 
 use crate::{
     api::handler::AnyNodeCall,
+    routing::Offset,
     shard::ShardContext,
-    wire::{LeaderHint, ServiceError},
+    wire::{LeaderHint, ServiceError, wall_clock},
 };
 
 /// How long to wait for a node's facts. A healthy node answers within a few milliseconds.
@@ -86,8 +87,9 @@ pub(crate) fn own_facts(context: &ShardContext) -> NodeFacts {
         state_engine: context.routing().consensus().engine().kind().name().to_owned(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         stopped_replicas: stopped.chain(ended).collect(),
+        clock_offset_ms: None,
     };
-    NodeFacts { node: Some(node), running_shards, led_shards }
+    NodeFacts { node: Some(node), running_shards, led_shards, time_ms: wall_clock().as_ms() }
 }
 
 fn stopped_replica(stopped: StoppedReplica) -> v1::StoppedReplica {
@@ -117,7 +119,13 @@ async fn facts_of(context: &ShardContext, peer: &Peer, deadline: Instant) -> Fac
     } else {
         asked(context, peer, deadline).await
     };
+    let clock_offset_ms = match &facts {
+        Some(_) if peer.node == context.routing().node() => Some(0),
+        Some(_) => context.routing().clocks().of(peer.node, Instant::now()).map(|offset| offset.ms),
+        None => None,
+    };
     let mut facts = facts.map(Facts::from_wire).unwrap_or_default();
+    facts.node.clock_offset_ms = clock_offset_ms;
     if facts.node.state() == v1::NodeState::Unspecified {
         facts.node.set_state(v1::NodeState::Down);
     }
@@ -128,5 +136,12 @@ async fn facts_of(context: &ShardContext, peer: &Peer, deadline: Instant) -> Fac
 
 async fn asked(context: &ShardContext, peer: &Peer, deadline: Instant) -> Option<NodeFacts> {
     let to = LeaderHint { node: peer.node, address: peer.address.clone() };
-    context.routing().peers().node_facts(&to, deadline).await.ok()
+    let asked = wall_clock();
+    let facts = context.routing().peers().node_facts(&to, deadline).await.ok()?;
+    // A node of an older version does not say.
+    if facts.time_ms != 0 {
+        let offset = Offset::measured(asked, TimestampMs::from_ms(facts.time_ms), wall_clock());
+        context.routing().clocks().note(peer.node, offset);
+    }
+    Some(facts)
 }

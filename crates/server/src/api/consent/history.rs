@@ -5,7 +5,7 @@
 
 use custodia_profile::{
     CustomerRecord, LawAsOf, LedgerBody, LedgerEntry, ProfileError, Revision, Stored, TimestampMs,
-    ledger_hash,
+    ledger_hash, limits::FUTURE_MAX_MS,
 };
 use custodia_proto::v1::{self, consent_history_entry::Change};
 use custodia_store::{Key, KeyKind, KeyPrefix};
@@ -107,23 +107,28 @@ fn history_entry(
 }
 
 impl CustomerRead for v1::GetConsentsAsOfRequest {
-    type Query = TimestampMs;
+    /// None: the present.
+    type Query = Option<TimestampMs>;
     const ACCESS: ReadAccess = ReadAccess::Permitted;
 
-    fn parse(&self, _view: &CatalogueView) -> Result<TimestampMs, ServiceError> {
-        past_moment(self.time.as_ref())?.ok_or_else(|| ServiceError::missing("time"))
+    fn parse(&self, _view: &CatalogueView) -> Result<Option<TimestampMs>, ServiceError> {
+        if self.time.is_none() {
+            return Err(ServiceError::missing("time"));
+        }
+        past_moment(self.time.as_ref())
     }
 
-    fn knows(_moment: &TimestampMs, record: &CustomerRecord, view: &CatalogueView) -> bool {
+    fn knows(_moment: &Option<TimestampMs>, record: &CustomerRecord, view: &CatalogueView) -> bool {
         knows(record, view)
     }
 
     async fn answer(
-        moment: TimestampMs,
+        moment: Option<TimestampMs>,
         profile: ProfileView<'_>,
     ) -> Result<v1::GetConsentsResponse, ServiceError> {
-        let (law, entries) = law_as_of(profile.context, profile.location, Some(moment)).await?;
-        let of = ConsentAsOf { at: profile.version(), consent_revision: entries, now: moment };
+        let (law, entries) = law_as_of(profile.context, profile.location, moment).await?;
+        let now = moment.unwrap_or(profile.now);
+        let of = ConsentAsOf { at: profile.version(), consent_revision: entries, now };
         Ok(v1::GetConsentsResponse {
             customer_id: profile.location.customer.to_string(),
             etag: of.etag(),
@@ -134,16 +139,18 @@ impl CustomerRead for v1::GetConsentsAsOfRequest {
     }
 }
 
-/// The time in the field `time`, if it is set.
+/// The time in the field `time`, if it is set and past. A caller whose clock is a little ahead may mean the present, which has
+/// no time of its own: what was recorded last counts, whichever node's clock has dated it.
 pub(super) fn past_moment(
     time: Option<&prost_types::Timestamp>,
 ) -> Result<Option<TimestampMs>, ServiceError> {
     let Some(time) = time else { return Ok(None) };
     let moment = parse_timestamp(time, "time")?;
-    if moment > now() {
-        return Err(ServiceError::invalid("time", "is in the future"));
+    let now = now();
+    if moment > now.plus_ms(FUTURE_MAX_MS) {
+        return Err(ServiceError::invalid("time", format!("is more than {FUTURE_MAX_MS} ms in the future")));
     }
-    Ok(Some(moment))
+    Ok((moment < now).then_some(moment))
 }
 
 /// What the law depended on at a given time, or after the last entry, and the number of entries by then.

@@ -21,17 +21,129 @@ use crate::{
     },
 };
 
-/// Parses preferences, with purpose names resolved in the catalogue.
-pub(super) fn preferences(wire: &v1::Preferences, view: &CatalogueView) -> Result<Preferences, ServiceError> {
-    let time_zone = &wire.time_zone;
-    Ok(Preferences::new(PreferenceFields {
-        language: Language::optional("language", &wire.language)?,
-        time_zone: (!time_zone.is_empty()).then(|| TimeZoneName::new(time_zone)).transpose()?,
-        channels: each("channels", &wire.channels, channel)?,
-        frequency_caps: each("frequency_caps", &wire.frequency_caps, |cap| frequency_cap(cap, view))?,
-        quiet_hours: each("quiet_hours", &wire.quiet_hours, quiet_hours)?,
-        topics: each("topics", &wire.topics, topic)?,
-    })?)
+/// The fields that an update replaces, with their new values. The others stay as they are.
+#[derive(Debug)]
+pub(super) struct PreferenceChanges {
+    fields: BTreeSet<Field>,
+    values: PreferenceFields,
+}
+
+/// A field of the preferences.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Field {
+    Language,
+    TimeZone,
+    Channels,
+    FrequencyCaps,
+    QuietHours,
+    Topics,
+}
+
+impl Field {
+    const NAMES: [(&str, Self); 6] = [
+        ("language", Self::Language),
+        ("time_zone", Self::TimeZone),
+        ("channels", Self::Channels),
+        ("frequency_caps", Self::FrequencyCaps),
+        ("quiet_hours", Self::QuietHours),
+        ("topics", Self::Topics),
+    ];
+
+    fn parse(path: &str) -> Result<Self, ServiceError> {
+        let found = Self::NAMES.iter().find(|(name, _)| *name == path).map(|(_, field)| *field);
+        found.ok_or_else(|| {
+            let names = Self::NAMES.map(|(name, _)| name).join(", ");
+            ServiceError::invalid("update_mask", format!("expected some of {names}"))
+        })
+    }
+}
+
+impl PreferenceChanges {
+    /// Parses what is sent, with purpose names resolved in the catalogue. Without a mask it names the fields that are set
+    /// (AIP-134).
+    pub(super) fn parse(
+        wire: &v1::Preferences,
+        mask: Option<&prost_types::FieldMask>,
+        view: &CatalogueView,
+    ) -> Result<Self, ServiceError> {
+        let time_zone = &wire.time_zone;
+        let values = PreferenceFields {
+            language: Language::optional("language", &wire.language).map_err(below)?,
+            time_zone: (!time_zone.is_empty())
+                .then(|| TimeZoneName::new(time_zone))
+                .transpose()
+                .map_err(below)?,
+            channels: each("channels", &wire.channels, channel).map_err(below)?,
+            frequency_caps: each("frequency_caps", &wire.frequency_caps, |cap| frequency_cap(cap, view))
+                .map_err(below)?,
+            quiet_hours: each("quiet_hours", &wire.quiet_hours, quiet_hours).map_err(below)?,
+            topics: each("topics", &wire.topics, topic).map_err(below)?,
+        };
+        check_lists(&values)?;
+        let fields = match mask {
+            Some(mask) => mask.paths.iter().map(|path| Field::parse(path)).collect::<Result<_, _>>()?,
+            None => set_fields(&values),
+        };
+        Ok(Self { fields, values })
+    }
+
+    /// The stored preferences with these changes.
+    pub(super) fn apply(&self, stored: &Preferences) -> Result<Preferences, ServiceError> {
+        let PreferenceFields { language, time_zone, channels, frequency_caps, quiet_hours, topics } =
+            self.values.clone();
+        let new = |field| self.fields.contains(&field);
+        let mut after = PreferenceFields::clone(stored);
+        if new(Field::Language) {
+            after.language = language;
+        }
+        if new(Field::TimeZone) {
+            after.time_zone = time_zone;
+        }
+        if new(Field::Channels) {
+            after.channels = channels;
+        }
+        if new(Field::FrequencyCaps) {
+            after.frequency_caps = frequency_caps;
+        }
+        if new(Field::QuietHours) {
+            after.quiet_hours = quiet_hours;
+        }
+        if new(Field::Topics) {
+            after.topics = topics;
+        }
+        Preferences::new(after).map_err(below)
+    }
+
+    /// The channels, if they are replaced.
+    pub(super) fn channels(&self) -> Option<&[ChannelPreference]> {
+        self.fields.contains(&Field::Channels).then_some(self.values.channels.as_slice())
+    }
+}
+
+/// Checks what does not depend on what is stored, so that it is refused whoever sends it. Quiet hours may count by the stored
+/// time zone.
+fn check_lists(values: &PreferenceFields) -> Result<(), ServiceError> {
+    let zone = TimeZoneName::new("UTC").map_err(below)?;
+    let time_zone = Some(values.time_zone.clone().unwrap_or(zone));
+    Preferences::new(PreferenceFields { time_zone, ..values.clone() }).map(drop).map_err(below)
+}
+
+fn set_fields(values: &PreferenceFields) -> BTreeSet<Field> {
+    let PreferenceFields { language, time_zone, channels, frequency_caps, quiet_hours, topics } = values;
+    let set = [
+        (Field::Language, language.is_some()),
+        (Field::TimeZone, time_zone.is_some()),
+        (Field::Channels, !channels.is_empty()),
+        (Field::FrequencyCaps, !frequency_caps.is_empty()),
+        (Field::QuietHours, !quiet_hours.is_empty()),
+        (Field::Topics, !topics.is_empty()),
+    ];
+    set.into_iter().filter(|(_, set)| *set).map(|(field, _)| field).collect()
+}
+
+/// An error of a field of the preferences.
+fn below(error: impl Into<ServiceError>) -> ServiceError {
+    error.into().within("preferences")
 }
 
 fn channel(wire: &v1::ChannelPreference) -> Result<ChannelPreference, ServiceError> {

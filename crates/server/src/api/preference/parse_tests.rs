@@ -1,9 +1,9 @@
 //! Preferences from the wire and back.
 
-use custodia_profile::{Catalogue, CustomerId, LawfulBasis, PoolId, Revision};
+use custodia_profile::{Catalogue, CustomerId, LawfulBasis, PoolId, Preferences, Revision};
 use custodia_proto::v1;
 
-use super::parse::{Addresses, preferences, wire};
+use super::parse::{Addresses, PreferenceChanges, wire};
 use crate::{
     catalogue::{CatalogueView, test_entries},
     wire::{ServiceError, convert::RecordVersion},
@@ -47,13 +47,18 @@ fn sent() -> v1::Preferences {
     }
 }
 
-/// The path of the invalid field.
+/// What is stored of a customer without preferences after an update without a mask.
+fn preferences(wire: &v1::Preferences, view: &CatalogueView) -> Result<Preferences, ServiceError> {
+    PreferenceChanges::parse(wire, None, view)?.apply(&Preferences::default())
+}
+
+/// The path of the invalid field, below the preferences.
 fn fault(change: impl FnOnce(&mut v1::Preferences)) -> String {
     let mut wire = sent();
     change(&mut wire);
     let error = preferences(&wire, &view()).expect_err("refused");
     let ServiceError::Field { field, .. } = error else { panic!("no field: {error}") };
-    field
+    field.strip_prefix("preferences.").expect("below the preferences").to_owned()
 }
 
 #[test]
@@ -104,6 +109,30 @@ fn a_cap_for_all_purposes_names_none() {
     for wrong in ["No name", "unknown"] {
         wire.frequency_caps[1].purpose = wrong.to_owned();
         let error = preferences(&wire, &view()).expect_err("refused");
-        assert!(error.to_string().starts_with("frequency_caps[1].purpose"), "{error}");
+        assert!(error.to_string().starts_with("preferences.frequency_caps[1].purpose"), "{error}");
     }
+}
+
+#[test]
+fn an_update_leaves_what_it_does_not_name() {
+    let stored = preferences(&sent(), &view()).expect("valid");
+    let update = |wire: &v1::Preferences, paths: Option<&[&str]>| {
+        let paths = paths.map(|paths| paths.iter().map(|&path| path.to_owned()).collect());
+        let mask = paths.map(|paths| prost_types::FieldMask { paths });
+        PreferenceChanges::parse(wire, mask.as_ref(), &view())?.apply(&stored)
+    };
+    let at = RecordVersion { customer: customer(), revision: Revision::from_u64(7) };
+    let shown = |after: Preferences| wire(at, &after, Addresses::Given, &view().catalogue);
+    let french = v1::Preferences { language: "fr".to_owned(), ..Default::default() };
+    let expected = v1::Preferences { language: "fr".to_owned(), ..sent() };
+    assert_eq!(shown(update(&french, None).expect("valid")), expected);
+    assert_eq!(shown(update(&french, Some(&["language"])).expect("valid")), expected);
+    let without = v1::Preferences { topics: Vec::new(), language: String::new(), ..sent() };
+    let nothing = v1::Preferences::default();
+    assert_eq!(shown(update(&nothing, Some(&["topics", "language"])).expect("valid")), without);
+    assert_eq!(update(&french, Some(&["topics"])).expect("valid").language, stored.language, "not named");
+    let unknown = update(&french, Some(&["etag"])).expect_err("refused").to_string();
+    assert!(unknown.starts_with("update_mask"), "{unknown}");
+    let no_zone = update(&nothing, Some(&["time_zone"])).expect_err("the quiet hours need it").to_string();
+    assert!(no_zone.starts_with("preferences.time_zone"), "{no_zone}");
 }

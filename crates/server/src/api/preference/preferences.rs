@@ -11,7 +11,7 @@ use custodia_profile::{
 };
 use custodia_proto::v1;
 
-use super::parse::{self as preferences_parse, Addresses};
+use super::parse::{self as preferences_parse, Addresses, PreferenceChanges};
 use crate::{
     catalogue::CatalogueView,
     routing::CustomerLocation,
@@ -48,7 +48,7 @@ impl CustomerRead for v1::GetPreferencesRequest {
 #[derive(Debug)]
 pub(crate) struct Update {
     purpose: PurposeNumber,
-    preferences: Preferences,
+    changes: PreferenceChanges,
     etag: Option<Revision>,
 }
 
@@ -57,13 +57,12 @@ impl CustomerWrite for v1::UpdatePreferencesRequest {
     const ETAG_FIELD: &'static str = "preferences.etag";
 
     fn parse(&self, _origin: Origin<'_>, view: &CatalogueView) -> Result<Update, ServiceError> {
-        let below = |error: ServiceError| error.within("preferences");
         let purpose = parse::purpose(&self.purpose, "purpose")?;
         let wire = self.preferences.as_ref().ok_or_else(|| ServiceError::missing("preferences"))?;
         Ok(Update {
-            etag: parse_etag(&wire.etag).map_err(below)?,
+            etag: parse_etag(&wire.etag).map_err(|error| error.within("preferences"))?,
             purpose: view.purpose_number(&purpose, "purpose")?,
-            preferences: preferences_parse::preferences(wire, view).map_err(below)?,
+            changes: PreferenceChanges::parse(wire, self.update_mask.as_ref(), view)?,
         })
     }
 
@@ -94,16 +93,22 @@ impl CustomerWrite for v1::UpdatePreferencesRequest {
         let permission = Permission::for_purpose(purpose, Reader::Controller, &record, catalogue, state.now);
         // A wish can always be recorded; an address is personal data and needs a ground.
         if let Verdict::Refuse(reason) = permission.verdict()
-            && brings_address(&update.preferences, &record.preferences, state.sight)
+            && brings_address(update.changes.channels(), &record.preferences, state.sight)
         {
             return Err(ServiceError::PurposeRefused { reason, purpose: purpose.id.clone() });
         }
         let stored = state.existing()?;
-        let after = update_preferences(stored, &update.preferences, state.precondition, state.change())
+        let preferences = update.changes.apply(&stored.preferences)?;
+        let after = update_preferences(stored, &preferences, state.precondition, state.change())
             .map_err(|error| ServiceError::from(error).within("preferences"))?;
         let revision = state.revision_after(after.is_some());
         let at = RecordVersion { customer: state.location.customer, revision };
-        let answer = preferences_parse::wire(at, &update.preferences, Addresses::Given, catalogue);
+        // The addresses that the caller has sent, or may see.
+        let addresses = match (permission.verdict(), update.changes.channels()) {
+            (Verdict::Refuse(_), None) => Addresses::LeftOut,
+            (Verdict::Permit { .. }, _) | (Verdict::Refuse(_), Some(_)) => Addresses::Given,
+        };
+        let answer = preferences_parse::wire(at, &preferences, addresses, catalogue);
         Ok(Mutation { record: after, ledger: Vec::new(), events: Vec::new(), answer })
     }
 }
@@ -116,7 +121,7 @@ fn knows_caps(view: &CatalogueView, preferences: &Preferences) -> bool {
 
 /// Whether some address is not yet stored for its channel. To a caller who may not read every address is new: whether one is
 /// stored already would tell it what is.
-fn brings_address(new: &Preferences, stored: &Preferences, sight: Sight) -> bool {
+fn brings_address(new: Option<&[ChannelPreference]>, stored: &Preferences, sight: Sight) -> bool {
     let known = |one: &ChannelPreference| {
         sight == Sight::Full
             && stored
@@ -124,5 +129,5 @@ fn brings_address(new: &Preferences, stored: &Preferences, sight: Sight) -> bool
                 .iter()
                 .any(|other| other.channel == one.channel && other.address == one.address)
     };
-    new.channels.iter().any(|one| one.address.is_some() && !known(one))
+    new.unwrap_or_default().iter().any(|one| one.address.is_some() && !known(one))
 }

@@ -3,16 +3,12 @@
 use std::fs;
 
 use super::*;
-use crate::test_authority::Authority;
-
-fn node(number: u32) -> NodeId {
-    number.to_string().parse().expect("a node")
-}
+use crate::test_authority::{Authority, own_name};
 
 fn load(authority: &Authority, uris: &[&str], years: (i32, i32)) -> Result<TlsConfigs, TlsError> {
     let folder = tempfile::tempdir().expect("a folder");
     let files = authority.files(folder.path(), &authority.issue(uris, years));
-    TlsConfigs::load(&files, node(1), ClientCertificates::Required)
+    TlsConfigs::load(&files, &own_name(1), ClientCertificates::Required)
 }
 
 #[test]
@@ -46,8 +42,8 @@ fn a_key_of_another_certificate_is_refused() {
     let (authority, folder) = (Authority::new(), tempfile::tempdir().expect("a folder"));
     let files = authority.files(folder.path(), &authority.current("spiffe://custodia/node/1"));
     fs::write(&files.key, authority.current("spiffe://custodia/node/1").key).expect("written");
-    let error = TlsConfigs::load(&files, node(1), ClientCertificates::Required).expect_err("refused");
-    assert!(matches!(error, TlsError::KeyMismatch), "{error}");
+    let error = TlsConfigs::load(&files, &own_name(1), ClientCertificates::Required).expect_err("refused");
+    assert!(matches!(error, TlsError::KeyMismatch { .. }), "{error}");
 }
 
 #[test]
@@ -63,7 +59,7 @@ fn missing_and_malformed_files_are_named_with_their_key() {
                 None => fs::remove_file(path).expect("removed"),
                 Some(text) => fs::write(path, text).expect("written"),
             }
-            let error = TlsConfigs::load(&files, node(1), ClientCertificates::Optional)
+            let error = TlsConfigs::load(&files, &own_name(1), ClientCertificates::Optional)
                 .expect_err("refused")
                 .to_string();
             assert!(error.contains(key) && error.contains(&path.display().to_string()), "{error}");
