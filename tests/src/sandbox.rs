@@ -8,6 +8,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use custodia_client::{Client, ClientIdentity, ClientOptions};
@@ -59,6 +60,8 @@ pub struct Sandbox {
     /// An identity with the roles agent, ingest, privacy and operator.
     pub admin: Identity,
     options: Options,
+    /// Written once: tests that share the sandbox read it at the same time.
+    client_file: OnceLock<String>,
     // dropped last: the nodes are ended first
     folder: tempfile::TempDir,
 }
@@ -117,7 +120,7 @@ impl Sandbox {
             nodes.push(Node::new(id, format!("127.0.0.1:{}", free_port()), node_folder));
         }
         let admin = authority.issue("admin", &["agent", "ingest", "privacy", "operator"], Validity::Current);
-        let sandbox = Self { nodes, authority, admin, options, folder };
+        let sandbox = Self { nodes, authority, admin, options, client_file: OnceLock::new(), folder };
         for node in &sandbox.nodes {
             sandbox.write_config(node, &sandbox.options.config);
         }
@@ -224,6 +227,10 @@ impl Sandbox {
 
     /// A file for the command's `--client`: the admin's, with all nodes.
     pub fn client_file(&self) -> String {
+        self.client_file.get_or_init(|| self.write_client_file()).clone()
+    }
+
+    fn write_client_file(&self) -> String {
         self.admin.write(&self.path(), "admin");
         let addresses: Vec<_> = self.nodes.iter().map(|node| &node.address).collect();
         let text = format!(
