@@ -18,7 +18,8 @@ use custodia_proto::v1::consent_service_client::ConsentServiceClient;
 use custodia_proto::v1::preference_service_client::PreferenceServiceClient;
 use custodia_proto::v1::profile_service_client::ProfileServiceClient;
 use custodia_proto::v1::{
-    ClusterStatus, GetClusterStatusRequest, InitClusterRequest, ListShardsRequest, NodeEndpoint, Shard,
+    ClusterStatus, GetClusterStatusRequest, InitClusterRequest, ListPurposesRequest, ListShardsRequest,
+    NodeEndpoint, Shard,
 };
 use tonic::Status;
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint};
@@ -175,12 +176,17 @@ impl Sandbox {
         self.cluster(0).await.init_cluster(request).await.expect("the cluster is made");
     }
 
-    /// Waits until the running nodes see a leader for every shard.
+    /// Waits until the running nodes see a leader for every shard, and have the catalogue: the directory elects its leader too.
     pub async fn wait_until_healthy(&self) {
         for node in self.running() {
             eventually("every shard has a leader", async || match self.status(node).await {
                 Ok(status) => status.shards > 0 && status.shards == status.shards_with_leader,
                 Err(_) => false,
+            })
+            .await;
+            eventually("the node has the catalogue", async || {
+                let Ok(channel) = self.channel(node, &self.admin).await else { return false };
+                CatalogServiceClient::new(channel).list_purposes(ListPurposesRequest::default()).await.is_ok()
             })
             .await;
         }
