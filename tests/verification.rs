@@ -173,7 +173,7 @@ async fn altered_values_are_named_by_shard_node_and_range_and_the_replicas_are_r
     let (code, text, _) = custodia(&["shard", "verify", "--shard", "2", "--client", &client]);
     assert_eq!((code, text.trim_end()), (Some(0), "3 replicas agree, 0 do not or could not be compared"));
     let (code, _, errors) = custodia(&["shard", "verify", "--shard", "4", "--client", &client]);
-    assert!(code == Some(2) && errors.contains("shard_id"), "{errors}");
+    assert!(code == Some(2) && errors.contains("--shard: no such shard"), "{errors}");
 
     assert_eq!(sandbox.nodes[2].terminate(), Some(0));
     alter(&sandbox.nodes[2], 1);
