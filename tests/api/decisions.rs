@@ -21,6 +21,7 @@ pub(crate) fn tests(suite: Suite) -> Suite {
         .shared(consents_are_known_as_of_a_past_moment)
         .shared(a_decision_is_explained_as_of_now_and_as_of_then)
         .shared(a_purpose_created_later_is_unknown_in_earlier_explanations)
+        .shared(a_contract_comes_with_the_data_and_serves_nothing_of_a_consent_that_was_taken_back)
 }
 
 async fn record(sandbox: &Sandbox, node: usize, request: v1::RecordConsentRequest) -> v1::ConsentState {
@@ -51,6 +52,7 @@ async fn a_decision_keeps_its_evidence_and_status(sandbox: &Sandbox) {
         language: "de".to_owned(),
         bundled: false,
         decided_by: v1::DecidedBy::DataSubject.into(),
+        incapacity: String::new(),
     };
     let request = v1::RecordConsentRequest {
         customer_id: customer_id.clone(),
@@ -435,6 +437,38 @@ async fn a_decision_is_explained_as_of_now_and_as_of_then(sandbox: &Sandbox) {
     }
 }
 
+/// GDPR Arts. 6(1)(b), 17(1)(b); CO-3. A no over a purpose that a contract still carries says that use goes on.
+async fn a_contract_comes_with_the_data_and_serves_nothing_of_a_consent_that_was_taken_back(
+    sandbox: &Sandbox,
+) {
+    let customer_id = stored_customer(sandbox, &[("email", "a@example.org")]).await;
+    let ended = withdraw(sandbox, 0, &customer_id, "service").await;
+    assert_eq!(ended.still_permitted_by(), v1::LawfulBasis::Unspecified);
+    assert_eq!(ended.evidence, None, "a withdrawal is not the act of the giving");
+    let contract = v1::ConsentGrant {
+        purpose: "service".to_owned(),
+        lawful_basis: v1::LawfulBasis::Contract.into(),
+        reference: "order 17".to_owned(),
+        ..Default::default()
+    };
+    let order = v1::IngestProfileRequest {
+        consents: vec![contract],
+        ..ingest(&customer_id, texts(&[("given_name", "Ada")]))
+    };
+    let answer = sandbox.profiles(1).await.ingest_profile(order).await.expect("ingested").into_inner();
+    assert!(answer.consents[0].recorded && answer.attributes[0].merged, "{answer:?}");
+    for node in 0..3 {
+        let profile = sandbox.profiles(node).await.get_profile(get(&customer_id, "service")).await;
+        let profile = profile.expect("found").into_inner();
+        let given: Vec<_> = profile.attributes.iter().map(|one| (one.name.as_str(), one.ground())).collect();
+        assert_eq!(given, [("given_name", v1::LawfulBasis::Contract)]);
+        let withheld: Vec<_> = profile.withheld.iter().map(|one| (one.name.as_str(), one.reason())).collect();
+        assert_eq!(withheld, [("email", v1::RefusalReason::ConsentWithdrawn)]);
+    }
+    let again = withdraw(sandbox, 2, &customer_id, "service").await;
+    assert_eq!(again.still_permitted_by(), v1::LawfulBasis::Contract);
+}
+
 /// What was decided then was decided with the catalogue of then.
 async fn a_purpose_created_later_is_unknown_in_earlier_explanations(sandbox: &Sandbox) {
     let customer_id = new_customer();
@@ -443,8 +477,9 @@ async fn a_purpose_created_later_is_unknown_in_earlier_explanations(sandbox: &Sa
     let purpose = v1::Purpose {
         id: "late".to_owned(),
         display_name: "Late".to_owned(),
-        lawful_bases: vec![v1::LawfulBasis::Contract.into()],
-        standing_bases: vec![v1::LawfulBasis::Contract.into()],
+        lawful_bases: vec![v1::LawfulBasis::LegalObligation.into()],
+        standing_bases: vec![v1::LawfulBasis::LegalObligation.into()],
+        law: "Fiscal Code §147".to_owned(),
         ..Default::default()
     };
     let request = v1::CreatePurposeRequest { purpose: Some(purpose), validate_only: false };

@@ -10,14 +10,15 @@ use custodia_proto::v1::{
     GetProfileRequest, IngestProfileRequest, JurisdictionBases, LawfulBasis, LegalHold,
     ListCatalogChangesRequest, ListEventsRequest, ListJurisdictionsRequest, NoticeVersion, PrivacySignal,
     Profile, Purpose, Recipient, RecordConsentRequest, RecordPrivacySignalRequest, RefusalReason,
-    Restriction, UpdateDataSubjectRequest, UpdatePurposeRequest, VerdictDetail, batch_profile,
+    Restriction, UpdateDataSubjectRequest, UpdatePurposeRequest, ValueType, VerdictDetail, batch_profile,
 };
 use custodia_tests::actions::{
-    ask_again, consent_revision, consenting_customer, create_campaign, create_purpose, create_recipient,
+    ask_again, consent_revision, consenting_customer, create_attribute, create_campaign, create_purpose,
+    create_recipient,
 };
 use custodia_tests::sample::{
-    consent, detail, event, evidence, fault, get, grant, ingest, new_id, observation, purpose, text_of,
-    withdrawal, withheld,
+    attribute, consent, detail, event, evidence, fault, get, grant, ingest, new_id, observation, purpose,
+    text_of, withdrawal, withheld,
 };
 use custodia_tests::{Sandbox, Suite, Validity};
 use tonic::{Code, Status};
@@ -319,7 +320,7 @@ async fn rules_follow_the_region_of_the_customer(sandbox: &Sandbox) {
     assert!(client.ingest_profile(offer(&german)).await.unwrap().events[0].appended);
 }
 
-/// Point 5: restriction and legal hold beat every permission, an outdated notice permits nothing.
+/// Point 5: a restriction beats every permission but rights, a hold keeps what is stored, an outdated notice permits nothing.
 async fn what_beats_every_permission_does_so_everywhere(sandbox: &Sandbox) {
     let customer = customer(sandbox).await;
     let restricted = DataSubject {
@@ -327,13 +328,20 @@ async fn what_beats_every_permission_does_so_everywhere(sandbox: &Sandbox) {
         restriction: Some(Restriction { reason: "accuracy is contested".into(), since: None }),
         ..Default::default()
     };
+    let size = attribute("shoe_size", ValueType::Text, &["service", "privacy-requests"]);
+    create_attribute(sandbox, 0, size).await.unwrap();
+    let shoes =
+        sandbox.client().ingest_profile(ingest(&customer, vec![observation("shoe_size", "41")])).await;
+    assert!(shoes.unwrap().attributes[0].merged);
     let state = subject(sandbox, restricted, &["restriction"]).await.unwrap();
     assert!(state.restriction.unwrap().since.is_some());
-    for purpose in ["service", "marketing", "privacy-requests"] {
+    for purpose in ["service", "marketing"] {
         let profile = read(sandbox, &customer, purpose).await;
         assert!(profile.attributes.is_empty(), "{purpose}");
         assert!(profile.withheld.iter().any(|one| one.reason() == RefusalReason::ProcessingRestricted));
     }
+    let profile = read(sandbox, &customer, "privacy-requests").await;
+    assert_eq!(text_of(&profile, "shoe_size").as_deref(), Some("41"), "Art. 15 is not suspended by Art. 18");
     let outcome = sandbox.client().ingest_profile(ingest(&customer, vec![observation("surname", "L")])).await;
     assert_eq!(outcome.unwrap().attributes[0].refusal(), RefusalReason::ProcessingRestricted);
     let held = DataSubject {
@@ -342,10 +350,17 @@ async fn what_beats_every_permission_does_so_everywhere(sandbox: &Sandbox) {
         etag: read(sandbox, &customer, "service").await.etag,
         ..Default::default()
     };
-    let held = subject(sandbox, held, &["restriction", "legal_hold"]).await.unwrap();
-    let profile = read(sandbox, &customer, "service").await;
-    assert_eq!(withheld(&profile, "given_name"), Some(RefusalReason::LegalHold));
-    let free = DataSubject { customer_id: customer.clone(), etag: held.etag, ..Default::default() };
+    subject(sandbox, held, &["restriction", "legal_hold"]).await.unwrap();
+    assert_eq!(text_of(&read(sandbox, &customer, "service").await, "given_name").as_deref(), Some("Ada"));
+    let kept =
+        sandbox.client().ingest_profile(ingest(&customer, vec![observation("given_name", "Eve")])).await;
+    assert_eq!(
+        kept.unwrap().attributes[0].refusal(),
+        RefusalReason::LegalHold,
+        "what is held does not change"
+    );
+    let etag = read(sandbox, &customer, "service").await.etag;
+    let free = DataSubject { customer_id: customer.clone(), etag, ..Default::default() };
     subject(sandbox, free, &["legal_hold"]).await.unwrap();
     assert_eq!(text_of(&read(sandbox, &customer, "service").await, "given_name").as_deref(), Some("Ada"));
     // only the privacy office may hold and let go

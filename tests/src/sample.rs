@@ -6,7 +6,7 @@ use custodia_proto::v1::{
     AffirmativeAct, AttributeDefinition, Classification, ConsentEvidence, ConsentGrant, ConsentMethod,
     ConsentStatus, CreateAttributeRequest, CreatePurposeRequest, Event, GetProfileRequest,
     IngestProfileRequest, LawfulBasis, NoticeVersion, Observation, Profile, Purpose, RecordConsentRequest,
-    RefusalReason, Value, ValueType, WithdrawConsentRequest,
+    RefusalReason, SpecialUse, Value, ValueType, WithdrawConsentRequest,
 };
 
 use tonic::transport::Channel;
@@ -23,7 +23,9 @@ pub async fn define_catalogue(catalog: &mut CatalogServiceClient<Channel>) {
     ];
     for (id, bases, standing) in purposes {
         let standing_bases = standing.into_iter().map(i32::from).collect();
-        let purpose = Purpose { standing_bases, law: "GDPR Art. 15".into(), ..purpose(id, &bases) };
+        let special_use = if id == "privacy-requests" { SpecialUse::DataSubjectRights.into() } else { 0 };
+        let law = "GDPR Art. 15".into();
+        let purpose = Purpose { standing_bases, law, special_use, ..purpose(id, &bases) };
         let request = CreatePurposeRequest { purpose: Some(purpose), validate_only: false };
         catalog.create_purpose(request).await.expect("a purpose is created");
     }

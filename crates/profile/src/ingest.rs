@@ -1,6 +1,6 @@
-//! Owns how incoming data is judged and merged (CO-3). Always: every consent, observation and event has an outcome,
-//! nothing is dropped silently; the same data in any order gives the same record; no consent that comes with data lifts
-//! a no, since it names no consent revision that it answers.
+//! Owns how incoming data is judged and merged (CO-3). Always: every ground, observation and event has an outcome,
+//! nothing is dropped silently; the same data in any order gives the same record, unless a legal hold keeps what is
+//! stored first; no ground that comes with data lifts a no, since it names no consent revision that it answers.
 
 use std::collections::BTreeMap;
 
@@ -43,7 +43,7 @@ pub struct Observations {
     pub party: Party,
     /// The basis that the source states; none: the purpose's first basis that holds.
     pub basis: Option<LawfulBasis>,
-    /// Consents given together with the data: each with status `Given` and basis consent.
+    /// Grounds given together with the data, by any basis: each with status `Given`.
     pub grants: Vec<Decision>,
     /// The values.
     pub observations: Vec<Observation>,
@@ -100,8 +100,8 @@ pub fn check_observations(
 
 fn check_grant(grant: &Decision, catalogue: &Catalogue, now: TimestampMs) -> Result<(), ProfileError> {
     let is_live = grant.recording == Recording::Live { answers: None };
-    if grant.basis != LawfulBasis::Consent || grant.status != GroundStatus::Given || !is_live {
-        return Err(ProfileError::Malformed { field: "consents", expected: "given consents" });
+    if grant.status != GroundStatus::Given || !is_live {
+        return Err(ProfileError::Malformed { field: "consents", expected: "given grounds" });
     }
     consent::check_decision(grant, catalogue, now)
 }
@@ -232,6 +232,11 @@ impl<'a> Collection<'a> {
                 } else {
                     Outcome::Refused(RefusalReason::ObservedBeforeStored)
                 };
+            }
+            // What is held stays as it is. The same value is stored already.
+            Some(stored) if record.subject.legal_hold.is_some() => {
+                let is_same = stored.value == incoming.value;
+                return if is_same { Outcome::Merged } else { Outcome::Refused(RefusalReason::LegalHold) };
             }
             Some(_) | None => {}
         }

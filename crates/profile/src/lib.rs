@@ -55,7 +55,8 @@ mod value;
 pub use catalogue::{
     AttributeDefinition, AttributeFields, BalancingTest, Catalogue, CatalogueChange, CatalogueEntry,
     Classification, ConsentModel, GoogleConsentType, Jurisdiction, JurisdictionBases, JurisdictionFields,
-    Notice, Purpose, PurposeFields, Recipient, RecipientFields, SourceMapping,
+    Notice, Purpose, PurposeFields, Recipient, RecipientFields, SourceMapping, SpecialCategoryGround,
+    SpecialUse,
 };
 pub use chain::{ChainFault, ChainLink, ChangeContext, ledger_hash, verify_chain};
 pub use codec::Stored;

@@ -10,8 +10,10 @@
 //! ```
 //! Why no more is permitted: a ground that is given after the merge was given, or stood, on both sides, ends no later,
 //! begins no sooner, and rests on an older notice and weaker proof. Every no remains, dated as late as it was said,
-//! while a consent counts from the earlier date, so that it lifts no more objections than before. The jurisdictions
-//! of both sides apply, the younger age, and every restriction and hold.
+//! while a consent counts from the earlier date, so that it lifts no more objections than before. A consent is lost since
+//! the first of both was, and a given ground is no older than the younger of both, so that it serves nothing of a lost
+//! consent. A guardian's consent is INVALIDATED unless both sides agree in it, in age and in place: who may be a
+//! guardian depends on both. The jurisdictions of both sides apply, the younger age, and every restriction and hold.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,7 +21,7 @@ use crate::{
     catalogue::{Catalogue, Purpose},
     data_subject::{DataSubject, LegalHold, Restriction},
     ground::{AffirmativeAct, ConsentMethod, DecidedBy, Evidence, GroundState, GroundStatus, LawfulBasis},
-    id::PurposeNumber,
+    id::{PurposeNumber, TimestampMs},
     label::NoticeId,
     record::CustomerRecord,
 };
@@ -35,7 +37,13 @@ pub fn merge_law(
     let merged = |key @ (number, basis): (PurposeNumber, LawfulBasis)| {
         let purpose = catalogue.purpose(number).map(|purpose| &**purpose);
         let state = match (a.grounds.get(&key), b.grounds.get(&key)) {
-            (Some(one), Some(other)) => of_both(one, other, basis, purpose),
+            (Some(one), Some(other))
+                if basis != LawfulBasis::Consent || !guardian_may_differ((one, a), (other, b)) =>
+            {
+                of_both(one, other, basis, purpose)
+            }
+            (Some(one), Some(other)) => invalidated(one.clone().prevailing(other.clone(), basis))
+                .unbroken_since(lost_first(one, other)),
             (Some(one), None) | (None, Some(one)) => of_one(one, basis, purpose),
             (None, None) => return None,
         };
@@ -48,10 +56,32 @@ pub fn merge_law(
 fn of_one(one: &GroundState, basis: LawfulBasis, purpose: Option<&Purpose>) -> GroundState {
     let stands = purpose.is_some_and(|purpose| purpose.standing_bases.contains(&basis));
     if one.status == GroundStatus::Given && !stands {
-        GroundState { status: GroundStatus::Invalidated, ..one.clone() }
+        invalidated(one.clone()).unbroken_since(lost_first(one, one))
     } else {
         one.clone()
     }
+}
+
+fn invalidated(state: GroundState) -> GroundState {
+    GroundState { status: GroundStatus::Invalidated, ..state }
+}
+
+/// Whether two given consents are of a guardian who may be entitled for one of the two customers and not for the other: a
+/// guardian decides for one age, one place and one moment.
+fn guardian_may_differ(
+    (one, a): (&GroundState, &CustomerRecord),
+    (other, b): (&GroundState, &CustomerRecord),
+) -> bool {
+    let both_given = one.status == GroundStatus::Given && other.status == GroundStatus::Given;
+    let by_guardian = [one, other].into_iter().any(|state| state.decided_by() == DecidedBy::Guardian);
+    let who = |of: &DataSubject| (of.birth_date, of.regions.clone(), of.region_unknown);
+    both_given && by_guardian && (one != other || who(&a.subject) != who(&b.subject))
+}
+
+/// Since when the first of two states, of which one at least is lost, is lost.
+fn lost_first(one: &GroundState, other: &GroundState) -> TimestampMs {
+    let lost = [one.lost_at(), other.lost_at()].into_iter().flatten().min();
+    lost.unwrap_or(one.since().min(other.since()))
 }
 
 fn of_both(
@@ -61,13 +91,14 @@ fn of_both(
     purpose: Option<&Purpose>,
 ) -> GroundState {
     let prevailing = one.clone().prevailing(other.clone(), basis);
-    match strictness(one.status).cmp(&strictness(other.status)) {
+    let stricter = match strictness(one.status).cmp(&strictness(other.status)) {
         std::cmp::Ordering::Less => other.clone(),
         std::cmp::Ordering::Greater => one.clone(),
         std::cmp::Ordering::Equal if one.status != GroundStatus::Given => prevailing,
         std::cmp::Ordering::Equal => {
             let base = if prevailing == *one { other } else { one };
-            GroundState {
+            let since = one.since().max(other.since());
+            return GroundState {
                 status: GroundStatus::Given,
                 decided_at: one.decided_at.min(other.decided_at),
                 valid_from: one.valid_from.max(other.valid_from),
@@ -79,9 +110,12 @@ fn of_both(
                 reference: base.reference.clone(),
                 channel: base.channel.clone(),
                 recorded_at: one.recorded_at.max(other.recorded_at),
+                unbroken_since: None,
             }
+            .unbroken_since(since);
         }
-    }
+    };
+    stricter.unbroken_since(lost_first(one, other))
 }
 
 /// Which of two statuses prevails. A no stays a no; an unanswered request is the weakest that is not given.
@@ -124,6 +158,7 @@ fn weaker_evidence(one: Option<&Evidence>, other: Option<&Evidence>) -> Option<E
         statement_sha256: one.statement_sha256.filter(|hash| Some(*hash) == other.statement_sha256),
         language: one.language.filter(|language| Some(language) == other.language.as_ref()),
         decided_by: if one.decided_by == other.decided_by { one.decided_by } else { DecidedBy::DataSubject },
+        incapacity: one.incapacity.filter(|of| Some(of) == other.incapacity.as_ref()),
     };
     both.or_nothing()
 }

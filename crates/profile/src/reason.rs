@@ -49,11 +49,11 @@ numbered! {
         GroundNotYetValid = 20 => "GROUND_NOT_YET_VALID",
         /// Stored, and nothing else, GDPR Art. 18.
         ProcessingRestricted = 21 => "PROCESSING_RESTRICTED",
-        /// Kept unchanged for a legal claim, and nothing else.
+        /// Held for a legal claim: a stored value is not replaced.
         LegalHold = 22 => "LEGAL_HOLD",
         /// A minor below the jurisdiction's age, GDPR Art. 8.
         GuardianConsentNeeded = 23 => "GUARDIAN_CONSENT_NEEDED",
-        /// Sensitive data, GDPR Art. 9(2)(a).
+        /// Sensitive data, GDPR Art. 9(2).
         ExplicitConsentNeeded = 24 => "EXPLICIT_CONSENT_NEEDED",
         /// The purpose may not use this category of data.
         CategoryNotAllowed = 25 => "CATEGORY_NOT_ALLOWED",
@@ -85,6 +85,10 @@ numbered! {
         FrequencyCap = 43 => "FREQUENCY_CAP",
         /// The customer limited the use of sensitive data, Cal. Civ. Code §1798.121.
         SensitiveLimited = 44 => "SENSITIVE_LIMITED",
+        /// Consent was relied on, so no interest of the controller takes its place (EDPB Guidelines 05/2020, 121-123).
+        ConsentReliedOn = 45 => "CONSENT_RELIED_ON",
+        /// A guardian decided for somebody who decides for itself.
+        GuardianNotEntitled = 46 => "GUARDIAN_NOT_ENTITLED",
     }
 }
 
@@ -116,9 +120,13 @@ impl RefusalReason {
             Self::ProcessingRestricted => {
                 "Processing of this customer's data is restricted: it is stored but not used."
             }
-            Self::LegalHold => "This customer's data is kept unchanged for a legal claim and is not used.",
+            Self::LegalHold => {
+                "This customer's data is held for a legal claim: a stored value is not replaced."
+            }
             Self::GuardianConsentNeeded => "The customer is below the age at which a guardian must consent.",
-            Self::ExplicitConsentNeeded => "Sensitive data needs the customer's explicit consent.",
+            Self::ExplicitConsentNeeded => {
+                "Sensitive data needs the customer's explicit consent, or another ground that the law allows."
+            }
             Self::CategoryNotAllowed => "This purpose may not use this category of data.",
             Self::RecipientNotRegistered => "The caller is not a registered application.",
             Self::RecipientNotAllowed => {
@@ -136,6 +144,12 @@ impl RefusalReason {
             Self::QuietHours => "The customer does not want to be contacted at this time.",
             Self::FrequencyCap => "The customer's limit on contacts has been reached.",
             Self::SensitiveLimited => "The customer limited the use of sensitive data.",
+            Self::ConsentReliedOn => {
+                "Consent was asked for this purpose, so legitimate interests or a public task cannot replace it."
+            }
+            Self::GuardianNotEntitled => {
+                "A guardian decides only for a customer below the age, or with stated incapacity."
+            }
         }
     }
 }

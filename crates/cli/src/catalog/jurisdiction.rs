@@ -42,6 +42,12 @@ pub(crate) struct JurisdictionFields {
     /// Consent to use sensitive data must be explicit
     #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     sensitive_needs_explicit: Option<bool>,
+    /// Other bases than consent carry sensitive data only on a ground of GDPR Art. 9(2) that the purpose names
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    sensitive_needs_ground: Option<bool>,
+    /// A consent to sale that was given after a GPC signal stands though the signal is repeated
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    gpc_yields_to_consent: Option<bool>,
     /// Customers below this age must opt in; 0: no such age
     #[arg(long)]
     opt_in_below_age: Option<u32>,
@@ -75,6 +81,7 @@ impl Definition for JurisdictionFields {
     fn apply(self, jurisdiction: &mut v1::Jurisdiction) {
         set_fields!(jurisdiction, self, id, law, regions, honours_gpc, sensitive_needs_explicit);
         set_fields!(jurisdiction, self, opt_in_below_age, guardian_below_age);
+        set_fields!(jurisdiction, self, sensitive_needs_ground, gpc_yields_to_consent);
         set(&mut jurisdiction.display_name, self.name);
         set(&mut jurisdiction.consent_model, self.consent_model.map(i32::from));
         set(&mut jurisdiction.lawful_bases, numbers(self.bases));
@@ -82,13 +89,21 @@ impl Definition for JurisdictionFields {
     }
 
     fn facts(jurisdiction: &v1::Jurisdiction) -> String {
+        let gpc = match (jurisdiction.honours_gpc, jurisdiction.gpc_yields_to_consent) {
+            (false, _) => "",
+            (true, false) => "the newest signal beats a consent",
+            (true, true) => "a consent given after a signal stands",
+        };
         let explicit = if jurisdiction.sensitive_needs_explicit { ", consent must be explicit" } else { "" };
+        let ground =
+            if jurisdiction.sensitive_needs_ground { ", others on a ground of Art. 9(2)" } else { "" };
         let sensitive = enum_texts::<v1::LawfulBasis>(&jurisdiction.sensitive_bases);
         facts([
             ("law", jurisdiction.law.clone()),
             ("regions", jurisdiction.regions.join(", ")),
             ("lawful bases", enum_texts::<v1::LawfulBasis>(&jurisdiction.lawful_bases)),
-            ("for sensitive data", or_dash(&sensitive) + explicit),
+            ("for sensitive data", or_dash(&sensitive) + explicit + ground),
+            ("GPC", gpc.to_owned()),
             ("etag", jurisdiction.etag.clone()),
         ])
     }

@@ -7,7 +7,7 @@ use custodia_proto::{rpc::Unary, v1};
 use serde::{Deserialize, Deserializer, de::Error as _};
 
 use crate::catalog::definition::{Definition, Required, days_text, numbers, requests, set_fields};
-use crate::text::enum_text::{self, EnumText, enum_texts};
+use crate::text::enum_text::{self, EnumText, enum_text, enum_texts};
 use crate::text::output::{Column, facts, or, or_dash};
 use crate::text::parts::parts;
 use crate::text::set;
@@ -69,6 +69,21 @@ pub(crate) struct PurposeFields {
     #[arg(long = "google", value_delimiter = ',', value_parser = v1::GoogleConsentType::parser())]
     #[serde(deserialize_with = "enum_text::deserialize_list")]
     google: Option<Vec<v1::GoogleConsentType>>,
+    /// Google consent type that needs no consent, e.g. security-storage (repeatable, or comma-separated)
+    #[arg(long = "google-without-consent", value_delimiter = ',', value_parser = v1::GoogleConsentType::parser())]
+    #[serde(deserialize_with = "enum_text::deserialize_list")]
+    google_without_consent: Option<Vec<v1::GoogleConsentType>>,
+    /// Direct marketing: an objection beats every basis
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    direct_marketing: Option<bool>,
+    /// data-subject-rights or legal-claims: goes on while processing is restricted
+    #[arg(long, value_parser = v1::SpecialUse::parser())]
+    #[serde(deserialize_with = "enum_text::deserialize")]
+    special_use: Option<v1::SpecialUse>,
+    /// Ground of GDPR Art. 9(2) on which it uses sensitive data, e.g. employment (repeatable, or comma-separated)
+    #[arg(long = "special-category-ground", value_delimiter = ',', value_parser = v1::SpecialCategoryGround::parser())]
+    #[serde(deserialize_with = "enum_text::deserialize_list")]
+    special_category_grounds: Option<Vec<v1::SpecialCategoryGround>>,
     /// The purpose no longer permits anything
     #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     deprecated: Option<bool>,
@@ -222,7 +237,7 @@ impl Definition for PurposeFields {
 
     fn apply(self, purpose: &mut v1::Purpose) {
         set_fields!(purpose, self, id, description, dpv, recipients, retention_days, owner, law);
-        set_fields!(purpose, self, sale_or_sharing, deprecated);
+        set_fields!(purpose, self, sale_or_sharing, direct_marketing, deprecated);
         set(&mut purpose.display_name, self.name);
         set(&mut purpose.lawful_bases, numbers(self.bases));
         let bases_in = self.bases_in.map(|all| all.into_iter().map(|BasesIn(one)| one).collect());
@@ -240,6 +255,9 @@ impl Definition for PurposeFields {
             set_fields!(test, given, interest, necessity, balance, reviewer, reviewed_on, objection_route);
         }
         set(&mut purpose.google_consent_types, numbers(self.google));
+        set(&mut purpose.google_types_without_consent, numbers(self.google_without_consent));
+        set(&mut purpose.special_use, self.special_use.map(i32::from));
+        set(&mut purpose.special_category_grounds, numbers(self.special_category_grounds));
     }
 
     fn facts(purpose: &v1::Purpose) -> String {
@@ -249,6 +267,10 @@ impl Definition for PurposeFields {
         };
         let lines =
             |texts: &mut dyn Iterator<Item = String>| -> String { texts.collect::<Vec<_>>().join("\n") };
+        let yes = |holds: bool| if holds { "yes".into() } else { String::new() };
+        let special_use = enum_text::<v1::SpecialUse>(purpose.special_use);
+        let letters = enum_texts::<v1::SpecialCategoryGround>(&purpose.special_category_grounds);
+        let google = |types: &[i32]| enum_texts::<v1::GoogleConsentType>(types);
         let reviewed = |test: &v1::BalancingTest| format!("{}, {}", test.reviewed_on, test.reviewer);
         let reviewed = purpose.balancing_test.as_ref().map(reviewed).unwrap_or_default();
         let test = purpose.balancing_test.clone().unwrap_or_default();
@@ -262,8 +284,12 @@ impl Definition for PurposeFields {
             ("categories of data", purpose.data_categories.join(", ")),
             ("recipients", purpose.recipients.join(", ")),
             ("retention", days_text(purpose.retention_days)),
-            ("sells or shares", if purpose.sale_or_sharing { "yes".into() } else { String::new() }),
-            ("Google consent types", enum_texts::<v1::GoogleConsentType>(&purpose.google_consent_types)),
+            ("sells or shares", yes(purpose.sale_or_sharing)),
+            ("direct marketing", yes(purpose.direct_marketing)),
+            ("special use", if purpose.special_use == 0 { String::new() } else { special_use }),
+            ("grounds of Art. 9(2)", letters),
+            ("Google consent types", google(&purpose.google_consent_types)),
+            ("of these without consent", google(&purpose.google_types_without_consent)),
             ("interest", test.interest),
             ("necessity", test.necessity),
             ("balance", test.balance),

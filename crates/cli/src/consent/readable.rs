@@ -60,6 +60,7 @@ struct Proof {
     statement_sha256: Option<String>,
     language: Option<String>,
     decided_by: String,
+    incapacity: Option<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -134,6 +135,7 @@ fn proof(evidence: &Evidence) -> Proof {
         statement_sha256: evidence.statement_sha256.as_ref().map(|hash| HEXLOWER.encode(hash)),
         language: text(evidence.language.as_ref()),
         decided_by: word::<v1::DecidedBy>(evidence.decided_by.number()),
+        incapacity: text(evidence.incapacity.as_ref()),
     }
 }
 

@@ -1,5 +1,7 @@
 //! `custodia consent record` and `withdraw`, and the table of a customer's consents.
 
+use std::collections::BTreeSet;
+
 use custodia_proto::{Timestamp, v1};
 
 use crate::text::enum_text::{EnumText as _, enum_text};
@@ -76,6 +78,9 @@ struct Evidence {
     /// Who decided: data-subject, guardian, controller or authority [default: data-subject]
     #[arg(long, help_heading = EVIDENCE, value_parser = v1::DecidedBy::parser())]
     decided_by: Option<v1::DecidedBy>,
+    /// What shows that the customer cannot decide, e.g. the order of a court; required of a guardian for an adult
+    #[arg(long, help_heading = EVIDENCE, default_value = "", hide_default_value = true)]
+    incapacity: String,
 }
 
 /// What `consent withdraw` takes.
@@ -130,6 +135,7 @@ impl Evidence {
             language: self.language,
             bundled: self.bundled,
             decided_by: self.decided_by.unwrap_or_default().into(),
+            incapacity: self.incapacity,
         };
         (evidence != v1::ConsentEvidence::default()).then_some(evidence)
     }
@@ -147,9 +153,16 @@ impl WithdrawConsent {
     }
 }
 
-/// Consents and other grounds, one line each.
+/// Consents and other grounds, one line each, then the purposes whose use goes on after a no.
 pub(crate) fn consents_text(consents: &[v1::ConsentState]) -> String {
-    table(CONSENT_COLUMNS, consents)
+    let goes_on = |consent: &v1::ConsentState| {
+        let basis = enum_text::<v1::LawfulBasis>(consent.still_permitted_by).replace('-', " ");
+        format!("{} goes on: {basis} still permits it", consent.purpose)
+    };
+    let still = consents.iter().filter(|consent| consent.still_permitted_by != 0);
+    let lines: BTreeSet<String> = still.map(goes_on).collect();
+    let notes = lines.into_iter().map(|line| format!("\n\n{line}")).collect::<String>();
+    table(CONSENT_COLUMNS, consents) + &notes
 }
 
 const CONSENT_COLUMNS: &[Column<v1::ConsentState>] = &[
@@ -160,11 +173,19 @@ const CONSENT_COLUMNS: &[Column<v1::ConsentState>] = &[
     ("METHOD", |consent| enum_text::<v1::ConsentMethod>(consent.method)),
     ("ACT", |consent| enum_text::<v1::AffirmativeAct>(evidence(consent).act)),
     ("DECIDED", |consent| time_text(consent.decided_at.as_ref())),
-    ("BY", |consent| enum_text::<v1::DecidedBy>(evidence(consent).decided_by)),
+    ("BY", decided_by),
     ("FROM", |consent| time_text(consent.valid_from.as_ref())),
     ("EXPIRES", |consent| time_text(consent.expires_at.as_ref())),
     ("REFERENCE", |consent| or_dash(&consent.reference)),
 ];
+
+/// Who decided; a no without evidence is the customer's own.
+fn decided_by(consent: &v1::ConsentState) -> String {
+    let said_no = matches!(consent.status(), v1::ConsentStatus::Refused | v1::ConsentStatus::Withdrawn);
+    let by = evidence(consent).decided_by();
+    let own = by == v1::DecidedBy::Unspecified && said_no;
+    enum_text::<v1::DecidedBy>(if own { v1::DecidedBy::DataSubject } else { by }.into())
+}
 
 fn evidence(consent: &v1::ConsentState) -> v1::ConsentEvidence {
     consent.evidence.clone().unwrap_or_default()
@@ -214,5 +235,18 @@ mod tests {
         };
         let text = consents_text(&[state]);
         assert!(text.contains("invalidated") && text.contains("double-opt-in"), "{text}");
+    }
+
+    #[test]
+    fn a_no_over_a_purpose_that_a_contract_carries_says_that_use_goes_on() {
+        let state = v1::ConsentState {
+            purpose: "offers".into(),
+            status: v1::ConsentStatus::Withdrawn.into(),
+            still_permitted_by: v1::LawfulBasis::LegalObligation.into(),
+            ..Default::default()
+        };
+        let text = consents_text(&[state.clone(), state]);
+        assert!(text.contains("data-subject"), "a no without evidence is the customer's own: {text}");
+        assert_eq!(text.matches("offers goes on: legal obligation still permits it").count(), 1, "{text}");
     }
 }

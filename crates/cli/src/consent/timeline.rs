@@ -62,6 +62,7 @@ fn decision_text(state: &v1::ConsentState, entry: &v1::ConsentHistoryEntry) -> S
         (state.method != 0).then(|| enum_text::<v1::ConsentMethod>(state.method)),
         (evidence.act != 0).then(|| enum_text::<v1::AffirmativeAct>(evidence.act).replace('-', " ")),
         decider,
+        named("incapacity", &evidence.incapacity),
         named("collected by", &state.collector),
         named("through", &state.channel),
         named("reference", &state.reference),

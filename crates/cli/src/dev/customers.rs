@@ -120,6 +120,7 @@ impl SampleCustomer {
     pub(crate) fn ingests(&self) -> Vec<v1::IngestProfileRequest> {
         let mut service = self.request(0, "service", "crm", self.service_values());
         service.events = (0..1 + self.pick(16, 3)).map(|place| self.event(place)).collect();
+        service.consents = vec![self.contract()];
         let account = vec![text("iban", &format!("XX00{:016}", self.number))];
         let mut ingests = vec![service, self.request(1, "billing", "billing", account)];
         // The first customer is the one that is shown, so it has all kinds of data.
@@ -245,6 +246,19 @@ impl SampleCustomer {
         }
     }
 
+    /// The contract that the customer's account is: it comes with the data that it permits.
+    fn contract(&self) -> v1::ConsentGrant {
+        v1::ConsentGrant {
+            purpose: "service".into(),
+            lawful_basis: v1::LawfulBasis::Contract.into(),
+            reference: format!("account {}", self.number),
+            collector: "web-shop".into(),
+            given_at: self.time(0),
+            channel: "web".into(),
+            ..v1::ConsentGrant::default()
+        }
+    }
+
     fn grant(&self, purpose: &str, act: v1::AffirmativeAct, channel: &str) -> v1::ConsentGrant {
         let evidence = v1::ConsentEvidence { act: act.into(), language: "en".into(), ..Default::default() };
         v1::ConsentGrant {
@@ -253,9 +267,9 @@ impl SampleCustomer {
             method: v1::ConsentMethod::Explicit.into(),
             collector: if channel == "web" { "web-shop".into() } else { "service-desk".into() },
             given_at: self.time(30),
-            expires_at: None,
             evidence: Some(evidence),
             channel: channel.into(),
+            ..v1::ConsentGrant::default()
         }
     }
 

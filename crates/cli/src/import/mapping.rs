@@ -15,7 +15,7 @@ use crate::error::CliError;
 use crate::files;
 use crate::import::field::Field;
 use crate::import::row::Row;
-use crate::text::enum_text::{self, EnumText as _};
+use crate::text::enum_text;
 
 /// The mapping file.
 #[derive(Debug, Deserialize)]
@@ -119,10 +119,19 @@ pub(crate) struct EventMapping {
 pub(crate) struct ConsentMapping {
     /// The purpose.
     pub(crate) purpose: String,
-    /// The version of the notice that was shown.
+    /// The lawful basis. Default: `consent`.
+    #[serde(default, deserialize_with = "enum_text::deserialize")]
+    pub(crate) basis: Option<v1::LawfulBasis>,
+    /// The contract, law, incident or balancing test. Required with another basis than consent.
+    pub(crate) reference: Option<Field>,
+    /// Start of validity. Default: when it was given.
+    pub(crate) valid_from: Option<Field>,
+    /// The version of the notice that was shown. Required with consent.
+    #[serde(default)]
     pub(crate) notice_version: String,
-    /// `unambiguous`, `explicit` or `opt-out`.
-    pub(crate) method: String,
+    /// `unambiguous`, `explicit` or `opt-out`. Required with consent.
+    #[serde(default, deserialize_with = "enum_text::deserialize")]
+    pub(crate) method: Option<v1::ConsentMethod>,
     /// What the customer did: `ticked-box`, `clicked`, `spoken`, `signed`, `double-opt-in`. Required unless the method
     /// is `opt-out`.
     #[serde(default, deserialize_with = "enum_text::deserialize")]
@@ -135,6 +144,8 @@ pub(crate) struct ConsentMapping {
     /// `data-subject` (the default) or `guardian`.
     #[serde(default, deserialize_with = "enum_text::deserialize")]
     pub(crate) decided_by: Option<v1::DecidedBy>,
+    /// What shows that the customer cannot decide; required of a guardian for somebody not below the age.
+    pub(crate) incapacity: Option<Field>,
     /// Who collected it.
     #[serde(default)]
     pub(crate) collector: String,
@@ -147,6 +158,27 @@ pub(crate) struct ConsentMapping {
     pub(crate) expires_at: Option<Field>,
     /// Only rows in which this column has this value. Default: all rows.
     pub(crate) only_where: Option<Condition>,
+}
+
+impl ConsentMapping {
+    /// Whether what its basis requires is there. An error names the key.
+    fn check(&self) -> Result<(), &'static str> {
+        if self.basis.is_some_and(|basis| basis != v1::LawfulBasis::Consent) {
+            return self
+                .reference
+                .as_ref()
+                .map(|_| ())
+                .ok_or("reference is required with another basis than consent");
+        }
+        if self.notice_version.is_empty() {
+            return Err("notice_version is required with consent");
+        }
+        let method = self.method.ok_or("method is required with consent")?;
+        if self.act.is_none() && method != v1::ConsentMethod::OptOut {
+            return Err("act is required unless the method is opt-out");
+        }
+        Ok(())
+    }
 }
 
 /// `only_where`
@@ -217,11 +249,7 @@ impl MappingFile for Mapping {
             return Err("attributes: nothing is mapped; map at least one attribute, event or consent".into());
         }
         for (index, consent) in self.consents.iter().enumerate() {
-            let method = v1::ConsentMethod::parse(&consent.method)
-                .map_err(|reason| format!("consents[{index}].method: {reason}"))?;
-            if consent.act.is_none() && method != v1::ConsentMethod::OptOut {
-                return Err(format!("consents[{index}].act is required unless the method is opt-out"));
-            }
+            consent.check().map_err(|reason| format!("consents[{index}].{reason}"))?;
         }
         Ok(())
     }
@@ -251,7 +279,15 @@ impl Mapping {
             event.properties.iter().map(move |(name, field)| (key(name), field))
         });
         let consents = self.consents.iter().enumerate().flat_map(|(index, consent)| {
-            let fields = with_names!(consent, given_at, expires_at, statement_sha256);
+            let fields = with_names!(
+                consent,
+                given_at,
+                expires_at,
+                valid_from,
+                statement_sha256,
+                reference,
+                incapacity
+            );
             let key = move |name: &str| format!("consents[{index}].{name}");
             fields.into_iter().filter_map(move |(name, field)| Some((key(name), field.as_ref()?)))
         });
@@ -287,7 +323,15 @@ mod tests {
             ("[input]\nheader = false\n[customer]\nkey = [\"id\"]", "input.columns"),
             (
                 "[customer]\nkey = [\"id\"]\n[[consents]]\npurpose = \"p\"\nnotice_version = \"1\"\nmethod = \"x\"",
+                "opt-out",
+            ),
+            (
+                "[customer]\nkey = [\"id\"]\n[[consents]]\npurpose = \"p\"\nnotice_version = \"1\"",
                 "consents[0].method",
+            ),
+            (
+                "[customer]\nkey = [\"id\"]\n[[consents]]\npurpose = \"p\"\nbasis = \"contract\"",
+                "consents[0].reference",
             ),
             (
                 "[customer]\nkey = [\"id\"]\n[[consents]]\npurpose = \"p\"\nnotice_version = \"1\"\nmethod = \"explicit\"",

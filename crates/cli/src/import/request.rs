@@ -14,7 +14,6 @@ use crate::import::field::Field;
 use crate::import::identity::Identities;
 use crate::import::mapping::{ConsentMapping, EventMapping, Mapping};
 use crate::import::row::Row;
-use crate::text::enum_text::EnumText as _;
 
 /// What all requests of an import have in common.
 #[derive(Debug, Clone)]
@@ -206,23 +205,30 @@ fn map_consent(consent: &ConsentMapping, row: &Row) -> Result<Option<v1::Consent
         return Ok(None);
     }
     let time = |field: &Option<Field>| field.as_ref().map_or(Ok(None), |field| field.time(row));
-    let statement = consent.statement_sha256.as_ref().map_or(Ok(None), |field| field.text(row))?;
+    let text = |field: &Option<Field>| {
+        let found = field.as_ref().map_or(Ok(None), |field| field.text(row));
+        found.map(Option::unwrap_or_default)
+    };
     let evidence = v1::ConsentEvidence {
         act: consent.act.map_or(0, i32::from),
-        statement_sha256: statement.unwrap_or_default(),
+        statement_sha256: text(&consent.statement_sha256)?,
         language: consent.language.clone(),
         bundled: false,
         decided_by: consent.decided_by.map_or(0, i32::from),
+        incapacity: text(&consent.incapacity)?,
     };
     Ok(Some(v1::ConsentGrant {
         purpose: consent.purpose.clone(),
         notice_version: consent.notice_version.clone(),
-        method: v1::ConsentMethod::parse(&consent.method)?.into(),
+        method: consent.method.map_or(0, i32::from),
         collector: consent.collector.clone(),
         given_at: time(&consent.given_at)?,
         expires_at: time(&consent.expires_at)?,
         evidence: (evidence != v1::ConsentEvidence::default()).then_some(evidence),
         channel: consent.channel.clone(),
+        lawful_basis: consent.basis.map_or(0, i32::from),
+        reference: text(&consent.reference)?,
+        valid_from: time(&consent.valid_from)?,
     }))
 }
 
@@ -358,6 +364,27 @@ mod tests {
         );
         assert_eq!((grant.channel.as_str(), grant.expires_at.is_some()), ("store", true));
         assert_eq!(map_consent(consent, &row("no")), Ok(None));
+    }
+
+    #[test]
+    fn a_contract_comes_with_the_row_that_proves_it() {
+        let mapping = Mapping::parse(
+            r#"
+            [customer]
+            key = ["id"]
+            [[consents]]
+            purpose = "service"
+            basis = "contract"
+            reference = "order"
+            valid_from = "since"
+            "#,
+        );
+        let consent = &mapping.unwrap().consents[0];
+        let row = Row::of_pairs(1, &[("order", "A-17"), ("since", "2026-01-01")]);
+        let grant = map_consent(consent, &row).unwrap().unwrap();
+        assert_eq!((grant.lawful_basis(), grant.reference.as_str()), (v1::LawfulBasis::Contract, "A-17"));
+        assert!(grant.valid_from.is_some() && grant.evidence.is_none());
+        assert_eq!((grant.method(), grant.notice_version.as_str()), (v1::ConsentMethod::Unspecified, ""));
     }
 
     #[test]

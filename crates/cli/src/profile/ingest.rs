@@ -30,6 +30,9 @@ pub(crate) struct IngestProfile {
     /// Consent given with the data, e.g. marketing=2026-01:explicit:ticked-box (repeatable)
     #[arg(long = "consent", value_name = "PURPOSE=NOTICE[:METHOD[:ACT]]", value_parser = parse_pair)]
     consents: Vec<(String, String)>,
+    /// Other ground given with the data, e.g. service=contract:A-17 (repeatable)
+    #[arg(long = "ground", value_name = "PURPOSE=BASIS:REFERENCE", value_parser = parse_pair)]
+    grounds: Vec<(String, String)>,
     /// Lawful basis of the collection [default: the purpose's first basis that applies]
     #[arg(long, value_parser = v1::LawfulBasis::parser())]
     basis: Option<v1::LawfulBasis>,
@@ -46,7 +49,7 @@ pub(crate) struct IngestProfile {
     #[arg(long)]
     validate_only: bool,
     /// Read a complete IngestProfileRequest as JSON; - is standard input
-    #[arg(long, conflicts_with_all = ["purpose", "source", "values", "consents", "basis", "party"])]
+    #[arg(long, conflicts_with_all = ["purpose", "source", "values", "consents", "grounds", "basis", "party"])]
     file: Option<PathBuf>,
 }
 
@@ -98,7 +101,12 @@ impl IngestProfile {
             party: self.party.unwrap_or(v1::Party::First).into(),
             lawful_basis: self.basis.unwrap_or(v1::LawfulBasis::Unspecified).into(),
             observations: self.values.iter().map(observation).collect::<Result<_, CliError>>()?,
-            consents: self.consents.iter().map(grant).collect::<Result<_, _>>()?,
+            consents: self
+                .consents
+                .iter()
+                .map(grant)
+                .chain(self.grounds.iter().map(ground))
+                .collect::<Result<_, _>>()?,
             ..v1::IngestProfileRequest::default()
         }))
     }
@@ -119,6 +127,25 @@ fn grant((purpose, notice): &(String, String)) -> Result<v1::ConsentGrant, CliEr
         method: method.unwrap_or(v1::ConsentMethod::Unambiguous).into(),
         collector: "custodia-cli".into(),
         evidence,
+        ..v1::ConsentGrant::default()
+    })
+}
+
+/// Parses `BASIS:REFERENCE`.
+fn ground((purpose, text): &(String, String)) -> Result<v1::ConsentGrant, CliError> {
+    let parts = text.split_once(':').filter(|(_, reference)| !reference.is_empty());
+    let (basis, reference) = parts.ok_or_else(|| {
+        CliError::argument("--ground", "must be PURPOSE=BASIS:REFERENCE, e.g. service=contract:A-17")
+    })?;
+    let basis = v1::LawfulBasis::parse(basis).map_err(|reason| CliError::argument("--ground", reason))?;
+    if basis == v1::LawfulBasis::Consent {
+        return Err(CliError::argument("--ground", "consent has a notice: use --consent"));
+    }
+    Ok(v1::ConsentGrant {
+        purpose: purpose.clone(),
+        lawful_basis: basis.into(),
+        reference: reference.to_owned(),
+        collector: "custodia-cli".into(),
         ..v1::ConsentGrant::default()
     })
 }
@@ -174,6 +201,15 @@ mod tests {
         assert_eq!(proven.evidence.unwrap().act(), v1::AffirmativeAct::TickedBox);
         for wrong in ["v1:shouted", "v1:ticked-box", "v1:explicit:nodded"] {
             assert!(grant(&("marketing".into(), wrong.into())).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn another_ground_on_the_command_line_names_its_reference() {
+        let given = ground(&("service".into(), "contract:A:17".into())).unwrap();
+        assert_eq!((given.lawful_basis(), given.reference.as_str()), (v1::LawfulBasis::Contract, "A:17"));
+        for wrong in ["contract", "contract:", "promise:A-17", "consent:A-17"] {
+            assert!(ground(&("service".into(), wrong.into())).is_err(), "{wrong}");
         }
     }
 }

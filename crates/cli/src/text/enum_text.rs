@@ -61,6 +61,10 @@ impl_enum_text! {
     GoogleConsentType "GOOGLE_CONSENT_TYPE_":
         AdStorage AdUserData AdPersonalization AnalyticsStorage FunctionalityStorage PersonalizationStorage
         SecurityStorage;
+    SpecialUse "SPECIAL_USE_": DataSubjectRights LegalClaims;
+    SpecialCategoryGround "SPECIAL_CATEGORY_GROUND_":
+        ExplicitConsent Employment VitalInterests NonProfitBody MadePublic LegalClaims SubstantialPublicInterest
+        HealthCare PublicHealth Research;
     DayOfWeek "DAY_OF_WEEK_": Monday Tuesday Wednesday Thursday Friday Saturday Sunday;
     ContactVerdict "CONTACT_VERDICT_":;
     VerdictDetail "VERDICT_DETAIL_": Full None Only;

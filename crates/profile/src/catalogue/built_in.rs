@@ -4,8 +4,8 @@
 //! expressed in the six bases of GDPR Art. 6(1), which purposes use:
 //!
 //! - `eu`: Regulation (EU) 2016/679 (GDPR), in the EEA by Joint Committee Decision 154/2018. The bases are those of
-//!   Art. 6(1). Sensitive data: explicit consent, Art. 9(2)(a); vital interests, (c); a legal obligation, (b), (i);
-//!   a public task, (g), (j). A guardian consents below 16, Art. 8(1); a member state may lower that to 13: if it
+//!   Art. 6(1). Sensitive data: explicit consent, Art. 9(2)(a); vital interests, (c), a legal obligation and a public task on a
+//!   ground of Art. 9(2) that the purpose names. A guardian consents below 16, Art. 8(1); a member state may lower that to 13: if it
 //!   did, its region moves to a jurisdiction of its own. Territories with a country code of their own (`RE`, `AX`)
 //!   are not listed, so that `default` applies there.
 //! - `us-ca`: Cal. Civ. Code §1798.100 ff. (CCPA). No list of bases; sale and sharing go on until the consumer opts
@@ -35,6 +35,9 @@ use crate::{
 
 /// The name of the jurisdiction that applies where no other does.
 pub(super) const DEFAULT_ID: &str = "default";
+
+/// Those whose law has the grounds of GDPR Art. 9(2), of which none is a legal obligation as such.
+const LIKE_ARTICLE_9: [&str; 1] = ["eu"];
 
 struct BuiltIn {
     id: &'static str,
@@ -151,6 +154,9 @@ impl BuiltIn {
             lawful_bases: LawfulBasis::ALL.to_vec(),
             sensitive_bases: self.sensitive_bases.to_vec(),
             sensitive_needs_explicit: self.sensitive_needs_explicit,
+            sensitive_needs_ground: LIKE_ARTICLE_9.contains(&self.id),
+            // The stricter reading: the newest signal counts.
+            gpc_yields_to_consent: false,
             opt_in_below_age: self.opt_in_below_age,
             guardian_below_age: self.guardian_below_age,
             revision: Revision::NONE,

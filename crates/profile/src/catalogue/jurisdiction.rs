@@ -45,6 +45,10 @@ pub struct JurisdictionFields {
     pub sensitive_bases: Vec<LawfulBasis>,
     /// Consent to the use of sensitive data must be explicit.
     pub sensitive_needs_explicit: bool,
+    /// Other bases than consent carry sensitive data only on a ground of GDPR Art. 9(2) that the purpose names.
+    pub sensitive_needs_ground: bool,
+    /// A browser's signal that is repeated after a consent to sale does not beat that consent, 11 CCR §7025(c)(3).
+    pub gpc_yields_to_consent: bool,
     /// In years: below it, opt-out is not enough; 0: no such age.
     pub opt_in_below_age: u8,
     /// In years: below it, a guardian consents; 0: no such age.

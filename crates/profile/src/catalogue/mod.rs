@@ -12,6 +12,8 @@ mod jurisdictions;
 mod notice;
 mod purpose;
 mod recipient;
+mod special_category;
+mod special_use;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -27,6 +29,8 @@ use jurisdictions::Jurisdictions;
 pub use notice::Notice;
 pub use purpose::{JurisdictionBases, Purpose, PurposeFields};
 pub use recipient::{Recipient, RecipientFields};
+pub use special_category::SpecialCategoryGround;
+pub use special_use::SpecialUse;
 
 use crate::{
     error::ProfileError,

@@ -3,7 +3,10 @@
 
 use std::ops::Deref;
 
-use super::{BalancingTest, GoogleConsentType, Notice, check_distinct, check_list, notice};
+use super::{
+    BalancingTest, GoogleConsentType, Notice, SpecialCategoryGround, SpecialUse, check_distinct, check_list,
+    notice,
+};
 use crate::{
     error::ProfileError,
     ground::LawfulBasis,
@@ -61,6 +64,14 @@ pub struct PurposeFields {
     pub sale_or_sharing: bool,
     /// The types of Google's consent mode to which this purpose is mapped.
     pub google_consent_types: Vec<GoogleConsentType>,
+    /// Those of them that need no consent, e.g. storage for security (ePrivacy Directive Art. 5(3)).
+    pub google_types_without_consent: Vec<GoogleConsentType>,
+    /// Direct marketing: an objection is absolute, GDPR Art. 21(2) and (3).
+    pub direct_marketing: bool,
+    /// A use that the law protects from what limits all others.
+    pub special_use: Option<SpecialUse>,
+    /// The grounds of GDPR Art. 9(2), besides explicit consent, on which it uses sensitive data.
+    pub special_category_grounds: Vec<SpecialCategoryGround>,
     /// No longer in use.
     pub deprecated: bool,
     /// The entry's revision: its etag.
@@ -72,6 +83,12 @@ impl PurposeFields {
     pub(crate) fn has_basis(&self, basis: LawfulBasis) -> bool {
         let elsewhere = self.jurisdiction_bases.iter().map(|bases| &bases.lawful_bases);
         std::iter::once(&self.lawful_bases).chain(elsewhere).any(|bases| bases.contains(&basis))
+    }
+
+    /// Whether any no to the purpose beats every basis: sale and sharing (Cal. Civ. Code §1798.120(a)), and direct
+    /// marketing (GDPR Art. 21(2) and (3)).
+    pub(crate) const fn no_is_absolute(&self) -> bool {
+        self.sale_or_sharing || self.direct_marketing
     }
 }
 
@@ -159,6 +176,7 @@ fn check_texts_and_lists(fields: &PurposeFields) -> Result<(), ProfileError> {
     check_list("purpose.data_categories", &fields.data_categories, DATA_CATEGORIES_MAX)?;
     check_list("purpose.recipients", &fields.recipients, PURPOSE_RECIPIENTS_MAX)?;
     check_distinct("purpose.google_consent_types", &fields.google_consent_types)?;
+    check_special(fields)?;
     notice::check(&fields.notices)?;
     fields.balancing_test.as_ref().map_or(Ok(()), BalancingTest::check)
 }
@@ -174,12 +192,31 @@ fn check_bases(fields: &PurposeFields) -> Result<(), ProfileError> {
         check_distinct("purpose.jurisdiction_bases.lawful_bases", &bases.lawful_bases)?;
     }
     check_distinct("purpose.standing_bases", &fields.standing_bases)?;
-    let may_stand = |basis: &LawfulBasis| *basis != LawfulBasis::Consent && fields.has_basis(*basis);
+    let may_stand = |basis: &LawfulBasis| basis.may_stand() && fields.has_basis(*basis);
     if !fields.standing_bases.iter().all(may_stand) {
         return Err(ProfileError::Malformed {
             field: "purpose.standing_bases",
-            expected: "some of the allowed bases, without consent",
+            expected: "some of the allowed bases: legal obligation, public task or legitimate interests",
         });
     }
     Ok(())
+}
+
+/// What the purpose says of itself must not contradict itself.
+fn check_special(fields: &PurposeFields) -> Result<(), ProfileError> {
+    check_distinct("purpose.google_types_without_consent", &fields.google_types_without_consent)?;
+    let is_mapped = |kind: &GoogleConsentType| fields.google_consent_types.contains(kind);
+    if !fields.google_types_without_consent.iter().all(is_mapped) {
+        return Err(ProfileError::Malformed {
+            field: "purpose.google_types_without_consent",
+            expected: "some of google_consent_types",
+        });
+    }
+    if fields.special_use.is_some() && fields.no_is_absolute() {
+        return Err(ProfileError::Malformed {
+            field: "purpose.special_use",
+            expected: "none with sale_or_sharing or direct_marketing",
+        });
+    }
+    check_distinct("purpose.special_category_grounds", &fields.special_category_grounds)
 }

@@ -5,7 +5,9 @@ use std::collections::BTreeSet;
 
 use super::{Intact, byte};
 use crate::{
-    catalogue::{BalancingTest, Classification, ConsentModel, GoogleConsentType},
+    catalogue::{
+        BalancingTest, Classification, ConsentModel, GoogleConsentType, SpecialCategoryGround, SpecialUse,
+    },
     data_subject::{LegalHold, Restriction},
     error::ProfileError,
     ground::{AffirmativeAct, ConsentMethod, DecidedBy, Evidence, GroundStatus, LawfulBasis},
@@ -88,7 +90,7 @@ macro_rules! members {
 }
 members! {
     AffirmativeAct CallerRole Classification ConsentMethod ConsentModel DayOfWeek DecidedBy GoogleConsentType
-    GroundStatus LawfulBasis Party ValueType
+    GroundStatus LawfulBasis Party SpecialCategoryGround SpecialUse ValueType
 }
 
 impl<const BYTES_MAX: usize> Field for Label<BYTES_MAX> {
@@ -109,7 +111,9 @@ trait NeverDefault: Field<Wire: Default + PartialEq> {}
 macro_rules! never_default {
     ($($type:ty)+) => { $(impl NeverDefault for $type {})+ };
 }
-never_default! { [u8; 32] AffirmativeAct CategoryId ConsentMethod ContactChannel PurposeNumber TimeZoneName }
+never_default! {
+    [u8; 32] AffirmativeAct CategoryId ConsentMethod ContactChannel PurposeNumber SpecialUse TimeZoneName
+}
 impl<const BYTES_MAX: usize> NeverDefault for Label<BYTES_MAX> {}
 
 impl<T: NeverDefault> Field for Option<T> {

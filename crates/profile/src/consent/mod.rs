@@ -158,8 +158,6 @@ pub(crate) fn apply(
     let validation = Validation { record, purpose, decision, catalogue, decided_at };
     validation.check_customer()?;
     let state = GroundState {
-        status: decision.status,
-        decided_at,
         valid_from: decision.valid_from,
         expires_at: decision.expires_at,
         notice: decision.notice.clone(),
@@ -168,7 +166,7 @@ pub(crate) fn apply(
         collector: decision.collector.clone(),
         reference: decision.reference.clone(),
         channel: decision.channel.clone(),
-        recorded_at: now,
+        ..GroundState::bare(decision.status, decided_at, now)
     };
     let transition = validation.transition();
     if let Some(stored) = record.ground(purpose.number, basis)
@@ -239,6 +237,7 @@ fn store(
     state: GroundState,
     context: ChangeContext<'_>,
 ) -> LedgerEntry {
+    let state = state.following(record.ground(purpose.number, basis));
     record.grounds.insert((purpose.number, basis), state.clone());
     let body = LedgerBody::Ground { purpose: purpose.number, purpose_id: purpose.id.clone(), basis, state };
     record.append_ledger(body, context)

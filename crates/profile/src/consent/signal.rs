@@ -52,7 +52,7 @@ pub struct SignalRecorded {
     pub honoured: bool,
     /// The entries to append to the ledger.
     pub ledger: Vec<LedgerEntry>,
-    /// The state of consent to each purpose of sale or sharing, by the purpose's name; empty unless honoured.
+    /// The state of consent to each purpose of sale or sharing, by the purpose's name; none unless an opt-out is honoured.
     pub states: Vec<(PurposeNumber, GroundState)>,
 }
 
@@ -61,6 +61,7 @@ pub struct SignalRecorded {
 ///
 /// - An opt-out of sale and sharing also refuses consent to every such purpose. The customer's own is honoured
 ///   everywhere; that of a browser where a jurisdiction of the customer honours Global Privacy Control.
+///   Where the law lets it, a consent that was given after a browser's signal stands though the signal is repeated.
 /// - A limit on the use of sensitive data refuses no purpose: `permission` applies it to sensitive attributes.
 #[must_use]
 pub fn record_signal(
@@ -78,15 +79,23 @@ pub fn record_signal(
     let mut result =
         SignalRecorded { record: record.clone(), honoured, ledger: Vec::new(), states: Vec::new() };
     let earlier = moment_of(record, signal);
+    let answered = earlier.filter(|_| signal == PrivacySignal::Gpc && yields_to_consent(record, catalogue));
     let of_sale = honoured && signal != PrivacySignal::LimitSensitive;
     for purpose in catalogue.purposes().filter(|purpose| of_sale && purpose.sale_or_sharing) {
-        refuse(&mut result, signal, purpose, channel, context);
+        let stored = result.record.ground(purpose.number, LawfulBasis::Consent);
+        let answers = |state: &&GroundState| {
+            state.status == GroundStatus::Given && answered.is_some_and(|signal| state.decided_at > signal)
+        };
+        match stored.filter(answers).cloned() {
+            Some(state) => result.states.push((purpose.number, state)),
+            None => refuse(&mut result, signal, purpose, channel, context),
+        }
     }
     let permitted_since = record.grounds.iter().any(|((_, basis), state)| {
         let is_consent = *basis == LawfulBasis::Consent && state.status == GroundStatus::Given;
         is_consent && Some(state.decided_at) > earlier
     });
-    if earlier.is_none() || permitted_since || !result.ledger.is_empty() {
+    if answered.is_none() && (earlier.is_none() || permitted_since || !result.ledger.is_empty()) {
         // Not before any decision: a purpose may become one of sale, and its consent must then be the older one.
         let decided = result.record.grounds.values().map(|state| state.decided_at).max();
         let moment = decided.max(earlier).max(Some(context.now));
@@ -101,6 +110,13 @@ pub fn record_signal(
         result.ledger.push(result.record.append_ledger(body, context));
     }
     result
+}
+
+/// Whether every jurisdiction of the customer that honours a browser's signal lets a consent that was given after it stand
+/// when it is repeated (11 CCR §7025(c)(3)).
+fn yields_to_consent(record: &CustomerRecord, catalogue: &Catalogue) -> bool {
+    let mut honouring = record.subject.jurisdictions(catalogue).filter(|of| of.honours_gpc).peekable();
+    honouring.peek().is_some() && honouring.all(|of| of.gpc_yields_to_consent)
 }
 
 /// When the signal last counted from.

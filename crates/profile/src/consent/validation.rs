@@ -29,6 +29,8 @@ pub(super) fn as_recorded<'a>(purpose: &Purpose, decision: &'a Decision) -> Cow<
     no.notice = no.notice.filter(|notice| purpose.has_notice(notice));
     (no.valid_from, no.expires_at) = (None, None);
     if let Some(evidence) = &mut no.evidence {
+        evidence.incapacity =
+            evidence.incapacity.take().filter(|_| evidence.decided_by == DecidedBy::Guardian);
         evidence.language = evidence.language.take().filter(|language| is_language_tag(language.as_str()));
     }
     Cow::Owned(no)
@@ -50,6 +52,13 @@ pub(super) fn check_form(
         return Err(ProfileError::Malformed {
             field: "evidence.language",
             expected: "a BCP 47 language tag",
+        });
+    }
+    let incapacity = decision.evidence.as_ref().and_then(|evidence| evidence.incapacity.as_ref());
+    if incapacity.is_some() && decided_by(decision) != DecidedBy::Guardian {
+        return Err(ProfileError::Malformed {
+            field: "evidence.incapacity",
+            expected: "none unless a guardian decides",
         });
     }
     match decision.status {
@@ -198,7 +207,7 @@ impl Validation<'_> {
     }
 
     /// Whether the stated consent is valid for this customer: by opt-out only where that is enough, and the guardian's
-    /// (GDPR Art. 8) below the age that a jurisdiction of the customer names. The age at the decision counts: a child's
+    /// (GDPR Art. 8) below the age that a jurisdiction of the customer names, and there alone, unless incapacity is stated. The age at the decision counts: a child's
     /// own consent is not consent.
     fn check_consent(&self) -> Result<(), ProfileError> {
         let refuse = |reason| Err(ProfileError::NotRecordable { reason });
@@ -206,9 +215,16 @@ impl Validation<'_> {
         if by_opt_out && self.jurisdictions().any(|of| self.asks_opt_in(of)) {
             return refuse(RefusalReason::OptOutNotAllowed);
         }
-        let by_guardian = decided_by(self.decision) == DecidedBy::Guardian;
-        if !by_guardian && self.jurisdictions().any(|of| self.needs_guardian(of)) {
-            return refuse(RefusalReason::GuardianConsentNeeded);
+        if decided_by(self.decision) != DecidedBy::Guardian {
+            return if self.jurisdictions().any(|of| self.needs_guardian(of)) {
+                refuse(RefusalReason::GuardianConsentNeeded)
+            } else {
+                Ok(())
+            };
+        }
+        let incapacity = self.decision.evidence.as_ref().and_then(|evidence| evidence.incapacity.as_ref());
+        if incapacity.is_none() && !self.jurisdictions().all(|of| self.needs_guardian(of)) {
+            return refuse(RefusalReason::GuardianNotEntitled);
         }
         Ok(())
     }

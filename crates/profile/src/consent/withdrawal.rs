@@ -3,10 +3,10 @@
 
 use super::{DecisionEffect, Recorded, finish, live_moment, settle};
 use crate::{
-    catalogue::{Catalogue, Purpose},
+    catalogue::{Catalogue, Purpose, PurposeFields},
     chain::ChangeContext,
     error::ProfileError,
-    ground::{DecidedBy, Evidence, GroundState, GroundStatus, LawfulBasis},
+    ground::{GroundState, GroundStatus, LawfulBasis},
     id::PurposeNumber,
     label::Channel,
     ledger::LedgerEntry,
@@ -61,9 +61,10 @@ pub struct AllWithdrawn {
 ///   opt-out law, which takes silence for consent, permits nothing either (Cal. Civ. Code §1798.120(a));
 /// - an objection to public task and to legitimate interests is recorded (GDPR Art. 21(1)) under the same condition,
 ///   even if nothing was recorded before: then neither a standing basis nor one that is recorded later permits the
-///   purpose. For direct marketing an objection needs no reasons and is absolute (Art. 21(2) and (3)); the catalogue
-///   does not mark such purposes, so every objection here counts without weighing the controller's grounds;
-/// - contract, legal obligation and vital interests stay: they do not yield to the customer.
+///   purpose. For direct marketing an objection is recorded in any case, needs no reasons and beats every basis (Art.
+///   21(2) and (3)); a no to sale and sharing is, and does, too. No objection here is weighed against the controller's
+///   grounds;
+/// - contract, legal obligation and vital interests of all other purposes stay: they do not yield to the customer.
 ///
 /// An earlier no is recorded again with the new date: a consent that was given in between and is recorded late must not
 /// count as the newer decision. The customer's own later consent to a purpose permits it again, as after any
@@ -80,7 +81,7 @@ pub fn withdraw_all(
     for purpose in catalogue.purposes() {
         for basis in yielding.clone() {
             let stored = all.record.ground(purpose.number, basis);
-            if stored.is_none() && !purpose.has_basis(basis) {
+            if stored.is_none() && !purpose.has_basis(basis) && !ends_every_basis(purpose, basis) {
                 continue;
             }
             if !stored.is_some_and(|state| state.is_no() && state.decided_at >= context.now) {
@@ -94,6 +95,19 @@ pub fn withdraw_all(
     all
 }
 
+/// Whether a no to the basis ends the purpose, even if it rests on others: an objection ends direct marketing, a refusal
+/// sale and sharing.
+const fn ends_every_basis(purpose: &PurposeFields, basis: LawfulBasis) -> bool {
+    match basis {
+        LawfulBasis::Consent => purpose.sale_or_sharing,
+        LawfulBasis::LegitimateInterests => purpose.direct_marketing,
+        LawfulBasis::Contract
+        | LawfulBasis::LegalObligation
+        | LawfulBasis::VitalInterests
+        | LawfulBasis::PublicTask => false,
+    }
+}
+
 /// Withdraws one ground now, not before the newest decision on the purpose.
 fn end(
     record: &mut CustomerRecord,
@@ -105,18 +119,11 @@ fn end(
     let now = context.now;
     let decided_at = live_moment(record, purpose, now);
     let stored = record.ground(purpose.number, basis).cloned();
-    let base = stored.unwrap_or_else(|| GroundState::bare(GroundStatus::Withdrawn, now, now));
-    // The proof of what is withdrawn stays; who gave it no longer matters.
-    let evidence = base.evidence.map(|evidence| Evidence { decided_by: DecidedBy::DataSubject, ..evidence });
-    let state = GroundState {
-        status: GroundStatus::Withdrawn,
-        decided_at,
-        valid_from: None,
-        expires_at: None,
-        evidence: evidence.and_then(Evidence::or_nothing),
-        channel: channel.cloned(),
-        recorded_at: now,
-        ..base
-    };
+    // What was given stays: the notice, the method, the contract. How and by whom it was given is the ledger's earlier
+    // entry: it says nothing about the withdrawal.
+    let (notice, method, reference) =
+        stored.map_or((None, None, None), |stored| (stored.notice, stored.method, stored.reference));
+    let bare = GroundState::bare(GroundStatus::Withdrawn, decided_at, now);
+    let state = GroundState { notice, method, reference, channel: channel.cloned(), ..bare };
     settle(record, purpose, basis, state, context)
 }

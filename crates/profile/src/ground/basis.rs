@@ -31,4 +31,14 @@ impl LawfulBasis {
             Self::Contract | Self::LegalObligation | Self::VitalInterests => false,
         }
     }
+
+    /// Whether the basis can hold for everybody with nothing recorded. A contract is one with this person, vital interests
+    /// are those of this person (Art. 6(1)(b), (d)), and so is consent.
+    #[must_use]
+    pub const fn may_stand(self) -> bool {
+        match self {
+            Self::LegalObligation | Self::PublicTask | Self::LegitimateInterests => true,
+            Self::Consent | Self::Contract | Self::VitalInterests => false,
+        }
+    }
 }

@@ -1,7 +1,11 @@
 //! Owns the evidence of a decision (CO-6): what the data subject did, what proves it, and who decided. Always: numbers
 //! are those of the API. Source: GDPR Art. 7(1); ISO/IEC TS 27560.
 
-use crate::{label::Language, numbered::numbered, reason::RefusalReason};
+use crate::{
+    label::{Language, Reference},
+    numbered::numbered,
+    reason::RefusalReason,
+};
 
 numbered! {
     /// What a data subject did. Numbers are those of the API. The last three are not consent.
@@ -66,6 +70,9 @@ pub struct Evidence {
     pub language: Option<Language>,
     /// Who decided.
     pub decided_by: DecidedBy,
+    /// What shows that the data subject cannot decide, e.g. the order of a court: required of a guardian's consent for
+    /// somebody who is not below the jurisdiction's age.
+    pub incapacity: Option<Reference>,
 }
 
 impl Evidence {

@@ -176,6 +176,9 @@ pub struct GroundState {
     pub channel: Option<Channel>,
     /// When it was stored first.
     pub recorded_at: TimestampMs,
+    /// Since when the ground has been given, or not given, without a break, as recorded; none: since `recorded_at`. A
+    /// contract that is renewed, and a no that is repeated, begin nothing anew.
+    pub unbroken_since: Option<TimestampMs>,
 }
 
 impl GroundState {
@@ -194,7 +197,35 @@ impl GroundState {
             reference: None,
             channel: None,
             recorded_at,
+            unbroken_since: None,
         }
+    }
+
+    /// Since when the ground has been given, or not given, without a break.
+    #[must_use]
+    pub fn since(&self) -> TimestampMs {
+        self.unbroken_since.unwrap_or(self.recorded_at)
+    }
+
+    /// Since when the ground is taken back or not there; none if it is given, even if it has expired.
+    pub(crate) fn lost_at(&self) -> Option<TimestampMs> {
+        (self.status != GroundStatus::Given).then(|| self.since())
+    }
+
+    /// The same state, not broken since a moment.
+    pub(crate) fn unbroken_since(self, since: TimestampMs) -> Self {
+        Self { unbroken_since: Some(since).filter(|since| *since < self.recorded_at), ..self }
+    }
+
+    /// The state as it follows `stored`. A given ground that has expired is not continued.
+    pub(crate) fn following(self, stored: Option<&Self>) -> Self {
+        let now = self.recorded_at;
+        let is_given = |state: &Self| state.status == GroundStatus::Given;
+        let goes_on = |stored: &&Self| {
+            is_given(stored) == is_given(&self) && !(is_given(stored) && stored.is_expired(now))
+        };
+        let since = stored.filter(goes_on).map_or(now, Self::since);
+        self.unbroken_since(since)
     }
 
     /// Whether the customer said no.
@@ -217,7 +248,8 @@ impl GroundState {
 
     /// Whether the two differ in nothing but when they were stored.
     pub(crate) fn says_the_same(&self, other: &Self) -> bool {
-        Self { recorded_at: other.recorded_at, ..self.clone() } == *other
+        let Self { recorded_at, unbroken_since, .. } = *other;
+        Self { recorded_at, unbroken_since, ..self.clone() } == *other
     }
 
     /// Which of two states of one ground holds. Commutative, associative and idempotent, since it is the maximum of a
@@ -234,7 +266,7 @@ impl GroundState {
             (objection_stands && self.is_no(), self.decided_at, self.status.strictness()),
             (self.valid_from, Reverse(self.expires_at.unwrap_or(TimestampMs::from_ms(i64::MAX)))),
             (&self.notice, self.method, &self.evidence, &self.collector, &self.reference, &self.channel),
-            Reverse(self.recorded_at),
+            (Reverse(self.recorded_at), Reverse(self.unbroken_since)),
         )
     }
 }

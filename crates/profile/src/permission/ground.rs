@@ -6,27 +6,33 @@
 //!    withdrawn public task or legitimate interests. It need not be among the purpose's bases: a no is meant for the
 //!    purpose. **Only the customer's own later consent lifts it**: only that consent then permits, since an
 //!    objection keeps beating public task and legitimate interests.
-//! 3. A consent that was asked for and not answered, or found invalid, beats public task and legitimate interests as a
-//!    no does: whoever asked for consent may not fall back on its own interest (EDPB Guidelines 05/2020, section 6).
-//!    A given consent that has expired or whose notice is outdated does not: nobody said no.
-//! 4. Contract, legal obligation and vital interests hold whatever the customer wishes: only their own end ends them.
+//! 3. Once anything is recorded about consent to the purpose, public task and legitimate interests stay closed: whoever
+//!    relied on consent cannot swap to another basis (EDPB Guidelines 05/2020, 121-123), whether the consent was not
+//!    answered, was invalid, has expired, or still holds.
+//! 4. Contract, legal obligation and vital interests hold whatever the customer wishes: only their own end ends them. But
+//!    a no to a purpose of sale or sharing (Cal. Civ. Code §1798.120(a)) or of direct marketing (GDPR Art. 21(3)) beats
+//!    every basis. Below the ages of a jurisdiction, sale and sharing need consent (Cal. Civ. Code §1798.120(c)).
 //! 5. A recorded basis holds if it is given, has begun and has not expired. Consent moreover must name a notice at or
 //!    after the last one that asks again; must be a guardian's if the customer was below the jurisdiction's age
-//!    when it was given; and counts by opt-out only if rule 6 would permit.
+//!    when it was given, and else the customer's, unless incapacity is stated; and counts by opt-out only if rule 6 would
+//!    permit.
 //! 6. With nothing recorded a basis holds if it is a standing one of the purpose. So does consent where the law is
 //!    opt-out, unless the customer is below the age of opt-in or of a guardian.
 //! 7. An opt-out of sale and sharing is a no to every purpose of sale or sharing, including later ones: the customer's
 //!    own everywhere (Cal. Civ. Code §1798.120(a)), a browser's signal wherever the law honours it. It beats every basis,
 //!    and only a later consent permits again.
-//! 8. Sensitive data needs a basis that allows it there, and explicit consent if the law requires that. Once the
-//!    customer limited its use (Cal. Civ. Code §1798.121), it serves only what contract, legal obligation and vital
-//!    interests allow, and no purpose of sale or sharing, until a later consent.
-//! 9. If no basis holds, the strongest reason is given ([`STRONGEST_LAST`]).
+//! 8. Sensitive data needs a basis that allows it there, and if the law requires that, explicit consent or a ground of
+//!    GDPR Art. 9(2) that the purpose names. Once the customer limited its use (Cal. Civ. Code §1798.121), it serves only
+//!    what contract, legal obligation and vital interests allow, and no purpose of sale, sharing or direct marketing,
+//!    until a later consent. A special use is given it.
+//! 9. What was collected by a consent that was taken back since is served by no ground that was recorded later: where no
+//!    other ground was there, it had to be erased (GDPR Art. 17(1)(b)).
+//! 10. If no basis holds, the strongest reason is given ([`STRONGEST_LAST`]).
 
 use crate::{
     catalogue::{ConsentModel, Jurisdiction, Purpose},
     ground::{ConsentMethod, DecidedBy, GroundState, LawfulBasis, not_given},
-    id::TimestampMs,
+    id::{PurposeNumber, TimestampMs},
     permission::GroundOrigin,
     reason::RefusalReason,
     record::CustomerRecord,
@@ -34,8 +40,9 @@ use crate::{
 
 /// Reasons why a basis does not hold. Of several, the last in this list is given: what a person said outranks what
 /// merely expired.
-const STRONGEST_LAST: [RefusalReason; 14] = [
+const STRONGEST_LAST: [RefusalReason; 16] = [
     RefusalReason::NoGround,
+    RefusalReason::ConsentReliedOn,
     RefusalReason::ExplicitConsentNeeded,
     RefusalReason::SensitiveLimited,
     RefusalReason::GroundNotYetValid,
@@ -43,6 +50,7 @@ const STRONGEST_LAST: [RefusalReason; 14] = [
     RefusalReason::NoticeOutdated,
     RefusalReason::ConsentRequested,
     RefusalReason::GuardianConsentNeeded,
+    RefusalReason::GuardianNotEntitled,
     RefusalReason::ConsentInvalidated,
     RefusalReason::ConsentRevoked,
     RefusalReason::Objected,
@@ -120,10 +128,14 @@ impl Judged {
 /// What the customer said against the purpose.
 #[derive(Debug, Clone, Copy)]
 struct No {
-    /// What a consent with another status than given means.
+    /// What is recorded about consent, if anything is: why no interest of the controller takes its place.
     consent: Option<Refusal>,
+    /// The same, if it is a no.
+    refused: Option<Refusal>,
     /// The newest objection.
     objection: Option<(TimestampMs, Refusal)>,
+    /// Whether a no beats every basis.
+    is_absolute: bool,
 }
 
 impl No {
@@ -138,9 +150,17 @@ impl No {
         let objection =
             |basis| spoken(basis).filter(|(_, refusal)| refusal.reason == RefusalReason::Objected);
         let objections = [objection(LawfulBasis::PublicTask), objection(LawfulBasis::LegitimateInterests)];
+        let given = record.ground(purpose.number, LawfulBasis::Consent).map(|_| Refusal {
+            reason: RefusalReason::ConsentReliedOn,
+            rests_on: Some(LawfulBasis::Consent),
+        });
+        let consent = spoken(LawfulBasis::Consent).map(|(_, refusal)| refusal);
+        let unanswered = [RefusalReason::ConsentRequested, RefusalReason::ConsentInvalidated];
         Self {
-            consent: spoken(LawfulBasis::Consent).map(|(_, refusal)| refusal),
+            consent: consent.or(given),
+            refused: consent.filter(|refusal| !unanswered.contains(&refusal.reason)),
             objection: objections.into_iter().flatten().max_by_key(|(decided_at, _)| *decided_at),
+            is_absolute: purpose.no_is_absolute(),
         }
     }
 
@@ -161,24 +181,52 @@ impl No {
                 [self.consent, self.objection.map(|(_, refusal)| refusal)]
             }
             LawfulBasis::Contract | LawfulBasis::LegalObligation | LawfulBasis::VitalInterests => {
-                [None, None]
+                let absolute = |no: Option<Refusal>| no.filter(|_| self.is_absolute);
+                [absolute(self.refused), absolute(self.objection.map(|(_, refusal)| refusal))]
             }
         };
         others.into_iter().chain([own]).flatten().reduce(Refusal::or_stronger)
     }
 }
 
+/// The loss of the consent by which a value was collected.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Lost {
+    /// The purpose to which it was given.
+    pub(super) purpose: PurposeNumber,
+    at: TimestampMs,
+    reason: RefusalReason,
+}
+
 /// One purpose of one record at one moment.
+#[derive(Clone, Copy)]
 pub(super) struct Case<'a> {
     purpose: &'a Purpose,
     record: &'a CustomerRecord,
     now: TimestampMs,
     no: No,
+    lost: Option<Lost>,
 }
 
 impl<'a> Case<'a> {
     pub(super) fn new(purpose: &'a Purpose, record: &'a CustomerRecord, now: TimestampMs) -> Self {
-        Self { purpose, record, now, no: No::of(purpose, record) }
+        Self { purpose, record, now, no: No::of(purpose, record), lost: None }
+    }
+
+    /// The same for what was collected by a consent that was taken back: one case for each such consent, to any purpose,
+    /// after which a ground of this purpose was recorded. For the others the case is the same.
+    pub(super) fn after_lost_consents(self) -> impl Iterator<Item = (Lost, Self)> {
+        let grounds = LawfulBasis::ALL
+            .into_iter()
+            .filter_map(move |basis| self.record.ground(self.purpose.number, basis).map(GroundState::since));
+        let newest = grounds.max().filter(|_| self.purpose.special_use.is_none());
+        let consents = self.record.grounds.iter().filter(|((_, basis), _)| *basis == LawfulBasis::Consent);
+        consents.filter_map(move |((purpose, basis), state)| {
+            let at = state.lost_at().filter(|at| newest > Some(*at))?;
+            let reason = not_given(*basis, state.status)?;
+            let lost = Lost { purpose: *purpose, at, reason };
+            Some((lost, Self { lost: Some(lost), ..self }))
+        })
     }
 
     /// By the bases in their order, in one jurisdiction.
@@ -209,11 +257,18 @@ impl<'a> Case<'a> {
         if self.opted_out_of_sale(jurisdiction, basis, state) {
             return Err(Refusal::unrecorded(RefusalReason::ConsentRefused));
         }
+        if let Some(reason) = self.sale_needs_consent(jurisdiction, basis) {
+            return Err(Refusal::unrecorded(reason));
+        }
         let Some(state) = state else { return self.holds_unrecorded(jurisdiction, basis) };
+        if let Some(lost) = self.lost.filter(|lost| state.since() > lost.at) {
+            return Err(Refusal::unrecorded(lost.reason));
+        }
         let consent = basis == LawfulBasis::Consent;
         let by_opt_out = consent && state.method == Some(ConsentMethod::OptOut);
         let failures = [
             (consent && self.needs_guardian(jurisdiction, state), RefusalReason::GuardianConsentNeeded),
+            (consent && self.oversteps(jurisdiction, state), RefusalReason::GuardianNotEntitled),
             (consent && !self.notice_is_enough(state), RefusalReason::NoticeOutdated),
             (state.is_expired(self.now), RefusalReason::ConsentExpired),
             (state.valid_from.is_some_and(|begin| begin > self.now), RefusalReason::GroundNotYetValid),
@@ -263,6 +318,17 @@ impl<'a> Case<'a> {
             && opted_out.is_some_and(|moment| !is_later_consent(basis, state, moment))
     }
 
+    /// Why a basis does not carry the sale or sharing of a minor's data, if it does not: only consent does.
+    fn sale_needs_consent(&self, jurisdiction: &Jurisdiction, basis: LawfulBasis) -> Option<RefusalReason> {
+        if basis == LawfulBasis::Consent || !self.purpose.sale_or_sharing {
+            None
+        } else if self.is_below(jurisdiction.guardian_below_age) {
+            Some(RefusalReason::GuardianConsentNeeded)
+        } else {
+            self.is_below(jurisdiction.opt_in_below_age).then_some(RefusalReason::NoGround)
+        }
+    }
+
     /// Why a ground that holds does not carry sensitive data, if it does not.
     fn refuses_sensitive(
         &self,
@@ -270,10 +336,13 @@ impl<'a> Case<'a> {
         basis: LawfulBasis,
         state: Option<&GroundState>,
     ) -> Option<RefusalReason> {
-        if !carries_sensitive(jurisdiction, basis, state) {
+        if self.purpose.special_use.is_some() {
+            return None;
+        }
+        if !self.carries_sensitive(jurisdiction, basis, state) {
             return Some(RefusalReason::ExplicitConsentNeeded);
         }
-        let is_service = !basis.yields_to_the_customer() && !self.purpose.sale_or_sharing;
+        let is_service = !basis.yields_to_the_customer() && !self.purpose.no_is_absolute();
         let limit = self.record.subject.sensitive_limit.filter(|_| !is_service);
         limit
             .filter(|moment| !is_later_consent(basis, state, *moment))
@@ -285,6 +354,30 @@ impl<'a> Case<'a> {
     fn needs_guardian(&self, jurisdiction: &Jurisdiction, state: &GroundState) -> bool {
         state.decided_by() != DecidedBy::Guardian
             && self.record.subject.is_below(jurisdiction.guardian_below_age, state.decided_at)
+    }
+
+    /// Whether a guardian decided for somebody who was not below the age, and of whom no incapacity is stated.
+    fn oversteps(&self, jurisdiction: &Jurisdiction, state: &GroundState) -> bool {
+        let incapacity = state.evidence.as_ref().and_then(|evidence| evidence.incapacity.as_ref());
+        state.decided_by() == DecidedBy::Guardian
+            && incapacity.is_none()
+            && !self.record.subject.is_below(jurisdiction.guardian_below_age, state.decided_at)
+    }
+
+    fn carries_sensitive(
+        &self,
+        jurisdiction: &Jurisdiction,
+        basis: LawfulBasis,
+        state: Option<&GroundState>,
+    ) -> bool {
+        let explicit = || state.is_some_and(|state| state.method == Some(ConsentMethod::Explicit));
+        let named = || self.purpose.special_category_grounds.iter().any(|ground| ground.goes_with(basis));
+        jurisdiction.sensitive_bases.contains(&basis)
+            && if basis == LawfulBasis::Consent {
+                !jurisdiction.sensitive_needs_explicit || explicit()
+            } else {
+                !jurisdiction.sensitive_needs_ground || named()
+            }
     }
 
     fn is_below(&self, years: u8) -> bool {
@@ -299,12 +392,6 @@ impl<'a> Case<'a> {
 /// Whether the ground is a consent that was given after a moment.
 fn is_later_consent(basis: LawfulBasis, state: Option<&GroundState>, moment: TimestampMs) -> bool {
     basis == LawfulBasis::Consent && state.is_some_and(|given| given.decided_at > moment)
-}
-
-fn carries_sensitive(jurisdiction: &Jurisdiction, basis: LawfulBasis, state: Option<&GroundState>) -> bool {
-    let explicit = || state.is_some_and(|state| state.method == Some(ConsentMethod::Explicit));
-    jurisdiction.sensitive_bases.contains(&basis)
-        && (basis != LawfulBasis::Consent || !jurisdiction.sensitive_needs_explicit || explicit())
 }
 
 fn first_that_holds(so_far: Answer, next: Answer) -> Answer {

@@ -5,12 +5,14 @@
 //!
 //! 1. A purpose that is no longer in use permits nothing.
 //! 2. The reader is the controller, or a registered application that may have this purpose.
-//! 3. Under a legal hold, or a restriction (Art. 18 GDPR), the data is stored and not used.
+//! 3. Under a restriction (Art. 18 GDPR) the data is stored and not used, but for data subjects' rights and legal claims. A
+//!    legal hold forbids no use: it keeps what is stored from being erased or changed, see `ingest`.
 //! 4. Every jurisdiction of the customer must permit ([`jurisdictions`]). In each, the purpose's bases are tried in
 //!    the order that applies there, and the first that holds is its ground ([`ground`]). The verdict names the first
 //!    jurisdiction's ground, and ends as soon as one of them ends.
 //! 5. An attribute must be in use for the purpose, belong to a category that the purpose may use, rest on a basis that
-//!    allows sensitive data if it is sensitive, and be within its retention.
+//!    allows sensitive data if it is sensitive, and be within its retention. A value or an event that was collected by a
+//!    consent which was taken back is served by no ground that was recorded later.
 //!
 //! An event has no definition, so it serves only the purpose for which it was collected, for that purpose's retention.
 //!
@@ -21,16 +23,19 @@ mod ground;
 mod jurisdictions;
 
 use crate::{
-    catalogue::{AttributeDefinition, Catalogue, Classification, Jurisdiction, Purpose, Recipient},
+    catalogue::{
+        AttributeDefinition, Catalogue, Classification, ConsentModel, Jurisdiction, Purpose, Recipient,
+    },
     data_subject::DataSubject,
     event::StoredEvent,
     ground::LawfulBasis,
     id::{DAY_MS, PurposeNumber, TimestampMs},
     numbered::numbered,
+    provenance::Provenance,
     reason::RefusalReason,
     record::CustomerRecord,
 };
-use ground::{Answer, Case, Held, Judged, Refusal};
+use ground::{Answer, Case, Held, Judged, Lost, Refusal};
 pub(crate) use jurisdictions::Jurisdictions;
 
 numbered! {
@@ -124,6 +129,8 @@ pub struct Permission<'a> {
     jurisdictions: Jurisdictions<'a>,
     now: TimestampMs,
     judged: Judged,
+    /// What holds for data that was collected by a consent which was taken back, where it may differ from `judged`.
+    after_lost_consents: Vec<(PurposeNumber, Judged)>,
 }
 
 impl<'a> Permission<'a> {
@@ -158,6 +165,28 @@ impl<'a> Permission<'a> {
         Self::judge(purpose, reader, record, catalogue, now, question)
     }
 
+    /// By consent alone where the law is opt-in, else by any basis, for the controller: for signals that say that the
+    /// customer consents.
+    #[must_use]
+    pub fn for_consent_signal(
+        purpose: &'a Purpose,
+        record: &CustomerRecord,
+        catalogue: &'a Catalogue,
+        now: TimestampMs,
+    ) -> Self {
+        let question = |jurisdiction: &'a Jurisdiction| {
+            let bases = purpose.bases_in(&jurisdiction.id);
+            Ok(match jurisdiction.consent_model {
+                ConsentModel::OptOut => bases,
+                ConsentModel::OptIn => {
+                    let consent = bases.iter().find(|basis| **basis == LawfulBasis::Consent);
+                    consent.map_or(&[][..], std::slice::from_ref)
+                }
+            })
+        };
+        Self::judge(purpose, Reader::Controller, record, catalogue, now, question)
+    }
+
     fn judge(
         purpose: &'a Purpose,
         reader: Reader<'_>,
@@ -167,18 +196,22 @@ impl<'a> Permission<'a> {
         bases_in: impl Fn(&'a Jurisdiction) -> Result<&'a [LawfulBasis], RefusalReason>,
     ) -> Self {
         let jurisdictions = Jurisdictions::of(&record.subject, catalogue);
-        let judged = match refused_outright(purpose, reader, &record.subject) {
-            Some(reason) => Judged::refused(reason),
-            None => {
-                let case = Case::new(purpose, record, now);
-                let judged = jurisdictions.iter().map(|jurisdiction| match bases_in(jurisdiction) {
-                    Ok(bases) => case.judge(jurisdiction, bases),
-                    Err(reason) => Judged::refused(reason),
-                });
-                judged.reduce(Judged::and).unwrap_or(Judged::refused(RefusalReason::NoGround))
-            }
+        if let Some(reason) = refused_outright(purpose, reader, &record.subject) {
+            let judged = Judged::refused(reason);
+            return Self { purpose, jurisdictions, now, judged, after_lost_consents: Vec::new() };
+        }
+        let judge = |case: Case<'_>| {
+            let judged = jurisdictions.iter().map(|jurisdiction| match bases_in(jurisdiction) {
+                Ok(bases) => case.judge(jurisdiction, bases),
+                Err(reason) => Judged::refused(reason),
+            });
+            judged.reduce(Judged::and).unwrap_or(Judged::refused(RefusalReason::NoGround))
         };
-        Self { purpose, jurisdictions, now, judged }
+        let case = Case::new(purpose, record, now);
+        let after = |(lost, case): (Lost, Case<'_>)| (lost.purpose, judge(case));
+        let after_lost_consents = case.after_lost_consents().map(after).collect();
+        let judged = judge(case);
+        Self { purpose, jurisdictions, now, judged, after_lost_consents }
     }
 
     /// The verdict on the purpose itself.
@@ -196,45 +229,71 @@ impl<'a> Permission<'a> {
     /// ground, of the no, or of what has expired. None if no recorded state decides it.
     #[must_use]
     pub fn rests_on(&self, definition: Option<&AttributeDefinition>) -> Option<LawfulBasis> {
-        match definition.map_or(self.judged.plain, |definition| self.answer(definition)) {
+        match definition.map_or(self.judged.plain, |definition| self.answer(definition, self.judged)) {
             Ok(held) => (held.origin == GroundOrigin::Recorded).then_some(held.ground),
             Err(refusal) => refusal.rests_on,
         }
     }
 
-    /// The verdict on an attribute whose value was observed at a moment. Without a moment retention is not checked.
+    /// The verdict on an attribute, and on a value of it that is about to be collected and was observed at a moment. Without
+    /// a moment retention is not checked.
     #[must_use]
     pub fn for_attribute(
         &self,
         definition: &AttributeDefinition,
         observed_at: Option<TimestampMs>,
     ) -> Verdict {
-        let days = match definition.retention_days {
-            0 => self.purpose.retention_days,
-            days => days,
-        };
-        let answer = self.answer(definition);
-        verdict(observed_at.map_or(answer, |observed_at| self.retained(answer, days, observed_at)))
+        let answer = self.answer(definition, self.judged);
+        let kept = |observed_at| self.retained(answer, self.retention_days(definition), observed_at);
+        verdict(observed_at.map_or(answer, kept))
+    }
+
+    /// The verdict on a stored value.
+    #[must_use]
+    pub fn for_value(&self, definition: &AttributeDefinition, provenance: &Provenance) -> Verdict {
+        let answer = self.answer(definition, self.judged_for(provenance));
+        verdict(self.retained(answer, self.retention_days(definition), provenance.observed_at))
     }
 
     /// The verdict on a stored event.
     #[must_use]
     pub fn for_event(&self, event: &StoredEvent) -> Verdict {
-        self.for_event_of(event.provenance.purpose, event.provenance.observed_at)
+        let Provenance { purpose, observed_at, .. } = event.provenance;
+        self.event(self.judged_for(&event.provenance).plain, purpose, observed_at)
     }
 
-    /// The verdict on an event that is collected for a purpose and occurred at a moment.
+    /// The verdict on an event that is about to be collected for a purpose and occurred at a moment.
     #[must_use]
     pub fn for_event_of(&self, collected_for: PurposeNumber, occurred_at: TimestampMs) -> Verdict {
+        self.event(self.judged.plain, collected_for, occurred_at)
+    }
+
+    fn event(&self, answer: Answer, collected_for: PurposeNumber, occurred_at: TimestampMs) -> Verdict {
         if self.judged.plain.is_ok() && collected_for != self.purpose.number {
             return Verdict::Refuse(RefusalReason::PurposeNotAllowed);
         }
-        verdict(self.retained(self.judged.plain, self.purpose.retention_days, occurred_at))
+        verdict(self.retained(answer, self.purpose.retention_days, occurred_at))
+    }
+
+    /// What holds for data of this provenance: the basis on which it was collected is compared with the ground.
+    fn judged_for(&self, provenance: &Provenance) -> Judged {
+        if provenance.basis != LawfulBasis::Consent {
+            return self.judged;
+        }
+        let mut lost = self.after_lost_consents.iter();
+        lost.find(|(purpose, _)| *purpose == provenance.purpose).map_or(self.judged, |(_, judged)| *judged)
+    }
+
+    fn retention_days(&self, definition: &AttributeDefinition) -> u32 {
+        match definition.retention_days {
+            0 => self.purpose.retention_days,
+            days => days,
+        }
     }
 
     /// The answer for an attribute, before its retention.
-    fn answer(&self, definition: &AttributeDefinition) -> Answer {
-        let held = self.judged.plain?;
+    fn answer(&self, definition: &AttributeDefinition, judged: Judged) -> Answer {
+        let held = judged.plain?;
         if !definition.allows(self.purpose.number) {
             return Err(Refusal::unrecorded(RefusalReason::PurposeNotAllowed));
         }
@@ -244,7 +303,7 @@ impl<'a> Permission<'a> {
             return Err(Refusal::unrecorded(RefusalReason::CategoryNotAllowed));
         }
         match definition.classification {
-            Classification::Sensitive => self.judged.sensitive,
+            Classification::Sensitive => judged.sensitive,
             Classification::Anonymous | Classification::Pseudonymous | Classification::Personal => Ok(held),
         }
     }
@@ -269,15 +328,8 @@ fn refused_outright(purpose: &Purpose, reader: Reader<'_>, subject: &DataSubject
     if purpose.deprecated {
         return Some(RefusalReason::PurposeDeprecated);
     }
-    reader.refused(purpose).or({
-        if subject.legal_hold.is_some() {
-            Some(RefusalReason::LegalHold)
-        } else if subject.restriction.is_some() {
-            Some(RefusalReason::ProcessingRestricted)
-        } else {
-            None
-        }
-    })
+    let is_restricted = subject.restriction.is_some() && purpose.special_use.is_none();
+    reader.refused(purpose).or(is_restricted.then_some(RefusalReason::ProcessingRestricted))
 }
 
 fn verdict(answer: Answer) -> Verdict {

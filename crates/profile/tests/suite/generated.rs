@@ -7,9 +7,9 @@ use std::{cell::Cell, collections::BTreeSet};
 use custodia_profile::{
     AttributeDefinition, AttributeFields, Catalogue, Classification, ConsentMethod, ConsentModel,
     CustomerRecord, DataSubject, Date, DecidedBy, Evidence, GroundState, GroundStatus, Jurisdiction,
-    JurisdictionBases, JurisdictionFields, Label, LawfulBasis, LegalHold, Notice, Permission, Purpose,
-    PurposeFields, Reader, Recipient, RecipientFields, Restriction, Revision, TimestampMs, ValueType,
-    Verdict,
+    JurisdictionBases, JurisdictionFields, Label, LawfulBasis, LegalHold, Notice, Party, Permission,
+    Provenance, Purpose, PurposeFields, Reader, Recipient, RecipientFields, Restriction, Revision,
+    SpecialCategoryGround, SpecialUse, TimestampMs, ValueType, Verdict,
 };
 use proptest::{
     array,
@@ -149,6 +149,8 @@ fn made_up(draw: &mut Draw) -> Jurisdiction {
         sensitive_bases: draw.some(&lawful_bases),
         lawful_bases,
         sensitive_needs_explicit: draw.once_in(2),
+        sensitive_needs_ground: draw.once_in(2),
+        gpc_yields_to_consent: draw.once_in(2),
         opt_in_below_age: draw.pick(&[0, 16, 13, 18]),
         guardian_below_age: draw.pick(&[0, 13, 16, 18]),
         revision: Revision::from_u64(1),
@@ -168,7 +170,7 @@ fn purpose_of(number: u32, draw: &mut Draw, more: &mut Draw, rules: Rules) -> Pu
         }
     }
     let may_stand = LawfulBasis::ALL.into_iter().filter(|basis| {
-        *basis != LawfulBasis::Consent
+        basis.may_stand()
             && (lawful_bases.contains(basis)
                 || jurisdiction_bases.iter().any(|of| of.lawful_bases.contains(basis)))
     });
@@ -183,6 +185,7 @@ fn purpose_of(number: u32, draw: &mut Draw, more: &mut Draw, rules: Rules) -> Pu
         valid_from: more.once_in(2).then_some(from),
     });
     let notices = notices.collect();
+    let (sale_or_sharing, direct_marketing) = (more.once_in(3), more.once_in(6));
     PurposeFields {
         notices,
         lawful_bases,
@@ -196,7 +199,15 @@ fn purpose_of(number: u32, draw: &mut Draw, more: &mut Draw, rules: Rules) -> Pu
             _ => vec![],
         },
         retention_days: more.pick(&[0, 0, 30, 1]),
-        sale_or_sharing: more.once_in(3),
+        sale_or_sharing,
+        direct_marketing,
+        special_use: (!sale_or_sharing && !direct_marketing && more.once_in(8))
+            .then(|| more.pick(&SpecialUse::ALL)),
+        special_category_grounds: if more.once_in(2) {
+            vec![more.pick(&SpecialCategoryGround::ALL)]
+        } else {
+            vec![]
+        },
         ..purpose_fields(number, &format!("p{number}"), &[])
     }
 }
@@ -242,6 +253,8 @@ fn ground(draw: &mut Draw) -> Option<GroundState> {
         GroundStatus::Given,
         GroundStatus::Given,
         GroundStatus::Given,
+        GroundStatus::Given,
+        GroundStatus::Given,
         GroundStatus::Refused,
         GroundStatus::Withdrawn,
         GroundStatus::Requested,
@@ -249,7 +262,11 @@ fn ground(draw: &mut Draw) -> Option<GroundState> {
         GroundStatus::Invalidated,
     ]);
     let decided_at = draw.moment();
-    let decided_by = draw.pick(&[DecidedBy::DataSubject, DecidedBy::Guardian]);
+    let own = DecidedBy::DataSubject;
+    let decided_by = draw.pick(&[own, own, own, own, own, DecidedBy::Guardian]);
+    let incapacity = (decided_by == DecidedBy::Guardian && draw.once_in(3))
+        .then(|| Label::new("incapacity", "order 3").unwrap());
+    let unbroken_since = draw.once_in(5).then(|| decided_at.plus_ms(-DAY_MS));
     Some(GroundState {
         notice: draw.pick(&[Some("3"), Some("3"), Some("2"), Some("1"), Some("never"), None]).map(notice),
         method: draw.pick(&[
@@ -260,7 +277,8 @@ fn ground(draw: &mut Draw) -> Option<GroundState> {
         ]),
         valid_from: if draw.once_in(8) { Some(draw.moment()) } else { None },
         expires_at: if draw.once_in(5) { Some(draw.moment()) } else { None },
-        evidence: Evidence { decided_by, ..Evidence::default() }.or_nothing(),
+        evidence: Evidence { decided_by, incapacity, ..Evidence::default() }.or_nothing(),
+        unbroken_since,
         ..state(status, decided_at)
     })
 }
@@ -313,9 +331,9 @@ impl Situation {
     }
 
     /// Every verdict that the law gives on a record at a moment: on each purpose for each reader, and on each attribute
-    /// with a value that is new, and one that is three days old.
+    /// with a value that is new, one that is three days old, and one that was collected by consent to another purpose.
     pub(crate) fn verdicts(&self, record: &CustomerRecord, now: TimestampMs) -> Vec<Verdict> {
-        let mut verdicts = Vec::with_capacity(2 * ALL.len() * 9);
+        let mut verdicts = Vec::with_capacity(2 * ALL.len() * 13);
         for (number, reader) in ALL.into_iter().flat_map(|number| {
             [Reader::Controller, Reader::Registered(&self.desk)].map(|reader| (number, reader))
         }) {
@@ -324,6 +342,8 @@ impl Situation {
             for definition in (1..=4).filter_map(|number| self.catalogue.attribute(attribute(number))) {
                 verdicts.push(permission.for_attribute(definition, None));
                 verdicts.push(permission.for_attribute(definition, Some(NOW.plus_ms(-3 * DAY_MS))));
+                let collected_for = 1 + definition.number.as_u32() % 3;
+                verdicts.push(permission.for_value(definition, &collected_by_consent(collected_for)));
             }
         }
         verdicts
@@ -343,6 +363,26 @@ impl Situation {
         }
         Ok(())
     }
+}
+
+/// Where a value comes from that was collected by consent to a purpose.
+pub(crate) fn collected_by_consent(number: u32) -> Provenance {
+    Provenance {
+        source: "shop".parse().unwrap(),
+        observed_at: NOW,
+        recorded_at: NOW,
+        purpose: purpose(number),
+        basis: LawfulBasis::Consent,
+        party: Party::First,
+    }
+}
+
+/// The record without what guardians decided: a guardian is entitled below an age, the customer above it, so that no age
+/// and no place is the strictest for both.
+pub(crate) fn without_guardians(record: &CustomerRecord) -> CustomerRecord {
+    let mut own = record.clone();
+    own.grounds.values_mut().for_each(|state| state.evidence = None);
+    own
 }
 
 /// Whether the second verdict permits nothing that the first refuses.

@@ -98,6 +98,10 @@ pub(crate) fn purpose_fields(number: u32, id: &str, lawful_bases: &[LawfulBasis]
         balancing_test: Some(balancing_test()),
         sale_or_sharing: false,
         google_consent_types: Vec::new(),
+        google_types_without_consent: Vec::new(),
+        direct_marketing: false,
+        special_use: None,
+        special_category_grounds: Vec::new(),
         deprecated: false,
         revision: Revision::from_u64(1),
     }
@@ -248,12 +252,13 @@ pub(crate) fn hashes() -> impl Strategy<Value = [u8; 32]> {
 pub(crate) fn evidences() -> impl Strategy<Value = Evidence> {
     let act = option::of(select(AffirmativeAct::ALL.to_vec()));
     let decided_by = select(DecidedBy::ALL.to_vec());
-    (act, option::of(hashes()), option::of(labels()), decided_by).prop_map(
-        |(act, statement_sha256, language, decided_by)| Evidence {
+    (act, option::of(hashes()), option::of(labels()), decided_by, option::weighted(0.1, labels())).prop_map(
+        |(act, statement_sha256, language, decided_by, incapacity)| Evidence {
             act,
             statement_sha256,
             language,
             decided_by,
+            incapacity,
         },
     )
 }
@@ -263,7 +268,8 @@ pub(crate) fn states() -> impl Strategy<Value = GroundState> {
     let notices = option::of(select(vec!["1", "2", "3", "never published"]).prop_map(notice));
     let method = option::of(select(ConsentMethod::ALL.to_vec()));
     let texts = (option::of(labels()), option::of(labels()), option::of(labels()));
-    let times = (moments(), option::weighted(0.2, moments()), option::of(moments()), moments());
+    let recorded = (moments(), option::weighted(0.2, 1_i64..1_000));
+    let times = (moments(), option::weighted(0.2, moments()), option::of(moments()), recorded);
     (status, times, notices, (method, option::of(evidences())), texts).prop_map(
         |(status, times, notice, (method, evidence), texts)| GroundState {
             status,
@@ -276,7 +282,8 @@ pub(crate) fn states() -> impl Strategy<Value = GroundState> {
             collector: texts.0,
             reference: texts.1,
             channel: texts.2,
-            recorded_at: times.3,
+            recorded_at: times.3.0,
+            unbroken_since: times.3.1.map(|ms| times.3.0.plus_ms(-ms)),
         },
     )
 }

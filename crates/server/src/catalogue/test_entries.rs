@@ -38,6 +38,10 @@ pub(crate) fn purpose_at(number: u32, id: &str, bases: &[LawfulBasis], revision:
         }),
         sale_or_sharing: false,
         google_consent_types: Vec::new(),
+        google_types_without_consent: Vec::new(),
+        direct_marketing: false,
+        special_use: None,
+        special_category_grounds: Vec::new(),
         deprecated: false,
         revision: Revision::from_u64(revision),
     })

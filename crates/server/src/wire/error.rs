@@ -331,12 +331,13 @@ impl From<ProfileError> for ServiceError {
 
 /// The field that prevents a decision from being recorded.
 fn field_of_decision(reason: RefusalReason) -> &'static str {
-    const FIELDS: [(RefusalReason, &str); 7] = [
+    const FIELDS: [(RefusalReason, &str); 8] = [
         (RefusalReason::PurposeDeprecated, "purpose"),
         (RefusalReason::PreTicked, "evidence.act"),
         (RefusalReason::Silence, "evidence.act"),
         (RefusalReason::Bundled, "evidence.bundled"),
         (RefusalReason::GuardianConsentNeeded, "evidence.decided_by"),
+        (RefusalReason::GuardianNotEntitled, "evidence.decided_by"),
         (RefusalReason::OptOutNotAllowed, "method"),
         (RefusalReason::IllegalTransition, "status"),
     ];

@@ -5,7 +5,7 @@
 use custodia_consensus::ReadMode;
 use custodia_profile::{
     AffirmativeAct, AttributeName, ConsentMethod, CustomerId, DecidedBy, Evidence, Language, LawfulBasis,
-    ProfileError, PurposeId, RequestId, Value,
+    ProfileError, PurposeId, Reference, RequestId, Value,
 };
 use custodia_proto::{READ_MODE_METADATA, v1};
 use data_encoding::HEXLOWER_PERMISSIVE;
@@ -109,6 +109,7 @@ pub(crate) fn proof(wire: Option<&v1::ConsentEvidence>) -> Result<Proof, Service
         statement_sha256: sha256("statement_sha256", &wire.statement_sha256)?,
         language: Language::optional("language", &wire.language)?,
         decided_by: decided_by.unwrap_or_default(),
+        incapacity: Reference::optional("incapacity", &wire.incapacity)?,
     };
     Ok(Proof { evidence: evidence.or_nothing(), bundled: wire.bundled })
 }

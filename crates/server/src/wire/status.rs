@@ -98,6 +98,7 @@ const fn depends_on_customer(refusal: RefusalReason) -> bool {
         refusal,
         RefusalReason::OptOutNotAllowed
             | RefusalReason::GuardianConsentNeeded
+            | RefusalReason::GuardianNotEntitled
             | RefusalReason::IllegalTransition
     )
 }

@@ -75,6 +75,7 @@ fn a_decision_that_cannot_be_recorded_names_the_reason_and_the_field() {
         (Reason::Bundled, Code::InvalidArgument, "evidence.bundled"),
         (Reason::OptOutNotAllowed, Code::FailedPrecondition, "method"),
         (Reason::GuardianConsentNeeded, Code::FailedPrecondition, "evidence.decided_by"),
+        (Reason::GuardianNotEntitled, Code::FailedPrecondition, "evidence.decided_by"),
         (Reason::IllegalTransition, Code::FailedPrecondition, "status"),
     ] {
         let name = reason.name().to_owned();

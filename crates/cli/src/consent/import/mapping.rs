@@ -66,6 +66,8 @@ pub(crate) struct DecisionFields {
     bundled: Option<Field>,
     /// `data-subject` (the default), `guardian`, `controller` or `authority`.
     decided_by: Option<Field>,
+    /// What shows that the customer cannot decide; required of a guardian for somebody not below the age.
+    incapacity: Option<Field>,
     /// Who collected it.
     collector: Option<Field>,
     /// Contract, law, incident or balancing test.
@@ -96,6 +98,7 @@ impl DecisionFields {
             language: text("language", &self.language, row)?,
             bundled: is_true("bundled", &self.bundled, row)?,
             decided_by: enum_number::<v1::DecidedBy>("decided_by", &self.decided_by, row)?,
+            incapacity: text("incapacity", &self.incapacity, row)?,
         };
         let basis = enum_number::<v1::LawfulBasis>("basis", &self.basis, row)?;
         let decided_at = required("decided_at", self.decided_at.time(row))?;
@@ -129,7 +132,8 @@ impl DecisionFields {
     fn fields(&self) -> impl Iterator<Item = (&'static str, &Field)> {
         let required = with_names!(self, purpose, status, decided_at);
         let optional = with_names!(self, basis, notice_version, method, act, statement_sha256, language);
-        let optional = optional.into_iter().chain(with_names!(self, bundled, decided_by, collector));
+        let optional =
+            optional.into_iter().chain(with_names!(self, bundled, decided_by, incapacity, collector));
         let optional = optional.chain(with_names!(self, reference, channel, valid_from, expires_at));
         let optional = optional.filter_map(|(name, field)| Some((name, field.as_ref()?)));
         required.into_iter().chain(optional)

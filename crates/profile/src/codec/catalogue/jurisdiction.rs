@@ -17,6 +17,8 @@ message! {
         10 [uint32] opt_in_below_age: u32, "age";
         11 [uint32] guardian_below_age: u32, "age";
         12 [uint64] revision: u64;
+        40 [bool] sensitive_needs_ground: bool;
+        41 [bool] gpc_yields_to_consent: bool;
         but not built_in = false;
     }
 }

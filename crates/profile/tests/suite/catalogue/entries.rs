@@ -3,7 +3,7 @@
 use custodia_profile::{
     AttributeDefinition, AttributeFields, BalancingTest, Catalogue, GoogleConsentType, JurisdictionBases,
     LawfulBasis, Notice, ProfileError, Purpose, PurposeFields, Recipient, RecipientFields, Revision,
-    SourceMapping, ValueType,
+    SourceMapping, SpecialUse, ValueType,
 };
 
 use crate::world::{
@@ -13,7 +13,10 @@ use crate::world::{
 
 #[test]
 fn a_purpose_error_names_the_field_and_the_limit() {
+    use LawfulBasis::{Contract, VitalInterests as Vital};
     let good = || purpose_fields(9, "news", &[LawfulBasis::Consent]);
+    let stands = "purpose.standing_bases is malformed, expected some of the allowed bases: legal obligation, public \
+                  task or legitimate interests";
     let mut many_notices = good();
     let template = many_notices.notices.remove(0);
     many_notices.notices =
@@ -35,13 +38,17 @@ fn a_purpose_error_names_the_field_and_the_limit() {
             PurposeFields { lawful_bases: vec![LawfulBasis::Consent; 2], ..good() },
             "purpose.lawful_bases has a duplicate entry",
         ),
+        (PurposeFields { standing_bases: vec![LawfulBasis::Consent], ..good() }, stands),
+        (PurposeFields { standing_bases: vec![LawfulBasis::PublicTask], ..good() }, stands),
+        (PurposeFields { standing_bases: vec![Contract], lawful_bases: vec![Contract], ..good() }, stands),
+        (PurposeFields { standing_bases: vec![Vital], lawful_bases: vec![Vital], ..good() }, stands),
         (
-            PurposeFields { standing_bases: vec![LawfulBasis::Consent], ..good() },
-            "purpose.standing_bases is malformed, expected some of the allowed bases, without consent",
+            PurposeFields { google_types_without_consent: vec![GoogleConsentType::AdStorage], ..good() },
+            "purpose.google_types_without_consent is malformed, expected some of google_consent_types",
         ),
         (
-            PurposeFields { standing_bases: vec![LawfulBasis::Contract], ..good() },
-            "purpose.standing_bases is malformed, expected some of the allowed bases, without consent",
+            PurposeFields { direct_marketing: true, special_use: Some(SpecialUse::LegalClaims), ..good() },
+            "purpose.special_use is malformed, expected none with sale_or_sharing or direct_marketing",
         ),
         (many_notices, "purpose.notices has more than 64 entries"),
         (twice, "purpose.notices has a duplicate entry"),

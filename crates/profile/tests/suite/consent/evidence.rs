@@ -123,6 +123,22 @@ fn below_the_age_of_a_jurisdiction_the_guardian_consents() {
     refuses(&both, &own, RefusalReason::GuardianConsentNeeded);
 }
 
+/// GDPR Art. 8(1): a guardian stands in for a child, and for nobody else unless incapacity is stated.
+#[test]
+fn a_guardian_decides_below_the_age_alone_or_with_stated_incapacity() {
+    let guardian = Decision { evidence: by(Guardian), ..consent() };
+    let incapacity = Some(label("order of a court"));
+    let proof = Evidence { decided_by: Guardian, incapacity: incapacity.clone(), ..evidence(Clicked) };
+    let entitled = Decision { evidence: Some(proof.clone()), ..consent() };
+    for record in [of_age(46, "DE"), of_age(16, "DE"), of_regions(&["DE"])] {
+        refuses(&record, &guardian, RefusalReason::GuardianNotEntitled);
+        assert_eq!(record_for(&record, &entitled).unwrap().state.evidence, Some(proof.clone()));
+    }
+    let by_nobody = Decision { evidence: Some(Evidence { incapacity, ..evidence(Clicked) }), ..consent() };
+    let error = record_for(&of_age(46, "DE"), &by_nobody).unwrap_err();
+    assert_eq!(error.field(), Some("evidence.incapacity"));
+}
+
 #[test]
 fn the_age_counts_at_the_decision() {
     let long_ago = Decision { decided_at: Some(at(-3 * YEAR_MS)), ..consent() };
@@ -168,18 +184,20 @@ fn whoever_revokes_is_not_the_data_subject() {
 }
 
 #[test]
-fn a_withdrawal_keeps_the_proof_and_is_the_data_subjects_own() {
+fn a_withdrawal_is_the_data_subjects_own_and_not_the_act_of_the_giving() {
     let proof = Evidence {
         decided_by: Guardian,
         statement_sha256: Some([9; 32]),
         language: Some(label("de")),
         ..evidence(Clicked)
     };
-    let said = Decision { evidence: Some(proof.clone()), ..consent() };
+    let collector = Some(label("web-shop"));
+    let said = Decision { evidence: Some(proof), collector, ..consent() };
     let given = record_for(&of_age(10, "DE"), &said).unwrap().record;
     let withdrawal = Withdrawal { purpose: purpose(RESEARCH), basis: Consent, channel: None };
     let after = withdraw(&given, &withdrawal, &catalogue(), context(at(1))).unwrap();
-    assert_eq!(after.state.evidence, Some(Evidence { decided_by: DecidedBy::DataSubject, ..proof }));
+    assert_eq!((after.state.evidence, after.state.collector), (None, None));
+    assert_eq!(after.state.method, consent().method, "what was withdrawn is still known");
 }
 
 #[test]

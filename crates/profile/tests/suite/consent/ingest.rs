@@ -5,7 +5,7 @@ use custodia_profile::{
     GroundStatus::{Given, Refused, Withdrawn},
     LawfulBasis::{Consent, Contract, LegitimateInterests},
     LegalHold, NO_HASH, Observation, Observations, Outcome, Party, ProfileError, Provenance, RefusalReason,
-    Restriction, StoredEvent, TimestampMs, Value, ValueType, ingest,
+    Restriction, StoredEvent, TimestampMs, Value, ValueType, check_observations, ingest,
 };
 
 use crate::world::{
@@ -168,10 +168,10 @@ fn input_that_is_too_large_or_grants_what_it_may_not_is_refused_as_a_whole() {
         Observations { grants: vec![decision(RESEARCH, Consent, Given); 33], ..input(SERVICE, Vec::new()) };
     assert_eq!(refused(&many), "consents has more than 32 entries");
     assert_eq!(refused(&input(99, Vec::new())), "purpose is not in the catalogue");
-    for grant in [decision(SERVICE, Contract, Given), decision(SERVICE, Consent, Withdrawn)] {
+    for grant in [decision(SERVICE, Contract, Refused), decision(SERVICE, Consent, Withdrawn)] {
         let input = Observations { grants: vec![grant], ..input(SERVICE, Vec::new()) };
         let error = ingest(&contract(), &input, &catalogue(), context(NOW)).unwrap_err();
-        assert_eq!(error, ProfileError::Malformed { field: "consents", expected: "given consents" });
+        assert_eq!(error, ProfileError::Malformed { field: "consents", expected: "given grounds" });
     }
 }
 
@@ -214,22 +214,59 @@ fn a_consent_that_comes_with_data_lifts_no_no_and_the_data_is_judged_without_it(
 }
 
 #[test]
-fn data_of_a_restricted_or_held_customer_is_refused_but_a_consent_is_recorded() {
+fn data_of_a_restricted_customer_is_refused_but_a_consent_is_recorded() {
     let mut restricted = contract();
     restricted.subject.restriction = Some(Restriction { reason: label("contested"), since: NOW });
-    let mut held = contract();
-    held.subject.legal_hold = Some(LegalHold { reference: label("matter 9"), since: NOW });
-    for (record, reason) in
-        [(restricted, RefusalReason::ProcessingRestricted), (held, RefusalReason::LegalHold)]
-    {
-        let mut input = input(SERVICE, vec![text("email", "a@b.c", None)]);
+    let mut input = input(SERVICE, vec![text("email", "a@b.c", None)]);
+    input.events = vec![event("1", NOW)];
+    input.grants = vec![decision(RESEARCH, Consent, Given)];
+    let after = ingest(&restricted, &input, &catalogue(), context(NOW)).unwrap();
+    let refused = Outcome::Refused(RefusalReason::ProcessingRestricted);
+    assert_eq!((after.attribute_outcomes, after.event_outcomes), (vec![refused], vec![refused]));
+    assert_eq!((after.grant_outcomes.as_slice(), after.ledger.len()), (&[Outcome::Merged][..], 1));
+}
+
+/// A hold preserves what is stored, and forbids no performance.
+#[test]
+fn under_a_hold_data_is_collected_and_no_stored_value_is_replaced() {
+    let mut record = contract();
+    record.subject.legal_hold = Some(LegalHold { reference: label("matter 9"), since: NOW });
+    let ingested = |record: &CustomerRecord, email, at| {
+        let mut input = input(SERVICE, vec![text("email", email, Some(at))]);
         input.events = vec![event("1", NOW)];
-        input.grants = vec![decision(RESEARCH, Consent, Given)];
-        let after = ingest(&record, &input, &catalogue(), context(NOW)).unwrap();
-        assert_eq!(after.attribute_outcomes, [Outcome::Refused(reason)]);
-        assert_eq!(after.event_outcomes, [Outcome::Refused(reason)]);
-        assert_eq!((after.grant_outcomes.as_slice(), after.ledger.len()), (&[Outcome::Merged][..], 1));
-    }
+        ingest(record, &input, &catalogue(), context(NOW)).unwrap()
+    };
+    let first = ingested(&record, "a@b.c", at(-3));
+    let both = (first.attribute_outcomes, first.event_outcomes);
+    assert_eq!(both, (vec![Outcome::Merged], vec![Outcome::Merged]));
+    let other = ingested(&first.record, "d@e.f", at(-2));
+    assert_eq!(other.attribute_outcomes, [Outcome::Refused(RefusalReason::LegalHold)]);
+    let same = ingested(&first.record, "a@b.c", at(-1));
+    assert_eq!(same.attribute_outcomes, [Outcome::Merged]);
+    assert_eq!((&other.record, &same.record), (&first.record, &first.record));
+    let mut free = first.record;
+    free.subject.legal_hold = None;
+    assert_eq!(ingested(&free, "d@e.f", at(-2)).attribute_outcomes, [Outcome::Merged]);
+}
+
+/// A contract comes with the data that it permits, in one commit.
+#[test]
+fn a_ground_of_any_basis_comes_with_the_data() {
+    let record = CustomerRecord::new(at(-10));
+    let bare = input(SERVICE, vec![text("email", "a@b.c", None)]);
+    let without = ingest(&record, &bare, &catalogue(), context(NOW)).unwrap();
+    assert_eq!(without.attribute_outcomes, [Outcome::Refused(RefusalReason::NoGround)]);
+    let contract = decision(SERVICE, Contract, Given);
+    let with = Observations { grants: vec![contract.clone()], ..bare.clone() };
+    let after = ingest(&record, &with, &catalogue(), context(NOW)).unwrap();
+    assert_eq!(
+        (after.grant_outcomes, after.attribute_outcomes),
+        (vec![Outcome::Merged], vec![Outcome::Merged])
+    );
+    assert_eq!(after.ledger.len(), 1);
+    let unnamed = Decision { reference: None, ..contract };
+    let error = check_observations(&Observations { grants: vec![unnamed], ..bare }, &catalogue(), NOW);
+    assert_eq!(error, Err((Some(0), ProfileError::Empty { field: "reference" })));
 }
 
 #[test]

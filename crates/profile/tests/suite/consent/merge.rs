@@ -220,7 +220,8 @@ fn what_only_one_gave_is_invalidated_unless_it_stands_and_a_no_stays() {
     }
     let (first, last) = (state(Withdrawn, at(-8)), state(Refused, at(-7)));
     let both = ground(&of(RESEARCH, Consent, first), &of(RESEARCH, Consent, last.clone()), RESEARCH, Consent);
-    assert_eq!(both, last, "the newer no stands");
+    let expected = GroundState { unbroken_since: Some(at(-8)), ..last };
+    assert_eq!(both, expected, "the newer no stands, and the consent is lost since the first");
 }
 
 #[test]
@@ -231,7 +232,7 @@ fn of_two_given_grounds_the_weaker_proof_and_the_shorter_time_stay() {
         method: Some(ConsentMethod::Explicit),
         valid_from: Some(at(-5)),
         expires_at: Some(at(90)),
-        evidence: by(DecidedBy::Guardian, AffirmativeAct::Signed),
+        evidence: by(DecidedBy::DataSubject, AffirmativeAct::Signed),
         ..state(Given, at(-9))
     };
     let other = GroundState {
@@ -259,6 +260,23 @@ fn of_two_given_grounds_the_weaker_proof_and_the_shorter_time_stay() {
         Consent,
     );
     assert_eq!(both, unknown, "a notice that the purpose does not know is enough for nothing");
+}
+
+/// Who may be a guardian depends on age and place, which both sides bring.
+#[test]
+fn a_guardians_consent_is_invalidated_unless_both_sides_agree() {
+    let evidence = Some(Evidence { decided_by: DecidedBy::Guardian, ..Evidence::default() });
+    let by_guardian = GroundState { evidence, ..state(Given, at(-9)) };
+    let born = |year: &str| {
+        let mut record = of(RESEARCH, Consent, by_guardian.clone());
+        record.subject.birth_date = Some(format!("{year}-01-01").parse().unwrap());
+        record
+    };
+    let status = |a: &CustomerRecord, b: &CustomerRecord| ground(a, b, RESEARCH, Consent).status;
+    assert_eq!(status(&born("2015"), &born("2015")), Given);
+    assert_eq!(status(&born("2015"), &born("1980")), Invalidated);
+    let own = of(RESEARCH, Consent, state(Given, at(-9)));
+    assert_eq!(status(&born("2015"), &own), Invalidated);
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use custodia_profile::{
     Catalogue, CustomerRecord, DecidedBy, Decision, GroundStatus,
     GroundStatus::{Given, Refused, Withdrawn},
+    Jurisdiction, JurisdictionFields,
     LawfulBasis::{self, Consent},
     LedgerBody, Permission, PrivacySignal, ProfileError, Purpose, PurposeFields, Reader, RefusalReason,
     SignalRecorded, TcString, TimestampMs, Verdict, Withdrawal, record_decision, record_signal,
@@ -11,7 +12,7 @@ use custodia_profile::{
 
 use crate::world::{
     MARKETING, NOW, RESEARCH, answering, at, catalogue as without_sale, context, customer, decision, label,
-    made, purpose, purpose_fields,
+    made, purpose, purpose_fields, state,
 };
 
 /// By consent, and sold.
@@ -105,18 +106,17 @@ fn a_signal_that_is_not_honoured_is_remembered_for_where_it_is_and_one_of_severa
 #[test]
 fn a_signal_beats_every_basis_of_a_purpose_of_sale() {
     let mut catalogue = catalogue();
-    let fields = PurposeFields {
-        sale_or_sharing: true,
-        standing_bases: vec![LawfulBasis::Contract],
-        ..purpose_fields(23, "bartering", &[LawfulBasis::Contract])
-    };
+    let fields =
+        PurposeFields { sale_or_sharing: true, ..purpose_fields(23, "bartering", &[LawfulBasis::Contract]) };
     catalogue.put_purpose(Purpose::new(fields).unwrap()).unwrap();
     let bartering = catalogue.purpose(purpose(23)).unwrap();
     let verdict = |record: &CustomerRecord| {
         Permission::for_purpose(bartering, Reader::Controller, record, &catalogue, at(1)).verdict()
     };
-    assert_eq!(verdict(&of_region("US-CA")).ground(), Some(LawfulBasis::Contract));
-    let after = signal(&of_region("US-CA"), NOW).record;
+    let mut before = of_region("US-CA");
+    before.grounds.insert((purpose(23), LawfulBasis::Contract), state(Given, at(-1)));
+    assert_eq!(verdict(&before).ground(), Some(LawfulBasis::Contract));
+    let after = signal(&before, NOW).record;
     assert_eq!(verdict(&after), Verdict::Refuse(RefusalReason::ConsentRefused));
 }
 
@@ -129,6 +129,25 @@ fn a_signal_said_again_changes_nothing_until_something_was_permitted_since() {
     assert_eq!(statuses(&given), [Some(Given), Some(Refused)]);
     let thrice = signal(&given, at(3));
     assert_eq!((statuses(&thrice.record), thrice.ledger.len()), ([Some(Refused), Some(Refused)], 2));
+}
+
+/// 11 CCR §7025(c)(3): a jurisdiction may let a consent stand that was given after the signal, though it is repeated.
+#[test]
+fn a_repeated_signal_yields_to_a_consent_where_the_jurisdiction_says_so() {
+    let mut catalogue = catalogue();
+    let strict = catalogue.jurisdiction("us-ca").unwrap();
+    let lenient = JurisdictionFields { gpc_yields_to_consent: true, ..(***strict).clone() };
+    catalogue.put_jurisdiction(Jurisdiction::new(lenient).unwrap()).unwrap();
+    let signal = |record: &CustomerRecord, now| {
+        record_signal(record, PrivacySignal::Gpc, None, &catalogue, context(now)).record
+    };
+    let given = give(&of_region("US-CA"), at(-1));
+    let once = signal(&given, NOW);
+    assert_eq!(statuses(&once), [Some(Refused), Some(Refused)], "the first signal beats an earlier consent");
+    let given = give(&once, at(2));
+    assert_eq!(signal(&given, at(3)), given);
+    let own = record_signal(&given, PrivacySignal::DoNotSell, None, &catalogue, context(at(4))).record;
+    assert_eq!(statuses(&own), [Some(Refused), Some(Refused)], "the customer's own opt-out counts");
 }
 
 #[test]

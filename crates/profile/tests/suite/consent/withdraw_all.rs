@@ -1,13 +1,14 @@
 //! "Unsubscribe from everything": one withdrawal and objection over all purposes (GDPR Arts. 7(3) and 21).
 
 use custodia_profile::{
-    AllWithdrawn, ChainLink, CustomerRecord, DecidedBy, Evidence, GroundState,
+    AllWithdrawn, ChainLink, CustomerRecord, DecidedBy,
     GroundStatus::{Given, Refused, Requested, Withdrawn},
     LawfulBasis::{
         self, Consent, Contract, LegalObligation, LegitimateInterests, PublicTask, VitalInterests,
     },
-    LedgerBody, LedgerEntry, NO_HASH, Permission, ProfileError, Reader, RefusalReason, Stored, TimestampMs,
-    Verdict, Withdrawal, record_decision, verify_chain, withdraw, withdraw_all,
+    LedgerBody, LedgerEntry, NO_HASH, Permission, ProfileError, Purpose, PurposeFields, Reader,
+    RefusalReason, Stored, TimestampMs, Verdict, Withdrawal, record_decision, verify_chain, withdraw,
+    withdraw_all,
 };
 use proptest::prelude::*;
 
@@ -15,7 +16,7 @@ use crate::{
     generated::{ALL, CASES, Situation, law, situations},
     world::{
         MARKETING, NOW, OLD, RESEARCH, SERVICE, TAX, answering, at, catalogue, context, customer, decision,
-        imported, label, purpose, record_with, recorder, state,
+        imported, label, purpose, purpose_fields, record_with, recorder, state,
     },
 };
 
@@ -119,16 +120,34 @@ fn silence_is_no_consent_any_more_where_the_law_is_opt_out() {
 }
 
 #[test]
-fn a_request_and_a_consent_dated_ahead_of_the_clock_are_withdrawn_too_and_the_proof_stays() {
-    let proof =
-        Evidence { decided_by: DecidedBy::Guardian, statement_sha256: Some([9; 32]), ..Evidence::default() };
-    let ahead = GroundState { evidence: Some(proof.clone()), ..state(Given, at(200_000)) };
+fn a_request_and_a_consent_dated_ahead_of_the_clock_are_withdrawn_too() {
+    let ahead = state(Given, at(200_000));
     let before = record_with(&[(RESEARCH, Consent, ahead), (MARKETING, Consent, state(Requested, at(-1)))]);
     let after = unsubscribe(&before, NOW).record;
     let research = after.ground(purpose(RESEARCH), Consent).unwrap();
     assert_eq!((research.status, research.decided_at), (Withdrawn, at(200_000)));
-    assert_eq!(research.evidence, Some(Evidence { decided_by: DecidedBy::DataSubject, ..proof }));
     assert_eq!(after.ground(purpose(MARKETING), Consent).unwrap().status, Withdrawn);
+}
+
+/// GDPR Art. 21(3), Cal. Civ. Code §1798.120(a): also if such a purpose allows nothing that could be withdrawn.
+#[test]
+fn direct_marketing_and_sale_end_whatever_they_rest_on() {
+    let mut catalogue = catalogue();
+    let fields = |number, id| purpose_fields(number, id, &[Contract]);
+    let flyers = PurposeFields { direct_marketing: true, ..fields(31, "flyers") };
+    let selling = PurposeFields { sale_or_sharing: true, ..fields(32, "selling") };
+    for fields in [flyers, selling, fields(33, "delivery")] {
+        catalogue.put_purpose(Purpose::new(fields).unwrap()).unwrap();
+    }
+    let before = record_with(&[31, 32, 33].map(|number| (number, Contract, state(Given, at(-1)))));
+    let after = withdraw_all(&before, None, &catalogue, context(NOW)).record;
+    let verdict = |number| {
+        let asked = catalogue.purpose(purpose(number)).unwrap();
+        Permission::for_purpose(asked, Reader::Controller, &after, &catalogue, at(1)).verdict()
+    };
+    assert_eq!(verdict(31), Verdict::Refuse(RefusalReason::Objected));
+    assert_eq!(verdict(32), Verdict::Refuse(RefusalReason::ConsentWithdrawn));
+    assert_eq!(verdict(33).ground(), Some(Contract));
 }
 
 /// Whether the purpose is permitted by a basis at any of some moments around now.
@@ -145,7 +164,7 @@ fn is_permitted(situation: &Situation, record: &CustomerRecord, number: u32, bas
 
 #[test]
 fn afterwards_no_purpose_is_permitted_by_a_basis_that_yields_and_nothing_more_than_before() {
-    law(situations(), CASES / 2, |tally, situation| {
+    law(situations(), CASES / 3, |tally, situation| {
         let before = &situation.record;
         let after = withdraw_all(before, None, &situation.catalogue, context(NOW)).record;
         for number in ALL {

@@ -90,7 +90,7 @@ impl Row {
     }
 
     fn decided(&self) -> Verdict {
-        let Asked { thing, basis, observed_at, now, .. } = &self.asked;
+        let Asked { thing, basis, observed_at, collected_for, now, .. } = &self.asked;
         if let (Some(basis), Some(purpose)) = (basis, self.catalogue.purpose(purpose(self.purpose))) {
             return Permission::for_basis(
                 purpose,
@@ -116,6 +116,10 @@ impl Row {
         let kept;
         let subject = match thing {
             Thing::Purpose => Subject::Purpose,
+            Thing::Attribute { number, .. } if collected_for.is_some() => {
+                kept = stored(collected_for.unwrap());
+                Subject::Value { number: attribute(*number), provenance: &kept.provenance }
+            }
             Thing::Attribute { number, .. } => {
                 Subject::Attribute { number: attribute(*number), observed_at: *observed_at }
             }
@@ -158,7 +162,12 @@ fn the_page_shows_the_built_in_jurisdictions_as_they_are() {
             model.to_owned(),
             age(jurisdiction.opt_in_below_age),
             age(jurisdiction.guardian_below_age),
-            bases.collect::<Vec<_>>().join(", "),
+            bases.collect::<Vec<_>>().join(", ")
+                + if jurisdiction.sensitive_needs_ground {
+                    "; but for consent on a ground of Art. 9(2)"
+                } else {
+                    ""
+                },
         ];
         assert!(row.starts_with(&format!("| {} |", expected.join(" | "))), "{row}");
     }
@@ -184,7 +193,6 @@ pub(crate) fn reasons_of_a_decision() -> BTreeSet<RefusalReason> {
         | R::Objected
         | R::GroundNotYetValid
         | R::ProcessingRestricted
-        | R::LegalHold
         | R::GuardianConsentNeeded
         | R::ExplicitConsentNeeded
         | R::CategoryNotAllowed
@@ -192,8 +200,11 @@ pub(crate) fn reasons_of_a_decision() -> BTreeSet<RefusalReason> {
         | R::RecipientNotAllowed
         | R::RetentionPassed
         | R::UnknownPurpose
-        | R::SensitiveLimited => true,
-        R::WrongType
+        | R::SensitiveLimited
+        | R::ConsentReliedOn
+        | R::GuardianNotEntitled => true,
+        R::LegalHold
+        | R::WrongType
         | R::ValueTooLong
         | R::ObservedInFuture
         | R::ObservedBeforeStored
@@ -253,6 +264,7 @@ fn a_row_that_does_not_parse_is_a_fault() {
         ("the controller", "somebody"),
         ("permit", "allow"),
         ("consent, recorded", "consent"),
+        ("consent, recorded", "consent, recorded (GDPR"),
         ("consent, recorded", "consent, recorded; from 2026-06-16"),
         ("| the controller |", "|"),
     ] {

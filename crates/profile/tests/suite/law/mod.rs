@@ -4,3 +4,4 @@ pub(crate) mod decision_table;
 mod laws;
 mod no;
 mod question;
+mod replacement;

@@ -1,7 +1,7 @@
 //! One question to the law, by the numbers of its purpose and attribute, for tests that also ask about unknown ones.
 
 use custodia_profile::{
-    AttributeNumber, Catalogue, CustomerRecord, Permission, PurposeNumber, Reader, RefusalReason,
+    AttributeNumber, Catalogue, CustomerRecord, Permission, Provenance, PurposeNumber, Reader, RefusalReason,
     StoredEvent, TimestampMs, Verdict,
 };
 
@@ -16,6 +16,13 @@ pub(crate) enum Subject<'a> {
         number: AttributeNumber,
         /// When its value was observed; none: about no particular value, so retention is not checked.
         observed_at: Option<TimestampMs>,
+    },
+    /// A stored value of an attribute.
+    Value {
+        /// The catalogue's number.
+        number: AttributeNumber,
+        /// Where it comes from.
+        provenance: &'a Provenance,
     },
     /// A stored event.
     Event(&'a StoredEvent),
@@ -48,6 +55,10 @@ pub(crate) fn decide(
         Subject::Purpose => permission.verdict(),
         Subject::Attribute { number, observed_at } => match catalogue.attribute(number) {
             Some(definition) => permission.for_attribute(definition, observed_at),
+            None => Verdict::Refuse(RefusalReason::UnknownAttribute),
+        },
+        Subject::Value { number, provenance } => match catalogue.attribute(number) {
+            Some(definition) => permission.for_value(definition, provenance),
             None => Verdict::Refuse(RefusalReason::UnknownAttribute),
         },
         Subject::Event(event) => permission.for_event(event),

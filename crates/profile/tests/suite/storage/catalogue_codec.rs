@@ -3,8 +3,8 @@
 use custodia_profile::{
     AttributeDefinition, AttributeFields, BalancingTest, CatalogueChange, CatalogueEntry, ConsentModel, Date,
     GoogleConsentType, Jurisdiction, JurisdictionBases, JurisdictionFields, LawfulBasis, Notice,
-    ProfileError, Purpose, PurposeFields, Recipient, RecipientFields, Revision, SourceMapping, Stored,
-    TimestampMs, ValueType,
+    ProfileError, Purpose, PurposeFields, Recipient, RecipientFields, Revision, SourceMapping,
+    SpecialCategoryGround, SpecialUse, Stored, TimestampMs, ValueType,
 };
 use proptest::{collection, option, prelude::*, sample::subsequence};
 
@@ -23,13 +23,14 @@ const PURPOSE: &str = "\
     071a02656e2880a0abfef96250015a070a0262721201025a040a0272756207636f6e746163746a084d61696c65722d31\
     70ed027a094d61726b6574696e6782011146697363616c20436f646520c2a73134378a015e0a12546f206b6565702063\
     7573746f6d6572732e12175468657265206973206e6f206d696c646572207761792e1a0f546865792065787065637420\
-    69742e220f50726976616379206f6666696365722888c0023209427920652d6d61696c9001019a01020107";
+    69742e220f50726976616379206f6666696365722888c0023209427920652d6d61696c9001019a01020107c2020107c8\
+    0201da0202020a";
 const ATTRIBUTE: &str = "\
     0208ac021205656d61696c1a0b576861742069742069732e20012803320201023a0363726d401048015207636f6e7461\
     63745a03455552601e6a1b0a0363726d1206452d4d61696c1a0c496e206361706974616c732e";
 const JURISDICTION: &str = "\
     020a0575732d6361120a43616c69666f726e69611a0443435041220555532d4341220555532d434f280230013a060102\
-    0304050642010148015010580d6001";
+    0304050642010148015010580d6001c00201c80201";
 const RECIPIENT: &str = "\
     020a084d61696c65722d3112064d61696c65721a0f53656e647320746865206e6577732e22094d61726b6574696e672a\
     0301ac0230013801";
@@ -55,6 +56,9 @@ fn a_purpose() -> Purpose {
         balancing_test: Some(balancing_test()),
         sale_or_sharing: true,
         google_consent_types: vec![GoogleConsentType::AdStorage, GoogleConsentType::SecurityStorage],
+        google_types_without_consent: vec![GoogleConsentType::SecurityStorage],
+        direct_marketing: true,
+        special_category_grounds: vec![SpecialCategoryGround::Employment, SpecialCategoryGround::Research],
         ..fields
     };
     Purpose::new(fields).unwrap()
@@ -87,6 +91,8 @@ fn a_jurisdiction() -> Jurisdiction {
         lawful_bases: LawfulBasis::ALL.to_vec(),
         sensitive_bases: vec![LawfulBasis::Consent],
         sensitive_needs_explicit: true,
+        sensitive_needs_ground: true,
+        gpc_yields_to_consent: true,
         opt_in_below_age: 16,
         guardian_below_age: 13,
         revision: Revision::from_u64(1),
@@ -232,12 +238,14 @@ fn purposes() -> impl Strategy<Value = Purpose> {
         let named = |(jurisdiction, lawful_bases)| JurisdictionBases { jurisdiction, lawful_bases };
         ids.into_iter().zip(bases).map(named).collect::<Vec<_>>()
     });
+    let letters = subsequence(SpecialCategoryGround::ALL.to_vec(), 0..=10).prop_shuffle();
+    let special = proptest::sample::select(SpecialUse::ALL.to_vec());
     let google = subsequence(GoogleConsentType::ALL.to_vec(), 0..=7).prop_shuffle();
     (
         (1_u32.., "[a-z][a-z0-9-]{0,9}", [texts(), texts(), texts(), texts()], answers()),
         (some_bases(), jurisdictions, some_bases(), notices()),
         (slugs(), slugs(), any::<u32>(), balancing_tests()),
-        (any::<bool>(), google, any::<bool>(), revisions()),
+        (any::<bool>(), google, any::<bool>(), revisions(), option::of(special), letters),
     )
         .prop_map(|(named, bases, use_of, rest)| {
             let (number, id, [display_name, description, dpv, owner], law) = named;
@@ -247,7 +255,8 @@ fn purposes() -> impl Strategy<Value = Purpose> {
             }
             let elsewhere = jurisdiction_bases.iter().flat_map(|bases| &bases.lawful_bases);
             let allowed: Vec<_> = lawful_bases.iter().chain(elsewhere).copied().collect();
-            let may_stand = |basis: &LawfulBasis| *basis != LawfulBasis::Consent && allowed.contains(basis);
+            let may_stand = |basis: &LawfulBasis| basis.may_stand() && allowed.contains(basis);
+            let special_use = rest.4.filter(|_| !rest.0);
             let fields = PurposeFields {
                 number: purpose(number),
                 id: id.parse().unwrap(),
@@ -265,7 +274,11 @@ fn purposes() -> impl Strategy<Value = Purpose> {
                 law,
                 balancing_test: Some(use_of.3),
                 sale_or_sharing: rest.0,
+                google_types_without_consent: rest.1.iter().take(2).copied().collect(),
                 google_consent_types: rest.1,
+                direct_marketing: rest.2 && special_use.is_none(),
+                special_use,
+                special_category_grounds: rest.5,
                 deprecated: rest.2,
                 revision: rest.3,
             };
@@ -306,7 +319,7 @@ fn jurisdictions() -> impl Strategy<Value = Jurisdiction> {
     (
         (id, texts(), texts(), regions, revisions()),
         (model, any::<bool>(), some_bases(), some_bases(), any::<bool>()),
-        (any::<u8>(), any::<u8>()),
+        (any::<u8>(), any::<u8>(), any::<bool>(), any::<bool>()),
     )
         .prop_map(|(named, rules, ages)| {
             let (id, display_name, law, regions, revision) = named;
@@ -324,6 +337,8 @@ fn jurisdictions() -> impl Strategy<Value = Jurisdiction> {
                 sensitive_bases: sensitive.into_iter().filter(|basis| lawful_bases.contains(basis)).collect(),
                 lawful_bases,
                 sensitive_needs_explicit,
+                sensitive_needs_ground: ages.2,
+                gpc_yields_to_consent: ages.3,
                 opt_in_below_age: ages.0,
                 guardian_below_age: ages.1,
                 revision,

@@ -18,21 +18,21 @@ use crate::{
 };
 
 const RECORD: &str = "\
-    0208b090abfef96210b090abfef9621803325d08021001180120f69fabfef96228d0afabfef962320132380252057374\
-    6f72655880a0abfef9626094a0abfef9626a2d080512205c5c5c5c5c5c5c5c5c5c5c5c5c5c5c5c5c5c5c5c5c5c5c5c5c\
-    5c5c5c5c5c5c5c1a0564652d41542002321408031001180620fa9fabfef9625880a0abfef9623a3f0a0244450a055553\
-    2d434110011898e50122120a09636f6e74657374656410f29fabfef9622a110a086d6174746572203910f49fabfef962\
-    3080a0abfef9624220cdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcd5a150a0c435153\
-    626b34412e49444b511080a0abfef962";
+    0208b090abfef96210b090abfef9621803326f08021001180120f69fabfef96228d0afabfef962320132380252057374\
+    6f72655880a0abfef9626094a0abfef9626a37080512205c5c5c5c5c5c5c5c5c5c5c5c5c5c5c5c5c5c5c5c5c5c5c5c5c\
+    5c5c5c5c5c5c5c1a0564652d41542002c202076f726465722033c002ee9fabfef962321408031001180620fa9fabfef9\
+    625880a0abfef9623a4d0a0244450a0555532d434110011898e50122120a09636f6e74657374656410f29fabfef9622a\
+    110a086d6174746572203910f49fabfef9623080a0abfef96240f69fabfef96248f89fabfef9624220cdcdcdcdcdcdcd\
+    cdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcd5a150a0c435153626b34412e49444b511080a0abfef962";
 const GROUND_ENTRY: &str = "\
     0208021220abababababababababababababababababababababababababababababababab1888a0abfef96222070a03\
-    64706f10042a5d08021001180120f69fabfef96228d0afabfef9623201323802520573746f72655880a0abfef9626094\
-    a0abfef9626a2d080512205c5c5c5c5c5c5c5c5c5c5c5c5c5c5c5c5c5c5c5c5c5c5c5c5c5c5c5c5c5c5c5c1a0564652d\
-    4154200232096d61726b6574696e67";
+    64706f10042a6f08021001180120f69fabfef96228d0afabfef9623201323802520573746f72655880a0abfef9626094\
+    a0abfef9626a37080512205c5c5c5c5c5c5c5c5c5c5c5c5c5c5c5c5c5c5c5c5c5c5c5c5c5c5c5c5c5c5c5c1a0564652d\
+    41542002c202076f726465722033c002ee9fabfef96232096d61726b6574696e67";
 const SUBJECT_ENTRY: &str = "\
     0208021220abababababababababababababababababababababababababababababababab1880a0abfef96222070a03\
-    64706f10043a3f0a0244450a0555532d434110011898e50122120a09636f6e74657374656410f29fabfef9622a110a08\
-    6d6174746572203910f49fabfef9623080a0abfef962";
+    64706f10043a4d0a0244450a0555532d434110011898e50122120a09636f6e74657374656410f29fabfef9622a110a08\
+    6d6174746572203910f49fabfef9623080a0abfef96240f69fabfef96248f89fabfef962";
 const TC_STRING_ENTRY: &str = "\
     0208021220abababababababababababababababababababababababababababababababab1880a0abfef96222070a03\
     64706f100442150a0c435153626b34412e49444b511080a0abfef962";
@@ -43,6 +43,7 @@ fn ground() -> GroundState {
         statement_sha256: Some([0x5c; 32]),
         language: Some(label("de-AT")),
         decided_by: DecidedBy::Guardian,
+        incapacity: Some(label("order 3")),
     };
     GroundState {
         valid_from: Some(at(10)),
@@ -51,6 +52,7 @@ fn ground() -> GroundState {
         method: Some(ConsentMethod::Explicit),
         evidence: Some(evidence),
         channel: Some(label("store")),
+        unbroken_since: Some(at(-9)),
         ..GroundState::bare(Given, at(-5), NOW)
     }
 }
@@ -63,8 +65,8 @@ fn subject() -> DataSubject {
         restriction: Some(Restriction { reason: label("contested"), since: at(-7) }),
         legal_hold: Some(LegalHold { reference: label("matter 9"), since: at(-6) }),
         sale_opt_out: None,
-        do_not_sell: None,
-        sensitive_limit: None,
+        do_not_sell: Some(at(-5)),
+        sensitive_limit: Some(at(-4)),
         updated_at: Some(NOW),
     }
 }

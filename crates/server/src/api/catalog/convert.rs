@@ -1,8 +1,9 @@
 //! Converts catalogue entries to wire messages.
 
 use custodia_profile::{
-    AttributeDefinition, BalancingTest, Catalogue, CatalogueChange, CatalogueEntry, Jurisdiction,
-    JurisdictionBases, LawfulBasis, Notice, Purpose, PurposeNumber, Recipient, Region, SourceMapping,
+    AttributeDefinition, BalancingTest, Catalogue, CatalogueChange, CatalogueEntry, GoogleConsentType,
+    Jurisdiction, JurisdictionBases, LawfulBasis, Notice, Purpose, PurposeNumber, Recipient, Region,
+    SourceMapping,
 };
 use custodia_proto::v1;
 
@@ -12,6 +13,10 @@ use crate::wire::{convert::purpose_name, etag, timestamp};
 
 fn bases(bases: &[LawfulBasis]) -> Vec<i32> {
     bases.iter().map(|basis| basis.number().into()).collect()
+}
+
+fn google_types(types: &[GoogleConsentType]) -> Vec<i32> {
+    types.iter().map(|kind| kind.number().into()).collect()
 }
 
 fn purpose_names(numbers: &[PurposeNumber], catalogue: &Catalogue) -> Vec<String> {
@@ -38,7 +43,15 @@ pub(super) fn purpose(purpose: &Purpose) -> v1::Purpose {
         law: purpose.law.clone(),
         balancing_test: purpose.balancing_test.as_ref().map(balancing_test),
         sale_or_sharing: purpose.sale_or_sharing,
-        google_consent_types: purpose.google_consent_types.iter().map(|kind| kind.number().into()).collect(),
+        google_consent_types: google_types(&purpose.google_consent_types),
+        google_types_without_consent: google_types(&purpose.google_types_without_consent),
+        direct_marketing: purpose.direct_marketing,
+        special_use: purpose.special_use.map_or(0, |of| of.number().into()),
+        special_category_grounds: purpose
+            .special_category_grounds
+            .iter()
+            .map(|ground| ground.number().into())
+            .collect(),
     }
 }
 
@@ -109,6 +122,8 @@ pub(super) fn jurisdiction(jurisdiction: &Jurisdiction) -> v1::Jurisdiction {
         lawful_bases: bases(&jurisdiction.lawful_bases),
         sensitive_bases: bases(&jurisdiction.sensitive_bases),
         sensitive_needs_explicit: jurisdiction.sensitive_needs_explicit,
+        sensitive_needs_ground: jurisdiction.sensitive_needs_ground,
+        gpc_yields_to_consent: jurisdiction.gpc_yields_to_consent,
         opt_in_below_age: jurisdiction.opt_in_below_age.into(),
         guardian_below_age: jurisdiction.guardian_below_age.into(),
         etag: etag(jurisdiction.revision),

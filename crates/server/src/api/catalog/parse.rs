@@ -9,7 +9,7 @@ use custodia_profile::{
     CategoryId, Classification, ConsentModel, GoogleConsentType, Jurisdiction, JurisdictionBases,
     JurisdictionFields, JurisdictionId, LawfulBasis, Notice, NoticeId, ProfileError, Purpose, PurposeFields,
     PurposeId, PurposeNumber, Recipient, RecipientFields, RecipientId, Region, Revision, SourceId,
-    SourceMapping, ValueType,
+    SourceMapping, SpecialCategoryGround, SpecialUse, ValueType,
     limits::{
         ATTRIBUTE_PURPOSES_MAX, DATA_CATEGORIES_MAX, JURISDICTION_BASES_MAX, JURISDICTION_REGIONS_MAX,
         MAPPINGS_MAX, NOTICES_MAX, PURPOSE_RECIPIENTS_MAX, RECIPIENT_PURPOSES_MAX,
@@ -55,7 +55,12 @@ pub(super) fn purpose(
     within_limit("jurisdiction_bases", wire.jurisdiction_bases.len(), JURISDICTION_BASES_MAX)?;
     within_limit("data_categories", wire.data_categories.len(), DATA_CATEGORIES_MAX)?;
     within_limit("recipients", wire.recipients.len(), PURPOSE_RECIPIENTS_MAX)?;
-    within_limit("google_consent_types", wire.google_consent_types.len(), GoogleConsentType::ALL.len())?;
+    let google_types = |field: &str, wire: &[i32]| {
+        within_limit(field, wire.len(), GoogleConsentType::ALL.len())?;
+        each(field, wire, |kind| required("", *kind, GoogleConsentType::from_number))
+    };
+    let letters = &wire.special_category_grounds;
+    within_limit("special_category_grounds", letters.len(), SpecialCategoryGround::ALL.len())?;
     let fields = PurposeFields {
         number,
         id: PurposeId::new(&wire.id).map_err(named("id"))?,
@@ -77,8 +82,15 @@ pub(super) fn purpose(
         law: wire.law.clone(),
         balancing_test: wire.balancing_test.as_ref().map(balancing_test).transpose()?,
         sale_or_sharing: wire.sale_or_sharing,
-        google_consent_types: each("google_consent_types", &wire.google_consent_types, |kind| {
-            required("", *kind, GoogleConsentType::from_number)
+        google_consent_types: google_types("google_consent_types", &wire.google_consent_types)?,
+        google_types_without_consent: google_types(
+            "google_types_without_consent",
+            &wire.google_types_without_consent,
+        )?,
+        direct_marketing: wire.direct_marketing,
+        special_use: chosen(wire.special_use, SpecialUse::from_number).map_err(named("special_use"))?,
+        special_category_grounds: each("special_category_grounds", letters, |letter| {
+            required("", *letter, SpecialCategoryGround::from_number)
         })?,
         deprecated: wire.deprecated,
         revision,
@@ -183,6 +195,8 @@ pub(super) fn jurisdiction(
         lawful_bases: bases("lawful_bases", &wire.lawful_bases)?,
         sensitive_bases: bases("sensitive_bases", &wire.sensitive_bases)?,
         sensitive_needs_explicit: wire.sensitive_needs_explicit,
+        sensitive_needs_ground: wire.sensitive_needs_ground,
+        gpc_yields_to_consent: wire.gpc_yields_to_consent,
         opt_in_below_age: age("opt_in_below_age", wire.opt_in_below_age)?,
         guardian_below_age: age("guardian_below_age", wire.guardian_below_age)?,
         revision,

@@ -1,8 +1,8 @@
 //! GetConsentMode: the consent signals for Google's consent mode.
 //!
-//! Invariant: a consent type is granted only if the law permits the controller every purpose mapped to it, since
-//! whoever reads the signals passes on what the controller may do. The node catches up with the catalogue first, so no
-//! purpose mapped before the call is missed.
+//! Invariant: a consent type is granted only if the law permits the controller every purpose mapped to it, and where the
+//! law is opt-in by consent, since the signals are those of the customer's consent (Google's EU user consent policy). The
+//! node catches up with the catalogue first, so no purpose mapped before the call is missed.
 
 use custodia_profile::{Catalogue, CustomerRecord, GoogleConsentType, Permission, Reader, TimestampMs};
 use custodia_proto::v1;
@@ -39,7 +39,11 @@ fn signal(
 ) -> v1::ConsentModeSignal {
     let mapped = catalogue.purposes().filter(|purpose| purpose.google_consent_types.contains(&kind));
     let verdicts = mapped.map(|purpose| {
-        Permission::for_purpose(purpose, Reader::Controller, record, catalogue, now).verdict()
+        if purpose.google_types_without_consent.contains(&kind) {
+            Permission::for_purpose(purpose, Reader::Controller, record, catalogue, now).verdict()
+        } else {
+            Permission::for_consent_signal(purpose, record, catalogue, now).verdict()
+        }
     });
     let mut verdicts = verdicts.peekable();
     let is_mapped = verdicts.peek().is_some();

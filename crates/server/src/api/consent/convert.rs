@@ -65,6 +65,7 @@ pub(super) fn consent_state(
         evidence: state.evidence.as_ref().map(evidence),
         channel: text(state.channel.as_ref().map(|channel| channel.as_str())),
         valid_from: state.valid_from.map(timestamp),
+        still_permitted_by: 0,
     }
 }
 
@@ -107,6 +108,7 @@ fn evidence(evidence: &Evidence) -> v1::ConsentEvidence {
         language: text(evidence.language.as_ref().map(|language| language.as_str())),
         bundled: false,
         decided_by: evidence.decided_by.number().into(),
+        incapacity: text(evidence.incapacity.as_ref().map(|reference| reference.as_str())),
     }
 }
 

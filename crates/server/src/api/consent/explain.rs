@@ -1,14 +1,14 @@
 //! ExplainDecision: asks the law again, with the record and the catalogue as they were at a given time.
 //!
-//! The ledger has no values. So retention is judged by the stored value if it was stored by then; otherwise retention
-//! counts as not passed.
+//! The ledger has no values. So retention, and the consent by which a value was collected, are judged by the stored value
+//! if it was stored by then; otherwise retention counts as not passed, and the value as collected by the ground.
 
 use std::sync::Arc;
 
 use custodia_profile::{
     AttributeDefinition, AttributeName, AttributeNumber, Catalogue, CustomerRecord, GroundOrigin, LawAsOf,
-    LawfulBasis, Permission, Purpose, PurposeNumber, Reader, RecipientId, RefusalReason, TimestampMs,
-    Verdict,
+    LawfulBasis, Permission, Provenance, Purpose, PurposeNumber, Reader, RecipientId, RefusalReason,
+    TimestampMs, Verdict,
 };
 use custodia_proto::v1;
 
@@ -115,7 +115,10 @@ impl Case<'_> {
         let decided = match definition {
             None => permission.verdict(),
             Some(None) => Verdict::Refuse(RefusalReason::UnknownAttribute),
-            Some(Some(definition)) => permission.for_attribute(definition, self.observed_at(definition)),
+            Some(Some(definition)) => match self.provenance(definition) {
+                Some(provenance) => permission.for_value(definition, provenance),
+                None => permission.for_attribute(definition, None),
+            },
         };
         let definition = definition.flatten().map(|definition| &**definition);
         v1::DecisionExplanation {
@@ -134,9 +137,23 @@ impl Case<'_> {
         }
     }
 
-    fn observed_at(&self, definition: &AttributeDefinition) -> Option<TimestampMs> {
-        let provenance = &self.stored.attributes.get(&definition.number)?.provenance;
-        (provenance.recorded_at <= self.moment).then_some(provenance.observed_at)
+    /// Where the stored value comes from, if it was stored by then.
+    fn provenance(&self, definition: &AttributeDefinition) -> Option<&Provenance> {
+        let stored = self.stored.attributes.get(&definition.number).map(|stored| &stored.provenance);
+        stored.filter(|provenance| provenance.recorded_at <= self.moment)
+    }
+
+    /// The consent by which the stored value was collected, if the value is withheld because it was taken back.
+    fn lost_consent(
+        &self,
+        permission: &Permission<'_>,
+        definition: Option<&AttributeDefinition>,
+    ) -> Option<(PurposeNumber, LawfulBasis)> {
+        let (definition, provenance) = (definition?, self.provenance(definition?)?);
+        let is_given = |verdict: Verdict| verdict.ground().is_some();
+        let is_lost = !is_given(permission.for_value(definition, provenance))
+            && is_given(permission.for_attribute(definition, Some(provenance.observed_at)));
+        is_lost.then_some((provenance.purpose, provenance.basis))
     }
 
     /// The sequence numbers of the ledger entries on which the decision rests, in order.
@@ -148,17 +165,19 @@ impl Case<'_> {
         definition: Option<&AttributeDefinition>,
     ) -> Vec<u64> {
         let by_subject = [
-            RefusalReason::LegalHold,
             RefusalReason::ProcessingRestricted,
             RefusalReason::GuardianConsentNeeded,
+            RefusalReason::GuardianNotEntitled,
+            RefusalReason::SensitiveLimited,
         ];
         // These depend on the catalogue or the value, not on anything recorded about the customer.
         let by_neither = [RefusalReason::RetentionPassed, RefusalReason::UnknownAttribute];
         let says =
             |reasons: &[RefusalReason]| decided.reason().is_some_and(|reason| reasons.contains(&reason));
         let subject = self.law.subject_sequence.filter(|_| says(&by_subject));
-        let rests_on = permission.rests_on(definition).filter(|_| !says(&by_neither));
-        let ground = rests_on.and_then(|basis| self.law.ground_sequences.get(&(purpose.number, basis)));
+        let rests_on = permission.rests_on(definition).map(|basis| (purpose.number, basis));
+        let rests_on = self.lost_consent(permission, definition).or(rests_on).filter(|_| !says(&by_neither));
+        let ground = rests_on.and_then(|ground| self.law.ground_sequences.get(&ground));
         let mut sequences: Vec<u64> = subject.into_iter().chain(ground.copied()).collect();
         sequences.sort_unstable();
         sequences

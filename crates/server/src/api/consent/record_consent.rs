@@ -1,8 +1,9 @@
 //! RecordConsent: records a consent, a refusal or another ground for one purpose.
 
 use custodia_profile::{
-    Decision, DecisionEffect, LawfulBasis, PurposeId, PurposeNumber, Recorded, Recording, Revision,
-    check_decision, record_decision,
+    Catalogue, CustomerRecord, Decision, DecisionEffect, GroundState, GroundStatus, LawfulBasis, Permission,
+    PurposeId, PurposeNumber, Reader, Recorded, Recording, Revision, TimestampMs, check_decision,
+    record_decision,
 };
 use custodia_proto::v1;
 
@@ -88,6 +89,21 @@ pub(super) fn stated_basis(number: i32) -> i32 {
     if number == 0 { v1::LawfulBasis::Consent.into() } else { number }
 }
 
+/// The basis by which the controller may use the purpose after a no, so that whoever passes on the no can say so; 0: none,
+/// or no no.
+pub(super) fn still_permitted_by(
+    record: &CustomerRecord,
+    purpose: PurposeNumber,
+    state: &GroundState,
+    (catalogue, now): (&Catalogue, TimestampMs),
+) -> i32 {
+    let Some(purpose) = catalogue.purpose(purpose).filter(|_| state.status != GroundStatus::Given) else {
+        return 0;
+    };
+    let permission = Permission::for_purpose(purpose, Reader::Controller, record, catalogue, now);
+    permission.verdict().ground().map_or(0, |ground| ground.number().into())
+}
+
 /// The mutation of a decision about one ground.
 pub(super) fn decided(
     state: &CustomerState<'_>,
@@ -97,6 +113,15 @@ pub(super) fn decided(
     let applied = recorded.effect == DecisionEffect::Applied;
     let ledger: Vec<_> = recorded.ledger.into_iter().collect();
     let of = ConsentAsOf::after(state, applied, &ledger);
-    let answer = consent_state(of, (&purpose_name(purpose, &state.view.catalogue), basis), &recorded.state);
+    let catalogue = &state.view.catalogue;
+    let answer = v1::ConsentState {
+        still_permitted_by: still_permitted_by(
+            &recorded.record,
+            purpose,
+            &recorded.state,
+            (catalogue, of.now),
+        ),
+        ..consent_state(of, (&purpose_name(purpose, catalogue), basis), &recorded.state)
+    };
     Mutation { record: applied.then_some(recorded.record), ledger, events: Vec::new(), answer }
 }

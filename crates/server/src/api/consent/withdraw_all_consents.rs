@@ -6,7 +6,10 @@
 use custodia_profile::{Channel, withdraw_all};
 use custodia_proto::v1;
 
-use super::convert::{ConsentAsOf, consent_state};
+use super::{
+    convert::{ConsentAsOf, consent_state},
+    record_consent::still_permitted_by,
+};
 use crate::{
     catalogue::{CatalogueNeed, CatalogueView},
     routing::CustomerLocation,
@@ -38,8 +41,9 @@ impl CustomerWrite for v1::WithdrawAllConsentsRequest {
         let withdrawn = withdraw_all(&state.record_or_new(), channel.as_ref(), catalogue, state.change());
         let applied = !withdrawn.ledger.is_empty();
         let of = ConsentAsOf::after(state, applied, &withdrawn.ledger);
-        let states = withdrawn.states.iter().map(|(purpose, basis, found)| {
-            consent_state(of, (&purpose_name(*purpose, catalogue), *basis), found)
+        let states = withdrawn.states.iter().map(|(purpose, basis, found)| v1::ConsentState {
+            still_permitted_by: still_permitted_by(&withdrawn.record, *purpose, found, (catalogue, of.now)),
+            ..consent_state(of, (&purpose_name(*purpose, catalogue), *basis), found)
         });
         let answer = v1::WithdrawAllConsentsResponse {
             customer_id: state.location.customer.to_string(),

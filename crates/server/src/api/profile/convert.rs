@@ -46,7 +46,7 @@ pub(super) fn profile<'a>(
     let mut shown = Vec::with_capacity(record.attributes.len());
     let (mut withheld, mut others) = (Vec::new(), 0);
     for (definition, stored) in attributes {
-        match profile.permission.for_attribute(definition, Some(stored.provenance.observed_at)) {
+        match profile.permission.for_value(definition, &stored.provenance) {
             Verdict::Permit { ground, until, .. } => {
                 let has_value = detail != Detail::Only;
                 if has_value {
@@ -107,7 +107,8 @@ pub(super) fn event_outcomes(events: &[Event], outcomes: &[Outcome]) -> Vec<v1::
 }
 
 /// The refusals that tell how an item compares with what is stored.
-const STORED_PREVAILS: [v1::RefusalReason; 3] = [
+const STORED_PREVAILS: [v1::RefusalReason; 4] = [
+    v1::RefusalReason::LegalHold,
     v1::RefusalReason::ObservedBeforeStored,
     v1::RefusalReason::EventIdReused,
     v1::RefusalReason::Unreadable,

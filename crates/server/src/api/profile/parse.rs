@@ -6,7 +6,7 @@
 use custodia_profile::{
     AttributeName, Channel, Collector, Decision, Event, EventId, EventName, GroundStatus, LawfulBasis,
     NoticeId, Observation, Observations, Party, Properties, PropertyName, PurposeId, PurposeNumber,
-    Recording, Revision, SourceId, TimestampMs, Value, check_observations,
+    Recording, Reference, Revision, SourceId, TimestampMs, Value, check_observations,
     limits::{EVENTS_MAX, GRANTS_MAX, OBSERVATIONS_MAX, PROPERTIES_MAX},
 };
 use custodia_proto::v1;
@@ -107,23 +107,31 @@ fn observation(wire: &v1::Observation) -> Result<Observation, ServiceError> {
     })
 }
 
-/// A consent that came with the data.
+/// A consent, or another ground, that came with the data.
 fn grant(wire: &v1::ConsentGrant, numbers: Numbers<'_>) -> Result<Decision, ServiceError> {
     let purpose = purpose(&wire.purpose, "purpose")?;
     let proof = proof(wire.evidence.as_ref()).map_err(|error| error.within("evidence"))?;
+    let basis = lawful_basis(wire.lawful_basis)?.unwrap_or(LawfulBasis::Consent);
+    let method = consent_method(wire.method)?;
+    if basis == LawfulBasis::Consent && wire.notice_version.is_empty() {
+        return Err(ServiceError::missing("notice_version"));
+    }
+    if basis == LawfulBasis::Consent && method.is_none() {
+        return Err(ServiceError::missing("method"));
+    }
     Ok(Decision {
-        basis: LawfulBasis::Consent,
+        basis,
         status: GroundStatus::Given,
         recording: Recording::Live { answers: None },
-        notice: Some(NoticeId::new("notice_version", &wire.notice_version)?),
-        method: Some(consent_method(wire.method)?.ok_or_else(|| ServiceError::missing("method"))?),
+        notice: NoticeId::optional("notice_version", &wire.notice_version)?,
+        method,
         evidence: proof.evidence,
         bundled: proof.bundled,
         collector: Collector::optional("collector", &wire.collector)?,
-        reference: None,
+        reference: Reference::optional("reference", &wire.reference)?,
         channel: Channel::optional("channel", &wire.channel)?,
         decided_at: parse_optional(wire.given_at.as_ref(), "given_at")?,
-        valid_from: None,
+        valid_from: parse_optional(wire.valid_from.as_ref(), "valid_from")?,
         expires_at: parse_optional(wire.expires_at.as_ref(), "expires_at")?,
         purpose: numbers(&purpose)?,
     })

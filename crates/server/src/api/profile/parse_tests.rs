@@ -92,6 +92,7 @@ fn a_missing_field_is_named() {
     assert_eq!((field.as_str(), fault), ("consents[0].method", FieldFault::Missing));
     let (field, _) = changed(|request| request.consents[0].notice_version.clear());
     assert_eq!(field, "consents[0].notice_version");
+    assert_eq!(changed(|request| request.consents[0].reference = "x".repeat(257)).0, "consents[0].reference");
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::str::FromStr;
 use custodia_profile::{
     ConsentMethod, CustomerRecord, Date, DecidedBy, Evidence, GroundOrigin, GroundState, GroundStatus,
     JurisdictionBases, Label, LawfulBasis, LegalHold, Notice, PurposeFields, Recipient, RecipientFields,
-    RefusalReason, Restriction, Revision, TimestampMs, Verdict,
+    RefusalReason, Restriction, Revision, SpecialCategoryGround, SpecialUse, TimestampMs, Verdict,
 };
 
 use crate::world::{notice, purpose, purpose_fields, state};
@@ -22,6 +22,8 @@ pub(super) struct Asked {
     pub(super) thing: Thing,
     pub(super) basis: Option<LawfulBasis>,
     pub(super) observed_at: Option<TimestampMs>,
+    /// The purpose to which the consent was given by which a stored value was collected.
+    pub(super) collected_for: Option<u32>,
     pub(super) kept_days: u32,
     pub(super) now: TimestampMs,
 }
@@ -144,6 +146,10 @@ fn ground(clause: &str) -> Parsed<(u32, LawfulBasis, GroundState)> {
         } else if let Some(after) = rest.strip_prefix(" by a guardian") {
             ground.evidence = Some(Evidence { decided_by: DecidedBy::Guardian, ..Evidence::default() });
             after
+        } else if let Some(after) = rest.strip_prefix(" with stated incapacity") {
+            let incapacity = Label::new("incapacity", "order of a court").ok();
+            ground.evidence = ground.evidence.map(|evidence| Evidence { incapacity, ..evidence });
+            after
         } else if let Some(after) = rest.strip_prefix(" by opt-out") {
             ground.method = Some(ConsentMethod::OptOut);
             after
@@ -195,7 +201,7 @@ pub(super) fn record(on_record: &str, customer: &str) -> Parsed<CustomerRecord> 
     Ok(record)
 }
 
-/// `consent, standing legitimate interests; sale; in eu contract; kept 30 days`.
+/// `consent, standing legitimate interests; sale; in eu contract; on Art. 9(2)(b); kept 30 days`.
 pub(super) fn purpose_of(cell: &str) -> Parsed<Option<PurposeFields>> {
     if cell == "not in the catalogue" {
         return Ok(None);
@@ -217,6 +223,16 @@ pub(super) fn purpose_of(cell: &str) -> Parsed<Option<PurposeFields>> {
             fields.deprecated = true;
         } else if part == "sale" {
             fields.sale_or_sharing = true;
+        } else if part == "direct marketing" {
+            fields.direct_marketing = true;
+        } else if part == "for data subjects' rights" {
+            fields.special_use = Some(SpecialUse::DataSubjectRights);
+        } else if part == "for legal claims" {
+            fields.special_use = Some(SpecialUse::LegalClaims);
+        } else if let Some(letter) = part.strip_prefix("on Art. 9(2)") {
+            let named = |ground: &SpecialCategoryGround| format!("({})", ground.name()) == letter;
+            let ground = SpecialCategoryGround::ALL.into_iter().find(named).ok_or("no such letter")?;
+            fields.special_category_grounds.push(ground);
         } else if let Some(kept) = part.strip_prefix("kept ") {
             fields.retention_days = days(kept)?;
         } else if let Some(category) = part.strip_prefix("data about ") {
@@ -256,7 +272,7 @@ pub(super) fn asked_for(cell: &str) -> Parsed<Asked> {
         },
     };
     let now = moment("2026-06-15T12:00:00.000Z")?;
-    let mut asked = Asked { thing, basis: None, observed_at: None, kept_days: 0, now };
+    let mut asked = Asked { thing, basis: None, observed_at: None, collected_for: None, kept_days: 0, now };
     for part in parts {
         if let Some(name) = part.strip_prefix("by ") {
             asked.basis = Some(whole_basis(name)?);
@@ -264,6 +280,10 @@ pub(super) fn asked_for(cell: &str) -> Parsed<Asked> {
             asked.now = moment(at)?;
         } else if let Some(at) = part.strip_prefix("observed ") {
             asked.observed_at = Some(moment(at)?);
+        } else if part == "collected by consent" {
+            asked.collected_for = Some(ASKED);
+        } else if part == "collected by consent to another purpose" {
+            asked.collected_for = Some(OTHER);
         } else if let Some(kept) = part.strip_prefix("kept ") {
             asked.kept_days = days(kept)?;
         } else {
@@ -297,7 +317,13 @@ pub(super) fn reader(cell: &str) -> Parsed<(bool, Option<Recipient>)> {
     }
 }
 
+/// The reason, and in brackets where the law says so.
 pub(super) fn expected(decision: &str, because: &str) -> Parsed<Verdict> {
+    let because = match because.split_once(" (") {
+        Some((because, source)) if source.ends_with(')') => because,
+        Some(_) => return unknown(because),
+        None => because,
+    };
     let said = |reason: &RefusalReason| reason.name().to_lowercase().replace('_', " ") == because;
     match decision {
         "refuse" => RefusalReason::ALL
