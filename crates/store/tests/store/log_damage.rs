@@ -108,9 +108,20 @@ fn damage_before_the_end_is_refused() {
     }
 }
 
-/// A log with several files in both queues; an idle replica's records have moved to the queue of rewrites, which the log does in
-/// the background.
-fn cleaned_log(folder: &Path) {
+/// A log with several files in both queues; an idle replica's records have moved to the queue of rewrites. The log moves records and
+/// removes files in the background, so that this is looked for when it is closed.
+fn cleaned_log() -> tempfile::TempDir {
+    for _ in 0..20 {
+        let folder = tempfile::tempdir().unwrap();
+        fill(folder.path());
+        if both_queues_are_in_use(folder.path()) {
+            return folder;
+        }
+    }
+    panic!("one queue is not in use");
+}
+
+fn fill(folder: &Path) {
     let options = LogOptions { file_bytes: 256 * 1024, purge_above_bytes: 1024 * 1024 };
     let log = SharedLog::open_with(folder, options).unwrap();
     for index in 0..20 {
@@ -118,7 +129,7 @@ fn cleaned_log(folder: &Path) {
     }
     wait(|done| log.save_vote(replica(2), &b"idle vote"[..], done)).unwrap();
     let large = "z".repeat(32 * 1024);
-    for index in 0..20_000 {
+    for index in 0..2_000 {
         wait(|done| log.append(replica(1), vec![record(index, &large)], done)).unwrap();
         if index % 16 == 15 {
             wait(|done| log.purge_through(replica(1), index - 8, &b""[..], done)).unwrap();
@@ -127,7 +138,6 @@ fn cleaned_log(folder: &Path) {
             }
         }
     }
-    panic!("one queue is not in use");
 }
 
 fn both_queues_are_in_use(folder: &Path) -> bool {
@@ -146,8 +156,7 @@ fn log_files(folder: &Path, extension: &str) -> Vec<PathBuf> {
 /// missing one. Entries and votes were lost without a word.
 #[test]
 fn damage_in_any_file_of_either_queue_is_refused() {
-    let folder = tempfile::tempdir().unwrap();
-    cleaned_log(folder.path());
+    let folder = cleaned_log();
     let (appends, rewrites) = (log_files(folder.path(), "raftlog"), log_files(folder.path(), "rewrite"));
     let open = || SharedLog::open(folder.path());
     let last = check_contents(&open().unwrap(), 2);
@@ -186,8 +195,7 @@ fn damage_in_any_file_of_either_queue_is_refused() {
 /// A power cut while old files are cleaned up tears the newest rewrite. The old files still have what it would have taken over.
 #[test]
 fn rewrite_torn_in_a_clean_up_is_cut_off() {
-    let folder = tempfile::tempdir().unwrap();
-    cleaned_log(folder.path());
+    let folder = cleaned_log();
     let newest = log_files(folder.path(), "rewrite").pop().unwrap();
     let generation = SharedLog::open(folder.path()).unwrap().generation();
     let mut file = fs::File::options().append(true).open(&newest).unwrap();
