@@ -14,16 +14,17 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use custodia_profile::{GroupId, ShardId};
 use custodia_proto::v1;
-use custodia_store::{
-    Batch, DataFolder, EngineKind, KeyKind, KeyPrefix, StateEngine, StatePartitions, ValueHeader,
-};
+use custodia_store::KeyKind;
 use custodia_tests::actions::stored_customer;
 use custodia_tests::sample::{event, fault, get, ingest, text_of, texts};
 use custodia_tests::{Node, Options, Sandbox, Suite, eventually};
 use tokio::task::JoinSet;
 use tonic::Code;
+
+mod stored_state;
+
+use stored_state::alter;
 
 fn main() -> ExitCode {
     Suite::default()
@@ -42,35 +43,11 @@ const LIMIT: Duration = Duration::from_secs(300);
 const CUSTOMERS: usize = 1_280;
 const AT_ONCE: usize = 32;
 
-/// Flips a bit in every stored value of a kind, with a checksum that fits: only the seal can notice.
-fn tamper(node: &Node, kind: KeyKind) -> usize {
-    let id = node.id.to_string().parse().expect("a node id");
-    let folder = DataFolder::open(&node.data_path(), id, EngineKind::Fjall).expect("opens");
-    let opened = StatePartitions::open(&folder.state_path(), EngineKind::Fjall, 16 << 20).expect("opens");
-    let (engine, mut tampered) = (opened.partitions, 0);
-    for shard in 0..4 {
-        let mut batch = Batch::new();
-        let group = GroupId::Shard(ShardId::new(shard).expect("a shard"));
-        let prefix = KeyPrefix::kind(group, kind);
-        for (key, value) in engine.scan(prefix.as_bytes(), None, 100).expect("scans") {
-            let (header, payload) = ValueHeader::decode(&value).expect("a value");
-            let mut payload = payload.to_vec();
-            let last = payload.len() - 1;
-            payload[last] ^= 1;
-            batch.put(key, header.encode(&payload));
-        }
-        tampered += batch.len();
-        engine.write(batch).expect("written");
-    }
-    engine.flush().expect("flushed");
-    tampered
-}
-
 async fn an_altered_record_is_data_loss_for_itself_and_the_shard_goes_on() {
     let mut sandbox = Sandbox::start_with(Options { nodes: 1, ..Options::default() }).await;
     let customer = stored_customer(&sandbox, &[("email", "a@example.org")]).await;
     assert_eq!(sandbox.nodes[0].terminate(), Some(0));
-    assert_eq!(tamper(&sandbox.nodes[0], KeyKind::Core), 1);
+    assert_eq!(alter(&sandbox.nodes[0], KeyKind::Core, 1), 1);
     sandbox.nodes[0].start();
     sandbox.wait_until_healthy().await;
 
@@ -112,7 +89,7 @@ async fn an_event_sent_again_is_refused_alone_where_the_stored_one_is_altered() 
     request.events = vec![event("e-1", 100)];
     let answer = sandbox.profiles(0).await.ingest_profile(request).await.expect("ingested").into_inner();
     assert_eq!(sandbox.nodes[0].terminate(), Some(0));
-    assert_eq!(tamper(&sandbox.nodes[0], KeyKind::Event), 1);
+    assert_eq!(alter(&sandbox.nodes[0], KeyKind::Event, 1), 1);
     sandbox.nodes[0].start();
     sandbox.wait_until_healthy().await;
 

@@ -8,18 +8,17 @@
 
 use std::process::ExitCode;
 
-use custodia_profile::{GroupId, ShardId};
 use custodia_proto::v1;
-use custodia_store::{
-    Batch, DataFolder, EngineKind, KeyKind, KeyParts, KeyPrefix, Pair, StateEngine as _, StatePartitions,
-    ValueHeader,
-};
+use custodia_store::KeyKind;
 use custodia_tests::sample::{get, ingest, text_of, texts};
-use custodia_tests::{FAST_TIMING, Node, Options, Sandbox, Suite, custodia, eventually, free_port};
+use custodia_tests::{FAST_TIMING, Options, Sandbox, Suite, custodia, eventually, free_port};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-const SHARDS: u16 = 4;
+mod stored_state;
+
+use stored_state::{SHARDS, alter, groups, store, stored};
+
 /// So many that every shard has some.
 const CUSTOMERS: usize = 40;
 
@@ -55,55 +54,6 @@ async fn ingest_customers(sandbox: &Sandbox) -> Vec<String> {
         customers.push(client.ingest_profile(request).await.expect("ingested").customer_id);
     }
     customers
-}
-
-/// The state of a node that does not run.
-fn state_of(node: &Node) -> (DataFolder, StatePartitions) {
-    let id = node.id.to_string().parse().expect("a node id");
-    let folder = DataFolder::open(&node.data_path(), id, EngineKind::Fjall).expect("opens");
-    let opened = StatePartitions::open(&folder.state_path(), EngineKind::Fjall, 16 << 20).expect("opens");
-    (folder, opened.partitions)
-}
-
-fn groups() -> impl Iterator<Item = GroupId> {
-    (0..SHARDS).map(|shard| GroupId::Shard(ShardId::new(shard).expect("a shard")))
-}
-
-/// What a stopped node has stored of this kind; of every kind but its own if `None`.
-fn stored(node: &Node, kind: Option<KeyKind>) -> Vec<Pair> {
-    let (_folder, state) = state_of(node);
-    let mut pairs = Vec::new();
-    for group in groups() {
-        let prefix = kind.map_or(KeyPrefix::group(group), |kind| KeyPrefix::kind(group, kind));
-        pairs.extend(state.scan(prefix.as_bytes(), None, usize::MAX).expect("scans"));
-    }
-    pairs.retain(|(key, _)| KeyParts::parse(key).expect("a key").kind != KeyKind::Replica);
-    pairs
-}
-
-/// Stores these pairs on a stopped node.
-fn store(node: &Node, pairs: Vec<Pair>) {
-    let (_folder, state) = state_of(node);
-    for (key, value) in pairs {
-        let mut batch = Batch::new();
-        batch.put(key, value);
-        state.write(batch).expect("written");
-    }
-    state.flush().expect("flushed");
-}
-
-/// Flips a bit in every core record of a stopped node, with a checksum that fits: only the seal, or a comparison, can notice.
-fn alter(node: &Node, bit: u8) {
-    let cores = stored(node, Some(KeyKind::Core));
-    assert_eq!(cores.len(), CUSTOMERS);
-    let altered = cores.into_iter().map(|(key, value)| {
-        let (header, payload) = ValueHeader::decode(&value).expect("a value");
-        let mut payload = payload.to_vec();
-        let last = payload.len() - 1;
-        payload[last] ^= bit;
-        (key, header.encode(&payload))
-    });
-    store(node, altered.collect());
 }
 
 async fn wait_for_all_replicas(sandbox: &Sandbox) {
@@ -176,7 +126,7 @@ async fn altered_values_are_named_by_shard_node_and_range_and_the_replicas_are_r
     assert!(code == Some(2) && errors.contains("--shard: no such shard"), "{errors}");
 
     assert_eq!(sandbox.nodes[2].terminate(), Some(0));
-    alter(&sandbox.nodes[2], 1);
+    assert_eq!(alter(&sandbox.nodes[2], KeyKind::Core, 1), CUSTOMERS);
     sandbox.nodes[2].start();
     wait_for_all_replicas(&sandbox).await;
     eventually("node 3 leads one of the shards again", async || match sandbox.shards(0).await {
@@ -260,7 +210,7 @@ async fn replicas_without_a_majority_are_reported_and_all_stay() {
     wait_for_all_replicas(&sandbox).await;
     for (index, bit) in [(1, 1), (2, 2)] {
         assert_eq!(sandbox.nodes[index].terminate(), Some(0));
-        alter(&sandbox.nodes[index], bit);
+        assert_eq!(alter(&sandbox.nodes[index], KeyKind::Core, bit), CUSTOMERS);
         sandbox.nodes[index].start();
         wait_for_all_replicas(&sandbox).await;
     }

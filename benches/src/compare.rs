@@ -56,7 +56,7 @@ pub(crate) struct Comparison {
     #[arg(long, default_value_t = 16)]
     shards: u32,
     /// `fjall` or `sled`.
-    #[arg(long, default_value = "fjall", value_parser = crate::engine)]
+    #[arg(long, default_value = "fjall", value_parser = custodia_tests::engine)]
     engine: &'static str,
 }
 

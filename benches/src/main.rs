@@ -42,7 +42,7 @@ enum Measurement {
         #[arg(long, default_value_t = 3)]
         pairs: usize,
         /// `fjall` or `sled`.
-        #[arg(long, default_value = "fjall", value_parser = engine)]
+        #[arg(long, default_value = "fjall", value_parser = custodia_tests::engine)]
         engine: &'static str,
         /// Echo processes. 1 measures the wire alone; 3 includes what three processes cost on this machine.
         #[arg(long, default_value_t = 1)]
@@ -65,7 +65,7 @@ enum Measurement {
         #[arg(long, default_value_t = 100_000)]
         customers: usize,
         /// `fjall` or `sled`.
-        #[arg(long, default_value = "fjall", value_parser = engine)]
+        #[arg(long, default_value = "fjall", value_parser = custodia_tests::engine)]
         engine: &'static str,
     },
     /// CPU and memory of idle nodes.
@@ -81,7 +81,7 @@ enum Measurement {
     #[command(hide = true)]
     Cluster {
         /// `fjall` or `sled`.
-        #[arg(long, value_parser = engine)]
+        #[arg(long, value_parser = custodia_tests::engine)]
         engine: &'static str,
         /// Shards of the cluster.
         #[arg(long)]
@@ -112,11 +112,6 @@ async fn main() {
         Measurement::Cluster { engine, shards } => cluster::serve(engine, shards).await,
         Measurement::EchoServer { folder, address } => echo::serve(&folder, address).await,
     }
-}
-
-fn engine(name: &str) -> Result<&'static str, String> {
-    let known = ["fjall", "sled"].into_iter().find(|engine| *engine == name);
-    known.ok_or_else(|| format!("no such engine: {name}"))
 }
 
 /// A cluster of three nodes with their default timing.

@@ -322,7 +322,7 @@ async fn after_a_withdrawal_no_address_is_shown_or_taken(sandbox: &Sandbox) {
     }
 }
 
-/// PR-6; issue 10, point 6. The node has forgotten the request, whose answer was one of 64, and the contact counts once.
+/// PR-6. The node has forgotten the request, whose answer was one of 64, and the contact counts once.
 async fn a_contact_counts_once_however_late_its_request_is_repeated(sandbox: &Sandbox) {
     let customer = customer(sandbox).await;
     let mut wishes = update(&customer, "service");

@@ -17,7 +17,7 @@ use custodia_proto::v1::{
 };
 use custodia_tests::Sandbox;
 use custodia_tests::actions::consenting_customer;
-use custodia_tests::sample::{consent, fault, get, ingest, observation, text_of, withdrawal};
+use custodia_tests::sample::{consent, fault, ingest, observation, text_of, withdrawal};
 
 use crate::load::{Load, is_for_now};
 
@@ -122,11 +122,7 @@ pub(crate) async fn read(load: Arc<Load>, node: usize) {
     while load.goes_on().await {
         let consented = &load.consented[fastrand::usize(..load.consented.len())];
         let began = consented.epoch.load(Ordering::SeqCst);
-        let answer = load
-            .call(node, get(&consented.customer, "marketing"), |channel, request| async move {
-                ProfileServiceClient::new(channel).get_profile(request).await
-            })
-            .await;
+        let answer = load.get(&load.channels[node], &consented.customer, "marketing").await;
         let ended = consented.epoch.load(Ordering::SeqCst);
         let Ok(profile) = answer else { continue };
         match (text_of(&profile, "interest").is_some(), is_behind(began, ended)) {
@@ -171,11 +167,10 @@ async fn set_suspended(load: &Load, suspended: bool) -> bool {
         };
         let request = UpdateRecipientRequest { recipient: Some(Recipient { suspended, ..desk }) };
         // sent once: a second try would name an etag that the first may have replaced
-        let node = fastrand::usize(..load.desk.len());
         let update = |channel, request| async move {
             CatalogServiceClient::new(channel).update_recipient(request).await
         };
-        if load.call(node, request, update).await.is_ok() {
+        if load.call(load.any_node(), request, update).await.is_ok() {
             return true;
         }
     }
@@ -188,9 +183,7 @@ pub(crate) async fn read_as_the_desk(load: Arc<Load>, node: usize) {
     while load.goes_on().await {
         let register = &load.registers[fastrand::usize(..load.registers.len())];
         let began = epoch.load(Ordering::SeqCst);
-        let answer = load
-            .call_on(load.desk[node].clone(), get(&register.customer, "service"), |channel, request| async move { ProfileServiceClient::new(channel).get_profile(request).await })
-            .await;
+        let answer = load.get(&load.desk[node], &register.customer, "service").await;
         let ended = epoch.load(Ordering::SeqCst);
         match (answer.is_ok(), is_behind(began, ended)) {
             (true, true) => load.is_wrong(format!("node {} serves a suspended application", node + 1)),

@@ -6,9 +6,11 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use custodia_proto::v1::Recipient;
+use custodia_proto::v1::profile_service_client::ProfileServiceClient;
+use custodia_proto::v1::{Profile, Recipient};
 use custodia_tests::Sandbox;
 use custodia_tests::actions::create_recipient;
+use custodia_tests::sample::get;
 use tokio::task::JoinSet;
 use tonic::transport::Channel;
 use tonic::{Code, Request, Response, Status};
@@ -34,7 +36,7 @@ const PAUSE: Duration = Duration::from_millis(20);
 #[derive(Debug)]
 pub(crate) struct Load {
     /// To each node as somebody with every role.
-    channels: Vec<Channel>,
+    pub(crate) channels: Vec<Channel>,
     /// To each node as the application that is suspended in turn.
     pub(crate) desk: Vec<Channel>,
     pub(crate) registers: Vec<Register>,
@@ -100,23 +102,10 @@ impl Load {
         !self.stop.load(Ordering::SeqCst)
     }
 
-    /// One call to one node.
+    /// One call on a channel. A bare error of the server itself is wrong, whatever the fault was.
     pub(crate) async fn call<M, T, Answer>(
         &self,
-        node: usize,
-        message: M,
-        call: impl FnOnce(Channel, Request<M>) -> Answer,
-    ) -> Result<T, Status>
-    where
-        Answer: Future<Output = Result<Response<T>, Status>>,
-    {
-        self.call_on(self.channels[node].clone(), message, call).await
-    }
-
-    /// One call on a channel. A bare error of the server itself is wrong, whatever the fault was.
-    pub(crate) async fn call_on<M, T, Answer>(
-        &self,
-        channel: Channel,
+        channel: &Channel,
         message: M,
         call: impl FnOnce(Channel, Request<M>) -> Answer,
     ) -> Result<T, Status>
@@ -125,7 +114,7 @@ impl Load {
     {
         let mut request = Request::new(message);
         request.set_timeout(Duration::from_millis(fastrand::u64(CALL_MS)));
-        match call(channel, request).await {
+        match call(channel.clone(), request).await {
             Ok(answer) => {
                 self.count("answered");
                 Ok(answer.into_inner())
@@ -140,6 +129,22 @@ impl Load {
         }
     }
 
+    /// Everything of a customer for a purpose.
+    pub(crate) async fn get(
+        &self,
+        channel: &Channel,
+        customer: &str,
+        purpose: &str,
+    ) -> Result<Profile, Status> {
+        let call =
+            |channel, request| async move { ProfileServiceClient::new(channel).get_profile(request).await };
+        self.call(channel, get(customer, purpose), call).await
+    }
+
+    pub(crate) fn any_node(&self) -> &Channel {
+        &self.channels[fastrand::usize(..self.channels.len())]
+    }
+
     /// Sends a request to one node after another until one answers.
     pub(crate) async fn persist<M: Clone, T, Answer>(
         &self,
@@ -151,8 +156,7 @@ impl Load {
     {
         let mut last = Status::unavailable("not tried");
         for _ in 0..TRIES {
-            let node = fastrand::usize(..self.channels.len());
-            match self.call(node, message.clone(), &call).await {
+            match self.call(self.any_node(), message.clone(), &call).await {
                 Ok(answer) => return Ok(answer),
                 Err(status) => last = status,
             }

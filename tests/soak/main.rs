@@ -44,12 +44,8 @@ struct Arguments {
     #[arg(long)]
     seed: Option<u64>,
     /// `fjall` or `sled`.
-    #[arg(long, default_value = "fjall", value_parser = engine)]
+    #[arg(long, default_value = "fjall", value_parser = custodia_tests::engine)]
     engine: &'static str,
-}
-
-fn engine(name: &str) -> Result<&'static str, String> {
-    ["fjall", "sled"].into_iter().find(|known| *known == name).ok_or_else(|| "fjall or sled".to_owned())
 }
 
 const SHARDS: u32 = 8;

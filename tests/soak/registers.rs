@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use custodia_proto::v1::profile_service_client::ProfileServiceClient;
 use custodia_proto::v1::{IngestProfileRequest, ListEventsRequest, Observation};
 use custodia_tests::Sandbox;
-use custodia_tests::sample::{event, get, ingest, now, text, text_of, withheld};
+use custodia_tests::sample::{event, ingest, now, text, text_of, withheld};
 use tonic::Code;
 
 use crate::load::{Load, raise};
@@ -104,11 +104,7 @@ pub(crate) async fn read(load: Arc<Load>, node: usize) {
     while load.goes_on().await {
         let register = &load.registers[fastrand::usize(..load.registers.len())];
         let floor = register.floor.load(Ordering::SeqCst);
-        let answer = load
-            .call(node, get(&register.customer, "service"), |channel, request| async move {
-                ProfileServiceClient::new(channel).get_profile(request).await
-            })
-            .await;
+        let answer = load.get(&load.channels[node], &register.customer, "service").await;
         let profile = match answer {
             Ok(profile) => profile,
             Err(status) => {

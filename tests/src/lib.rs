@@ -28,5 +28,5 @@ pub use links::Links;
 pub use node::{Node, PATIENCE, binary, free_port};
 pub use node_clocks::NodeClocks;
 pub use oracle::Oracle;
-pub use sandbox::{FAST_TIMING, Options, Sandbox, connect, custodia, endpoint, eventually};
+pub use sandbox::{FAST_TIMING, Options, Sandbox, connect, custodia, endpoint, engine, eventually};
 pub use suite::Suite;

@@ -51,6 +51,12 @@ impl Default for Options {
     }
 }
 
+/// The state engine of this name, as a command line gives it.
+pub fn engine(name: &str) -> Result<&'static str, String> {
+    let known = ["fjall", "sled"].into_iter().find(|engine| *engine == name);
+    known.ok_or_else(|| format!("no such engine: {name}"))
+}
+
 /// A cluster of real processes.
 #[derive(Debug)]
 pub struct Sandbox {

@@ -39,6 +39,14 @@ pub enum Expected {
     },
 }
 
+impl Expected {
+    /// What was read with this revision; 0: nothing was there.
+    #[must_use]
+    pub const fn as_read(revision: u64) -> Self {
+        if revision == 0 { Self::Absent } else { Self::Revision(revision) }
+    }
+}
+
 /// A key and what it must hold.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Condition {

@@ -311,14 +311,14 @@ fn registered_counter(
     recorder.register_counter(&key(name, labels), &METADATA)
 }
 
-/// Describes metrics of either kind: the page has the text by name.
-fn describe_all(recorder: &PrometheusRecorder, texts: &[(&'static str, Unit, &'static str)]) {
+/// Describes counters and gauges, which are told apart by their names, on the page that is read.
+fn describe_all(recorder: &PrometheusRecorder, texts: &[(&'static str, Option<Unit>, &'static str)]) {
     for (name, unit, text) in texts {
         let name = KeyName::from_const_str(name);
         if name.as_str().ends_with("_total") {
-            recorder.describe_counter(name, Some(*unit), (*text).into());
+            recorder.describe_counter(name, *unit, (*text).into());
         } else {
-            recorder.describe_gauge(name, Some(*unit), (*text).into());
+            recorder.describe_gauge(name, *unit, (*text).into());
         }
     }
 }
@@ -331,19 +331,14 @@ fn key(name: &'static str, labels: &[(&'static str, &'static str)]) -> Key {
 }
 
 fn describe(recorder: &PrometheusRecorder) {
-    let counters = [
-        (REQUESTS, "calls answered"),
-        (CONNECTIONS_REFUSED, "connections refused before their first call"),
-        (CONNECTIONS_ENDED, "connections ended by this node"),
-        (CREDENTIALS_READ, "changed files of certificates, revocation lists and tokens that were read"),
-        (PEER_CONNECT_FAILED, "failed attempts to connect to another node"),
-        (CONFLICTS, "commands evaluated again because the state had changed meanwhile"),
-        (ELECTIONS, "elections in the Raft groups of this node"),
-    ];
-    for (name, text) in counters {
-        recorder.describe_counter(KeyName::from_const_str(name), None, text.into());
-    }
-    let gauges = [
+    let texts = [
+        (REQUESTS, None, "calls answered"),
+        (CONNECTIONS_REFUSED, None, "connections refused before their first call"),
+        (CONNECTIONS_ENDED, None, "connections ended by this node"),
+        (CREDENTIALS_READ, None, "changed files of certificates, revocation lists and tokens that were read"),
+        (PEER_CONNECT_FAILED, None, "failed attempts to connect to another node"),
+        (CONFLICTS, None, "commands evaluated again because the state had changed meanwhile"),
+        (ELECTIONS, None, "elections in the Raft groups of this node"),
         (IN_FLIGHT, None, "calls in flight"),
         (CONNECTIONS, None, "open connections"),
         (BYTES_IN_FLIGHT, Some(Unit::Bytes), "bytes of requests and answers in flight"),
@@ -357,9 +352,7 @@ fn describe(recorder: &PrometheusRecorder) {
         (APPLY_LAG, None, "log entries that the slowest replica of this node has not applied"),
         (BUILD_INFO, None, "which build this is"),
     ];
-    for (name, unit, text) in gauges {
-        recorder.describe_gauge(KeyName::from_const_str(name), unit, text.into());
-    }
+    describe_all(recorder, &texts);
     let text = "time from a call's arrival to its answer";
     recorder.describe_histogram(KeyName::from_const_str(DURATION), Some(Unit::Seconds), text.into());
 }

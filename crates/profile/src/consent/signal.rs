@@ -7,6 +7,7 @@ use super::{latest_decision, live_moment, settle};
 use crate::{
     catalogue::{Catalogue, Jurisdiction, Purpose},
     chain::ChangeContext,
+    data_subject::DataSubject,
     error::ProfileError,
     ground::{GroundState, GroundStatus, LawfulBasis},
     id::{PurposeNumber, TimestampMs},
@@ -78,7 +79,7 @@ pub fn record_signal(
     let honoured = record.subject.jurisdictions(catalogue).any(|jurisdiction| honours(jurisdiction));
     let mut result =
         SignalRecorded { record: record.clone(), honoured, ledger: Vec::new(), states: Vec::new() };
-    let earlier = moment_of(record, signal);
+    let earlier = *counts_from(&mut result.record.subject, signal);
     let answered = earlier.filter(|_| signal == PrivacySignal::Gpc && yields_to_consent(record, catalogue));
     let of_sale = honoured && signal != PrivacySignal::LimitSensitive;
     for purpose in catalogue.purposes().filter(|purpose| of_sale && purpose.sale_or_sharing) {
@@ -100,11 +101,7 @@ pub fn record_signal(
         let decided = result.record.grounds.values().map(|state| state.decided_at).max();
         let moment = decided.max(earlier).max(Some(context.now));
         let subject = &mut result.record.subject;
-        match signal {
-            PrivacySignal::Gpc => subject.sale_opt_out = moment,
-            PrivacySignal::DoNotSell => subject.do_not_sell = moment,
-            PrivacySignal::LimitSensitive => subject.sensitive_limit = moment,
-        }
+        *counts_from(subject, signal) = moment;
         subject.updated_at = Some(context.now);
         let body = LedgerBody::Subject(subject.clone());
         result.ledger.push(result.record.append_ledger(body, context));
@@ -119,12 +116,12 @@ fn yields_to_consent(record: &CustomerRecord, catalogue: &Catalogue) -> bool {
     honouring.peek().is_some() && honouring.all(|of| of.gpc_yields_to_consent)
 }
 
-/// When the signal last counted from.
-fn moment_of(record: &CustomerRecord, signal: PrivacySignal) -> Option<TimestampMs> {
+/// From when the signal counts.
+const fn counts_from(subject: &mut DataSubject, signal: PrivacySignal) -> &mut Option<TimestampMs> {
     match signal {
-        PrivacySignal::Gpc => record.subject.sale_opt_out,
-        PrivacySignal::DoNotSell => record.subject.do_not_sell,
-        PrivacySignal::LimitSensitive => record.subject.sensitive_limit,
+        PrivacySignal::Gpc => &mut subject.sale_opt_out,
+        PrivacySignal::DoNotSell => &mut subject.do_not_sell,
+        PrivacySignal::LimitSensitive => &mut subject.sensitive_limit,
     }
 }
 

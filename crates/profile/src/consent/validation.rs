@@ -12,6 +12,7 @@ use crate::{
         transition,
     },
     id::TimestampMs,
+    label::Reference,
     limits::FUTURE_MAX_MS,
     preferences::is_language_tag,
     reason::RefusalReason,
@@ -54,8 +55,7 @@ pub(super) fn check_form(
             expected: "a BCP 47 language tag",
         });
     }
-    let incapacity = decision.evidence.as_ref().and_then(|evidence| evidence.incapacity.as_ref());
-    if incapacity.is_some() && decided_by(decision) != DecidedBy::Guardian {
+    if incapacity(decision).is_some() && decided_by(decision) != DecidedBy::Guardian {
         return Err(ProfileError::Malformed {
             field: "evidence.incapacity",
             expected: "none unless a guardian decides",
@@ -168,6 +168,10 @@ fn decided_by(decision: &Decision) -> DecidedBy {
     decision.evidence.as_ref().map_or_else(DecidedBy::default, |evidence| evidence.decided_by)
 }
 
+fn incapacity(decision: &Decision) -> Option<&Reference> {
+    decision.evidence.as_ref()?.incapacity.as_ref()
+}
+
 /// A decision and the customer for whom it is checked.
 pub(super) struct Validation<'a> {
     pub(super) record: &'a CustomerRecord,
@@ -222,8 +226,7 @@ impl Validation<'_> {
                 Ok(())
             };
         }
-        let incapacity = self.decision.evidence.as_ref().and_then(|evidence| evidence.incapacity.as_ref());
-        if incapacity.is_none() && !self.jurisdictions().all(|of| self.needs_guardian(of)) {
+        if incapacity(self.decision).is_none() && !self.jurisdictions().all(|of| self.needs_guardian(of)) {
             return refuse(RefusalReason::GuardianNotEntitled);
         }
         Ok(())

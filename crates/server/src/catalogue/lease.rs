@@ -100,12 +100,11 @@ impl Longest {
     /// Makes it `length`, unless it has changed in between.
     pub(super) fn replace(self, length: Duration) -> Command {
         let key = Key::meta(LEASE_META).into_bytes();
-        let expected = if self.revision == 0 { Expected::Absent } else { Expected::Revision(self.revision) };
         let header = ValueHeader { revision: self.revision.saturating_add(1), ..ValueHeader::default() };
         let mut payload = vec![VERSION];
         payload.put_u32(u32::try_from(length.as_millis()).unwrap_or(u32::MAX));
         Command {
-            conditions: vec![Condition { key: key.clone(), expected }],
+            conditions: vec![Condition { key: key.clone(), expected: Expected::as_read(self.revision) }],
             writes: vec![Write { key, value: Some(header.encode(&payload)) }],
         }
     }
@@ -384,7 +383,7 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(10_000))]
 
-        /// Issue 10, point 5: leaders change, answers are lost, and each restart may bring another setting.
+        /// CO-5, GO-4: leaders change, answers are lost, and each restart may bring another setting.
         #[test]
         fn a_change_is_acknowledged_only_when_no_node_can_judge_without_it(
             steps in prop::collection::vec((0_u8..8, 0_usize..3, 0_usize..4), 1..80),

@@ -243,8 +243,7 @@ fn raise_days(
             continue;
         }
         let key = Key::attribute_usage(*attribute).into_bytes();
-        let expected = if revision == 0 { Expected::Absent } else { Expected::Revision(revision) };
-        command.conditions.push(Condition { key: key.clone(), expected });
+        command.conditions.push(Condition { key: key.clone(), expected: Expected::as_read(revision) });
         let header = ValueHeader { revision: revision.saturating_add(1), ..ValueHeader::default() };
         command.writes.push(Write { key, value: Some(header.encode(&later.encode())) });
     }

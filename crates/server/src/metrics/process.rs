@@ -43,13 +43,13 @@ impl ProcessMetrics {
         describe_all(
             recorder,
             &[
-                (CPU, Unit::Seconds, "CPU time in user and system mode, in whole seconds"),
-                (RESIDENT, Unit::Bytes, "memory in RAM"),
-                (VIRTUAL, Unit::Bytes, "virtual memory"),
-                (THREADS, Unit::Count, "threads"),
-                (OPEN_FILES, Unit::Count, "open file descriptors"),
-                (OPEN_FILES_MAX, Unit::Count, "limit on open file descriptors"),
-                (START_TIME, Unit::Seconds, "start of the process, in seconds since 1970"),
+                (CPU, Some(Unit::Seconds), "CPU time in user and system mode, in whole seconds"),
+                (RESIDENT, Some(Unit::Bytes), "memory in RAM"),
+                (VIRTUAL, Some(Unit::Bytes), "virtual memory"),
+                (THREADS, Some(Unit::Count), "threads"),
+                (OPEN_FILES, Some(Unit::Count), "open file descriptors"),
+                (OPEN_FILES_MAX, Some(Unit::Count), "limit on open file descriptors"),
+                (START_TIME, Some(Unit::Seconds), "start of the process, in seconds since 1970"),
             ],
         );
         let gauge = |name| registered_gauge(recorder, name, &[]);

@@ -93,6 +93,11 @@ impl Peers {
         channels
     }
 
+    /// For calls that many callers wait for.
+    fn forwards(&self, to: &LeaderHint) -> PeerServiceClient<Channel> {
+        client(&self.channels(to.node, &to.address).forwards)
+    }
+
     fn channel(&self, node: NodeId, address: &str) -> Channel {
         let connector =
             Connector::new(Arc::clone(&self.credentials), node, address, self.connect_failed.clone());
@@ -164,8 +169,7 @@ impl PeerCalls for Peers {
         message: ForwardRequest,
         deadline: Instant,
     ) -> Result<ForwardResponse, Status> {
-        let mut client = client(&self.channels(to.node, &to.address).forwards);
-        answer(deadline, client.forward(request_until(message, deadline))).await
+        answer(deadline, self.forwards(to).forward(request_until(message, deadline))).await
     }
 
     async fn renew_catalogue_lease(
@@ -174,8 +178,7 @@ impl PeerCalls for Peers {
         request: RenewCatalogueLeaseRequest,
         deadline: Instant,
     ) -> Result<RenewCatalogueLeaseResponse, Status> {
-        let mut client = client(&self.channels(to.node, &to.address).forwards);
-        answer(deadline, client.renew_catalogue_lease(request_until(request, deadline))).await
+        answer(deadline, self.forwards(to).renew_catalogue_lease(request_until(request, deadline))).await
     }
 
     async fn record_usage(
@@ -184,8 +187,7 @@ impl PeerCalls for Peers {
         usage: RecordUsageRequest,
         deadline: Instant,
     ) -> Result<(), Status> {
-        let mut client = client(&self.channels(to.node, &to.address).forwards);
-        answer(deadline, client.record_usage(request_until(usage, deadline))).await.map(drop)
+        answer(deadline, self.forwards(to).record_usage(request_until(usage, deadline))).await.map(drop)
     }
 
     async fn state_checksums(
@@ -194,8 +196,7 @@ impl PeerCalls for Peers {
         request: GetStateChecksumsRequest,
         deadline: Instant,
     ) -> Result<GetStateChecksumsResponse, Status> {
-        let mut client = client(&self.channels(to.node, &to.address).forwards);
-        answer(deadline, client.get_state_checksums(request_until(request, deadline))).await
+        answer(deadline, self.forwards(to).get_state_checksums(request_until(request, deadline))).await
     }
 
     async fn replace_replica(
@@ -204,13 +205,12 @@ impl PeerCalls for Peers {
         request: ReplaceReplicaRequest,
         deadline: Instant,
     ) -> Result<(), Status> {
-        let mut client = client(&self.channels(to.node, &to.address).forwards);
-        answer(deadline, client.replace_replica(request_until(request, deadline))).await.map(drop)
+        answer(deadline, self.forwards(to).replace_replica(request_until(request, deadline))).await.map(drop)
     }
 
     async fn node_facts(&self, to: &LeaderHint, deadline: Instant) -> Result<NodeFacts, Status> {
-        let mut client = client(&self.channels(to.node, &to.address).forwards);
-        answer(deadline, client.get_node_facts(request_until(GetNodeFactsRequest {}, deadline))).await
+        answer(deadline, self.forwards(to).get_node_facts(request_until(GetNodeFactsRequest {}, deadline)))
+            .await
     }
 }
 

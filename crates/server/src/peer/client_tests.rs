@@ -63,7 +63,7 @@ async fn forwarded_calls_have_a_connection_of_their_own() {
     assert_eq!(connections.len(), 2);
 }
 
-/// Issue 10: a node whose certificate was revoked kept the entries of the log that an open exchange sent it.
+/// A node whose certificate was revoked kept the entries of the log that an open exchange sent it.
 #[tokio::test]
 async fn an_exchange_ends_when_certificates_change_and_the_next_judges_the_other_node_anew() {
     let (folder, authority) = (tempfile::tempdir().expect("a folder"), Authority::new());

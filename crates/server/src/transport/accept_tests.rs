@@ -264,15 +264,19 @@ async fn a_connection_on_which_nothing_is_authenticated_is_closed() {
     assert!(!matches!(futures::poll!(read), std::task::Poll::Ready(Ok(0) | Err(_))));
 }
 
-#[tokio::test]
-async fn a_connection_ends_at_its_age_or_with_its_certificate() {
-    let limits = Limits {
+/// A connection ends after a second.
+fn short_lived() -> Limits {
+    Limits {
         connection_age_max_ms: 1_000,
         deadline_default_ms: 100,
         deadline_max_ms: 100,
         ..Limits::default()
-    };
-    let sandbox = Sandbox::start(limits, None).await;
+    }
+}
+
+#[tokio::test]
+async fn a_connection_ends_at_its_age_or_with_its_certificate() {
+    let sandbox = Sandbox::start(short_lived(), None).await;
     let agent = sandbox.authority.current("spiffe://custodia/agent/desk");
     closes(&mut sandbox.tls(Some(&agent)).await).await;
     assert!(sandbox.counted("custodia_connections_ended_total", "age"));
@@ -285,13 +289,7 @@ async fn a_connection_ends_at_its_age_or_with_its_certificate() {
 /// What began before the connection's end is answered, then its streams are told why they end.
 #[tokio::test]
 async fn a_stream_on_a_connection_at_its_age_ends_with_a_status() {
-    let limits = Limits {
-        connection_age_max_ms: 1_000,
-        deadline_default_ms: 100,
-        deadline_max_ms: 100,
-        ..Limits::default()
-    };
-    let sandbox = Sandbox::start(limits, None).await;
+    let sandbox = Sandbox::start(short_lived(), None).await;
     let agent = sandbox.authority.current("spiffe://custodia/agent/desk");
     let channel = sandbox.channel(&sandbox.authority.certificate, Some(&agent)).await.expect("a connection");
     let watch = HealthClient::new(channel).watch(HealthCheckRequest::default()).await.expect("a stream");

@@ -18,7 +18,7 @@ use crate::limits::REQUEST_AGE_MAX;
 /// 0001-01-01T00:00:00Z to 9999-12-31T23:59:59Z: the range of `google.protobuf.Timestamp`.
 const SECONDS: std::ops::RangeInclusive<i64> = -62_135_596_800..=253_402_300_799;
 
-/// Added to this node's clock: see `peer/clock_offsets.rs`. One for the process, as the clock is.
+/// Added to this node's clock: see `routing/clock_offsets.rs`. One for the process, as the clock is.
 static CORRECTION_MS: AtomicI64 = AtomicI64::new(0);
 
 /// The time by which calls are judged and records dated: this node's clock, or the median of the cluster's clocks if it is far

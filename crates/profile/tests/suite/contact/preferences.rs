@@ -281,7 +281,7 @@ fn requested(id: u128, at: TimestampMs) -> MadeContact {
     MadeContact { at, request: Some(RequestId::new(Uuid::from_u128(id)).unwrap()) }
 }
 
-/// Issue 10, point 6: however late the request is repeated, with the same date, and whatever came in between.
+/// PR-6: however late the request is repeated, with the same date, and whatever came in between.
 #[test]
 fn a_contact_counts_once_however_late_its_request_is_repeated() {
     let (email, first) = (channel("email"), requested(1, at(-40)));

@@ -3,7 +3,7 @@
 use custodia_profile::{
     AttributeDefinition, BalancingTest, Catalogue, CatalogueChange, CatalogueEntry, GoogleConsentType,
     Jurisdiction, JurisdictionBases, LawfulBasis, Notice, Purpose, PurposeNumber, Recipient, Region,
-    SourceMapping,
+    SourceMapping, SpecialCategoryGround,
 };
 use custodia_proto::v1;
 
@@ -11,12 +11,12 @@ use data_encoding::HEXLOWER;
 
 use crate::wire::{convert::purpose_name, etag, timestamp};
 
-fn bases(bases: &[LawfulBasis]) -> Vec<i32> {
-    bases.iter().map(|basis| basis.number().into()).collect()
+fn numbers<T: Copy>(members: &[T], number: impl Fn(T) -> u8) -> Vec<i32> {
+    members.iter().map(|member| number(*member).into()).collect()
 }
 
-fn google_types(types: &[GoogleConsentType]) -> Vec<i32> {
-    types.iter().map(|kind| kind.number().into()).collect()
+fn bases(bases: &[LawfulBasis]) -> Vec<i32> {
+    numbers(bases, LawfulBasis::number)
 }
 
 fn purpose_names(numbers: &[PurposeNumber], catalogue: &Catalogue) -> Vec<String> {
@@ -43,15 +43,14 @@ pub(super) fn purpose(purpose: &Purpose) -> v1::Purpose {
         law: purpose.law.clone(),
         balancing_test: purpose.balancing_test.as_ref().map(balancing_test),
         sale_or_sharing: purpose.sale_or_sharing,
-        google_consent_types: google_types(&purpose.google_consent_types),
-        google_types_without_consent: google_types(&purpose.google_types_without_consent),
+        google_consent_types: numbers(&purpose.google_consent_types, GoogleConsentType::number),
+        google_types_without_consent: numbers(
+            &purpose.google_types_without_consent,
+            GoogleConsentType::number,
+        ),
         direct_marketing: purpose.direct_marketing,
         special_use: purpose.special_use.map_or(0, |of| of.number().into()),
-        special_category_grounds: purpose
-            .special_category_grounds
-            .iter()
-            .map(|ground| ground.number().into())
-            .collect(),
+        special_category_grounds: numbers(&purpose.special_category_grounds, SpecialCategoryGround::number),
     }
 }
 

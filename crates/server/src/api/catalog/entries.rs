@@ -173,13 +173,12 @@ fn command<E: Entry>(view: &CatalogueView, entry: &E, logged: Write) -> Command 
     let key = entry.key().into_bytes();
     // A built-in entry that was never changed is not stored, so it has no revision.
     let stored = E::find(&view.catalogue, entry.name()).map_or(Revision::NONE, |stored| stored.revision());
-    let at = |revision: u64| if revision == 0 { Expected::Absent } else { Expected::Revision(revision) };
     let value =
         |revision, payload: &[u8]| Some(ValueHeader { revision, ..ValueHeader::default() }.encode(payload));
     Command {
         conditions: vec![
-            Condition { key: meta.clone(), expected: at(view.version) },
-            Condition { key: key.clone(), expected: at(stored.as_u64()) },
+            Condition { key: meta.clone(), expected: Expected::as_read(view.version) },
+            Condition { key: key.clone(), expected: Expected::as_read(stored.as_u64()) },
             Condition { key: logged.key.clone(), expected: Expected::Absent },
         ],
         writes: vec![

@@ -61,8 +61,7 @@ impl Pair<'_> {
     /// The certificate, its intermediates, and the key that it was issued for.
     pub(super) fn read(self) -> Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>), TlsError> {
         let (chain, key) = (self.certificate.certificates()?, self.key.key()?);
-        let provider = rustls::crypto::aws_lc_rs::default_provider();
-        match CertifiedKey::from_der(chain.clone(), key.clone_key(), &provider) {
+        match CertifiedKey::from_der(chain.clone(), key.clone_key(), &provider()) {
             Ok(_) => Ok((chain, key)),
             Err(rustls::Error::InconsistentKeys(_)) => Err(TlsError::KeyMismatch {
                 file: self.key.clone(),
