@@ -158,7 +158,7 @@ async fn each_role_may_do_its_own_work_and_no_other(sandbox: &Sandbox) {
     let customer = stored_customer(sandbox, &[("given_name", "Ada")]).await;
     // role, may ingest, may read a profile, may see the cluster's status
     let table = [
-        ("agent", false, true, false),
+        ("agent", true, true, false),
         ("ingest", true, true, false),
         ("privacy", false, true, false),
         ("operator", false, false, true),

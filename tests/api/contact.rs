@@ -1,12 +1,18 @@
 //! Preferences and contacts: how, when and about what, and never what consent forbids (PR-6, CO-4).
 
 use custodia_proto::v1::{
-    ChannelPreference, CheckContactRequest, CheckContactResponse, ContactVerdict, FrequencyCap,
-    GetPreferencesRequest, IngestProfileRequest, LawfulBasis, Preferences, QuietHours, RecordConsentRequest,
-    RecordContactRequest, RefusalReason, TopicPreference, UpdatePreferencesRequest,
+    AppendEventsRequest, BatchCheckContactRequest, ChannelPreference, CheckContactRequest,
+    CheckContactResponse, ConsentHistoryEntry, ContactVerdict, FrequencyCap, GetPreferencesRequest,
+    IngestProfileRequest, LawfulBasis, ListConsentHistoryRequest, Preferences, QuietHours, Recipient,
+    RecordConsentRequest, RecordContactRequest, RefusalReason, Role, TopicPreference,
+    UpdatePreferencesRequest, batch_contact::Result as Judged, consent_service_client::ConsentServiceClient,
+    preference_service_client::PreferenceServiceClient, profile_service_client::ProfileServiceClient,
 };
 use custodia_proto::{FieldMask, Timestamp};
-use custodia_tests::sample::{consent, grant, ingest, new_id, now, observation, withdrawal};
+use custodia_tests::actions::create_recipient;
+use custodia_tests::sample::{
+    consent, event, fault, get, grant, ingest, new_customer, new_id, now, observation, text_of, withdrawal,
+};
 use custodia_tests::{Sandbox, Suite};
 use tonic::Code;
 
@@ -15,6 +21,8 @@ pub(crate) fn tests(suite: Suite) -> Suite {
         .shared(a_contact_follows_the_wishes_of_the_customer)
         .shared(a_frequency_cap_counts_each_contact_once)
         .shared(no_preference_allows_what_consent_forbids)
+        .shared(many_contacts_are_checked_in_one_call)
+        .shared(an_agent_records_what_a_caller_says)
 }
 
 /// The start of a day, `days` from today, in UTC.
@@ -41,6 +49,7 @@ async fn customer(sandbox: &Sandbox) -> Preferences {
         channel: channel.into(),
         wanted,
         address: address.into(),
+        ..Default::default()
     };
     let cap =
         FrequencyCap { channel: "email".into(), purpose: String::new(), contacts_max: 2, window_hours: 48 };
@@ -103,7 +112,6 @@ async fn a_contact_follows_the_wishes_of_the_customer(sandbox: &Sandbox) {
     assert_eq!((answer.address.as_str(), answer.language.as_str()), ("ada@example.org", "de"));
     let refused = [
         ("phone", "", RefusalReason::ChannelNotAllowed),
-        ("sms", "", RefusalReason::ChannelNotAllowed),
         ("email", "insurance", RefusalReason::TopicNotWanted),
     ];
     for (channel, topic, reason) in refused {
@@ -111,11 +119,61 @@ async fn a_contact_follows_the_wishes_of_the_customer(sandbox: &Sandbox) {
         assert_eq!((answer.verdict(), answer.reason()), (ContactVerdict::NotAllowed, reason));
         assert!(answer.address.is_empty() && !answer.explanation.is_empty());
     }
+    let answer = check(sandbox, ask(&stored, "sms", "", noon(1))).await;
+    assert_eq!(answer.verdict(), ContactVerdict::Allowed, "what is not wanted blocks nothing else");
+    let status = sandbox.preferences(2).await.check_contact(ask(&stored, "carrierpigeon", "", noon(1))).await;
+    let status = status.unwrap_err();
+    assert_eq!(fault(&status), (Code::InvalidArgument, "CHANNEL_UNKNOWN".into(), "channel".into()));
     // 23:00 UTC is night in Berlin; the morning begins at 6 or 7 UTC
     let answer = check(sandbox, ask(&stored, "email", "", day(1) + 23 * 3_600)).await;
     assert_eq!((answer.verdict(), answer.reason()), (ContactVerdict::AllowedFrom, RefusalReason::QuietHours));
     let from = u64::try_from(answer.allowed_from.unwrap().seconds).unwrap();
     assert!([6, 7].map(|hour| day(2) + hour * 3_600).contains(&from), "{from}");
+}
+
+/// Issue 11: a campaign asks about many customers in one call.
+async fn many_contacts_are_checked_in_one_call(sandbox: &Sandbox) {
+    let (one, other) = (customer(sandbox).await, customer(sandbox).await);
+    let no = withdrawal(&other.customer_id, "marketing");
+    sandbox.client().withdraw_consent(no).await.unwrap();
+    let request = BatchCheckContactRequest {
+        customer_ids: vec![
+            one.customer_id.clone(),
+            "nobody".into(),
+            other.customer_id.clone(),
+            new_customer(),
+            one.customer_id.clone(),
+        ],
+        channel: "email".into(),
+        purpose: "marketing".into(),
+        topic: String::new(),
+        at: at(noon(1)),
+    };
+    for node in 0..3 {
+        let answer = sandbox.preferences(node).await.batch_check_contact(request.clone()).await.unwrap();
+        let contacts = answer.into_inner().contacts;
+        let ids: Vec<_> = contacts.iter().map(|contact| contact.customer_id.clone()).collect();
+        assert_eq!(ids, request.customer_ids, "in the order of the ids");
+        let said: Vec<_> = contacts
+            .into_iter()
+            .map(|contact| match contact.result.expect("a result") {
+                Judged::Contact(answer) => (answer.verdict().as_str_name(), answer.address),
+                Judged::Error(error) => ("error", error.reason),
+            })
+            .collect();
+        let allowed = ("CONTACT_VERDICT_ALLOWED", "ada@example.org".to_owned());
+        assert_eq!(said[0], allowed);
+        assert_eq!(said[1], ("error", "FIELD_INVALID".to_owned()));
+        assert_eq!(said[2], ("CONTACT_VERDICT_NOT_ALLOWED", String::new()));
+        assert_eq!(said[3], ("error", "CUSTOMER_NOT_FOUND".to_owned()));
+        assert_eq!(said[4], allowed);
+    }
+    let too_many = BatchCheckContactRequest { customer_ids: vec![new_customer(); 501], ..request.clone() };
+    let status = sandbox.preferences(0).await.batch_check_contact(too_many).await.unwrap_err();
+    assert_eq!(fault(&status).2, "customer_ids");
+    let unknown = BatchCheckContactRequest { channel: "carrierpigeon".into(), ..request };
+    let status = sandbox.preferences(0).await.batch_check_contact(unknown).await.unwrap_err();
+    assert_eq!((fault(&status).1, fault(&status).2), ("CHANNEL_UNKNOWN".into(), "channel".into()));
 }
 
 /// Point 9: recorded contacts count, each once.
@@ -173,4 +231,78 @@ async fn no_preference_allows_what_consent_forbids(sandbox: &Sandbox) {
     let request = GetPreferencesRequest { customer_id: id.clone(), purpose: "marketing".into() };
     let read = sandbox.preferences(0).await.get_preferences(request).await.unwrap().into_inner();
     assert!(read.channels.iter().all(|channel| channel.address.is_empty()), "no address without a ground");
+}
+
+/// Issue 11: the agent is told, so the agent records. Unregistered, it may pass on a no and nothing else.
+async fn an_agent_records_what_a_caller_says(sandbox: &Sandbox) {
+    let customer = customer(sandbox).await;
+    let id = customer.customer_id.clone();
+    let stranger = sandbox.channel_as(0, "agent", "new-desk").await;
+    let no = withdrawal(&id, "marketing");
+    ConsentServiceClient::new(stranger.clone()).withdraw_consent(no).await.expect("anyone may pass on a no");
+    let answer = check(sandbox, ask(&customer, "email", "", noon(1))).await;
+    assert_eq!(answer.reason(), RefusalReason::ConsentWithdrawn);
+    let contact = |purpose: &str| RecordContactRequest {
+        customer_id: id.clone(),
+        channel: "phone".into(),
+        purpose: purpose.into(),
+        contacted_at: at(now().as_secs()),
+        request_id: new_id(),
+    };
+    let status = PreferenceServiceClient::new(stranger).record_contact(contact("service")).await;
+    assert_eq!(fault(&status.unwrap_err()).1, "RECIPIENT_NOT_REGISTERED");
+
+    let recipient = Recipient {
+        id: "call-desk".into(),
+        purposes: vec!["service".into()],
+        collection_purposes: vec!["service".into()],
+        ..Default::default()
+    };
+    create_recipient(sandbox, 0, recipient).await;
+    let desk = sandbox.channel_as(1, "agent", "call-desk").await;
+    let (mut profiles, mut preferences, mut consents) = (
+        ProfileServiceClient::new(desk.clone()),
+        PreferenceServiceClient::new(desk.clone()),
+        ConsentServiceClient::new(desk),
+    );
+    let corrected =
+        IngestProfileRequest { consents: vec![], ..ingest(&id, vec![observation("phone", "+49307654")]) };
+    profiles.ingest_profile(corrected).await.expect("a number is corrected");
+    let call = AppendEventsRequest {
+        customer_id: id.clone(),
+        purpose: "service".into(),
+        source: "desk".into(),
+        events: vec![event("call-1", 0)],
+        request_id: new_id(),
+        ..Default::default()
+    };
+    profiles.append_events(call).await.expect("the call is logged");
+    preferences.record_contact(contact("service")).await.expect("the contact is logged");
+    let status = preferences.record_contact(contact("marketing")).await.unwrap_err();
+    assert_eq!(fault(&status).1, "RECIPIENT_NOT_ALLOWED", "only for its own purposes");
+    let no_letters = ChannelPreference { channel: "post".into(), ..Default::default() };
+    let mut wishes = customer.clone();
+    wishes.etag.clear();
+    wishes.channels.push(no_letters);
+    preferences.update_preferences(update(wishes)).await.expect("a wish is recorded");
+    consents.record_consent(consent(&id, "service")).await.expect("a consent is recorded");
+    let status = consents.record_consent(consent(&id, "marketing")).await.unwrap_err();
+    assert_eq!(status.code(), Code::PermissionDenied, "a consent only for what it may collect");
+
+    let profile = profiles.get_profile(get(&id, "service")).await.unwrap().into_inner();
+    assert_eq!(text_of(&profile, "phone").as_deref(), Some("+49307654"));
+    let history = ListConsentHistoryRequest {
+        customer_id: id.clone(),
+        purpose: "service".into(),
+        ..Default::default()
+    };
+    let history = sandbox.consents(2).await.list_consent_history(history).await.unwrap().into_inner();
+    let by = |entry: &ConsentHistoryEntry| entry.recorded_by.clone().map(|by| (by.name.clone(), by.role()));
+    let agents: Vec<_> =
+        history.entries.iter().filter_map(by).filter(|(_, role)| *role == Role::Agent).collect();
+    assert_eq!(
+        agents.first(),
+        Some(&("new-desk".to_owned(), Role::Agent)),
+        "the ledger says who recorded it"
+    );
 }

@@ -41,6 +41,7 @@ fn wishes(customer: &str) -> v1::Preferences {
         channel: channel.to_owned(),
         wanted,
         address: address.to_owned(),
+        ..Default::default()
     };
     v1::Preferences {
         customer_id: customer.to_owned(),

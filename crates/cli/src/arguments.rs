@@ -51,6 +51,9 @@ pub(crate) enum Command {
     /// Manage recipients: the applications that receive data
     #[command(subcommand)]
     Recipient(crate::catalog::DefinitionCommand<crate::catalog::RecipientFields>),
+    /// Manage channels: how customers are contacted
+    #[command(subcommand)]
+    Channel(crate::catalog::DefinitionCommand<crate::catalog::ChannelFields>),
     /// Read and write profiles
     #[command(subcommand)]
     Profile(crate::profile::ProfileCommand),

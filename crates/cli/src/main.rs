@@ -120,6 +120,7 @@ async fn run(arguments: Arguments) -> Result<(), CliError> {
         Command::Attribute(command) => command.run(&connection).await,
         Command::Jurisdiction(command) => command.run(&connection).await,
         Command::Recipient(command) => command.run(&connection).await,
+        Command::Channel(command) => command.run(&connection).await,
         Command::Profile(command) => command.run(&connection).await,
         Command::Consent(command) => command.run(&connection).await,
         Command::Subject(command) => command.run(&connection).await,

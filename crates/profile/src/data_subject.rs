@@ -71,9 +71,25 @@ impl DataSubject {
     /// The jurisdictions whose rules apply, by region; the default one last, if it is among them. If two regions belong
     /// to one jurisdiction, it comes twice.
     pub fn jurisdictions<'a>(&self, catalogue: &'a Catalogue) -> impl Iterator<Item = &'a Arc<Jurisdiction>> {
+        self.places(catalogue).map(|(_, jurisdiction)| jurisdiction)
+    }
+
+    /// The regions with their jurisdictions, in the order of [`DataSubject::jurisdictions`].
+    pub(crate) fn places<'a>(
+        &self,
+        catalogue: &'a Catalogue,
+    ) -> impl Iterator<Item = (Option<&Region>, &'a Arc<Jurisdiction>)> {
         let anywhere = (self.regions.is_empty() || self.region_unknown).then_some(None);
         let regions = self.regions.iter().map(Some).chain(anywhere);
-        regions.map(|region| catalogue.jurisdiction_of(region))
+        regions.map(|region| (region, catalogue.jurisdiction_of(region)))
+    }
+
+    /// In years: the age below which a guardian consents, the highest of all regions; 0: no such age.
+    #[must_use]
+    pub fn guardian_below_age(&self, catalogue: &Catalogue) -> u8 {
+        let ages =
+            self.places(catalogue).map(|(region, jurisdiction)| jurisdiction.guardian_below_age_in(region));
+        ages.max().unwrap_or(0)
     }
 
     /// The age in full years on the day, in UTC, of a moment; none if no birth date is known.

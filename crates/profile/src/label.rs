@@ -1,5 +1,7 @@
-//! Owns short free texts. Always: 1 to `BYTES_MAX` bytes without control characters; redacted in `Debug`, because
+//! Owns short free texts, and the checks of texts and lists against their limits. Always: 1 to `BYTES_MAX` bytes without control characters; redacted in `Debug`, because
 //! an event's id or a contract's reference can name a person.
+
+use std::collections::BTreeSet;
 
 use crate::{error::ProfileError, limits};
 
@@ -70,4 +72,22 @@ pub(crate) fn check_text(field: &'static str, text: &str, bytes_max: usize) -> R
         return Err(ProfileError::Malformed { field, expected: "text without control characters" });
     }
     Ok(())
+}
+
+/// Whether a list is within its limit and has no duplicates.
+pub(crate) fn check_list<T: Ord>(
+    field: &'static str,
+    entries: &[T],
+    count_max: usize,
+) -> Result<(), ProfileError> {
+    if entries.len() > count_max {
+        return Err(ProfileError::TooMany { field, count_max });
+    }
+    check_distinct(field, entries)
+}
+
+/// Whether a short list has no duplicates.
+pub(crate) fn check_distinct<T: Ord>(field: &'static str, entries: &[T]) -> Result<(), ProfileError> {
+    let distinct: BTreeSet<_> = entries.iter().collect();
+    if distinct.len() == entries.len() { Ok(()) } else { Err(ProfileError::Duplicate { field }) }
 }

@@ -54,9 +54,9 @@ mod value;
 
 pub use catalogue::{
     AttributeDefinition, AttributeFields, BalancingTest, Catalogue, CatalogueChange, CatalogueEntry,
-    Classification, ConsentModel, GoogleConsentType, Jurisdiction, JurisdictionBases, JurisdictionFields,
-    Notice, Purpose, PurposeFields, Recipient, RecipientFields, SourceMapping, SpecialCategoryGround,
-    SpecialUse,
+    ChannelDefinition, ChannelFields, ChannelKind, Classification, ConsentModel, GoogleConsentType,
+    Jurisdiction, JurisdictionBases, JurisdictionFields, Notice, Purpose, PurposeFields, Recipient,
+    RecipientFields, RegionalAge, SensitiveConsent, SourceMapping, SpecialCategoryGround, SpecialUse,
 };
 pub use chain::{ChainFault, ChainLink, ChangeContext, ledger_hash, verify_chain};
 pub use codec::Stored;
@@ -74,9 +74,9 @@ pub use ground::{
     Transition, transition,
 };
 pub use id::{
-    AttributeName, AttributeNumber, CallerName, CategoryId, CustomerId, GroupId, JurisdictionId, KeyEpoch,
-    NodeAddress, NodeAddressError, NodeId, PoolId, PurposeId, PurposeNumber, RecipientId, Region, ReplicaId,
-    RequestId, Revision, ShardId, SlotId, SourceId, TimestampMs, TopicId,
+    AttributeName, AttributeNumber, CallerName, CategoryId, ChannelId, CustomerId, GroupId, JurisdictionId,
+    KeyEpoch, NodeAddress, NodeAddressError, NodeId, PoolId, PurposeId, PurposeNumber, RecipientId, Region,
+    ReplicaId, RequestId, Revision, ShardId, SlotId, SourceId, TimestampMs, TopicId,
 };
 pub use ingest::{Ingested, Observation, Observations, Outcome, check_observations, ingest};
 pub use label::{

@@ -61,6 +61,8 @@ pub const ADDRESS_BYTES_MAX: usize = 256;
 pub const TIME_ZONE_BYTES_MAX: usize = 64;
 /// Channels of one customer's preferences.
 pub const CHANNEL_PREFERENCES_MAX: usize = 16;
+/// Purposes for which one channel is not wanted.
+pub const UNWANTED_PURPOSES_MAX: usize = 64;
 /// Frequency caps of one customer's preferences.
 pub const FREQUENCY_CAPS_MAX: usize = 16;
 /// Contacts that a frequency cap allows at most in its window.
@@ -105,7 +107,11 @@ pub const JURISDICTIONS_MAX: usize = 512;
 pub const RECIPIENT_PURPOSES_MAX: usize = 64;
 /// Recipients of the catalogue.
 pub const RECIPIENTS_MAX: usize = 4_096;
+/// Channels of the catalogue, with the built-in ones.
+pub const CHANNELS_MAX: usize = 64;
 /// Bytes of the name of the caller who changed the catalogue.
 pub const CHANGED_BY_BYTES_MAX: usize = 64;
+/// Hours in which one jurisdiction forbids calls.
+pub const NO_CALL_HOURS_MAX: usize = 16;
 /// Regions stated for one data subject.
 pub const SUBJECT_REGIONS_MAX: usize = 8;

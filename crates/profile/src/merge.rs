@@ -111,6 +111,10 @@ fn of_both(
                 channel: base.channel.clone(),
                 recorded_at: one.recorded_at.max(other.recorded_at),
                 unbroken_since: None,
+                guardian_below_age: one
+                    .guardian_below_age
+                    .zip(other.guardian_below_age)
+                    .map(|(one, other)| one.max(other)),
             }
             .unbroken_since(since);
         }

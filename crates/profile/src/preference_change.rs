@@ -37,9 +37,13 @@ pub fn update_preferences(
 
 /// Whether a contact that the stored preferences forbid may become allowed.
 fn lifts(new: &Preferences, stored: &Preferences) -> bool {
-    let named = stored.channels.iter().chain(&new.channels).map(|of| &of.channel);
-    let channel = named.into_iter().any(|channel| !stored.allows(channel) && new.allows(channel))
-        || !stored.channels.is_empty() && new.channels.is_empty();
+    let mut blocked =
+        stored.channels.iter().filter(|known| !known.wanted || !known.unwanted_purposes.is_empty());
+    let channel = blocked.any(|known| match new.channel(&known.channel) {
+        None => true,
+        Some(of) if !known.wanted => of.wanted,
+        Some(of) => known.unwanted_purposes.iter().any(|purpose| new.allows(&of.channel, *purpose)),
+    });
     let mut topics = stored.topics.iter().filter(|known| !known.wanted);
     let topic = topics.any(|known| !new.is_unwanted(&known.topic));
     let cap = stored.frequency_caps.iter().any(|cap| {
@@ -63,7 +67,8 @@ fn only_limits(new: &Preferences, stored: &Preferences) -> bool {
         let known = stored.channel(&of.channel).and_then(|known| known.address.as_ref());
         of.address.as_ref() == known
     });
-    let dropped = stored.channels.iter().any(|of| of.address.is_some() && new.channel(&of.channel).is_none());
+    let dropped = stored.channels.iter().any(|of| new.channel(&of.channel).is_none());
+    let wanted = new.channels.iter().any(|of| of.wanted && stored.channel(&of.channel).is_none());
     let zone_kept = stored.time_zone.is_none() || new.time_zone == stored.time_zone;
-    same_address && !dropped && zone_kept && new.language == stored.language
+    same_address && !dropped && !wanted && zone_kept && new.language == stored.language
 }

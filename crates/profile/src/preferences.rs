@@ -8,13 +8,12 @@ use std::{collections::BTreeSet, fmt, ops::Deref, str::FromStr, sync::LazyLock};
 use jiff::tz::{TimeZone, TimeZoneDatabase};
 
 use crate::{
-    catalogue::check_distinct,
     error::ProfileError,
     id::{PurposeNumber, TopicId},
-    label::{Address, Channel, Language, check_text},
+    label::{Address, Channel, Language, check_distinct, check_list, check_text},
     limits::{
         CAP_CONTACTS_MAX, CAP_WINDOW_HOURS_MAX, CHANNEL_PREFERENCES_MAX, FREQUENCY_CAPS_MAX, QUIET_HOURS_MAX,
-        TIME_ZONE_BYTES_MAX, TOPICS_MAX,
+        TIME_ZONE_BYTES_MAX, TOPICS_MAX, UNWANTED_PURPOSES_MAX,
     },
     numbered::numbered,
 };
@@ -55,6 +54,8 @@ pub struct ChannelPreference {
     pub channel: ContactChannel,
     /// Whether it is wanted.
     pub wanted: bool,
+    /// For which purposes it is not wanted, though it is for others; at most 64, each once; none if it is not wanted.
+    pub unwanted_purposes: Vec<PurposeNumber>,
     /// How the customer is reached on it.
     pub address: Option<Address>,
 }
@@ -109,6 +110,11 @@ impl LocalTime {
         if minutes < 24 * 60 { Ok(Self(minutes)) } else { Err(Self::MALFORMED) }
     }
 
+    /// A time of a built-in jurisdiction; a test checks it.
+    pub(crate) const fn built_in(hour: u16, minute: u16) -> Self {
+        Self(hour * 60 + minute)
+    }
+
     /// Minutes after midnight.
     #[must_use]
     pub const fn as_minutes(self) -> u16 {
@@ -147,6 +153,14 @@ pub struct QuietHours {
     pub ends: LocalTime,
     /// The channel; none: every channel.
     pub channel: Option<ContactChannel>,
+}
+
+impl QuietHours {
+    /// Whether they hold on a channel.
+    #[must_use]
+    pub fn concerns(&self, channel: &ContactChannel) -> bool {
+        self.channel.as_ref().is_none_or(|of| of == channel)
+    }
 }
 
 /// The name of a time zone, as the IANA database has it.
@@ -240,6 +254,7 @@ impl Preferences {
         check_count("topics", topics, TOPICS_MAX)?;
         let of_channels: Vec<_> = channels.iter().map(|preference| &preference.channel).collect();
         check_distinct("channels", &of_channels)?;
+        channels.iter().try_for_each(check_unwanted_purposes)?;
         let of_topics: Vec<_> = topics.iter().map(|preference| &preference.topic).collect();
         check_distinct("topics", &of_topics)?;
         if frequency_caps.iter().any(|cap| cap.contacts_max > CAP_CONTACTS_MAX) {
@@ -272,10 +287,10 @@ impl Preferences {
         self.channels.iter().find(|preference| preference.channel == *channel)
     }
 
-    /// Whether a channel may be used: without channels any may, otherwise only the wanted ones.
+    /// Whether a channel may be used for a purpose: unless the customer said that it is not wanted.
     #[must_use]
-    pub fn allows(&self, channel: &ContactChannel) -> bool {
-        self.channels.is_empty() || self.channel(channel).is_some_and(|known| known.wanted)
+    pub fn allows(&self, channel: &ContactChannel, purpose: PurposeNumber) -> bool {
+        self.channel(channel).is_none_or(|known| known.wanted && !known.unwanted_purposes.contains(&purpose))
     }
 
     /// Whether the customer has said that a topic is not wanted.
@@ -291,6 +306,15 @@ impl Deref for Preferences {
     fn deref(&self) -> &PreferenceFields {
         &self.0
     }
+}
+
+fn check_unwanted_purposes(of: &ChannelPreference) -> Result<(), ProfileError> {
+    let field = "channels.unwanted_purposes";
+    check_list(field, &of.unwanted_purposes, UNWANTED_PURPOSES_MAX)?;
+    if !of.wanted && !of.unwanted_purposes.is_empty() {
+        return Err(ProfileError::Malformed { field, expected: "none: the channel is not wanted at all" });
+    }
+    Ok(())
 }
 
 fn check_count<T>(field: &'static str, entries: &[T], count_max: usize) -> Result<(), ProfileError> {

@@ -89,6 +89,14 @@ numbered! {
         ConsentReliedOn = 45 => "CONSENT_RELIED_ON",
         /// A guardian decided for somebody who decides for itself.
         GuardianNotEntitled = 46 => "GUARDIAN_NOT_ENTITLED",
+        /// Sensitive data, where the law asks for a signature, 152-FZ Arts. 9(4), 10(2)(1).
+        SignedConsentNeeded = 50 => "SIGNED_CONSENT_NEEDED",
+        /// The catalogue has no such channel.
+        UnknownChannel = 51 => "UNKNOWN_CHANNEL",
+        /// The law forbids calls at this time, e.g. 47 CFR 64.1200(c)(1).
+        CallingHours = 52 => "CALLING_HOURS",
+        /// Nobody is called whose time of day is unknown.
+        TimeZoneUnknown = 53 => "TIME_ZONE_UNKNOWN",
     }
 }
 
@@ -150,6 +158,10 @@ impl RefusalReason {
             Self::GuardianNotEntitled => {
                 "A guardian decides only for a customer below the age, or with stated incapacity."
             }
+            Self::SignedConsentNeeded => "Sensitive data needs the customer's signed consent.",
+            Self::UnknownChannel => "The catalogue has no such channel.",
+            Self::CallingHours => "The law where the customer lives forbids calls at this time.",
+            Self::TimeZoneUnknown => "The customer's time zone is unknown, so it may be night there.",
         }
     }
 }

@@ -17,7 +17,7 @@ pub struct Limits {
     pub message_bytes_max: usize,
     /// Largest response message, in bytes. Default 16 MiB; 64 KiB to 64 MiB.
     pub response_bytes_max: usize,
-    /// Most ids in one BatchGetProfiles. Default 500; 1 to 500.
+    /// Most ids in one BatchGetProfiles or BatchCheckContact. Default 500; 1 to 500.
     pub batch_ids_max: usize,
     /// Requests of one IngestProfiles stream that are processed at a time. Default 64; 1 to 1,024.
     pub stream_window: usize,

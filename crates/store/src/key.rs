@@ -21,6 +21,7 @@
 //!              │ 38      │ recipient, UTF-8            directory: recipient
 //!              │ 39      │ catalogue version BE 8      directory: one change of the catalogue
 //!              │ 40      │ attribute number BE 4       directory: when an attribute was last read and collected
+//!              │ 50      │ channel, UTF-8              directory: channel
 //! ```
 //!
 //! Invariants: the group comes first, so a group is one range. Kind 0 comes first in its group and never leaves the node.
@@ -30,8 +31,8 @@ use std::fmt;
 
 use bytes::{BufMut, Bytes, BytesMut};
 use custodia_profile::{
-    AttributeName, AttributeNumber, CustomerId, GroupId, JurisdictionId, KeyEpoch, NodeId, PurposeId,
-    RecipientId, ShardId, TimestampMs, numbered,
+    AttributeName, AttributeNumber, ChannelId, CustomerId, GroupId, JurisdictionId, KeyEpoch, NodeId,
+    PurposeId, RecipientId, ShardId, TimestampMs, numbered,
 };
 use xxhash_rust::xxh3::xxh3_128;
 
@@ -77,6 +78,8 @@ numbered! {
         CatalogueChange = 39,
         /// Directory: when an attribute was last read and collected.
         AttributeUsage = 40,
+        /// Directory: a channel.
+        Channel = 50,
     }
 }
 
@@ -103,6 +106,7 @@ impl KeyKind {
             Self::Recipient => "recipient",
             Self::CatalogueChange => "catalogue-change",
             Self::AttributeUsage => "attribute-usage",
+            Self::Channel => "channel",
         }
     }
 }
@@ -228,6 +232,8 @@ keys! {
     /// When an attribute was last read and collected.
     attribute_usage(attribute: AttributeNumber) =
         GroupId::Directory, AttributeUsage, [&attribute.as_u32().to_be_bytes()];
+    /// The directory's entry of a channel.
+    channel(channel: &ChannelId) = GroupId::Directory, Channel, [channel.as_str().as_bytes()];
 }
 
 impl Key {
@@ -370,7 +376,8 @@ impl<'a> KeyParts<'a> {
             | KeyKind::Jurisdiction
             | KeyKind::Recipient
             | KeyKind::CatalogueChange
-            | KeyKind::AttributeUsage => Ok(parts(None, rest)),
+            | KeyKind::AttributeUsage
+            | KeyKind::Channel => Ok(parts(None, rest)),
         }
     }
 }

@@ -1,9 +1,12 @@
 //! `custodia jurisdiction`: the rules of one law for the customers of some regions.
 
+use std::str::FromStr;
+
 use custodia_proto::{rpc::Unary, v1};
 use serde::Deserialize;
 
 use crate::catalog::definition::{Definition, Required, numbers, requests, set_fields};
+use crate::preference::{Quiet, hours_text};
 use crate::text::enum_text::{self, EnumText, enum_text, enum_texts};
 use crate::text::output::{Column, facts, number_or_dash, or_dash};
 use crate::text::set;
@@ -39,9 +42,10 @@ pub(crate) struct JurisdictionFields {
     #[arg(long = "sensitive-basis", value_delimiter = ',', value_parser = v1::LawfulBasis::parser())]
     #[serde(deserialize_with = "enum_text::deserialize_list")]
     sensitive_bases: Option<Vec<v1::LawfulBasis>>,
-    /// Consent to use sensitive data must be explicit
-    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
-    sensitive_needs_explicit: Option<bool>,
+    /// What consent to use sensitive data must be [default: explicit]
+    #[arg(long, value_parser = v1::SensitiveConsent::parse)]
+    #[serde(deserialize_with = "enum_text::deserialize")]
+    sensitive_consent: Option<v1::SensitiveConsent>,
     /// Other bases than consent carry sensitive data only on a ground of GDPR Art. 9(2) that the purpose names
     #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     sensitive_needs_ground: Option<bool>,
@@ -54,6 +58,36 @@ pub(crate) struct JurisdictionFields {
     /// A guardian consents for customers below this age; 0: no such age
     #[arg(long)]
     guardian_below_age: Option<u32>,
+    /// Region with another age below which a guardian consents, e.g. FR=15 (repeatable, or comma-separated)
+    #[arg(long = "regional-age", value_name = "REGION=AGE", value_delimiter = ',')]
+    regional_ages: Option<Vec<RegionalAge>>,
+    /// Local time in which nobody is called, e.g. 21:00-08:00 or 00:00-00:00,day=sunday (repeatable)
+    #[arg(long = "no-calls", value_name = "HH:MM-HH:MM[,day=D]…")]
+    no_call_hours: Option<Vec<Quiet>>,
+}
+
+/// `FR=15`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(try_from = "String")]
+struct RegionalAge(v1::RegionalAge);
+
+impl FromStr for RegionalAge {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let expected = || "must be REGION=AGE, e.g. FR=15".to_owned();
+        let (region, age) = text.split_once('=').ok_or_else(expected)?;
+        let guardian_below_age = age.parse().map_err(|_error| expected())?;
+        Ok(Self(v1::RegionalAge { region: region.to_owned(), guardian_below_age }))
+    }
+}
+
+impl TryFrom<String> for RegionalAge {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
+    }
 }
 
 impl Definition for JurisdictionFields {
@@ -79,13 +113,18 @@ impl Definition for JurisdictionFields {
     ];
 
     fn apply(self, jurisdiction: &mut v1::Jurisdiction) {
-        set_fields!(jurisdiction, self, id, law, regions, honours_gpc, sensitive_needs_explicit);
+        set_fields!(jurisdiction, self, id, law, regions, honours_gpc);
         set_fields!(jurisdiction, self, opt_in_below_age, guardian_below_age);
         set_fields!(jurisdiction, self, sensitive_needs_ground, gpc_yields_to_consent);
         set(&mut jurisdiction.display_name, self.name);
         set(&mut jurisdiction.consent_model, self.consent_model.map(i32::from));
         set(&mut jurisdiction.lawful_bases, numbers(self.bases));
         set(&mut jurisdiction.sensitive_bases, numbers(self.sensitive_bases));
+        set(&mut jurisdiction.sensitive_consent, self.sensitive_consent.map(i32::from));
+        let ages = self.regional_ages.map(|ages| ages.into_iter().map(|RegionalAge(age)| age).collect());
+        set(&mut jurisdiction.regional_ages, ages);
+        let hours = self.no_call_hours.map(|hours| hours.into_iter().map(|Quiet(hours)| hours).collect());
+        set(&mut jurisdiction.no_call_hours, hours);
     }
 
     fn facts(jurisdiction: &v1::Jurisdiction) -> String {
@@ -94,16 +133,23 @@ impl Definition for JurisdictionFields {
             (true, false) => "the newest signal beats a consent",
             (true, true) => "a consent given after a signal stands",
         };
-        let explicit = if jurisdiction.sensitive_needs_explicit { ", consent must be explicit" } else { "" };
         let ground =
             if jurisdiction.sensitive_needs_ground { ", others on a ground of Art. 9(2)" } else { "" };
         let sensitive = enum_texts::<v1::LawfulBasis>(&jurisdiction.sensitive_bases);
+        let age = |age: &v1::RegionalAge| format!("{} {}", age.region, age.guardian_below_age);
+        let hours: Vec<_> = jurisdiction.no_call_hours.iter().map(hours_text).collect();
         facts([
             ("law", jurisdiction.law.clone()),
             ("regions", jurisdiction.regions.join(", ")),
             ("lawful bases", enum_texts::<v1::LawfulBasis>(&jurisdiction.lawful_bases)),
-            ("for sensitive data", or_dash(&sensitive) + explicit + ground),
+            ("for sensitive data", or_dash(&sensitive) + ground),
+            ("consent to it", enum_text::<v1::SensitiveConsent>(jurisdiction.sensitive_consent)),
             ("GPC", gpc.to_owned()),
+            (
+                "guardian below, by region",
+                jurisdiction.regional_ages.iter().map(age).collect::<Vec<_>>().join(", "),
+            ),
+            ("no calls", hours.join("\n")),
             ("etag", jurisdiction.etag.clone()),
         ])
     }
@@ -119,14 +165,19 @@ mod tests {
             id: "eu".into(),
             regions: vec!["DE".into()],
             guardian_below_age: 16,
-            sensitive_needs_explicit: true,
+            sensitive_consent: v1::SensitiveConsent::Signed.into(),
             ..Default::default()
         };
-        let text = r#"{"id": "eu", "guardian_below_age": 14, "honours_gpc": true}"#;
+        let text =
+            r#"{"id": "eu", "guardian_below_age": 14, "honours_gpc": true, "regional_ages": ["FR=15"]}"#;
         let fields: JurisdictionFields = serde_json::from_str(text).unwrap();
         fields.apply(&mut jurisdiction);
         assert_eq!((jurisdiction.guardian_below_age, jurisdiction.honours_gpc), (14, true));
-        assert_eq!((jurisdiction.regions.len(), jurisdiction.sensitive_needs_explicit), (1, true));
+        assert_eq!(jurisdiction.regions.len(), 1);
+        assert_eq!(jurisdiction.sensitive_consent(), v1::SensitiveConsent::Signed);
+        let france = v1::RegionalAge { region: "FR".into(), guardian_below_age: 15 };
+        assert_eq!(jurisdiction.regional_ages, [france]);
+        assert!("FR".parse::<RegionalAge>().is_err() && "FR=old".parse::<RegionalAge>().is_err());
         let wrong = serde_json::from_str::<JurisdictionFields>(r#"{"consent_model": "maybe"}"#);
         assert!(wrong.unwrap_err().to_string().contains("opt-in, opt-out"));
     }

@@ -1,6 +1,7 @@
-//! `custodia purpose`, `attribute`, `jurisdiction` and `recipient`: the catalogue.
+//! `custodia purpose`, `attribute`, `jurisdiction`, `recipient` and `channel`: the catalogue.
 
 mod attribute;
+mod channel;
 mod definition;
 mod history;
 mod jurisdiction;
@@ -14,6 +15,7 @@ use serde::Deserialize;
 use crate::error::CliError;
 
 pub(crate) use attribute::{AttributeCommand, AttributeFields};
+pub(crate) use channel::ChannelFields;
 pub(crate) use definition::DefinitionCommand;
 pub(crate) use jurisdiction::JurisdictionFields;
 pub(crate) use purpose::PurposeFields;
@@ -29,6 +31,7 @@ pub(crate) struct CatalogueFile {
     purposes: Vec<PurposeFields>,
     attributes: Vec<AttributeFields>,
     recipients: Vec<RecipientFields>,
+    channels: Vec<ChannelFields>,
 }
 
 /// Entries to create together.
@@ -38,6 +41,7 @@ pub(crate) struct Entries {
     pub(crate) purposes: Vec<v1::Purpose>,
     pub(crate) attributes: Vec<v1::AttributeDefinition>,
     pub(crate) recipients: Vec<v1::Recipient>,
+    pub(crate) channels: Vec<v1::ChannelDefinition>,
 }
 
 impl CatalogueFile {
@@ -48,6 +52,7 @@ impl CatalogueFile {
             purposes: entries("catalogue.purposes", &self.purposes)?,
             attributes: entries("catalogue.attributes", &self.attributes)?,
             recipients: entries("catalogue.recipients", &self.recipients)?,
+            channels: entries("catalogue.channels", &self.channels)?,
         })
     }
 }
@@ -58,7 +63,8 @@ pub(crate) async fn create_missing(client: &Client, entries: &Entries) -> Result
     Ok(create_missing_entries::<JurisdictionFields>(client, &entries.jurisdictions).await?
         + create_missing_entries::<PurposeFields>(client, &entries.purposes).await?
         + create_missing_entries::<AttributeFields>(client, &entries.attributes).await?
-        + create_missing_entries::<RecipientFields>(client, &entries.recipients).await?)
+        + create_missing_entries::<RecipientFields>(client, &entries.recipients).await?
+        + create_missing_entries::<ChannelFields>(client, &entries.channels).await?)
 }
 
 /// All attributes of the catalogue.

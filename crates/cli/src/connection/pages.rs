@@ -54,4 +54,5 @@ impl_listing! {
     ListPurposesRequest: purposes of Purpose;
     ListAttributesRequest: attributes of AttributeDefinition;
     ListRecipientsRequest: recipients of Recipient;
+    ListChannelsRequest: channels of ChannelDefinition;
 }

@@ -88,6 +88,7 @@ impl SampleCustomer {
             channel: channel.into(),
             wanted: true,
             address,
+            ..Default::default()
         };
         let (email, phone) = (wanted("email", self.email()), wanted("phone", self.phone()));
         let channels = if self.pick(17, 2) == 0 { vec![email, phone] } else { vec![email] };

@@ -1,18 +1,24 @@
 //! `custodia contact`: checks whether a customer may be contacted, and records contacts.
 
-use custodia_proto::{Timestamp, v1};
+use custodia_proto::{
+    Timestamp,
+    v1::{self, batch_contact::Result as Judged},
+};
 
 use crate::connection::Connection;
 use crate::error::CliError;
 use crate::text::enum_text::enum_text;
-use crate::text::output::facts;
+use crate::text::output::{Column, facts, or_dash, table};
 use crate::text::values::{parse_time, time_text};
 
 /// `custodia contact …`
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum ContactCommand {
-    /// Check whether a contact is allowed, now or from when
+    /// Check whether a contact is allowed, now or from when, with one customer or with many
     Check {
+        /// Customer ids (cust_…); at most 500
+        #[arg(required = true)]
+        ids: Vec<String>,
         #[command(flatten)]
         contact: Contact,
         /// Topic of the contact
@@ -24,6 +30,8 @@ pub(crate) enum ContactCommand {
     },
     /// Record a contact that was made, for the frequency caps
     Record {
+        /// Customer id (cust_…)
+        id: String,
         #[command(flatten)]
         contact: Contact,
         /// Time of the contact [default: now]
@@ -35,9 +43,7 @@ pub(crate) enum ContactCommand {
 /// One contact.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Contact {
-    /// Customer id (cust_…)
-    id: String,
-    /// Channel: email, phone, sms, post, push, …
+    /// Channel of the catalogue: email, phone, sms, … (see `custodia channel list`)
     #[arg(long)]
     channel: String,
     /// Purpose of the contact
@@ -48,11 +54,16 @@ pub(crate) struct Contact {
 impl ContactCommand {
     pub(crate) async fn run(self, connection: &Connection) -> Result<(), CliError> {
         match self {
-            Self::Check { contact: Contact { id: customer_id, channel, purpose }, topic, at } => {
-                let request = v1::CheckContactRequest { customer_id, channel, purpose, topic, at };
-                connection.show(request, verdict_text).await
+            Self::Check { ids: customer_ids, contact: Contact { channel, purpose }, topic, at } => {
+                if let [customer_id] = customer_ids.as_slice() {
+                    let customer_id = customer_id.clone();
+                    let request = v1::CheckContactRequest { customer_id, channel, purpose, topic, at };
+                    return connection.show(request, verdict_text).await;
+                }
+                let request = v1::BatchCheckContactRequest { customer_ids, channel, purpose, topic, at };
+                connection.show(request, |answer| table(BATCH_COLUMNS, &answer.contacts)).await
             }
-            Self::Record { contact: Contact { id: customer_id, channel, purpose }, at: contacted_at } => {
+            Self::Record { id: customer_id, contact: Contact { channel, purpose }, at: contacted_at } => {
                 let request_id = String::new();
                 let request =
                     v1::RecordContactRequest { customer_id, channel, purpose, contacted_at, request_id };
@@ -65,14 +76,36 @@ impl ContactCommand {
     }
 }
 
-fn verdict_text(answer: &v1::CheckContactResponse) -> String {
-    let verdict = match answer.verdict() {
+const BATCH_COLUMNS: &[Column<v1::BatchContact>] = &[
+    ("CUSTOMER", |contact| contact.customer_id.clone()),
+    ("CONTACT", |contact| match &contact.result {
+        Some(Judged::Contact(answer)) => verdict_of(answer),
+        Some(Judged::Error(error)) => error.message.clone(),
+        None => "-".into(),
+    }),
+    ("REASON", |contact| match &contact.result {
+        Some(Judged::Contact(answer)) => enum_text::<v1::RefusalReason>(answer.reason),
+        Some(Judged::Error(error)) => error.reason.clone(),
+        None => "-".into(),
+    }),
+    ("ADDRESS", |contact| match &contact.result {
+        Some(Judged::Contact(answer)) => or_dash(&answer.address),
+        Some(Judged::Error(_)) | None => "-".into(),
+    }),
+];
+
+fn verdict_of(answer: &v1::CheckContactResponse) -> String {
+    match answer.verdict() {
         v1::ContactVerdict::AllowedFrom => {
             format!("allowed from {}", time_text(answer.allowed_from.as_ref()))
         }
         v1::ContactVerdict::Allowed => "allowed".into(),
         v1::ContactVerdict::NotAllowed | v1::ContactVerdict::Unspecified => "not allowed".into(),
-    };
+    }
+}
+
+fn verdict_text(answer: &v1::CheckContactResponse) -> String {
+    let verdict = verdict_of(answer);
     let unless_dash = |text: String| if text == "-" { String::new() } else { text };
     let facts = facts([
         ("ground", unless_dash(enum_text::<v1::LawfulBasis>(answer.ground))),

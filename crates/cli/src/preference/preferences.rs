@@ -87,8 +87,8 @@ struct PreferenceFields {
     /// Wanted channel, with its address if known; the first is preferred (repeatable)
     #[arg(long = "channel", value_name = "CHANNEL[=ADDRESS]")]
     channels: Vec<Channel>,
-    /// Unwanted channel (repeatable, or comma-separated)
-    #[arg(long = "no-channel", value_delimiter = ',')]
+    /// Channel that is unwanted, for everything or for one purpose (repeatable, or comma-separated)
+    #[arg(long = "no-channel", value_name = "CHANNEL[=PURPOSE]", value_delimiter = ',')]
     no_channels: Vec<String>,
     /// Frequency cap: at most CONTACTS in HOURS, e.g. 3/168,channel=email (repeatable)
     #[arg(long = "cap", value_name = "CONTACTS/HOURS[,channel=C][,purpose=P]")]
@@ -120,7 +120,7 @@ struct Cap(v1::FrequencyCap);
 /// `21:00-08:00,day=saturday`
 #[derive(Debug, Clone, Deserialize)]
 #[serde(try_from = "String")]
-struct Quiet(v1::QuietHours);
+pub(crate) struct Quiet(pub(crate) v1::QuietHours);
 
 /// In a file these are written as in an option.
 macro_rules! from_text {
@@ -227,11 +227,16 @@ impl PreferenceFields {
     fn add_to(self, preferences: &mut v1::Preferences) {
         set(&mut preferences.language, self.language);
         set(&mut preferences.time_zone, self.time_zone);
-        let wanted =
-            |Channel { name: channel, address }| v1::ChannelPreference { channel, wanted: true, address };
-        let unwanted = |channel| v1::ChannelPreference { channel, wanted: false, address: String::new() };
+        let wanted = |Channel { name: channel, address }| v1::ChannelPreference {
+            channel,
+            wanted: true,
+            address,
+            ..Default::default()
+        };
         preferences.channels.extend(self.channels.into_iter().map(wanted));
-        preferences.channels.extend(self.no_channels.into_iter().map(unwanted));
+        for no in &self.no_channels {
+            add_no(&mut preferences.channels, no);
+        }
         preferences.frequency_caps.extend(self.caps.into_iter().map(|Cap(cap)| cap));
         preferences.quiet_hours.extend(self.quiet.into_iter().map(|Quiet(quiet)| quiet));
         let topic = |wanted| move |topic| v1::TopicPreference { topic, wanted };
@@ -253,17 +258,29 @@ fn given_fields(preferences: &v1::Preferences) -> Vec<&'static str> {
     given.into_iter().filter(|(_, given)| *given).map(|(kind, _)| kind.field()).collect()
 }
 
+/// Adds `sms`, an unwanted channel, or `sms=marketing`, one that is unwanted for a purpose. What is said about the channel
+/// otherwise stays.
+fn add_no(channels: &mut Vec<v1::ChannelPreference>, no: &str) {
+    let (name, purpose) = no.split_once('=').map_or((no, None), |(name, purpose)| (name, Some(purpose)));
+    let Some(purpose) = purpose else {
+        return channels.push(v1::ChannelPreference { channel: name.to_owned(), ..Default::default() });
+    };
+    let known = channels.iter_mut().find(|one| one.channel.eq_ignore_ascii_case(name) && one.wanted);
+    if let Some(known) = known {
+        return known.unwanted_purposes.push(purpose.to_owned());
+    }
+    let unwanted_purposes = vec![purpose.to_owned()];
+    let channel = name.to_owned();
+    channels.push(v1::ChannelPreference { channel, wanted: true, unwanted_purposes, ..Default::default() });
+}
+
 fn preferences_text(preferences: &v1::Preferences) -> String {
     let scope = |name: &str, of: &str| if of.is_empty() { String::new() } else { format!(", {name} {of}") };
     let cap = |cap: &v1::FrequencyCap| {
         let (channel, purpose) = (scope("channel", &cap.channel), scope("purpose", &cap.purpose));
         format!("{} in {} h{channel}{purpose}", cap.contacts_max, cap.window_hours)
     };
-    let quiet = |quiet: &v1::QuietHours| {
-        let days = enum_texts::<v1::DayOfWeek>(&quiet.days);
-        let days = or(&days, "every day");
-        format!("{} to {}, {days}{}", quiet.begins, quiet.ends, scope("channel", &quiet.channel))
-    };
+    let quiet = |quiet: &v1::QuietHours| hours_text(quiet) + &scope("channel", &quiet.channel);
     let lines = |texts: Vec<String>| texts.join("\n");
     let topics = |wanted: bool| {
         let topics = preferences.topics.iter().filter(|topic| topic.wanted == wanted);
@@ -281,9 +298,19 @@ fn preferences_text(preferences: &v1::Preferences) -> String {
     format!("{}, etag {}\n\n{facts}\n\n{channels}", preferences.customer_id, preferences.etag)
 }
 
+/// `21:00 to 08:00, saturday`
+pub(crate) fn hours_text(hours: &v1::QuietHours) -> String {
+    let days = enum_texts::<v1::DayOfWeek>(&hours.days);
+    format!("{} to {}, {}", hours.begins, hours.ends, or(&days, "every day"))
+}
+
 const CHANNEL_COLUMNS: &[Column<v1::ChannelPreference>] = &[
     ("CHANNEL", |channel| channel.channel.clone()),
-    ("WANTED", |channel| if channel.wanted { "yes" } else { "no" }.into()),
+    ("WANTED", |channel| match (channel.wanted, channel.unwanted_purposes.join(", ")) {
+        (false, _) => "no".into(),
+        (true, purposes) if purposes.is_empty() => "yes".into(),
+        (true, purposes) => format!("not for {purposes}"),
+    }),
     ("ADDRESS", |channel| or_dash(&channel.address)),
 ];
 
@@ -312,15 +339,24 @@ mod tests {
                     quiet = [\"21:00-08:00,day=saturday,day=sunday\"]\ntopics = [\"garden\"]\n";
         std::fs::write(&path, text).unwrap();
         let file = path.display().to_string();
-        let all = preferences(&["--file", &file, "--no-channel", "phone", "--cap", "3/168,channel=email"]);
-        let channels: Vec<_> = all.channels.iter().map(|one| (one.channel.as_str(), one.wanted)).collect();
-        assert_eq!(channels, [("email", true), ("phone", false)]);
+        let no = "phone,email=marketing,sms=marketing";
+        let all = preferences(&["--file", &file, "--no-channel", no, "--cap", "3/168,channel=email"]);
+        let channels: Vec<_> = all
+            .channels
+            .iter()
+            .map(|one| (one.channel.as_str(), one.wanted, one.unwanted_purposes.len()))
+            .collect();
+        assert_eq!(channels, [("email", true, 1), ("phone", false, 0), ("sms", true, 1)]);
         assert_eq!(all.quiet_hours[0].days, [6, 7]);
         assert_eq!((all.frequency_caps[0].contacts_max, all.frequency_caps[0].window_hours), (3, 168));
         let shown = preferences_text(&all);
-        for part in
-            ["ada@example.com", "21:00 to 08:00, saturday, sunday", "3 in 168 h, channel email", "garden"]
-        {
+        for part in [
+            "ada@example.com",
+            "not for marketing",
+            "21:00 to 08:00, saturday, sunday",
+            "3 in 168 h, channel email",
+            "garden",
+        ] {
             assert!(shown.contains(part), "{part} is not in: {shown}");
         }
     }

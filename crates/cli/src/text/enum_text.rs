@@ -58,6 +58,8 @@ impl_enum_text! {
     ReplicaState "REPLICA_STATE_":;
     ConsentExportFormat "CONSENT_EXPORT_FORMAT_": Dpv27560 Receipt;
     ConsentModel "CONSENT_MODEL_": OptIn OptOut;
+    SensitiveConsent "SENSITIVE_CONSENT_": NotRefused OptIn Explicit Signed;
+    ChannelKind "CHANNEL_KIND_": ElectronicMail TextMessage AutomatedCall Call Post Visit;
     GoogleConsentType "GOOGLE_CONSENT_TYPE_":
         AdStorage AdUserData AdPersonalization AnalyticsStorage FunctionalityStorage PersonalizationStorage
         SecurityStorage;

@@ -4,7 +4,7 @@
 //!
 //! ```text
 //! cluster, nodes, shards                                                                decoded (record.rs)
-//! purpose, attribute, jurisdiction, recipient, usage of attributes, other meta          kept as bytes
+//! purpose, attribute, jurisdiction, recipient, channel, usage of attributes, other meta          kept as bytes
 //! change of the catalogue                                                               in the engine only
 //! ```
 //! Changes of the catalogue accumulate without bound, so the copy leaves them out; whoever needs them reads the engine.
@@ -24,7 +24,7 @@ use crate::transport::Peer;
 const PAGE: usize = 1_024;
 
 /// The kinds in the copy: all of the directory except changes of the catalogue.
-const KEPT: [KeyKind; 8] = [
+const KEPT: [KeyKind; 9] = [
     KeyKind::Node,
     KeyKind::Shard,
     KeyKind::Purpose,
@@ -33,6 +33,7 @@ const KEPT: [KeyKind; 8] = [
     KeyKind::Jurisdiction,
     KeyKind::Recipient,
     KeyKind::AttributeUsage,
+    KeyKind::Channel,
 ];
 
 /// An immutable copy of the directory.
@@ -165,7 +166,8 @@ impl Directory {
             | KeyKind::Meta
             | KeyKind::Jurisdiction
             | KeyKind::Recipient
-            | KeyKind::AttributeUsage => {
+            | KeyKind::AttributeUsage
+            | KeyKind::Channel => {
                 self.entries.insert(key, value);
             }
             KeyKind::Replica
@@ -202,6 +204,7 @@ mod tests {
             (Key::jurisdiction(&"eu".parse().expect("a name")), KeyKind::Jurisdiction),
             (Key::recipient(&"desk".parse().expect("a name")), KeyKind::Recipient),
             (usage(7), KeyKind::AttributeUsage),
+            (Key::channel(&"fax".parse().expect("a name")), KeyKind::Channel),
         ];
         let mut batch = Batch::new();
         for (key, kind) in &kept {

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use super::{AttributeDefinition, Catalogue, Jurisdiction, Purpose, Recipient};
+use super::{AttributeDefinition, Catalogue, ChannelDefinition, Jurisdiction, Purpose, Recipient};
 use crate::{error::ProfileError, id::TimestampMs, label::check_text, limits::CHANGED_BY_BYTES_MAX};
 
 /// One entry of the catalogue.
@@ -17,6 +17,8 @@ pub enum CatalogueEntry {
     Jurisdiction(Arc<Jurisdiction>),
     /// A recipient.
     Recipient(Arc<Recipient>),
+    /// A channel.
+    Channel(Arc<ChannelDefinition>),
 }
 
 macro_rules! entry_from {
@@ -28,7 +30,10 @@ macro_rules! entry_from {
         }
     )+};
 }
-entry_from! { Purpose(Purpose) Attribute(AttributeDefinition) Jurisdiction(Jurisdiction) Recipient(Recipient) }
+entry_from! {
+    Purpose(Purpose) Attribute(AttributeDefinition) Jurisdiction(Jurisdiction) Recipient(Recipient)
+    Channel(ChannelDefinition)
+}
 
 /// One change of the catalogue: the entry as it was after it.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -9,8 +9,9 @@ use crate::{
     ground::LawfulBasis,
     id::{JurisdictionId, Region, Revision},
     label::check_text,
-    limits::{DISPLAY_NAME_BYTES_MAX, JURISDICTION_REGIONS_MAX, LAW_BYTES_MAX},
+    limits::{DISPLAY_NAME_BYTES_MAX, JURISDICTION_REGIONS_MAX, LAW_BYTES_MAX, NO_CALL_HOURS_MAX},
     numbered::numbered,
+    preferences::QuietHours,
 };
 
 numbered! {
@@ -22,6 +23,30 @@ numbered! {
         /// Permitted until refused.
         OptOut = 2,
     }
+}
+
+numbered! {
+    /// What consent to the use of sensitive data must be; each includes the ones before. Numbers are those of the API.
+    #[derive(PartialOrd, Ord)]
+    pub enum SensitiveConsent ("sensitive_consent", expected "the form of consent to sensitive data") {
+        /// As for other data: in opt-out law, not refused.
+        NotRefused = 1,
+        /// An act of the customer, whatever the law says about other data.
+        OptIn = 2,
+        /// In express words, GDPR Art. 9(2)(a).
+        Explicit = 3,
+        /// Signed, by hand or electronically, 152-FZ Art. 9(4).
+        Signed = 4,
+    }
+}
+
+/// The age of one region, in place of the jurisdiction's own, e.g. of a member state by GDPR Art. 8(1).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RegionalAge {
+    /// Where; one of the jurisdiction's regions, or a part of one.
+    pub region: Region,
+    /// In years: below it, a guardian consents; 0: no such age.
+    pub guardian_below_age: u8,
 }
 
 /// A jurisdiction's fields before they are checked.
@@ -43,8 +68,8 @@ pub struct JurisdictionFields {
     pub lawful_bases: Vec<LawfulBasis>,
     /// Those that allow sensitive data.
     pub sensitive_bases: Vec<LawfulBasis>,
-    /// Consent to the use of sensitive data must be explicit.
-    pub sensitive_needs_explicit: bool,
+    /// What consent to the use of sensitive data must be.
+    pub sensitive_consent: SensitiveConsent,
     /// Other bases than consent carry sensitive data only on a ground of GDPR Art. 9(2) that the purpose names.
     pub sensitive_needs_ground: bool,
     /// A browser's signal that is repeated after a consent to sale does not beat that consent, 11 CCR §7025(c)(3).
@@ -53,6 +78,10 @@ pub struct JurisdictionFields {
     pub opt_in_below_age: u8,
     /// In years: below it, a guardian consents; 0: no such age.
     pub guardian_below_age: u8,
+    /// Regions with another age; each once.
+    pub regional_ages: Vec<RegionalAge>,
+    /// Local time in which nobody is called; for every channel of the kinds of calls, so none names a channel.
+    pub no_call_hours: Vec<QuietHours>,
     /// The entry's revision: its etag; [`Revision::NONE`] for a built-in one that was never changed.
     pub revision: Revision,
     /// Whether a built-in jurisdiction has this name. The constructor sets it.
@@ -89,6 +118,8 @@ impl Jurisdiction {
                 expected: "some of lawful_bases",
             });
         }
+        check_regional_ages(&fields)?;
+        check_no_call_hours(&fields.no_call_hours)?;
         fields.built_in = built_in::is_built_in(fields.id.as_str());
         Ok(Self(fields))
     }
@@ -103,6 +134,14 @@ impl Jurisdiction {
     pub fn knows(&self, basis: LawfulBasis) -> bool {
         self.0.lawful_bases.contains(&basis)
     }
+
+    /// In years: the age below which a guardian consents in a region; 0: no such age. The more specific region wins.
+    #[must_use]
+    pub fn guardian_below_age_in(&self, region: Option<&Region>) -> u8 {
+        let of = |code: &str| self.regional_ages.iter().find(|age| age.region.as_str() == code);
+        let found = region.and_then(|region| of(region.as_str()).or_else(|| of(region.country())));
+        found.map_or(self.guardian_below_age, |age| age.guardian_below_age)
+    }
 }
 
 impl Deref for Jurisdiction {
@@ -111,4 +150,27 @@ impl Deref for Jurisdiction {
     fn deref(&self) -> &JurisdictionFields {
         &self.0
     }
+}
+
+fn check_regional_ages(fields: &JurisdictionFields) -> Result<(), ProfileError> {
+    let field = "jurisdiction.regional_ages";
+    let regions: Vec<_> = fields.regional_ages.iter().map(|age| &age.region).collect();
+    check_list(field, &regions, JURISDICTION_REGIONS_MAX)?;
+    let is_here =
+        |of: &&Region| fields.regions.iter().any(|code| code == *of || code.as_str() == of.country());
+    if !regions.iter().all(is_here) {
+        return Err(ProfileError::Malformed { field, expected: "some of the regions, or parts of them" });
+    }
+    Ok(())
+}
+
+fn check_no_call_hours(hours: &[QuietHours]) -> Result<(), ProfileError> {
+    let field = "jurisdiction.no_call_hours";
+    if hours.len() > NO_CALL_HOURS_MAX {
+        return Err(ProfileError::TooMany { field, count_max: NO_CALL_HOURS_MAX });
+    }
+    if hours.iter().any(|hours| hours.channel.is_some()) {
+        return Err(ProfileError::Malformed { field, expected: "no channel: the hours hold for every call" });
+    }
+    Ok(())
 }

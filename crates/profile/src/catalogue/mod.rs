@@ -6,6 +6,7 @@ mod attribute;
 mod balancing;
 mod built_in;
 mod change;
+mod channel;
 mod google;
 mod jurisdiction;
 mod jurisdictions;
@@ -15,16 +16,14 @@ mod recipient;
 mod special_category;
 mod special_use;
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-};
+use std::{collections::BTreeMap, sync::Arc};
 
 pub use attribute::{AttributeDefinition, AttributeFields, Classification, SourceMapping};
 pub use balancing::BalancingTest;
 pub use change::{CatalogueChange, CatalogueEntry};
+pub use channel::{ChannelDefinition, ChannelFields, ChannelKind};
 pub use google::GoogleConsentType;
-pub use jurisdiction::{ConsentModel, Jurisdiction, JurisdictionFields};
+pub use jurisdiction::{ConsentModel, Jurisdiction, JurisdictionFields, RegionalAge, SensitiveConsent};
 use jurisdictions::Jurisdictions;
 pub use notice::Notice;
 pub use purpose::{JurisdictionBases, Purpose, PurposeFields};
@@ -32,13 +31,14 @@ pub use recipient::{Recipient, RecipientFields};
 pub use special_category::SpecialCategoryGround;
 pub use special_use::SpecialUse;
 
+pub(crate) use crate::label::{check_distinct, check_list};
 use crate::{
     error::ProfileError,
-    id::{AttributeName, AttributeNumber, PurposeId, PurposeNumber, RecipientId, Region},
-    limits::{ATTRIBUTES_MAX, PURPOSES_MAX, RECIPIENTS_MAX},
+    id::{AttributeName, AttributeNumber, ChannelId, PurposeId, PurposeNumber, RecipientId, Region},
+    limits::{ATTRIBUTES_MAX, CHANNELS_MAX, PURPOSES_MAX, RECIPIENTS_MAX},
 };
 
-/// All purposes, attributes, jurisdictions and recipients. Cloning shares the entries.
+/// All purposes, attributes, jurisdictions, recipients and channels. Cloning shares the entries.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Catalogue {
     purposes: BTreeMap<PurposeNumber, Arc<Purpose>>,
@@ -47,6 +47,7 @@ pub struct Catalogue {
     attribute_numbers: BTreeMap<AttributeName, AttributeNumber>,
     jurisdictions: Jurisdictions,
     recipients: BTreeMap<RecipientId, Arc<Recipient>>,
+    channels: BTreeMap<ChannelId, Arc<ChannelDefinition>>,
 }
 
 impl Default for Catalogue {
@@ -56,7 +57,7 @@ impl Default for Catalogue {
 }
 
 impl Catalogue {
-    /// A catalogue with only the built-in jurisdictions: it allows nothing.
+    /// A catalogue with only the built-in jurisdictions and channels: it allows nothing.
     #[must_use]
     pub fn new() -> Self {
         Self {
@@ -66,6 +67,7 @@ impl Catalogue {
             attribute_numbers: BTreeMap::new(),
             jurisdictions: Jurisdictions::of_this_release(),
             recipients: BTreeMap::new(),
+            channels: channel::built_in(),
         }
     }
 
@@ -82,7 +84,9 @@ impl Catalogue {
             match entry {
                 CatalogueEntry::Jurisdiction(jurisdiction) => jurisdictions.push(jurisdiction),
                 CatalogueEntry::Purpose(_) => first.push(entry),
-                CatalogueEntry::Attribute(_) | CatalogueEntry::Recipient(_) => last.push(entry),
+                CatalogueEntry::Attribute(_) | CatalogueEntry::Recipient(_) | CatalogueEntry::Channel(_) => {
+                    last.push(entry);
+                }
             }
         }
         catalogue.jurisdictions.put(jurisdictions)?;
@@ -152,6 +156,17 @@ impl Catalogue {
         self.recipients.values()
     }
 
+    /// The channel with a name.
+    #[must_use]
+    pub fn channel(&self, id: &str) -> Option<&Arc<ChannelDefinition>> {
+        self.channels.get(id)
+    }
+
+    /// Every channel, by name.
+    pub fn channels(&self) -> impl Iterator<Item = &Arc<ChannelDefinition>> {
+        self.channels.values()
+    }
+
     /// The number for the next new purpose.
     ///
     /// # Errors
@@ -182,6 +197,7 @@ impl Catalogue {
             CatalogueEntry::Attribute(attribute) => self.put_attribute(attribute),
             CatalogueEntry::Jurisdiction(jurisdiction) => self.put_jurisdiction(jurisdiction),
             CatalogueEntry::Recipient(recipient) => self.put_recipient(recipient),
+            CatalogueEntry::Channel(channel) => self.put_channel(channel),
         }
     }
 
@@ -257,6 +273,19 @@ impl Catalogue {
         Ok(())
     }
 
+    /// Adds a channel, or replaces the one with its name.
+    ///
+    /// # Errors
+    /// `TooMany`.
+    pub fn put_channel(&mut self, channel: impl Into<Arc<ChannelDefinition>>) -> Result<(), ProfileError> {
+        let channel = channel.into();
+        if !self.channels.contains_key(&channel.id) {
+            check_room("channels", &self.channels, CHANNELS_MAX)?;
+        }
+        self.channels.insert(channel.id.clone(), channel);
+        Ok(())
+    }
+
     fn check_known(&self, field: &'static str, purposes: &[PurposeNumber]) -> Result<(), ProfileError> {
         let known = purposes.iter().all(|purpose| self.purposes.contains_key(purpose));
         if known { Ok(()) } else { Err(ProfileError::Unknown { field }) }
@@ -270,22 +299,4 @@ fn check_room<K, V>(
     count_max: usize,
 ) -> Result<(), ProfileError> {
     if entries.len() < count_max { Ok(()) } else { Err(ProfileError::TooMany { field, count_max }) }
-}
-
-/// Whether a list is within its limit and has no duplicates.
-pub(crate) fn check_list<T: Ord>(
-    field: &'static str,
-    entries: &[T],
-    count_max: usize,
-) -> Result<(), ProfileError> {
-    if entries.len() > count_max {
-        return Err(ProfileError::TooMany { field, count_max });
-    }
-    check_distinct(field, entries)
-}
-
-/// Whether a short list has no duplicates.
-pub(crate) fn check_distinct<T: Ord>(field: &'static str, entries: &[T]) -> Result<(), ProfileError> {
-    let distinct: BTreeSet<_> = entries.iter().collect();
-    if distinct.len() == entries.len() { Ok(()) } else { Err(ProfileError::Duplicate { field }) }
 }

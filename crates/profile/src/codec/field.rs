@@ -6,14 +6,15 @@ use std::collections::BTreeSet;
 use super::{Intact, byte};
 use crate::{
     catalogue::{
-        BalancingTest, Classification, ConsentModel, GoogleConsentType, SpecialCategoryGround, SpecialUse,
+        BalancingTest, ChannelKind, Classification, ConsentModel, GoogleConsentType, SensitiveConsent,
+        SpecialCategoryGround, SpecialUse,
     },
     data_subject::{LegalHold, Restriction},
     error::ProfileError,
     ground::{AffirmativeAct, ConsentMethod, DecidedBy, Evidence, GroundStatus, LawfulBasis},
     id::{
-        AttributeName, AttributeNumber, CallerName, CategoryId, JurisdictionId, PurposeId, PurposeNumber,
-        RecipientId, Region, Revision, SourceId, TimestampMs, TopicId,
+        AttributeName, AttributeNumber, CallerName, CategoryId, ChannelId, JurisdictionId, PurposeId,
+        PurposeNumber, RecipientId, Region, Revision, SourceId, TimestampMs, TopicId,
     },
     label::Label,
     preferences::{ContactChannel, DayOfWeek, LocalTime, TimeZoneName},
@@ -81,7 +82,7 @@ macro_rules! names {
         stored_as! { $($type as String: |of| of.as_str().to_owned(), |text| Self::new(&text);)+ }
     };
 }
-names! { AttributeName CallerName CategoryId JurisdictionId PurposeId RecipientId Region SourceId TopicId }
+names! { AttributeName CallerName CategoryId ChannelId JurisdictionId PurposeId RecipientId Region SourceId TopicId }
 
 macro_rules! members {
     ($($type:ty)+) => {
@@ -89,8 +90,8 @@ macro_rules! members {
     };
 }
 members! {
-    AffirmativeAct CallerRole Classification ConsentMethod ConsentModel DayOfWeek DecidedBy GoogleConsentType
-    GroundStatus LawfulBasis Party SpecialCategoryGround SpecialUse ValueType
+    AffirmativeAct CallerRole ChannelKind Classification ConsentMethod ConsentModel DayOfWeek DecidedBy
+    GoogleConsentType GroundStatus LawfulBasis Party SensitiveConsent SpecialCategoryGround SpecialUse ValueType
 }
 
 impl<const BYTES_MAX: usize> Field for Label<BYTES_MAX> {
@@ -148,7 +149,7 @@ macro_rules! optional {
         }
     )+};
 }
-optional! { BalancingTest Date Evidence LegalHold Restriction StoredTcString TimestampMs }
+optional! { BalancingTest Date Evidence LegalHold Restriction StoredTcString TimestampMs u8 }
 
 /// Collections, stored as lists.
 macro_rules! list {

@@ -34,6 +34,7 @@ message! {
         12 [sint64, optional] valid_from: Option<i64>;
         13 [message, optional] evidence: Option<WireEvidence>;
         40 [sint64, optional] unbroken_since: Option<i64>;
+        50 [uint32, optional] guardian_below_age: Option<u32>, "age";
         and 1 [uint32] purpose: u32;
         and 2 [uint32] basis: u32;
     }

@@ -23,6 +23,7 @@ message! {
         1 [string] channel: String;
         2 [bool] wanted: bool;
         3 [string] address: String;
+        4 [uint32, repeated] unwanted_purposes: Vec<u32>, "purpose";
     }
 }
 

@@ -166,6 +166,7 @@ pub(crate) fn apply(
         collector: decision.collector.clone(),
         reference: decision.reference.clone(),
         channel: decision.channel.clone(),
+        guardian_below_age: validation.guardian_below_age(),
         ..GroundState::bare(decision.status, decided_at, now)
     };
     let transition = validation.transition();

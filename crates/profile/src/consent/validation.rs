@@ -14,6 +14,7 @@ use crate::{
     id::TimestampMs,
     label::Reference,
     limits::FUTURE_MAX_MS,
+    permission::{Applied, Jurisdictions},
     preferences::is_language_tag,
     reason::RefusalReason,
     record::CustomerRecord,
@@ -219,14 +220,16 @@ impl Validation<'_> {
         if by_opt_out && self.jurisdictions().any(|of| self.asks_opt_in(of)) {
             return refuse(RefusalReason::OptOutNotAllowed);
         }
+        let jurisdictions = Jurisdictions::of(&self.record.subject, self.catalogue);
+        let is_below = |of: Applied<'_>| self.record.subject.is_below(of.guardian_below_age, self.decided_at);
         if decided_by(self.decision) != DecidedBy::Guardian {
-            return if self.jurisdictions().any(|of| self.needs_guardian(of)) {
+            return if jurisdictions.iter().any(is_below) {
                 refuse(RefusalReason::GuardianConsentNeeded)
             } else {
                 Ok(())
             };
         }
-        if incapacity(self.decision).is_none() && !self.jurisdictions().all(|of| self.needs_guardian(of)) {
+        if incapacity(self.decision).is_none() && !jurisdictions.iter().all(is_below) {
             return refuse(RefusalReason::GuardianNotEntitled);
         }
         Ok(())
@@ -238,8 +241,11 @@ impl Validation<'_> {
             || self.record.subject.is_below(jurisdiction.opt_in_below_age, self.decided_at)
     }
 
-    fn needs_guardian(&self, jurisdiction: &Jurisdiction) -> bool {
-        self.record.subject.is_below(jurisdiction.guardian_below_age, self.decided_at)
+    /// In years: the age below which a guardian must consent, if this is a given consent.
+    pub(super) fn guardian_below_age(&self) -> Option<u8> {
+        let is_consent =
+            self.decision.basis == LawfulBasis::Consent && self.decision.status == GroundStatus::Given;
+        is_consent.then(|| self.record.subject.guardian_below_age(self.catalogue))
     }
 
     fn jurisdictions(&self) -> impl Iterator<Item = &Arc<Jurisdiction>> {

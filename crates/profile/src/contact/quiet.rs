@@ -1,4 +1,4 @@
-//! Owns the quiet hours: from when on the customer may be contacted. Always: the customer's local clock counts. If it
+//! Owns the quiet hours, the customer's and the law's: from when on the customer may be contacted. Always: the customer's local clock counts. If it
 //! is set back, an hour occurs twice and is quiet twice; if it is set forward, the skipped time does not occur, and
 //! quiet hours that end in the gap end with it.
 
@@ -10,7 +10,7 @@ use jiff::{
 
 use crate::{
     id::{DAY_MS, TimestampMs},
-    preferences::{ContactChannel, DayOfWeek, Preferences, QuietHours},
+    preferences::{DayOfWeek, QuietHours},
 };
 
 const MINUTE_MS: i64 = 60 * 1_000;
@@ -19,22 +19,14 @@ const MINUTE_MS: i64 = 60 * 1_000;
 /// So quiet hours that do not end within this time never end.
 const SEARCH_MS: i64 = 21 * DAY_MS;
 
-/// More than the ends of 16 quiet hours in those days, plus the clock changes.
+/// More than the ends of all quiet hours in those days, plus the clock changes.
 const STEPS_MAX: usize = 1_024;
 
-/// The first moment, at or after `from`, outside all quiet hours of the channel. None if they never end, or if
-/// the customer's time zone is unknown.
-pub(super) fn free_from(
-    preferences: &Preferences,
-    channel: &ContactChannel,
-    from: TimestampMs,
-) -> Option<TimestampMs> {
-    let concerns = |hours: &&QuietHours| hours.channel.as_ref().is_none_or(|of| of == channel);
-    let meant: Vec<&QuietHours> = preferences.quiet_hours.iter().filter(concerns).collect();
-    if meant.is_empty() {
+/// The first moment, at or after `from`, outside all of the hours in a time zone. None if they never end.
+pub(super) fn free_from(hours: &[&QuietHours], zone: &TimeZone, from: TimestampMs) -> Option<TimestampMs> {
+    if hours.is_empty() {
         return Some(from);
     }
-    let zone = preferences.time_zone.as_ref()?.zone()?;
     let last = from.plus_ms(SEARCH_MS);
     let mut moment = from;
     // Each step moves on to an end of quiet hours or to a clock change.
@@ -44,11 +36,11 @@ pub(super) fn free_from(
         }
         let instant = Timestamp::from_millisecond(moment.as_ms()).ok()?;
         let local = zone.to_datetime(instant);
-        let Some(rest_ms) = meant.iter().filter_map(|hours| quiet_for_ms(hours, local)).max() else {
+        let Some(rest_ms) = hours.iter().filter_map(|hours| quiet_for_ms(hours, local)).max() else {
             return Some(moment);
         };
         let end = moment.plus_ms(rest_ms);
-        moment = next_change(&zone, instant).map_or(end, |change| end.min(change));
+        moment = next_change(zone, instant).map_or(end, |change| end.min(change));
     }
     None
 }

@@ -179,6 +179,9 @@ pub struct GroundState {
     /// Since when the ground has been given, or not given, without a break, as recorded; none: since `recorded_at`. A
     /// contract that is renewed, and a no that is repeated, begin nothing anew.
     pub unbroken_since: Option<TimestampMs>,
+    /// In years: below it, a guardian had to consent where the consent was given, by the law of that time; none: not
+    /// known, or no given consent. So a consent that was valid where it was given stays so.
+    pub guardian_below_age: Option<u8>,
 }
 
 impl GroundState {
@@ -198,6 +201,7 @@ impl GroundState {
             channel: None,
             recorded_at,
             unbroken_since: None,
+            guardian_below_age: None,
         }
     }
 
@@ -246,10 +250,10 @@ impl GroundState {
         self.expires_at.is_some_and(|end| end <= now)
     }
 
-    /// Whether the two differ in nothing but when they were stored.
+    /// Whether the two differ in nothing but when, and under which law, they were stored.
     pub(crate) fn says_the_same(&self, other: &Self) -> bool {
-        let Self { recorded_at, unbroken_since, .. } = *other;
-        Self { recorded_at, unbroken_since, ..self.clone() } == *other
+        let Self { recorded_at, unbroken_since, guardian_below_age, .. } = *other;
+        Self { recorded_at, unbroken_since, guardian_below_age, ..self.clone() } == *other
     }
 
     /// Which of two states of one ground holds. Commutative, associative and idempotent, since it is the maximum of a
@@ -266,7 +270,7 @@ impl GroundState {
             (objection_stands && self.is_no(), self.decided_at, self.status.strictness()),
             (self.valid_from, Reverse(self.expires_at.unwrap_or(TimestampMs::from_ms(i64::MAX)))),
             (&self.notice, self.method, &self.evidence, &self.collector, &self.reference, &self.channel),
-            (Reverse(self.recorded_at), Reverse(self.unbroken_since)),
+            (Reverse(self.recorded_at), Reverse(self.unbroken_since), self.guardian_below_age),
         )
     }
 }

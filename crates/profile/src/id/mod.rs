@@ -4,6 +4,7 @@
 mod attribute;
 mod caller;
 mod category;
+mod channel;
 mod cluster;
 mod customer;
 mod jurisdiction;
@@ -21,6 +22,7 @@ mod topic;
 pub use attribute::{AttributeName, AttributeNumber};
 pub use caller::CallerName;
 pub use category::CategoryId;
+pub use channel::ChannelId;
 pub use cluster::{GroupId, NodeAddress, NodeAddressError, NodeId, PoolId, ReplicaId, ShardId, SlotId};
 pub use customer::CustomerId;
 pub use jurisdiction::JurisdictionId;

@@ -1,6 +1,7 @@
 //! Owns the region in which a customer lives: a country, or a part of one. Always: written as ISO 3166-1 alpha-2 (`DE`)
 //! or ISO 3166-2 (`US-CA`) writes it; whether the standard assigns the code is not checked, so that a new code needs
-//! no new release.
+//! no new release. Codes that are widely written for a country whose code is another are refused: they would select the
+//! wrong law.
 
 use super::slug::text_id;
 use crate::error::ProfileError;
@@ -15,10 +16,18 @@ impl Region {
         expected: "ISO 3166-1 alpha-2 or ISO 3166-2, e.g. DE or US-CA",
     };
 
+    /// Codes that the standard reserves or does not assign, and what is meant.
+    const MISTAKEN: [(&'static str, &'static str); 3] = [
+        ("UK", "the ISO 3166-1 code of the United Kingdom: use GB"),
+        ("EL", "the ISO 3166-1 code of Greece: use GR"),
+        ("EU", "a country of the European Union, e.g. DE"),
+    ];
+
     /// Checks the text.
     ///
     /// # Errors
-    /// `Malformed` unless it is two capitals, optionally followed by a hyphen and one to three capitals or digits.
+    /// `Malformed` unless it is two capitals, optionally followed by a hyphen and one to three capitals or digits, and
+    /// for `UK`, `EL`, `EU` and parts of them.
     pub fn new(text: &str) -> Result<Self, ProfileError> {
         let (country, part) =
             text.split_once('-').map_or((text, None), |(country, part)| (country, Some(part)));
@@ -27,6 +36,9 @@ impl Region {
             (1..=3).contains(&part.len())
                 && part.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit())
         });
+        if let Some((_, expected)) = Self::MISTAKEN.into_iter().find(|(code, _)| *code == country) {
+            return Err(ProfileError::Malformed { field: "region", expected });
+        }
         if is_country && is_part { Ok(Self(text.into())) } else { Err(Self::MALFORMED) }
     }
 

@@ -13,38 +13,39 @@
 //!    a no to a purpose of sale or sharing (Cal. Civ. Code §1798.120(a)) or of direct marketing (GDPR Art. 21(3)) beats
 //!    every basis. Below the ages of a jurisdiction, sale and sharing need consent (Cal. Civ. Code §1798.120(c)).
 //! 5. A recorded basis holds if it is given, has begun and has not expired. Consent moreover must name a notice at or
-//!    after the last one that asks again; must be a guardian's if the customer was below the jurisdiction's age
-//!    when it was given, and else the customer's, unless incapacity is stated; and counts by opt-out only if rule 6 would
-//!    permit.
+//!    after the last one that asks again; must be a guardian's if the customer was, when it was given, below the age
+//!    that applies here and applied there, and else the customer's, unless incapacity is stated; and counts by opt-out
+//!    only if rule 6 would permit.
 //! 6. With nothing recorded a basis holds if it is a standing one of the purpose. So does consent where the law is
 //!    opt-out, unless the customer is below the age of opt-in or of a guardian.
 //! 7. An opt-out of sale and sharing is a no to every purpose of sale or sharing, including later ones: the customer's
 //!    own everywhere (Cal. Civ. Code §1798.120(a)), a browser's signal wherever the law honours it. It beats every basis,
 //!    and only a later consent permits again.
-//! 8. Sensitive data needs a basis that allows it there, and if the law requires that, explicit consent or a ground of
-//!    GDPR Art. 9(2) that the purpose names. Once the customer limited its use (Cal. Civ. Code §1798.121), it serves only
-//!    what contract, legal obligation and vital interests allow, and no purpose of sale, sharing or direct marketing,
-//!    until a later consent. A special use is given it.
+//! 8. Sensitive data needs a basis that allows it there, and if the law requires that, consent in its form (an opt-in, in
+//!    express words, or signed) or a ground of GDPR Art. 9(2) that the purpose names. Once the customer limited its use
+//!    (Cal. Civ. Code §1798.121), it serves only what contract, legal obligation and vital interests allow, and no purpose
+//!    of sale, sharing or direct marketing, until a later consent. A special use is given it.
 //! 9. What was collected by a consent that was taken back since is served by no ground that was recorded later: where no
 //!    other ground was there, it had to be erased (GDPR Art. 17(1)(b)).
 //! 10. If no basis holds, the strongest reason is given ([`STRONGEST_LAST`]).
 
 use crate::{
-    catalogue::{ConsentModel, Jurisdiction, Purpose},
-    ground::{ConsentMethod, DecidedBy, GroundState, LawfulBasis, not_given},
+    catalogue::{ConsentModel, Jurisdiction, Purpose, SensitiveConsent},
+    ground::{AffirmativeAct, ConsentMethod, DecidedBy, GroundState, LawfulBasis, not_given},
     id::{PurposeNumber, TimestampMs},
-    permission::GroundOrigin,
+    permission::{Applied, GroundOrigin},
     reason::RefusalReason,
     record::CustomerRecord,
 };
 
 /// Reasons why a basis does not hold. Of several, the last in this list is given: what a person said outranks what
 /// merely expired.
-const STRONGEST_LAST: [RefusalReason; 16] = [
+const STRONGEST_LAST: [RefusalReason; 17] = [
     RefusalReason::NoGround,
     RefusalReason::ConsentReliedOn,
     RefusalReason::ExplicitConsentNeeded,
     RefusalReason::SensitiveLimited,
+    RefusalReason::SignedConsentNeeded,
     RefusalReason::GroundNotYetValid,
     RefusalReason::ConsentExpired,
     RefusalReason::NoticeOutdated,
@@ -230,11 +231,12 @@ impl<'a> Case<'a> {
     }
 
     /// By the bases in their order, in one jurisdiction.
-    pub(super) fn judge(&self, jurisdiction: &Jurisdiction, bases: &[LawfulBasis]) -> Judged {
+    pub(super) fn judge(&self, applied: Applied<'_>, bases: &[LawfulBasis]) -> Judged {
         let mut judged = Judged::refused(RefusalReason::NoGround);
+        let jurisdiction = applied.jurisdiction;
         for basis in bases.iter().copied().filter(|basis| jurisdiction.knows(*basis)) {
             let state = self.record.ground(self.purpose.number, basis);
-            let plain = self.holds(jurisdiction, basis, state);
+            let plain = self.holds(applied, basis, state);
             let refused = |reason| Refusal { reason, rests_on: state.map(|_| basis) };
             let sensitive = plain.and_then(|held| {
                 self.refuses_sensitive(jurisdiction, basis, state)
@@ -250,29 +252,29 @@ impl<'a> Case<'a> {
     }
 
     /// Whether a basis holds in a jurisdiction.
-    fn holds(&self, jurisdiction: &Jurisdiction, basis: LawfulBasis, state: Option<&GroundState>) -> Answer {
+    fn holds(&self, applied: Applied<'_>, basis: LawfulBasis, state: Option<&GroundState>) -> Answer {
         if let Some(no) = self.no.against(basis, state) {
             return Err(no);
         }
-        if self.opted_out_of_sale(jurisdiction, basis, state) {
+        if self.opted_out_of_sale(applied.jurisdiction, basis, state) {
             return Err(Refusal::unrecorded(RefusalReason::ConsentRefused));
         }
-        if let Some(reason) = self.sale_needs_consent(jurisdiction, basis) {
+        if let Some(reason) = self.sale_needs_consent(applied, basis) {
             return Err(Refusal::unrecorded(reason));
         }
-        let Some(state) = state else { return self.holds_unrecorded(jurisdiction, basis) };
+        let Some(state) = state else { return self.holds_unrecorded(applied, basis) };
         if let Some(lost) = self.lost.filter(|lost| state.since() > lost.at) {
             return Err(Refusal::unrecorded(lost.reason));
         }
         let consent = basis == LawfulBasis::Consent;
         let by_opt_out = consent && state.method == Some(ConsentMethod::OptOut);
         let failures = [
-            (consent && self.needs_guardian(jurisdiction, state), RefusalReason::GuardianConsentNeeded),
-            (consent && self.oversteps(jurisdiction, state), RefusalReason::GuardianNotEntitled),
+            (consent && self.needs_guardian(applied, state), RefusalReason::GuardianConsentNeeded),
+            (consent && self.oversteps(applied, state), RefusalReason::GuardianNotEntitled),
             (consent && !self.notice_is_enough(state), RefusalReason::NoticeOutdated),
             (state.is_expired(self.now), RefusalReason::ConsentExpired),
             (state.valid_from.is_some_and(|begin| begin > self.now), RefusalReason::GroundNotYetValid),
-            (by_opt_out && !self.opt_out_is_enough(jurisdiction), RefusalReason::NoGround),
+            (by_opt_out && !self.opt_out_is_enough(applied), RefusalReason::NoGround),
         ];
         let failed = failures.into_iter().filter(|(failed, _)| *failed);
         let refusal =
@@ -288,11 +290,11 @@ impl<'a> Case<'a> {
         }
     }
 
-    fn holds_unrecorded(&self, jurisdiction: &Jurisdiction, basis: LawfulBasis) -> Answer {
+    fn holds_unrecorded(&self, applied: Applied<'_>, basis: LawfulBasis) -> Answer {
         let held = |origin| Ok(Held { ground: basis, origin, until: None });
         if self.purpose.standing_bases.contains(&basis) {
             held(GroundOrigin::Standing)
-        } else if basis == LawfulBasis::Consent && self.opt_out_is_enough(jurisdiction) {
+        } else if basis == LawfulBasis::Consent && self.opt_out_is_enough(applied) {
             held(GroundOrigin::NotOptedOut)
         } else {
             Err(Refusal::unrecorded(RefusalReason::NoGround))
@@ -300,10 +302,10 @@ impl<'a> Case<'a> {
     }
 
     /// Whether the law requires no more than that the customer did not opt out.
-    fn opt_out_is_enough(&self, jurisdiction: &Jurisdiction) -> bool {
-        jurisdiction.consent_model == ConsentModel::OptOut
-            && !self.is_below(jurisdiction.opt_in_below_age)
-            && !self.is_below(jurisdiction.guardian_below_age)
+    fn opt_out_is_enough(&self, applied: Applied<'_>) -> bool {
+        applied.jurisdiction.consent_model == ConsentModel::OptOut
+            && !self.is_below(applied.jurisdiction.opt_in_below_age)
+            && !self.is_below(applied.guardian_below_age)
     }
 
     /// Whether a signal says no to the purpose, and no consent came after it.
@@ -319,13 +321,13 @@ impl<'a> Case<'a> {
     }
 
     /// Why a basis does not carry the sale or sharing of a minor's data, if it does not: only consent does.
-    fn sale_needs_consent(&self, jurisdiction: &Jurisdiction, basis: LawfulBasis) -> Option<RefusalReason> {
+    fn sale_needs_consent(&self, applied: Applied<'_>, basis: LawfulBasis) -> Option<RefusalReason> {
         if basis == LawfulBasis::Consent || !self.purpose.sale_or_sharing {
             None
-        } else if self.is_below(jurisdiction.guardian_below_age) {
+        } else if self.is_below(applied.guardian_below_age) {
             Some(RefusalReason::GuardianConsentNeeded)
         } else {
-            self.is_below(jurisdiction.opt_in_below_age).then_some(RefusalReason::NoGround)
+            self.is_below(applied.jurisdiction.opt_in_below_age).then_some(RefusalReason::NoGround)
         }
     }
 
@@ -339,8 +341,8 @@ impl<'a> Case<'a> {
         if self.purpose.special_use.is_some() {
             return None;
         }
-        if !self.carries_sensitive(jurisdiction, basis, state) {
-            return Some(RefusalReason::ExplicitConsentNeeded);
+        if let Some(lacking) = self.sensitive_lacks(jurisdiction, basis, state) {
+            return Some(lacking);
         }
         let is_service = !basis.yields_to_the_customer() && !self.purpose.no_is_absolute();
         let limit = self.record.subject.sensitive_limit.filter(|_| !is_service);
@@ -351,33 +353,41 @@ impl<'a> Case<'a> {
 
     /// The age at the decision counts: a child's own consent is not consent, and a guardian's consent remains valid
     /// when the child comes of age, until the customer decides otherwise (EDPB Guidelines 05/2020, section 7.1.4).
-    fn needs_guardian(&self, jurisdiction: &Jurisdiction, state: &GroundState) -> bool {
-        state.decided_by() != DecidedBy::Guardian
-            && self.record.subject.is_below(jurisdiction.guardian_below_age, state.decided_at)
+    /// A consent that was valid where it was given stays so after a move, and after the law has changed.
+    fn needs_guardian(&self, applied: Applied<'_>, state: &GroundState) -> bool {
+        let here = applied.guardian_below_age;
+        let years = state.guardian_below_age.map_or(here, |there| there.min(here));
+        state.decided_by() != DecidedBy::Guardian && self.record.subject.is_below(years, state.decided_at)
     }
 
     /// Whether a guardian decided for somebody who was not below the age, and of whom no incapacity is stated.
-    fn oversteps(&self, jurisdiction: &Jurisdiction, state: &GroundState) -> bool {
+    fn oversteps(&self, applied: Applied<'_>, state: &GroundState) -> bool {
+        let here = applied.guardian_below_age;
+        let years = state.guardian_below_age.map_or(here, |there| there.max(here));
         let incapacity = state.evidence.as_ref().and_then(|evidence| evidence.incapacity.as_ref());
         state.decided_by() == DecidedBy::Guardian
             && incapacity.is_none()
-            && !self.record.subject.is_below(jurisdiction.guardian_below_age, state.decided_at)
+            && !self.record.subject.is_below(years, state.decided_at)
     }
 
-    fn carries_sensitive(
+    /// What a basis that holds lacks to carry sensitive data too, if anything.
+    fn sensitive_lacks(
         &self,
         jurisdiction: &Jurisdiction,
         basis: LawfulBasis,
         state: Option<&GroundState>,
-    ) -> bool {
-        let explicit = || state.is_some_and(|state| state.method == Some(ConsentMethod::Explicit));
+    ) -> Option<RefusalReason> {
         let named = || self.purpose.special_category_grounds.iter().any(|ground| ground.goes_with(basis));
-        jurisdiction.sensitive_bases.contains(&basis)
-            && if basis == LawfulBasis::Consent {
-                !jurisdiction.sensitive_needs_explicit || explicit()
-            } else {
-                !jurisdiction.sensitive_needs_ground || named()
-            }
+        let is_enough = jurisdiction.sensitive_bases.contains(&basis)
+            && (basis == LawfulBasis::Consent || !jurisdiction.sensitive_needs_ground || named());
+        if !is_enough {
+            return Some(RefusalReason::ExplicitConsentNeeded);
+        }
+        if basis == LawfulBasis::Consent {
+            consent_lacks(jurisdiction.sensitive_consent, state)
+        } else {
+            None
+        }
     }
 
     fn is_below(&self, years: u8) -> bool {
@@ -392,6 +402,23 @@ impl<'a> Case<'a> {
 /// Whether the ground is a consent that was given after a moment.
 fn is_later_consent(basis: LawfulBasis, state: Option<&GroundState>, moment: TimestampMs) -> bool {
     basis == LawfulBasis::Consent && state.is_some_and(|given| given.decided_at > moment)
+}
+
+/// What a consent lacks of the form in which the law requires it, if anything.
+fn consent_lacks(form: SensitiveConsent, state: Option<&GroundState>) -> Option<RefusalReason> {
+    let opted_in = state.is_some_and(|state| state.method != Some(ConsentMethod::OptOut));
+    let explicit = state.is_some_and(|state| state.method == Some(ConsentMethod::Explicit));
+    let act = state.and_then(|state| state.evidence.as_ref()).and_then(|evidence| evidence.act);
+    let enough = match form {
+        SensitiveConsent::NotRefused => true,
+        SensitiveConsent::OptIn => opted_in,
+        SensitiveConsent::Explicit => explicit,
+        SensitiveConsent::Signed if explicit => {
+            return (act != Some(AffirmativeAct::Signed)).then_some(RefusalReason::SignedConsentNeeded);
+        }
+        SensitiveConsent::Signed => false,
+    };
+    (!enough).then_some(RefusalReason::ExplicitConsentNeeded)
 }
 
 fn first_that_holds(so_far: Answer, next: Answer) -> Answer {

@@ -6,29 +6,53 @@ use std::{iter::once, sync::Arc};
 use crate::{
     catalogue::{Catalogue, Jurisdiction},
     data_subject::DataSubject,
+    id::Region,
 };
+
+/// A jurisdiction, with what depends on where in it the customer lives.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Applied<'a> {
+    pub(crate) jurisdiction: &'a Jurisdiction,
+    /// In years: below it, a guardian consents. Of several regions, the highest.
+    pub(crate) guardian_below_age: u8,
+}
+
+impl<'a> Applied<'a> {
+    fn in_region(region: Option<&Region>, jurisdiction: &'a Arc<Jurisdiction>) -> Self {
+        Self { jurisdiction, guardian_below_age: jurisdiction.guardian_below_age_in(region) }
+    }
+
+    fn is_of(&self, other: &Self) -> bool {
+        self.jurisdiction.id == other.jurisdiction.id
+    }
+}
 
 /// The jurisdictions of a customer.
 #[derive(Debug, Clone)]
 pub(crate) struct Jurisdictions<'a> {
-    first: &'a Arc<Jurisdiction>,
-    others: Vec<&'a Arc<Jurisdiction>>,
+    first: Applied<'a>,
+    others: Vec<Applied<'a>>,
 }
 
 impl<'a> Jurisdictions<'a> {
     pub(crate) fn of(subject: &DataSubject, catalogue: &'a Catalogue) -> Self {
-        let mut all = subject.jurisdictions(catalogue);
-        let first = all.next().unwrap_or_else(|| catalogue.jurisdiction_of(None));
-        let mut found = Self { first, others: Vec::new() };
+        let mut all =
+            subject.places(catalogue).map(|(region, jurisdiction)| Applied::in_region(region, jurisdiction));
+        let elsewhere = || Applied::in_region(None, catalogue.jurisdiction_of(None));
+        let mut found = Self { first: all.next().unwrap_or_else(elsewhere), others: Vec::new() };
         for next in all {
-            if found.iter().all(|other| other.id != next.id) {
-                found.others.push(next);
+            let mut known = once(&mut found.first).chain(&mut found.others);
+            match known.find(|known| known.is_of(&next)) {
+                Some(known) => {
+                    known.guardian_below_age = known.guardian_below_age.max(next.guardian_below_age)
+                }
+                None => found.others.push(next),
             }
         }
         found
     }
 
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &'a Jurisdiction> + '_ {
-        once(self.first).chain(self.others.iter().copied()).map(|jurisdiction| &**jurisdiction)
+    pub(crate) fn iter(&self) -> impl Iterator<Item = Applied<'a>> + '_ {
+        once(self.first).chain(self.others.iter().copied())
     }
 }

@@ -36,7 +36,7 @@ use crate::{
     record::CustomerRecord,
 };
 use ground::{Answer, Case, Held, Judged, Lost, Refusal};
-pub(crate) use jurisdictions::Jurisdictions;
+pub(crate) use jurisdictions::{Applied, Jurisdictions};
 
 numbered! {
     /// How a ground came to hold. Numbers are those of the API.
@@ -201,8 +201,8 @@ impl<'a> Permission<'a> {
             return Self { purpose, jurisdictions, now, judged, after_lost_consents: Vec::new() };
         }
         let judge = |case: Case<'_>| {
-            let judged = jurisdictions.iter().map(|jurisdiction| match bases_in(jurisdiction) {
-                Ok(bases) => case.judge(jurisdiction, bases),
+            let judged = jurisdictions.iter().map(|applied| match bases_in(applied.jurisdiction) {
+                Ok(bases) => case.judge(applied, bases),
                 Err(reason) => Judged::refused(reason),
             });
             judged.reduce(Judged::and).unwrap_or(Judged::refused(RefusalReason::NoGround))
@@ -222,7 +222,7 @@ impl<'a> Permission<'a> {
 
     /// The jurisdictions whose rules were applied: at least one, each once.
     pub fn jurisdictions(&self) -> impl Iterator<Item = &'a Jurisdiction> + '_ {
-        self.jurisdictions.iter()
+        self.jurisdictions.iter().map(|applied| applied.jurisdiction)
     }
 
     /// The basis whose recorded state decides the verdict on the purpose, or on an attribute: the state of the

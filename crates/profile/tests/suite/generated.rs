@@ -5,11 +5,11 @@
 use std::{cell::Cell, collections::BTreeSet};
 
 use custodia_profile::{
-    AttributeDefinition, AttributeFields, Catalogue, Classification, ConsentMethod, ConsentModel,
-    CustomerRecord, DataSubject, Date, DecidedBy, Evidence, GroundState, GroundStatus, Jurisdiction,
-    JurisdictionBases, JurisdictionFields, Label, LawfulBasis, LegalHold, Notice, Party, Permission,
-    Provenance, Purpose, PurposeFields, Reader, Recipient, RecipientFields, Restriction, Revision,
-    SpecialCategoryGround, SpecialUse, TimestampMs, ValueType, Verdict,
+    AffirmativeAct, AttributeDefinition, AttributeFields, Catalogue, Classification, ConsentMethod,
+    ConsentModel, CustomerRecord, DataSubject, Date, DecidedBy, Evidence, GroundState, GroundStatus,
+    Jurisdiction, JurisdictionBases, JurisdictionFields, Label, LawfulBasis, LegalHold, Notice, Party,
+    Permission, Provenance, Purpose, PurposeFields, Reader, Recipient, RecipientFields, Restriction,
+    Revision, SensitiveConsent, SpecialCategoryGround, SpecialUse, TimestampMs, ValueType, Verdict,
 };
 use proptest::{
     array,
@@ -148,11 +148,13 @@ fn made_up(draw: &mut Draw) -> Jurisdiction {
         honours_gpc: draw.once_in(2),
         sensitive_bases: draw.some(&lawful_bases),
         lawful_bases,
-        sensitive_needs_explicit: draw.once_in(2),
+        sensitive_consent: draw.pick(&SensitiveConsent::ALL),
         sensitive_needs_ground: draw.once_in(2),
         gpc_yields_to_consent: draw.once_in(2),
         opt_in_below_age: draw.pick(&[0, 16, 13, 18]),
         guardian_below_age: draw.pick(&[0, 13, 16, 18]),
+        regional_ages: Vec::new(),
+        no_call_hours: Vec::new(),
         revision: Revision::from_u64(1),
         built_in: false,
     };
@@ -277,15 +279,22 @@ fn ground(draw: &mut Draw) -> Option<GroundState> {
         ]),
         valid_from: if draw.once_in(8) { Some(draw.moment()) } else { None },
         expires_at: if draw.once_in(5) { Some(draw.moment()) } else { None },
-        evidence: Evidence { decided_by, incapacity, ..Evidence::default() }.or_nothing(),
+        evidence: Evidence {
+            decided_by,
+            incapacity,
+            act: draw.once_in(3).then_some(AffirmativeAct::Signed),
+            ..Evidence::default()
+        }
+        .or_nothing(),
         unbroken_since,
+        guardian_below_age: draw.pick(&[None, None, None, Some(13), Some(16), Some(18)]),
         ..state(status, decided_at)
     })
 }
 
 fn subject(draw: &mut Draw, rules: Rules) -> DataSubject {
-    let known = ["DE", "US-CA", "BR", "RU", "US", "FR", "XX"];
-    let known = if rules == Rules::Any { &known[..] } else { &known[..6] };
+    let known = ["DE", "US-CA", "DE", "US-CA", "US-CA", "US-CA", "BR", "FR", "RU", "US", "US-CO", "IN", "XX"];
+    let known = if rules == Rules::Any { &known[..] } else { &known[..12] };
     let count = draw.pick(&[1, 1, 0, 2]);
     let since = NOW;
     DataSubject {
@@ -310,7 +319,7 @@ pub(crate) fn birth_date(draw: &mut Draw) -> Date {
     let today = i32::try_from(NOW.as_ms() / DAY_MS).unwrap();
     let (year, month, day) =
         Date::from_days(today + draw.pick(&[0, 1, -1, 30, -30])).unwrap().year_month_day();
-    let year = year - draw.pick(&[40, 18, 16, 13, 12, 14]);
+    let year = year - draw.pick(&[40, 18, 16, 13, 12, 14, 15, 20]);
     format!("{year:04}-{month:02}-{:02}", day.min(28)).parse().unwrap()
 }
 

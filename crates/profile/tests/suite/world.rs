@@ -267,7 +267,7 @@ pub(crate) fn states() -> impl Strategy<Value = GroundState> {
     let status = select(GroundStatus::ALL.to_vec());
     let notices = option::of(select(vec!["1", "2", "3", "never published"]).prop_map(notice));
     let method = option::of(select(ConsentMethod::ALL.to_vec()));
-    let texts = (option::of(labels()), option::of(labels()), option::of(labels()));
+    let texts = (option::of(labels()), option::of(labels()), option::of(labels()), option::of(any::<u8>()));
     let recorded = (moments(), option::weighted(0.2, 1_i64..1_000));
     let times = (moments(), option::weighted(0.2, moments()), option::of(moments()), recorded);
     (status, times, notices, (method, option::of(evidences())), texts).prop_map(
@@ -284,6 +284,7 @@ pub(crate) fn states() -> impl Strategy<Value = GroundState> {
             channel: texts.2,
             recorded_at: times.3.0,
             unbroken_since: times.3.1.map(|ms| times.3.0.plus_ms(-ms)),
+            guardian_below_age: texts.3,
         },
     )
 }

@@ -8,6 +8,7 @@
 //! **Architecture Invariant:** nothing here knows Raft, encryption or files. Nothing here decides what is permitted:
 //! `custodia-profile` does. No call is forwarded twice, and nothing here retries over the network.
 
+mod batch;
 mod catalog;
 mod cluster;
 mod consent;

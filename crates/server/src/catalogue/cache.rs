@@ -5,6 +5,7 @@
 //!           ── attribute A      header{revision} ‖ AttributeDefinition v1
 //!           ── jurisdiction J   header{revision} ‖ Jurisdiction v1
 //!           ── recipient R      header{revision} ‖ Recipient v1
+//!           ── channel C        header{revision} ‖ ChannelDefinition v1
 //!           ── meta "catalogue"   header{revision = catalogue version}
 //! ```
 //!
@@ -21,8 +22,8 @@ use std::{fmt, sync::Arc};
 use arc_swap::ArcSwap;
 use custodia_consensus::{ConsensusError, Directory, ReadMode};
 use custodia_profile::{
-    AttributeDefinition, Catalogue, CatalogueEntry, GroupId, Jurisdiction, NodeId, Purpose, PurposeId,
-    PurposeNumber, Recipient, Stored,
+    AttributeDefinition, Catalogue, CatalogueEntry, ChannelDefinition, ContactChannel, GroupId, Jurisdiction,
+    NodeId, Purpose, PurposeId, PurposeNumber, Recipient, Stored,
 };
 use custodia_proto::internal::v1::RenewCatalogueLeaseRequest;
 use custodia_store::{Key, KeyKind, ValueHeader};
@@ -70,6 +71,12 @@ impl CatalogueView {
     pub(crate) fn purpose(&self, id: &PurposeId, field: &str) -> Result<&Arc<Purpose>, ServiceError> {
         let unknown = || ServiceError::field(field, FieldFault::PurposeUnknown);
         self.catalogue.purpose_by_id(id.as_str()).ok_or_else(unknown)
+    }
+
+    /// Checks that the channel named in the request's field `field` is in the catalogue.
+    pub(crate) fn check_channel(&self, channel: &ContactChannel, field: &str) -> Result<(), ServiceError> {
+        let unknown = || ServiceError::field(field, FieldFault::ChannelUnknown);
+        self.catalogue.channel(channel.as_str()).map(drop).ok_or_else(unknown)
     }
 
     /// The number of the purpose named in the request's field `field`.
@@ -383,6 +390,7 @@ fn parse(directory: &Directory) -> Result<Catalogue, ServiceError> {
     read::<AttributeDefinition>(directory, KeyKind::Attribute, &mut entries)?;
     read::<Jurisdiction>(directory, KeyKind::Jurisdiction, &mut entries)?;
     read::<Recipient>(directory, KeyKind::Recipient, &mut entries)?;
+    read::<ChannelDefinition>(directory, KeyKind::Channel, &mut entries)?;
     Ok(Catalogue::from_entries(entries)?)
 }
 

@@ -126,7 +126,12 @@ fn fill(record: &mut CustomerRecord, draw: &mut Draw, now: TimestampMs) {
         let channel = ContactChannel::new("channel", "email").expect("a channel");
         let wanted = draw.maybe();
         let address = address.expect("an address");
-        let channels = vec![custodia_profile::ChannelPreference { channel, wanted, address }];
+        let channels = vec![custodia_profile::ChannelPreference {
+            channel,
+            wanted,
+            unwanted_purposes: Vec::new(),
+            address,
+        }];
         record.preferences =
             Preferences::new(PreferenceFields { channels, ..PreferenceFields::default() }).expect("valid");
         record.requested.preferences = Some(now.plus_ms(draw.ahead_ms()));
@@ -378,6 +383,7 @@ impl Blind {
             }
             _ => {
                 let channel = v1::ChannelPreference {
+                    unwanted_purposes: Vec::new(),
                     channel: draw.pick(&["email", "phone"]).to_owned(),
                     wanted: draw.maybe(),
                     address: draw.pick(&["", "a@example.org", "b@example.org"]).to_owned(),

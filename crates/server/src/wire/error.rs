@@ -44,6 +44,9 @@ pub(crate) enum FieldFault {
     /// The jurisdiction is not in the catalogue.
     #[error("the catalogue has no such jurisdiction")]
     JurisdictionUnknown,
+    /// The channel is not in the catalogue.
+    #[error("the catalogue has no such channel")]
+    ChannelUnknown,
     /// The attribute is not in the catalogue.
     #[error("the catalogue has no such attribute")]
     AttributeUnknown,
@@ -278,7 +281,12 @@ impl ServiceError {
             Self::ReaderRefused { .. }
                 | Self::WriterRefused { .. }
                 | Self::EntryNotFound { .. }
-                | Self::Field { fault: FieldFault::PurposeUnknown | FieldFault::AttributeUnknown, .. }
+                | Self::Field {
+                    fault: FieldFault::PurposeUnknown
+                        | FieldFault::AttributeUnknown
+                        | FieldFault::ChannelUnknown,
+                    ..
+                }
         )
     }
 }

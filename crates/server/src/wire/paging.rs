@@ -26,6 +26,7 @@ pub(crate) enum Listing {
     Recipients = 6,
     Changes = 7,
     History = 8,
+    Channels = 9,
 }
 
 impl Listing {

@@ -73,6 +73,7 @@ fn class_of_fault(fault: &FieldFault) -> Class {
         FieldFault::Invalid(_) => "FIELD_INVALID",
         FieldFault::TooMany(_) | FieldFault::TooLong(_) => "LIMIT_EXCEEDED",
         FieldFault::PurposeUnknown => "PURPOSE_UNKNOWN",
+        FieldFault::ChannelUnknown => "CHANNEL_UNKNOWN",
         FieldFault::JurisdictionUnknown => "JURISDICTION_UNKNOWN",
         FieldFault::AttributeUnknown => "ATTRIBUTE_UNKNOWN",
         FieldFault::NoticeUnknown => "NOTICE_UNKNOWN",

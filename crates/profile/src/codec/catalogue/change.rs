@@ -5,12 +5,16 @@ use prost::{Message, Oneof};
 use super::{
     super::{Field, Intact, Stored, frame, unframe},
     attribute::WireDefinition,
+    channel::WireChannelDefinition,
     jurisdiction::WireJurisdiction,
     purpose::WirePurpose,
     recipient::WireRecipient,
 };
 use crate::{
-    catalogue::{AttributeDefinition, CatalogueChange, CatalogueEntry, Jurisdiction, Purpose, Recipient},
+    catalogue::{
+        AttributeDefinition, CatalogueChange, CatalogueEntry, ChannelDefinition, Jurisdiction, Purpose,
+        Recipient,
+    },
     error::ProfileError,
     id::TimestampMs,
 };
@@ -27,6 +31,8 @@ enum WireEntry {
     Jurisdiction(WireJurisdiction),
     #[prost(message, tag = "7")]
     Recipient(WireRecipient),
+    #[prost(message, tag = "50")]
+    Channel(WireChannelDefinition),
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -37,7 +43,7 @@ struct WireChange {
     changed_at: i64,
     #[prost(string, tag = "3")]
     changed_by: String,
-    #[prost(oneof = "WireEntry", tags = "4, 5, 6, 7")]
+    #[prost(oneof = "WireEntry", tags = "4, 5, 6, 7, 50")]
     entry: Option<WireEntry>,
 }
 
@@ -48,6 +54,7 @@ impl Stored for CatalogueChange {
             CatalogueEntry::Attribute(attribute) => WireEntry::Attribute(attribute.to_wire()),
             CatalogueEntry::Jurisdiction(jurisdiction) => WireEntry::Jurisdiction(jurisdiction.to_wire()),
             CatalogueEntry::Recipient(recipient) => WireEntry::Recipient(recipient.to_wire()),
+            CatalogueEntry::Channel(channel) => WireEntry::Channel(channel.to_wire()),
         };
         frame(&WireChange {
             version: self.version(),
@@ -68,6 +75,7 @@ impl Stored for CatalogueChange {
                 Jurisdiction::from_wire(jurisdiction, KIND, "entry")?.into()
             }
             WireEntry::Recipient(recipient) => Recipient::from_wire(recipient, KIND, "entry")?.into(),
+            WireEntry::Channel(channel) => ChannelDefinition::from_wire(channel, KIND, "entry")?.into(),
         };
         let changed_at = TimestampMs::from_ms(wire.changed_at);
         Self::new(wire.version, changed_at, wire.changed_by, entry).intact(KIND, "name of who made it")

@@ -1,7 +1,15 @@
 //! Owns the bytes of a jurisdiction. Whether it is built-in is not stored: its name says so.
 
 use super::message;
-use crate::catalogue::{Jurisdiction, JurisdictionFields};
+use crate::catalogue::{Jurisdiction, JurisdictionFields, RegionalAge};
+use crate::codec::preferences::WireQuietHours;
+
+message! {
+    RegionalAge as WireRegionalAge {
+        1 [string] region: String;
+        2 [uint32] guardian_below_age: u32, "age";
+    }
+}
 
 message! {
     JurisdictionFields as WireJurisdiction {
@@ -13,12 +21,14 @@ message! {
         6 [bool] honours_gpc: bool;
         7 [uint32, repeated] lawful_bases: Vec<u32>, "basis";
         8 [uint32, repeated] sensitive_bases: Vec<u32>, "basis";
-        9 [bool] sensitive_needs_explicit: bool;
         10 [uint32] opt_in_below_age: u32, "age";
         11 [uint32] guardian_below_age: u32, "age";
         12 [uint64] revision: u64;
         40 [bool] sensitive_needs_ground: bool;
         41 [bool] gpc_yields_to_consent: bool;
+        50 [uint32] sensitive_consent: u32, "form of consent";
+        51 [message, repeated] regional_ages: Vec<WireRegionalAge>;
+        52 [message, repeated] no_call_hours: Vec<WireQuietHours>;
         but not built_in = false;
     }
 }

@@ -38,6 +38,7 @@ macro_rules! stored {
 
 mod attribute;
 mod change;
+mod channel;
 mod jurisdiction;
 mod purpose;
 mod recipient;

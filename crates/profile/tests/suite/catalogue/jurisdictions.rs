@@ -1,7 +1,8 @@
 //! Jurisdictions: the built-in ones, which one holds where, and what cannot be defined (CO-9).
 
 use custodia_profile::{
-    Catalogue, ConsentModel, Jurisdiction, JurisdictionFields, LawfulBasis, ProfileError, Region, Revision,
+    Catalogue, ConsentModel, ContactChannel, Jurisdiction, JurisdictionFields, LawfulBasis, ProfileError,
+    QuietHours, Region, RegionalAge, Revision, SensitiveConsent,
 };
 
 fn region(code: &str) -> Region {
@@ -21,39 +22,59 @@ fn built_in(id: &str) -> JurisdictionFields {
 }
 
 fn of(id: &str, codes: &[&str]) -> JurisdictionFields {
-    JurisdictionFields { id: id.parse().unwrap(), regions: regions(codes), ..built_in("eu") }
+    JurisdictionFields {
+        id: id.parse().unwrap(),
+        regions: regions(codes),
+        regional_ages: Vec::new(),
+        ..built_in("eu")
+    }
 }
 
-/// Whoever changes one of these changes what a new cluster permits, and how a decision of the past is replayed.
+/// Issue 11, row 10.
 #[test]
-fn the_built_in_jurisdictions_are_these() {
-    use LawfulBasis::{Consent, LegalObligation, PublicTask, VitalInterests};
-    let narrow = [Consent, LegalObligation, VitalInterests, PublicTask];
-    let all = LawfulBasis::ALL;
-    let (opt_in, opt_out) = (ConsentModel::OptIn, ConsentModel::OptOut);
-    let eea = "AT BE BG CY CZ DE DK EE ES FI FR GR HR HU IE IS IT LI LT LU LV MT NL NO PL PT RO SE SI SK";
-    let expected = [
-        ("br", "BR", opt_in, false, &narrow[..], true, 0, 12),
-        ("default", "", opt_in, true, &[Consent][..], true, 0, 18),
-        ("eu", eea, opt_in, false, &narrow[..], true, 0, 16),
-        ("ru", "RU", opt_in, false, &narrow[..], true, 0, 14),
-        ("us-ca", "US-CA", opt_out, true, &all[..], false, 16, 13),
+fn each_state_of_the_eea_has_its_own_age() {
+    let ages = [
+        (13, "BE EE FI IS LV MT NO PT SE"),
+        (14, "AT BG CY ES IT LI LT"),
+        (15, "CZ DK FR GR SI"),
+        (16, "DE HR HU IE LU NL PL RO SK"),
     ];
-    let catalogue = Catalogue::default();
-    let built_in: Vec<_> = catalogue.jurisdictions().collect();
-    assert_eq!(built_in.len(), expected.len());
-    for (is, (id, codes, model, gpc, sensitive, explicit, opt_in_below, guardian_below)) in
-        built_in.into_iter().zip(expected)
+    let eu = built_in("eu");
+    let mut stated = 0;
+    for (years, codes) in ages {
+        for code in codes.split(' ').map(region) {
+            let at = Catalogue::new().jurisdiction_of(Some(&code)).guardian_below_age_in(Some(&code));
+            assert_eq!(at, years, "{code}");
+            stated += 1;
+        }
+    }
+    assert_eq!(stated, eu.regions.len());
+    let eu = Jurisdiction::new(eu).unwrap();
+    assert_eq!(eu.guardian_below_age_in(Some(&region("FR-IDF"))), 15, "a part of a country has its age");
+    assert_eq!(eu.guardian_below_age_in(None), 16);
+}
+
+/// Issue 11, row 16.
+#[test]
+fn the_states_that_honour_opt_out_signals_and_the_countries_of_the_sources_are_built_in() {
+    let catalogue = Catalogue::new();
+    for state in ["CA", "CO", "CT", "DE", "MD", "MN", "MT", "NE", "NH", "NJ", "OR", "TX"] {
+        let code = format!("US-{state}");
+        let of = catalogue.jurisdiction_of(Some(&region(&code)));
+        assert_eq!(of.id.as_str(), code.to_lowercase());
+        assert!(of.consent_model == ConsentModel::OptOut && of.honours_gpc, "{code}");
+        let form = if state == "CA" { SensitiveConsent::NotRefused } else { SensitiveConsent::OptIn };
+        assert_eq!(of.sensitive_consent, form, "{code}");
+    }
+    for code in ["GB", "CH", "CA", "CA-QC", "CN", "IN", "TH", "IR", "KR", "JP", "ZA", "TR", "AU", "RU", "BR"]
     {
-        let codes: Vec<_> = codes.split_whitespace().collect();
-        assert_eq!(is.id.as_str(), id);
-        assert_eq!(is.regions, regions(&codes), "{id}");
-        assert_eq!((is.consent_model, is.honours_gpc), (model, gpc), "{id}");
-        assert_eq!(is.lawful_bases, all, "{id}");
-        assert_eq!((&is.sensitive_bases[..], is.sensitive_needs_explicit), (sensitive, explicit), "{id}");
-        assert_eq!((is.opt_in_below_age, is.guardian_below_age), (opt_in_below, guardian_below), "{id}");
-        assert_eq!((is.revision, is.built_in), (Revision::NONE, true), "{id}");
-        assert!(!is.law.is_empty() && !is.display_name.is_empty(), "{id}");
+        let of = catalogue.jurisdiction_of(Some(&region(code)));
+        assert_eq!(of.id.as_str(), code.to_lowercase());
+        assert_eq!(of.consent_model, ConsentModel::OptIn, "{code}");
+    }
+    for of in catalogue.jurisdictions() {
+        assert!(of.law.ends_with("A starting point for counsel."), "{}", of.id);
+        assert!(of.built_in && of.revision == Revision::NONE && !of.display_name.is_empty(), "{}", of.id);
     }
 }
 
@@ -74,9 +95,12 @@ fn the_default_is_at_least_as_strict_as_every_opt_in_jurisdiction() {
     let catalogue = Catalogue::new();
     let default = catalogue.jurisdiction("default").unwrap();
     for other in catalogue.jurisdictions() {
-        assert!(default.lawful_bases.iter().all(|basis| other.knows(*basis)), "{}", other.id);
+        let known = |basis: &LawfulBasis| other.knows(*basis) || *basis == LawfulBasis::Contract;
+        assert!(default.lawful_bases.iter().all(known), "{}", other.id);
         assert!(default.sensitive_bases.iter().all(|basis| other.sensitive_bases.contains(basis)));
-        assert!(default.guardian_below_age >= other.guardian_below_age && default.sensitive_needs_explicit);
+        let ages = other.regional_ages.iter().map(|age| age.guardian_below_age);
+        assert!(ages.chain([other.guardian_below_age]).all(|years| years <= default.guardian_below_age));
+        assert!(default.sensitive_consent >= other.sensitive_consent, "{}", other.id);
         assert!(default.consent_model == ConsentModel::OptIn && default.honours_gpc);
     }
 }
@@ -88,7 +112,9 @@ fn the_most_specific_region_wins_then_the_country_then_the_default() {
     assert_eq!(at(&catalogue, "US-NY"), "default");
     assert_eq!(at(&catalogue, "US"), "default");
     assert_eq!(at(&catalogue, "DE-BY"), "eu");
-    assert_eq!(at(&catalogue, "JP"), "default");
+    assert_eq!(at(&catalogue, "NZ"), "default");
+    assert_eq!(at(&catalogue, "CA-QC"), "ca-qc");
+    assert_eq!(at(&catalogue, "CA-ON"), "ca");
     assert_eq!(catalogue.jurisdiction_of(None).id.as_str(), "default");
     catalogue.put_jurisdiction(Jurisdiction::new(of("us", &["US"])).unwrap()).unwrap();
     catalogue.put_jurisdiction(Jurisdiction::new(of("bavaria", &["DE-BY"])).unwrap()).unwrap();
@@ -151,6 +177,10 @@ fn an_update_of_a_built_in_jurisdiction_replaces_it() {
 fn a_jurisdiction_error_names_the_field_and_the_limit() {
     let good = || built_in("eu");
     let code = |at: u32| format!("ZZ-{at}");
+    let ages = |codes: &[&str]| -> Vec<RegionalAge> {
+        regions(codes).into_iter().map(|region| RegionalAge { region, guardian_below_age: 15 }).collect()
+    };
+    let night = good().no_call_hours[0].clone();
     let many: Vec<_> = (0..257).map(|at| region(&code(at))).collect();
     let cases = [
         (
@@ -160,12 +190,31 @@ fn a_jurisdiction_error_names_the_field_and_the_limit() {
         (JurisdictionFields { law: "x".repeat(513), ..good() }, "jurisdiction.law is longer than 512 bytes"),
         (JurisdictionFields { regions: many, ..good() }, "jurisdiction.regions has more than 256 entries"),
         (
-            JurisdictionFields { regions: regions(&["DE", "DE"]), ..good() },
+            JurisdictionFields { regions: regions(&["DE", "DE"]), regional_ages: vec![], ..good() },
             "jurisdiction.regions has a duplicate entry",
         ),
         (
             JurisdictionFields { regions: regions(&["JP"]), ..built_in("default") },
             "jurisdiction.regions is malformed, expected none: this one applies where no other does",
+        ),
+        (
+            JurisdictionFields { regional_ages: ages(&["FR", "FR"]), ..good() },
+            "jurisdiction.regional_ages has a duplicate entry",
+        ),
+        (
+            JurisdictionFields { regional_ages: ages(&["FR-IDF", "JP"]), ..good() },
+            "jurisdiction.regional_ages is malformed, expected some of the regions, or parts of them",
+        ),
+        (
+            JurisdictionFields { no_call_hours: vec![night.clone(); 17], ..good() },
+            "jurisdiction.no_call_hours has more than 16 entries",
+        ),
+        (
+            JurisdictionFields {
+                no_call_hours: vec![QuietHours { channel: ContactChannel::new("", "sms").ok(), ..night }],
+                ..good()
+            },
+            "jurisdiction.no_call_hours is malformed, expected no channel: the hours hold for every call",
         ),
         (JurisdictionFields { lawful_bases: vec![], ..good() }, "jurisdiction.lawful_bases is required"),
         (
@@ -191,7 +240,7 @@ fn a_jurisdiction_error_names_the_field_and_the_limit() {
 fn the_catalogue_holds_512_jurisdictions() {
     let mut catalogue = Catalogue::new();
     let numbered = |at: usize| Jurisdiction::new(of(&format!("own-{at}"), &[])).unwrap();
-    for at in 5..512 {
+    for at in catalogue.jurisdictions().count()..512 {
         catalogue.put_jurisdiction(numbered(at)).unwrap();
     }
     let full = ProfileError::TooMany { field: "jurisdictions", count_max: 512 };

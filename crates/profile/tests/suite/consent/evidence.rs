@@ -11,8 +11,8 @@ use custodia_profile::{
     GroundStatus::{Given, Invalidated, Refused, Requested, Revoked, Withdrawn},
     JurisdictionBases,
     LawfulBasis::{self, Consent, Contract, LegitimateInterests},
-    ProfileError, Purpose, PurposeFields, Recorded, RefusalReason, TimestampMs, Withdrawal, record_decision,
-    withdraw,
+    Permission, ProfileError, Purpose, PurposeFields, Reader, Recorded, RefusalReason, TimestampMs,
+    Withdrawal, record_decision, withdraw,
 };
 
 use crate::world::{
@@ -112,7 +112,7 @@ fn below_the_age_of_opt_in_silence_is_no_answer_where_it_is_to_others() {
 fn below_the_age_of_a_jurisdiction_the_guardian_consents() {
     let own = consent();
     let guardian = Decision { evidence: by(Guardian), ..consent() };
-    for (region, below) in [("DE", 16), ("US-CA", 13), ("BR", 12), ("RU", 14), ("JP", 18)] {
+    for (region, below) in [("DE", 16), ("US-CA", 13), ("BR", 12), ("RU", 14), ("IN", 18), ("NZ", 20)] {
         refuses(&of_age(below - 1, region), &own, RefusalReason::GuardianConsentNeeded);
         assert!(record_for(&of_age(below - 1, region), &guardian).is_ok(), "{region}");
         assert!(record_for(&of_age(below, region), &own).is_ok(), "{region}");
@@ -198,6 +198,31 @@ fn a_withdrawal_is_the_data_subjects_own_and_not_the_act_of_the_giving() {
     let after = withdraw(&given, &withdrawal, &catalogue(), context(at(1))).unwrap();
     assert_eq!((after.state.evidence, after.state.collector), (None, None));
     assert_eq!(after.state.method, consent().method, "what was withdrawn is still known");
+}
+
+/// Issue 11, row 10: Spain's age is 14, Germany's 16.
+#[test]
+fn a_consent_that_was_valid_where_given_stays_so_after_a_move() {
+    let allows = |record: &CustomerRecord| {
+        let catalogue = catalogue();
+        let of = catalogue.purpose(purpose(RESEARCH)).unwrap();
+        Permission::for_purpose(of, Reader::Controller, record, &catalogue, at(2)).verdict().ground()
+    };
+    let given = record_for(&of_age(15, "ES"), &consent()).unwrap();
+    assert_eq!(given.state.guardian_below_age, Some(14));
+    let mut moved = given.record;
+    moved.subject.regions = of_regions(&["DE"]).subject.regions;
+    assert_eq!(allows(&moved), Some(Consent));
+    refuses(
+        &moved,
+        &Decision { decided_at: Some(at(-1)), ..consent() },
+        RefusalReason::GuardianConsentNeeded,
+    );
+    refuses(&of_age(15, "DE"), &consent(), RefusalReason::GuardianConsentNeeded);
+    // Both regions at once: the higher age, in whatever order.
+    let mut both = of_age(15, "ES");
+    both.subject.regions = of_regions(&["DE", "ES"]).subject.regions;
+    refuses(&both, &consent(), RefusalReason::GuardianConsentNeeded);
 }
 
 #[test]

@@ -96,7 +96,13 @@ fn the_law_speaks_before_the_form() {
 fn a_stated_basis_must_be_allowed_and_hold() {
     let stated =
         |basis| Observations { basis: Some(basis), ..input(MARKETING, vec![text("segment", "gold", None)]) };
-    let record = record_with(&[]);
+    let mut record = record_with(&[]);
+    // Elsewhere no law is known that knows the basis.
+    assert_eq!(
+        outcomes(&record, &stated(LegitimateInterests)),
+        [Outcome::Refused(RefusalReason::BasisNotAllowed)]
+    );
+    record.subject.regions.insert("DE".parse().unwrap());
     assert_eq!(outcomes(&record, &stated(Contract)), [Outcome::Refused(RefusalReason::BasisNotAllowed)]);
     assert_eq!(outcomes(&record, &stated(Consent)), [Outcome::Refused(RefusalReason::NoGround)]);
     assert_eq!(outcomes(&record, &stated(LegitimateInterests)), [Outcome::Merged]);

@@ -64,6 +64,13 @@ fn decided(basis: LawfulBasis, status: GroundStatus) -> Decision {
     Decision { evidence, recording: Recording::Live { answers }, ..decision(ALL, basis, status) }
 }
 
+/// A record of a customer in a jurisdiction that knows every basis.
+fn german(grounds: &[(u32, LawfulBasis, GroundState)]) -> CustomerRecord {
+    let mut record = record_with(grounds);
+    record.subject.regions.insert("DE".parse().unwrap());
+    record
+}
+
 #[test]
 fn every_pair_of_states_is_as_the_table_says() {
     let (catalogue, mut pairs) = (catalogue(), 0);
@@ -73,8 +80,8 @@ fn every_pair_of_states_is_as_the_table_says() {
                 // A notice binds consent alone.
                 let row = if from == "outdated" && basis != Consent { TABLE[2].1 } else { row };
                 let record = match standing(from) {
-                    None => CustomerRecord::new(at(-1_000)),
-                    Some(state) => record_with(&[(ALL, basis, state)]),
+                    None => german(&[]),
+                    Some(state) => german(&[(ALL, basis, state)]),
                 };
                 let result = record_decision(&record, &decided(basis, status), &catalogue, context(NOW));
                 let illegal = ProfileError::NotRecordable { reason: RefusalReason::IllegalTransition };
@@ -259,7 +266,7 @@ proptest! {
     ) {
         let catalogue = catalogue();
         let lead_to = |answers: &[Decision]| {
-            answers.iter().fold(CustomerRecord::new(at(-1_000)), |record, answer| {
+            answers.iter().fold(german(&[]), |record, answer| {
                 match record_decision(&record, answer, &catalogue, context(NOW)) {
                     Ok(recorded) => recorded.record,
                     Err(ProfileError::ObjectionStands | ProfileError::NewerStands { .. }) => record,

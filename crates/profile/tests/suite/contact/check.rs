@@ -2,7 +2,7 @@
 //! together. Quiet hours have their own tests in `quiet_hours`.
 
 use custodia_profile::{
-    Contact, ContactChannel, ContactQuestion, CustomerRecord,
+    ChannelPreference, Contact, ContactChannel, ContactQuestion, CustomerRecord,
     DayOfWeek::{self, Monday},
     FrequencyCap, GroundState,
     GroundStatus::{Given, Withdrawn},
@@ -10,7 +10,7 @@ use custodia_profile::{
     RefusalReason::{
         self, ChannelNotAllowed, ConsentExpired, ConsentWithdrawn, FrequencyCap as Cap, NoGround,
     },
-    TimestampMs, Verdict, check_contact,
+    TimeZoneName, TimestampMs, Verdict, check_contact,
 };
 use proptest::prelude::*;
 
@@ -19,7 +19,7 @@ use crate::contact::preferences::{
 };
 use crate::contact::quiet_hours::{nightly, zoned};
 use crate::generated::{ALL, CASES, Draw, Situation, situations};
-use crate::world::{NOW, RESEARCH, at, catalogue, purpose, record_with, state};
+use crate::world::{NOW, RESEARCH, SERVICE, TAX, at, catalogue, purpose, record_with, state};
 
 const HOUR_MS: i64 = 60 * 60 * 1_000;
 const DAY_MS: i64 = 24 * HOUR_MS;
@@ -77,8 +77,9 @@ fn the_law_comes_before_every_preference() {
     assert_eq!(ask(&record, "email", NOW), Contact::NotAllowed(ConsentWithdrawn));
 }
 
+/// Issue 11, row 14: what is not wanted is blocked, and nothing else.
 #[test]
-fn a_channel_is_allowed_if_it_is_wanted_or_nothing_is_said_about_any() {
+fn a_channel_is_allowed_unless_it_is_not_wanted() {
     let said = |wishes: &[(&str, bool)]| {
         let channels = wishes.iter().map(|(name, wanted)| wish(name, *wanted)).collect();
         consenting(PreferenceFields { channels, ..PreferenceFields::default() })
@@ -87,8 +88,111 @@ fn a_channel_is_allowed_if_it_is_wanted_or_nothing_is_said_about_any() {
     assert_eq!(ask(&email, "email", NOW), ALLOWED);
     assert_eq!(ask(&email, "EMAIL", NOW), ALLOWED);
     assert_eq!(ask(&email, "sms", NOW), Contact::NotAllowed(ChannelNotAllowed));
-    assert_eq!(ask(&email, "phone", NOW), Contact::NotAllowed(ChannelNotAllowed));
-    assert_eq!(ask(&said(&[("sms", false)]), "phone", NOW), Contact::NotAllowed(ChannelNotAllowed));
+    assert_eq!(ask(&email, "post", NOW), ALLOWED);
+    assert_eq!(ask(&said(&[("sms", false)]), "email", NOW), ALLOWED);
+    assert_eq!(
+        ask(&said(&[]), "carrierpigeon", NOW),
+        Contact::NotAllowed(RefusalReason::UnknownChannel),
+        "what the law sees in it is unknown"
+    );
+}
+
+#[test]
+fn a_channel_can_be_unwanted_for_one_purpose() {
+    let said = |number| {
+        let unwanted_purposes = vec![purpose(number)];
+        let channels = vec![ChannelPreference { unwanted_purposes, ..wish("sms", true) }];
+        consenting(PreferenceFields { channels, ..PreferenceFields::default() })
+    };
+    assert_eq!(ask(&said(RESEARCH), "sms", NOW), Contact::NotAllowed(ChannelNotAllowed));
+    assert_eq!(ask(&said(SERVICE), "sms", NOW), ALLOWED);
+    assert_eq!(ask(&said(RESEARCH), "email", NOW), ALLOWED);
+}
+
+/// GDPR Art. 34: who must be told is told.
+#[test]
+fn no_wish_blocks_an_obligatory_notice() {
+    let catalogue = catalogue();
+    let ask = |record: &CustomerRecord, number| {
+        let question = ContactQuestion {
+            channel: &channel("email"),
+            purpose: catalogue.purpose(purpose(number)).unwrap(),
+            topic: Some(&"offers".parse().unwrap()),
+            reader: Reader::Controller,
+        };
+        check_contact(record, &question, &catalogue, utc("2026-01-10T23:00:00Z"))
+    };
+    let record = consenting(PreferenceFields {
+        channels: vec![wish("email", false)],
+        topics: vec![about("offers", false)],
+        frequency_caps: vec![cap(0, 1)],
+        quiet_hours: nightly(),
+        ..berlin()
+    });
+    assert_eq!(ask(&record, RESEARCH), Contact::NotAllowed(ChannelNotAllowed));
+    let ground = LawfulBasis::LegalObligation;
+    let morning = utc("2026-01-11T06:00:00Z");
+    assert_eq!(ask(&record, TAX), Contact::AllowedFrom { at: morning, reason: QUIET, ground });
+}
+
+/// Issue 11, row 15: 47 CFR 64.1200(c)(1).
+#[test]
+fn nobody_is_called_at_night_or_where_it_may_be_night() {
+    let resident = |region: &str, zone: Option<&str>| {
+        let time_zone = zone.map(|zone| TimeZoneName::new(zone).unwrap());
+        let mut record = consenting(PreferenceFields { time_zone, ..PreferenceFields::default() });
+        record.subject.regions.insert(region.parse().unwrap());
+        record
+    };
+    let colorado = resident("US-CO", Some("America/Denver"));
+    let hours = RefusalReason::CallingHours;
+    let eight = utc("2026-06-15T14:00:00Z");
+    for (moment, expected) in [
+        ("2026-06-15T09:00:00Z", later(eight, hours)),
+        ("2026-06-15T13:59:59.999Z", later(eight, hours)),
+        ("2026-06-15T14:00:00Z", ALLOWED),
+        ("2026-06-16T02:59:59.999Z", ALLOWED),
+        ("2026-06-16T03:00:00Z", later(utc("2026-06-16T14:00:00Z"), hours)),
+    ] {
+        assert_eq!(ask(&colorado, "phone", utc(moment)), expected, "{moment}");
+        assert_eq!(ask(&colorado, "automated-call", utc(moment)), expected, "{moment}");
+        assert_eq!(ask(&colorado, "sms", utc(moment)), ALLOWED, "a text waits: {moment}");
+    }
+    let unknown = Contact::NotAllowed(RefusalReason::TimeZoneUnknown);
+    assert_eq!(ask(&resident("US-CO", None), "phone", eight), unknown);
+    assert_eq!(ask(&resident("US-CO", None), "email", eight), ALLOWED);
+    // The law of each region, and the stricter of the law and the customer's wish.
+    let mut both = resident("AU", Some("America/Denver"));
+    both.subject.regions.insert("US-CO".parse().unwrap());
+    assert_eq!(ask(&both, "phone", eight), later(utc("2026-06-15T15:00:00Z"), hours));
+    let sunday = utc("2026-06-14T18:00:00Z");
+    assert_eq!(ask(&both, "phone", sunday), later(utc("2026-06-15T15:00:00Z"), hours));
+    let mut late = colorado.clone();
+    let fields =
+        PreferenceFields { quiet_hours: vec![quiet(&[], "18:00", "12:00")], ..(*late.preferences).clone() };
+    late.preferences = Preferences::new(fields).unwrap();
+    assert_eq!(ask(&late, "phone", eight), later(utc("2026-06-15T18:00:00Z"), QUIET));
+}
+
+/// Each minute of a week: where some law forbids calls, the strictest one does.
+#[test]
+fn the_default_forbids_every_call_that_a_law_forbids() {
+    let catalogue = catalogue();
+    let of = |id: &str| {
+        let hours = catalogue.jurisdiction(id).unwrap().no_call_hours.clone();
+        Preferences::new(PreferenceFields { quiet_hours: hours, ..berlin() }).unwrap()
+    };
+    let monday = utc("2026-01-11T23:00:00Z");
+    let default = of("default");
+    for jurisdiction in catalogue.jurisdictions() {
+        let law = of(jurisdiction.id.as_str());
+        assert!(!law.quiet_hours.is_empty(), "{}", jurisdiction.id);
+        for minute in 0..7 * 24 * 60 {
+            let moment = monday.plus_ms(minute * 60_000);
+            let forbids = |law| is_quiet(law, &channel("phone"), moment);
+            assert!(!forbids(&law) || forbids(&default), "{} {minute}", jurisdiction.id);
+        }
+    }
 }
 
 #[test]
@@ -188,15 +292,16 @@ fn many_contacts_for_another_purpose_do_not_make_a_cap_forget() {
 fn a_cap_is_taken_as_reached_while_its_window_holds_forgotten_contacts() {
     let mut record = contacted(&[cap(32, 1)], &[]);
     for pair in 0..65 {
-        record.contacts.record(&channel(&format!("c{pair}")), purpose(1), made(at(-pair)), NOW).unwrap();
+        let name = if pair == 64 { "email".to_owned() } else { format!("c{pair}") };
+        record.contacts.record(&channel(&name), purpose(1), made(at(-pair)), NOW).unwrap();
     }
     record.preferences = Preferences::new(PreferenceFields {
-        frequency_caps: vec![FrequencyCap { channel: Some(channel("c64")), ..cap(2, 1) }],
+        frequency_caps: vec![FrequencyCap { channel: Some(channel("email")), ..cap(2, 1) }],
         ..PreferenceFields::default()
     })
     .unwrap();
-    assert_eq!(ask(&record, "c64", NOW), later(at(HOUR_MS - 64), Cap));
-    assert_eq!(ask(&record, "c64", at(HOUR_MS - 64)), ALLOWED);
+    assert_eq!(ask(&record, "email", NOW), later(at(HOUR_MS - 64), Cap));
+    assert_eq!(ask(&record, "email", at(HOUR_MS - 64)), ALLOWED);
 }
 
 #[test]
@@ -236,7 +341,7 @@ fn a_ground_that_ends_before_the_quiet_hours_do_does_not_allow() {
 }
 
 /// Whether some quiet hours hold, by going through the minutes of a week: another way than the one under test.
-fn is_quiet(preferences: &Preferences, name: &ContactChannel, moment: TimestampMs) -> bool {
+fn is_quiet(preferences: &PreferenceFields, name: &ContactChannel, moment: TimestampMs) -> bool {
     let zone = preferences.time_zone.as_ref().unwrap().as_str();
     let instant = jiff::Timestamp::from_millisecond(moment.as_ms()).unwrap();
     let local = instant.in_tz(zone).unwrap();
@@ -320,19 +425,26 @@ proptest! {
         let law = |moment| {
             Permission::for_purpose(of_purpose, reader, &record, &catalogue, moment).verdict()
         };
+        let of_law = record.subject.jurisdictions(&catalogue).flat_map(|of| of.no_call_hours.clone());
+        let mut all = (*record.preferences).clone();
+        all.quiet_hours.extend(of_law.filter(|_| name.as_str() == "phone"));
+        let quiet_at = |moment| is_quiet(&all, &name, moment);
         let fits = |moment, ground| {
-            let wanted = record.preferences.channel(&name).map(|wish| wish.wanted);
+            let mut wishes = record.preferences.channels.iter().filter(|of| of.channel == name);
+            let wanted = wishes.all(|of| of.wanted && !of.unwanted_purposes.contains(&number));
+            let obligatory = [LawfulBasis::LegalObligation, LawfulBasis::VitalInterests].contains(&ground);
+            let topic_wanted =
+                record.preferences.topics.iter().all(|of| Some(&of.topic) != topic.as_ref() || of.wanted);
             law(moment).ground() == Some(ground)
-                && (record.preferences.channels.is_empty() || wanted == Some(true))
-                && record.preferences.topics.iter().all(|of| Some(&of.topic) != topic.as_ref() || of.wanted)
-                && !is_quiet(&record.preferences, &name, moment)
-                && !breaks_a_cap(&record, &name, number, moment)
+                && (obligatory || wanted && topic_wanted && !breaks_a_cap(&record, &name, number, moment))
+                && (ground == LawfulBasis::VitalInterests || !quiet_at(moment))
         };
         match ask(asked_at) {
             Contact::Allowed { ground } => prop_assert!(fits(asked_at, ground)),
             Contact::AllowedFrom { at: free, reason, ground } => {
                 prop_assert!(free > asked_at);
-                prop_assert!(matches!(reason, RefusalReason::QuietHours | RefusalReason::FrequencyCap));
+                let delays = [QUIET, RefusalReason::FrequencyCap, RefusalReason::CallingHours];
+                prop_assert!(delays.contains(&reason));
                 prop_assert!(law(asked_at).ground().is_some());
                 prop_assert!(fits(free, ground));
                 prop_assert_eq!(ask(free), Contact::Allowed { ground });
@@ -341,7 +453,7 @@ proptest! {
                 let earlier_ms = i64::try_from(gap_ms * i128::from(between) / i128::from(u64::MAX)).unwrap();
                 let earlier = asked_at.plus_ms(earlier_ms);
                 for moment in [earlier, free.plus_ms(-1)] {
-                    let free = !is_quiet(&record.preferences, &name, moment);
+                    let free = !quiet_at(moment);
                     prop_assert!(!free || breaks_a_cap(&record, &name, number, moment));
                 }
             }

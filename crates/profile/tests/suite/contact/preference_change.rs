@@ -7,10 +7,16 @@ use custodia_profile::{
     update_preferences,
 };
 
-use crate::world::{NOW, at, context, made, made_on_the_version};
+use crate::world::{MARKETING, NOW, SERVICE, at, context, made, made_on_the_version, purpose};
 
 fn channel(name: &str, wanted: bool) -> ChannelPreference {
-    ChannelPreference { channel: ContactChannel::new("channel", name).unwrap(), wanted, address: None }
+    let channel = ContactChannel::new("channel", name).unwrap();
+    ChannelPreference { channel, wanted, unwanted_purposes: Vec::new(), address: None }
+}
+
+/// SMS for everything but a purpose.
+fn not_for(number: u32) -> ChannelPreference {
+    ChannelPreference { unwanted_purposes: vec![purpose(number)], ..channel("sms", true) }
 }
 
 fn preferences(fields: PreferenceFields) -> Preferences {
@@ -40,7 +46,7 @@ fn wishes() -> PreferenceFields {
     let night = QuietHours { days: [].into(), begins: minutes(1_200), ends: minutes(480), channel: None };
     PreferenceFields {
         time_zone: Some(TimeZoneName::new("Europe/Berlin").unwrap()),
-        channels: vec![channel("email", true), channel("phone", false)],
+        channels: vec![channel("email", true), channel("phone", false), not_for(SERVICE)],
         frequency_caps: vec![cap],
         quiet_hours: vec![night],
         topics: vec![TopicPreference { topic: "offers".parse().unwrap(), wanted: false }],
@@ -62,9 +68,14 @@ fn a_request_that_was_made_earlier_does_not_replace_a_later_one() {
 fn every_wish_not_to_be_contacted_is_lifted_only_on_the_version_that_was_read() {
     let record = with(wishes());
     type Change = fn(&mut PreferenceFields);
-    let lifting: [(&str, Change); 9] = [
-        ("another channel", |of| of.channels.push(channel("sms", true))),
+    let lifting: [(&str, Change); 11] = [
         ("the unwanted channel", |of| of.channels[1].wanted = true),
+        ("the unwanted channel, but for one purpose", |of| {
+            of.channels[1] =
+                ChannelPreference { channel: of.channels[1].channel.clone(), ..not_for(SERVICE) };
+        }),
+        ("another purpose", |of| of.channels[2] = not_for(MARKETING)),
+        ("the purpose", |of| of.channels.truncate(2)),
         ("any channel", |of| of.channels.clear()),
         ("the topic", |of| of.topics.clear()),
         ("the topic is wanted", |of| of.topics[0].wanted = true),
@@ -87,7 +98,7 @@ fn every_wish_not_to_be_contacted_is_lifted_only_on_the_version_that_was_read() 
 fn what_only_adds_such_a_wish_is_taken_whatever_its_date() {
     let record = with(wishes());
     type Change = fn(&mut PreferenceFields);
-    let restricting: [Change; 5] = [
+    let restricting: [Change; 7] = [
         |of| of.channels[0].wanted = false,
         |of| of.frequency_caps[0].contacts_max = 0,
         |of| of.topics.push(TopicPreference { topic: "news".parse().unwrap(), wanted: false }),
@@ -95,7 +106,9 @@ fn what_only_adds_such_a_wish_is_taken_whatever_its_date() {
             of.quiet_hours
                 .push(QuietHours { ends: LocalTime::from_minutes(600).unwrap(), ..of.quiet_hours[0].clone() })
         },
-        |of| of.channels.push(channel("sms", false)),
+        |of| of.channels.push(channel("post", false)),
+        |of| of.channels[2] = channel("sms", false),
+        |of| of.channels[2].unwanted_purposes.push(purpose(MARKETING)),
     ];
     for change in restricting {
         let mut fields = wishes();

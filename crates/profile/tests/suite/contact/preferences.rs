@@ -35,7 +35,7 @@ pub(crate) fn cap(contacts_max: u8, window_hours: u16) -> FrequencyCap {
 }
 
 pub(crate) fn wish(name: &str, wanted: bool) -> ChannelPreference {
-    ChannelPreference { channel: channel(name), wanted, address: None }
+    ChannelPreference { channel: channel(name), wanted, unwanted_purposes: Vec::new(), address: None }
 }
 
 pub(crate) fn about(topic: &str, wanted: bool) -> TopicPreference {
@@ -93,7 +93,9 @@ pub(crate) fn drawn_preferences(numbers: &[u64; 8]) -> Preferences {
         for name in ["email", "sms", "post"].into_iter().filter(|_| !draw.once_in(4)).collect::<Vec<_>>() {
             let address = draw.pick(&["", "a@x"]);
             let address = Address::optional("address", address).unwrap();
-            channels.push(ChannelPreference { address, ..wish(name, !draw.once_in(5)) });
+            let wanted = !draw.once_in(5);
+            let unwanted_purposes = if wanted && draw.once_in(3) { vec![purpose(1)] } else { Vec::new() };
+            channels.push(ChannelPreference { address, unwanted_purposes, ..wish(name, wanted) });
         }
     }
     let language = draw.pick(&["", "de", "pt-BR", "zh-Hant-TW"]);

@@ -7,8 +7,8 @@ use custodia_profile::{
     Classification, ConsentMethod, ConsentModel, CustomerRecord, DecidedBy, Decision, Evidence, GroundOrigin,
     GroundStatus::{Given, Invalidated, Refused, Requested, Revoked, Withdrawn},
     LawfulBasis::{self, Consent, Contract, LegitimateInterests},
-    Permission, Provenance, Reader, RefusalReason, StoredEvent, TimestampMs, Verdict, Withdrawal,
-    record_decision, withdraw,
+    Permission, Provenance, Reader, RefusalReason, SensitiveConsent, StoredEvent, TimestampMs, Verdict,
+    Withdrawal, record_decision, withdraw,
 };
 use proptest::prelude::*;
 
@@ -235,12 +235,15 @@ fn something_begins(
         LawfulBasis::ALL.into_iter().filter_map(|basis| record.ground(purpose(number), basis)?.valid_from);
     let permission = situation.permission(number, Reader::Controller, record, earlier);
     let comes_of_age = permission.jurisdictions().any(|jurisdiction| {
-        let ages = [jurisdiction.opt_in_below_age, jurisdiction.guardian_below_age];
+        let regions = record.subject.regions.iter().map(Some).chain([None]);
+        let mut ages = regions
+            .map(|region| jurisdiction.guardian_below_age_in(region))
+            .chain([jurisdiction.opt_in_below_age]);
         let passes =
             |years| record.subject.is_below(years, earlier) && !record.subject.is_below(years, later);
         let by_age = jurisdiction.consent_model == ConsentModel::OptOut
             || situation.catalogue.purpose(purpose(number)).unwrap().sale_or_sharing;
-        by_age && ages.into_iter().any(passes)
+        by_age && ages.any(passes)
     });
     comes_of_age || begins.any(|begin| earlier < begin && begin <= later)
 }
@@ -375,7 +378,7 @@ fn an_attribute_is_permitted_no_more_than_its_purpose_and_an_older_value_than_a_
                     let letters = &asked.special_category_grounds;
                     let carries = first.sensitive_bases.contains(&ground)
                         && if ground == Consent {
-                            !first.sensitive_needs_explicit || explicit
+                            first.sensitive_consent < SensitiveConsent::Explicit || explicit
                         } else {
                             !first.sensitive_needs_ground || letters.iter().any(|of| of.goes_with(ground))
                         };
@@ -437,7 +440,9 @@ fn permit(ground: LawfulBasis) -> Verdict {
 
 #[test]
 fn an_event_serves_the_purpose_of_its_collection() {
-    let (catalogue, record) = (catalogue(), record_with(&[(SERVICE, Contract, state(Given, at(-1)))]));
+    let catalogue = catalogue();
+    let mut record = record_with(&[(SERVICE, Contract, state(Given, at(-1)))]);
+    record.subject.regions.insert("DE".parse().unwrap());
     let provenance = Provenance {
         source: "shop".parse().unwrap(),
         observed_at: NOW,

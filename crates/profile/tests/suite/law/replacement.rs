@@ -46,7 +46,8 @@ fn what_may_not_be_passed_by_is_permitted_by_consent_alone() {
             let said_no = |basis| record.ground(purpose(number), basis).is_some_and(|state| state.is_no());
             let no = [Consent, LegitimateInterests, PublicTask].into_iter().any(said_no);
             let is_minor = |jurisdiction: &Jurisdiction| {
-                let years = jurisdiction.opt_in_below_age.max(jurisdiction.guardian_below_age);
+                let of_guardian = jurisdiction.guardian_below_age_in(record.subject.regions.first());
+                let years = jurisdiction.opt_in_below_age.max(of_guardian);
                 record.subject.is_below(years, situation.now)
             };
             let permission = situation.permission(number, Reader::Controller, &record, situation.now);

@@ -1,14 +1,16 @@
 //! The bytes of the catalogue on disk: fixtures of version 2, round trips, and bytes that are none of ours.
 
 use custodia_profile::{
-    AttributeDefinition, AttributeFields, BalancingTest, CatalogueChange, CatalogueEntry, ConsentModel, Date,
-    GoogleConsentType, Jurisdiction, JurisdictionBases, JurisdictionFields, LawfulBasis, Notice,
-    ProfileError, Purpose, PurposeFields, Recipient, RecipientFields, Revision, SourceMapping,
+    AttributeDefinition, AttributeFields, BalancingTest, CatalogueChange, CatalogueEntry, ChannelDefinition,
+    ChannelFields, ChannelKind, ConsentModel, Date, DayOfWeek, GoogleConsentType, Jurisdiction,
+    JurisdictionBases, JurisdictionFields, LawfulBasis, Notice, ProfileError, Purpose, PurposeFields,
+    Recipient, RecipientFields, Region, RegionalAge, Revision, SensitiveConsent, SourceMapping,
     SpecialCategoryGround, SpecialUse, Stored, TimestampMs, ValueType,
 };
 use proptest::{collection, option, prelude::*, sample::subsequence};
 
 use crate::{
+    contact::preferences::quiet,
     storage::codec::{
         VERSION, bytes_of_another_version, decodes_or_blames_the_bytes, every_cut_and_every_flip, hex, holds,
         names_the_version, unhex,
@@ -30,13 +32,20 @@ const ATTRIBUTE: &str = "\
     63745a03455552601e6a1b0a0363726d1206452d4d61696c1a0c496e206361706974616c732e";
 const JURISDICTION: &str = "\
     020a0575732d6361120a43616c69666f726e69611a0443435041220555532d4341220555532d434f280230013a060102\
-    0304050642010148015010580d6001c00201c80201";
+    030405064201015010580d6001c00201c8020190030\
+    39a03090a0555532d434f100ea203060a010710e008";
 const RECIPIENT: &str = "\
     020a084d61696c65722d3112064d61696c65721a0f53656e647320746865206e6577732e22094d61726b6574696e672a\
     0301ac0230013801";
 const CHANGE: &str = "\
     0208071080a0abfef9621a0561646d696e3a370a084d61696c65722d3112064d61696c65721a0f53656e647320746865\
     206e6577732e22094d61726b6574696e672a0301ac0230013801";
+
+const CHANNEL: &str = "\
+    020a0d63617272696572706967656f6e120e4361727269657220706967656f6e18052001";
+const CHANNEL_CHANGE: &str = "\
+    0208071080a0abfef9621a0561646d696e9203230a0d63617272696572706967656f6e120e4361727269657220706967\
+    656f6e18052001";
 
 fn a_purpose() -> Purpose {
     let mut fields = purpose_fields(2, "news", &[LawfulBasis::Consent, LawfulBasis::LegitimateInterests]);
@@ -90,11 +99,13 @@ fn a_jurisdiction() -> Jurisdiction {
         honours_gpc: true,
         lawful_bases: LawfulBasis::ALL.to_vec(),
         sensitive_bases: vec![LawfulBasis::Consent],
-        sensitive_needs_explicit: true,
+        sensitive_consent: SensitiveConsent::Explicit,
         sensitive_needs_ground: true,
         gpc_yields_to_consent: true,
         opt_in_below_age: 16,
         guardian_below_age: 13,
+        regional_ages: vec![RegionalAge { region: "US-CO".parse().unwrap(), guardian_below_age: 14 }],
+        no_call_hours: vec![quiet(&[DayOfWeek::Sunday], "18:40", "00:00")],
         revision: Revision::from_u64(1),
         built_in: true,
     };
@@ -113,6 +124,17 @@ fn a_recipient() -> Recipient {
         revision: Revision::from_u64(1),
     };
     Recipient::new(fields).unwrap()
+}
+
+fn a_channel() -> ChannelDefinition {
+    let fields = ChannelFields {
+        id: "carrierpigeon".parse().unwrap(),
+        display_name: "Carrier pigeon".to_owned(),
+        kind: ChannelKind::Post,
+        revision: Revision::from_u64(1),
+        built_in: false,
+    };
+    ChannelDefinition::new(fields).unwrap()
 }
 
 fn change(entry: impl Into<CatalogueEntry>) -> CatalogueChange {
@@ -140,8 +162,14 @@ fn a_recipient_is_read() {
 }
 
 #[test]
+fn a_channel_is_read() {
+    holds(&a_channel(), CHANNEL);
+}
+
+#[test]
 fn a_change_is_read() {
     holds(&change(a_recipient()), CHANGE);
+    holds(&change(a_channel()), CHANNEL_CHANGE);
 }
 
 fn never_panics(bytes: &[u8]) {
@@ -149,6 +177,7 @@ fn never_panics(bytes: &[u8]) {
     decodes_or_blames_the_bytes::<AttributeDefinition>(bytes);
     decodes_or_blames_the_bytes::<Jurisdiction>(bytes);
     decodes_or_blames_the_bytes::<Recipient>(bytes);
+    decodes_or_blames_the_bytes::<ChannelDefinition>(bytes);
     decodes_or_blames_the_bytes::<CatalogueChange>(bytes);
 }
 
@@ -159,6 +188,8 @@ fn every_cut_and_every_flipped_byte_of_the_catalogue_is_survived() {
         an_attribute().encode(),
         a_jurisdiction().encode(),
         a_recipient().encode(),
+        a_channel().encode(),
+        change(a_channel()).encode(),
         change(a_purpose()).encode(),
         change(an_attribute()).encode(),
         change(a_jurisdiction()).encode(),
@@ -316,31 +347,39 @@ fn jurisdictions() -> impl Strategy<Value = Jurisdiction> {
     let regions = collection::btree_set("[A-Z]{2}(-[A-Z0-9]{1,3})?", 0..5);
     let id = "[a-z][a-z0-9-]{0,9}".prop_filter("it has no regions", |id| id != "default");
     let model = proptest::sample::select(ConsentModel::ALL.to_vec());
+    let form = proptest::sample::select(SensitiveConsent::ALL.to_vec());
     (
         (id, texts(), texts(), regions, revisions()),
-        (model, any::<bool>(), some_bases(), some_bases(), any::<bool>()),
-        (any::<u8>(), any::<u8>(), any::<bool>(), any::<bool>()),
+        (model, any::<bool>(), some_bases(), some_bases(), form),
+        (any::<u8>(), any::<u8>(), option::of(any::<u8>()), any::<bool>(), any::<bool>()),
     )
         .prop_map(|(named, rules, ages)| {
             let (id, display_name, law, regions, revision) = named;
-            let (consent_model, honours_gpc, mut lawful_bases, sensitive, sensitive_needs_explicit) = rules;
+            let hours = if ages.2.is_some() { vec![quiet(&[], "21:00", "08:00")] } else { Vec::new() };
+            let (consent_model, honours_gpc, mut lawful_bases, sensitive, sensitive_consent) = rules;
             if lawful_bases.is_empty() {
                 lawful_bases.push(LawfulBasis::Consent);
             }
+            let regions: Vec<Region> = regions.iter().filter_map(|code| code.parse().ok()).collect();
+            let first = regions.first().cloned().zip(ages.2);
+            let regional_ages =
+                first.map(|(region, guardian_below_age)| RegionalAge { region, guardian_below_age });
             let fields = JurisdictionFields {
                 id: id.parse().unwrap(),
                 display_name,
                 law,
-                regions: regions.iter().map(|code| code.parse().unwrap()).collect(),
+                regions,
                 consent_model,
                 honours_gpc,
                 sensitive_bases: sensitive.into_iter().filter(|basis| lawful_bases.contains(basis)).collect(),
                 lawful_bases,
-                sensitive_needs_explicit,
-                sensitive_needs_ground: ages.2,
-                gpc_yields_to_consent: ages.3,
+                sensitive_consent,
+                sensitive_needs_ground: ages.3,
+                gpc_yields_to_consent: ages.4,
                 opt_in_below_age: ages.0,
                 guardian_below_age: ages.1,
+                regional_ages: regional_ages.into_iter().collect(),
+                no_call_hours: hours,
                 revision,
                 built_in: false,
             };

@@ -1,14 +1,15 @@
 //! Converts catalogue entries to wire messages.
 
 use custodia_profile::{
-    AttributeDefinition, BalancingTest, Catalogue, CatalogueChange, CatalogueEntry, GoogleConsentType,
-    Jurisdiction, JurisdictionBases, LawfulBasis, Notice, Purpose, PurposeNumber, Recipient, Region,
-    SourceMapping, SpecialCategoryGround,
+    AttributeDefinition, BalancingTest, Catalogue, CatalogueChange, CatalogueEntry, ChannelDefinition,
+    GoogleConsentType, Jurisdiction, JurisdictionBases, LawfulBasis, Notice, Purpose, PurposeNumber,
+    Recipient, Region, RegionalAge, SourceMapping, SpecialCategoryGround,
 };
 use custodia_proto::v1;
 
 use data_encoding::HEXLOWER;
 
+use crate::api::preference::hours_wire;
 use crate::wire::{convert::purpose_name, etag, timestamp};
 
 fn numbers<T: Copy>(members: &[T], number: impl Fn(T) -> u8) -> Vec<i32> {
@@ -120,14 +121,20 @@ pub(super) fn jurisdiction(jurisdiction: &Jurisdiction) -> v1::Jurisdiction {
         honours_gpc: jurisdiction.honours_gpc,
         lawful_bases: bases(&jurisdiction.lawful_bases),
         sensitive_bases: bases(&jurisdiction.sensitive_bases),
-        sensitive_needs_explicit: jurisdiction.sensitive_needs_explicit,
         sensitive_needs_ground: jurisdiction.sensitive_needs_ground,
         gpc_yields_to_consent: jurisdiction.gpc_yields_to_consent,
         opt_in_below_age: jurisdiction.opt_in_below_age.into(),
         guardian_below_age: jurisdiction.guardian_below_age.into(),
         etag: etag(jurisdiction.revision),
         built_in: jurisdiction.built_in,
+        sensitive_consent: jurisdiction.sensitive_consent.number().into(),
+        regional_ages: jurisdiction.regional_ages.iter().map(regional_age).collect(),
+        no_call_hours: jurisdiction.no_call_hours.iter().map(hours_wire).collect(),
     }
+}
+
+fn regional_age(age: &RegionalAge) -> v1::RegionalAge {
+    v1::RegionalAge { region: age.region.to_string(), guardian_below_age: age.guardian_below_age.into() }
 }
 
 /// A recipient on the wire.
@@ -144,6 +151,17 @@ pub(super) fn recipient(recipient: &Recipient, catalogue: &Catalogue) -> v1::Rec
     }
 }
 
+/// A channel on the wire.
+pub(super) fn channel(channel: &ChannelDefinition) -> v1::ChannelDefinition {
+    v1::ChannelDefinition {
+        id: channel.id.as_str().to_owned(),
+        display_name: channel.display_name.clone(),
+        kind: channel.kind.number().into(),
+        etag: etag(channel.revision),
+        built_in: channel.built_in,
+    }
+}
+
 /// A change on the wire. A number always means the same purpose, so the current catalogue knows every name.
 pub(super) fn change(change: &CatalogueChange, catalogue: &Catalogue) -> v1::CatalogChange {
     use v1::catalog_change::Entry;
@@ -152,6 +170,7 @@ pub(super) fn change(change: &CatalogueChange, catalogue: &Catalogue) -> v1::Cat
         CatalogueEntry::Attribute(entry) => Entry::Attribute(attribute(entry, catalogue)),
         CatalogueEntry::Jurisdiction(entry) => Entry::Jurisdiction(jurisdiction(entry)),
         CatalogueEntry::Recipient(entry) => Entry::Recipient(recipient(entry, catalogue)),
+        CatalogueEntry::Channel(entry) => Entry::Channel(channel(entry)),
     };
     v1::CatalogChange {
         version: change.version(),

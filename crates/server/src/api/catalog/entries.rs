@@ -10,7 +10,9 @@
 use std::sync::Arc;
 
 use custodia_consensus::{Command, Condition, Expected, Write};
-use custodia_profile::{AttributeDefinition, Catalogue, GroupId, Jurisdiction, Purpose, Recipient, Revision};
+use custodia_profile::{
+    AttributeDefinition, Catalogue, ChannelDefinition, GroupId, Jurisdiction, Purpose, Recipient, Revision,
+};
 use custodia_proto::v1;
 use custodia_store::{Key, ValueHeader};
 use tokio::time::Instant;
@@ -87,6 +89,8 @@ calls! {
         GetJurisdictionRequest ListJurisdictionsRequest -> ListJurisdictionsResponse;
     Recipient, recipient, recipients by id: CreateRecipientRequest UpdateRecipientRequest GetRecipientRequest
         ListRecipientsRequest -> ListRecipientsResponse;
+    ChannelDefinition, channel, channels by id: CreateChannelRequest UpdateChannelRequest GetChannelRequest
+        ListChannelsRequest -> ListChannelsResponse;
 }
 
 async fn create<E: Entry>(
@@ -277,7 +281,16 @@ mod tests {
         }
         assert_eq!(pages::<Purpose>(&catalogue, 2), ["billing", "care", "offers"]);
         assert_eq!(pages::<AttributeDefinition>(&catalogue, 2), ["email"]);
-        assert_eq!(pages::<Jurisdiction>(&catalogue, 2), ["br", "default", "eu", "ru", "us-ca"]);
+        let built_in = pages::<Jurisdiction>(&catalogue, 2);
+        assert!(built_in.is_sorted() && built_in.len() > 20 && built_in.contains(&"eu".to_owned()));
+        let carrierpigeon = v1::ChannelDefinition {
+            id: "carrierpigeon".to_owned(),
+            kind: v1::ChannelKind::Post.into(),
+            ..Default::default()
+        };
+        let created = created::<ChannelDefinition>(&carrierpigeon, &catalogue).expect("new");
+        catalogue.put(created.into()).expect("fits");
+        assert_eq!(pages::<ChannelDefinition>(&catalogue, 5)[1], "carrierpigeon");
         assert_eq!(pages::<Recipient>(&catalogue, 3), ["Ads", "desk", "till"]);
         let (_, token) = list::<Purpose>(&catalogue, 1, "").expect("a page");
         assert_eq!(

@@ -1,11 +1,11 @@
-//! What purposes, attributes, jurisdictions and recipients have in common: each is a catalogue entry with a name, a
+//! What purposes, attributes, jurisdictions, recipients and channels have in common: each is a catalogue entry with a name, a
 //! revision, a wire message and a key in the directory. `entries.rs` serves all kinds in the same way.
 
 use std::sync::Arc;
 
 use custodia_profile::{
-    AttributeDefinition, AttributeName, Catalogue, CatalogueEntry, Jurisdiction, JurisdictionId,
-    ProfileError, Purpose, PurposeId, Recipient, RecipientId, Revision, Stored,
+    AttributeDefinition, AttributeName, Catalogue, CatalogueEntry, ChannelDefinition, ChannelId,
+    Jurisdiction, JurisdictionId, ProfileError, Purpose, PurposeId, Recipient, RecipientId, Revision, Stored,
 };
 use custodia_proto::v1;
 use custodia_store::Key;
@@ -182,5 +182,22 @@ entry! {
 
     fn wire(&self, catalogue: &Catalogue) -> v1::Recipient {
         convert::recipient(self, catalogue)
+    }
+}
+
+entry! {
+    ChannelDefinition: "channel", Channels;
+    name id: ChannelId; key channel; find channel; all channels;
+
+    fn parse(
+        wire: &v1::ChannelDefinition,
+        stored: Option<&Self>,
+        _catalogue: &Catalogue,
+    ) -> Result<Self, ServiceError> {
+        parse::channel(wire, next(stored))
+    }
+
+    fn wire(&self, _catalogue: &Catalogue) -> v1::ChannelDefinition {
+        convert::channel(self)
     }
 }

@@ -1,4 +1,4 @@
-//! Parses catalogue entries from the wire: purposes, attributes, jurisdictions and recipients.
+//! Parses catalogue entries from the wire: purposes, attributes, jurisdictions, recipients and channels.
 //!
 //! Invariant: everything that an entry names exists (its purposes, the jurisdictions whose bases it states), so a typo
 //! cannot leave a rule without effect. Only a purpose may name recipients that are registered later; until then the name
@@ -6,17 +6,19 @@
 
 use custodia_profile::{
     AttributeDefinition, AttributeFields, AttributeName, AttributeNumber, BalancingTest, Catalogue,
-    CategoryId, Classification, ConsentModel, GoogleConsentType, Jurisdiction, JurisdictionBases,
-    JurisdictionFields, JurisdictionId, LawfulBasis, Notice, NoticeId, ProfileError, Purpose, PurposeFields,
-    PurposeId, PurposeNumber, Recipient, RecipientFields, RecipientId, Region, Revision, SourceId,
-    SourceMapping, SpecialCategoryGround, SpecialUse, ValueType,
+    CategoryId, ChannelDefinition, ChannelFields, ChannelId, ChannelKind, Classification, ConsentModel,
+    GoogleConsentType, Jurisdiction, JurisdictionBases, JurisdictionFields, JurisdictionId, LawfulBasis,
+    Notice, NoticeId, ProfileError, Purpose, PurposeFields, PurposeId, PurposeNumber, QuietHours, Recipient,
+    RecipientFields, RecipientId, Region, RegionalAge, Revision, SensitiveConsent, SourceId, SourceMapping,
+    SpecialCategoryGround, SpecialUse, ValueType,
     limits::{
         ATTRIBUTE_PURPOSES_MAX, DATA_CATEGORIES_MAX, JURISDICTION_BASES_MAX, JURISDICTION_REGIONS_MAX,
-        MAPPINGS_MAX, NOTICES_MAX, PURPOSE_RECIPIENTS_MAX, RECIPIENT_PURPOSES_MAX,
+        MAPPINGS_MAX, NO_CALL_HOURS_MAX, NOTICES_MAX, PURPOSE_RECIPIENTS_MAX, RECIPIENT_PURPOSES_MAX,
     },
 };
 use custodia_proto::v1;
 
+use crate::api::preference::hours;
 use crate::wire::{
     FieldFault, ServiceError,
     parse::{chosen, each, named, sha256, within_limit},
@@ -185,6 +187,8 @@ pub(super) fn jurisdiction(
     revision: Revision,
 ) -> Result<Jurisdiction, ServiceError> {
     within_limit("regions", wire.regions.len(), JURISDICTION_REGIONS_MAX)?;
+    within_limit("no_call_hours", wire.no_call_hours.len(), NO_CALL_HOURS_MAX)?;
+    within_limit("regional_ages", wire.regional_ages.len(), JURISDICTION_REGIONS_MAX)?;
     let fields = JurisdictionFields {
         id: JurisdictionId::new(&wire.id).map_err(named("id"))?,
         display_name: wire.display_name.clone(),
@@ -194,16 +198,34 @@ pub(super) fn jurisdiction(
         honours_gpc: wire.honours_gpc,
         lawful_bases: bases("lawful_bases", &wire.lawful_bases)?,
         sensitive_bases: bases("sensitive_bases", &wire.sensitive_bases)?,
-        sensitive_needs_explicit: wire.sensitive_needs_explicit,
+        sensitive_consent: chosen(wire.sensitive_consent, SensitiveConsent::from_number)
+            .map_err(named("sensitive_consent"))?
+            .unwrap_or(SensitiveConsent::Explicit),
         sensitive_needs_ground: wire.sensitive_needs_ground,
         gpc_yields_to_consent: wire.gpc_yields_to_consent,
         opt_in_below_age: age("opt_in_below_age", wire.opt_in_below_age)?,
         guardian_below_age: age("guardian_below_age", wire.guardian_below_age)?,
+        regional_ages: each("regional_ages", &wire.regional_ages, regional_age)?,
+        no_call_hours: each("no_call_hours", &wire.no_call_hours, no_call_hours)?,
         revision,
         // The constructor knows which names are built in.
         built_in: false,
     };
     Jurisdiction::new(fields).map_err(of_definition("jurisdiction."))
+}
+
+fn regional_age(wire: &v1::RegionalAge) -> Result<RegionalAge, ServiceError> {
+    Ok(RegionalAge {
+        region: Region::new(&wire.region).map_err(named("region"))?,
+        guardian_below_age: age("guardian_below_age", wire.guardian_below_age)?,
+    })
+}
+
+fn no_call_hours(wire: &v1::QuietHours) -> Result<QuietHours, ServiceError> {
+    if !wire.channel.is_empty() {
+        return Err(ServiceError::invalid("channel", "expected none: the hours hold for every call"));
+    }
+    hours(wire)
 }
 
 fn age(field: &str, years: u32) -> Result<u8, ServiceError> {
@@ -230,4 +252,20 @@ pub(super) fn recipient(
         revision,
     };
     Recipient::new(fields).map_err(of_definition("recipient."))
+}
+
+/// Parses a channel, with the revision that the catalogue assigns.
+pub(super) fn channel(
+    wire: &v1::ChannelDefinition,
+    revision: Revision,
+) -> Result<ChannelDefinition, ServiceError> {
+    let fields = ChannelFields {
+        id: ChannelId::new(&wire.id).map_err(named("id"))?,
+        display_name: wire.display_name.clone(),
+        kind: required("kind", wire.kind, ChannelKind::from_number)?,
+        revision,
+        // The constructor knows which names are built in.
+        built_in: false,
+    };
+    ChannelDefinition::new(fields).map_err(of_definition("channel."))
 }

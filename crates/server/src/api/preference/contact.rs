@@ -14,6 +14,7 @@ use custodia_profile::{
 };
 use custodia_proto::v1;
 
+use super::parse::contact_channel;
 use crate::{
     catalogue::CatalogueView,
     routing::CustomerLocation,
@@ -34,24 +35,15 @@ impl CustomerRead for v1::CheckContactRequest {
     type Query = Planned;
     const ACCESS: ReadAccess = ReadAccess::Admitted;
 
-    fn parse(&self, _view: &CatalogueView) -> Result<Planned, ServiceError> {
-        Planned::parse(self)
+    fn parse(&self, view: &CatalogueView) -> Result<Planned, ServiceError> {
+        Planned::parse(&self.channel, &self.topic, self.at.as_ref(), view)
     }
 
     async fn answer(
         planned: Planned,
         profile: ProfileView<'_>,
     ) -> Result<v1::CheckContactResponse, ServiceError> {
-        let question = ContactQuestion {
-            channel: &planned.channel,
-            purpose: profile.purpose,
-            topic: planned.topic.as_ref(),
-            reader: profile.reader,
-        };
-        let catalogue = &profile.view.catalogue;
-        let law = profile.permission.verdict();
-        let answer = |at| checked(profile.record(), &question, catalogue, at, law);
-        planned.moment(profile.now).map(answer)
+        planned.judged(&profile)
     }
 }
 
@@ -64,13 +56,31 @@ pub(crate) struct Planned {
 }
 
 impl Planned {
-    fn parse(request: &v1::CheckContactRequest) -> Result<Self, ServiceError> {
-        let topic = &request.topic;
+    pub(super) fn parse(
+        channel: &str,
+        topic: &str,
+        at: Option<&prost_types::Timestamp>,
+        view: &CatalogueView,
+    ) -> Result<Self, ServiceError> {
         Ok(Self {
-            channel: ContactChannel::new("channel", &request.channel)?,
+            channel: contact_channel(channel, view)?,
             topic: (!topic.is_empty()).then(|| TopicId::new(topic).map_err(named("topic"))).transpose()?,
-            at: parse_optional(request.at.as_ref(), "at")?,
+            at: parse_optional(at, "at")?,
         })
+    }
+
+    /// The verdict for one customer.
+    pub(super) fn judged(&self, profile: &ProfileView<'_>) -> Result<v1::CheckContactResponse, ServiceError> {
+        let question = ContactQuestion {
+            channel: &self.channel,
+            purpose: profile.purpose,
+            topic: self.topic.as_ref(),
+            reader: profile.reader,
+        };
+        let catalogue = &profile.view.catalogue;
+        let law = profile.permission.verdict();
+        let at = self.moment(profile.now)?;
+        Ok(checked(profile.record(), &question, catalogue, at, law))
     }
 
     /// The time to judge. Past times are refused, except for a clock that is slightly behind, which counts as now.
@@ -171,7 +181,7 @@ impl CustomerWrite for v1::RecordContactRequest {
     type Input = Made;
 
     fn parse(&self, origin: Origin<'_>, view: &CatalogueView) -> Result<Made, ServiceError> {
-        let channel = ContactChannel::new("channel", &self.channel)?;
+        let channel = contact_channel(&self.channel, view)?;
         let purpose = parse::purpose(&self.purpose, "purpose")?;
         let request = parse::request_id(&self.request_id)?;
         let stated = parse_optional(self.contacted_at.as_ref(), "contacted_at")?;
@@ -223,6 +233,7 @@ mod tests {
         let preferences = Preferences::new(PreferenceFields {
             language: Language::optional("language", "de").expect("a language"),
             channels: vec![ChannelPreference {
+                unwanted_purposes: Vec::new(),
                 channel: email(),
                 wanted: true,
                 address: Address::optional("address", "ana@example.org").expect("an address"),

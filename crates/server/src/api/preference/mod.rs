@@ -1,7 +1,10 @@
 //! PreferenceService: how, when and about what a customer wants to be contacted.
 
+mod batch_check_contact;
 mod contact;
 mod parse;
 #[cfg(test)]
 mod parse_tests;
 mod preferences;
+
+pub(super) use parse::{hours, hours_wire};

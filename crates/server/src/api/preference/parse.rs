@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use custodia_profile::{
     Address, Catalogue, ChannelPreference, ContactChannel, DayOfWeek, FrequencyCap, Language, LocalTime,
     PreferenceFields, Preferences, QuietHours, TimeZoneName, TopicId, TopicPreference,
+    limits::UNWANTED_PURPOSES_MAX,
 };
 use custodia_proto::v1;
 
@@ -17,7 +18,7 @@ use crate::{
         ServiceError,
         convert::{RecordVersion, purpose_name, text},
         etag,
-        parse::{self, chosen, each, named},
+        parse::{self, chosen, each, named, within_limit},
     },
 };
 
@@ -73,10 +74,11 @@ impl PreferenceChanges {
                 .then(|| TimeZoneName::new(time_zone))
                 .transpose()
                 .map_err(below)?,
-            channels: each("channels", &wire.channels, channel).map_err(below)?,
+            channels: each("channels", &wire.channels, |one| channel(one, view)).map_err(below)?,
             frequency_caps: each("frequency_caps", &wire.frequency_caps, |cap| frequency_cap(cap, view))
                 .map_err(below)?,
-            quiet_hours: each("quiet_hours", &wire.quiet_hours, quiet_hours).map_err(below)?,
+            quiet_hours: each("quiet_hours", &wire.quiet_hours, |one| quiet_hours(one, view))
+                .map_err(below)?,
             topics: each("topics", &wire.topics, topic).map_err(below)?,
         };
         check_lists(&values)?;
@@ -146,10 +148,27 @@ fn below(error: impl Into<ServiceError>) -> ServiceError {
     error.into().within("preferences")
 }
 
-fn channel(wire: &v1::ChannelPreference) -> Result<ChannelPreference, ServiceError> {
+/// A channel of the catalogue.
+pub(super) fn contact_channel(text: &str, view: &CatalogueView) -> Result<ContactChannel, ServiceError> {
+    let channel = ContactChannel::new("channel", text)?;
+    view.check_channel(&channel, "channel")?;
+    Ok(channel)
+}
+
+/// None if the text is empty.
+fn optional_channel(text: &str, view: &CatalogueView) -> Result<Option<ContactChannel>, ServiceError> {
+    (!text.is_empty()).then(|| contact_channel(text, view)).transpose()
+}
+
+fn channel(wire: &v1::ChannelPreference, view: &CatalogueView) -> Result<ChannelPreference, ServiceError> {
+    let purposes = &wire.unwanted_purposes;
+    within_limit("unwanted_purposes", purposes.len(), UNWANTED_PURPOSES_MAX)?;
     Ok(ChannelPreference {
-        channel: ContactChannel::new("channel", &wire.channel)?,
+        channel: contact_channel(&wire.channel, view)?,
         wanted: wire.wanted,
+        unwanted_purposes: each("unwanted_purposes", purposes, |name| {
+            view.purpose_number(&parse::purpose(name, "")?, "")
+        })?,
         address: Address::optional("address", &wire.address)?,
     })
 }
@@ -160,7 +179,7 @@ fn frequency_cap(wire: &v1::FrequencyCap, view: &CatalogueView) -> Result<Freque
         name => Some(view.purpose_number(&parse::purpose(name, "purpose")?, "purpose")?),
     };
     Ok(FrequencyCap {
-        channel: ContactChannel::optional("channel", &wire.channel)?,
+        channel: optional_channel(&wire.channel, view)?,
         purpose,
         // A number too large for the type is also over the API's limit, which the error of `Preferences::new` names.
         contacts_max: u8::try_from(wire.contacts_max).unwrap_or(u8::MAX),
@@ -168,7 +187,13 @@ fn frequency_cap(wire: &v1::FrequencyCap, view: &CatalogueView) -> Result<Freque
     })
 }
 
-fn quiet_hours(wire: &v1::QuietHours) -> Result<QuietHours, ServiceError> {
+fn quiet_hours(wire: &v1::QuietHours, view: &CatalogueView) -> Result<QuietHours, ServiceError> {
+    let channel = optional_channel(&wire.channel, view)?;
+    Ok(QuietHours { channel, ..hours(wire)? })
+}
+
+/// The hours alone, whatever their channel.
+pub(crate) fn hours(wire: &v1::QuietHours) -> Result<QuietHours, ServiceError> {
     let day = |number: &i32| {
         let day = chosen(*number, DayOfWeek::from_number).map_err(named("days"))?;
         day.ok_or_else(|| ServiceError::invalid("days", "expected days of the week"))
@@ -178,7 +203,7 @@ fn quiet_hours(wire: &v1::QuietHours) -> Result<QuietHours, ServiceError> {
         days: wire.days.iter().map(day).collect::<Result<BTreeSet<_>, _>>()?,
         begins: time(&wire.begins, "begins")?,
         ends: time(&wire.ends, "ends")?,
-        channel: ContactChannel::optional("channel", &wire.channel)?,
+        channel: None,
     })
 }
 
@@ -203,6 +228,11 @@ pub(super) fn wire(
     let channels = preferences.channels.iter().map(|preference| v1::ChannelPreference {
         channel: preference.channel.as_str().to_owned(),
         wanted: preference.wanted,
+        unwanted_purposes: preference
+            .unwanted_purposes
+            .iter()
+            .map(|purpose| purpose_name(*purpose, catalogue))
+            .collect(),
         address: match addresses {
             Addresses::Given => text(preference.address.as_ref().map(|address| address.as_str())),
             Addresses::LeftOut => String::new(),
@@ -214,12 +244,6 @@ pub(super) fn wire(
         contacts_max: cap.contacts_max.into(),
         window_hours: cap.window_hours.into(),
     });
-    let hours = preferences.quiet_hours.iter().map(|hours| v1::QuietHours {
-        days: hours.days.iter().map(|day| day.number().into()).collect(),
-        begins: hours.begins.to_string(),
-        ends: hours.ends.to_string(),
-        channel: text(hours.channel.as_ref().map(ContactChannel::as_str)),
-    });
     let topics = preferences.topics.iter().map(|preference| v1::TopicPreference {
         topic: preference.topic.as_str().to_owned(),
         wanted: preference.wanted,
@@ -230,8 +254,18 @@ pub(super) fn wire(
         time_zone: text(preferences.time_zone.as_ref().map(TimeZoneName::as_str)),
         channels: channels.collect(),
         frequency_caps: caps.collect(),
-        quiet_hours: hours.collect(),
+        quiet_hours: preferences.quiet_hours.iter().map(hours_wire).collect(),
         topics: topics.collect(),
         etag: etag(at.revision),
+    }
+}
+
+/// Stored quiet hours on the wire.
+pub(crate) fn hours_wire(hours: &QuietHours) -> v1::QuietHours {
+    v1::QuietHours {
+        days: hours.days.iter().map(|day| day.number().into()).collect(),
+        begins: hours.begins.to_string(),
+        ends: hours.ends.to_string(),
+        channel: text(hours.channel.as_ref().map(ContactChannel::as_str)),
     }
 }

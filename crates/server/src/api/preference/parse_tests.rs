@@ -27,8 +27,13 @@ fn sent() -> v1::Preferences {
         language: text("de-CH"),
         time_zone: text("Europe/Zurich"),
         channels: vec![
-            v1::ChannelPreference { channel: text("email"), wanted: true, address: text("ana@example.org") },
-            v1::ChannelPreference { channel: text("phone"), wanted: false, address: String::new() },
+            v1::ChannelPreference {
+                channel: text("email"),
+                wanted: true,
+                address: text("ana@example.org"),
+                unwanted_purposes: vec![text("newsletter")],
+            },
+            v1::ChannelPreference { channel: text("phone"), ..Default::default() },
         ],
         frequency_caps: vec![v1::FrequencyCap {
             channel: text("email"),
@@ -81,6 +86,11 @@ fn addresses_are_left_out_and_nothing_else() {
 fn an_error_names_the_entry_and_the_field() {
     for (expected, change) in [
         ("channels[1].channel", (|wire| wire.channels[1].channel.clear()) as fn(&mut v1::Preferences)),
+        ("channels[1].channel", |wire| wire.channels[1].channel = "carrierpigeon".to_owned()),
+        ("frequency_caps[0].channel", |wire| wire.frequency_caps[0].channel = "e-mail".to_owned()),
+        ("quiet_hours[0].channel", |wire| wire.quiet_hours[0].channel = "e-mail".to_owned()),
+        ("channels[0].unwanted_purposes[0]", |wire| wire.channels[0].unwanted_purposes[0].push('x')),
+        ("channels.unwanted_purposes", |wire| wire.channels[0].wanted = false),
         ("channels[0].address", |wire| wire.channels[0].address = "x".repeat(257)),
         ("channels", |wire| wire.channels[1].channel = "EMAIL".to_owned()),
         ("frequency_caps[0].purpose", |wire| wire.frequency_caps[0].purpose = "unknown".to_owned()),

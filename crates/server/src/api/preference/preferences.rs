@@ -31,7 +31,7 @@ impl CustomerRead for v1::GetPreferencesRequest {
     }
 
     fn knows((): &(), record: &CustomerRecord, view: &CatalogueView) -> bool {
-        knows_caps(view, &record.preferences)
+        knows_purposes(view, &record.preferences)
     }
 
     async fn answer((): (), profile: ProfileView<'_>) -> Result<v1::Preferences, ServiceError> {
@@ -113,10 +113,12 @@ impl CustomerWrite for v1::UpdatePreferencesRequest {
     }
 }
 
-/// Whether the catalogue has the purposes of the stored frequency caps.
-fn knows_caps(view: &CatalogueView, preferences: &Preferences) -> bool {
-    let mut named = preferences.frequency_caps.iter().filter_map(|cap| cap.purpose);
-    named.all(|purpose| view.catalogue.purpose(purpose).is_some())
+/// Whether the catalogue has the purposes that the stored preferences name.
+fn knows_purposes(view: &CatalogueView, preferences: &Preferences) -> bool {
+    let of_caps = preferences.frequency_caps.iter().filter_map(|cap| cap.purpose);
+    let of_channels =
+        preferences.channels.iter().flat_map(|channel| channel.unwanted_purposes.iter().copied());
+    of_caps.chain(of_channels).all(|purpose| view.catalogue.purpose(purpose).is_some())
 }
 
 /// Whether some address is not yet stored for its channel. To a caller who may not read every address is new: whether one is

@@ -3,9 +3,10 @@
 use std::str::FromStr;
 
 use custodia_profile::{
-    ConsentMethod, CustomerRecord, Date, DecidedBy, Evidence, GroundOrigin, GroundState, GroundStatus,
-    JurisdictionBases, Label, LawfulBasis, LegalHold, Notice, PurposeFields, Recipient, RecipientFields,
-    RefusalReason, Restriction, Revision, SpecialCategoryGround, SpecialUse, TimestampMs, Verdict,
+    AffirmativeAct, ConsentMethod, CustomerRecord, Date, DecidedBy, Evidence, GroundOrigin, GroundState,
+    GroundStatus, JurisdictionBases, Label, LawfulBasis, LegalHold, Notice, PurposeFields, Recipient,
+    RecipientFields, RefusalReason, Restriction, Revision, SpecialCategoryGround, SpecialUse, TimestampMs,
+    Verdict,
 };
 
 use crate::world::{notice, purpose, purpose_fields, state};
@@ -34,7 +35,7 @@ pub(super) enum Thing {
     Event { collected_for: u32 },
 }
 
-fn clauses(cell: &str) -> impl Iterator<Item = &str> {
+pub(super) fn clauses(cell: &str) -> impl Iterator<Item = &str> {
     cell.split(';').map(str::trim)
 }
 
@@ -43,12 +44,12 @@ pub(super) fn value<T: FromStr>(text: &str) -> Parsed<T> {
     text.parse().ok().ok_or_else(|| format!("`{text}` has not the form that it must have"))
 }
 
-fn unknown<T>(clause: &str) -> Parsed<T> {
+pub(super) fn unknown<T>(clause: &str) -> Parsed<T> {
     Err(format!("`{clause}` says nothing that the table knows"))
 }
 
 /// A day, or a moment to the millisecond.
-fn moment(text: &str) -> Parsed<TimestampMs> {
+pub(super) fn moment(text: &str) -> Parsed<TimestampMs> {
     let (day, time) = text.split_once('T').unwrap_or((text, "00:00:00.000Z"));
     let day: Date = value(day)?;
     let pattern = "hh:mm:ss.mmmZ";
@@ -84,7 +85,7 @@ pub(super) fn basis_name(basis: LawfulBasis) -> &'static str {
 }
 
 /// The basis with which a text begins, and what follows.
-fn basis(text: &str) -> Parsed<(LawfulBasis, &str)> {
+pub(super) fn basis(text: &str) -> Parsed<(LawfulBasis, &str)> {
     let found = BASES.into_iter().find_map(|(name, basis)| Some((basis, text.strip_prefix(name)?)));
     found.ok_or_else(|| format!("`{text}` begins with no lawful basis"))
 }
@@ -156,6 +157,12 @@ fn ground(clause: &str) -> Parsed<(u32, LawfulBasis, GroundState)> {
         } else if let Some(after) = rest.strip_prefix(" explicitly") {
             ground.method = Some(ConsentMethod::Explicit);
             after
+        } else if let Some(after) = rest.strip_prefix(" and signed") {
+            ground.evidence = Some(Evidence { act: Some(AffirmativeAct::Signed), ..Evidence::default() });
+            after
+        } else if let Some(after) = rest.strip_prefix(" where a guardian consents below ") {
+            ground.guardian_below_age = Some(value(after)?);
+            ""
         } else {
             return unknown(clause);
         };

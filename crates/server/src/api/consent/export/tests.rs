@@ -141,6 +141,7 @@ fn full_record() -> CustomerRecord {
     record.attributes.insert(AttributeNumber::new(1).expect("a number"), value);
     record.preferences = Preferences::new(PreferenceFields {
         channels: vec![ChannelPreference {
+            unwanted_purposes: Vec::new(),
             channel: ContactChannel::new("channel", "email").expect("a channel"),
             wanted: true,
             address: Some(Address::new("address", "SECRET-ADDRESS").expect("an address")),

@@ -1,0 +1,181 @@
+//! Owns the built-in jurisdictions of the Americas. Always: each cites its source.
+//!
+//! The states of the United States here are those whose law honours opt-out preference signals. None has a list of
+//! bases: sale, sharing and targeted advertising go on until the consumer opts out. Sensitive data needs opt-in, but in
+//! California, where the consumer limits its use. A parent consents below 13, as under the Children's Online Privacy
+//! Protection Act, 15 U.S.C. §6502; up to the other age, sale and targeted advertising need opt-in. Calls: federal law,
+//! from 8 to 21, 47 CFR 64.1200(c)(1). Other states and territories: `default`.
+
+use super::{BuiltIn, ConsentModel, LawfulBasis, NARROW, NoCalls, OPT_IN, WEEKDAYS, WITHOUT_INTERESTS};
+use crate::{
+    catalogue::SensitiveConsent,
+    preferences::{DayOfWeek, LocalTime},
+};
+
+const STATE: BuiltIn = BuiltIn {
+    consent_model: ConsentModel::OptOut,
+    honours_gpc: true,
+    sensitive_consent: SensitiveConsent::OptIn,
+    sensitive_bases: &NARROW,
+    guardian_below_age: 13,
+    ..OPT_IN
+};
+
+/// On weekdays from 9 to 21:30, at weekends from 10 to 18: CRTC Unsolicited Telecommunications Rules, Part III, s. 23.
+const CANADIAN_HOURS: [NoCalls; 4] = [
+    NoCalls(&WEEKDAYS, LocalTime::built_in(0, 0), LocalTime::built_in(9, 0)),
+    NoCalls(&WEEKDAYS, LocalTime::built_in(21, 30), LocalTime::built_in(0, 0)),
+    NoCalls(&[DayOfWeek::Saturday, DayOfWeek::Sunday], LocalTime::built_in(0, 0), LocalTime::built_in(10, 0)),
+    NoCalls(&[DayOfWeek::Saturday, DayOfWeek::Sunday], LocalTime::built_in(18, 0), LocalTime::built_in(0, 0)),
+];
+
+pub(super) const LIST: [BuiltIn; 15] = [
+    // Sale and sharing: §1798.120(a); sensitive data: §1798.121(a). Below 16 only by opt-in, below 13 by that of a parent
+    // or guardian, §1798.120(c), (d). Opt-out preference signals: §1798.135(e), Cal. Code Regs. tit. 11 §7025.
+    BuiltIn {
+        id: "us-ca",
+        display_name: "California",
+        law: "Cal. Civ. Code §§1798.100-1798.199.100 (CCPA), §1798.120, §1798.121 and §1798.135; \
+              Cal. Code Regs. tit. 11 §7025.",
+        regions: &["US-CA"],
+        sensitive_bases: &LawfulBasis::ALL,
+        sensitive_consent: SensitiveConsent::NotRefused,
+        opt_in_below_age: 16,
+        ..STATE
+    },
+    BuiltIn {
+        id: "us-co",
+        display_name: "Colorado",
+        law: "Colo. Rev. Stat. §§6-1-1301 to 6-1-1313 (Colorado Privacy Act): signals §6-1-1306(1)(a)(IV), \
+              sensitive data §6-1-1308(7), minors §6-1-1308.5.",
+        regions: &["US-CO"],
+        opt_in_below_age: 18,
+        ..STATE
+    },
+    BuiltIn {
+        id: "us-ct",
+        display_name: "Connecticut",
+        law: "Conn. Gen. Stat. §§42-515 to 42-526 (Connecticut Data Privacy Act): signals and sensitive data §42-520; \
+              minors §42-529a.",
+        regions: &["US-CT"],
+        opt_in_below_age: 18,
+        ..STATE
+    },
+    BuiltIn {
+        id: "us-de",
+        display_name: "Delaware",
+        law: "Del. Code tit. 6, ch. 12D (Delaware Personal Data Privacy Act): signals, sensitive data and minors §12D-106.",
+        regions: &["US-DE"],
+        opt_in_below_age: 18,
+        ..STATE
+    },
+    // The sale of sensitive data, and sale and targeted advertising for minors, are forbidden even with consent: §14-4707.
+    BuiltIn {
+        id: "us-md",
+        display_name: "Maryland",
+        law: "Md. Code, Com. Law §§14-4701 to 14-4714 (Maryland Online Data Privacy Act): sensitive data and minors §14-4707.",
+        regions: &["US-MD"],
+        opt_in_below_age: 18,
+        ..STATE
+    },
+    // "Between the ages of 13 and 16": the stricter reading includes 16.
+    BuiltIn {
+        id: "us-mn",
+        display_name: "Minnesota",
+        law: "Minn. Stat. ch. 325M (Minnesota Consumer Data Privacy Act): signals §325M.14, sensitive data and minors \
+              §325M.16.",
+        regions: &["US-MN"],
+        opt_in_below_age: 17,
+        ..STATE
+    },
+    // Minors: as amended in 2025 (SB 297).
+    BuiltIn {
+        id: "us-mt",
+        display_name: "Montana",
+        law: "Mont. Code §§30-14-2801 to 30-14-2817 (Montana Consumer Data Privacy Act): sensitive data §30-14-2812; \
+              minors as amended by SB 297 (2025).",
+        regions: &["US-MT"],
+        opt_in_below_age: 18,
+        ..STATE
+    },
+    BuiltIn {
+        id: "us-ne",
+        display_name: "Nebraska",
+        law: "Neb. Rev. Stat. §§87-1101 to 87-1130 (Nebraska Data Privacy Act): sensitive data §87-1112.",
+        regions: &["US-NE"],
+        ..STATE
+    },
+    BuiltIn {
+        id: "us-nh",
+        display_name: "New Hampshire",
+        law: "N.H. Rev. Stat. ch. 507-H: signals, sensitive data and minors §507-H:6.",
+        regions: &["US-NH"],
+        opt_in_below_age: 16,
+        ..STATE
+    },
+    BuiltIn {
+        id: "us-nj",
+        display_name: "New Jersey",
+        law: "N.J. Stat. §§56:8-166.4 to 56:8-166.19: signals §56:8-166.11, sensitive data and minors §56:8-166.12.",
+        regions: &["US-NJ"],
+        opt_in_below_age: 17,
+        ..STATE
+    },
+    // Below 16 sale and targeted advertising are forbidden since 2026 even with consent (HB 2008, 2025).
+    BuiltIn {
+        id: "us-or",
+        display_name: "Oregon",
+        law: "Or. Rev. Stat. §§646A.570 to 646A.589 (Oregon Consumer Privacy Act): signals, sensitive data and minors \
+              §646A.578.",
+        regions: &["US-OR"],
+        opt_in_below_age: 16,
+        ..STATE
+    },
+    BuiltIn {
+        id: "us-tx",
+        display_name: "Texas",
+        law: "Tex. Bus. & Com. Code ch. 541 (Texas Data Privacy and Security Act): signals §541.055(e), sensitive data \
+              §541.101(b).",
+        regions: &["US-TX"],
+        ..STATE
+    },
+    // The bases are those of Art. 7: consent, I; legal obligation, II; public administration, III; contract, V; life and
+    // safety, VII; legitimate interests, IX. Sensitive data, Art. 11: specific and highlighted consent, I; legal obligation,
+    // II(a); public administration, II(b); life and safety, II(e). A parent or guardian consents for children, Art. 14 §1:
+    // below 12, Lei 8.069/1990 Art. 2.
+    BuiltIn {
+        id: "br",
+        display_name: "Brazil",
+        law: "Lei 13.709/2018 (LGPD), Arts. 7, 11 and 14; Lei 8.069/1990, Art. 2.",
+        regions: &["BR"],
+        guardian_below_age: 12,
+        ..OPT_IN
+    },
+    // Consent, and exceptions: law, emergencies and public bodies, s. 7. A contract stands for the consent that it implies,
+    // Schedule 1, 4.3.6. Express consent to sensitive data, 4.3.6. The age is that of the Privacy Commissioner's guidelines.
+    BuiltIn {
+        id: "ca",
+        display_name: "Canada",
+        law: "Personal Information Protection and Electronic Documents Act (PIPEDA), s. 7 and Schedule 1, 4.3; \
+              Guidelines for obtaining meaningful consent (2018): 13 years; CRTC Unsolicited Telecommunications \
+              Rules, Part III, s. 23.",
+        regions: &["CA"],
+        no_call_hours: &CANADIAN_HOURS,
+        lawful_bases: &WITHOUT_INTERESTS,
+        guardian_below_age: 13,
+        ..OPT_IN
+    },
+    // Consent, ss. 12 to 14, express for sensitive information, s. 12; by a parent below 14, s. 4.1; law and emergencies,
+    // ss. 18 ff.
+    BuiltIn {
+        id: "ca-qc",
+        display_name: "Québec",
+        law: "Act respecting the protection of personal information in the private sector (CQLR c. P-39.1), \
+              ss. 4.1, 12, 14 and 18; CRTC Unsolicited Telecommunications Rules, Part III, s. 23.",
+        regions: &["CA-QC"],
+        no_call_hours: &CANADIAN_HOURS,
+        lawful_bases: &WITHOUT_INTERESTS,
+        guardian_below_age: 14,
+        ..OPT_IN
+    },
+];

@@ -1,0 +1,169 @@
+//! Owns the jurisdictions that every catalogue has from the start. Always: `default` is the strictest.
+//!
+//! They are a starting point for the operator's counsel, not advice, and each says so; an update of one replaces it.
+//! Each law is expressed in the six bases of GDPR Art. 6(1), which purposes use; above each entry stands which of its
+//! provisions is which basis. Where lawyers doubt, the stricter reading is the setting.
+//!
+//! `default` applies if no region is known, or none fits. It is as strict as the strictest of the others: sensitive
+//! data by signed consent only, no legitimate interests, and a guardian below 20. One thing it permits that a law
+//! below does not: it knows the contract, which India does not, since nobody of an unknown region could otherwise be
+//! served at all.
+//!
+//! A replay of the past starts from these too. So a later release must not change them: a change of a law is an
+//! update of the catalogue, with its moment.
+
+mod americas;
+mod asia_pacific;
+mod europe_africa;
+
+use super::jurisdiction::{ConsentModel, Jurisdiction, JurisdictionFields, RegionalAge, SensitiveConsent};
+use crate::{
+    ground::LawfulBasis,
+    id::{JurisdictionId, Region, Revision},
+    preferences::{DayOfWeek, LocalTime, QuietHours},
+};
+
+/// The name of the jurisdiction that applies where no other does.
+pub(super) const DEFAULT_ID: &str = "default";
+
+/// What the citation of each ends with.
+const NOTE: &str = "A starting point for counsel.";
+
+struct BuiltIn {
+    id: &'static str,
+    display_name: &'static str,
+    law: &'static str,
+    regions: &'static [&'static str],
+    consent_model: ConsentModel,
+    honours_gpc: bool,
+    lawful_bases: &'static [LawfulBasis],
+    sensitive_bases: &'static [LawfulBasis],
+    sensitive_consent: SensitiveConsent,
+    /// The law has the grounds of GDPR Art. 9(2), of which none is a legal obligation as such.
+    sensitive_needs_ground: bool,
+    opt_in_below_age: u8,
+    guardian_below_age: u8,
+    /// Ages other than `guardian_below_age`, each with its regions.
+    regional_ages: &'static [(u8, &'static [&'static str])],
+    no_call_hours: &'static [NoCalls],
+}
+
+/// On these days (none: every day) nobody is called from the one time until the other, which may be on the next day.
+struct NoCalls(&'static [DayOfWeek], LocalTime, LocalTime);
+
+/// From nine in the evening until eight, 47 CFR 64.1200(c)(1): in the United States the law, elsewhere the setting where
+/// the law names no hours.
+const NIGHT: [NoCalls; 1] = [NoCalls(&[], LocalTime::built_in(21, 0), LocalTime::built_in(8, 0))];
+
+const WEEKDAYS: [DayOfWeek; 5] =
+    [DayOfWeek::Monday, DayOfWeek::Tuesday, DayOfWeek::Wednesday, DayOfWeek::Thursday, DayOfWeek::Friday];
+
+/// The hours of every law below: calls on weekdays from 10 to 20, on Saturdays from 10 to 13, on Sundays none.
+const STRICTEST_HOURS: [NoCalls; 3] = [
+    NoCalls(&[], LocalTime::built_in(20, 0), LocalTime::built_in(10, 0)),
+    NoCalls(&[DayOfWeek::Saturday], LocalTime::built_in(13, 0), LocalTime::built_in(20, 0)),
+    NoCalls(&[DayOfWeek::Sunday], LocalTime::built_in(0, 0), LocalTime::built_in(0, 0)),
+];
+
+/// All bases but legitimate interests.
+const WITHOUT_INTERESTS: [LawfulBasis; 5] = [
+    LawfulBasis::Consent,
+    LawfulBasis::Contract,
+    LawfulBasis::LegalObligation,
+    LawfulBasis::VitalInterests,
+    LawfulBasis::PublicTask,
+];
+
+/// All bases but contract and legitimate interests: also what most laws say about sensitive data.
+const NARROW: [LawfulBasis; 4] = [
+    LawfulBasis::Consent,
+    LawfulBasis::LegalObligation,
+    LawfulBasis::VitalInterests,
+    LawfulBasis::PublicTask,
+];
+
+const DEFAULT: BuiltIn = BuiltIn {
+    id: DEFAULT_ID,
+    display_name: "Elsewhere or unknown",
+    law: "None in particular: the strictest rules.",
+    regions: &[],
+    consent_model: ConsentModel::OptIn,
+    honours_gpc: true,
+    lawful_bases: &WITHOUT_INTERESTS,
+    sensitive_bases: &[LawfulBasis::Consent],
+    sensitive_consent: SensitiveConsent::Signed,
+    sensitive_needs_ground: false,
+    opt_in_below_age: 0,
+    guardian_below_age: 20,
+    regional_ages: &[],
+    no_call_hours: &STRICTEST_HOURS,
+};
+
+/// What most laws with opt-in have in common.
+const OPT_IN: BuiltIn = BuiltIn {
+    lawful_bases: &LawfulBasis::ALL,
+    honours_gpc: false,
+    sensitive_bases: &NARROW,
+    sensitive_consent: SensitiveConsent::Explicit,
+    guardian_below_age: 18,
+    no_call_hours: &NIGHT,
+    ..DEFAULT
+};
+
+fn listed() -> impl Iterator<Item = &'static BuiltIn> {
+    europe_africa::LIST.iter().chain(&americas::LIST).chain(&asia_pacific::LIST)
+}
+
+/// Whether a jurisdiction of this release has the name.
+pub(super) fn is_built_in(id: &str) -> bool {
+    id == DEFAULT.id || listed().any(|built_in| built_in.id == id)
+}
+
+/// The jurisdiction that applies where no other does.
+pub(super) fn default_jurisdiction() -> Jurisdiction {
+    DEFAULT.jurisdiction()
+}
+
+/// Those that have regions.
+pub(super) fn with_regions() -> impl Iterator<Item = Jurisdiction> {
+    listed().map(BuiltIn::jurisdiction)
+}
+
+impl BuiltIn {
+    fn jurisdiction(&self) -> Jurisdiction {
+        let age = |guardian_below_age| {
+            move |code: &&'static str| RegionalAge { region: Region::built_in(code), guardian_below_age }
+        };
+        Jurisdiction::of_this_release(JurisdictionFields {
+            id: JurisdictionId::built_in(self.id),
+            display_name: self.display_name.to_owned(),
+            law: format!("{} {NOTE}", self.law),
+            regions: self.regions.iter().map(|code| Region::built_in(code)).collect(),
+            consent_model: self.consent_model,
+            honours_gpc: self.honours_gpc,
+            lawful_bases: self.lawful_bases.to_vec(),
+            sensitive_bases: self.sensitive_bases.to_vec(),
+            sensitive_consent: self.sensitive_consent,
+            sensitive_needs_ground: self.sensitive_needs_ground,
+            // The stricter reading: the newest signal counts.
+            gpc_yields_to_consent: false,
+            opt_in_below_age: self.opt_in_below_age,
+            guardian_below_age: self.guardian_below_age,
+            regional_ages: self
+                .regional_ages
+                .iter()
+                .flat_map(|(years, codes)| codes.iter().map(age(*years)))
+                .collect(),
+            no_call_hours: self.no_call_hours.iter().map(NoCalls::quiet_hours).collect(),
+            revision: Revision::NONE,
+            built_in: true,
+        })
+    }
+}
+
+impl NoCalls {
+    fn quiet_hours(&self) -> QuietHours {
+        let Self(days, begins, ends) = self;
+        QuietHours { days: days.iter().copied().collect(), begins: *begins, ends: *ends, channel: None }
+    }
+}
