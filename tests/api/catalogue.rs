@@ -45,18 +45,18 @@ async fn a_built_in_jurisdiction_is_changed_like_any_other(sandbox: &Sandbox) {
     }
     let status = sandbox.catalog(0).await.update_jurisdiction(update(california)).await.expect_err("stale");
     assert_eq!(fault(&status).1, "ETAG_STALE");
-    let canada = v1::Jurisdiction {
-        id: "ca".to_owned(),
-        regions: vec!["CA".to_owned()],
+    let new_zealand = v1::Jurisdiction {
+        id: "nz".to_owned(),
+        regions: vec!["NZ".to_owned()],
         consent_model: v1::ConsentModel::OptIn.into(),
         lawful_bases: vec![v1::LawfulBasis::Consent.into()],
         ..Default::default()
     };
     let create = |wire| v1::CreateJurisdictionRequest { jurisdiction: Some(wire), validate_only: false };
     let created =
-        sandbox.catalog(2).await.create_jurisdiction(create(canada.clone())).await.expect("created");
+        sandbox.catalog(2).await.create_jurisdiction(create(new_zealand.clone())).await.expect("created");
     assert!(!created.into_inner().built_in);
-    let second = v1::Jurisdiction { id: "ca-2".to_owned(), ..canada };
+    let second = v1::Jurisdiction { id: "nz-2".to_owned(), ..new_zealand };
     let status =
         sandbox.catalog(1).await.create_jurisdiction(create(second)).await.expect_err("in another one");
     let (code, _, field) = fault(&status);

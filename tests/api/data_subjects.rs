@@ -81,6 +81,10 @@ async fn a_data_subject_is_updated_field_by_field(sandbox: &Sandbox) {
     let third = updated(sandbox, 0, update(&["regions", "birth_date"], cleared)).await;
     assert!(third.regions.is_empty() && third.birth_date.is_empty() && third.etag != second.etag);
 
+    let status = sandbox.consents(1).await.update_data_subject(of_region(&customer_id, "UK")).await;
+    let status = status.expect_err("not the code of the United Kingdom");
+    assert_eq!(fault(&status).2, "data_subject.regions[0]");
+    assert!(status.message().contains("use GB"), "{status}");
     let many = ["DE", "FR", "IT", "ES", "PT", "PL", "AT", "BE", "NL"].map(str::to_owned).to_vec();
     let wire = v1::DataSubject { customer_id: customer_id.clone(), regions: many, ..Default::default() };
     let status =

@@ -5,7 +5,9 @@ use custodia_proto::v1::{
     self, BalancingTest, ConsentStatus, LawfulBasis, Purpose, RefusalReason, Role,
     WithdrawAllConsentsRequest, WithdrawAllConsentsResponse,
 };
-use custodia_tests::actions::{consenting_customer, create_attribute, create_campaign, create_purpose};
+use custodia_tests::actions::{
+    consenting_customer, create_attribute, create_campaign, create_purpose, lives_in_germany,
+};
 use custodia_tests::sample::{
     attribute, consent, fault, get, new_customer, new_id, observation, purpose, withdrawal,
 };
@@ -64,6 +66,7 @@ async fn afterwards_only_contracts_and_legal_obligations_permit(sandbox: &Sandbo
     let offer_topic = attribute("unsubscribe_offer", v1::ValueType::Text, &["unsubscribeoffers", "service"]);
     create_attribute(sandbox, 0, offer_topic).await.expect("an attribute is created");
     let customer_id = consenting_customer(sandbox, "unsubscribecampaign", &topic).await;
+    lives_in_germany(sandbox, &customer_id).await;
     let contract = v1::RecordConsentRequest {
         lawful_basis: LawfulBasis::Contract.into(),
         reference: "contract 7".to_owned(),

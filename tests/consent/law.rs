@@ -155,6 +155,7 @@ async fn each_lawful_basis_has_what_it_needs_and_comes_before_the_data(sandbox: 
     let client = sandbox.client();
     let known = client.ingest_profile(ingest("", vec![observation("given_name", "Ada")])).await.unwrap();
     let customer = known.customer_id;
+    subject(sandbox, lives_in(&customer, "DE"), &["regions"]).await.unwrap();
     for (purpose, basis) in bases {
         let ground = RecordConsentRequest {
             customer_id: customer.clone(),

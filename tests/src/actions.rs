@@ -1,13 +1,14 @@
 //! What many tests do first: definitions in the catalogue, and a customer who consented.
 
+use custodia_proto::FieldMask;
 use custodia_proto::v1::{
-    AttributeDefinition, CreateAttributeRequest, CreatePurposeRequest, CreateRecipientRequest,
+    AttributeDefinition, CreateAttributeRequest, CreatePurposeRequest, CreateRecipientRequest, DataSubject,
     GetConsentsRequest, IngestProfileRequest, LawfulBasis, NoticeVersion, Purpose, Recipient,
-    UpdatePurposeRequest, ValueType,
+    UpdateDataSubjectRequest, UpdatePurposeRequest, ValueType,
 };
 use tonic::Status;
 
-use crate::sample::{attribute, grant, ingest, observation, purpose, texts};
+use crate::sample::{attribute, grant, ingest, new_id, observation, purpose, texts};
 use crate::sandbox::Sandbox;
 
 /// Creates an attribute through a node.
@@ -31,6 +32,21 @@ pub async fn create_recipient(sandbox: &Sandbox, node: usize, recipient: Recipie
     let request = CreateRecipientRequest { recipient: Some(recipient), validate_only: false };
     let answer = sandbox.catalog(node).await.create_recipient(request).await;
     answer.expect("a recipient is created").into_inner()
+}
+
+/// Says that a customer lives in Germany, whose law knows every lawful basis; that of an unknown region does not.
+pub async fn lives_in_germany(sandbox: &Sandbox, customer_id: &str) {
+    let subject = DataSubject {
+        customer_id: customer_id.to_owned(),
+        regions: vec!["DE".to_owned()],
+        ..Default::default()
+    };
+    let request = UpdateDataSubjectRequest {
+        data_subject: Some(subject),
+        update_mask: Some(FieldMask { paths: vec!["regions".to_owned()] }),
+        request_id: new_id(),
+    };
+    sandbox.consents(0).await.update_data_subject(request).await.expect("a region is set");
 }
 
 /// Creates a purpose like `marketing` for one test alone, with the attribute `PURPOSE_topic`; the purpose and the attribute.

@@ -148,8 +148,9 @@ fn weaker_method(one: Option<ConsentMethod>, other: Option<ConsentMethod>) -> Op
     let strength = |method: &Option<ConsentMethod>| match method {
         Some(ConsentMethod::OptOut) => 0,
         None => 1,
-        Some(ConsentMethod::Unambiguous) => 2,
-        Some(ConsentMethod::Explicit) => 3,
+        Some(ConsentMethod::SoftOptIn) => 2,
+        Some(ConsentMethod::Unambiguous) => 3,
+        Some(ConsentMethod::Explicit) => 4,
     };
     [one, other].into_iter().min_by_key(strength).flatten()
 }

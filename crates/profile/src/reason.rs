@@ -97,6 +97,8 @@ numbered! {
         CallingHours = 52 => "CALLING_HOURS",
         /// Nobody is called whose time of day is unknown.
         TimeZoneUnknown = 53 => "TIME_ZONE_UNKNOWN",
+        /// Direct marketing on this channel, Directive 2002/58/EC Art. 13(1), (2).
+        MarketingConsentNeeded = 54 => "MARKETING_CONSENT_NEEDED",
     }
 }
 
@@ -162,6 +164,9 @@ impl RefusalReason {
             Self::UnknownChannel => "The catalogue has no such channel.",
             Self::CallingHours => "The law where the customer lives forbids calls at this time.",
             Self::TimeZoneUnknown => "The customer's time zone is unknown, so it may be night there.",
+            Self::MarketingConsentNeeded => {
+                "Direct marketing on this channel needs the customer's consent or a recorded soft opt-in."
+            }
         }
     }
 }

@@ -64,6 +64,14 @@ pub(crate) struct JurisdictionFields {
     /// Local time in which nobody is called, e.g. 21:00-08:00 or 00:00-00:00,day=sunday (repeatable)
     #[arg(long = "no-calls", value_name = "HH:MM-HH:MM[,day=D]…")]
     no_call_hours: Option<Vec<Quiet>>,
+    /// Kind of channel on which direct marketing needs consent (repeatable, or comma-separated)
+    #[arg(long = "consent-channel", value_delimiter = ',', value_parser = v1::ChannelKind::parse)]
+    #[serde(deserialize_with = "enum_text::deserialize_list")]
+    consent_channels: Option<Vec<v1::ChannelKind>>,
+    /// Kind of channel on which a soft opt-in suffices instead (repeatable, or comma-separated)
+    #[arg(long = "soft-opt-in-channel", value_delimiter = ',', value_parser = v1::ChannelKind::parse)]
+    #[serde(deserialize_with = "enum_text::deserialize_list")]
+    soft_opt_in_channels: Option<Vec<v1::ChannelKind>>,
 }
 
 /// `FR=15`
@@ -125,6 +133,8 @@ impl Definition for JurisdictionFields {
         set(&mut jurisdiction.regional_ages, ages);
         let hours = self.no_call_hours.map(|hours| hours.into_iter().map(|Quiet(hours)| hours).collect());
         set(&mut jurisdiction.no_call_hours, hours);
+        set(&mut jurisdiction.consent_channels, numbers(self.consent_channels));
+        set(&mut jurisdiction.soft_opt_in_channels, numbers(self.soft_opt_in_channels));
     }
 
     fn facts(jurisdiction: &v1::Jurisdiction) -> String {
@@ -150,6 +160,8 @@ impl Definition for JurisdictionFields {
                 jurisdiction.regional_ages.iter().map(age).collect::<Vec<_>>().join(", "),
             ),
             ("no calls", hours.join("\n")),
+            ("marketing by consent", enum_texts::<v1::ChannelKind>(&jurisdiction.consent_channels)),
+            ("or by soft opt-in", enum_texts::<v1::ChannelKind>(&jurisdiction.soft_opt_in_channels)),
             ("etag", jurisdiction.etag.clone()),
         ])
     }

@@ -48,7 +48,7 @@ impl_enum_text! {
     Classification "CLASSIFICATION_": Anonymous Pseudonymous Personal Sensitive;
     ValueType "VALUE_TYPE_": Text Integer Decimal Boolean Date Timestamp;
     RefusalReason "REFUSAL_REASON_":;
-    ConsentMethod "CONSENT_METHOD_": Unambiguous Explicit OptOut;
+    ConsentMethod "CONSENT_METHOD_": Unambiguous Explicit OptOut SoftOptIn;
     ConsentStatus "CONSENT_STATUS_": Given Refused Requested Revoked Invalidated;
     AffirmativeAct "AFFIRMATIVE_ACT_":
         TickedBox Clicked Spoken Signed DoubleOptIn PreTickedBox Silence ContinuedUse;

@@ -3,7 +3,7 @@
 
 use std::ops::Deref;
 
-use super::{built_in, check_distinct, check_list};
+use super::{built_in, channel::ChannelKind, check_distinct, check_list};
 use crate::{
     error::ProfileError,
     ground::LawfulBasis,
@@ -82,6 +82,10 @@ pub struct JurisdictionFields {
     pub regional_ages: Vec<RegionalAge>,
     /// Local time in which nobody is called; for every channel of the kinds of calls, so none names a channel.
     pub no_call_hours: Vec<QuietHours>,
+    /// The kinds of channels on which direct marketing needs consent.
+    pub consent_channels: Vec<ChannelKind>,
+    /// Those of them on which a soft opt-in is enough.
+    pub soft_opt_in_channels: Vec<ChannelKind>,
     /// The entry's revision: its etag; [`Revision::NONE`] for a built-in one that was never changed.
     pub revision: Revision,
     /// Whether a built-in jurisdiction has this name. The constructor sets it.
@@ -120,6 +124,7 @@ impl Jurisdiction {
         }
         check_regional_ages(&fields)?;
         check_no_call_hours(&fields.no_call_hours)?;
+        check_marketing(&fields)?;
         fields.built_in = built_in::is_built_in(fields.id.as_str());
         Ok(Self(fields))
     }
@@ -133,6 +138,12 @@ impl Jurisdiction {
     #[must_use]
     pub fn knows(&self, basis: LawfulBasis) -> bool {
         self.0.lawful_bases.contains(&basis)
+    }
+
+    /// Whether direct marketing on a kind of channel needs consent.
+    #[must_use]
+    pub fn needs_consent(&self, kind: ChannelKind) -> bool {
+        self.0.consent_channels.contains(&kind)
     }
 
     /// In years: the age below which a guardian consents in a region; 0: no such age. The more specific region wins.
@@ -171,6 +182,18 @@ fn check_no_call_hours(hours: &[QuietHours]) -> Result<(), ProfileError> {
     }
     if hours.iter().any(|hours| hours.channel.is_some()) {
         return Err(ProfileError::Malformed { field, expected: "no channel: the hours hold for every call" });
+    }
+    Ok(())
+}
+
+fn check_marketing(fields: &JurisdictionFields) -> Result<(), ProfileError> {
+    check_distinct("jurisdiction.consent_channels", &fields.consent_channels)?;
+    check_distinct("jurisdiction.soft_opt_in_channels", &fields.soft_opt_in_channels)?;
+    if !fields.soft_opt_in_channels.iter().all(|kind| fields.consent_channels.contains(kind)) {
+        return Err(ProfileError::Malformed {
+            field: "jurisdiction.soft_opt_in_channels",
+            expected: "some of consent_channels",
+        });
     }
     Ok(())
 }

@@ -14,7 +14,7 @@ use crate::{
     id::TimestampMs,
     label::Reference,
     limits::FUTURE_MAX_MS,
-    permission::{Applied, Jurisdictions},
+    permission::Jurisdictions,
     preferences::is_language_tag,
     reason::RefusalReason,
     record::CustomerRecord,
@@ -65,6 +65,7 @@ pub(super) fn check_form(
     match decision.status {
         GroundStatus::Given => {
             check_purpose(purpose, decision.basis)?;
+            check_soft_opt_in(purpose, decision)?;
             check_proof(decision)
         }
         GroundStatus::Requested => check_purpose(purpose, decision.basis),
@@ -117,6 +118,21 @@ fn check_purpose(purpose: &Purpose, basis: LawfulBasis) -> Result<(), ProfileErr
         return Err(ProfileError::NotRecordable { reason: RefusalReason::BasisNotAllowed });
     }
     Ok(())
+}
+
+/// A soft opt-in is no consent: it is legitimate interests in direct marketing, and names the notice that told at
+/// collection how to object (Directive 2002/58/EC Art. 13(2)).
+fn check_soft_opt_in(purpose: &Purpose, decision: &Decision) -> Result<(), ProfileError> {
+    if decision.method != Some(ConsentMethod::SoftOptIn) {
+        return Ok(());
+    }
+    if decision.basis != LawfulBasis::LegitimateInterests || !purpose.direct_marketing {
+        return Err(ProfileError::Malformed {
+            field: "method",
+            expected: "a soft opt-in for legitimate interests in direct marketing alone",
+        });
+    }
+    if decision.notice.is_none() { Err(ProfileError::Empty { field: "notice_version" }) } else { Ok(()) }
 }
 
 /// Whether the proof is complete (CO-5, CO-6).
@@ -221,15 +237,16 @@ impl Validation<'_> {
             return refuse(RefusalReason::OptOutNotAllowed);
         }
         let jurisdictions = Jurisdictions::of(&self.record.subject, self.catalogue);
-        let is_below = |of: Applied<'_>| self.record.subject.is_below(of.guardian_below_age, self.decided_at);
+        let is_below = |years| self.record.subject.is_below(years, self.decided_at);
         if decided_by(self.decision) != DecidedBy::Guardian {
-            return if jurisdictions.iter().any(is_below) {
+            return if jurisdictions.iter().any(|of| is_below(of.guardian_below_age)) {
                 refuse(RefusalReason::GuardianConsentNeeded)
             } else {
                 Ok(())
             };
         }
-        if incapacity(self.decision).is_none() && !jurisdictions.iter().all(is_below) {
+        let is_entitled = jurisdictions.iter().all(|of| is_below(of.guardian_entitled_below_age));
+        if incapacity(self.decision).is_none() && !is_entitled {
             return refuse(RefusalReason::GuardianNotEntitled);
         }
         Ok(())

@@ -17,7 +17,7 @@
 //!
 //! The verdict names the first obstacle in this order.
 
-use super::{cap, quiet};
+use super::{cap, marketing, quiet};
 use crate::{
     catalogue::{Catalogue, ChannelDefinition, ChannelKind, Purpose},
     ground::LawfulBasis,
@@ -109,9 +109,14 @@ impl Case<'_> {
     /// The ground that allows the purpose at a moment.
     fn law(&self, moment: TimestampMs) -> Result<LawfulBasis, RefusalReason> {
         let ContactQuestion { purpose, reader, .. } = *self.question;
-        match Permission::for_purpose(purpose, reader, self.record, self.catalogue, moment).verdict() {
-            Verdict::Permit { ground, .. } => Ok(ground),
-            Verdict::Refuse(reason) => Err(reason),
+        let (record, catalogue, kind) = (self.record, self.catalogue, self.definition.kind);
+        let ground = match Permission::for_purpose(purpose, reader, record, catalogue, moment).verdict() {
+            Verdict::Permit { ground, .. } => ground,
+            Verdict::Refuse(reason) => return Err(reason),
+        };
+        match marketing::ground_for(kind, purpose, reader, record, catalogue, moment) {
+            Ok(of_channel) => Ok(of_channel.unwrap_or(ground)),
+            Err(marketing::NoMarketingGround) => Err(RefusalReason::MarketingConsentNeeded),
         }
     }
 

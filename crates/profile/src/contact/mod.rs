@@ -2,6 +2,7 @@
 
 mod cap;
 mod check;
+mod marketing;
 mod quiet;
 
 pub use check::{Contact, ContactQuestion, check_contact};

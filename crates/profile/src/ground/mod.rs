@@ -141,13 +141,16 @@ pub(crate) const fn not_given(basis: LawfulBasis, status: GroundStatus) -> Optio
 numbered! {
     /// How consent was expressed. Numbers are those of the API.
     #[derive(PartialOrd, Ord)]
-    pub enum ConsentMethod ("method", expected "unambiguous, explicit or opt-out") {
+    pub enum ConsentMethod ("method", expected "unambiguous, explicit, opt-out or soft opt-in") {
         /// A clear affirmative act.
         Unambiguous = 1,
         /// An express statement.
         Explicit = 2,
         /// Did not opt out, if the law allows that.
         OptOut = 3,
+        /// No consent, but legitimate interests in marketing by electronic mail: the address comes from a sale, the goods
+        /// are similar, and the customer was told how to object, Directive 2002/58/EC Art. 13(2).
+        SoftOptIn = 50,
     }
 }
 

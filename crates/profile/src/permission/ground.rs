@@ -362,7 +362,7 @@ impl<'a> Case<'a> {
 
     /// Whether a guardian decided for somebody who was not below the age, and of whom no incapacity is stated.
     fn oversteps(&self, applied: Applied<'_>, state: &GroundState) -> bool {
-        let here = applied.guardian_below_age;
+        let here = applied.guardian_entitled_below_age;
         let years = state.guardian_below_age.map_or(here, |there| there.max(here));
         let incapacity = state.evidence.as_ref().and_then(|evidence| evidence.incapacity.as_ref());
         state.decided_by() == DecidedBy::Guardian

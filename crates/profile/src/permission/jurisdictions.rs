@@ -13,13 +13,23 @@ use crate::{
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Applied<'a> {
     pub(crate) jurisdiction: &'a Jurisdiction,
-    /// In years: below it, a guardian consents. Of several regions, the highest.
+    /// In years: below it, a guardian must consent. Of several regions, the highest.
     pub(crate) guardian_below_age: u8,
+    /// In years: below it, a guardian may consent. Of several regions, the lowest.
+    pub(crate) guardian_entitled_below_age: u8,
 }
 
 impl<'a> Applied<'a> {
     fn in_region(region: Option<&Region>, jurisdiction: &'a Arc<Jurisdiction>) -> Self {
-        Self { jurisdiction, guardian_below_age: jurisdiction.guardian_below_age_in(region) }
+        let years = jurisdiction.guardian_below_age_in(region);
+        Self { jurisdiction, guardian_below_age: years, guardian_entitled_below_age: years }
+    }
+
+    /// Another region of the same jurisdiction: each law must permit.
+    fn also(&mut self, next: Self) {
+        self.guardian_below_age = self.guardian_below_age.max(next.guardian_below_age);
+        self.guardian_entitled_below_age =
+            self.guardian_entitled_below_age.min(next.guardian_entitled_below_age);
     }
 
     fn is_of(&self, other: &Self) -> bool {
@@ -43,9 +53,7 @@ impl<'a> Jurisdictions<'a> {
         for next in all {
             let mut known = once(&mut found.first).chain(&mut found.others);
             match known.find(|known| known.is_of(&next)) {
-                Some(known) => {
-                    known.guardian_below_age = known.guardian_below_age.max(next.guardian_below_age)
-                }
+                Some(known) => known.also(next),
                 None => found.others.push(next),
             }
         }

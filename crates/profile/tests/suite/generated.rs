@@ -5,10 +5,10 @@
 use std::{cell::Cell, collections::BTreeSet};
 
 use custodia_profile::{
-    AffirmativeAct, AttributeDefinition, AttributeFields, Catalogue, Classification, ConsentMethod,
-    ConsentModel, CustomerRecord, DataSubject, Date, DecidedBy, Evidence, GroundState, GroundStatus,
-    Jurisdiction, JurisdictionBases, JurisdictionFields, Label, LawfulBasis, LegalHold, Notice, Party,
-    Permission, Provenance, Purpose, PurposeFields, Reader, Recipient, RecipientFields, Restriction,
+    AffirmativeAct, AttributeDefinition, AttributeFields, Catalogue, ChannelKind, Classification,
+    ConsentMethod, ConsentModel, CustomerRecord, DataSubject, Date, DecidedBy, Evidence, GroundState,
+    GroundStatus, Jurisdiction, JurisdictionBases, JurisdictionFields, Label, LawfulBasis, LegalHold, Notice,
+    Party, Permission, Provenance, Purpose, PurposeFields, Reader, Recipient, RecipientFields, Restriction,
     Revision, SensitiveConsent, SpecialCategoryGround, SpecialUse, TimestampMs, ValueType, Verdict,
 };
 use proptest::{
@@ -155,6 +155,8 @@ fn made_up(draw: &mut Draw) -> Jurisdiction {
         guardian_below_age: draw.pick(&[0, 13, 16, 18]),
         regional_ages: Vec::new(),
         no_call_hours: Vec::new(),
+        consent_channels: draw.pick(&[vec![ChannelKind::ElectronicMail], vec![]]),
+        soft_opt_in_channels: Vec::new(),
         revision: Revision::from_u64(1),
         built_in: false,
     };

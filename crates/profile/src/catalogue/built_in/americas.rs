@@ -4,11 +4,12 @@
 //! bases: sale, sharing and targeted advertising go on until the consumer opts out. Sensitive data needs opt-in, but in
 //! California, where the consumer limits its use. A parent consents below 13, as under the Children's Online Privacy
 //! Protection Act, 15 U.S.C. §6502; up to the other age, sale and targeted advertising need opt-in. Calls: federal law,
-//! from 8 to 21, 47 CFR 64.1200(c)(1). Other states and territories: `default`.
+//! from 8 to 21, 47 CFR 64.1200(c)(1); texts and calling machines by consent, 64.1200(a)(2), while e-mail is opt-out,
+//! 15 U.S.C. §7704, and calls heed the register that the caller keeps, 64.1200(c)(2). Other states and territories: `default`.
 
-use super::{BuiltIn, ConsentModel, LawfulBasis, NARROW, NoCalls, OPT_IN, WEEKDAYS, WITHOUT_INTERESTS};
+use super::{BuiltIn, ConsentModel, LawfulBasis, NARROW, NoCalls, OPT_IN, SOFT, WEEKDAYS, WITHOUT_INTERESTS};
 use crate::{
-    catalogue::SensitiveConsent,
+    catalogue::{ChannelKind, SensitiveConsent},
     preferences::{DayOfWeek, LocalTime},
 };
 
@@ -18,6 +19,7 @@ const STATE: BuiltIn = BuiltIn {
     sensitive_consent: SensitiveConsent::OptIn,
     sensitive_bases: &NARROW,
     guardian_below_age: 13,
+    consent_channels: &[ChannelKind::TextMessage, ChannelKind::AutomatedCall],
     ..OPT_IN
 };
 
@@ -158,11 +160,13 @@ pub(super) const LIST: [BuiltIn; 15] = [
         display_name: "Canada",
         law: "Personal Information Protection and Electronic Documents Act (PIPEDA), s. 7 and Schedule 1, 4.3; \
               Guidelines for obtaining meaningful consent (2018): 13 years; CRTC Unsolicited Telecommunications \
-              Rules, Part III, s. 23.",
+              Rules, Part III, s. 23; \
+              Canada's Anti-Spam Legislation, S.C. 2010, c. 23, ss. 6 and 10.",
         regions: &["CA"],
         no_call_hours: &CANADIAN_HOURS,
         lawful_bases: &WITHOUT_INTERESTS,
         guardian_below_age: 13,
+        soft_opt_in_channels: &SOFT,
         ..OPT_IN
     },
     // Consent, ss. 12 to 14, express for sensitive information, s. 12; by a parent below 14, s. 4.1; law and emergencies,
@@ -171,11 +175,13 @@ pub(super) const LIST: [BuiltIn; 15] = [
         id: "ca-qc",
         display_name: "Québec",
         law: "Act respecting the protection of personal information in the private sector (CQLR c. P-39.1), \
-              ss. 4.1, 12, 14 and 18; CRTC Unsolicited Telecommunications Rules, Part III, s. 23.",
+              ss. 4.1, 12, 14 and 18; CRTC Unsolicited Telecommunications Rules, Part III, s. 23; \
+              Canada's Anti-Spam Legislation, S.C. 2010, c. 23, ss. 6 and 10.",
         regions: &["CA-QC"],
         no_call_hours: &CANADIAN_HOURS,
         lawful_bases: &WITHOUT_INTERESTS,
         guardian_below_age: 14,
+        soft_opt_in_channels: &SOFT,
         ..OPT_IN
     },
 ];

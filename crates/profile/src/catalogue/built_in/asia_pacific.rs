@@ -1,6 +1,6 @@
 //! Owns the built-in jurisdictions of Asia and the Pacific. Always: each cites its source.
 
-use super::{BuiltIn, NARROW, NoCalls, OPT_IN, WITHOUT_INTERESTS};
+use super::{BuiltIn, NARROW, NoCalls, OPT_IN, SOFT, WITHOUT_INTERESTS};
 use crate::{
     catalogue::SensitiveConsent,
     preferences::{DayOfWeek, LocalTime},
@@ -13,7 +13,8 @@ pub(super) const LIST: [BuiltIn; 7] = [
     BuiltIn {
         id: "cn",
         display_name: "China",
-        law: "Personal Information Protection Law of 20 August 2021, Arts. 13, 14, 28, 29 and 31.",
+        law: "Personal Information Protection Law of 20 August 2021, Arts. 13, 14, 28, 29 and 31; \
+              Advertising Law, Art. 43.",
         regions: &["CN"],
         lawful_bases: &WITHOUT_INTERESTS,
         guardian_below_age: 14,
@@ -49,7 +50,8 @@ pub(super) const LIST: [BuiltIn; 7] = [
     BuiltIn {
         id: "ir",
         display_name: "Iran",
-        law: "Electronic Commerce Law of 17 Dey 1382 (7 January 2004), Arts. 58 and 59; Civil Code, Art. 1210.",
+        law: "Electronic Commerce Law of 17 Dey 1382 (7 January 2004), Arts. 58 and 59; Civil Code, Art. 1210; \
+              Electronic Commerce Law, Art. 55.",
         regions: &["IR"],
         lawful_bases: &WITHOUT_INTERESTS,
         ..OPT_IN
@@ -60,9 +62,11 @@ pub(super) const LIST: [BuiltIn; 7] = [
     BuiltIn {
         id: "kr",
         display_name: "Republic of Korea",
-        law: "Personal Information Protection Act, Arts. 15, 22-2 and 23; Network Act, Art. 50(3): 21 to 8 h.",
+        law: "Personal Information Protection Act, Arts. 15, 22-2 and 23; Network Act, Art. 50(3): 21 to 8 h; \
+              Network Act, Art. 50(1).",
         regions: &["KR"],
         guardian_below_age: 14,
+        soft_opt_in_channels: &SOFT,
         ..OPT_IN
     },
     // No list of bases: use within the stated purpose, Arts. 17 and 18. Special care-required information by consent, law or
@@ -70,10 +74,12 @@ pub(super) const LIST: [BuiltIn; 7] = [
     BuiltIn {
         id: "jp",
         display_name: "Japan",
-        law: "Act on the Protection of Personal Information (Act 57 of 2003), Arts. 17, 18, 20(2) and 27.",
+        law: "Act on the Protection of Personal Information (Act 57 of 2003), Arts. 17, 18, 20(2) and 27; \
+              Act on Regulation of Transmission of Specified Electronic Mail, Art. 3.",
         regions: &["JP"],
         sensitive_consent: SensitiveConsent::OptIn,
         guardian_below_age: 16,
+        soft_opt_in_channels: &SOFT,
         ..OPT_IN
     },
     // No list of bases: what is reasonably necessary, APP 3, and its purpose, APP 6. Sensitive information by consent or law,
@@ -83,7 +89,8 @@ pub(super) const LIST: [BuiltIn; 7] = [
         id: "au",
         display_name: "Australia",
         law: "Privacy Act 1988 (Cth), Schedule 1, APP 3 and 6; APP guidelines, B.60: 15 years; Telecommunications \
-              (Telemarketing and Research Calls) Industry Standard 2017.",
+              (Telemarketing and Research Calls) Industry Standard 2017; \
+              Spam Act 2003 (Cth), s. 16.",
         regions: &["AU"],
         no_call_hours: &[
             NoCalls(&[], LocalTime::built_in(20, 0), LocalTime::built_in(9, 0)),
@@ -91,6 +98,7 @@ pub(super) const LIST: [BuiltIn; 7] = [
             NoCalls(&[DayOfWeek::Sunday], LocalTime::built_in(0, 0), LocalTime::built_in(0, 0)),
         ],
         guardian_below_age: 15,
+        soft_opt_in_channels: &SOFT,
         ..OPT_IN
     },
 ];

@@ -1,6 +1,6 @@
 //! Owns the built-in jurisdictions of Europe, its neighbours and Africa. Always: each cites its source.
 
-use super::{BuiltIn, NoCalls, OPT_IN};
+use super::{BuiltIn, EVERY_LETTER, NoCalls, OPT_IN, SOFT};
 use crate::{
     catalogue::SensitiveConsent,
     preferences::{DayOfWeek, LocalTime},
@@ -15,7 +15,8 @@ pub(super) const LIST: [BuiltIn; 6] = [
     BuiltIn {
         id: "eu",
         display_name: "European Economic Area",
-        law: "Regulation (EU) 2016/679 (GDPR), Arts. 6, 7, 8(1) with the national ages, and 9.",
+        law: "Regulation (EU) 2016/679 (GDPR), Arts. 6, 7, 8(1) with the national ages, and 9; \
+              Directive 2002/58/EC, Art. 13(1) to (3).",
         regions: &[
             "AT", "BE", "BG", "CY", "CZ", "DE", "DK", "EE", "ES", "FI", "FR", "GR", "HR", "HU", "IE", "IS",
             "IT", "LI", "LT", "LU", "LV", "MT", "NL", "NO", "PL", "PT", "RO", "SE", "SI", "SK",
@@ -27,16 +28,19 @@ pub(super) const LIST: [BuiltIn; 6] = [
             (14, &["AT", "BG", "CY", "ES", "IT", "LI", "LT"]),
             (15, &["CZ", "DK", "FR", "GR", "SI"]),
         ],
+        soft_opt_in_channels: &SOFT,
         ..OPT_IN
     },
     // The bases are those of the UK GDPR, Art. 6(1); sensitive data as in `eu`; the age is that of s. 9(a) of the Act.
     BuiltIn {
         id: "gb",
         display_name: "United Kingdom",
-        law: "UK GDPR, Arts. 6, 7 and 9; Data Protection Act 2018, s. 9(a).",
+        law: "UK GDPR, Arts. 6, 7 and 9; Data Protection Act 2018, s. 9(a); \
+              Privacy and Electronic Communications Regulations 2003, regs. 19 to 22.",
         regions: &["GB"],
         sensitive_needs_ground: true,
         guardian_below_age: 13,
+        soft_opt_in_channels: &SOFT,
         ..OPT_IN
     },
     // No list of bases: what harms the personality is justified by consent, an overriding interest or a law, Art. 31(1).
@@ -45,22 +49,27 @@ pub(super) const LIST: [BuiltIn; 6] = [
     BuiltIn {
         id: "ch",
         display_name: "Switzerland",
-        law: "Federal Act on Data Protection of 25 September 2020 (SR 235.1), Arts. 6 and 31; Civil Code, Art. 19c.",
+        law: "Federal Act on Data Protection of 25 September 2020 (SR 235.1), Arts. 6 and 31; Civil Code, Art. 19c; \
+              Unfair Competition Act (SR 241), Art. 3(1)(o), (u).",
         regions: &["CH"],
         guardian_below_age: 16,
+        soft_opt_in_channels: &SOFT,
         ..OPT_IN
     },
     // The bases are those of Art. 6(1): consent, 1; law, 2; public authorities, 4; contract, 5; life and health, 6;
     // legitimate interests, 7. Special categories, Art. 10(2): consent in writing, 1, so on paper and signed by hand, or an
     // electronic document with an electronic signature, Art. 9(4); life and health, 3; labour, social and other laws, 2.3,
-    // 7 and 8. The legal representative consents for those who cannot, Art. 9(6): below 14, Civil Code Art. 28.
+    // 7 and 8. The legal representative consents for those who cannot, Art. 9(6): below 14, Civil Code Art. 28. Marketing by
+    // prior consent alone, whatever the channel, Art. 15(1).
     BuiltIn {
         id: "ru",
         display_name: "Russia",
-        law: "Federal Law 152-FZ of 27 July 2006, Arts. 6, 9(4), 9(6) and 10(2).",
+        law: "Federal Law 152-FZ of 27 July 2006, Arts. 6, 9(4), 9(6) and 10(2); \
+              Art. 15; Federal Law 38-FZ, Art. 18(1).",
         regions: &["RU"],
         sensitive_consent: SensitiveConsent::Signed,
         guardian_below_age: 14,
+        consent_channels: &EVERY_LETTER,
         ..OPT_IN
     },
     // The bases are those of Art. 5: explicit consent, (1); law, (2)(a); life, (2)(b); contract, (2)(c); legal obligation,
@@ -68,7 +77,8 @@ pub(super) const LIST: [BuiltIn; 6] = [
     BuiltIn {
         id: "tr",
         display_name: "Türkiye",
-        law: "Law 6698 on the Protection of Personal Data (KVKK), Arts. 5 and 6; Civil Code, Arts. 11 and 16.",
+        law: "Law 6698 on the Protection of Personal Data (KVKK), Arts. 5 and 6; Civil Code, Arts. 11 and 16; \
+              Law 6563 on Electronic Commerce, Art. 6.",
         regions: &["TR"],
         ..OPT_IN
     },
@@ -79,7 +89,8 @@ pub(super) const LIST: [BuiltIn; 6] = [
         id: "za",
         display_name: "South Africa",
         law: "Protection of Personal Information Act 4 of 2013 (POPIA), ss. 11, 26, 27, 34 and 35; \
-              Consumer Protection Act 68 of 2008, s. 12, with GN R.294 of 1 April 2011.",
+              Consumer Protection Act 68 of 2008, s. 12, with GN R.294 of 1 April 2011; \
+              POPIA, s. 69.",
         regions: &["ZA"],
         no_call_hours: &[
             NoCalls(&[], LocalTime::built_in(20, 0), LocalTime::built_in(8, 0)),
@@ -87,6 +98,7 @@ pub(super) const LIST: [BuiltIn; 6] = [
             NoCalls(&[DayOfWeek::Saturday], LocalTime::built_in(13, 0), LocalTime::built_in(20, 0)),
             NoCalls(&[DayOfWeek::Sunday], LocalTime::built_in(0, 0), LocalTime::built_in(0, 0)),
         ],
+        soft_opt_in_channels: &SOFT,
         ..OPT_IN
     },
 ];

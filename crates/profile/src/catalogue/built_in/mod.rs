@@ -5,7 +5,7 @@
 //! provisions is which basis. Where lawyers doubt, the stricter reading is the setting.
 //!
 //! `default` applies if no region is known, or none fits. It is as strict as the strictest of the others: sensitive
-//! data by signed consent only, no legitimate interests, and a guardian below 20. One thing it permits that a law
+//! data by signed consent only, no legitimate interests, marketing by consent alone, and a guardian below 20. One thing it permits that a law
 //! below does not: it knows the contract, which India does not, since nobody of an unknown region could otherwise be
 //! served at all.
 //!
@@ -16,6 +16,7 @@ mod americas;
 mod asia_pacific;
 mod europe_africa;
 
+use super::channel::ChannelKind;
 use super::jurisdiction::{ConsentModel, Jurisdiction, JurisdictionFields, RegionalAge, SensitiveConsent};
 use crate::{
     ground::LawfulBasis,
@@ -46,7 +47,25 @@ struct BuiltIn {
     /// Ages other than `guardian_below_age`, each with its regions.
     regional_ages: &'static [(u8, &'static [&'static str])],
     no_call_hours: &'static [NoCalls],
+    consent_channels: &'static [ChannelKind],
+    soft_opt_in_channels: &'static [ChannelKind],
 }
+
+/// Directive 2002/58/EC Art. 13(1), and calls, for which the member states choose, Art. 13(3).
+const ELECTRONIC: [ChannelKind; 4] =
+    [ChannelKind::ElectronicMail, ChannelKind::TextMessage, ChannelKind::AutomatedCall, ChannelKind::Call];
+
+/// Directive 2002/58/EC Art. 13(2), and Art. 2(h): electronic mail is also a text message.
+const SOFT: [ChannelKind; 2] = [ChannelKind::ElectronicMail, ChannelKind::TextMessage];
+
+/// The same and paper.
+const EVERY_LETTER: [ChannelKind; 5] = [
+    ChannelKind::ElectronicMail,
+    ChannelKind::TextMessage,
+    ChannelKind::AutomatedCall,
+    ChannelKind::Call,
+    ChannelKind::Post,
+];
 
 /// On these days (none: every day) nobody is called from the one time until the other, which may be on the next day.
 struct NoCalls(&'static [DayOfWeek], LocalTime, LocalTime);
@@ -97,6 +116,8 @@ const DEFAULT: BuiltIn = BuiltIn {
     guardian_below_age: 20,
     regional_ages: &[],
     no_call_hours: &STRICTEST_HOURS,
+    consent_channels: &EVERY_LETTER,
+    soft_opt_in_channels: &[],
 };
 
 /// What most laws with opt-in have in common.
@@ -107,6 +128,7 @@ const OPT_IN: BuiltIn = BuiltIn {
     sensitive_consent: SensitiveConsent::Explicit,
     guardian_below_age: 18,
     no_call_hours: &NIGHT,
+    consent_channels: &ELECTRONIC,
     ..DEFAULT
 };
 
@@ -155,6 +177,8 @@ impl BuiltIn {
                 .flat_map(|(years, codes)| codes.iter().map(age(*years)))
                 .collect(),
             no_call_hours: self.no_call_hours.iter().map(NoCalls::quiet_hours).collect(),
+            consent_channels: self.consent_channels.to_vec(),
+            soft_opt_in_channels: self.soft_opt_in_channels.to_vec(),
             revision: Revision::NONE,
             built_in: true,
         })

@@ -29,6 +29,8 @@ message! {
         50 [uint32] sensitive_consent: u32, "form of consent";
         51 [message, repeated] regional_ages: Vec<WireRegionalAge>;
         52 [message, repeated] no_call_hours: Vec<WireQuietHours>;
+        53 [uint32, repeated] consent_channels: Vec<u32>, "kind of channel";
+        54 [uint32, repeated] soft_opt_in_channels: Vec<u32>, "kind of channel";
         but not built_in = false;
     }
 }

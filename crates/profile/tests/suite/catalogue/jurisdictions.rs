@@ -1,8 +1,8 @@
 //! Jurisdictions: the built-in ones, which one holds where, and what cannot be defined (CO-9).
 
 use custodia_profile::{
-    Catalogue, ConsentModel, ContactChannel, Jurisdiction, JurisdictionFields, LawfulBasis, ProfileError,
-    QuietHours, Region, RegionalAge, Revision, SensitiveConsent,
+    Catalogue, ChannelKind, ConsentModel, ContactChannel, Jurisdiction, JurisdictionFields, LawfulBasis,
+    ProfileError, QuietHours, Region, RegionalAge, Revision, SensitiveConsent,
 };
 
 fn region(code: &str) -> Region {
@@ -101,6 +101,8 @@ fn the_default_is_at_least_as_strict_as_every_opt_in_jurisdiction() {
         let ages = other.regional_ages.iter().map(|age| age.guardian_below_age);
         assert!(ages.chain([other.guardian_below_age]).all(|years| years <= default.guardian_below_age));
         assert!(default.sensitive_consent >= other.sensitive_consent, "{}", other.id);
+        assert!(other.consent_channels.iter().all(|kind| default.needs_consent(*kind)), "{}", other.id);
+        assert!(default.soft_opt_in_channels.is_empty());
         assert!(default.consent_model == ConsentModel::OptIn && default.honours_gpc);
     }
 }
@@ -215,6 +217,14 @@ fn a_jurisdiction_error_names_the_field_and_the_limit() {
                 ..good()
             },
             "jurisdiction.no_call_hours is malformed, expected no channel: the hours hold for every call",
+        ),
+        (
+            JurisdictionFields { consent_channels: vec![ChannelKind::Call; 2], ..good() },
+            "jurisdiction.consent_channels has a duplicate entry",
+        ),
+        (
+            JurisdictionFields { soft_opt_in_channels: vec![ChannelKind::Post], ..good() },
+            "jurisdiction.soft_opt_in_channels is malformed, expected some of consent_channels",
         ),
         (JurisdictionFields { lawful_bases: vec![], ..good() }, "jurisdiction.lawful_bases is required"),
         (

@@ -4,7 +4,7 @@ use custodia_profile::{
     AffirmativeAct::{
         self, Clicked, ContinuedUse, DoubleOptIn, PreTickedBox, Signed, Silence, Spoken, TickedBox,
     },
-    ConsentMethod::{Explicit, OptOut, Unambiguous},
+    ConsentMethod::{Explicit, OptOut, SoftOptIn, Unambiguous},
     CustomerRecord,
     DecidedBy::{self, Authority, Controller, Guardian},
     Decision, Evidence,
@@ -16,8 +16,8 @@ use custodia_profile::{
 };
 
 use crate::world::{
-    NOW, OLD, RESEARCH, SERVICE, at, catalogue, context, decision, evidence, imported, label, purpose,
-    purpose_fields,
+    NOW, OLD, RESEARCH, SERVICE, at, catalogue, context, decision, evidence, imported, label, notice,
+    purpose, purpose_fields,
 };
 
 const YEAR_MS: i64 = 365 * 24 * 60 * 60 * 1_000;
@@ -223,6 +223,32 @@ fn a_consent_that_was_valid_where_given_stays_so_after_a_move() {
     let mut both = of_age(15, "ES");
     both.subject.regions = of_regions(&["DE", "ES"]).subject.regions;
     refuses(&both, &consent(), RefusalReason::GuardianConsentNeeded);
+}
+
+/// Issue 11, row 5: Directive 2002/58/EC Art. 13(2).
+#[test]
+fn a_soft_opt_in_is_an_interest_in_marketing_that_was_told_at_collection() {
+    let mut catalogue = catalogue();
+    for (number, direct_marketing) in [(31, true), (32, false)] {
+        let fields = purpose_fields(number, &format!("p{number}"), &[Consent, LegitimateInterests]);
+        catalogue.put_purpose(Purpose::new(PurposeFields { direct_marketing, ..fields }).unwrap()).unwrap();
+    }
+    let said = |number, basis| Decision {
+        method: Some(SoftOptIn),
+        notice: Some(notice("3")),
+        ..decision(number, basis, Given)
+    };
+    let record = |said: &Decision| record_decision(&of_regions(&["DE"]), said, &catalogue, context(NOW));
+    let given = record(&said(31, LegitimateInterests)).unwrap();
+    assert_eq!((given.state.method, given.state.guardian_below_age), (Some(SoftOptIn), None));
+    for (wrong, field) in [
+        (said(31, Consent), "method"),
+        (said(32, LegitimateInterests), "method"),
+        (Decision { notice: None, ..said(31, LegitimateInterests) }, "notice_version"),
+        (Decision { reference: None, ..said(31, LegitimateInterests) }, "reference"),
+    ] {
+        assert_eq!(record(&wrong).unwrap_err().field(), Some(field));
+    }
 }
 
 #[test]

@@ -429,13 +429,21 @@ proptest! {
         let mut all = (*record.preferences).clone();
         all.quiet_hours.extend(of_law.filter(|_| name.as_str() == "phone"));
         let quiet_at = |moment| is_quiet(&all, &name, moment);
+        let marketed = |moment| {
+            let kind = catalogue.channel(name.as_str()).unwrap().kind;
+            let needs = record.subject.jurisdictions(&catalogue).any(|of| of.consent_channels.contains(&kind));
+            let by = |basis| Permission::for_basis(of_purpose, basis, reader, &record, &catalogue, moment);
+            let given = |basis| record.ground(number, basis).is_some() && by(basis).verdict().ground().is_some();
+            !needs || !of_purpose.direct_marketing || given(LawfulBasis::Consent)
+        };
         let fits = |moment, ground| {
             let mut wishes = record.preferences.channels.iter().filter(|of| of.channel == name);
             let wanted = wishes.all(|of| of.wanted && !of.unwanted_purposes.contains(&number));
             let obligatory = [LawfulBasis::LegalObligation, LawfulBasis::VitalInterests].contains(&ground);
             let topic_wanted =
                 record.preferences.topics.iter().all(|of| Some(&of.topic) != topic.as_ref() || of.wanted);
-            law(moment).ground() == Some(ground)
+            (law(moment).ground() == Some(ground) || of_purpose.direct_marketing)
+                && marketed(moment)
                 && (obligatory || wanted && topic_wanted && !breaks_a_cap(&record, &name, number, moment))
                 && (ground == LawfulBasis::VitalInterests || !quiet_at(moment))
         };

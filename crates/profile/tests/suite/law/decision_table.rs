@@ -10,9 +10,10 @@ use cells::{
     value,
 };
 use custodia_profile::{
-    AttributeDefinition, AttributeFields, Catalogue, Classification, ConsentModel, CustomerRecord, DayOfWeek,
-    GroundOrigin, Jurisdiction, LawfulBasis, Party, Permission, Provenance, Purpose, PurposeFields,
-    QuietHours, Reader, Recipient, RefusalReason, Region, SensitiveConsent, StoredEvent, ValueType, Verdict,
+    AttributeDefinition, AttributeFields, Catalogue, ChannelKind, Classification, ConsentModel,
+    CustomerRecord, DayOfWeek, GroundOrigin, Jurisdiction, LawfulBasis, Party, Permission, Provenance,
+    Purpose, PurposeFields, QuietHours, Reader, Recipient, RefusalReason, Region, SensitiveConsent,
+    StoredEvent, ValueType, Verdict,
 };
 
 use super::question::{DecisionRequest, Subject, decide};
@@ -161,6 +162,17 @@ fn no_calls(hours: &QuietHours) -> String {
     format!("{}{separator}{}-{}", days.join(" "), hours.begins, hours.ends)
 }
 
+/// `electronic mail, call`.
+fn kinds(kinds: &[ChannelKind]) -> String {
+    let words = |kind: &ChannelKind| {
+        let lower = |letter: char| {
+            if letter.is_uppercase() { format!(" {}", letter.to_lowercase()) } else { letter.into() }
+        };
+        format!("{kind:?}").chars().map(lower).collect::<String>().trim().to_owned()
+    };
+    if kinds.is_empty() { "-".to_owned() } else { kinds.iter().map(words).collect::<Vec<_>>().join(", ") }
+}
+
 /// What the page says about a jurisdiction.
 fn jurisdiction_row(jurisdiction: &Jurisdiction) -> String {
     let regions: Vec<_> = jurisdiction.regions.iter().map(Region::as_str).collect();
@@ -196,6 +208,8 @@ fn jurisdiction_row(jurisdiction: &Jurisdiction) -> String {
         or_dash(unknown.collect::<Vec<_>>().join(", ")),
         sensitive.collect::<Vec<_>>().join(", ") + by_letter,
         jurisdiction.no_call_hours.iter().map(no_calls).collect::<Vec<_>>().join("; "),
+        kinds(&jurisdiction.consent_channels),
+        kinds(&jurisdiction.soft_opt_in_channels),
         jurisdiction.law.strip_suffix(" A starting point for counsel.").unwrap().to_owned(),
     ];
     format!("| {} |", cells.join(" | "))
@@ -262,7 +276,8 @@ pub(crate) fn reasons_of_a_decision() -> BTreeSet<RefusalReason> {
         | R::FrequencyCap
         | R::UnknownChannel
         | R::CallingHours
-        | R::TimeZoneUnknown => false,
+        | R::TimeZoneUnknown
+        | R::MarketingConsentNeeded => false,
     };
     RefusalReason::ALL.into_iter().filter(of_a_decision).collect()
 }

@@ -2,8 +2,8 @@
 
 use custodia_profile::{
     AttributeDefinition, BalancingTest, Catalogue, CatalogueChange, CatalogueEntry, ChannelDefinition,
-    GoogleConsentType, Jurisdiction, JurisdictionBases, LawfulBasis, Notice, Purpose, PurposeNumber,
-    Recipient, Region, RegionalAge, SourceMapping, SpecialCategoryGround,
+    ChannelKind, GoogleConsentType, Jurisdiction, JurisdictionBases, LawfulBasis, Notice, Purpose,
+    PurposeNumber, Recipient, Region, RegionalAge, SourceMapping, SpecialCategoryGround,
 };
 use custodia_proto::v1;
 
@@ -130,7 +130,13 @@ pub(super) fn jurisdiction(jurisdiction: &Jurisdiction) -> v1::Jurisdiction {
         sensitive_consent: jurisdiction.sensitive_consent.number().into(),
         regional_ages: jurisdiction.regional_ages.iter().map(regional_age).collect(),
         no_call_hours: jurisdiction.no_call_hours.iter().map(hours_wire).collect(),
+        consent_channels: kinds(&jurisdiction.consent_channels),
+        soft_opt_in_channels: kinds(&jurisdiction.soft_opt_in_channels),
     }
+}
+
+fn kinds(kinds: &[ChannelKind]) -> Vec<i32> {
+    kinds.iter().map(|kind| kind.number().into()).collect()
 }
 
 fn regional_age(age: &RegionalAge) -> v1::RegionalAge {

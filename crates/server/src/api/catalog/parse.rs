@@ -207,6 +207,8 @@ pub(super) fn jurisdiction(
         guardian_below_age: age("guardian_below_age", wire.guardian_below_age)?,
         regional_ages: each("regional_ages", &wire.regional_ages, regional_age)?,
         no_call_hours: each("no_call_hours", &wire.no_call_hours, no_call_hours)?,
+        consent_channels: kinds("consent_channels", &wire.consent_channels)?,
+        soft_opt_in_channels: kinds("soft_opt_in_channels", &wire.soft_opt_in_channels)?,
         revision,
         // The constructor knows which names are built in.
         built_in: false,
@@ -219,6 +221,11 @@ fn regional_age(wire: &v1::RegionalAge) -> Result<RegionalAge, ServiceError> {
         region: Region::new(&wire.region).map_err(named("region"))?,
         guardian_below_age: age("guardian_below_age", wire.guardian_below_age)?,
     })
+}
+
+fn kinds(field: &str, wire: &[i32]) -> Result<Vec<ChannelKind>, ServiceError> {
+    within_limit(field, wire.len(), ChannelKind::ALL.len())?;
+    each(field, wire, |kind| required("", *kind, ChannelKind::from_number))
 }
 
 fn no_call_hours(wire: &v1::QuietHours) -> Result<QuietHours, ServiceError> {

@@ -151,6 +151,9 @@ fn ground(clause: &str) -> Parsed<(u32, LawfulBasis, GroundState)> {
             let incapacity = Label::new("incapacity", "order of a court").ok();
             ground.evidence = ground.evidence.map(|evidence| Evidence { incapacity, ..evidence });
             after
+        } else if let Some(after) = rest.strip_prefix(" by soft opt-in") {
+            ground.method = Some(ConsentMethod::SoftOptIn);
+            after
         } else if let Some(after) = rest.strip_prefix(" by opt-out") {
             ground.method = Some(ConsentMethod::OptOut);
             after

@@ -335,7 +335,8 @@ const fn consent_type(method: Option<ConsentMethod>) -> &'static str {
         Some(ConsentMethod::Unambiguous) => "dpv:ExpressedConsent",
         Some(ConsentMethod::Explicit) => "dpv:ExplicitlyExpressedConsent",
         Some(ConsentMethod::OptOut) => "dpv:ImpliedConsent",
-        None => "dpv:Consent",
+        // No consent is recorded by a soft opt-in.
+        Some(ConsentMethod::SoftOptIn) | None => "dpv:Consent",
     }
 }
 

@@ -230,7 +230,8 @@ fn consent_type(ground: &Ground<'_>) -> String {
     match (ground.basis, ground.state.method) {
         (LawfulBasis::Consent, Some(ConsentMethod::Explicit)) => "EXPLICIT".to_owned(),
         (LawfulBasis::Consent, Some(ConsentMethod::OptOut)) => format!("Not opted out{}", act()),
-        (LawfulBasis::Consent, Some(ConsentMethod::Unambiguous) | None) => {
+        // No consent is recorded by a soft opt-in.
+        (LawfulBasis::Consent, Some(ConsentMethod::Unambiguous | ConsentMethod::SoftOptIn) | None) => {
             format!("A clear affirmative act{}", act())
         }
         (
