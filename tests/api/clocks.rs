@@ -152,11 +152,16 @@ async fn an_imported_decision_counts_as_of_its_date(sandbox: &Sandbox) {
     let undated = v1::RecordConsentRequest { decided_at: None, ..imported(given(), 0) };
     assert_eq!(fault(&record(undated).await.expect_err("no date")).2, "decided_at");
     record(imported(refusal(&customer_id), -50)).await.expect("the newer one, first");
-    let status = record(imported(given(), -60)).await.expect_err("it is older");
-    let expected = (Code::FailedPrecondition, "NEWER_DECISION_STANDS".to_owned(), "status".to_owned());
-    assert_eq!(fault(&status), expected);
+    for _ in 0..2 {
+        let state = record(imported(given(), -60)).await.expect("it is older").into_inner();
+        let superseded = (ConsentStatus::Given, v1::DecisionEffect::Superseded, 2);
+        assert_eq!((state.status(), state.effect(), state.consent_revision), superseded);
+    }
     let state = record(imported(given(), -40)).await.expect("it is newer").into_inner();
-    assert_eq!(state.status(), ConsentStatus::Given);
+    assert_eq!((state.status(), state.effect()), (ConsentStatus::Given, v1::DecisionEffect::Applied));
+    record(refusal(&customer_id)).await.expect("a live no");
+    let state = record(imported(given(), 0)).await.expect("an entry of the ledger").into_inner();
+    assert_eq!(state.effect(), v1::DecisionEffect::Superseded, "no import lifts a live no");
 }
 
 /// PR-6. "Do not contact" is a no, too.
@@ -305,7 +310,12 @@ async fn a_forgotten_retry_does_not_replace_a_later_consent(sandbox: &Sandbox) {
         // The data comes without its own consent, which would be the newest.
         forget_requests(sandbox, &customer_id, &[]).await;
         let answer = sandbox.consents(2).await.record_consent(first).await.expect("nothing to refuse");
-        assert_eq!(answer.into_inner().channel, "phone", "made {first_ago} s ago");
+        let answer = answer.into_inner();
+        let superseded = ("web", v1::DecisionEffect::Superseded);
+        assert_eq!((answer.channel.as_str(), answer.effect()), superseded, "made {first_ago} s ago");
+        let request = v1::GetConsentsRequest { customer_id, purpose: "service".to_owned() };
+        let states = sandbox.consents(0).await.get_consents(request).await.expect("found").into_inner();
+        assert_eq!(states.consents[0].channel, "phone");
     }
 }
 
@@ -349,8 +359,8 @@ async fn a_no_that_is_said_again_beats_what_is_imported_with_a_date_in_between(s
             }),
             ..consent(&customer_id, "marketing")
         };
-        let status = sandbox.consents(2).await.record_consent(imported).await.expect_err("it is older");
-        assert_eq!(fault(&status).1, "NEWER_DECISION_STANDS");
+        let late = sandbox.consents(2).await.record_consent(imported).await.expect("an entry").into_inner();
+        assert_eq!(late.effect(), v1::DecisionEffect::Superseded, "it is older");
         let reason = if refused { RefusalReason::ConsentRefused } else { RefusalReason::ConsentWithdrawn };
         withheld_for(sandbox, &customer_id, reason).await;
     }

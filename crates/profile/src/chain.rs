@@ -23,7 +23,8 @@ use crate::{
 
 const HASH_PREFIX: &[u8] = b"custodia.ledger.v1";
 
-/// What every ledger entry needs besides its body: whose record changes, who records it, and when.
+/// What every ledger entry needs besides its body: whose record changes, who records it, and when; and what a decision
+/// that comes late is sorted into.
 #[derive(Debug, Clone, Copy)]
 pub struct ChangeContext<'a> {
     /// Whose record changes.
@@ -32,6 +33,10 @@ pub struct ChangeContext<'a> {
     pub recorded_by: &'a Recorder,
     /// When.
     pub now: TimestampMs,
+    /// The customer's ledger so far. It may be left out where no decision comes late ([`Decision::comes_late`]).
+    ///
+    /// [`Decision::comes_late`]: crate::Decision::comes_late
+    pub history: &'a [LedgerEntry],
 }
 
 impl LedgerEntry {

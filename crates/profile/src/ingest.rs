@@ -123,8 +123,8 @@ pub fn ingest(
     let mut grant_outcomes = Vec::with_capacity(input.grants.len());
     for grant in &input.grants {
         let outcome = match consent::apply(&mut after, grant, catalogue, context) {
-            Ok((_, entry)) => {
-                ledger.extend(entry);
+            Ok(done) => {
+                ledger.extend(done.ledger);
                 Outcome::Merged
             }
             Err(

@@ -44,6 +44,18 @@ pub enum LedgerBody {
         /// The state after the decision.
         state: GroundState,
     },
+    /// A decision that came late, or from a file, and did not become the state: a newer one stands, or a no. Nothing
+    /// that is decided is lost (CO-8), and a later decision is sorted in with it.
+    Superseded {
+        /// The purpose decided upon.
+        purpose: PurposeNumber,
+        /// Its name.
+        purpose_id: PurposeId,
+        /// The basis decided upon.
+        basis: LawfulBasis,
+        /// What was decided.
+        state: GroundState,
+    },
     /// The data subject after a change.
     Subject(DataSubject),
     /// The TC string that was recorded.
@@ -73,6 +85,7 @@ impl LawAsOf {
                 self.grounds.insert((*purpose, *basis), state.clone());
                 self.ground_sequences.insert((*purpose, *basis), entry.sequence);
             }
+            LedgerBody::Superseded { .. } => {}
             LedgerBody::Subject(subject) => {
                 self.subject = subject.clone();
                 self.subject_sequence = Some(entry.sequence);

@@ -131,5 +131,10 @@ fn states_text(answer: &v1::GetConsentsResponse) -> String {
 }
 
 fn state_text(state: &v1::ConsentState) -> String {
-    consents_text(std::slice::from_ref(state))
+    let text = consents_text(std::slice::from_ref(state));
+    if state.effect() == v1::DecisionEffect::Superseded {
+        format!("{text}\n\nsuperseded: it is in the customer's history; a newer decision stands, or a no")
+    } else {
+        text
+    }
 }

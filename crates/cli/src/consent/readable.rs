@@ -32,6 +32,7 @@ struct Recorder {
 #[serde(rename_all = "snake_case")]
 enum Body {
     Ground(Box<Ground>),
+    Superseded(Box<Ground>),
     DataSubject(Subject),
     TcString(TcString),
 }
@@ -93,6 +94,9 @@ impl Readable {
         let body = match &entry.body {
             LedgerBody::Ground { purpose, purpose_id, basis, state } => {
                 Body::Ground(Box::new(ground(*purpose, purpose_id, *basis, state)))
+            }
+            LedgerBody::Superseded { purpose, purpose_id, basis, state } => {
+                Body::Superseded(Box::new(ground(*purpose, purpose_id, *basis, state)))
             }
             LedgerBody::Subject(subject) => Body::DataSubject(data_subject(subject)),
             LedgerBody::TcString(stored) => Body::TcString(tc_string(stored)),

@@ -72,7 +72,8 @@ fn decision_text(state: &v1::ConsentState, entry: &v1::ConsentHistoryEntry) -> S
         timed("until", state.expires_at.as_ref()),
     ]);
     let basis = enum_text::<v1::LawfulBasis>(state.lawful_basis).replace('-', " ");
-    let what = format!("{basis} {}", enum_text::<v1::ConsentStatus>(state.status));
+    let superseded = if state.effect() == v1::DecisionEffect::Superseded { ", superseded" } else { "" };
+    let what = format!("{basis} {}{superseded}", enum_text::<v1::ConsentStatus>(state.status));
     if details.is_empty() { what } else { format!("{what}: {details}") }
 }
 

@@ -23,7 +23,7 @@ message! {
     }
 }
 
-/// Exactly one of `ground`, `subject` and `tc_string` is set. They are not a `oneof`: decoding one would silently
+/// Exactly one of `ground`, `subject`, `tc_string` and `superseded` is set. They are not a `oneof`: decoding one would silently
 /// keep the last of two bodies.
 #[derive(Clone, PartialEq, Message)]
 struct WireLedgerEntry {
@@ -37,13 +37,15 @@ struct WireLedgerEntry {
     recorded_by: Option<WireRecorder>,
     #[prost(message, optional, tag = "5")]
     ground: Option<WireGround>,
-    /// Set with `ground` alone.
+    /// Set with `ground` or `superseded`.
     #[prost(string, tag = "6")]
     purpose_id: String,
     #[prost(message, optional, tag = "7")]
     subject: Option<WireSubject>,
     #[prost(message, optional, tag = "8")]
     tc_string: Option<WireTcString>,
+    #[prost(message, optional, tag = "9")]
+    superseded: Option<WireGround>,
 }
 
 const KIND: &str = "ledger entry";
@@ -62,6 +64,10 @@ impl Stored for LedgerEntry {
                 wire.ground = Some(WireGround::from_state(*purpose, *basis, state));
                 purpose_id.as_str().clone_into(&mut wire.purpose_id);
             }
+            LedgerBody::Superseded { purpose, purpose_id, basis, state } => {
+                wire.superseded = Some(WireGround::from_state(*purpose, *basis, state));
+                purpose_id.as_str().clone_into(&mut wire.purpose_id);
+            }
             LedgerBody::Subject(subject) => wire.subject = Some(subject.to_wire()),
             LedgerBody::TcString(stored) => wire.tc_string = Some(stored.to_wire()),
         }
@@ -70,16 +76,21 @@ impl Stored for LedgerEntry {
 
     fn decode(bytes: &[u8]) -> Result<Self, ProfileError> {
         let wire: WireLedgerEntry = unframe(KIND, bytes)?;
-        let body = match (wire.ground, wire.subject, wire.tc_string) {
-            (Some(ground), None, None) => {
+        let body = match (wire.ground, wire.superseded, wire.subject, wire.tc_string) {
+            (Some(ground), None, None, None) => {
                 let ((purpose, basis), state) = ground.into_state(KIND)?;
                 let purpose_id = PurposeId::from_wire(wire.purpose_id, KIND, "purpose name")?;
                 LedgerBody::Ground { purpose, purpose_id, basis, state }
             }
-            (None, Some(subject), None) => {
+            (None, Some(superseded), None, None) => {
+                let ((purpose, basis), state) = superseded.into_state(KIND)?;
+                let purpose_id = PurposeId::from_wire(wire.purpose_id, KIND, "purpose name")?;
+                LedgerBody::Superseded { purpose, purpose_id, basis, state }
+            }
+            (None, None, Some(subject), None) => {
                 LedgerBody::Subject(DataSubject::from_wire(subject, KIND, "body")?)
             }
-            (None, None, Some(stored)) => {
+            (None, None, None, Some(stored)) => {
                 LedgerBody::TcString(StoredTcString::from_wire(stored, KIND, "body")?)
             }
             _ => return Err(ProfileError::CorruptField { kind: KIND, field: "body" }),

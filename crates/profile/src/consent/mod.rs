@@ -1,13 +1,15 @@
 //! Owns how a decision about a ground changes the record. Always: a no can be recorded at any time and for any
 //! purpose; a permission only if the purpose allows it and the proof is complete. What is recorded has the status that
-//! was asked for, or the call fails. The order in which imported consents and refusals arrive does not change the
-//! result. From which moment a decision counts: see `moment`.
+//! was asked for, or the call fails; and all of it is in the ledger. The order in which imported decisions arrive does
+//! not change the state: see `late`. From which moment a decision counts: see `moment`.
 
+mod late;
 mod moment;
 mod signal;
 mod validation;
 mod withdrawal;
 
+use late::sort_in;
 use moment::{latest_decision, live_moment, moment_of};
 pub use signal::{PrivacySignal, SignalRecorded, record_signal, record_tc_string};
 use validation::{Validation, as_recorded, check_form};
@@ -80,6 +82,19 @@ impl Decision {
         matches!(self.recording, Recording::Live { .. })
             && matches!(self.status, GroundStatus::Refused | GroundStatus::Withdrawn | GroundStatus::Revoked)
     }
+
+    /// Whether the ledger is needed to sort it in: it is imported, or older than what is recorded.
+    #[must_use]
+    pub fn comes_late(&self, record: &CustomerRecord) -> bool {
+        let is_older = || {
+            let stored = record.ground(self.purpose, self.basis);
+            stored.zip(self.decided_at).is_some_and(|(stored, decided_at)| decided_at <= stored.decided_at)
+        };
+        match self.recording {
+            Recording::Imported => record.ledger_entries > 0,
+            Recording::Live { .. } => self.status == GroundStatus::Given && is_older(),
+        }
+    }
 }
 
 /// What a decision did.
@@ -89,20 +104,21 @@ pub enum DecisionEffect {
     Applied,
     /// The state said the same already.
     Unchanged,
-    /// A newer decision of the same status stands; nothing changed.
+    /// It is an entry of the ledger; the state is another, because a newer decision or a no stands.
     Superseded,
 }
 
 /// The record after a decision.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Recorded {
-    /// The record; the same as before unless the decision was applied.
+    /// The record; the same as before if there is nothing to append to the ledger.
     pub record: CustomerRecord,
     /// What the decision did.
     pub effect: DecisionEffect,
-    /// The entry to append to the ledger, if the decision was applied.
-    pub ledger: Option<LedgerEntry>,
-    /// The state that now holds.
+    /// The entries to append to the ledger: none if it has the decision already. Mostly one; two if a decision that comes
+    /// late makes another one, which the ledger had already, the state.
+    pub ledger: Vec<LedgerEntry>,
+    /// The decision as it is recorded; the state of the ground, unless it was superseded.
     pub state: GroundState,
 }
 
@@ -124,9 +140,9 @@ pub fn check_decision(
 /// Records a decision.
 ///
 /// # Errors
-/// Those of [`check_decision`]; `NotRecordable` if the customer's jurisdictions or age do not allow the ground, or if the
-/// state cannot follow the recorded one; `NoStands`, `NewerStands`, `ObjectionStands` if what is recorded prevails;
-/// `ConsentRevisionStale` if the decision names another revision than the record's.
+/// Those of [`check_decision`]; `NotRecordable` if the customer's jurisdictions or age do not allow the ground. Unless it is
+/// imported, also: `NotRecordable` if the state cannot follow the recorded one; `NoStands`, `NewerStands`,
+/// `ObjectionStands` if what is recorded prevails; `ConsentRevisionStale` if it names another revision than the record's.
 pub fn record_decision(
     record: &CustomerRecord,
     decision: &Decision,
@@ -134,8 +150,16 @@ pub fn record_decision(
     context: ChangeContext<'_>,
 ) -> Result<Recorded, ProfileError> {
     let mut record = record.clone();
-    let (effect, ledger) = apply(&mut record, decision, catalogue, context)?;
-    finish(record, effect, ledger, decision.purpose, decision.basis)
+    let Done { effect, ledger, state } = apply(&mut record, decision, catalogue, context)?;
+    Ok(Recorded { record, effect, ledger, state })
+}
+
+/// What a decision did to a record in place.
+#[derive(Debug)]
+pub(crate) struct Done {
+    effect: DecisionEffect,
+    pub(crate) ledger: Vec<LedgerEntry>,
+    state: GroundState,
 }
 
 /// Records a decision in place. If it fails, the record is as before.
@@ -144,20 +168,46 @@ pub(crate) fn apply(
     decision: &Decision,
     catalogue: &Catalogue,
     context: ChangeContext<'_>,
-) -> Result<(DecisionEffect, Option<LedgerEntry>), ProfileError> {
+) -> Result<Done, ProfileError> {
     let now = context.now;
     let purpose = catalogue.purpose(decision.purpose).ok_or(ProfileError::Unknown { field: "purpose" })?;
     let decision = &*as_recorded(purpose, decision);
     check_form(purpose, decision, now)?;
     let basis = decision.basis;
+    let is_live = decision.recording != Recording::Imported;
     let objected = record.ground(purpose.number, basis).is_some_and(GroundState::is_no);
-    if objected && decision.status == GroundStatus::Given && is_objection(basis) {
+    if is_live && objected && decision.status == GroundStatus::Given && is_objection(basis) {
         return Err(ProfileError::ObjectionStands);
     }
     let decided_at = moment_of(record, purpose, decision, now)?;
     let validation = Validation { record, purpose, decision, catalogue, decided_at };
     validation.check_customer()?;
-    let state = GroundState {
+    let state = state_of(&validation, now);
+    if !is_live {
+        return Ok(sort_in(record, (purpose, basis), state, catalogue, context));
+    }
+    let transition = validation.transition();
+    let effect = match record.ground(purpose.number, basis) {
+        Some(stored) => effect_on(stored, &state, decision, latest_decision(record, purpose.number))?,
+        None => None,
+    };
+    match effect {
+        Some(DecisionEffect::Superseded) => Ok(sort_in(record, (purpose, basis), state, catalogue, context)),
+        Some(effect) => {
+            let stored = record.ground(purpose.number, basis).cloned().unwrap_or(state);
+            Ok(Done { effect, ledger: Vec::new(), state: stored })
+        }
+        None if transition == Transition::Allowed => {
+            let ledger = vec![store(record, purpose, basis, state.clone(), context)];
+            Ok(Done { effect: DecisionEffect::Applied, ledger, state })
+        }
+        None => Err(ProfileError::NotRecordable { reason: RefusalReason::IllegalTransition }),
+    }
+}
+
+fn state_of(validation: &Validation<'_>, now: TimestampMs) -> GroundState {
+    let Validation { decision, decided_at, .. } = *validation;
+    GroundState {
         valid_from: decision.valid_from,
         expires_at: decision.expires_at,
         notice: decision.notice.clone(),
@@ -168,20 +218,10 @@ pub(crate) fn apply(
         channel: decision.channel.clone(),
         guardian_below_age: validation.guardian_below_age(),
         ..GroundState::bare(decision.status, decided_at, now)
-    };
-    let transition = validation.transition();
-    if let Some(stored) = record.ground(purpose.number, basis)
-        && let Some(effect) = effect_on(stored, &state, decision, latest_decision(record, purpose.number))?
-    {
-        return Ok((effect, None));
     }
-    if transition != Transition::Allowed {
-        return Err(ProfileError::NotRecordable { reason: RefusalReason::IllegalTransition });
-    }
-    Ok((DecisionEffect::Applied, Some(store(record, purpose, basis, state, context))))
 }
 
-/// The effect of a state that changes nothing. `latest` is the newest decision on the purpose.
+/// The effect of a decision that is made live and does not become the state. `latest` is the newest decision on the purpose.
 ///
 /// # Errors
 /// `NewerStands` if the stored state prevails and has another status: an answer must not report what was not asked for.
@@ -198,8 +238,7 @@ fn effect_on(
         // Said again it is a no again, as of now: what is imported with a date in between is not the newer decision.
         return Ok(None);
     }
-    let is_live = matches!(decision.recording, Recording::Live { .. });
-    if is_live && state.status != GroundStatus::Given {
+    if state.status != GroundStatus::Given {
         // Said again it adds nothing, unless something was decided since. Otherwise it is the newest, by its moment.
         let again = GroundState { decided_at: stored.decided_at, ..state.clone() };
         let stands = stored.says_the_same(&again) && Some(stored.decided_at) >= latest;
@@ -247,7 +286,7 @@ fn store(
 fn finish(
     record: CustomerRecord,
     effect: DecisionEffect,
-    ledger: Option<LedgerEntry>,
+    ledger: Vec<LedgerEntry>,
     purpose: PurposeNumber,
     basis: LawfulBasis,
 ) -> Result<Recorded, ProfileError> {

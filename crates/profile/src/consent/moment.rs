@@ -10,7 +10,7 @@
 //!     GIVEN, a no stands           refused, unless it names the consent revision that it answers
 //!     GIVEN, naming the revision   the same, or a millisecond after `newest` if that is later
 //!   imported by the privacy office
-//!     any status                   min(stated, now)     and counts only if it is newer than what stands
+//!     any status                   stated, and before now      sorted in by its date: see `late`
 //! ```
 //! Why no clock can lift a no: a caller's date is used for a given ground alone, and such a ground is refused while a no
 //! stands. The one that is not refused names the number of ledger entries that the customer had, so it was sent by
@@ -42,9 +42,11 @@ pub(super) fn moment_of(
     now: TimestampMs,
 ) -> Result<TimestampMs, ProfileError> {
     let stated = decision.decided_at.unwrap_or(now).min(now);
+    // An import is of the past, so it is never taken for a no that was said live ([`GroundState::is_live_no`]).
+    let past = stated.min(now.plus_ms(-1));
     let newest = newest_moment(record, purpose);
     match (decision.recording, decision.status) {
-        (Recording::Imported, _) => Ok(stated),
+        (Recording::Imported, _) => Ok(past),
         (Recording::Live { answers: Some(revision) }, _) if revision != record.ledger_entries => {
             Err(ProfileError::ConsentRevisionStale)
         }
@@ -77,7 +79,7 @@ fn newest_moment(record: &CustomerRecord, purpose: &Purpose) -> Option<Timestamp
     latest_decision(record, purpose.number).max(sale_opt_out(record, purpose))
 }
 
-fn sale_opt_out(record: &CustomerRecord, purpose: &Purpose) -> Option<TimestampMs> {
+pub(super) fn sale_opt_out(record: &CustomerRecord, purpose: &Purpose) -> Option<TimestampMs> {
     let opted_out = record.subject.sale_opt_out.max(record.subject.do_not_sell);
     opted_out.filter(|_| purpose.sale_or_sharing)
 }

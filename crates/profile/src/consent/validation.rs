@@ -12,6 +12,7 @@ use crate::{
         transition,
     },
     id::TimestampMs,
+    label::NoticeId,
     label::Reference,
     limits::FUTURE_MAX_MS,
     permission::Jurisdictions,
@@ -269,21 +270,30 @@ impl Validation<'_> {
         self.record.subject.jurisdictions(self.catalogue)
     }
 
-    /// Whether the decision may follow the recorded state, which is judged as of the decision.
+    /// Whether the decision may follow the recorded state.
     pub(super) fn transition(&self) -> Transition {
         let basis = self.decision.basis;
-        let prior = match self.record.ground(self.purpose.number, basis) {
-            None => Prior::Unknown,
-            Some(state) if state.status == GroundStatus::Given && self.is_lapsed(state) => Prior::Lapsed,
-            Some(state) => Prior::Recorded(state.status),
-        };
-        transition(prior, self.decision.status, basis)
+        let stored = self.record.ground(self.purpose.number, basis);
+        follows(self.purpose, basis, stored, (self.decision.status, self.decided_at))
     }
+}
 
-    fn is_lapsed(&self, given: &GroundState) -> bool {
-        let accepts = |notice| self.purpose.accepts_notice(notice, self.decided_at);
-        let is_outdated =
-            self.decision.basis == LawfulBasis::Consent && !given.notice.as_ref().is_some_and(accepts);
-        is_outdated || given.is_expired(self.decided_at)
-    }
+/// Whether a decision of this status and date may follow a state, which is judged as of that date.
+pub(super) fn follows(
+    purpose: &Purpose,
+    basis: LawfulBasis,
+    state: Option<&GroundState>,
+    (status, decided_at): (GroundStatus, TimestampMs),
+) -> Transition {
+    let accepts = |notice: &NoticeId| purpose.accepts_notice(notice, decided_at);
+    let is_lapsed = |given: &GroundState| {
+        let is_outdated = basis == LawfulBasis::Consent && !given.notice.as_ref().is_some_and(accepts);
+        is_outdated || given.is_expired(decided_at)
+    };
+    let prior = match state {
+        None => Prior::Unknown,
+        Some(state) if state.status == GroundStatus::Given && is_lapsed(state) => Prior::Lapsed,
+        Some(state) => Prior::Recorded(state.status),
+    };
+    transition(prior, status, basis)
 }

@@ -39,7 +39,7 @@ pub fn withdraw(
     let mut record = record.clone();
     // A second withdrawal counts as of now, as any no that is said again.
     let (effect, ledger) = end(&mut record, purpose, *basis, channel.as_ref(), context);
-    finish(record, effect, ledger, purpose.number, *basis)
+    finish(record, effect, ledger.into_iter().collect(), purpose.number, *basis)
 }
 
 /// The record after a withdrawal from everything.

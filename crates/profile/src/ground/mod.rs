@@ -241,6 +241,12 @@ impl GroundState {
         self.status.is_no()
     }
 
+    /// Whether it is a no that was recorded as it was said, by the customer or as a revocation. Such a no counts from its
+    /// arrival or later, and what is imported from before its own arrival: the two moments tell them apart.
+    pub(crate) fn is_live_no(&self) -> bool {
+        (self.is_no() || self.status == GroundStatus::Revoked) && self.decided_at >= self.recorded_at
+    }
+
     /// Who decided.
     #[must_use]
     pub fn decided_by(&self) -> DecidedBy {
@@ -266,6 +272,12 @@ impl GroundState {
     pub fn prevailing(self, other: Self, basis: LawfulBasis) -> Self {
         let objection_stands = is_objection(basis);
         if self.rank(objection_stands) >= other.rank(objection_stands) { self } else { other }
+    }
+
+    /// The order in which the decisions on one ground are gone through: by their dates, and of equally old ones the one
+    /// that prevails last.
+    pub(crate) fn order(&self, other: &Self) -> std::cmp::Ordering {
+        self.rank(false).cmp(&other.rank(false))
     }
 
     fn rank(&self, objection_stands: bool) -> impl Ord + '_ {

@@ -44,7 +44,7 @@ pub(crate) fn context(now: TimestampMs) -> ChangeContext<'static> {
 
 pub(crate) fn context_of(customer: &CustomerId, now: TimestampMs) -> ChangeContext<'_> {
     static RECORDER: LazyLock<Recorder> = LazyLock::new(recorder);
-    ChangeContext { customer, recorded_by: &RECORDER, now }
+    ChangeContext { customer, recorded_by: &RECORDER, now, history: &[] }
 }
 
 pub(crate) fn recorders() -> impl Strategy<Value = Recorder> {

@@ -12,6 +12,7 @@
 mod command;
 mod context;
 mod fingerprint;
+mod ledger;
 mod locks;
 mod read;
 mod reader;
@@ -20,6 +21,7 @@ mod write;
 mod writer;
 
 pub(crate) use context::ShardContext;
+pub(crate) use ledger::Ledger;
 pub(crate) use read::{CustomerRead, ProfileView, ReadAccess};
 pub(crate) use reader::{reader_for, reader_named};
 pub(crate) use record::{Loaded, StoredEvents};

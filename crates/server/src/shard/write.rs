@@ -1,7 +1,8 @@
 //! The one path by which a customer's data changes.
 //!
 //! ```text
-//! parse on the catalogue ─▶ lock the customer ─▶ read barrier ─▶ record, remembered requests, events of the same ids
+//! parse on the catalogue ─▶ lock the customer ─▶ read barrier ─▶ record, remembered requests, events of the same ids,
+//!                                                               and the ledger if a decision comes late
 //!        ┌────────────────────────────────────────▲      │
 //!        │                                               ├─ answered before? ── yes ──▶ first answer
 //!        │ conflict                                      ├─ etag as expected?
@@ -101,6 +102,11 @@ pub(crate) trait CustomerWrite: AboutCustomer + Send + Sync {
         &[]
     }
 
+    /// Whether the input has a decision that is sorted into the ledger, which is then loaded before the evaluation.
+    fn comes_late(_input: &Self::Input, _record: &CustomerRecord) -> bool {
+        false
+    }
+
     /// Evaluates the input on the state. Pure; called again on a new state after a conflict.
     fn evaluate(
         input: &Self::Input,
@@ -159,6 +165,8 @@ pub(crate) struct CustomerState<'a> {
     /// What the request says about the value that it replaces. Its etag was compared before.
     pub(crate) precondition: Precondition,
     pub(crate) events: StoredEvents,
+    /// The ledger so far, if a decision comes late.
+    history: Vec<LedgerEntry>,
     pub(super) core: Option<Loaded<CustomerRecord>>,
     pub(super) requests: Option<Loaded<RequestMemory>>,
 }
@@ -184,7 +192,12 @@ impl CustomerState<'_> {
 
     /// The context that every ledger entry needs.
     pub(crate) const fn change(&self) -> ChangeContext<'_> {
-        ChangeContext { customer: &self.location.customer, recorded_by: self.recorded_by, now: self.now }
+        ChangeContext {
+            customer: &self.location.customer,
+            recorded_by: self.recorded_by,
+            now: self.now,
+            history: self.history.as_slice(),
+        }
     }
 
     /// The record's current revision.
@@ -241,6 +254,15 @@ struct Written {
     answer: Vec<u8>,
     masked: Masked,
     answered: Answered,
+}
+
+/// What is loaded for a write besides the record and the remembered requests.
+#[derive(Clone, Copy)]
+struct Needs<'a> {
+    /// The stored events with the ids of these.
+    events: &'a [Event],
+    /// The ledger, if this says so of the record.
+    ledger: &'a (dyn Fn(&CustomerRecord) -> bool + Send + Sync),
 }
 
 /// Evaluates the loaded state. The answer is encoded, so that one function serves all methods.
@@ -303,7 +325,9 @@ impl ShardContext {
             let Mutation { record, ledger, events, answer } = judged;
             Ok((Mutation { record, ledger, events, answer: answer.encode_to_vec() }, masked))
         };
-        let written = self.mutate(location, options, &view, R::events(&input), deadline, &evaluate);
+        let comes_late = |record: &CustomerRecord| R::comes_late(&input, record);
+        let needs = Needs { events: R::events(&input), ledger: &comes_late };
+        let written = self.mutate(location, options, &view, needs, deadline, &evaluate);
         let Some(Written { answer, masked, answered }) = Box::pin(written).await? else { return Ok(None) };
         let answer = R::Answer::decode(&*answer).map_err(|_error| ServiceError::Unreadable)?;
         R::note(answered, &answer, self, &view);
@@ -331,13 +355,13 @@ impl ShardContext {
         location: CustomerLocation,
         options: WriteOptions<'_>,
         view: &CatalogueView,
-        events: &[Event],
+        needs: Needs<'_>,
         deadline: Instant,
         evaluate: &Evaluate<'_>,
     ) -> Result<Option<Written>, ServiceError> {
         let _locked = self.locks().lock(location.customer, deadline).await?;
         let attempt = || async move {
-            let attempt = self.attempt(location, options, view, events, deadline, evaluate).await;
+            let attempt = self.attempt(location, options, view, needs, deadline, evaluate).await;
             if self.catalogue().is_in_force(view) {
                 attempt.map(|attempt| attempt.map(Some))
             } else {
@@ -352,7 +376,7 @@ impl ShardContext {
         location: CustomerLocation,
         WriteOptions { recorded_by, sight, remembered, etag, made_at, commit }: WriteOptions<'_>,
         view: &CatalogueView,
-        events: &[Event],
+        needs: Needs<'_>,
         deadline: Instant,
         evaluate: &Evaluate<'_>,
     ) -> Result<Attempt<Written>, ServiceError> {
@@ -373,15 +397,18 @@ impl ShardContext {
             recorded_by,
             precondition: precondition(etag, made_at, now),
             events: StoredEvents::default(),
+            history: Vec::new(),
             core,
             requests,
         };
         if etag.is_some_and(|etag| etag != state.revision()) {
             return Err(ServiceError::EtagStale);
         }
-        // Without a record there are no events.
-        if state.core.is_some() {
-            state.events = self.stored_events(location, events)?;
+        // Without a record there are neither events nor a ledger.
+        if let Some(core) = &state.core {
+            let needs_ledger = (needs.ledger)(&core.value);
+            state.events = self.stored_events(location, needs.events)?;
+            state.history = if needs_ledger { self.ledger(location)? } else { Vec::new() };
         }
         let (mutation, masked) = evaluate(&state)?;
         let changes = mutation.record.is_some() || !mutation.events.is_empty() || remembered.is_some();

@@ -222,6 +222,7 @@ impl Blind {
             recorded_by: &self.recorded_by,
             precondition: precondition(R::etag(input), made_at, self.now),
             events: stored.events,
+            history: Vec::new(),
             core: stored.record.map(|value| Loaded { header, value }),
             requests: None,
         };

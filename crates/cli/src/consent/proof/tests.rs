@@ -41,7 +41,7 @@ fn history(customer: CustomerId) -> v1::ListConsentHistoryResponse {
     let recorder = Recorder { name: "dpo".parse().unwrap(), role: CallerRole::Privacy };
     let mut entries = Vec::new();
     for body in bodies {
-        let context = ChangeContext { customer: &customer, recorded_by: &recorder, now: start };
+        let context = ChangeContext { customer: &customer, recorded_by: &recorder, now: start, history: &[] };
         let entry = record.append_ledger(body, context);
         entries.push(v1::ConsentHistoryEntry {
             sequence: entry.sequence,

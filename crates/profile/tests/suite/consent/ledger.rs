@@ -67,7 +67,7 @@ fn history(customer: &CustomerId) -> (CustomerRecord, Vec<LedgerEntry>) {
     let decide = |record: &CustomerRecord, decision: &Decision, second: i64| {
         let recorded =
             record_decision(record, decision, &catalogue, context_of(customer, at(second * 1_000))).unwrap();
-        (recorded.record, recorded.ledger)
+        (recorded.record, recorded.ledger.into_iter().next())
     };
     let (after, entry) = decide(&record, &decision(RESEARCH, Consent, Given), 0);
     take(&mut record, after, entry);
@@ -81,7 +81,7 @@ fn history(customer: &CustomerId) -> (CustomerRecord, Vec<LedgerEntry>) {
     take(&mut record, changed.record, changed.ledger);
     let withdrawal = Withdrawal { purpose: purpose(RESEARCH), basis: Consent, channel: None };
     let withdrawn = withdraw(&record, &withdrawal, &catalogue, context_of(customer, at(3_000))).unwrap();
-    take(&mut record, withdrawn.record, withdrawn.ledger);
+    take(&mut record, withdrawn.record, withdrawn.ledger.into_iter().next());
     let (after, entry) = decide(&record, &decision(MARKETING, Consent, Refused), 4);
     take(&mut record, after, entry);
     let restricted =
@@ -289,7 +289,7 @@ fn entries_are_in_the_order_of_time_though_a_clock_is_set_back() {
     let one = record_decision(&CustomerRecord::new(NOW), &first, &catalogue, context(at(60_000))).unwrap();
     let withdrawal = Withdrawal { purpose: purpose(RESEARCH), basis: Consent, channel: None };
     let two = withdraw(&one.record, &withdrawal, &catalogue, context(at(50_000))).unwrap();
-    let entry = two.ledger.unwrap();
+    let entry = two.ledger[0].clone();
     assert_eq!(entry.recorded_at, at(60_000));
     assert_eq!(LedgerEntry::decode(&entry.encode()), Ok(entry));
 }

@@ -4,6 +4,7 @@ mod data_subject;
 mod decisions;
 mod evidence;
 mod ingest;
+mod late;
 mod ledger;
 mod merge;
 mod signal;

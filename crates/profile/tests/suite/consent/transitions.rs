@@ -8,11 +8,11 @@ use custodia_profile::{
     Prior, ProfileError, Purpose, Recording, RefusalReason, Transition, Withdrawal, record_decision,
     transition, withdraw,
 };
-use proptest::{collection, prelude::*, sample::select};
+use proptest::{prelude::*, sample::select};
 
 use crate::world::{
     MARKETING, NOW, RESEARCH, at, bases, catalogue as small_catalogue, context, decision, evidence, imported,
-    label, moments, notice, purpose, purpose_fields, record_with, state, states,
+    label, notice, purpose, purpose_fields, record_with, state, states,
 };
 
 /// By every basis.
@@ -120,21 +120,6 @@ fn the_table_can_be_asked_without_a_record() {
 }
 
 #[test]
-fn an_import_that_is_older_than_what_stands_is_refused_for_that() {
-    let catalogue = catalogue();
-    let given = record_with(&[(ALL, Consent, state(Given, at(-10)))]);
-    let asked = imported(Decision { decided_at: Some(at(-11)), ..decided(Consent, Requested) });
-    let late = record_decision(&given, &asked, &catalogue, context(NOW)).unwrap_err();
-    assert_eq!(late, ProfileError::NewerStands { reason: RefusalReason::IllegalTransition });
-    let no = record_with(&[(ALL, Consent, state(Withdrawn, at(-10)))]);
-    let older = imported(Decision { decided_at: Some(at(-11)), ..decided(Consent, Given) });
-    let late = record_decision(&no, &older, &catalogue, context(NOW)).unwrap_err();
-    assert_eq!(late, ProfileError::NewerStands { reason: RefusalReason::ConsentWithdrawn });
-    let newer = Decision { decided_at: Some(at(-9)), ..older };
-    assert_eq!(record_decision(&no, &newer, &catalogue, context(NOW)).unwrap().state.status, Given);
-}
-
-#[test]
 fn a_revocation_said_again_counts_as_of_now() {
     let catalogue = catalogue();
     let given = record_with(&[(ALL, Consent, state(Given, at(-10)))]);
@@ -152,13 +137,7 @@ fn of_a_request_and_its_answer_at_once_the_answer_stands() {
     let answered = imported(Decision { decided_at: Some(NOW), ..decided(Consent, Given) });
     for order in [[&asked, &answered], [&answered, &asked]] {
         let record = order.into_iter().fold(CustomerRecord::new(at(-1)), |record, decision| {
-            match record_decision(&record, decision, &catalogue, context(NOW)) {
-                Ok(recorded) => recorded.record,
-                Err(error) => {
-                    assert!(matches!(error, ProfileError::NewerStands { .. }), "{error}");
-                    record
-                }
-            }
+            record_decision(&record, decision, &catalogue, context(NOW)).unwrap().record
         });
         assert_eq!(record.ground(purpose(ALL), Consent).map(|state| state.status), Some(Given));
     }
@@ -239,43 +218,8 @@ fn a_no_is_not_refused_for_what_belongs_to_a_given_ground() {
     }
 }
 
-fn answers() -> impl Strategy<Value = Decision> {
-    let status = select(vec![Given, Refused, Withdrawn]);
-    let times = (moments(), proptest::option::of(1_i64..1_000));
-    (bases(), status, times, select(vec!["1", "2", "3"])).prop_map(
-        |(basis, status, (decided_at, lasts), version)| {
-            let decided_at = decided_at.min(NOW);
-            Decision {
-                notice: Some(notice(version)),
-                decided_at: Some(decided_at),
-                expires_at: lasts.map(|ms| decided_at.plus_ms(ms)),
-                ..imported(decided(basis, status))
-            }
-        },
-    )
-}
-
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(1_000))]
-
-    /// Whether an objection came before or after the interest that it beats: it stands.
-    #[test]
-    fn imported_answers_lead_to_the_same_grounds_in_any_order(
-        (answers, shuffled) in collection::vec(answers(), 0..8)
-            .prop_flat_map(|answers| (Just(answers.clone()), Just(answers).prop_shuffle())),
-    ) {
-        let catalogue = catalogue();
-        let lead_to = |answers: &[Decision]| {
-            answers.iter().fold(german(&[]), |record, answer| {
-                match record_decision(&record, answer, &catalogue, context(NOW)) {
-                    Ok(recorded) => recorded.record,
-                    Err(ProfileError::ObjectionStands | ProfileError::NewerStands { .. }) => record,
-                    Err(error) => panic!("{error}"),
-                }
-            })
-        };
-        prop_assert_eq!(lead_to(&answers).grounds, lead_to(&shuffled).grounds);
-    }
 
     /// Whatever is recorded about a ground, a no can be recorded over it, and one that is newer stands.
     #[test]

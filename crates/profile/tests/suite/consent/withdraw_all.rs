@@ -1,7 +1,7 @@
 //! "Unsubscribe from everything": one withdrawal and objection over all purposes (GDPR Arts. 7(3) and 21).
 
 use custodia_profile::{
-    AllWithdrawn, ChainLink, CustomerRecord, DecidedBy,
+    AllWithdrawn, ChainLink, CustomerRecord, DecidedBy, DecisionEffect,
     GroundStatus::{Given, Refused, Requested, Withdrawn},
     LawfulBasis::{
         self, Consent, Contract, LegalObligation, LegitimateInterests, PublicTask, VitalInterests,
@@ -94,8 +94,9 @@ fn an_earlier_no_is_dated_anew_so_that_no_late_consent_outlives_it() {
     let between =
         custodia_profile::Decision { decided_at: Some(at(-5)), ..decision(RESEARCH, Consent, Given) };
     let late = record_decision(&after.record, &imported(between), &catalogue(), context(at(5)));
-    let stands = ProfileError::NewerStands { reason: RefusalReason::ConsentWithdrawn };
-    assert_eq!(late.unwrap_err(), stands, "the customer's newest word counts");
+    let late = late.unwrap();
+    assert_eq!(late.effect, DecisionEffect::Superseded, "the customer's newest word counts");
+    assert_eq!(late.record.ground(purpose(RESEARCH), Consent).unwrap().decided_at, NOW);
 }
 
 #[test]

@@ -50,7 +50,7 @@ fn adding_a_no_never_permits_more() {
         let recorded = record_decision(&situation.record, &decision, &situation.catalogue, context(NOW));
         let after =
             recorded.map_err(|error| TestCaseError::fail(format!("a no can always be recorded: {error}")))?;
-        if after.ledger.is_some() {
+        if !after.ledger.is_empty() {
             tally.meet();
         }
         situation.permits_no_more(tally, &situation.record, &after.record)
@@ -67,7 +67,7 @@ fn a_request_a_revocation_or_an_invalidation_never_permits_more() {
         else {
             return Ok(());
         };
-        if after.ledger.is_some() {
+        if !after.ledger.is_empty() {
             tally.meet();
         }
         situation.permits_no_more(tally, &situation.record, &after.record)

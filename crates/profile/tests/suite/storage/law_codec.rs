@@ -108,6 +108,14 @@ fn a_record_with_what_the_law_rests_on_is_read() {
 #[test]
 fn ledger_entries_of_every_kind_are_read() {
     let [ground, subject, tc_string] = entries();
+    // A superseded decision differs in the tag alone: 9 instead of 5.
+    let LedgerBody::Ground { purpose, purpose_id, basis, state } = ground.body.clone() else {
+        panic!("a ground")
+    };
+    let superseded =
+        LedgerEntry { body: LedgerBody::Superseded { purpose, purpose_id, basis, state }, ..ground.clone() };
+    let bytes = hex(&superseded.encode());
+    assert_eq!((bytes.len(), LedgerEntry::decode(&unhex(&bytes))), (GROUND_ENTRY.len(), Ok(superseded)));
     holds(&ground, GROUND_ENTRY);
     holds(&subject, SUBJECT_ENTRY);
     holds(&tc_string, TC_STRING_ENTRY);
@@ -172,8 +180,16 @@ fn bodies() -> impl Strategy<Value = LedgerBody> {
             state,
         },
     );
+    let grounds = grounds.boxed();
+    let superseded = grounds.clone().prop_map(|body| match body.clone() {
+        LedgerBody::Ground { purpose, purpose_id, basis, state } => {
+            LedgerBody::Superseded { purpose, purpose_id, basis, state }
+        }
+        LedgerBody::Superseded { .. } | LedgerBody::Subject(_) | LedgerBody::TcString(_) => body,
+    });
     prop_oneof![
         grounds,
+        superseded,
         subjects().prop_map(LedgerBody::Subject),
         tc_strings().prop_map(LedgerBody::TcString),
     ]

@@ -66,6 +66,7 @@ pub(super) fn consent_state(
         channel: text(state.channel.as_ref().map(|channel| channel.as_str())),
         valid_from: state.valid_from.map(timestamp),
         still_permitted_by: 0,
+        effect: v1::DecisionEffect::Applied.into(),
     }
 }
 

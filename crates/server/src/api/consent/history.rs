@@ -8,7 +8,6 @@ use custodia_profile::{
     ledger_hash, limits::FUTURE_MAX_MS,
 };
 use custodia_proto::v1::{self, consent_history_entry::Change};
-use custodia_store::{Key, KeyKind, KeyPrefix};
 use prost::Message as _;
 
 use super::{
@@ -18,8 +17,7 @@ use super::{
 use crate::{
     catalogue::CatalogueView,
     routing::CustomerLocation,
-    scan::Scan,
-    shard::{CustomerRead, Loaded, ProfileView, ReadAccess, ShardContext},
+    shard::{CustomerRead, Ledger, Loaded, ProfileView, ReadAccess, ShardContext},
     wire::{
         Listing, PageSize, Pager, ServiceError, convert::RecordVersion, now, page_start, parse_timestamp,
         timestamp,
@@ -27,8 +25,8 @@ use crate::{
 };
 
 const PAGE: PageSize = PageSize { default: 100, max: 500 };
-/// Entries read from the engine at a time.
-const CHUNK: usize = 64;
+/// Entries after which other tasks may use the thread: a ledger can be long.
+const YIELD_AFTER: u64 = 64;
 
 impl CustomerRead for v1::ListConsentHistoryRequest {
     type Query = (Option<u64>, Pager);
@@ -91,6 +89,16 @@ fn history_entry(
                 now: entry.recorded_at,
             };
             Change::Consent(convert::consent_state(of, (purpose_id.as_str(), *basis), state))
+        }
+        LedgerBody::Superseded { purpose_id, basis, state, .. } => {
+            let of = ConsentAsOf {
+                at,
+                consent_revision: entry.sequence.saturating_add(1),
+                now: entry.recorded_at,
+            };
+            let effect = v1::DecisionEffect::Superseded.into();
+            let state = convert::consent_state(of, (purpose_id.as_str(), *basis), state);
+            Change::Consent(v1::ConsentState { effect, ..state })
         }
         LedgerBody::Subject(subject) => Change::DataSubject(convert::data_subject(at, subject)),
         LedgerBody::TcString(stored) => Change::TcString(convert::tc_string(customer, stored)?),
@@ -167,8 +175,7 @@ pub(super) async fn law_as_of(
         }
         law.apply(&entry);
         entries = entries.saturating_add(1);
-        if entries.is_multiple_of(CHUNK as u64) {
-            // A ledger can be long: let other tasks use the thread.
+        if entries.is_multiple_of(YIELD_AFTER) {
             tokio::task::yield_now().await;
         }
     }
@@ -189,31 +196,5 @@ impl Stored for StoredEntry {
 
     fn decode(bytes: &[u8]) -> Result<Self, ProfileError> {
         Ok(Self { canonical: bytes.to_vec(), entry: LedgerEntry::decode(bytes)? })
-    }
-}
-
-/// Iterator over a customer's ledger entries, in sequence.
-struct Ledger<'a> {
-    context: &'a ShardContext,
-    location: CustomerLocation,
-    stored: Scan<'a>,
-}
-
-impl<'a> Ledger<'a> {
-    /// All entries, or those after `sequence`.
-    fn after(context: &'a ShardContext, location: CustomerLocation, sequence: Option<u64>) -> Self {
-        let (group, customer) = (location.group(), &location.customer);
-        let last = sequence.map(|sequence| Key::ledger(group, customer, sequence).into_bytes());
-        let prefix = KeyPrefix::customer(group, KeyKind::Ledger, customer);
-        Self { context, location, stored: Scan::new(context.engine(), prefix, last, CHUNK) }
-    }
-
-    fn next_entry<T: Stored>(&mut self) -> Result<Option<Loaded<T>>, ServiceError> {
-        loop {
-            let Some((key, stored)) = self.stored.next_stored()? else { return Ok(None) };
-            if let Some(entry) = self.context.open(self.location, &Key::parse(key)?, stored)? {
-                return Ok(Some(entry));
-            }
-        }
     }
 }

@@ -74,6 +74,10 @@ impl CustomerWrite for v1::RecordConsentRequest {
         *etag
     }
 
+    fn comes_late((decision, _): &Self::Input, record: &CustomerRecord) -> bool {
+        decision.comes_late(record)
+    }
+
     fn evaluate(
         (decision, _): &Self::Input,
         state: &CustomerState<'_>,
@@ -110,18 +114,23 @@ pub(super) fn decided(
     (purpose, basis): (PurposeNumber, LawfulBasis),
     recorded: Recorded,
 ) -> Mutation<v1::ConsentState> {
-    let applied = recorded.effect == DecisionEffect::Applied;
-    let ledger: Vec<_> = recorded.ledger.into_iter().collect();
-    let of = ConsentAsOf::after(state, applied, &ledger);
+    let Recorded { record, effect, ledger, state: decided } = recorded;
+    let changes = !ledger.is_empty();
+    let of = ConsentAsOf::after(state, changes, &ledger);
     let catalogue = &state.view.catalogue;
     let answer = v1::ConsentState {
-        still_permitted_by: still_permitted_by(
-            &recorded.record,
-            purpose,
-            &recorded.state,
-            (catalogue, of.now),
-        ),
-        ..consent_state(of, (&purpose_name(purpose, catalogue), basis), &recorded.state)
+        still_permitted_by: still_permitted_by(&record, purpose, &decided, (catalogue, of.now)),
+        effect: effect_number(effect),
+        ..consent_state(of, (&purpose_name(purpose, catalogue), basis), &decided)
     };
-    Mutation { record: applied.then_some(recorded.record), ledger, events: Vec::new(), answer }
+    Mutation { record: changes.then_some(record), ledger, events: Vec::new(), answer }
+}
+
+fn effect_number(effect: DecisionEffect) -> i32 {
+    let effect = match effect {
+        DecisionEffect::Applied => v1::DecisionEffect::Applied,
+        DecisionEffect::Unchanged => v1::DecisionEffect::Unchanged,
+        DecisionEffect::Superseded => v1::DecisionEffect::Superseded,
+    };
+    effect.into()
 }

@@ -1,7 +1,8 @@
 //! IngestProfile: merges observations, consents and events into one customer's profile, as far as the law permits.
 
 use custodia_profile::{
-    CustomerId, Decision, Event, Observations, PoolId, PurposeId, RequestId, Revision, TimestampMs,
+    CustomerId, CustomerRecord, Decision, Event, Observations, PoolId, PurposeId, RequestId, Revision,
+    TimestampMs,
 };
 use custodia_proto::v1;
 use uuid::Uuid;
@@ -68,6 +69,10 @@ impl CustomerWrite for v1::IngestProfileRequest {
 
     fn events((observations, _): &Self::Input) -> &[Event] {
         &observations.events
+    }
+
+    fn comes_late((observations, _): &Self::Input, record: &CustomerRecord) -> bool {
+        observations.grants.iter().any(|grant| grant.comes_late(record))
     }
 
     fn evaluate(

@@ -1,0 +1,150 @@
+//! Owns how a decision is sorted in that is imported, or that comes after a newer one of its kind (CO-8). Always: it is an
+//! entry of the ledger, and only once; the state is what all decisions on the ground say in the order of their dates, so
+//! the order in which they arrive does not matter; and nothing that is imported lifts a no that was said live.
+//!
+//! ```text
+//!   decisions on the ground, by date:   GIVEN 1 March   REFUSED 4 March   GIVEN 9 March   ◀─ in whatever order they came
+//!                                              └──────────────▶└───────────────▶└──▶ the state
+//! ```
+//! 1. All decisions of the ledger on the purpose and basis are gone through by date, with the new one among them. Each
+//!    becomes the state if the table of `ground` lets it follow the one before; else it is passed over.
+//! 2. A given ground that is imported is passed over if it is dated after a **live no** that nothing has answered: a no to
+//!    the same basis, or for consent an objection, an opt-out of sale, or a limit on sensitive data that it is about. Whoever imports a file has not read the no, and
+//!    the date of a file proves nothing against it; the customer's own consent that names the revision does.
+//! 3. What was the state once was lawful then. So it needs no predecessor, and it answers the nos before it. A live no follows
+//!    whatever is imported with a date before it: nothing makes it vanish.
+//!
+//! Why the order of arrival does not matter: rules 1 and 2 look at the set of decisions alone. Of a given ground they
+//! also ask whether it was the state once, but only if it is dated after a live no: then it was the state because it
+//! answered that no, as an import cannot.
+
+use super::{DecisionEffect, Done, moment::sale_opt_out, store, validation::follows};
+use crate::{
+    catalogue::{Catalogue, Classification, Purpose},
+    chain::ChangeContext,
+    ground::{GroundState, GroundStatus, LawfulBasis, Transition, is_objection},
+    id::TimestampMs,
+    ledger::{LedgerBody, LedgerEntry},
+    record::CustomerRecord,
+};
+
+/// A decision of the ledger.
+#[derive(Debug, Clone, Copy)]
+struct PastDecision<'a> {
+    basis: LawfulBasis,
+    state: &'a GroundState,
+    /// Whether it was the state of its ground once.
+    was_state: bool,
+}
+
+/// Sorts a decision into those on the same ground. The record has whatever state follows from all of them.
+pub(super) fn sort_in(
+    record: &mut CustomerRecord,
+    (purpose, basis): (&Purpose, LawfulBasis),
+    state: GroundState,
+    catalogue: &Catalogue,
+    context: ChangeContext<'_>,
+) -> Done {
+    let past = past_decisions(record, purpose, context.history);
+    let mut own: Vec<_> = past.iter().copied().filter(|one| one.basis == basis).collect();
+    let is_known = own.iter().any(|one| one.state.says_the_same(&state));
+    let signal = signalled_no(record, purpose, catalogue).filter(|_| basis == LawfulBasis::Consent);
+    let live_no = unanswered_live_no(basis, &past, signal);
+    own.push(PastDecision { basis, state: &state, was_state: false });
+    let follows_from_all = state_after(own, purpose, live_no).cloned();
+    let before = record.ground(purpose.number, basis);
+    let is_state = |of: Option<&GroundState>, one: &GroundState| of.is_some_and(|of| of.says_the_same(one));
+    let stands = is_state(follows_from_all.as_ref(), &state);
+    let changed = follows_from_all.filter(|after| !is_state(before, after));
+    let mut ledger = Vec::new();
+    if !stands && !is_known {
+        let (number, purpose_id) = (purpose.number, purpose.id.clone());
+        let body = LedgerBody::Superseded { purpose: number, purpose_id, basis, state: state.clone() };
+        ledger.push(record.append_ledger(body, context));
+    }
+    ledger.extend(changed.map(|after| store(record, purpose, basis, after, context)));
+    let effect = match (stands, ledger.is_empty()) {
+        (true, false) => DecisionEffect::Applied,
+        (true, true) => DecisionEffect::Unchanged,
+        (false, _) => DecisionEffect::Superseded,
+    };
+    Done { effect, ledger, state }
+}
+
+/// The decisions of the ledger on a purpose. What the record has was a state even if the ledger was left out.
+fn past_decisions<'a>(
+    record: &'a CustomerRecord,
+    purpose: &Purpose,
+    history: &'a [LedgerEntry],
+) -> Vec<PastDecision<'a>> {
+    let of_purpose = |entry: &'a LedgerEntry| match &entry.body {
+        LedgerBody::Ground { purpose: of, basis, state, .. } if *of == purpose.number => {
+            Some(PastDecision { basis: *basis, state, was_state: true })
+        }
+        LedgerBody::Superseded { purpose: of, basis, state, .. } if *of == purpose.number => {
+            Some(PastDecision { basis: *basis, state, was_state: false })
+        }
+        LedgerBody::Ground { .. }
+        | LedgerBody::Superseded { .. }
+        | LedgerBody::Subject(_)
+        | LedgerBody::TcString(_) => None,
+    };
+    let stored = LawfulBasis::ALL.into_iter().filter_map(|basis| {
+        Some(PastDecision { basis, state: record.ground(purpose.number, basis)?, was_state: true })
+    });
+    history.iter().filter_map(of_purpose).chain(stored).collect()
+}
+
+/// Goes through the decisions on one ground, by date.
+fn state_after<'a>(
+    mut own: Vec<PastDecision<'a>>,
+    purpose: &Purpose,
+    live_no: Option<TimestampMs>,
+) -> Option<&'a GroundState> {
+    own.sort_by(|one, other| one.state.order(other.state));
+    let mut stands = None;
+    for PastDecision { basis, state, was_state } in own {
+        let saw_every_no = was_state
+            || state.status != GroundStatus::Given
+            || live_no.is_none_or(|no| state.decided_at <= no);
+        let step = follows(purpose, basis, stands, (state.status, state.decided_at));
+        let was_lawful = was_state && (stands.is_none() || state.is_live_no());
+        if saw_every_no && (step == Transition::Allowed || was_lawful) {
+            stands = Some(state);
+        }
+    }
+    stands
+}
+
+/// The newest no that was said live to what the basis permits, unless a ground that answered it was given since.
+fn unanswered_live_no(
+    basis: LawfulBasis,
+    past: &[PastDecision<'_>],
+    signal: Option<TimestampMs>,
+) -> Option<TimestampMs> {
+    let consent = basis == LawfulBasis::Consent;
+    let concerns = |one: &PastDecision<'_>| {
+        one.basis == basis || (consent && is_objection(one.basis) && one.state.is_no())
+    };
+    let live_nos = past.iter().filter(|one| one.state.is_live_no() && concerns(one));
+    let newest = live_nos.map(|one| one.state.decided_at).max();
+    let newest = newest.max(signal)?;
+    let answers = |one: &PastDecision<'_>| {
+        one.was_state
+            && one.basis == basis
+            && one.state.status == GroundStatus::Given
+            && one.state.decided_at > newest
+    };
+    (!past.iter().any(answers)).then_some(newest)
+}
+
+/// The newest signal of the customer that a consent to the purpose answers. Signals are always live.
+fn signalled_no(record: &CustomerRecord, purpose: &Purpose, catalogue: &Catalogue) -> Option<TimestampMs> {
+    let limit = record.subject.sensitive_limit.filter(|_| {
+        catalogue.attributes().any(|attribute| {
+            attribute.classification == Classification::Sensitive
+                && attribute.purposes.contains(&purpose.number)
+        })
+    });
+    sale_opt_out(record, purpose).max(limit)
+}
