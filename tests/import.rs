@@ -314,6 +314,8 @@ async fn what_cannot_be_loaded_is_counted_and_kept_and_all_else_is_loaded() {
     for options in [&[][..], &["--restart"]] {
         let again = import.run(options, PARTLY_REFUSED);
         assert_eq!((&again["rows"], &again["refused"]), (&counts["rows"], &counts["refused"]));
+        let created = if options.is_empty() { PEOPLE - 2 } else { 0 };
+        assert_eq!((&again["customers_created"], &again["rows_refused"]), (&created.into(), &5.into()));
         assert_eq!(etags(&sandbox, &import.customers()).await, before, "{options:?} changes nothing");
         assert_eq!(import.refused(), refused);
     }

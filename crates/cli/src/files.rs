@@ -2,11 +2,15 @@
 //! readable by its owner only if it has keys or personal data.
 
 use std::fs::{File, OpenOptions};
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
 use crate::error::CliError;
+use crate::text::{encoding, json};
+
+/// The largest file that is read as a whole.
+const TEXT_BYTES_MAX: u64 = 64 * 1024 * 1024;
 
 /// Who may read a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,15 +42,24 @@ pub(crate) fn create(path: &Path, text: &[u8], readers: Readers) -> Result<(), C
 
 /// Reads a text file.
 pub(crate) fn read(path: &Path) -> Result<String, CliError> {
-    std::fs::read_to_string(path).map_err(CliError::file(path))
+    text(path, File::open(path).map_err(CliError::file(path))?)
 }
 
 /// Reads a text file, or standard input if the path is `-`.
 pub(crate) fn read_text(path: &Path) -> Result<String, CliError> {
-    if path.as_os_str() != "-" {
-        return read(path);
+    if path.as_os_str() == "-" { text(path, std::io::stdin()) } else { read(path) }
+}
+
+/// UTF-8 without its byte-order mark. Another encoding is named, and nothing is guessed.
+fn text(path: &Path, input: impl std::io::Read) -> Result<String, CliError> {
+    let mut bytes = Vec::new();
+    input.take(TEXT_BYTES_MAX + 1).read_to_end(&mut bytes).map_err(CliError::file(path))?;
+    if bytes.len() as u64 > TEXT_BYTES_MAX {
+        return Err(CliError::content(path)(format!("is longer than {TEXT_BYTES_MAX} bytes")));
     }
-    std::io::read_to_string(std::io::stdin()).map_err(CliError::file(path))
+    let mark = encoding::byte_order_mark(&bytes).map_err(CliError::content(path))?;
+    bytes.drain(..mark);
+    String::from_utf8(bytes).map_err(|_error| CliError::content(path)(encoding::NOT_UTF_8))
 }
 
 /// Reads a TOML or JSON document: JSON begins with a brace, TOML never does.
@@ -55,6 +68,8 @@ pub(crate) fn read_document<Document: serde::de::DeserializeOwned>(
 ) -> Result<Document, CliError> {
     let text = read_text(path)?;
     if text.trim_start().starts_with('{') {
+        // A name that is there twice must not count once.
+        json::parse(&text).map_err(CliError::content(path))?;
         serde_json::from_str(&text).map_err(CliError::content(path))
     } else {
         toml::from_str(&text).map_err(CliError::content(path))
@@ -113,6 +128,20 @@ mod tests {
             std::fs::write(&path, text).unwrap();
             let read: std::collections::BTreeMap<String, u32> = read_document(&path).unwrap();
             assert_eq!(read.get("id"), Some(&7), "{text}");
+        }
+        for text in ["\u{feff}id = 7\n", "\u{feff}{\"id\": 7}"] {
+            std::fs::write(&path, text).unwrap();
+            let read: std::collections::BTreeMap<String, u32> = read_document(&path).unwrap();
+            assert_eq!(read.get("id"), Some(&7), "{text}");
+        }
+        for (bytes, named) in [
+            (&b"\xff\xfei\0d\0"[..], "UTF-16"),
+            (b"id = \"Zo\xeb\"", "not UTF-8"),
+            (b"{\"id\": 7, \"id\": 8}", "twice"),
+        ] {
+            std::fs::write(&path, bytes).unwrap();
+            let error = read_document::<std::collections::BTreeMap<String, u32>>(&path).unwrap_err();
+            assert!(error.to_string().contains(named), "{error}");
         }
         std::fs::write(&path, "id = seven").unwrap();
         let wrong = read_document::<std::collections::BTreeMap<String, u32>>(&path);

@@ -31,6 +31,7 @@ use clap::FromArgMatches as _;
 use arguments::{Arguments, Command};
 use error::CliError;
 use text::output::Format;
+use text::printable;
 
 fn main() -> ExitCode {
     let command = arguments::command();
@@ -82,11 +83,11 @@ fn print_error(error: &CliError, format: Format, command: &clap::Command) {
         message = option_names::with_option(&message, field, option);
     }
     if format == Format::Json {
-        eprintln!("{}", error.to_json(&message, option.as_deref()));
+        eprintln!("{}", printable::in_json(&error.to_json(&message, option.as_deref()).to_string()));
         return;
     }
     let label = if matches!(error, CliError::PartlyRefused) { "note" } else { "error" };
-    eprintln!("{label}: {message}");
+    eprintln!("{label}: {}", printable::in_lines(&message));
     if let Some(hint) = error.hint() {
         eprintln!("hint: {hint}");
     }

@@ -61,6 +61,22 @@ impl<const BYTES_MAX: usize> std::fmt::Debug for Label<BYTES_MAX> {
 
 /// Whether a text is at most `bytes_max` long and free of control characters.
 pub(crate) fn check_text(field: &'static str, text: &str, bytes_max: usize) -> Result<(), ProfileError> {
+    check_characters(field, text, bytes_max, |_| false, "text without control characters")
+}
+
+/// The same, but for line ends and tabs.
+pub(crate) fn check_lines(field: &'static str, text: &str, bytes_max: usize) -> Result<(), ProfileError> {
+    let layout = |one| matches!(one, '\n' | '\r' | '\t');
+    check_characters(field, text, bytes_max, layout, "text without control characters but line ends and tabs")
+}
+
+fn check_characters(
+    field: &'static str,
+    text: &str,
+    bytes_max: usize,
+    is_allowed: impl Fn(char) -> bool,
+    expected: &'static str,
+) -> Result<(), ProfileError> {
     if text.len() > bytes_max {
         return Err(ProfileError::TooLong { field, bytes_max });
     }
@@ -68,8 +84,8 @@ pub(crate) fn check_text(field: &'static str, text: &str, bytes_max: usize) -> R
     // with 0xc2. Every text of a record is checked here at every read.
     let suspect =
         text.bytes().fold(false, |found, byte| found | (byte < 0x20) | (byte == 0x7f) | (byte == 0xc2));
-    if suspect && text.chars().any(char::is_control) {
-        return Err(ProfileError::Malformed { field, expected: "text without control characters" });
+    if suspect && text.chars().any(|one| one.is_control() && !is_allowed(one)) {
+        return Err(ProfileError::Malformed { field, expected });
     }
     Ok(())
 }

@@ -196,7 +196,7 @@ impl FromStr for Notice {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let (version, parts) = parts(text);
+        let (version, parts) = parts(text, &[])?;
         let mut notice = v1::NoticeVersion { version: version.to_owned(), ..Default::default() };
         for part in parts {
             match part {

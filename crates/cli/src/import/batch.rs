@@ -1,6 +1,8 @@
 //! A batch: one request with the rows that it accounts for, the refused parts of them, and the position at which a later
 //! run resumes. The same for every kind of import.
 
+use tokio::sync::OwnedSemaphorePermit;
+
 use crate::import::reader::Position;
 use crate::import::row::{Cells, Row};
 
@@ -48,6 +50,15 @@ pub(crate) struct Batch<Request> {
     pub(crate) refused: Vec<Refusal>,
     /// Where a later run resumes once this batch and all before it are done.
     pub(crate) position: Option<Position>,
+    /// Its share of the memory that all prepared rows may take; given back when it is done.
+    pub(crate) memory: Option<OwnedSemaphorePermit>,
+}
+
+impl<Request> Batch<Request> {
+    /// About how many bytes its rows take in memory.
+    pub(crate) fn bytes(&self) -> usize {
+        self.rows.iter().map(Row::bytes).sum()
+    }
 }
 
 /// The row's customer key in the source.
@@ -58,7 +69,14 @@ pub(crate) fn key_of(columns: &[String], row: &Row) -> Result<String, Refusal> {
     let parts: Option<Vec<_>> = columns.iter().map(|column| row.cell(column)).collect();
     let parts = parts
         .ok_or_else(|| Refusal::new(row.number, "row", NO_KEY, "a column of the customer key is empty"))?;
-    Ok(parts.join("/"))
+    match parts.as_slice() {
+        [one] => Ok(one.clone()),
+        // The parts `a/b` and `c` are another customer than `a` and `b/c`.
+        many => {
+            let escaped = many.iter().map(|part| part.replace('\\', r"\\").replace('/', r"\/"));
+            Ok(escaped.collect::<Vec<_>>().join("/"))
+        }
+    }
 }
 
 /// A row that cannot be sent at all.
@@ -70,4 +88,19 @@ pub(crate) fn unsendable<Request: Default>(row: Row, refusal: Refusal) -> Batch<
 /// Where a run resumes after this row.
 pub(crate) fn position_after(row: &Row) -> Position {
     Position { bytes: row.end, rows: row.number }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_of_several_columns_are_equal_only_if_all_columns_are() {
+        let columns = ["a".to_owned(), "b".to_owned()];
+        let key = |a: &str, b: &str| key_of(&columns, &Row::of_pairs(1, &[("a", a), ("b", b)])).unwrap();
+        assert_eq!(key("shop", "7"), "shop/7");
+        assert_ne!(key("a/b", "c"), key("a", "b/c"));
+        assert_ne!(key(r"a\", "/c"), key(r"a", r"\/c"));
+        assert_eq!(key_of(&columns[..1], &Row::of_pairs(1, &[("a", r"a/\b")])).unwrap(), r"a/\b");
+    }
 }

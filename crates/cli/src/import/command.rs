@@ -46,6 +46,7 @@ impl ImportCommand {
         if job.is_finished() {
             return job.report(None);
         }
+        common.identities = common.identities.of_attempt(job.attempt());
         self.load.define(&client, &mapping).await?;
         common.types = self.types(&client).await?;
         let stream = IngestStream::new(&client, self.load.window.into());

@@ -75,6 +75,11 @@ impl<'de> serde::de::Visitor<'de> for FieldVisitor {
                 return Err(serde::de::Error::custom("must have either `column` or `constant`"));
             }
         };
+        if let Origin::Column(column) = &origin
+            && column.is_empty()
+        {
+            return Err(serde::de::Error::custom("`column` is empty"));
+        }
         let kind = table.r#type.as_deref().map(v1::ValueType::parse).transpose();
         let kind = kind.map_err(|reason| serde::de::Error::custom(format!("type: {reason}")))?;
         Ok(Field { origin, kind, format: table.format, lower: table.lower, values: table.values })
@@ -99,7 +104,7 @@ impl Field {
             (Some(format), v1::ValueType::Date) => {
                 let date = jiff::civil::Date::strptime(format, &text)
                     .map_err(|_error| format!("not a date in the format {format}"))?;
-                v1::Value { kind: Some(v1::value::Kind::Date(date.to_string())) }
+                values::parse(v1::ValueType::Date, &date.to_string())?
             }
             (Some(format), v1::ValueType::Timestamp) => {
                 v1::Value { kind: Some(v1::value::Kind::Timestamp(formatted_time(format, &text)?)) }
@@ -144,11 +149,26 @@ impl Field {
 fn formatted_time(format: &str, text: &str) -> Result<Timestamp, String> {
     let utc =
         |time: jiff::civil::DateTime| time.to_zoned(jiff::tz::TimeZone::UTC).map(|zoned| zoned.timestamp());
-    jiff::Timestamp::strptime(format, text)
-        .or_else(|_error| jiff::civil::DateTime::strptime(format, text).and_then(utc))
-        .or_else(|_error| jiff::civil::Date::strptime(format, text).and_then(|date| utc(date.at(0, 0, 0, 0))))
-        .map(values::time_of)
-        .map_err(|_error| format!("not a time in the format {format}"))
+    let parsed = |text: &str| {
+        jiff::Timestamp::strptime(format, text)
+            .or_else(|_error| jiff::civil::DateTime::strptime(format, text).and_then(utc))
+            .or_else(|_error| {
+                jiff::civil::Date::strptime(format, text).and_then(|date| utc(date.at(0, 0, 0, 0)))
+            })
+            .ok()
+    };
+    let instant = parsed(text).ok_or_else(|| format!("not a time in the format {format}"))?;
+    // The library takes a second 60 for 59: if a 60 can be replaced by 59 without a difference, it was the seconds.
+    let is_leap = |(at, _): (usize, &str)| {
+        let (before, after) = (text.get(..at), text.get(at + 2..));
+        before
+            .zip(after)
+            .is_some_and(|(before, after)| parsed(&format!("{before}59{after}")) == Some(instant))
+    };
+    if text.match_indices("60").any(is_leap) {
+        return Err("not a time that can be kept: a minute has the seconds 0 to 59".into());
+    }
+    values::instant(&instant.to_string()).map_err(Into::into)
 }
 
 #[cfg(test)]
@@ -186,6 +206,22 @@ mod tests {
         assert_eq!(day.to_string(), "1956-04-09T00:00:00Z");
         let hour = field(r#"{ column = "at", format = "%Y%m%d %H:%M" }"#).time(&row()).unwrap().unwrap();
         assert_eq!(hour.to_string(), "1997-01-12T17:30:00Z");
+    }
+
+    #[test]
+    fn a_leap_second_is_refused_in_every_format() {
+        let time = |format: &str, text: &str| {
+            let field = field(&format!(r#"{{ column = "at", format = "{format}" }}"#));
+            field.time(&Row::of_pairs(1, &[("at", text)]))
+        };
+        for (format, leap, plain) in [
+            ("%Y-%m-%dT%H:%M:%SZ", "2016-12-31T23:59:60Z", "2060-06-30T00:00:00Z"),
+            ("%H:%M:%S %d.%m.%Y", "12:30:60 31.12.1960", "12:30:59 31.12.1960"),
+            ("%s", "", "1606060606"),
+        ] {
+            assert!(leap.is_empty() || time(format, leap).unwrap_err().contains("0 to 59"), "{format}");
+            assert!(time(format, plain).is_ok(), "{format}");
+        }
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Ids that are the same in a repeated import: of the file, of each request, of each customer.
 //!
-//! A request id is derived from everything that determines the request's content: sending a row again is the same
-//! request, and with another mapping it is a different one. A customer id is derived from source and key alone, so that
+//! A request id is derived from everything that determines the request's content, and from the attempt: a resumed run sends
+//! the same requests, with another mapping they are different ones, and so they are if the import begins anew. A customer id is derived from source and key alone, so that
 //! a later import reaches the same customer even without the state folder.
 
 use std::fs::File;
@@ -36,13 +36,19 @@ pub(crate) fn fingerprint(path: &Path) -> Result<String, CliError> {
 pub(crate) struct Identities {
     source: String,
     run: u128,
+    attempt: String,
 }
 
 impl Identities {
     /// `content` is whatever determines the requests: file, mapping, options.
     pub(crate) fn new(source: &str, content: &[&str]) -> Self {
         let run = digest(&[&[source], content].concat());
-        Self { source: source.to_owned(), run }
+        Self { source: source.to_owned(), run, attempt: String::new() }
+    }
+
+    /// The same for an attempt of the import.
+    pub(crate) fn of_attempt(self, attempt: &str) -> Self {
+        Self { attempt: attempt.to_owned(), ..self }
     }
 
     /// Distinguishes this import from another one of the same file.
@@ -52,7 +58,7 @@ impl Identities {
 
     /// The id of the request that begins with this row.
     pub(crate) fn request(&self, first_row: u64) -> String {
-        uuid_of(digest(&["request", &self.run(), &first_row.to_string()])).to_string()
+        uuid_of(digest(&["request", &self.run(), &self.attempt, &first_row.to_string()])).to_string()
     }
 
     /// The customer of a key of this source.
@@ -93,6 +99,9 @@ mod tests {
         assert_eq!(one.customer("k"), two.customer("k"));
         assert_ne!(one.request(7), one.request(8));
         assert_ne!(one.customer("k"), one.customer("l"));
+        let again = one.clone().of_attempt("2");
+        assert_ne!(one.request(7), again.request(7));
+        assert_eq!((one.run(), one.customer("k")), (again.run(), again.customer("k")));
     }
 
     #[test]

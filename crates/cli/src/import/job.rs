@@ -61,8 +61,9 @@ impl LoadOptions {
         // In jsonl each row has its own columns.
         for (key, column) in mapping.columns() {
             if !columns.is_empty() && columns.iter().all(|known| known != column) {
-                let known = columns.join(", ");
-                let reason = format!("{key}: the file has no column `{column}`; its columns are {known}");
+                let (known, hint) = (columns.join(", "), delimiter_hint(columns));
+                let reason =
+                    format!("{key}: the file has no column `{column}`; its columns are {known}{hint}");
                 return Err(CliError::content(&self.mapping)(reason));
             }
         }
@@ -93,6 +94,16 @@ impl LoadOptions {
     }
 }
 
+/// What to say if the header is a single name that looks like several.
+fn delimiter_hint(columns: &[String]) -> String {
+    const DELIMITERS: [(char, &str); 4] = [(';', ";"), ('\t', "\\t"), ('|', "|"), (',', ",")];
+    let [only] = columns else { return String::new() };
+    let found = DELIMITERS.iter().find(|(delimiter, _)| only.contains(*delimiter));
+    found.map_or_else(String::new, |(_, written)| {
+        format!(". They seem to be separated by `{written}`: set `delimiter = \"{written}\"` under [input]")
+    })
+}
+
 impl<'o> Job<'o> {
     /// Opens or creates the state of the import. `run` distinguishes it from another import of the same file.
     pub(crate) fn open(
@@ -105,6 +116,11 @@ impl<'o> Job<'o> {
         let folder = options.folder(kind);
         let state = ImportState::open(&folder, run, start)?;
         Ok(Self { options, format, kind, folder, state })
+    }
+
+    /// Distinguishes its requests from those of an earlier attempt.
+    pub(crate) fn attempt(&self) -> &str {
+        self.state.attempt()
     }
 
     /// Whether an earlier run finished; prints it.

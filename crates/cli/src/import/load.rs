@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use custodia_client::{Answered, ClientError};
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 
 use crate::error::CliError;
 use crate::import::batch::{Batch, Batcher};
@@ -24,6 +25,9 @@ const DRAIN_MAX: Duration = Duration::from_secs(5);
 
 /// How many requests are prepared in advance.
 const PREPARED_MAX: usize = 64;
+
+/// Bytes of the rows that are prepared or in flight, about: a file of large rows must not fill the memory.
+const MEMORY_MAX: usize = 64 * 1024 * 1024;
 
 pub(crate) type RequestOf<Stream> = <<Stream as CallStream>::Answer as Counted>::Request;
 
@@ -53,16 +57,22 @@ async fn read<Request>(
     mut batcher: impl Batcher<Request = Request>,
     prepared: mpsc::Sender<Batch<Request>>,
 ) -> std::io::Result<()> {
+    let memory = Arc::new(Semaphore::new(MEMORY_MAX));
+    let send = async |mut batch: Batch<Request>| {
+        let bytes = u32::try_from(batch.bytes().min(MEMORY_MAX)).unwrap_or(u32::MAX);
+        batch.memory = Arc::clone(&memory).acquire_many_owned(bytes).await.ok();
+        prepared.send(batch).await.is_ok()
+    };
     while let Some(row) = reader.next()? {
         for batch in batcher.push(row) {
-            if prepared.send(batch).await.is_err() {
+            if !send(batch).await {
                 return Ok(());
             }
         }
     }
     if let Some(batch) = batcher.finish() {
         // If the receiver is gone, the loop has failed and reports why.
-        drop(prepared.send(batch).await);
+        send(batch).await;
     }
     Ok(())
 }

@@ -3,9 +3,13 @@
 //! The documentation of the fields below is the reference; `cluster/examples/*.toml` are complete mappings. An unknown key
 //! is an error, and every error names the key.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
+use custodia_profile::limits::PROPERTIES_MAX;
+use custodia_profile::{
+    AttributeName, Channel, Collector, EventName, Language, NoticeId, PropertyName, PurposeId,
+};
 use custodia_proto::v1;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -67,8 +71,12 @@ impl Default for Input {
 impl Input {
     /// Checks that the keys are consistent. An error names the key.
     pub(crate) fn check(&self) -> Result<(), String> {
-        if !self.delimiter.is_ascii() {
-            return Err("input.delimiter must be one ASCII character".into());
+        if !self.delimiter.is_ascii() || matches!(self.delimiter, '"' | '\r' | '\n') {
+            return Err("input.delimiter must be one ASCII character, and no quote or line end".into());
+        }
+        let mut known = BTreeSet::new();
+        if let Some(twice) = self.columns.iter().find(|name| !known.insert(*name)) {
+            return Err(format!("input.columns has the name `{twice}` twice"));
         }
         if !self.header && self.columns.is_empty() && self.format != InputFormat::Jsonl {
             return Err("input.columns is required without a header".into());
@@ -152,7 +160,8 @@ pub(crate) struct ConsentMapping {
     /// Channel of the consent.
     #[serde(default)]
     pub(crate) channel: String,
-    /// When it was given. Default: when the cluster receives the row.
+    /// When it was given. Default: `observed_at`, which must then be declared: a consent without a date would count from
+    /// each import anew.
     pub(crate) given_at: Option<Field>,
     /// When it expires. Default: never.
     pub(crate) expires_at: Option<Field>,
@@ -250,8 +259,14 @@ impl MappingFile for Mapping {
         }
         for (index, consent) in self.consents.iter().enumerate() {
             consent.check().map_err(|reason| format!("consents[{index}].{reason}"))?;
+            if consent.given_at.is_none() && self.observed_at.is_none() {
+                return Err(format!(
+                    "consents[{index}].given_at is required: a column, or the date of the file, \
+                     {{ constant = \"2026-01-31\" }}"
+                ));
+            }
         }
-        Ok(())
+        self.check_names()
     }
 
     fn columns(&self) -> Vec<(String, &str)> {
@@ -266,6 +281,34 @@ impl MappingFile for Mapping {
 }
 
 impl Mapping {
+    /// Whether the cluster can take the names and constants: what is wrong with them is wrong in every row.
+    fn check_names(&self) -> Result<(), String> {
+        let named = |key: String| move |error: custodia_profile::ProfileError| format!("{key}: {error}");
+        for name in self.attributes.keys() {
+            AttributeName::new(name).map_err(named(format!("attributes.{name}")))?;
+        }
+        for (index, event) in self.events.iter().enumerate() {
+            let key = |field: &str| named(format!("events[{index}].{field}"));
+            EventName::new("name", &event.name).map_err(key("name"))?;
+            Channel::optional("channel", &event.channel).map_err(key("channel"))?;
+            for name in event.properties.keys() {
+                PropertyName::new("name", name).map_err(key(&format!("properties.{name}")))?;
+            }
+            if event.properties.len() > PROPERTIES_MAX {
+                return Err(format!("events[{index}].properties: more than {PROPERTIES_MAX}"));
+            }
+        }
+        for (index, consent) in self.consents.iter().enumerate() {
+            let key = |field: &str| named(format!("consents[{index}].{field}"));
+            PurposeId::new(&consent.purpose).map_err(key("purpose"))?;
+            NoticeId::optional("version", &consent.notice_version).map_err(key("notice_version"))?;
+            Language::optional("language", &consent.language).map_err(key("language"))?;
+            Collector::optional("collector", &consent.collector).map_err(key("collector"))?;
+            Channel::optional("channel", &consent.channel).map_err(key("channel"))?;
+        }
+        Ok(())
+    }
+
     fn fields(&self) -> impl Iterator<Item = (String, &Field)> {
         let observed = self.observed_at.iter().map(|field| ("observed_at".to_owned(), field));
         let attributes = self.attributes.iter().map(|(name, field)| (format!("attributes.{name}"), field));
@@ -320,6 +363,14 @@ mod tests {
             ("[customer]\nkey = [\"id\"]\n[attributes]\na = { type = \"date\" }", "column"),
             ("[customer]\nkey = [\"id\"]\n[attributes]\na = { column = \"a\", type = \"dat\" }", "dat"),
             ("[input]\nformat = \"xml\"\n[customer]\nkey = [\"id\"]", "xml"),
+            ("[input]\ncolumns = [\"a\", \"b\", \"a\"]\n[customer]\nkey = [\"a\"]", "input.columns"),
+            ("[input]\ndelimiter = \"\\\"\"\n[customer]\nkey = [\"a\"]", "input.delimiter"),
+            ("[customer]\nkey = [\"id\"]\n[attributes]\nE-Mail = \"a\"", "attributes.E-Mail"),
+            ("[customer]\nkey = [\"id\"]\n[attributes]\na = { column = \"\" }", "`column` is empty"),
+            (
+                "[customer]\nkey = [\"id\"]\n[[consents]]\npurpose = \"p\"\nnotice_version = \"1\"\nmethod = \"explicit\"\nact = \"signed\"",
+                "consents[0].given_at",
+            ),
             ("[input]\nheader = false\n[customer]\nkey = [\"id\"]", "input.columns"),
             (
                 "[customer]\nkey = [\"id\"]\n[[consents]]\npurpose = \"p\"\nnotice_version = \"1\"\nmethod = \"x\"",

@@ -10,9 +10,12 @@
 mod batch;
 mod call_stream;
 mod command;
+mod delimited;
 mod field;
+mod grant;
 mod identity;
 mod job;
+mod lines;
 mod load;
 mod mapping;
 mod progress;

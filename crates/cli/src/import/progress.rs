@@ -67,14 +67,18 @@ impl Kind {
 
     /// The counts with their names, without the refusals.
     pub(crate) fn counts(self, tally: &Tally) -> Vec<(&'static str, u64)> {
-        let mut counts = vec![("rows", tally.rows), ("requests", tally.requests)];
+        let mut counts =
+            vec![("rows", tally.rows), ("rows_refused", tally.rows_refused), ("requests", tally.requests)];
         match self {
             Self::Profiles => counts.extend([
                 ("customers_created", tally.customers_created),
                 ("values_merged", tally.values_merged),
                 ("events_appended", tally.events_appended),
             ]),
-            Self::Decisions => counts.push(("decisions_recorded", tally.decisions_recorded)),
+            Self::Decisions => counts.extend([
+                ("decisions_recorded", tally.decisions_recorded),
+                ("decisions_superseded", tally.decisions_superseded),
+            ]),
         }
         counts
     }
@@ -89,7 +93,8 @@ pub(crate) fn text(
     rate: Option<u64>,
 ) -> String {
     let counts = kind.counts(tally).into_iter().filter(|(name, _)| *name != "requests");
-    let counts = counts.map(|(name, count)| [name.replace('_', " "), HumanCount(count).to_string()]);
+    let named = |name| if name == "rows_refused" { "rows refused, at least in part" } else { name };
+    let counts = counts.map(|(name, count)| [named(name).replace('_', " "), HumanCount(count).to_string()]);
     let refused = tally.refused.iter();
     let refused =
         refused.map(|(reason, count)| [format!("refused: {reason}"), HumanCount(*count).to_string()]);
@@ -98,6 +103,11 @@ pub(crate) fn text(
         text.push_str(&format!("\n\n{seconds:.1} s, {} rows/s", HumanCount(rate)));
     }
     text.push_str(&format!("\nstate folder: {}", folder.display()));
+    if tally.decisions_superseded > 0 {
+        text.push_str(
+            "\nsuperseded: in the customer's history; a newer decision stands, or a no that was said here",
+        );
+    }
     if !tally.refused.is_empty() {
         text.push_str("\nrefused rows with their reasons: refused.jsonl in that folder");
     }
@@ -116,14 +126,15 @@ mod tests {
 
     #[test]
     fn the_report_counts_by_reason() {
-        let mut tally = Tally { rows: 69_659, events_appended: 69_659, ..Tally::default() };
+        let mut tally = Tally { rows: 69_659, rows_refused: 12, events_appended: 69_659, ..Tally::default() };
         tally.refused.insert("not-parsed".into(), 12);
         let decisions = text(Kind::Decisions, &tally, Path::new("state"), None, None);
         assert!(decisions.contains("decisions recorded") && !decisions.contains("values"), "{decisions}");
         let text = text(Kind::Profiles, &tally, Path::new("state"), Some(2.0), Some(34_829));
         let lines: Vec<_> = text.lines().map(str::trim_end).collect();
-        assert_eq!(lines[1], "rows                 69,659");
-        assert_eq!(lines[5], "refused: not-parsed  12");
+        assert_eq!(lines[1], "rows                            69,659");
+        assert_eq!(lines[2], "rows refused, at least in part  12");
+        assert_eq!(lines[6], "refused: not-parsed             12");
         assert!(text.contains("34,829 rows/s"), "{text}");
     }
 }

@@ -3,16 +3,17 @@
 //! An unreadable row is still a row: it has its number, its position and the reason why it is unreadable.
 
 use std::fs::File;
-use std::io::{BufRead as _, BufReader, Read as _, Seek as _, SeekFrom};
+use std::io::Read as _;
 use std::path::Path;
 use std::sync::Arc;
 
 use crate::error::CliError;
+use crate::import::delimited::{Delimited, Record};
+use crate::import::lines::{Line, Lines};
 use crate::import::mapping::{Input, InputFormat};
-use crate::import::row::{Cells, Row};
-
-/// Longer lines are an error: the file is most likely not a table.
-const LINE_BYTES_MAX: u64 = 1024 * 1024;
+use crate::import::row::{Cells, KEPT_BYTES_MAX, ROW_BYTES_MAX, Row, ambiguous_name};
+use crate::text::encoding;
+use crate::text::json::{self, Json};
 
 /// The end of the rows that are done, where a run resumes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
@@ -34,33 +35,44 @@ pub(crate) struct Reader {
 
 #[derive(Debug)]
 enum Source {
-    Csv(Box<csv::Reader<File>>, csv::ByteRecord),
-    Lines { lines: BufReader<File>, offset: u64, cells_of: CellsOf },
+    Delimited(Delimited),
+    Blanks(Lines),
+    Objects(Lines),
 }
 
-/// The cells of a line of a file with these columns.
-type CellsOf = fn(&Arc<[String]>, &[u8]) -> Cells;
-
-impl Reader {
-    /// Opens a file after the rows that are done.
-    pub(crate) fn open(path: &Path, input: &Input, done: Position) -> Result<Self, CliError> {
-        let file = File::open(path).map_err(CliError::file(path))?;
-        let source = match input.format {
+impl Source {
+    fn from(path: &Path, input: &Input, offset: u64) -> std::io::Result<Self> {
+        let file = File::open(path)?;
+        Ok(match input.format {
             InputFormat::Csv => {
                 let delimiter = u8::try_from(input.delimiter).unwrap_or(b',');
-                let mut csv = csv::ReaderBuilder::new();
-                let csv = csv.delimiter(delimiter).has_headers(false).flexible(true).from_reader(file);
-                Source::Csv(Box::new(csv), csv::ByteRecord::new())
+                Self::Delimited(Delimited::from(file, offset, delimiter)?)
             }
-            InputFormat::Whitespace => Source::lines(file, blank_separated_cells),
-            InputFormat::Jsonl => Source::lines(file, object_cells),
-        };
+            InputFormat::Whitespace => Self::Blanks(Lines::from(file, offset)?),
+            InputFormat::Jsonl => Self::Objects(Lines::from(file, offset)?),
+        })
+    }
+}
+
+impl Reader {
+    /// Opens a file after the rows that are done. Fails if its encoding or its header cannot be read in one way only.
+    pub(crate) fn open(path: &Path, input: &Input, done: Position) -> Result<Self, CliError> {
+        let mut begin = Vec::new();
+        let read = File::open(path).and_then(|file| file.take(8).read_to_end(&mut begin));
+        read.map_err(CliError::file(path))?;
+        let mark = encoding::byte_order_mark(&begin).map_err(CliError::content(path))? as u64;
+        let source = Source::from(path, input, mark).map_err(CliError::file(path))?;
         let mut reader = Self { source, columns: Arc::from([]), trim: input.trim, next: 1 };
         let has_header = input.header && input.format != InputFormat::Jsonl;
         let header = if has_header { reader.header(path)? } else { Vec::new() };
-        reader.columns = if input.columns.is_empty() { header.into() } else { input.columns.clone().into() };
+        reader.columns = if input.columns.is_empty() {
+            check_header(&header).map_err(CliError::content(path))?;
+            header.into()
+        } else {
+            input.columns.clone().into()
+        };
         if done.rows > 0 {
-            reader.seek(done).map_err(CliError::file(path))?;
+            reader.source = Source::from(path, input, done.bytes).map_err(CliError::file(path))?;
             reader.next = done.rows + 1;
         }
         Ok(reader)
@@ -80,98 +92,103 @@ impl Reader {
     }
 
     fn header(&mut self, path: &Path) -> Result<Vec<String>, CliError> {
-        let reason = || CliError::Content {
-            path: path.to_owned(),
-            reason: "the header line is missing or not UTF-8".into(),
-        };
-        let texts = match &mut self.source {
-            Source::Csv(csv, record) => {
-                if !csv.read_byte_record(record).map_err(|_error| reason())? {
-                    return Err(reason());
-                }
-                texts_of(record.iter(), true)
+        let cells = match &mut self.source {
+            Source::Delimited(records) => {
+                let record = records.next().map_err(CliError::file(path))?;
+                record.map(|record| texts_of_record(&record, true))
             }
-            Source::Lines { lines, offset, .. } => {
-                let line = next_line(lines, offset).map_err(CliError::file(path))?.ok_or_else(reason)?;
-                let line = line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&line);
-                texts_of(blank_separated(line), true)
+            Source::Blanks(lines) | Source::Objects(lines) => {
+                let line = next_line(lines).map_err(CliError::file(path))?;
+                line.map(|line| match line {
+                    Line::Whole(line) => texts_of(blank_separated(&line), true),
+                    Line::TooLong(_) => Err(too_long()),
+                })
             }
         };
-        texts.ok_or_else(reason)
-    }
-
-    fn seek(&mut self, done: Position) -> std::io::Result<()> {
-        match &mut self.source {
-            Source::Csv(csv, _) => {
-                let mut position = csv::Position::new();
-                position.set_byte(done.bytes);
-                csv.seek(position).map_err(std::io::Error::other)
-            }
-            Source::Lines { lines, offset, .. } => {
-                *offset = lines.seek(SeekFrom::Start(done.bytes))?;
-                Ok(())
-            }
-        }
+        let fail = |reason: String| CliError::content(path)(format!("the header line {reason}"));
+        cells.ok_or_else(|| fail("is missing".into()))?.map_err(fail)
     }
 
     fn cells(&mut self) -> std::io::Result<Option<(Cells, u64)>> {
         match &mut self.source {
-            Source::Csv(csv, record) => {
-                if !csv.read_byte_record(record).map_err(std::io::Error::other)? {
-                    return Ok(None);
-                }
-                let cells = column_cells(&self.columns, texts_of(record.iter(), self.trim), || {
-                    record.iter().map(String::from_utf8_lossy).collect::<Vec<_>>().join(",")
-                });
-                Ok(Some((cells, csv.position().byte())))
+            Source::Delimited(records) => {
+                let Some(record) = records.next()? else { return Ok(None) };
+                let texts = texts_of_record(&record, self.trim);
+                Ok(Some((column_cells(&self.columns, texts, record.raw), records.offset())))
             }
-            Source::Lines { lines, offset, cells_of } => loop {
-                let Some(line) = next_line(lines, offset)? else { return Ok(None) };
-                if !line.trim_ascii().is_empty() {
-                    return Ok(Some((cells_of(&self.columns, &line), *offset)));
-                }
-            },
+            Source::Blanks(lines) => Ok(next_line(lines)?.map(|line| {
+                let cells = match line {
+                    Line::Whole(line) => {
+                        column_cells(&self.columns, texts_of(blank_separated(&line), false), line)
+                    }
+                    Line::TooLong(begin) => unreadable(too_long(), begin),
+                };
+                (cells, lines.offset())
+            })),
+            Source::Objects(lines) => Ok(next_line(lines)?.map(|line| {
+                let cells = match line {
+                    Line::Whole(line) => object_cells(line),
+                    Line::TooLong(begin) => unreadable(too_long(), begin),
+                };
+                (cells, lines.offset())
+            })),
         }
     }
 }
 
-impl Source {
-    fn lines(file: File, cells_of: CellsOf) -> Self {
-        Self::Lines { lines: BufReader::new(file), offset: 0, cells_of }
+/// The next line that is not blank.
+fn next_line(lines: &mut Lines) -> std::io::Result<Option<Line>> {
+    loop {
+        match lines.next()? {
+            Some(Line::Whole(line)) if line.trim_ascii().is_empty() => {}
+            other => return Ok(other),
+        }
     }
 }
 
-/// The next line with its line end; advances the offset past it.
-fn next_line(lines: &mut BufReader<File>, offset: &mut u64) -> std::io::Result<Option<Vec<u8>>> {
-    let mut line = Vec::new();
-    let length = lines.take(LINE_BYTES_MAX).read_until(b'\n', &mut line)? as u64;
-    if length == LINE_BYTES_MAX && !line.ends_with(b"\n") {
-        let reason = format!("a line is longer than {LINE_BYTES_MAX} bytes");
-        return Err(std::io::Error::new(std::io::ErrorKind::InvalidData, reason));
+/// Which column a name means must be plain. Columns without a name cannot be mapped.
+fn check_header(names: &[String]) -> Result<(), String> {
+    for (place, name) in names.iter().enumerate().filter(|(_, name)| !name.is_empty()) {
+        if let Some(first) = names.iter().position(|one| one == name).filter(|first| *first < place) {
+            return Err(format!(
+                "the header line has the name `{name}` twice, for columns {} and {}; name all columns in input.columns",
+                first + 1,
+                place + 1
+            ));
+        }
     }
-    *offset += length;
-    Ok((length > 0).then_some(line))
+    Ok(())
 }
 
-/// `None` if the bytes are not UTF-8.
-fn texts_of<'b>(cells: impl Iterator<Item = &'b [u8]>, trim: bool) -> Option<Vec<String>> {
+fn too_long() -> String {
+    format!("is longer than {ROW_BYTES_MAX} bytes; its first {KEPT_BYTES_MAX} are kept")
+}
+
+fn unreadable(reason: String, raw: Vec<u8>) -> Cells {
+    Cells::Unreadable(format!("the row {reason}"), raw)
+}
+
+fn texts_of_record(record: &Record, trim: bool) -> Result<Vec<String>, String> {
+    match record.fault {
+        Some(fault) => Err(fault.to_string()),
+        None => texts_of(record.values(), trim),
+    }
+}
+
+fn texts_of<'b>(cells: impl Iterator<Item = &'b [u8]>, trim: bool) -> Result<Vec<String>, String> {
     let text = |bytes| {
         let text = std::str::from_utf8(bytes).ok()?;
         Some(if trim { text.trim() } else { text }.to_owned())
     };
-    cells.map(text).collect()
+    cells.map(text).collect::<Option<_>>().ok_or_else(|| encoding::NOT_UTF_8.into())
 }
 
-fn column_cells(columns: &Arc<[String]>, texts: Option<Vec<String>>, raw: impl FnOnce() -> String) -> Cells {
+fn column_cells(columns: &Arc<[String]>, texts: Result<Vec<String>, String>, raw: Vec<u8>) -> Cells {
     match texts {
-        None => Cells::Unreadable("the row is not UTF-8", raw()),
-        Some(texts) if texts.len() > columns.len() => {
-            Cells::Unreadable("the row has more values than columns", raw())
-        }
-        Some(texts) if texts.len() < columns.len() => {
-            Cells::Unreadable("the row has fewer values than columns", raw())
-        }
-        Some(texts) => Cells::Columns(Arc::clone(columns), texts),
+        Err(reason) => unreadable(reason, raw),
+        Ok(texts) if texts.len() > columns.len() => unreadable("has more values than columns".into(), raw),
+        Ok(texts) if texts.len() < columns.len() => unreadable("has fewer values than columns".into(), raw),
+        Ok(texts) => Cells::Columns(Arc::clone(columns), texts),
     }
 }
 
@@ -179,19 +196,25 @@ fn blank_separated(line: &[u8]) -> impl Iterator<Item = &[u8]> {
     line.split(u8::is_ascii_whitespace).filter(|text| !text.is_empty())
 }
 
-fn blank_separated_cells(columns: &Arc<[String]>, line: &[u8]) -> Cells {
-    column_cells(columns, texts_of(blank_separated(line), false), || line_text(line))
-}
-
-fn object_cells(_columns: &Arc<[String]>, line: &[u8]) -> Cells {
-    serde_json::from_slice(line).map_or_else(
-        |_error| Cells::Unreadable("the line is not a JSON object", line_text(line)),
-        Cells::Object,
-    )
-}
-
-fn line_text(line: &[u8]) -> String {
-    String::from_utf8_lossy(line.trim_ascii()).into_owned()
+fn object_cells(line: Vec<u8>) -> Cells {
+    let text = match String::from_utf8(line) {
+        Ok(text) => text,
+        Err(error) => return unreadable(encoding::NOT_UTF_8.into(), error.into_bytes()),
+    };
+    let members = match json::parse(&text) {
+        Ok(Json::Object(_, members)) => members,
+        Ok(Json::Null | Json::Plain(_) | Json::Text(_) | Json::Array(..)) => {
+            return unreadable("is not a JSON object".into(), text.into_bytes());
+        }
+        Err(reason) => return unreadable(reason, text.into_bytes()),
+    };
+    match ambiguous_name(&members) {
+        Some(name) => {
+            let reason = format!("has {name:?} both as a name and as a member of another object");
+            unreadable(reason, text.into_bytes())
+        }
+        None => Cells::Object(text, members),
+    }
 }
 
 #[cfg(test)]
@@ -202,7 +225,7 @@ mod tests {
         Input { format, ..Input::default() }
     }
 
-    fn rows(text: &str, input: &Input) -> Vec<Row> {
+    fn rows(text: impl AsRef<[u8]>, input: &Input) -> Vec<Row> {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("input");
         std::fs::write(&path, text).unwrap();
@@ -247,16 +270,96 @@ mod tests {
     #[test]
     fn a_bad_row_has_its_position_and_its_reason() {
         let rows = rows("a,b\n1\n1,2,3\n1,2\n", &input(InputFormat::Csv));
-        assert!(matches!(rows[0].cells, Cells::Unreadable("the row has fewer values than columns", _)));
-        assert!(matches!(rows[1].cells, Cells::Unreadable("the row has more values than columns", _)));
+        assert_eq!(reason(&rows[0]), "the row has fewer values than columns");
+        assert_eq!(reason(&rows[1]), "the row has more values than columns");
         assert_eq!(rows[2].cell("b").as_deref(), Some("2"));
+    }
+
+    fn reason(row: &Row) -> &str {
+        match &row.cells {
+            Cells::Unreadable(reason, _) => reason,
+            other @ (Cells::Columns(..) | Cells::Object(..)) => panic!("{other:?}"),
+        }
+    }
+
+    fn fails(bytes: &[u8], input: &Input) -> String {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("input");
+        std::fs::write(&path, bytes).unwrap();
+        Reader::open(&path, input, Position::default()).unwrap_err().to_string()
     }
 
     #[test]
     fn each_json_line_is_a_row() {
-        let rows = rows("{\"a\": 1}\nnonsense\n{\"a\": 2}\n", &input(InputFormat::Jsonl));
+        let rows = rows("{\"a\": 1}\nnonsense\n\n{\"a\": 1.10}\n[1]\n", &input(InputFormat::Jsonl));
         assert_eq!(rows[0].cell("a").as_deref(), Some("1"));
-        assert_eq!(rows[1].to_json(), "nonsense");
-        assert_eq!(rows[2].cell("a").as_deref(), Some("2"));
+        assert_eq!(
+            (reason(&rows[1]), rows[1].to_json().as_str()),
+            ("the row is not JSON", "\"nonsense\\n\"")
+        );
+        assert_eq!(rows[2].cell("a").as_deref(), Some("1.10"));
+        assert_eq!(reason(&rows[3]), "the row is not a JSON object");
+    }
+
+    #[test]
+    fn a_json_row_that_can_be_read_in_two_ways_is_refused() {
+        let text =
+            "{\"a\":1,\"a\":2}\n{\"b\":{\"a\":1,\"a\":2}}\n{\"a.b\":1,\"a\":{\"b\":2}}\n{\"a\":1e400}\n";
+        let rows = rows(text, &input(InputFormat::Jsonl));
+        assert_eq!(reason(&rows[0]), "the row has the name \"a\" twice in one object");
+        assert_eq!(reason(&rows[1]), "the row has the name \"a\" twice in one object");
+        assert!(reason(&rows[2]).contains("\"a.b\" both as a name"));
+        assert_eq!(rows[3].cell("a").as_deref(), Some("1e400"), "only the value is wrong, if it is a number");
+    }
+
+    #[test]
+    fn a_byte_order_mark_belongs_to_no_row_of_any_format() {
+        let jsonl = rows("\u{feff}{\"a\": 1}\n", &input(InputFormat::Jsonl));
+        assert_eq!(jsonl[0].cell("a").as_deref(), Some("1"));
+        for format in [InputFormat::Csv, InputFormat::Whitespace] {
+            let rows = rows("\u{feff}a\n1\n2\n", &input(format));
+            assert_eq!((rows.len(), rows[0].cell("a").as_deref()), (2, Some("1")));
+        }
+    }
+
+    #[test]
+    fn another_encoding_is_named() {
+        let utf_16: Vec<u8> = "\u{feff}a,b\n1,2\n".encode_utf16().flat_map(u16::to_le_bytes).collect();
+        for format in [InputFormat::Csv, InputFormat::Whitespace, InputFormat::Jsonl] {
+            assert!(fails(&utf_16, &input(format)).contains("UTF-16"));
+            assert!(fails(&utf_16[2..], &input(format)).contains("UTF-16LE"));
+        }
+        let latin_1 = fails(b"id,stra\xdfe\n", &input(InputFormat::Csv));
+        assert!(latin_1.contains("the header line is not UTF-8") && latin_1.contains("WINDOWS-1252"));
+        let rows = rows(b"id,name\n1,Zo\xeb\n2,Ada\n", &input(InputFormat::Csv));
+        assert!(reason(&rows[0]).contains("WINDOWS-1252"));
+        assert_eq!(rows[1].cell("name").as_deref(), Some("Ada"));
+    }
+
+    #[test]
+    fn a_name_that_the_header_has_twice_is_refused() {
+        let twice = fails(b"id, email,phone,email \n1,a,b,c\n", &input(InputFormat::Csv));
+        assert!(twice.contains("`email` twice, for columns 2 and 4"), "{twice}");
+        assert!(fails(b"id id\n", &input(InputFormat::Whitespace)).contains("`id` twice"));
+        let renamed = Input { columns: vec!["a".into(), "b".into()], ..input(InputFormat::Csv) };
+        assert_eq!(rows("x,x\n1,2\n", &renamed)[0].cell("b").as_deref(), Some("2"));
+        assert_eq!(rows("id,,\n1,2,3\n", &input(InputFormat::Csv)).len(), 1, "two without a name");
+    }
+
+    #[test]
+    fn a_row_that_is_too_long_is_refused_with_its_number_and_the_others_are_read() {
+        let long = "x".repeat(3 * 1024 * 1024);
+        for (format, text) in [
+            (InputFormat::Csv, format!("a,b\n1,2\n1,{long}\n3,4\n")),
+            (InputFormat::Csv, format!("a,b\n1,2\n1,\"{long}\n\"\n3,4\n")),
+            (InputFormat::Whitespace, format!("a b\n1 2\n1 {long}\n3 4\n")),
+            (InputFormat::Jsonl, format!("{{\"a\":1}}\n{{\"a\":\"{long}\"}}\n{{\"a\":3}}\n")),
+        ] {
+            let rows = rows(text, &input(format));
+            assert_eq!((rows.len(), rows[1].number), (3, 2));
+            assert!(reason(&rows[1]).contains("longer than 1048576 bytes"));
+            assert!(rows[1].bytes() <= KEPT_BYTES_MAX);
+            assert_eq!(rows[2].cell("a").as_deref(), Some("3"));
+        }
     }
 }

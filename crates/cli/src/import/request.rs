@@ -6,14 +6,20 @@
 
 use std::collections::BTreeMap;
 
+use custodia_profile::EventId;
 use custodia_profile::limits::{EVENTS_MAX, GRANTS_MAX, OBSERVATIONS_MAX};
 use custodia_proto::{Timestamp, v1};
 
 use crate::import::batch::{Batch, Batcher, NOT_PARSED, Refusal, key_of, position_after, unsendable};
-use crate::import::field::Field;
+use crate::import::grant::map_consent;
 use crate::import::identity::Identities;
-use crate::import::mapping::{ConsentMapping, EventMapping, Mapping};
+use crate::import::mapping::{EventMapping, Mapping};
 use crate::import::row::Row;
+
+/// Rows of one batch.
+const ROWS_MAX: usize = 1_024;
+/// Bytes of the rows of a batch to which another row is added. With that row it stays below the largest message.
+const BATCH_BYTES_MAX: usize = 1024 * 1024;
 
 /// What all requests of an import have in common.
 #[derive(Debug, Clone)]
@@ -65,6 +71,10 @@ impl Batcher for ProfileBatcher<'_> {
                     Some(open) => merge(open, Part { refused: vec![refusal], ..Part::default() }, row),
                     None => complete.push(unsendable(row, refusal)),
                 }
+                // But not any number of them: the rows of a batch are in memory.
+                if self.open.as_ref().is_some_and(is_full) {
+                    complete.extend(self.finish());
+                }
                 return complete;
             }
         };
@@ -73,7 +83,7 @@ impl Batcher for ProfileBatcher<'_> {
         }
         self.occurrence += 1;
         let part = self.map_row(&row);
-        if self.open.as_ref().is_some_and(|open| !fits(open, &part)) {
+        if self.open.as_ref().is_some_and(|open| is_full(open) || !fits(open, &part)) {
             complete.extend(self.open.take());
         }
         let open = self.open.get_or_insert_with(|| Batch {
@@ -106,6 +116,8 @@ impl ProfileBatcher<'_> {
                 None
             }
         };
+        // What the file declares; its own date is the file system's.
+        let declared = observed_at;
         let observed_at = Some(observed_at.unwrap_or(self.common.observed_at));
         for (name, field) in &self.mapping.attributes {
             let catalogued = self.common.types.get(name).copied().unwrap_or(v1::ValueType::Text);
@@ -124,7 +136,7 @@ impl ProfileBatcher<'_> {
             }
         }
         for consent in &self.mapping.consents {
-            match map_consent(consent, row) {
+            match map_consent(consent, row, declared) {
                 Ok(grant) => part.consents.extend(grant),
                 Err(explanation) => refuse(&consent.purpose, explanation),
             }
@@ -135,12 +147,16 @@ impl ProfileBatcher<'_> {
     fn map_event(&self, event: &EventMapping, row: &Row) -> Result<v1::Event, String> {
         let mut properties = BTreeMap::new();
         for (name, field) in &event.properties {
-            if let Some(value) = field.value(row, v1::ValueType::Text)? {
+            let value =
+                field.value(row, v1::ValueType::Text).map_err(|reason| format!("{name}: {reason}"))?;
+            if let Some(value) = value {
                 properties.insert(name.clone(), value);
             }
         }
+        let event_id = expand(&event.id, row, self.occurrence)?;
+        EventId::new("event_id", &event_id).map_err(|error| error.to_string())?;
         Ok(v1::Event {
-            event_id: expand(&event.id, row, self.occurrence)?,
+            event_id,
             name: event.name.clone(),
             occurred_at: Some(event.occurred_at.time(row)?.ok_or("the time of the event is empty")?),
             channel: event.channel.clone(),
@@ -172,6 +188,11 @@ struct Part {
     refused: Vec<Refusal>,
 }
 
+/// Whether a batch has as many rows as one may have, or as many bytes.
+fn is_full(open: &Batch<Ingest>) -> bool {
+    open.rows.len() >= ROWS_MAX || open.bytes() >= BATCH_BYTES_MAX
+}
+
 fn fits(open: &Batch<Ingest>, part: &Part) -> bool {
     let Some(ingest) = &open.request else { return false };
     ingest.observation_rows.len() + part.observations.len() <= OBSERVATIONS_MAX
@@ -200,38 +221,6 @@ fn merge(open: &mut Batch<Ingest>, part: Part, row: Row) {
     open.rows.push(row);
 }
 
-fn map_consent(consent: &ConsentMapping, row: &Row) -> Result<Option<v1::ConsentGrant>, String> {
-    if consent.only_where.as_ref().is_some_and(|condition| !condition.holds(row)) {
-        return Ok(None);
-    }
-    let time = |field: &Option<Field>| field.as_ref().map_or(Ok(None), |field| field.time(row));
-    let text = |field: &Option<Field>| {
-        let found = field.as_ref().map_or(Ok(None), |field| field.text(row));
-        found.map(Option::unwrap_or_default)
-    };
-    let evidence = v1::ConsentEvidence {
-        act: consent.act.map_or(0, i32::from),
-        statement_sha256: text(&consent.statement_sha256)?,
-        language: consent.language.clone(),
-        bundled: false,
-        decided_by: consent.decided_by.map_or(0, i32::from),
-        incapacity: text(&consent.incapacity)?,
-    };
-    Ok(Some(v1::ConsentGrant {
-        purpose: consent.purpose.clone(),
-        notice_version: consent.notice_version.clone(),
-        method: consent.method.map_or(0, i32::from),
-        collector: consent.collector.clone(),
-        given_at: time(&consent.given_at)?,
-        expires_at: time(&consent.expires_at)?,
-        evidence: (evidence != v1::ConsentEvidence::default()).then_some(evidence),
-        channel: consent.channel.clone(),
-        lawful_basis: consent.basis.map_or(0, i32::from),
-        reference: text(&consent.reference)?,
-        valid_from: time(&consent.valid_from)?,
-    }))
-}
-
 /// Expands a template: `{row}`, `{occurrence}`, `{column}`.
 fn expand(template: &str, row: &Row, occurrence: u64) -> Result<String, String> {
     let mut text = String::new();
@@ -256,6 +245,7 @@ mod tests {
     use crate::import::batch::NO_KEY;
     use crate::import::mapping::MappingFile as _;
     use crate::import::reader::Position;
+    use crate::import::row::Cells;
 
     const MAPPING: &str = r#"
         [customer]
@@ -336,55 +326,40 @@ mod tests {
         );
     }
 
+    /// CO-5: a consent counts from the date that the file declares, never from the import.
     #[test]
-    fn a_consent_has_its_evidence() {
-        let mapping = Mapping::parse(
-            r#"
-            [customer]
-            key = ["id"]
-            [[consents]]
-            purpose = "offers"
-            notice_version = "2026-01"
-            method = "explicit"
-            act = "signed"
-            language = "de"
-            channel = "store"
-            statement_sha256 = "scan"
-            expires_at = "until"
-            only_where = { column = "agreed", equals = "yes" }
-            "#,
-        );
-        let consent = &mapping.unwrap().consents[0];
-        let row = |agreed| Row::of_pairs(1, &[("agreed", agreed), ("scan", "00ff"), ("until", "2030-01-01")]);
-        let grant = map_consent(consent, &row("yes")).unwrap().unwrap();
-        let evidence = grant.evidence.unwrap();
-        assert_eq!(
-            (evidence.act(), evidence.statement_sha256.as_str()),
-            (v1::AffirmativeAct::Signed, "00ff")
-        );
-        assert_eq!((grant.channel.as_str(), grant.expires_at.is_some()), ("store", true));
-        assert_eq!(map_consent(consent, &row("no")), Ok(None));
+    fn a_consent_without_a_date_of_its_own_has_that_of_the_file() {
+        let text = "observed_at = { constant = \"2026-01-31\" }\n[customer]\nkey = [\"id\"]\n[[consents]]\n\
+                    purpose = \"offers\"\nnotice_version = \"1\"\nmethod = \"explicit\"\nact = \"signed\"";
+        let mapping = Mapping::parse(text).unwrap();
+        let common = common();
+        let mut batches = ProfileBatcher::new(&mapping, &common);
+        batches.push(row(1, "a", "19970101"));
+        let request = batches.finish().unwrap().request.unwrap().request;
+        assert_eq!(request.consents[0].given_at.unwrap().to_string(), "2026-01-31T00:00:00Z");
     }
 
     #[test]
-    fn a_contract_comes_with_the_row_that_proves_it() {
-        let mapping = Mapping::parse(
-            r#"
-            [customer]
-            key = ["id"]
-            [[consents]]
-            purpose = "service"
-            basis = "contract"
-            reference = "order"
-            valid_from = "since"
-            "#,
+    fn rows_that_cannot_be_read_do_not_gather_in_memory() {
+        let bad = |number| Row {
+            cells: Cells::Unreadable("bad".into(), vec![b'x'; 4_096]),
+            ..row(number, "a", "")
+        };
+        let rows = std::iter::once(row(1, "a", "19970101")).chain((2..=5_000).map(bad));
+        let all = batches(rows);
+        assert!(
+            all.iter().all(|batch| batch.rows.len() <= ROWS_MAX && batch.bytes() <= BATCH_BYTES_MAX + 4_096)
         );
-        let consent = &mapping.unwrap().consents[0];
-        let row = Row::of_pairs(1, &[("order", "A-17"), ("since", "2026-01-01")]);
-        let grant = map_consent(consent, &row).unwrap().unwrap();
-        assert_eq!((grant.lawful_basis(), grant.reference.as_str()), (v1::LawfulBasis::Contract, "A-17"));
-        assert!(grant.valid_from.is_some() && grant.evidence.is_none());
-        assert_eq!((grant.method(), grant.notice_version.as_str()), (v1::ConsentMethod::Unspecified, ""));
+        assert_eq!(all.iter().map(|batch| batch.refused.len()).sum::<usize>(), 4_999);
+        assert!(all.iter().all(|batch| batch.position.is_some()));
+    }
+
+    #[test]
+    fn an_id_that_is_too_long_refuses_its_event_alone() {
+        let all = batches([row(1, &"x".repeat(70), "19970101")]);
+        let Ingest { request, .. } = all[0].request.as_ref().unwrap();
+        assert_eq!((request.events.len(), request.observations.len()), (0, 1));
+        assert!(all[0].refused[0].explanation.contains("64 bytes"), "{:?}", all[0].refused);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! FILE.custodia-import/          (or --state DIR)
-//!   checkpoint.toml              replaced whole: position, counts, and the lengths of the two files below
+//!   checkpoint.toml              replaced whole: attempt, position, counts, and the lengths of the two files below
 //!   customers.tsv                appended: "source key" as JSON, tab, cust_…
 //!   refused.jsonl                appended: the refused rows with their reasons
 //! ```
@@ -24,8 +24,9 @@ use crate::import::batch::{Batch, Refusal};
 use crate::import::reader::Position;
 use crate::import::row::Row;
 use crate::import::tally::Tally;
+use crate::text::printable;
 
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 /// The checkpoint file.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,6 +35,9 @@ struct Checkpoint {
     format: u32,
     /// Identifies file, mapping and options: another import must not resume here.
     run: String,
+    /// New with each start from the beginning, and part of every request id: the cluster answers a request that it remembers
+    /// with the first answer, which tells of the earlier attempt.
+    attempt: String,
     finished: bool,
     customers_bytes: u64,
     refused_bytes: u64,
@@ -71,10 +75,11 @@ impl ImportState {
             (Start::Resume, true) => Checkpoint::read(&path, run)?,
             (Start::Resume, false) | (Start::Restart, _) => Checkpoint::new(run),
         };
+        let is_new = checkpoint.done.rows == 0 && !checkpoint.finished;
         let customers =
             files::append_from(&folder.join(CUSTOMERS), checkpoint.customers_bytes, Readers::Owner)?;
         let refused = files::append_from(&folder.join(REFUSED), checkpoint.refused_bytes, Readers::Owner)?;
-        Ok(Self {
+        let mut state = Self {
             folder: folder.to_owned(),
             checkpoint,
             customers,
@@ -82,8 +87,16 @@ impl ImportState {
             customers_new: Vec::new(),
             refused_new: Vec::new(),
             last_key: String::new(),
-            dirty: true,
-        })
+            dirty: is_new,
+        };
+        // Before the first request, so that a run that is cut off before its first save is resumed as the same attempt.
+        state.save()?;
+        Ok(state)
+    }
+
+    /// Distinguishes the requests of this attempt from those of an earlier one that began anew.
+    pub(crate) fn attempt(&self) -> &str {
+        &self.checkpoint.attempt
     }
 
     /// The position up to which the import is done.
@@ -111,7 +124,8 @@ impl ImportState {
         self.checkpoint.tally.add(&done.tally);
         for (key, customer) in done.customers {
             if key != self.last_key {
-                let line = format!("{}\t{customer}\n", serde_json::Value::from(key.as_str()));
+                let key_text = serde_json::Value::from(key.as_str()).to_string();
+                let line = format!("{}\t{customer}\n", printable::in_json(&key_text));
                 self.customers_new.extend(line.bytes());
                 self.last_key = key;
             }
@@ -157,7 +171,8 @@ const REFUSED: &str = "refused.jsonl";
 
 impl Checkpoint {
     fn new(run: &str) -> Self {
-        Self { format: FORMAT, run: run.to_owned(), ..Self::default() }
+        let attempt = uuid::Uuid::new_v4().to_string();
+        Self { format: FORMAT, run: run.to_owned(), attempt, ..Self::default() }
     }
 
     fn read(path: &Path, run: &str) -> Result<Self, CliError> {
@@ -204,8 +219,9 @@ impl Done {
         let mut lines = Vec::new();
         for (number, refused) in by_row {
             let data = batch.rows.iter().find(|row| row.number == number).map(Row::to_json);
-            let line = serde_json::json!({ "row": number, "refused": refusals_json(&refused), "data": data });
-            lines.extend(format!("{line}\n").bytes());
+            let (data, refused) = (data.unwrap_or_else(|| "null".into()), refusals_json(&refused));
+            let line = format!("{{\"row\":{number},\"refused\":{refused},\"data\":{data}}}\n");
+            lines.extend(line.bytes());
         }
         let customers = customer.map(|customer| (batch.key, customer)).into_iter().collect();
         Self { tally, customers, refused: lines, position: batch.position }
@@ -220,7 +236,7 @@ impl Done {
     }
 }
 
-fn refusals_json(refused: &[Refusal]) -> Vec<serde_json::Value> {
+fn refusals_json(refused: &[Refusal]) -> serde_json::Value {
     let one = |refusal: &Refusal| {
         serde_json::json!({
             "item": refusal.item, "reason": refusal.reason, "explanation": refusal.explanation
@@ -328,6 +344,15 @@ mod tests {
             ImportState::open(folder.path(), "run", Start::Restart).unwrap().done(),
             Position::default()
         );
+    }
+
+    #[test]
+    fn an_attempt_lasts_until_the_import_begins_anew() {
+        let folder = tempfile::tempdir().unwrap();
+        let attempt = |start| ImportState::open(folder.path(), "run", start).unwrap().attempt().to_owned();
+        let first = attempt(Start::Resume);
+        assert_eq!(attempt(Start::Resume), first, "even if nothing is done yet");
+        assert_ne!(attempt(Start::Restart), first);
     }
 
     #[test]

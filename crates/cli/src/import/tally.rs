@@ -1,6 +1,6 @@
 //! Counts of what happened to the data, by reason. Nothing is dropped silently: everything is either accepted or refused.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use custodia_client::Answered;
 use custodia_proto::v1;
@@ -21,6 +21,10 @@ pub(crate) struct Tally {
     pub(crate) values_merged: u64,
     pub(crate) events_appended: u64,
     pub(crate) decisions_recorded: u64,
+    /// Of those recorded: in the ledger, but not the state, because a newer decision or a no stands.
+    pub(crate) decisions_superseded: u64,
+    /// Rows of which anything was refused.
+    pub(crate) rows_refused: u64,
     /// By reason.
     pub(crate) refused: BTreeMap<String, u64>,
 }
@@ -34,6 +38,8 @@ impl Tally {
         self.values_merged += other.values_merged;
         self.events_appended += other.events_appended;
         self.decisions_recorded += other.decisions_recorded;
+        self.decisions_superseded += other.decisions_superseded;
+        self.rows_refused += other.rows_refused;
         for (reason, count) in &other.refused {
             *self.refused.entry(reason.clone()).or_default() += count;
         }
@@ -65,6 +71,7 @@ impl Tally {
                 refused.extend(batch.rows.iter().map(refusal));
             }
         }
+        tally.rows_refused = refused.iter().map(|refusal| refusal.row).collect::<BTreeSet<_>>().len() as u64;
         for refusal in &refused {
             *tally.refused.entry(refusal.reason.clone()).or_default() += 1;
         }
@@ -128,6 +135,7 @@ impl Counted for v1::ConsentState {
 
     fn count(&self, _batch: &Batch<Self::Request>, tally: &mut Tally, _refused: &mut Vec<Refusal>) {
         tally.decisions_recorded += 1;
+        tally.decisions_superseded += u64::from(self.effect() == v1::DecisionEffect::Superseded);
     }
 }
 
@@ -168,7 +176,7 @@ mod tests {
             (2, 1, 1, 1)
         );
         let reasons = [("no-ground".to_owned(), 1), ("consent-withdrawn".to_owned(), 1)];
-        assert_eq!(tally.refused, BTreeMap::from(reasons));
+        assert_eq!((tally.refused, tally.rows_refused), (BTreeMap::from(reasons), 2));
         let items: Vec<_> = refused.iter().map(|one| (one.row, one.item.as_str())).collect();
         assert_eq!(items, [(4, "offers"), (5, "age")]);
     }

@@ -150,7 +150,7 @@ impl FromStr for Cap {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let expected = || "must be CONTACTS/HOURS[,channel=C][,purpose=P]".to_owned();
-        let (head, parts) = parts(text);
+        let (head, parts) = parts(text, &[])?;
         let (contacts, hours) = head.split_once('/').ok_or_else(expected)?;
         let number = |text: &str| text.parse().map_err(|_error| expected());
         let (contacts_max, window_hours) = (number(contacts)?, number(hours)?);
@@ -171,7 +171,7 @@ impl FromStr for Quiet {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let expected = || "must be HH:MM-HH:MM[,day=D]…[,channel=C]".to_owned();
-        let (head, parts) = parts(text);
+        let (head, parts) = parts(text, &["day"])?;
         let (begins, ends) = head.split_once('-').ok_or_else(expected)?;
         let mut quiet =
             v1::QuietHours { begins: begins.to_owned(), ends: ends.to_owned(), ..Default::default() };

@@ -1,5 +1,6 @@
 //! `custodia profile ingest`: merges values into one profile.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use custodia_client::Client;
@@ -10,7 +11,8 @@ use crate::connection::Connection;
 use crate::error::CliError;
 use crate::files;
 use crate::text::enum_text::{EnumText, enum_text};
-use crate::text::output::{self, table_of};
+use crate::text::output::table_of;
+use crate::text::request;
 use crate::text::values;
 
 /// What `profile ingest` takes.
@@ -58,16 +60,17 @@ impl IngestProfile {
         let client = connection.client()?;
         let request = match &self.file {
             Some(path) => {
-                let request = output::from_json(&files::read_text(path)?);
+                let request = request::from_json(&files::read_text(path)?);
                 self.adjusted(request.map_err(CliError::content(path))?)
             }
             None => self.request(&client).await?,
         };
         let answer = client.ingest_profile(request).await?;
         connection.print(&answer, outcome_text)?;
-        let all_merged =
-            answer.attributes.iter().all(|one| one.merged) && answer.events.iter().all(|one| one.appended);
-        if all_merged { Ok(()) } else { Err(CliError::PartlyRefused) }
+        let all = answer.consents.iter().map(|one| one.recorded);
+        let all = all.chain(answer.attributes.iter().map(|one| one.merged));
+        let mut all = all.chain(answer.events.iter().map(|one| one.appended));
+        if all.all(|accepted| accepted) { Ok(()) } else { Err(CliError::PartlyRefused) }
     }
 
     /// Applies the options that may be combined with --file.
@@ -86,6 +89,8 @@ impl IngestProfile {
     }
 
     async fn request(&self, client: &Client) -> Result<v1::IngestProfileRequest, CliError> {
+        check_names("--set", &self.values)?;
+        check_names("--consent", &self.consents)?;
         let types = if self.values.is_empty() { Vec::new() } else { catalog::all_attributes(client).await? };
         let observation = |(name, text): &(String, String)| {
             // An attribute that is not in the catalogue is sent as text: the cluster refuses it with the reason.
@@ -158,6 +163,15 @@ fn split_last<Value: EnumText>(text: &str) -> (&str, Option<Value>) {
     }
 }
 
+/// Which of two values is meant must be plain.
+fn check_names(option: &'static str, pairs: &[(String, String)]) -> Result<(), CliError> {
+    let mut known = BTreeSet::new();
+    match pairs.iter().find(|(name, _)| !known.insert(name)) {
+        Some((name, _)) => Err(CliError::argument(option, format!("has {name} twice"))),
+        None => Ok(()),
+    }
+}
+
 fn parse_pair(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
@@ -181,8 +195,17 @@ fn outcome_text(answer: &v1::IngestProfileResponse) -> String {
         events.map(|one| line(&one.event_id, one.appended, "appended", one.refusal, &one.explanation));
     let items = consents.chain(attributes).chain(events);
     let lines = table_of(["ITEM", "OUTCOME", "REASON", "EXPLANATION"], items);
-    let verb = if answer.created { "created" } else { "updated" };
-    format!("{} {verb}, etag {}\n\n{lines}", answer.customer_id, answer.etag)
+    let accepted = answer.consents.iter().any(|one| one.recorded)
+        || answer.attributes.iter().any(|one| one.merged)
+        || answer.events.iter().any(|one| one.appended);
+    let outcome = match (answer.created, accepted, answer.etag.is_empty()) {
+        (true, _, _) => "created",
+        (false, true, _) => "updated",
+        (false, false, false) => "not changed",
+        (false, false, true) => "not created",
+    };
+    let etag = if answer.etag.is_empty() { String::new() } else { format!(", etag {}", answer.etag) };
+    format!("{} {outcome}{etag}\n\n{lines}", answer.customer_id)
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ use prost::Name;
 use prost_reflect::{DescriptorPool, DynamicMessage, MessageDescriptor, SerializeOptions};
 
 use crate::error::CliError;
+use crate::text::printable;
 
 /// How results are printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
@@ -24,7 +25,8 @@ pub(crate) enum Format {
 static DESCRIPTORS: LazyLock<Option<DescriptorPool>> =
     LazyLock::new(|| DescriptorPool::decode(custodia_proto::FILE_DESCRIPTOR_SET).ok());
 
-fn descriptor<Message: Name>() -> Option<MessageDescriptor> {
+/// The descriptor of a message of the API.
+pub(crate) fn descriptor<Message: Name>() -> Option<MessageDescriptor> {
     DESCRIPTORS.as_ref()?.get_message_by_name(&Message::full_name())
 }
 
@@ -37,15 +39,6 @@ pub(crate) fn json_of<Message: Name>(message: &Message) -> serde_json::Value {
         dynamic.serialize_with_options(serde_json::value::Serializer, &options).ok()
     })();
     json.unwrap_or_default()
-}
-
-/// Parses a message of the API from JSON; an unknown field is an error.
-pub(crate) fn from_json<Message: Name + Default>(text: &str) -> Result<Message, String> {
-    let descriptor = descriptor::<Message>().ok_or_else(|| format!("unknown message {}", Message::NAME))?;
-    let mut input = serde_json::Deserializer::from_str(text);
-    let dynamic = DynamicMessage::deserialize(descriptor, &mut input).map_err(|error| error.to_string())?;
-    input.end().map_err(|error| error.to_string())?;
-    dynamic.transcode_to().map_err(|error| error.to_string())
 }
 
 /// A column of a table: its header, and its text for one item.
@@ -77,7 +70,10 @@ fn lines_text<Line: IntoIterator<Item = String>>(
     lines: impl IntoIterator<Item = Line>,
 ) -> String {
     let mut table = Table::new();
-    table.load_preset(presets::NOTHING).add_rows(lines);
+    let cells = |line: Line| line.into_iter().map(|cell| printable::in_lines(&cell).into_owned());
+    table
+        .load_preset(presets::NOTHING)
+        .add_rows(lines.into_iter().map(|line| cells(line).collect::<Vec<_>>()));
     if let Some(header) = header {
         table.set_header(header);
     }
@@ -112,12 +108,13 @@ pub(crate) fn report(format: Format, text: &str, json: &serde_json::Value) -> Re
 
 /// Prints one JSON document.
 pub(crate) fn print_json(value: &serde_json::Value) -> Result<(), CliError> {
-    line(&format!("{value:#}"))
+    line(&printable::in_json(&format!("{value:#}")))
 }
 
 /// Prints lines to standard output. A closed pipe (`| head`) is not an error.
 pub(crate) fn line(text: &str) -> Result<(), CliError> {
     let mut output = std::io::stdout().lock();
+    let text = printable::in_lines(text);
     let mut trimmed: String = text.lines().flat_map(|one| [one.trim_end(), "\n"]).collect();
     if trimmed.is_empty() {
         trimmed.push('\n');
@@ -149,17 +146,5 @@ mod tests {
                 "attribute": "email", "merged": false, "refusal": "REFUSAL_REASON_NO_GROUND", "explanation": ""
             })
         );
-    }
-
-    #[test]
-    fn a_request_file_is_parsed_and_an_unknown_field_is_refused() {
-        let text =
-            r#"{"purpose": "service", "observations": [{"attribute": "age", "value": {"integer": "7"}}]}"#;
-        let request: v1::IngestProfileRequest = from_json(text).unwrap();
-        assert_eq!(request.purpose, "service");
-        let kind = request.observations[0].value.as_ref().unwrap().kind.clone();
-        assert_eq!(kind, Some(v1::value::Kind::Integer(7)));
-        let error = from_json::<v1::IngestProfileRequest>(r#"{"porpoise": 1}"#).unwrap_err();
-        assert!(error.contains("porpoise"), "{error}");
     }
 }

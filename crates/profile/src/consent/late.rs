@@ -68,7 +68,9 @@ pub(super) fn sort_in(
         (true, true) => DecisionEffect::Unchanged,
         (false, _) => DecisionEffect::Superseded,
     };
-    Done { effect, ledger, state }
+    // As it is stored where it stands: it may follow another without a break.
+    let stored = record.ground(purpose.number, basis).filter(|_| stands).cloned();
+    Done { effect, ledger, state: stored.unwrap_or(state) }
 }
 
 /// The decisions of the ledger on a purpose. What the record has was a state even if the ledger was left out.

@@ -199,6 +199,7 @@ pub(crate) fn apply(
         }
         None if transition == Transition::Allowed => {
             let ledger = vec![store(record, purpose, basis, state.clone(), context)];
+            let state = record.ground(purpose.number, basis).cloned().unwrap_or(state);
             Ok(Done { effect: DecisionEffect::Applied, ledger, state })
         }
         None => Err(ProfileError::NotRecordable { reason: RefusalReason::IllegalTransition }),

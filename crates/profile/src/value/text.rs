@@ -1,6 +1,7 @@
-//! Owns text values. Always: at most 4,096 bytes of UTF-8 without control characters.
+//! Owns text values. Always: at most 4,096 bytes of UTF-8, without control characters but line ends and tabs, which
+//! addresses and notes have.
 
-use crate::{error::ProfileError, label::check_text, limits::TEXT_BYTES_MAX};
+use crate::{error::ProfileError, label::check_lines, limits::TEXT_BYTES_MAX};
 
 /// A text value.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -10,9 +11,9 @@ impl Text {
     /// Checks a text.
     ///
     /// # Errors
-    /// `TooLong` or `Malformed` for control characters.
+    /// `TooLong`, or `Malformed` for control characters other than line ends and tabs.
     pub fn new(text: &str) -> Result<Self, ProfileError> {
-        check_text("value", text, TEXT_BYTES_MAX)?;
+        check_lines("value", text, TEXT_BYTES_MAX)?;
         Ok(Self(text.into()))
     }
 
@@ -21,7 +22,7 @@ impl Text {
     /// # Errors
     /// As [`Text::new`].
     pub fn from_string(text: String) -> Result<Self, ProfileError> {
-        check_text("value", &text, TEXT_BYTES_MAX)?;
+        check_lines("value", &text, TEXT_BYTES_MAX)?;
         Ok(Self(text.into_boxed_str()))
     }
 

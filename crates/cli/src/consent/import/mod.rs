@@ -2,7 +2,7 @@
 //!
 //! Uses the reader, the state and the refused rows of `custodia import`. Invariants: a decision is imported with the date of
 //! its row, so that the same decision changes nothing when repeated, however late; the decisions of one customer are sent
-//! one by one in the order of the file, because the current state restricts which decision may follow.
+//! one by one in the order of the file, because each is sorted into the ledger that the one before has changed.
 
 mod call_stream;
 mod mapping;
@@ -22,8 +22,8 @@ use mapping::{Customer, DecisionMapping};
 /// What `consent import` takes.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Needs the role privacy. A decision that is older than what is recorded, and differs from it, changes nothing and is refused as
-newer-decision-stands.
+Needs the role privacy. Every decision becomes an entry of the customer's history, once, in whatever order they come; the
+newest counts. None lifts a no that was recorded here as it was said: that is counted as superseded.
 
 To resume an interrupted import, run the same command again. Repeating a finished import changes nothing. The folder
 FILE.custodia-consents (or --state DIR) has the progress and the refused rows with their reasons. With the same
@@ -40,6 +40,7 @@ impl ImportDecisions {
         let identities = Identities::new(&self.load.source, &content);
         let client = connection.client()?;
         let job = Job::open(&self.load, connection.output, Kind::Decisions, &identities.run())?;
+        let identities = identities.of_attempt(job.attempt());
         if job.is_finished() {
             return job.report(None);
         }

@@ -9,9 +9,10 @@ use crate::world::{NOW, event};
 fn a_value_that_may_not_be_is_refused() {
     assert!(Value::text(&"x".repeat(4_096)).is_ok());
     assert_eq!(Value::text(&"x".repeat(4_097)).unwrap_err().to_string(), "value is longer than 4096 bytes");
-    for text in ["a\nb", "a\u{0}", "\u{85}"] {
+    for text in ["a\u{0}", "\u{85}", "\u{1b}[31m", "a\u{b}b", "\u{7f}"] {
         assert!(Value::text(text).is_err());
     }
+    assert!(Value::text("1 Main St\r\nApt 2\n\tback door").is_ok(), "an address has lines");
     assert!(
         Value::text("ñandú, ÿ and £5").is_ok(),
         "what shares a first byte with control characters is none"
