@@ -157,6 +157,12 @@ async fn its_changes_are_echoed_whether_the_customer_exists_or_not(sandbox: &San
             request_id: new_id(),
         };
         let tcf = consents.record_tc_string(tcf).await.expect("taken").into_inner();
+        let gpp = v1::RecordGppStringRequest {
+            customer_id: customer_id.clone(),
+            gpp_string: "DBABTA~1YYN".to_owned(),
+            ..Default::default()
+        };
+        let gpp = consents.record_gpp_string(gpp).await.expect("taken").into_inner();
         let signal = v1::RecordPrivacySignalRequest {
             customer_id: customer_id.clone(),
             signal: v1::PrivacySignal::Gpc.into(),
@@ -184,8 +190,9 @@ async fn its_changes_are_echoed_whether_the_customer_exists_or_not(sandbox: &San
         let contact = preferences.record_contact(contact).await.expect("taken").into_inner();
         let all = v1::WithdrawAllConsentsRequest { customer_id: customer_id.clone(), ..Default::default() };
         let all = consents.withdraw_all_consents(all).await.expect("taken").into_inner();
-        let answers = format!("{subject:?} {given:?} {tcf:?} {signal:?} {wishes:?} {contact:?} {all:?}");
-        assert_eq!(answers.matches(&customer_id).count(), 7, "each answer names its customer");
+        let answers =
+            format!("{subject:?} {given:?} {tcf:?} {gpp:?} {signal:?} {wishes:?} {contact:?} {all:?}");
+        assert_eq!(answers.matches(&customer_id).count(), 8, "each answer names its customer");
         seen.push(answers.replace(&customer_id, ""));
     }
     assert_eq!(seen[0], seen[1]);

@@ -16,6 +16,7 @@ pub(crate) fn tests(suite: Suite) -> Suite {
         .shared(a_minor_needs_the_consent_of_a_guardian)
         .shared(a_privacy_signal_opts_out_where_the_region_honours_it)
         .shared(a_tc_string_is_stored_once_and_a_bad_one_is_refused)
+        .shared(a_gpp_string_is_stored_and_its_opt_outs_are_honoured)
         .shared(consent_mode_grants_what_every_purpose_of_a_signal_allows)
 }
 
@@ -280,6 +281,7 @@ async fn a_tc_string_is_stored_once_and_a_bad_one_is_refused(sandbox: &Sandbox) 
     let get = |customer_id: &str| v1::GetTcStringRequest {
         customer_id: customer_id.to_owned(),
         purpose: "service".to_owned(),
+        ..Default::default()
     };
     let record = |text: &str| v1::RecordTcStringRequest {
         customer_id: customer_id.clone(),
@@ -312,8 +314,12 @@ async fn a_tc_string_is_stored_once_and_a_bad_one_is_refused(sandbox: &Sandbox) 
     for (text, reason, detail) in [
         (String::new(), "FIELD_REQUIRED", None),
         ("C!".to_owned(), "TC_STRING_INVALID", Some("ENCODING")),
+        (format!("{}=", tc_string(1)), "TC_STRING_INVALID", Some("PADDING")),
+        (format!("{}\n", tc_string(1)), "TC_STRING_INVALID", Some("WHITESPACE")),
+        (tc_string(1).replace('.', "%2E"), "TC_STRING_INVALID", Some("PERCENT_ENCODED")),
+        ("DBABTA~1YNN".to_owned(), "TC_STRING_INVALID", Some("OTHER_STRING")),
         (tc_string(500), "TC_STRING_INVALID", Some("OUTDATED")),
-        ("C".repeat(4_097), "LIMIT_EXCEEDED", None),
+        ("C".repeat(16_385), "LIMIT_EXCEEDED", None),
     ] {
         let status = sandbox.consents(1).await.record_tc_string(record(&text)).await.expect_err(reason);
         assert_eq!(fault(&status), (Code::InvalidArgument, reason.to_owned(), "tc_string".to_owned()));
@@ -326,6 +332,59 @@ async fn a_tc_string_is_stored_once_and_a_bad_one_is_refused(sandbox: &Sandbox) 
     updated(sandbox, 0, of_region(&other, "DE")).await;
     let none = sandbox.consents(2).await.get_tc_string(get(&other)).await.expect_err("none");
     assert_eq!((none.code(), fault(&none).1.as_str()), (Code::NotFound, "TC_STRING_NOT_FOUND"));
+}
+
+/// Issue 11, row 18: a GPP string is recorded like a TC string, and its opt-outs are privacy signals.
+async fn a_gpp_string_is_stored_and_its_opt_outs_are_honoured(sandbox: &Sandbox) {
+    let customer_id = new_customer();
+    updated(sandbox, 0, of_region(&customer_id, "US-CA")).await;
+    let get = |customer_id: &str| v1::GetGppStringRequest {
+        customer_id: customer_id.to_owned(),
+        purpose: "service".to_owned(),
+    };
+    let record = |text: &str| v1::RecordGppStringRequest {
+        customer_id: customer_id.clone(),
+        gpp_string: text.to_owned(),
+        channel: "web".to_owned(),
+        request_id: Uuid::now_v7().to_string(),
+    };
+    // California: opted out of sale and sharing; Virginia: not.
+    let request = record("DBACBs~BVWSSSVY.QA~BVoAABY");
+    let first =
+        sandbox.consents(0).await.record_gpp_string(request.clone()).await.expect("recorded").into_inner();
+    let names: Vec<_> = first.sections.iter().map(|section| section.name.as_str()).collect();
+    assert_eq!(names, ["usca", "usva"]);
+    let field =
+        |name: &str| first.sections[0].fields.iter().find(|field| field.name == name).expect("a field");
+    assert_eq!((&*field("SaleOptOut").values, &*field("Gpc").values), (&[1][..], &[0][..]));
+    let signals = [v1::PrivacySignal::DoNotSell, v1::PrivacySignal::LimitSensitive].map(i32::from);
+    assert_eq!(first.signals, signals);
+    for node in 0..3 {
+        let again = sandbox.consents(node).await.record_gpp_string(request.clone()).await.expect("answered");
+        assert_eq!(again.into_inner(), first, "a repeated request");
+        let found =
+            sandbox.consents(node).await.get_gpp_string(get(&customer_id)).await.expect("found").into_inner();
+        assert_eq!(found, first);
+    }
+    let subject =
+        v1::GetDataSubjectRequest { customer_id: customer_id.clone(), purpose: "service".to_owned() };
+    let subject = sandbox.consents(1).await.get_data_subject(subject).await.expect("found").into_inner();
+    assert!(subject.do_not_sell_at.is_some(), "remembered for purposes that come later");
+    for (text, reason, detail) in [
+        (String::new(), "FIELD_REQUIRED", None),
+        ("DBABTA".to_owned(), "GPP_STRING_INVALID", Some("SECTION_COUNT")),
+        (tc_string(1), "GPP_STRING_INVALID", Some("TC_STRING")),
+        ("D".repeat(20_481), "LIMIT_EXCEEDED", None),
+    ] {
+        let status = sandbox.consents(1).await.record_gpp_string(record(&text)).await.expect_err(reason);
+        assert_eq!(fault(&status), (Code::InvalidArgument, reason.to_owned(), "gpp_string".to_owned()));
+        let info = status.get_details_error_info().expect("details");
+        assert_eq!(info.metadata.get("fault").map(String::as_str), detail);
+    }
+    let other = new_customer();
+    updated(sandbox, 0, of_region(&other, "DE")).await;
+    let none = sandbox.consents(2).await.get_gpp_string(get(&other)).await.expect_err("none");
+    assert_eq!((none.code(), fault(&none).1.as_str()), (Code::NotFound, "GPP_STRING_NOT_FOUND"));
 }
 
 /// The purposes `banners` (consent) and `counting` (standing legitimate interests), with their signals.

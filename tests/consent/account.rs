@@ -245,17 +245,20 @@ async fn a_consent_record_leaves_in_the_formats_of_others(sandbox: &Sandbox) {
         assert!(status.message().contains(word), "{word}: {status}");
         assert!(text.is_empty() || !status.message().contains(text), "the string is not repeated");
     }
-    let request = GetTcStringRequest { customer_id: customer.clone(), purpose: PURPOSE.into() };
+    let request =
+        GetTcStringRequest { customer_id: customer.clone(), purpose: PURPOSE.into(), vendors: vec![2, 9] };
     let status = consents.get_tc_string(request.clone()).await.unwrap_err();
     assert_eq!(status.code(), Code::NotFound, "what was refused is not stored");
     let text = TcWriter::current();
     let stored = consents.record_tc_string(tc_string(&text)).await.unwrap().into_inner();
     let read = consents.get_tc_string(request).await.unwrap().into_inner();
-    assert_eq!(read, stored);
+    let left: Vec<_> =
+        read.vendor_purposes.iter().map(|of| (of.vendor, of.purposes_consent.len(), of.disclosed)).collect();
+    assert_eq!(left, [(2, 2, true), (9, 0, false)]);
+    assert_eq!(custodia_proto::v1::TcString { vendor_purposes: Vec::new(), ..read.clone() }, stored);
     assert_eq!((read.policy_version, read.cmp_id, read.consent_language.as_str()), (5, 31, "EN"));
     assert_eq!(read.purposes_consent, [1, 3]);
-    assert_eq!(read.vendors_consent, [2]);
-    assert_eq!(read.vendors_disclosed, [2]);
+    assert_eq!([&read.vendors_consent, &read.vendors_disclosed], [&[2], &[2]]);
 }
 
 /// Writes a TC string of today, field by field after the IAB's specification, apart from the decoder.

@@ -7,9 +7,9 @@ use std::collections::BTreeMap;
 use crate::{
     data_subject::DataSubject,
     ground::{GroundState, LawfulBasis},
+    iab::{StoredGppString, StoredTcString},
     id::{PurposeId, PurposeNumber, TimestampMs},
     recorder::Recorder,
-    tcf::StoredTcString,
 };
 
 /// The hash before the first entry.
@@ -60,6 +60,8 @@ pub enum LedgerBody {
     Subject(DataSubject),
     /// The TC string that was recorded.
     TcString(StoredTcString),
+    /// The GPP string that was recorded.
+    GppString(StoredGppString),
 }
 
 /// What the law rested on at a past moment, as recorded by then.
@@ -71,6 +73,8 @@ pub struct LawAsOf {
     pub subject: DataSubject,
     /// The TC string.
     pub tc_string: Option<StoredTcString>,
+    /// The GPP string.
+    pub gpp_string: Option<StoredGppString>,
     /// The entry that brought each ground to its state.
     pub ground_sequences: BTreeMap<(PurposeNumber, LawfulBasis), u64>,
     /// The entry that changed the data subject last.
@@ -91,6 +95,7 @@ impl LawAsOf {
                 self.subject_sequence = Some(entry.sequence);
             }
             LedgerBody::TcString(stored) => self.tc_string = Some(stored.clone()),
+            LedgerBody::GppString(stored) => self.gpp_string = Some(stored.clone()),
         }
     }
 }

@@ -17,7 +17,7 @@
 //! | `consent`, `subject_change`, `preference_change` | decisions, withdrawals, signals, and what else changes the answer |
 //! | `replacement` | when a request may replace a value |
 //! | `ingest`, `merge`, `contact` | judge and merge incoming data; two records of one customer; when to contact |
-//! | `tcf` | TC strings |
+//! | `iab` | TC strings and GPP strings |
 //! | `codec` | the bytes on disk |
 //! | `numbered` | the form of enums whose members have numbers |
 
@@ -34,6 +34,7 @@ mod data_subject;
 mod error;
 mod event;
 mod ground;
+mod iab;
 mod ingest;
 mod label;
 mod ledger;
@@ -49,7 +50,6 @@ mod record;
 mod recorder;
 mod replacement;
 mod subject_change;
-mod tcf;
 mod value;
 
 pub use catalogue::{
@@ -61,17 +61,22 @@ pub use catalogue::{
 pub use chain::{ChainFault, ChainLink, ChangeContext, ledger_hash, verify_chain};
 pub use codec::Stored;
 pub use consent::{
-    AllWithdrawn, Decision, DecisionEffect, PrivacySignal, Recorded, Recording, SignalRecorded, Withdrawal,
-    check_decision, record_decision, record_signal, record_tc_string, withdraw, withdraw_all,
+    AllWithdrawn, Decision, DecisionEffect, GppRecorded, PrivacySignal, Recorded, Recording, SignalRecorded,
+    Withdrawal, check_decision, gpp_signals, record_decision, record_gpp_string, record_signal,
+    record_tc_string, withdraw, withdraw_all,
 };
 pub use contact::{Contact, ContactQuestion, check_contact};
 pub use contact_log::{ContactLog, MadeContact};
 pub use data_subject::{DataSubject, LegalHold, Restriction};
-pub use error::{ProfileError, TcStringError};
+pub use error::{EncodingFault, GppStringError, ProfileError, TcStringError};
 pub use event::{Event, Properties, StoredEvent};
 pub use ground::{
     AffirmativeAct, ConsentMethod, DecidedBy, Evidence, GroundState, GroundStatus, LawfulBasis, Prior,
     Transition, transition,
+};
+pub use iab::{
+    GppContent, GppField, GppOptOut, GppSection, GppString, PublisherConsent, PublisherRestriction,
+    StoredGppString, StoredTcString, TcString, VendorPurposes, VendorRestriction, VendorSet,
 };
 pub use id::{
     AttributeName, AttributeNumber, CallerName, CategoryId, ChannelId, CustomerId, GroupId, JurisdictionId,
@@ -97,5 +102,4 @@ pub use record::{AttributeValue, CustomerRecord, RequestDates};
 pub use recorder::{CallerRole, Recorder};
 pub use replacement::Precondition;
 pub use subject_change::{Changed, FieldChange, SubjectChange, check_subject, update_subject};
-pub use tcf::{PublisherConsent, PublisherRestriction, StoredTcString, TcString, VendorSet};
 pub use value::{Date, Decimal, Text, Value, ValueType};

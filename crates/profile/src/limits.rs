@@ -75,8 +75,14 @@ pub const QUIET_HOURS_MAX: usize = 16;
 pub const TOPICS_MAX: usize = 64;
 /// Pairs of channel and purpose whose contacts are remembered for one customer.
 pub const CONTACT_PAIRS_MAX: usize = 64;
-/// Bytes of a TC string.
-pub const TC_STRING_BYTES_MAX: usize = 4_096;
+/// Bytes of a TC string. Real platforms that restrict purposes for many vendors make strings of 4,642 bytes, beyond what a
+/// cookie holds (4,096), since platforms keep them elsewhere. Web servers take URLs, in which strings travel, of 8 KiB as a
+/// rule; this is twice as much.
+pub const TC_STRING_BYTES_MAX: usize = 16_384;
+/// Bytes of a GPP string: the longest TC string, and 4 KiB for the header and the other sections.
+pub const GPP_STRING_BYTES_MAX: usize = 20_480;
+/// Vendors about which one call asks a TC string.
+pub const TC_VENDORS_MAX: usize = 256;
 /// Bytes of the citation of a law.
 pub const LAW_BYTES_MAX: usize = 512;
 /// Jurisdictions for which one purpose has bases of their own.

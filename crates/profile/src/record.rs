@@ -7,11 +7,11 @@ use crate::{
     contact_log::ContactLog,
     data_subject::DataSubject,
     ground::{GroundState, LawfulBasis},
+    iab::{StoredGppString, StoredTcString},
     id::{AttributeNumber, PurposeNumber, TimestampMs},
     ledger::NO_HASH,
     preferences::Preferences,
     provenance::Provenance,
-    tcf::StoredTcString,
     value::Value,
 };
 
@@ -60,6 +60,8 @@ pub struct RequestDates {
     pub preferences: Option<TimestampMs>,
     /// Of the TC string.
     pub tc_string: Option<TimestampMs>,
+    /// Of the GPP string.
+    pub gpp_string: Option<TimestampMs>,
 }
 
 /// A customer's core record.
@@ -81,6 +83,8 @@ pub struct CustomerRecord {
     pub contacts: ContactLog,
     /// The last TC string that came in.
     pub tc_string: Option<StoredTcString>,
+    /// The last GPP string that came in.
+    pub gpp_string: Option<StoredGppString>,
     /// When the last changes of what requests replace were asked for.
     pub requested: RequestDates,
     /// When the customer was stored first.
@@ -102,6 +106,7 @@ impl CustomerRecord {
             preferences: Preferences::default(),
             contacts: ContactLog::default(),
             tc_string: None,
+            gpp_string: None,
             requested: RequestDates::default(),
             created_at: now,
             updated_at: now,

@@ -1,4 +1,4 @@
-//! Owns when a request may replace a value as a whole: the data subject, the preferences, the TC string. Always: a late
+//! Owns when a request may replace a value as a whole: the data subject, the preferences, the consent strings. Always: a late
 //! retry brings back nothing that was replaced since; and what limits the use of the data (a restriction, a wish not to be
 //! contacted) is lifted only by who has read it.
 //!

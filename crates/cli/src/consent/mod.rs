@@ -2,6 +2,7 @@
 
 mod explain;
 mod export;
+mod iab;
 mod import;
 mod proof;
 mod readable;
@@ -57,7 +58,12 @@ pub(crate) enum ConsentCommand {
     /// Record or show an IAB TCF consent string
     Tcf {
         #[command(subcommand)]
-        command: signal::TcfCommand,
+        command: iab::TcfCommand,
+    },
+    /// Record or show an IAB GPP consent string
+    Gpp {
+        #[command(subcommand)]
+        command: iab::GppCommand,
     },
     /// Show the signals for Google's consent mode
     Mode(CustomerQuery),
@@ -109,6 +115,7 @@ impl ConsentCommand {
             }
             Self::Signal(signal) => signal.run(connection).await,
             Self::Tcf { command } => command.run(connection).await,
+            Self::Gpp { command } => command.run(connection).await,
             Self::Export(export) => export.run(connection).await,
             Self::History { query, file } => {
                 let history = timeline::whole_history(&connection.client()?, query).await?;

@@ -3,7 +3,7 @@
 
 use custodia_profile::{
     DataSubject, Evidence, GroundState, Label, LawfulBasis, LedgerBody, LedgerEntry, PurposeId,
-    PurposeNumber, StoredTcString, TimestampMs,
+    PurposeNumber, TimestampMs,
 };
 use custodia_proto::v1;
 use data_encoding::HEXLOWER;
@@ -34,7 +34,8 @@ enum Body {
     Ground(Box<Ground>),
     Superseded(Box<Ground>),
     DataSubject(Subject),
-    TcString(TcString),
+    TcString(ConsentString),
+    GppString(ConsentString),
 }
 
 #[derive(Debug, Serialize)]
@@ -84,7 +85,7 @@ struct Cause {
 }
 
 #[derive(Debug, Serialize)]
-struct TcString {
+struct ConsentString {
     text: String,
     recorded_at: String,
 }
@@ -99,7 +100,10 @@ impl Readable {
                 Body::Superseded(Box::new(ground(*purpose, purpose_id, *basis, state)))
             }
             LedgerBody::Subject(subject) => Body::DataSubject(data_subject(subject)),
-            LedgerBody::TcString(stored) => Body::TcString(tc_string(stored)),
+            LedgerBody::TcString(stored) => Body::TcString(consent_string(&stored.text, stored.recorded_at)),
+            LedgerBody::GppString(stored) => {
+                Body::GppString(consent_string(&stored.text, stored.recorded_at))
+            }
         };
         Self {
             sequence: entry.sequence,
@@ -158,8 +162,11 @@ fn data_subject(subject: &DataSubject) -> Subject {
     }
 }
 
-fn tc_string(stored: &StoredTcString) -> TcString {
-    TcString { text: stored.text.as_str().to_owned(), recorded_at: moment(stored.recorded_at) }
+fn consent_string<const BYTES_MAX: usize>(
+    text: &Label<BYTES_MAX>,
+    recorded_at: TimestampMs,
+) -> ConsentString {
+    ConsentString { text: text.as_str().to_owned(), recorded_at: moment(recorded_at) }
 }
 
 fn word<Value: EnumText + TryFrom<i32>>(number: u8) -> String {

@@ -1,14 +1,12 @@
-//! `custodia consent signal`, `tcf` and `mode`: consent signals of browsers and advertising frameworks.
+//! `custodia consent signal` and `mode`: signals of browsers, and for Google's tags.
 
 use custodia_proto::v1;
 
 use crate::connection::Connection;
 use crate::consent::record::consents_text;
-use crate::customer::CustomerQuery;
 use crate::error::CliError;
 use crate::text::enum_text::{EnumText as _, enum_text};
-use crate::text::output::{Column, facts, table};
-use crate::text::values::time_text;
+use crate::text::output::{Column, table};
 
 /// What `consent signal` takes.
 #[derive(Debug, clap::Args)]
@@ -24,20 +22,6 @@ pub(crate) struct RecordSignal {
     channel: String,
 }
 
-/// `custodia consent tcf …`
-#[derive(Debug, clap::Subcommand)]
-pub(crate) enum TcfCommand {
-    /// Store a consent string of the IAB Transparency and Consent Framework 2.3
-    Record {
-        /// Customer id (cust_…)
-        id: String,
-        /// The TC string
-        tc_string: String,
-    },
-    /// Show the stored consent string, decoded
-    Show(CustomerQuery),
-}
-
 impl RecordSignal {
     pub(crate) async fn run(self, connection: &Connection) -> Result<(), CliError> {
         let request = v1::RecordPrivacySignalRequest {
@@ -48,21 +32,6 @@ impl RecordSignal {
         };
         let signal = self.signal;
         connection.show(request, |answer| signal_text(signal, answer)).await
-    }
-}
-
-impl TcfCommand {
-    pub(crate) async fn run(self, connection: &Connection) -> Result<(), CliError> {
-        match self {
-            Self::Record { id: customer_id, tc_string } => {
-                let request_id = String::new();
-                let request = v1::RecordTcStringRequest { customer_id, tc_string, request_id };
-                connection.show(request, tc_string_text).await
-            }
-            Self::Show(CustomerQuery { id: customer_id, purpose }) => {
-                connection.show(v1::GetTcStringRequest { customer_id, purpose }, tc_string_text).await
-            }
-        }
     }
 }
 
@@ -78,26 +47,6 @@ fn signal_text(signal: v1::PrivacySignal, answer: &v1::RecordPrivacySignalRespon
         return "honoured: no purpose sells or shares data".into();
     }
     format!("honoured\n\n{}", consents_text(&answer.consents))
-}
-
-/// A TC string, decoded.
-fn tc_string_text(tc_string: &v1::TcString) -> String {
-    let numbers = |numbers: &[u32]| numbers.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-    facts([
-        ("TC string", tc_string.tc_string.clone()),
-        ("last updated", time_text(tc_string.last_updated.as_ref())),
-        ("recorded", time_text(tc_string.recorded_at.as_ref())),
-        ("CMP", format!("{}, version {}", tc_string.cmp_id, tc_string.cmp_version)),
-        ("language", tc_string.consent_language.clone()),
-        ("publisher country", tc_string.publisher_country.clone()),
-        ("policy", format!("{}, vendor list {}", tc_string.policy_version, tc_string.vendor_list_version)),
-        ("purposes with consent", numbers(&tc_string.purposes_consent)),
-        ("purposes with legitimate interest", numbers(&tc_string.purposes_legitimate_interest)),
-        ("special features", numbers(&tc_string.special_features)),
-        ("vendors with consent", numbers(&tc_string.vendors_consent)),
-        ("vendors with legitimate interest", numbers(&tc_string.vendors_legitimate_interest)),
-        ("vendors disclosed", tc_string.vendors_disclosed.len().to_string()),
-    ])
 }
 
 /// The signals under the names that Google's tags use.

@@ -5,7 +5,7 @@ use custodia_proto::v1::{self, consent_history_entry::Change};
 
 use crate::connection::pages;
 use crate::customer::CustomerQuery;
-use crate::text::enum_text::{EnumText as _, enum_text};
+use crate::text::enum_text::{EnumText as _, enum_text, enum_texts};
 use crate::text::output::{or, table_of};
 use crate::text::values::time_text;
 
@@ -32,6 +32,7 @@ pub(crate) fn timeline_text(entries: &[v1::ConsentHistoryEntry]) -> String {
             Some(Change::Consent(state)) => (state.purpose.as_str(), decision_text(state, entry)),
             Some(Change::DataSubject(subject)) => ("-", subject_text(subject)),
             Some(Change::TcString(tc_string)) => ("-", tc_string_text(tc_string)),
+            Some(Change::GppString(gpp_string)) => ("-", gpp_string_text(gpp_string)),
             None => ("-", "a change that this version does not know".into()),
         };
         let recorded_by = entry.recorded_by.as_ref();
@@ -90,6 +91,15 @@ fn subject_text(subject: &v1::DataSubject) -> String {
         subject.legal_hold.as_ref().map(|one| format!("legal hold ({})", one.reference)),
     ]);
     format!("the customer: {}", or(&known, "nothing known"))
+}
+
+fn gpp_string_text(gpp_string: &v1::GppString) -> String {
+    let section = |section: &v1::GppSection| {
+        if section.name.is_empty() { section.id.to_string() } else { section.name.clone() }
+    };
+    let sections: Vec<_> = gpp_string.sections.iter().map(section).collect();
+    let signals = enum_texts::<v1::PrivacySignal>(&gpp_string.signals);
+    format!("GPP string of {}: opt-outs {}", or(&sections.join(", "), "no section"), or(&signals, "none"))
 }
 
 fn tc_string_text(tc_string: &v1::TcString) -> String {

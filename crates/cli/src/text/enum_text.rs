@@ -55,6 +55,7 @@ impl_enum_text! {
     DecidedBy "DECIDED_BY_": DataSubject Guardian Controller Authority;
     GroundOrigin "GROUND_ORIGIN_":;
     PrivacySignal "PRIVACY_SIGNAL_": Gpc DoNotSell LimitSensitive;
+    TcRestriction "TC_RESTRICTION_":;
     ReplicaState "REPLICA_STATE_":;
     ConsentExportFormat "CONSENT_EXPORT_FORMAT_": Dpv27560 Receipt;
     ConsentModel "CONSENT_MODEL_": OptIn OptOut;

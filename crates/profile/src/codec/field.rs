@@ -12,6 +12,7 @@ use crate::{
     data_subject::{LegalHold, Restriction},
     error::ProfileError,
     ground::{AffirmativeAct, ConsentMethod, DecidedBy, Evidence, GroundStatus, LawfulBasis},
+    iab::{StoredGppString, StoredTcString},
     id::{
         AttributeName, AttributeNumber, CallerName, CategoryId, ChannelId, JurisdictionId, PurposeId,
         PurposeNumber, RecipientId, Region, Revision, SourceId, TimestampMs, TopicId,
@@ -20,7 +21,6 @@ use crate::{
     preferences::{ContactChannel, DayOfWeek, LocalTime, TimeZoneName},
     provenance::Party,
     recorder::CallerRole,
-    tcf::StoredTcString,
     value::{Date, ValueType},
 };
 
@@ -149,7 +149,7 @@ macro_rules! optional {
         }
     )+};
 }
-optional! { BalancingTest Date Evidence LegalHold Restriction StoredTcString TimestampMs u8 }
+optional! { BalancingTest Date Evidence LegalHold Restriction StoredGppString StoredTcString TimestampMs u8 }
 
 /// Collections, stored as lists.
 macro_rules! list {

@@ -4,16 +4,21 @@
 use prost::Message;
 
 use super::{
-    Field, Intact, Stored, field::message, frame, ground::WireGround, preferences::WireTcString,
-    subject::WireSubject, unframe,
+    Field, Intact, Stored,
+    field::message,
+    frame,
+    ground::WireGround,
+    preferences::{WireGppString, WireTcString},
+    subject::WireSubject,
+    unframe,
 };
 use crate::{
     data_subject::DataSubject,
     error::ProfileError,
+    iab::{StoredGppString, StoredTcString},
     id::{PurposeId, TimestampMs},
     ledger::{LedgerBody, LedgerEntry, NO_HASH},
     recorder::Recorder,
-    tcf::StoredTcString,
 };
 
 message! {
@@ -23,8 +28,8 @@ message! {
     }
 }
 
-/// Exactly one of `ground`, `subject`, `tc_string` and `superseded` is set. They are not a `oneof`: decoding one would silently
-/// keep the last of two bodies.
+/// Exactly one of `ground`, `subject`, `tc_string`, `superseded` and `gpp_string` is set. They are not a `oneof`: decoding one
+/// would silently keep the last of two bodies.
 #[derive(Clone, PartialEq, Message)]
 struct WireLedgerEntry {
     #[prost(uint64, tag = "1")]
@@ -46,6 +51,8 @@ struct WireLedgerEntry {
     tc_string: Option<WireTcString>,
     #[prost(message, optional, tag = "9")]
     superseded: Option<WireGround>,
+    #[prost(message, optional, tag = "10")]
+    gpp_string: Option<WireGppString>,
 }
 
 const KIND: &str = "ledger entry";
@@ -70,28 +77,32 @@ impl Stored for LedgerEntry {
             }
             LedgerBody::Subject(subject) => wire.subject = Some(subject.to_wire()),
             LedgerBody::TcString(stored) => wire.tc_string = Some(stored.to_wire()),
+            LedgerBody::GppString(stored) => wire.gpp_string = Some(stored.to_wire()),
         }
         frame(&wire)
     }
 
     fn decode(bytes: &[u8]) -> Result<Self, ProfileError> {
         let wire: WireLedgerEntry = unframe(KIND, bytes)?;
-        let body = match (wire.ground, wire.superseded, wire.subject, wire.tc_string) {
-            (Some(ground), None, None, None) => {
+        let body = match (wire.ground, wire.superseded, wire.subject, wire.tc_string, wire.gpp_string) {
+            (Some(ground), None, None, None, None) => {
                 let ((purpose, basis), state) = ground.into_state(KIND)?;
                 let purpose_id = PurposeId::from_wire(wire.purpose_id, KIND, "purpose name")?;
                 LedgerBody::Ground { purpose, purpose_id, basis, state }
             }
-            (None, Some(superseded), None, None) => {
+            (None, Some(superseded), None, None, None) => {
                 let ((purpose, basis), state) = superseded.into_state(KIND)?;
                 let purpose_id = PurposeId::from_wire(wire.purpose_id, KIND, "purpose name")?;
                 LedgerBody::Superseded { purpose, purpose_id, basis, state }
             }
-            (None, None, Some(subject), None) => {
+            (None, None, Some(subject), None, None) => {
                 LedgerBody::Subject(DataSubject::from_wire(subject, KIND, "body")?)
             }
-            (None, None, None, Some(stored)) => {
+            (None, None, None, Some(stored), None) => {
                 LedgerBody::TcString(StoredTcString::from_wire(stored, KIND, "body")?)
+            }
+            (None, None, None, None, Some(stored)) => {
+                LedgerBody::GppString(StoredGppString::from_wire(stored, KIND, "body")?)
             }
             _ => return Err(ProfileError::CorruptField { kind: KIND, field: "body" }),
         };

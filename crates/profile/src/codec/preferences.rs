@@ -1,4 +1,4 @@
-//! Owns the bytes of a customer's preferences, contacts and TC string: messages embedded in the core record, absent if
+//! Owns the bytes of a customer's preferences, contacts and consent strings: messages embedded in the core record, absent if
 //! nothing is recorded.
 
 use std::collections::BTreeMap;
@@ -10,12 +10,12 @@ use super::{Field, Intact, field::message};
 use crate::{
     contact_log::{ContactLog, MadeContact},
     error::ProfileError,
+    iab::{StoredGppString, StoredTcString},
     id::{PurposeNumber, RequestId, TimestampMs},
     preferences::{
         ChannelPreference, ContactChannel, FrequencyCap, PreferenceFields, Preferences, QuietHours,
         TopicPreference,
     },
-    tcf::StoredTcString,
 };
 
 message! {
@@ -161,6 +161,13 @@ impl Field for ContactLog {
 message! {
     StoredTcString as WireTcString {
         1 [string] text: String, "TC string";
+        2 [sint64] recorded_at: i64;
+    }
+}
+
+message! {
+    StoredGppString as WireGppString {
+        1 [string] text: String, "GPP string";
         2 [sint64] recorded_at: i64;
     }
 }

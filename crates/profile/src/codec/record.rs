@@ -9,7 +9,7 @@ use super::{
     Field, Intact, Stored, frame,
     ground::WireGround,
     ledger::{read_hash, write_hash},
-    preferences::{WireContactLog, WirePreferences, WireTcString},
+    preferences::{WireContactLog, WireGppString, WirePreferences, WireTcString},
     subject::WireSubject,
     unframe,
     value::WireValue,
@@ -76,6 +76,10 @@ struct WireRecord {
     preferences_requested_at: Option<i64>,
     #[prost(sint64, optional, tag = "14")]
     tc_string_requested_at: Option<i64>,
+    #[prost(message, optional, tag = "15")]
+    gpp_string: Option<WireGppString>,
+    #[prost(sint64, optional, tag = "16")]
+    gpp_string_requested_at: Option<i64>,
 }
 
 const KIND: &str = "record";
@@ -122,6 +126,8 @@ impl Stored for CustomerRecord {
             subject_requested_at: self.requested.subject.to_wire(),
             preferences_requested_at: self.requested.preferences.to_wire(),
             tc_string_requested_at: self.requested.tc_string.to_wire(),
+            gpp_string: self.gpp_string.to_wire(),
+            gpp_string_requested_at: self.requested.gpp_string.to_wire(),
         })
     }
 
@@ -142,10 +148,12 @@ impl Stored for CustomerRecord {
             preferences: Preferences::from_wire(wire.preferences, KIND, "preferences")?,
             contacts: ContactLog::from_wire(wire.contacts, KIND, "contacts")?,
             tc_string: Option::from_wire(wire.tc_string, KIND, "TC string")?,
+            gpp_string: Option::from_wire(wire.gpp_string, KIND, "GPP string")?,
             requested: RequestDates {
                 subject: Option::from_wire(wire.subject_requested_at, KIND, "request date")?,
                 preferences: Option::from_wire(wire.preferences_requested_at, KIND, "request date")?,
                 tc_string: Option::from_wire(wire.tc_string_requested_at, KIND, "request date")?,
+                gpp_string: Option::from_wire(wire.gpp_string_requested_at, KIND, "request date")?,
             },
             created_at: TimestampMs::from_ms(wire.created_at),
             updated_at: TimestampMs::from_ms(wire.updated_at),

@@ -89,7 +89,8 @@ fn past_decisions<'a>(
         LedgerBody::Ground { .. }
         | LedgerBody::Superseded { .. }
         | LedgerBody::Subject(_)
-        | LedgerBody::TcString(_) => None,
+        | LedgerBody::TcString(_)
+        | LedgerBody::GppString(_) => None,
     };
     let stored = LawfulBasis::ALL.into_iter().filter_map(|basis| {
         Some(PastDecision { basis, state: record.ground(purpose.number, basis)?, was_state: true })

@@ -3,12 +3,14 @@
 //! was asked for, or the call fails; and all of it is in the ledger. The order in which imported decisions arrive does
 //! not change the state: see `late`. From which moment a decision counts: see `moment`.
 
+mod gpp_string;
 mod late;
 mod moment;
 mod signal;
 mod validation;
 mod withdrawal;
 
+pub use gpp_string::{GppRecorded, gpp_signals, record_gpp_string};
 use late::sort_in;
 use moment::{latest_decision, live_moment, moment_of};
 pub use signal::{PrivacySignal, SignalRecorded, record_signal, record_tc_string};

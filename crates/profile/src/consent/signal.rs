@@ -10,6 +10,7 @@ use crate::{
     data_subject::DataSubject,
     error::ProfileError,
     ground::{GroundState, GroundStatus, LawfulBasis},
+    iab::StoredTcString,
     id::{PurposeNumber, TimestampMs},
     label::{Channel, Reference},
     ledger::{LedgerBody, LedgerEntry},
@@ -17,7 +18,6 @@ use crate::{
     record::CustomerRecord,
     replacement::Precondition,
     subject_change::Changed,
-    tcf::StoredTcString,
 };
 
 numbered! {

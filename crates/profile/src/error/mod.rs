@@ -1,7 +1,11 @@
 //! Owns the crate's errors. Always: the text names the field and the limit, never the value.
 
+mod encoding;
+mod gpp_string;
 mod tc_string;
 
+pub use encoding::EncodingFault;
+pub use gpp_string::GppStringError;
 pub use tc_string::TcStringError;
 
 use crate::reason::RefusalReason;
@@ -104,6 +108,12 @@ pub enum ProfileError {
         /// What is wrong with it.
         fault: TcStringError,
     },
+    /// A GPP string that is malformed.
+    #[error("gpp_string {fault}")]
+    GppString {
+        /// What is wrong with it.
+        fault: GppStringError,
+    },
     /// Stored bytes have another format version than this release reads.
     #[error("stored {kind} has format version {found}; this release reads version {supported} only")]
     UnsupportedVersion {
@@ -150,6 +160,7 @@ impl ProfileError {
             Self::NoStands { .. } | Self::ConsentRevisionStale => Some("consent_revision"),
             Self::LiftsUnseen { .. } => Some("etag"),
             Self::TcString { .. } => Some("tc_string"),
+            Self::GppString { .. } => Some("gpp_string"),
             Self::NotRecordable { .. }
             | Self::NewerStands { .. }
             | Self::RequestSuperseded
@@ -169,5 +180,11 @@ impl ProfileError {
 impl From<TcStringError> for ProfileError {
     fn from(fault: TcStringError) -> Self {
         Self::TcString { fault }
+    }
+}
+
+impl From<GppStringError> for ProfileError {
+    fn from(fault: GppStringError) -> Self {
+        Self::GppString { fault }
     }
 }

@@ -365,7 +365,7 @@ pub(crate) fn records() -> impl Strategy<Value = CustomerRecord> {
         collection::btree_map(keys, states(), 0..8),
         subjects(),
         (any::<u64>(), hashes()),
-        ((moments(), moments()), (option::of(moments()), option::of(moments()), option::of(moments()))),
+        ((moments(), moments()), [(); 4].map(|()| option::of(moments()))),
     )
         .prop_map(|(attributes, grounds, subject, ledger, (times, requested))| CustomerRecord {
             attributes,
@@ -375,9 +375,10 @@ pub(crate) fn records() -> impl Strategy<Value = CustomerRecord> {
             ledger_head: ledger.1,
             updated_at: times.1,
             requested: RequestDates {
-                subject: requested.0,
-                preferences: requested.1,
-                tc_string: requested.2,
+                subject: requested[0],
+                preferences: requested[1],
+                tc_string: requested[2],
+                gpp_string: requested[3],
             },
             ..CustomerRecord::new(times.0)
         })

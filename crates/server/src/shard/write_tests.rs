@@ -6,7 +6,7 @@ use custodia_profile::{
     AttributeNumber, AttributeValue, Catalogue, Channel, ConsentMethod, ContactChannel, CustomerId,
     DataSubject, Date, GroundState, GroundStatus, Label, LawfulBasis, Notice, Party, PoolId,
     PreferenceFields, Preferences, Provenance, Purpose, PurposeFields, PurposeNumber, ShardId, StoredEvent,
-    StoredTcString, Value,
+    StoredGppString, StoredTcString, Value,
 };
 use custodia_proto::v1;
 use custodia_store::ValueHeader;
@@ -142,6 +142,11 @@ fn fill(record: &mut CustomerRecord, draw: &mut Draw, now: TimestampMs) {
         text: Label::new("tc_string", draw.pick(&[TC_STRINGS[0], TC_STRINGS[1]])).expect("a label"),
         recorded_at: now,
     });
+    record.requested.gpp_string = draw.maybe().then(|| now.plus_ms(draw.ahead_ms()));
+    record.gpp_string = draw.maybe().then(|| StoredGppString {
+        text: Label::new("gpp_string", draw.pick(&GPP_STRINGS)).expect("a label"),
+        recorded_at: now,
+    });
     record.ledger_entries += draw.below(3);
 }
 
@@ -150,6 +155,9 @@ const TC_STRINGS: [&str; 2] = [
     "CQSbk4AQSbk4ANwAAAENAwFgAAAAAAAAAAYgACPAAAAA.IDKQA4AAgAKAGQAygAAA.YAAAAAAAAAAA",
     "CQSbk4AQSbk4ANwAAAEDEwFgAAAAAAAAAAYgACPAAAAA.IDKQA4AAgAKAGQAygAAA.YAAAAAAAAAAA",
 ];
+
+/// Opted out of sale, and not.
+const GPP_STRINGS: [&str; 2] = ["DBABTA~1YYN", "DBABTA~1YNN"];
 
 /// What is stored of a customer.
 struct Stored {
@@ -295,6 +303,11 @@ impl Blind {
             3 => self.check(&v1::WithdrawAllConsentsRequest::default(), made_at, records),
             4 => {
                 let request = v1::RecordPrivacySignalRequest { signal: 1, ..Default::default() };
+                self.check(&request, made_at, records)
+            }
+            5 if draw.maybe() => {
+                let gpp_string = draw.pick(&[GPP_STRINGS[0], GPP_STRINGS[1], "D!"]).to_owned();
+                let request = v1::RecordGppStringRequest { gpp_string, ..Default::default() };
                 self.check(&request, made_at, records)
             }
             5 => {

@@ -8,7 +8,8 @@ use std::borrow::Cow;
 
 use custodia_consensus::ConsensusError;
 use custodia_profile::{
-    NodeId, ProfileError, PurposeId, RefusalReason, TcStringError, limits::TC_STRING_BYTES_MAX,
+    GppStringError, NodeId, ProfileError, PurposeId, RefusalReason, TcStringError,
+    limits::{GPP_STRING_BYTES_MAX, TC_STRING_BYTES_MAX},
 };
 use custodia_store::StoreError;
 
@@ -59,6 +60,9 @@ pub(crate) enum FieldFault {
     /// The TC string is invalid or not in force.
     #[error("{0}")]
     TcString(TcStringError),
+    /// The GPP string is malformed.
+    #[error("{0}")]
+    GppString(GppStringError),
     /// Changing the field needs a role that the caller lacks.
     #[error("only a caller with the role {0} may change it")]
     RoleNeeded(Role),
@@ -100,6 +104,9 @@ pub(crate) enum ServiceError {
     /// No TC string is recorded for the customer.
     #[error("no TC string is recorded for this customer")]
     TcStringNotFound,
+    /// No GPP string is recorded for the customer.
+    #[error("no GPP string is recorded for this customer")]
+    GppStringNotFound,
     /// The caller is not a registered recipient for the purpose.
     #[error("{}", reason.explanation())]
     ReaderRefused {
@@ -330,6 +337,10 @@ impl From<ProfileError> for ServiceError {
                 Self::field("tc_string", FieldFault::TooLong(TC_STRING_BYTES_MAX))
             }
             ProfileError::TcString { fault } => Self::field("tc_string", FieldFault::TcString(fault)),
+            ProfileError::GppString { fault: GppStringError::TooLong } => {
+                Self::field("gpp_string", FieldFault::TooLong(GPP_STRING_BYTES_MAX))
+            }
+            ProfileError::GppString { fault } => Self::field("gpp_string", FieldFault::GppString(fault)),
             ProfileError::UnsupportedVersion { .. }
             | ProfileError::Corrupt { .. }
             | ProfileError::CorruptField { .. } => Self::Unreadable,

@@ -7,7 +7,7 @@
 use std::{collections::HashMap, time::Duration};
 
 use custodia_consensus::ConsensusError;
-use custodia_profile::{RefusalReason, TcStringError};
+use custodia_profile::RefusalReason;
 use custodia_proto::{LEADER_METADATA, v1};
 use custodia_store::StoreError;
 use tonic::{Code, Status, metadata::MetadataMap};
@@ -28,7 +28,7 @@ const PURPOSE_DETAIL: &str = "purpose";
 /// Key in `google.rpc.ErrorInfo.metadata`: the law's reason, a `RefusalReason` without its prefix.
 const REASON_DETAIL: &str = "reason";
 
-/// Key in `google.rpc.ErrorInfo.metadata`: what is wrong with a TC string.
+/// Key in `google.rpc.ErrorInfo.metadata`: what is wrong with a consent string.
 const FAULT_DETAIL: &str = "fault";
 
 /// Key in `google.rpc.ErrorInfo.metadata`: the role that the field requires.
@@ -82,6 +82,7 @@ fn class_of_fault(fault: &FieldFault) -> Class {
         }
         FieldFault::NotRecordable(refusal) => refusal.name(),
         FieldFault::TcString(_) => "TC_STRING_INVALID",
+        FieldFault::GppString(_) => "GPP_STRING_INVALID",
         FieldFault::RoleNeeded(_) => return permanent(Code::PermissionDenied, "ROLE_NOT_ALLOWED"),
         FieldFault::ReaderNeeded => return permanent(Code::PermissionDenied, "VERSION_NOT_READABLE"),
         FieldFault::NoStands(_) => return permanent(Code::FailedPrecondition, "NO_STANDS"),
@@ -114,6 +115,7 @@ fn class_of(error: &ServiceError) -> Class {
         ServiceError::PurposeRefused { reason, .. } => permanent(Code::FailedPrecondition, reason.name()),
         ServiceError::CustomerNotFound => permanent(Code::NotFound, "CUSTOMER_NOT_FOUND"),
         ServiceError::TcStringNotFound => permanent(Code::NotFound, "TC_STRING_NOT_FOUND"),
+        ServiceError::GppStringNotFound => permanent(Code::NotFound, "GPP_STRING_NOT_FOUND"),
         ServiceError::EntryNotFound { .. } => permanent(Code::NotFound, "ENTRY_NOT_FOUND"),
         ServiceError::EntryExists { .. } => permanent(Code::AlreadyExists, "ENTRY_EXISTS"),
         ServiceError::CatalogueFull { .. } => permanent(Code::ResourceExhausted, "CATALOGUE_FULL"),
@@ -334,13 +336,24 @@ fn facts_of(error: &ServiceError) -> HashMap<String, String> {
     if let Some(reason) = refusal_of(error) {
         facts.insert(REASON_DETAIL.to_owned(), reason.name().to_owned());
     }
-    if let ServiceError::Field { fault: FieldFault::TcString(fault), .. } = error {
-        facts.insert(FAULT_DETAIL.to_owned(), tc_string_fault(*fault).to_owned());
+    if let Some(fault) = string_fault(error) {
+        facts.insert(FAULT_DETAIL.to_owned(), fault.to_owned());
     }
     if let ServiceError::Field { fault: FieldFault::RoleNeeded(role), .. } = error {
         facts.insert(ROLE_DETAIL.to_owned(), role.name().to_owned());
     }
     facts
+}
+
+/// The name of a consent string's fault.
+const fn string_fault(error: &ServiceError) -> Option<&'static str> {
+    if let ServiceError::Field { fault: FieldFault::TcString(fault), .. } = error {
+        return Some(fault.name());
+    }
+    if let ServiceError::Field { fault: FieldFault::GppString(fault), .. } = error {
+        return Some(fault.name());
+    }
+    None
 }
 
 /// The law's reason, if the law refused.
@@ -357,23 +370,6 @@ fn refusal_of(error: &ServiceError) -> Option<RefusalReason> {
         return Some(*reason);
     }
     matches!(error, ServiceError::ObjectionStands).then_some(RefusalReason::Objected)
-}
-
-/// The name of a TC string's fault, for programs.
-const fn tc_string_fault(fault: TcStringError) -> &'static str {
-    match fault {
-        TcStringError::TooLong => "TOO_LONG",
-        TcStringError::Encoding => "ENCODING",
-        TcStringError::Truncated => "TRUNCATED",
-        TcStringError::Field { .. } => "FIELD",
-        TcStringError::Segment => "SEGMENT",
-        TcStringError::Version { .. } => "VERSION",
-        TcStringError::PolicyVersion { .. } => "POLICY_VERSION",
-        TcStringError::GlobalScope => "GLOBAL_SCOPE",
-        TcStringError::NoDisclosedVendors => "NO_DISCLOSED_VENDORS",
-        TcStringError::Outdated => "OUTDATED",
-        TcStringError::InFuture => "IN_FUTURE",
-    }
 }
 
 fn field_of(error: &ServiceError) -> Option<&str> {

@@ -1,6 +1,6 @@
 //! How every error looks on the wire.
 
-use custodia_profile::{NodeId, ProfileError};
+use custodia_profile::{EncodingFault, GppStringError, NodeId, ProfileError, TcStringError};
 
 use super::*;
 use crate::identity::{Role, RoleSet};
@@ -115,11 +115,17 @@ fn what_stands_is_named_with_its_reason_and_the_field_that_would_answer_it() {
 }
 
 #[test]
-fn a_refused_tc_string_names_its_fault() {
+fn a_refused_consent_string_names_its_fault() {
     let refused = of_profile(TcStringError::NoDisclosedVendors.into());
     let expected = (Code::InvalidArgument, "TC_STRING_INVALID", "tc_string", "NO_DISCLOSED_VENDORS");
     assert_eq!((refused.0, &*refused.1, &*refused.2, &*refused.3), expected);
     assert_eq!(of_profile(TcStringError::TooLong.into()).1, "LIMIT_EXCEEDED");
+    let refused = of_profile(GppStringError::Tcf(TcStringError::Truncated).into());
+    let expected = (Code::InvalidArgument, "GPP_STRING_INVALID", "gpp_string", "TRUNCATED");
+    assert_eq!((refused.0, &*refused.1, &*refused.2, &*refused.3), expected);
+    assert_eq!(of_profile(GppStringError::TooLong.into()).1, "LIMIT_EXCEEDED");
+    let padded = of_profile(TcStringError::from(EncodingFault::Padding).into());
+    assert_eq!((&*padded.1, &*padded.3), ("TC_STRING_INVALID", "PADDING"));
 }
 
 #[test]

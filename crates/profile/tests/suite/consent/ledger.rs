@@ -4,8 +4,8 @@ use custodia_profile::{
     CallerRole, ChainFault, ChainLink, CustomerId, CustomerRecord, Decision, FieldChange,
     GroundStatus::{Given, Refused, Withdrawn},
     LawfulBasis::{Consent, Contract},
-    LedgerBody, LedgerEntry, NO_HASH, PoolId, Recorder, Stored, StoredTcString, SubjectChange, Withdrawal,
-    as_of, ledger_hash, record_decision, update_subject, verify_chain, withdraw,
+    LedgerBody, LedgerEntry, NO_HASH, PoolId, Recorder, Stored, StoredGppString, StoredTcString,
+    SubjectChange, Withdrawal, as_of, ledger_hash, record_decision, update_subject, verify_chain, withdraw,
 };
 use proptest::{prelude::*, sample::Index};
 
@@ -316,11 +316,14 @@ fn the_state_as_of_a_moment_is_what_was_recorded_by_then() {
 }
 
 #[test]
-fn a_tc_string_is_part_of_the_state_as_of_a_moment() {
+fn a_consent_string_is_part_of_the_state_as_of_a_moment() {
     let stored = StoredTcString { text: label("CQ"), recorded_at: NOW };
     let mut record = CustomerRecord::new(NOW);
     let entry = record.append_ledger(LedgerBody::TcString(stored.clone()), context(NOW));
     assert_eq!(as_of([&entry], NOW).tc_string, Some(stored));
+    let stored = StoredGppString { text: label("DBAA"), recorded_at: NOW };
+    let entry = record.append_ledger(LedgerBody::GppString(stored.clone()), context(NOW));
+    assert_eq!(as_of([&entry], NOW).gpp_string, Some(stored));
 }
 
 proptest! {

@@ -3,11 +3,13 @@
 mod data_subject;
 mod decisions;
 mod evidence;
+mod gpp;
 mod ingest;
 mod late;
 mod ledger;
 mod merge;
 mod signal;
 mod tcf;
+mod tcf_rules;
 mod transitions;
 mod withdraw_all;

@@ -4,7 +4,7 @@ use custodia_profile::{
     AffirmativeAct, ConsentMethod, CustomerRecord, DataSubject, DecidedBy, Evidence, GroundState,
     GroundStatus::{Given, Revoked},
     LawfulBasis::Consent,
-    LedgerBody, LedgerEntry, LegalHold, ProfileError, Restriction, Stored, StoredTcString,
+    LedgerBody, LedgerEntry, LegalHold, ProfileError, Restriction, Stored, StoredGppString, StoredTcString,
 };
 use proptest::{option, prelude::*, sample::select};
 
@@ -36,6 +36,12 @@ const SUBJECT_ENTRY: &str = "\
 const TC_STRING_ENTRY: &str = "\
     0208021220abababababababababababababababababababababababababababababababab1880a0abfef96222070a03\
     64706f100442150a0c435153626b34412e49444b511080a0abfef962";
+const GPP_STRING_ENTRY: &str = "\
+    0208021220abababababababababababababababababababababababababababababababab1880a0abfef96222070a03\
+    64706f100452140a0b4442414254417e31594e4e1080a0abfef962";
+/// A new record with a GPP string that was asked for now.
+const GPP_STRING_RECORD: &str = "\
+    020880a0abfef9621080a0abfef9627a140a0b4442414254417e31594e4e1080a0abfef962800180a0abfef962";
 
 fn ground() -> GroundState {
     let evidence = Evidence {
@@ -76,6 +82,10 @@ fn tc_string() -> StoredTcString {
     StoredTcString { text: label("CQSbk4A.IDKQ"), recorded_at: NOW }
 }
 
+fn gpp_string() -> StoredGppString {
+    StoredGppString { text: label("DBABTA~1YNN"), recorded_at: NOW }
+}
+
 pub(crate) fn record() -> CustomerRecord {
     let revoked = GroundState::bare(Revoked, at(-3), NOW);
     let mut record = record_with(&[(MARKETING, Consent, ground()), (MARKETING + 1, Consent, revoked)]);
@@ -96,18 +106,27 @@ fn ground_entry() -> LedgerEntry {
     LedgerEntry { recorded_at: at(4), ..entry(body) }
 }
 
-pub(crate) fn entries() -> [LedgerEntry; 3] {
-    [ground_entry(), entry(LedgerBody::Subject(subject())), entry(LedgerBody::TcString(tc_string()))]
+pub(crate) fn entries() -> [LedgerEntry; 4] {
+    [
+        ground_entry(),
+        entry(LedgerBody::Subject(subject())),
+        entry(LedgerBody::TcString(tc_string())),
+        entry(LedgerBody::GppString(gpp_string())),
+    ]
 }
 
 #[test]
 fn a_record_with_what_the_law_rests_on_is_read() {
     holds(&record(), RECORD);
+    let mut with_gpp_string = CustomerRecord::new(NOW);
+    with_gpp_string.gpp_string = Some(gpp_string());
+    with_gpp_string.requested.gpp_string = Some(NOW);
+    holds(&with_gpp_string, GPP_STRING_RECORD);
 }
 
 #[test]
 fn ledger_entries_of_every_kind_are_read() {
-    let [ground, subject, tc_string] = entries();
+    let [ground, subject, tc_string, gpp_string] = entries();
     // A superseded decision differs in the tag alone: 9 instead of 5.
     let LedgerBody::Ground { purpose, purpose_id, basis, state } = ground.body.clone() else {
         panic!("a ground")
@@ -119,6 +138,7 @@ fn ledger_entries_of_every_kind_are_read() {
     holds(&ground, GROUND_ENTRY);
     holds(&subject, SUBJECT_ENTRY);
     holds(&tc_string, TC_STRING_ENTRY);
+    holds(&gpp_string, GPP_STRING_ENTRY);
 }
 
 #[test]
@@ -131,9 +151,11 @@ fn a_record_about_which_nothing_new_is_known_has_not_grown() {
 #[test]
 fn an_entry_has_exactly_one_body() {
     let corrupt = ProfileError::CorruptField { kind: "ledger entry", field: "body" };
-    let [ground, subject, _] = entries().map(|entry| entry.encode());
+    let [ground, subject, _, gpp_string] = entries().map(|entry| entry.encode());
     // Protobuf messages one behind the other are read as one that has the fields of both.
     let both: Vec<u8> = ground.iter().chain(&subject[1..]).copied().collect();
+    assert_eq!(LedgerEntry::decode(&both), Err(corrupt.clone()));
+    let both: Vec<u8> = subject.iter().chain(&gpp_string[1..]).copied().collect();
     assert_eq!(LedgerEntry::decode(&both), Err(corrupt.clone()));
     let none = format!("0208021220{}", "ab".repeat(32));
     assert_eq!(LedgerEntry::decode(&unhex(&none)), Err(corrupt));
@@ -170,6 +192,10 @@ fn tc_strings() -> impl Strategy<Value = StoredTcString> {
     (labels(), moments()).prop_map(|(text, recorded_at)| StoredTcString { text, recorded_at })
 }
 
+fn gpp_strings() -> impl Strategy<Value = StoredGppString> {
+    (labels(), moments()).prop_map(|(text, recorded_at)| StoredGppString { text, recorded_at })
+}
+
 fn bodies() -> impl Strategy<Value = LedgerBody> {
     let names = select(vec!["service", "marketing"]).prop_map(|name| name.parse().unwrap());
     let grounds = (select(PURPOSES.to_vec()), names, bases(), states()).prop_map(
@@ -185,13 +211,17 @@ fn bodies() -> impl Strategy<Value = LedgerBody> {
         LedgerBody::Ground { purpose, purpose_id, basis, state } => {
             LedgerBody::Superseded { purpose, purpose_id, basis, state }
         }
-        LedgerBody::Superseded { .. } | LedgerBody::Subject(_) | LedgerBody::TcString(_) => body,
+        LedgerBody::Superseded { .. }
+        | LedgerBody::Subject(_)
+        | LedgerBody::TcString(_)
+        | LedgerBody::GppString(_) => body,
     });
     prop_oneof![
         grounds,
         superseded,
         subjects().prop_map(LedgerBody::Subject),
         tc_strings().prop_map(LedgerBody::TcString),
+        gpp_strings().prop_map(LedgerBody::GppString),
     ]
 }
 
@@ -205,9 +235,9 @@ proptest! {
     }
 
     #[test]
-    fn every_record_round_trips(record in records(), tc_string in option::of(tc_strings()), wishes: [u64; 8], contacts: [u64; 8]) {
+    fn every_record_round_trips(record in records(), tc_string in option::of(tc_strings()), gpp_string in option::of(gpp_strings()), wishes: [u64; 8], contacts: [u64; 8]) {
         let (preferences, contacts) = (drawn_preferences(&wishes), drawn_contacts(&contacts));
-        let record = CustomerRecord { preferences, contacts, tc_string, ..record };
+        let record = CustomerRecord { preferences, contacts, tc_string, gpp_string, ..record };
         prop_assert_eq!(CustomerRecord::decode(&record.encode()), Ok(record));
     }
 }

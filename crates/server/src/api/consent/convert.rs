@@ -1,8 +1,8 @@
 //! Converts recorded decisions to wire messages.
 
 use custodia_profile::{
-    Catalogue, CustomerId, DataSubject, Evidence, GroundState, GroundStatus, LawfulBasis, LedgerEntry,
-    PurposeNumber, Recorder, Revision, StoredTcString, TcString, TimestampMs, VendorSet,
+    Catalogue, DataSubject, Evidence, GroundState, GroundStatus, LawfulBasis, LedgerEntry, PurposeNumber,
+    Recorder, Revision, TimestampMs,
 };
 use custodia_proto::v1;
 
@@ -11,7 +11,6 @@ use data_encoding::HEXLOWER;
 use crate::{
     shard::CustomerState,
     wire::{
-        ServiceError,
         convert::{RecordVersion, purpose_name, text},
         etag, timestamp,
     },
@@ -136,39 +135,4 @@ pub(super) fn data_subject(at: RecordVersion, subject: &DataSubject) -> v1::Data
         // A customer who does not exist has no etag.
         etag: if at.revision == Revision::NONE { String::new() } else { etag(at.revision) },
     }
-}
-
-/// A recorded TC string, decoded.
-pub(super) fn tc_string(customer: CustomerId, stored: &StoredTcString) -> Result<v1::TcString, ServiceError> {
-    // It parsed when it was recorded.
-    let unreadable = |_fault| ServiceError::Internal { context: "a recorded TC string does not parse" };
-    let decoded: TcString = stored.parse().map_err(unreadable)?;
-    Ok(v1::TcString {
-        customer_id: customer.to_string(),
-        tc_string: stored.text.as_str().to_owned(),
-        created: Some(timestamp(decoded.created)),
-        last_updated: Some(timestamp(decoded.last_updated)),
-        cmp_id: decoded.cmp_id.into(),
-        cmp_version: decoded.cmp_version.into(),
-        consent_language: decoded.consent_language,
-        vendor_list_version: decoded.vendor_list_version.into(),
-        policy_version: decoded.policy_version.into(),
-        service_specific: decoded.service_specific,
-        special_features: numbers(&decoded.special_features),
-        purposes_consent: numbers(&decoded.purposes_consent),
-        purposes_legitimate_interest: numbers(&decoded.purposes_legitimate_interest),
-        publisher_country: decoded.publisher_country,
-        vendors_consent: vendors(&decoded.vendors_consent),
-        vendors_legitimate_interest: vendors(&decoded.vendors_legitimate_interest),
-        vendors_disclosed: vendors(&decoded.vendors_disclosed),
-        recorded_at: Some(timestamp(stored.recorded_at)),
-    })
-}
-
-fn numbers(ids: &[u8]) -> Vec<u32> {
-    ids.iter().copied().map(u32::from).collect()
-}
-
-fn vendors(set: &VendorSet) -> Vec<u32> {
-    set.iter().map(u32::from).collect()
 }

@@ -13,6 +13,7 @@ use prost::Message as _;
 use super::{
     convert::{self, ConsentAsOf, consent_states},
     get_consents::knows,
+    iab,
 };
 use crate::{
     catalogue::CatalogueView,
@@ -101,7 +102,8 @@ fn history_entry(
             Change::Consent(v1::ConsentState { effect, ..state })
         }
         LedgerBody::Subject(subject) => Change::DataSubject(convert::data_subject(at, subject)),
-        LedgerBody::TcString(stored) => Change::TcString(convert::tc_string(customer, stored)?),
+        LedgerBody::TcString(stored) => Change::TcString(iab::tc_string(customer, stored)?),
+        LedgerBody::GppString(stored) => Change::GppString(iab::gpp_string(customer, stored)?),
     };
     Ok(v1::ConsentHistoryEntry {
         sequence: entry.sequence,

@@ -1,19 +1,19 @@
 //! RecordTcString and GetTcString: the consent string of the IAB's Transparency and Consent Framework.
 //!
-//! Invariant: the request memory keeps only the string, and each answer decodes it again, since a string of 4,096
-//! bytes can name 65,535 vendors three times.
+//! Invariant: the request memory keeps only the string, and each answer decodes it again, since a short string can name
+//! 65,535 vendors three times.
 
-use custodia_profile::{Label, StoredTcString, record_tc_string};
+use custodia_profile::{Label, StoredTcString, limits::TC_VENDORS_MAX, record_tc_string};
 use custodia_proto::v1;
 
-use super::convert;
+use super::iab;
 use crate::{
     catalogue::CatalogueView,
     routing::CustomerLocation,
     shard::{
         CustomerRead, CustomerState, CustomerWrite, Mutation, Origin, ProfileView, ReadAccess, WriteAccess,
     },
-    wire::{ServiceError, now, parse_optional, timestamp},
+    wire::{ServiceError, now, parse::within_limit, parse_optional, timestamp},
 };
 
 impl CustomerWrite for v1::RecordTcStringRequest {
@@ -56,20 +56,27 @@ impl CustomerWrite for v1::RecordTcStringRequest {
             text: Label::new("tc_string", &remembered.tc_string)?,
             recorded_at: recorded_at.ok_or(ServiceError::Unreadable)?,
         };
-        convert::tc_string(location.customer, &stored)
+        iab::tc_string(location.customer, &stored)
     }
 }
 
 impl CustomerRead for v1::GetTcStringRequest {
-    type Query = ();
+    /// The vendors asked about.
+    type Query = Vec<u16>;
     const ACCESS: ReadAccess = ReadAccess::Permitted;
 
-    fn parse(&self, _view: &CatalogueView) -> Result<(), ServiceError> {
-        Ok(())
+    fn parse(&self, _view: &CatalogueView) -> Result<Vec<u16>, ServiceError> {
+        within_limit("vendors", self.vendors.len(), TC_VENDORS_MAX)?;
+        let vendor = |(at, vendor): (usize, &u32)| {
+            let known = u16::try_from(*vendor).ok().filter(|vendor| *vendor > 0);
+            known.ok_or_else(|| ServiceError::invalid(&format!("vendors[{at}]"), "expected 1 to 65535"))
+        };
+        self.vendors.iter().enumerate().map(vendor).collect()
     }
 
-    async fn answer((): (), profile: ProfileView<'_>) -> Result<v1::TcString, ServiceError> {
-        let stored = profile.record().tc_string.as_ref().ok_or(ServiceError::TcStringNotFound);
-        stored.and_then(|stored| convert::tc_string(profile.location.customer, stored))
+    async fn answer(vendors: Vec<u16>, profile: ProfileView<'_>) -> Result<v1::TcString, ServiceError> {
+        let stored = profile.record().tc_string.as_ref().ok_or(ServiceError::TcStringNotFound)?;
+        let vendor_purposes = iab::vendor_purposes(stored, &vendors)?;
+        Ok(v1::TcString { vendor_purposes, ..iab::tc_string(profile.location.customer, stored)? })
     }
 }

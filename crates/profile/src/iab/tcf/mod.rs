@@ -1,8 +1,8 @@
-//! Owns the TC string, the consent string of the IAB Transparency and Consent Framework 2.3. Always: a parsed string is
-//! in force at the moment of parsing, and no text makes this panic.
+//! Owns the TC string, the consent string of the IAB Transparency and Consent Framework. Always: a parsed string is in
+//! force at the moment of parsing, and no text makes this panic.
 //!
 //! ```text
-//!   base64url(core) . base64url(disclosed vendors) [ . base64url(publisher TC) ]     the last two in any order
+//!   base64url(core) [ . base64url(disclosed vendors) ] [ . base64url(publisher TC) ]     the last two in any order
 //!   core:       version 6 · created 36 · last updated 36 · CMP 12 · its version 12 · screen 6 · language 12 ·
 //!               vendor list 12 · policy 6 · service-specific 1 · own texts 1 · special features 12 ·
 //!               purposes by consent 24 · by legitimate interest 24 · purpose 1 treatment 1 · country 12 ·
@@ -17,15 +17,17 @@
 //!
 //! Bits after the last known field are ignored, as in the IAB's own libraries: a later revision may use them. A
 //! segment of type 2 (vendors allowed out of band) has had no meaning since September 2021 and is ignored.
+//! docs/consent-exports.md lists where this decoder differs from the IAB's libraries.
 
-mod bits;
 mod core_segment;
+mod in_force;
+mod vendor_purposes;
 mod vendors;
 
-use bits::Bits;
-use core_segment::Core;
+pub use vendor_purposes::VendorPurposes;
 pub use vendors::VendorSet;
 
+use super::bits::{Bits, check_characters};
 use crate::{
     error::{ProfileError, TcStringError},
     id::{DAY_MS, TimestampMs},
@@ -36,6 +38,8 @@ use crate::{
 const SEGMENT_DISCLOSED_VENDORS: u64 = 1;
 const SEGMENT_ALLOWED_VENDORS: u64 = 2;
 const SEGMENT_PUBLISHER: u64 = 3;
+/// Purposes that may rest on consent alone: 1 since TCF 2.0 (a vendor may not register it otherwise), 3 to 6 since 2.2.
+const CONSENT_ONLY: [u8; 5] = [1, 3, 4, 5, 6];
 
 /// A stored TC string: one that was in force when it was recorded.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,22 +69,47 @@ impl StoredTcString {
         Some(if updated > self.recorded_at { day } else { updated })
     }
 
-    /// What the text says, as it was understood when it was recorded.
+    /// What the text says. It was in force when it was recorded.
     ///
     /// # Errors
     /// The fault; never for a text that [`StoredTcString::new`] accepted.
     pub fn parse(&self) -> Result<TcString, TcStringError> {
-        TcString::parse(self.text.as_str(), self.recorded_at)
+        TcString::read(self.text.as_str())
     }
 }
 
-/// What a publisher may not do, or only on another ground, for a purpose at some vendors.
+/// How a publisher restricts a purpose at some vendors.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum VendorRestriction {
+    /// 0: not allowed, whatever the vendor has registered.
+    NotAllowed,
+    /// 1: by consent alone.
+    RequireConsent,
+    /// 2: by legitimate interest alone.
+    RequireLegitimateInterest,
+    /// 3: without a meaning.
+    Undefined,
+}
+
+impl VendorRestriction {
+    /// Of two bits.
+    const fn of(number: u8) -> Self {
+        match number {
+            0 => Self::NotAllowed,
+            1 => Self::RequireConsent,
+            2 => Self::RequireLegitimateInterest,
+            _ => Self::Undefined,
+        }
+    }
+}
+
+/// A purpose that the publisher restricts at some vendors. It binds them: see [`TcString::vendor_purposes`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PublisherRestriction {
     /// The framework's purpose, 1 to 63.
     pub purpose: u8,
-    /// 0: not allowed; 1: by consent only; 2: by legitimate interest only; 3: without a meaning.
-    pub restriction: u8,
+    /// The restriction.
+    pub restriction: VendorRestriction,
     /// The vendors.
     pub vendors: VendorSet,
 }
@@ -115,9 +144,9 @@ pub struct TcString {
     pub consent_language: String,
     /// The version of the global vendor list.
     pub vendor_list_version: u16,
-    /// The version of the framework's policy, at least 5.
+    /// The version of the framework's policy.
     pub policy_version: u8,
-    /// For one service or group of services only; always true, see [`TcStringError::GlobalScope`].
+    /// For one service or group of services only; true of every string in force, see [`TcStringError::GlobalScope`].
     pub service_specific: bool,
     /// The platform showed texts of its own.
     pub non_standard_texts: bool,
@@ -125,8 +154,8 @@ pub struct TcString {
     pub special_features: Vec<u8>,
     /// Purposes that are consented to, 1 to 24.
     pub purposes_consent: Vec<u8>,
-    /// Purposes on legitimate interest, not objected to, 1 to 24; never 3 to 6, for which the framework has had no
-    /// legitimate interest since 2.2, whatever the bits say.
+    /// Purposes on legitimate interest, not objected to, 2 to 24; never 1 or 3 to 6, which may rest on consent alone,
+    /// whatever the bits say.
     pub purposes_legitimate_interest: Vec<u8>,
     /// Purpose 1 was not disclosed.
     pub purpose_one_treatment: bool,
@@ -138,9 +167,9 @@ pub struct TcString {
     pub vendors_legitimate_interest: VendorSet,
     /// What the publisher restricts.
     pub publisher_restrictions: Vec<PublisherRestriction>,
-    /// Vendors that were shown.
-    pub vendors_disclosed: VendorSet,
-    /// What the publisher may do for itself.
+    /// Vendors that were shown; `None`: the string does not say.
+    pub vendors_disclosed: Option<VendorSet>,
+    /// What the publisher may do for itself; `None`: the string does not say.
     pub publisher: Option<PublisherConsent>,
 }
 
@@ -148,21 +177,34 @@ impl TcString {
     /// Decodes a text received now.
     ///
     /// # Errors
-    /// The first fault; see [`TcStringError`].
+    /// The first fault, also if it is not in force; see [`TcStringError`].
     pub fn parse(text: &str, now: TimestampMs) -> Result<Self, TcStringError> {
+        let read = Self::read(text)?;
+        read.check_in_force(now)?;
+        Ok(read)
+    }
+
+    /// Decodes a text, in force or not.
+    ///
+    /// # Errors
+    /// The first fault of its form.
+    pub fn read(text: &str) -> Result<Self, TcStringError> {
         if text.len() > TC_STRING_BYTES_MAX {
             return Err(TcStringError::TooLong);
         }
+        if let Some(kind) = other_string(text) {
+            return Err(TcStringError::OtherString { kind });
+        }
+        check_characters(text, b".")?;
         let mut segments = text.split('.');
-        let mut core_bits = Bits::decode(segments.next().unwrap_or_default())?;
-        let core = Core::read(&mut core_bits)?;
-        core.check_in_force(now)?;
-        let (mut disclosed, mut publisher) = (None, None);
+        let mut read = Self::read_core(&mut Bits::decode(segments.next().unwrap_or_default())?)?;
         for segment in segments {
             let mut bits = Bits::decode(segment)?;
             let is_repeated = match bits.number(3)? {
-                SEGMENT_DISCLOSED_VENDORS => disclosed.replace(VendorSet::read(&mut bits)?).is_some(),
-                SEGMENT_PUBLISHER => publisher.replace(PublisherConsent::read(&mut bits)?).is_some(),
+                SEGMENT_DISCLOSED_VENDORS => {
+                    read.vendors_disclosed.replace(VendorSet::read(&mut bits)?).is_some()
+                }
+                SEGMENT_PUBLISHER => read.publisher.replace(PublisherConsent::read(&mut bits)?).is_some(),
                 SEGMENT_ALLOWED_VENDORS => false,
                 _ => return Err(TcStringError::Segment),
             };
@@ -170,15 +212,27 @@ impl TcString {
                 return Err(TcStringError::Segment);
             }
         }
-        let vendors_disclosed = disclosed.ok_or(TcStringError::NoDisclosedVendors)?;
-        Ok(core.with_segments(vendors_disclosed, publisher))
+        Ok(read)
     }
+}
+
+/// What a text is that is a consent string of another framework.
+fn other_string(text: &str) -> Option<&'static str> {
+    if text.starts_with('D') && text.contains('~') {
+        return Some("GPP string");
+    }
+    let is_us_privacy = matches!(text.as_bytes(), [b'1', rest @ ..] if rest.len() == 3);
+    is_us_privacy.then_some("US Privacy string")
+}
+
+fn without_consent_only(purposes: Vec<u8>) -> Vec<u8> {
+    purposes.into_iter().filter(|purpose| !CONSENT_ONLY.contains(purpose)).collect()
 }
 
 impl PublisherConsent {
     fn read(bits: &mut Bits) -> Result<Self, TcStringError> {
         let purposes_consent = bits.ids(24)?;
-        let purposes_legitimate_interest = bits.ids(24)?;
+        let purposes_legitimate_interest = without_consent_only(bits.ids(24)?);
         let custom = bits.small(6)?;
         Ok(Self {
             purposes_consent,

@@ -23,6 +23,12 @@ impl VendorSet {
         self.ranges.iter().flat_map(|(first, last)| *first..=*last)
     }
 
+    /// The first and last id of each range, in ascending order.
+    #[must_use]
+    pub fn ranges(&self) -> &[(u16, u16)] {
+        &self.ranges
+    }
+
     /// Whether the set has no vendor.
     #[must_use]
     pub fn is_empty(&self) -> bool {
