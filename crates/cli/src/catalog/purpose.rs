@@ -26,7 +26,7 @@ pub(crate) struct PurposeFields {
     /// Description for the customer
     #[arg(long)]
     description: Option<String>,
-    /// W3C DPV identifier, e.g. dpv:ServiceProvision
+    /// The purpose in the W3C Data Privacy Vocabulary, e.g. dpv:ServiceProvision
     #[arg(long)]
     dpv: Option<String>,
     /// Lawful basis; several are tried in the given order (repeatable, or comma-separated)

@@ -7,6 +7,7 @@ mod balancing;
 mod built_in;
 mod change;
 mod channel;
+mod dpv;
 mod google;
 mod jurisdiction;
 mod jurisdictions;
@@ -22,6 +23,7 @@ pub use attribute::{AttributeDefinition, AttributeFields, Classification, Source
 pub use balancing::BalancingTest;
 pub use change::{CatalogueChange, CatalogueEntry};
 pub use channel::{ChannelDefinition, ChannelFields, ChannelKind};
+pub use dpv::{check_dpv_purpose, dpv_personal_data};
 pub use google::GoogleConsentType;
 pub use jurisdiction::{ConsentModel, Jurisdiction, JurisdictionFields, RegionalAge, SensitiveConsent};
 use jurisdictions::Jurisdictions;

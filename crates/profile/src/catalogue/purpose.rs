@@ -80,7 +80,8 @@ pub struct PurposeFields {
 
 impl PurposeFields {
     /// Whether any jurisdiction allows the basis.
-    pub(crate) fn has_basis(&self, basis: LawfulBasis) -> bool {
+    #[must_use]
+    pub fn has_basis(&self, basis: LawfulBasis) -> bool {
         let elsewhere = self.jurisdiction_bases.iter().map(|bases| &bases.lawful_bases);
         std::iter::once(&self.lawful_bases).chain(elsewhere).any(|bases| bases.contains(&basis))
     }

@@ -107,6 +107,9 @@ pub(crate) enum ServiceError {
     /// No GPP string is recorded for the customer.
     #[error("no GPP string is recorded for this customer")]
     GppStringNotFound,
+    /// A receipt was asked for where nothing was consented to.
+    #[error("there is no receipt: the customer never consented to any of these purposes")]
+    NothingConsented,
     /// The caller is not a registered recipient for the purpose.
     #[error("{}", reason.explanation())]
     ReaderRefused {

@@ -116,6 +116,7 @@ fn class_of(error: &ServiceError) -> Class {
         ServiceError::CustomerNotFound => permanent(Code::NotFound, "CUSTOMER_NOT_FOUND"),
         ServiceError::TcStringNotFound => permanent(Code::NotFound, "TC_STRING_NOT_FOUND"),
         ServiceError::GppStringNotFound => permanent(Code::NotFound, "GPP_STRING_NOT_FOUND"),
+        ServiceError::NothingConsented => permanent(Code::FailedPrecondition, "NOTHING_CONSENTED"),
         ServiceError::EntryNotFound { .. } => permanent(Code::NotFound, "ENTRY_NOT_FOUND"),
         ServiceError::EntryExists { .. } => permanent(Code::AlreadyExists, "ENTRY_EXISTS"),
         ServiceError::CatalogueFull { .. } => permanent(Code::ResourceExhausted, "CATALOGUE_FULL"),

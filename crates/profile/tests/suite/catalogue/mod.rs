@@ -1,5 +1,6 @@
 //! The catalogue: its entries, its history and its jurisdictions.
 
+mod dpv;
 mod entries;
 mod history;
 mod jurisdictions;

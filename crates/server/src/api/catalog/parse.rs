@@ -10,7 +10,7 @@ use custodia_profile::{
     GoogleConsentType, Jurisdiction, JurisdictionBases, JurisdictionFields, JurisdictionId, LawfulBasis,
     Notice, NoticeId, ProfileError, Purpose, PurposeFields, PurposeId, PurposeNumber, QuietHours, Recipient,
     RecipientFields, RecipientId, Region, RegionalAge, Revision, SensitiveConsent, SourceId, SourceMapping,
-    SpecialCategoryGround, SpecialUse, ValueType,
+    SpecialCategoryGround, SpecialUse, ValueType, check_dpv_purpose,
     limits::{
         ATTRIBUTE_PURPOSES_MAX, DATA_CATEGORIES_MAX, JURISDICTION_BASES_MAX, JURISDICTION_REGIONS_MAX,
         MAPPINGS_MAX, NO_CALL_HOURS_MAX, NOTICES_MAX, PURPOSE_RECIPIENTS_MAX, RECIPIENT_PURPOSES_MAX,
@@ -63,6 +63,7 @@ pub(super) fn purpose(
     };
     let letters = &wire.special_category_grounds;
     within_limit("special_category_grounds", letters.len(), SpecialCategoryGround::ALL.len())?;
+    check_dpv_purpose("purpose.dpv", &wire.dpv)?;
     let fields = PurposeFields {
         number,
         id: PurposeId::new(&wire.id).map_err(named("id"))?,

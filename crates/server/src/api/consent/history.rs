@@ -3,9 +3,11 @@
 //! Invariant: an entry is shown with exactly the bytes that are stored, and only entries counted by the record read
 //! before are shown; so the last page's head is the hash of its last entry.
 
+use std::collections::BTreeMap;
+
 use custodia_profile::{
-    CustomerRecord, LawAsOf, LedgerBody, LedgerEntry, ProfileError, Revision, Stored, TimestampMs,
-    ledger_hash, limits::FUTURE_MAX_MS,
+    CustomerRecord, GroundState, LawAsOf, LawfulBasis, LedgerBody, LedgerEntry, ProfileError, PurposeNumber,
+    Revision, Stored, TimestampMs, ledger_hash, limits::FUTURE_MAX_MS,
 };
 use custodia_proto::v1::{self, consent_history_entry::Change};
 use prost::Message as _;
@@ -83,23 +85,18 @@ fn history_entry(
     let at = RecordVersion { customer, revision: Revision::from_u64(kept.header.revision) };
     let StoredEntry { canonical, entry } = kept.value;
     let change = match &entry.body {
-        LedgerBody::Ground { purpose_id, basis, state, .. } => {
+        LedgerBody::Ground { purpose_id, basis, state, .. }
+        | LedgerBody::Superseded { purpose_id, basis, state, .. } => {
             let of = ConsentAsOf {
                 at,
                 consent_revision: entry.sequence.saturating_add(1),
                 now: entry.recorded_at,
             };
-            Change::Consent(convert::consent_state(of, (purpose_id.as_str(), *basis), state))
-        }
-        LedgerBody::Superseded { purpose_id, basis, state, .. } => {
-            let of = ConsentAsOf {
-                at,
-                consent_revision: entry.sequence.saturating_add(1),
-                now: entry.recorded_at,
-            };
-            let effect = v1::DecisionEffect::Superseded.into();
+            let is_superseded = matches!(entry.body, LedgerBody::Superseded { .. });
+            let effect =
+                if is_superseded { v1::DecisionEffect::Superseded } else { v1::DecisionEffect::Unspecified };
             let state = convert::consent_state(of, (purpose_id.as_str(), *basis), state);
-            Change::Consent(v1::ConsentState { effect, ..state })
+            Change::Consent(v1::ConsentState { effect: effect.into(), ..state })
         }
         LedgerBody::Subject(subject) => Change::DataSubject(convert::data_subject(at, subject)),
         LedgerBody::TcString(stored) => Change::TcString(iab::tc_string(customer, stored)?),
@@ -182,6 +179,28 @@ pub(super) async fn law_as_of(
         }
     }
     Ok((law, entries))
+}
+
+/// Every state of consent to each purpose, in the order in which they were recorded; of the entries that the record counts.
+pub(super) async fn consents(
+    context: &ShardContext,
+    location: CustomerLocation,
+    record: &CustomerRecord,
+) -> Result<BTreeMap<PurposeNumber, Vec<GroundState>>, ServiceError> {
+    let mut found: BTreeMap<_, Vec<_>> = BTreeMap::new();
+    let mut ledger = Ledger::after(context, location, None);
+    while let Some(Loaded { value: entry, .. }) = ledger.next_entry::<LedgerEntry>()? {
+        if entry.sequence >= record.ledger_entries {
+            break;
+        }
+        if entry.sequence.is_multiple_of(YIELD_AFTER) {
+            tokio::task::yield_now().await;
+        }
+        if let LedgerBody::Ground { purpose, basis: LawfulBasis::Consent, state, .. } = entry.body {
+            found.entry(purpose).or_default().push(state);
+        }
+    }
+    Ok(found)
 }
 
 /// A ledger entry with its stored bytes.

@@ -1,29 +1,31 @@
 //! Consent records as ISO/IEC TS 27560:2023 structures them, in JSON-LD with the terms of W3C's Data Privacy Vocabulary.
 //!
-//! Invariant: there is one record for each purpose, so that no status is mistaken for that of another purpose, and
-//! every field that the guide requires is present. Source: W3C Data Privacy Vocabularies and Controls Community Group,
+//! Invariant: there is one record for each purpose on which consent is recorded, so that no status is mistaken for that of
+//! another purpose, with one status for each decision; and every field that the guide requires is present. Source: W3C Data Privacy Vocabularies and Controls Community Group,
 //! Consent Records and Receipts as per ISO/IEC TS 27560:2023 using DPV, <https://w3id.org/dpv/guides/consent-27560>, profile
-//! `dpv-27560#record`; terms of DPV 2.2, <https://w3id.org/dpv/2.2>.
+//! `dpv-27560#record`; terms that DPV 2.0 to 2.3 have in common, <https://w3id.org/dpv>.
 
 use std::collections::BTreeMap;
 
 use custodia_profile::{
-    ConsentMethod, DecidedBy, GroundStatus, LawfulBasis, Purpose, RefusalReason, Verdict,
+    ConsentMethod, ConsentModel, DecidedBy, GroundState, GroundStatus, LawfulBasis, Purpose, RefusalReason,
+    TimestampMs, Verdict, dpv_personal_data,
 };
 use data_encoding::HEXLOWER;
 use serde::Serialize;
 
-use super::{Exported, Ground, NO_LANGUAGE, NOT_STATED, iso_8601, optional, stated, title};
+use super::{
+    Exported, Ground, NO_LANGUAGE, NOT_STATED, act, entity_iri, evidence, iso_8601, optional, stated, title,
+};
 use crate::config::ControllerConfig;
 
 const CONFORMS_TO: &str = "https://w3id.org/dpv/schema/dpv-27560#record";
-/// The controller's identifier within a document.
-const CONTROLLER: &str = "_:controller";
 
-const PREFIXES: [(&str, &str); 7] = [
+const PREFIXES: [(&str, &str); 8] = [
     ("dct", "http://purl.org/dc/terms/"),
     ("dpv", "https://w3id.org/dpv#"),
     ("loc", "https://w3id.org/dpv/loc#"),
+    ("pd", "https://w3id.org/dpv/pd#"),
     ("rdf", "http://www.w3.org/1999/02/22-rdf-syntax-ns#"),
     ("schema", "https://schema.org/"),
     ("skos", "http://www.w3.org/2004/02/skos/core#"),
@@ -86,7 +88,7 @@ nodes! {
         "dct:conformsTo" conforms_to: &'static str,
         "dct:issued" issued: String,
         "dpv:hasDataSubject" data_subject: Thing,
-        "dpv:hasDataController" data_controller: &'static str,
+        "dpv:hasDataController" data_controller: String,
         "dpv:hasJurisdiction" jurisdictions: Vec<Place>,
         "dpv:hasApplicableLaw" laws: Vec<Thing>,
         "dpv:hasNotice" notice: NoticeNode,
@@ -101,6 +103,7 @@ nodes! {
     #[derive(Default)]
     struct Thing {
         "@type" kind: &'static str,
+        optional "@id" id: String,
         optional "dct:identifier" identifier: String,
         optional "dct:title" title: String,
         optional "dct:description" description: String,
@@ -136,10 +139,10 @@ nodes! {
     }
 
     struct Entity {
-        "@id" id: &'static str,
+        "@id" id: String,
         "@type" kind: &'static str,
         "dpv:hasName" name: String,
-        "dpv:hasIdentifier" identifier: &'static str,
+        "dpv:hasIdentifier" identifier: String,
         "schema:contactPoint" contact: ContactPoint,
         "schema:address" address: PostalAddress,
         optional "schema:url" url: String,
@@ -163,7 +166,7 @@ nodes! {
     struct Status {
         "@type" kinds: Vec<&'static str>,
         "dpv:isIndicatedAtTime" at: String,
-        "dpv:isIndicatedBy" by: &'static str,
+        "dpv:isIndicatedBy" by: String,
         "dpv:hasDuration" duration: Duration,
         optional "dpv:hasIndicationMethod" method: String,
         optional "dct:source" source: Source,
@@ -190,8 +193,27 @@ pub(crate) fn document(exported: &Exported<'_>) -> Document {
     let typed = TYPED.into_iter().map(|(name, kind)| (name, Term::Typed { kind }));
     Document {
         context: prefixes.chain(typed).collect(),
-        graph: exported.purposes.iter().map(|purpose| record(exported, purpose)).collect(),
+        graph: exported
+            .purposes
+            .iter()
+            .filter(|purpose| rests_on_consent(exported, purpose))
+            .map(|purpose| record(exported, purpose))
+            .collect(),
     }
+}
+
+/// Whether a purpose is one of consent: consent is recorded, or it may rest on consent and no other ground is recorded.
+/// What rests on a contract alone is no consent record.
+fn rests_on_consent(exported: &Exported<'_>, purpose: &Purpose) -> bool {
+    let mut recorded = exported.grounds(purpose).map(|ground| ground.basis).peekable();
+    match recorded.peek() {
+        None => purpose.has_basis(LawfulBasis::Consent),
+        Some(_) => recorded.any(|basis| basis == LawfulBasis::Consent),
+    }
+}
+
+fn controller_iri(controller: &ControllerConfig) -> String {
+    entity_iri("controller", &controller.name)
 }
 
 fn record<'a>(exported: &Exported<'a>, purpose: &'a Purpose) -> Record {
@@ -219,10 +241,11 @@ fn record<'a>(exported: &Exported<'a>, purpose: &'a Purpose) -> Record {
         issued: iso_8601(exported.now),
         data_subject: Thing {
             kind: "dpv:DataSubject",
+            id: Some(exported.identifier(&["data-subject"]).urn().to_string()),
             identifier: Some(exported.customer.to_string()),
             ..Thing::default()
         },
-        data_controller: CONTROLLER,
+        data_controller: controller_iri(exported.controller),
         jurisdictions: jurisdictions(exported),
         laws: laws.collect(),
         notice: notice(purpose, consent),
@@ -230,7 +253,7 @@ fn record<'a>(exported: &Exported<'a>, purpose: &'a Purpose) -> Record {
         consent_control: Thing { kind: "dpv:WithdrawConsent", exercised_at, ..Thing::default() },
         rights: vec![right],
         entities: vec![entity(exported.controller)],
-        statuses: vec![status(exported, consent)],
+        statuses: statuses(exported, purpose, consent),
     }
 }
 
@@ -267,20 +290,29 @@ fn process(exported: &Exported<'_>, purpose: &Purpose, grounds: &[Ground<'_>]) -
     let data = exported.data(purpose).into_iter().map(|(name, is_sensitive)| Thing {
         kind: if is_sensitive { "dpv:SpecialCategoryPersonalData" } else { "dpv:PersonalData" },
         identifier: Some(name.to_owned()),
+        broader: Some(category(name, is_sensitive)),
         ..Thing::default()
     });
     let mut personal_data: Vec<Thing> = data.collect();
     if personal_data.is_empty() {
         let unknown = Some(NOT_STATED.to_owned());
-        personal_data.push(Thing { kind: "dpv:PersonalData", identifier: unknown, ..Thing::default() });
+        let broader = Some("dpv:PersonalData".to_owned());
+        personal_data.push(Thing {
+            kind: "dpv:PersonalData",
+            identifier: unknown,
+            broader,
+            ..Thing::default()
+        });
     }
     let controller = Thing {
         kind: "dpv:DataController",
+        id: Some(controller_iri(exported.controller)),
         title: Some(stated(&exported.controller.name)),
         ..Thing::default()
     };
     let applications = exported.recipients(purpose).map(|recipient| Thing {
         kind: "dpv:Recipient",
+        id: Some(entity_iri("recipient", recipient.id.as_str())),
         identifier: Some(recipient.id.as_str().to_owned()),
         title: optional(&recipient.display_name),
         ..Thing::default()
@@ -294,13 +326,19 @@ fn process(exported: &Exported<'_>, purpose: &Purpose, grounds: &[Ground<'_>]) -
             title: Some(title(purpose)),
             description: optional(&purpose.description),
             broader: optional(&purpose.dpv),
-            exercised_at: None,
+            ..Thing::default()
         },
         personal_data,
         legal_bases: in_force.map(legal_basis).collect(),
         recipients: std::iter::once(controller).chain(applications).collect(),
         storage: storage(exported, purpose),
     }
+}
+
+/// The vocabulary's category of data: that of the same name, else the most general one that is true.
+fn category(name: &str, is_sensitive: bool) -> String {
+    let general = if is_sensitive { "dpv:SensitivePersonalData" } else { "dpv:PersonalData" };
+    dpv_personal_data(name).unwrap_or_else(|| general.to_owned())
 }
 
 fn storage(exported: &Exported<'_>, purpose: &Purpose) -> Vec<StorageCondition> {
@@ -342,10 +380,10 @@ const fn consent_type(method: Option<ConsentMethod>) -> &'static str {
 
 fn entity(controller: &ControllerConfig) -> Entity {
     Entity {
-        id: CONTROLLER,
+        id: controller_iri(controller),
         kind: "dpv:DataController",
         name: stated(&controller.name),
-        identifier: CONTROLLER,
+        identifier: controller_iri(controller),
         contact: ContactPoint {
             kind: "schema:ContactPoint",
             name: stated(&controller.contact),
@@ -363,61 +401,81 @@ fn entity(controller: &ControllerConfig) -> Entity {
     }
 }
 
-/// The consent's status; if none is recorded, unknown as of now.
-fn status(exported: &Exported<'_>, consent: Option<&Ground<'_>>) -> Status {
-    let Some(ground) = consent else {
-        return Status {
-            kinds: vec!["dpv:ConsentUnknown"],
+/// A status for each decision about consent, in the order in which they were recorded, the current one last; if none is
+/// recorded, unknown as of now.
+fn statuses(exported: &Exported<'_>, purpose: &Purpose, consent: Option<&Ground<'_>>) -> Vec<Status> {
+    let Some(current) = consent else {
+        return vec![Status {
+            kinds: vec!["dpv:ConsentUnknown", asked_type(exported)],
             at: iso_8601(exported.now),
-            by: "dpv:DataController",
+            by: controller_iri(exported.controller),
             duration: until_decision(),
             method: None,
             source: None,
-        };
+        }];
     };
-    let state = ground.state;
-    let evidence = state.evidence.as_ref();
-    let proof = evidence.and_then(|evidence| evidence.statement_sha256);
-    Status {
-        kinds: kinds(ground),
-        at: iso_8601(state.decided_at),
-        by: decided_by(ground),
-        duration: duration(ground),
-        method: ground.act(),
-        source: proof.map(|sha256| Source { kind: "schema:MediaObject", sha256: HEXLOWER.encode(&sha256) }),
+    let earlier = exported.earlier_consents(purpose).iter().map(|state| (state, as_decided(state), None));
+    let current = (current.state, current_status(current), Some(current));
+    let mut given = None;
+    let mut statuses = Vec::new();
+    for (state, status, ground) in earlier.chain([current]) {
+        // A no says nothing about how consent is expressed; it is of the type that was given or asked for.
+        given = state.method.or(given);
+        let of_type = given.map_or_else(|| asked_type(exported), |method| consent_type(Some(method)));
+        let proof = evidence(state).and_then(|evidence| evidence.statement_sha256);
+        statuses.push(Status {
+            kinds: vec![status, of_type],
+            at: iso_8601(state.decided_at),
+            by: decided_by(exported, state),
+            duration: ground.map_or_else(|| stated_duration(state.expires_at), duration),
+            method: act(state),
+            source: proof
+                .map(|sha256| Source { kind: "schema:MediaObject", sha256: HEXLOWER.encode(&sha256) }),
+        });
+    }
+    statuses
+}
+
+/// The type of consent that the customer's jurisdictions ask for: implied only where all of them take silence for consent.
+fn asked_type(exported: &Exported<'_>) -> &'static str {
+    let jurisdictions = exported.jurisdictions();
+    let opt_out = jurisdictions.iter().all(|of| of.consent_model == ConsentModel::OptOut);
+    consent_type(Some(if opt_out { ConsentMethod::OptOut } else { ConsentMethod::Unambiguous }))
+}
+
+/// The status that a decision had when it was taken.
+const fn as_decided(state: &GroundState) -> &'static str {
+    match state.status {
+        GroundStatus::Given => "dpv:ConsentGiven",
+        GroundStatus::Refused => "dpv:ConsentRefused",
+        GroundStatus::Withdrawn => "dpv:ConsentWithdrawn",
+        GroundStatus::Requested => "dpv:ConsentRequested",
+        GroundStatus::Revoked => "dpv:ConsentRevoked",
+        GroundStatus::Invalidated => "dpv:ConsentInvalidated",
     }
 }
 
-/// The types of a status. A consent that was given but is not in force is not typed as given: the type alone must not
+/// The status that counts now. A consent that was given but is not in force is not typed as given: the type alone must not
 /// mislead.
-fn kinds(ground: &Ground<'_>) -> Vec<&'static str> {
+fn current_status(ground: &Ground<'_>) -> &'static str {
     match (ground.state.status, ground.verdict) {
-        (GroundStatus::Refused, _) => vec!["dpv:ConsentRefused"],
-        (GroundStatus::Withdrawn, _) => vec!["dpv:ConsentWithdrawn"],
-        (GroundStatus::Requested, _) => vec!["dpv:ConsentRequested"],
-        (GroundStatus::Revoked, _) => vec!["dpv:ConsentRevoked"],
-        (GroundStatus::Invalidated, _) => vec!["dpv:ConsentInvalidated"],
-        (GroundStatus::Given, Verdict::Permit { .. }) => {
-            vec!["dpv:ConsentGiven", consent_type(ground.state.method)]
-        }
         (
             GroundStatus::Given,
             Verdict::Refuse(RefusalReason::ConsentExpired | RefusalReason::NoticeOutdated),
-        ) => vec!["dpv:ConsentExpired"],
-        (GroundStatus::Given, Verdict::Refuse(_)) => vec!["dpv:ConsentStatusInvalidForProcessing"],
+        ) => "dpv:ConsentExpired",
+        (GroundStatus::Given, Verdict::Refuse(_)) => "dpv:ConsentStatusInvalidForProcessing",
+        (_, _) => as_decided(ground.state),
     }
 }
 
 /// Who decided: the controller for a request, otherwise whoever the evidence names, by default the data subject.
-fn decided_by(ground: &Ground<'_>) -> &'static str {
-    if ground.state.status == GroundStatus::Requested {
-        return "dpv:DataController";
-    }
-    match ground.state.decided_by() {
-        DecidedBy::DataSubject => "dpv:DataSubject",
-        DecidedBy::Guardian => "dpv:GuardianOfDataSubject",
-        DecidedBy::Controller => "dpv:DataController",
-        DecidedBy::Authority => "dpv:Authority",
+fn decided_by(exported: &Exported<'_>, state: &GroundState) -> String {
+    match state.decided_by() {
+        _ if state.status == GroundStatus::Requested => controller_iri(exported.controller),
+        DecidedBy::DataSubject => "dpv:DataSubject".to_owned(),
+        DecidedBy::Guardian => "dpv:GuardianOfDataSubject".to_owned(),
+        DecidedBy::Controller => controller_iri(exported.controller),
+        DecidedBy::Authority => "dpv:Authority".to_owned(),
     }
 }
 
@@ -426,6 +484,10 @@ fn duration(ground: &Ground<'_>) -> Duration {
         Verdict::Permit { until, .. } => until,
         Verdict::Refuse(_) => ground.state.expires_at,
     };
+    stated_duration(end)
+}
+
+fn stated_duration(end: Option<TimestampMs>) -> Duration {
     match end {
         Some(end) => Duration { kind: "dpv:UntilTimeDuration", value: iso_8601(end) },
         None => until_decision(),

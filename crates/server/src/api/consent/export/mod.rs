@@ -1,7 +1,7 @@
 //! ExportConsent: what is recorded about consent, in standard formats.
 //!
 //! ```text
-//! grounds ‖ region ‖ catalogue ‖ controller ‖ now ──▶ Exported ──▶ dpv_27560.rs | receipt.rs ──▶ JSON
+//! grounds ‖ consents of the past ‖ region ‖ catalogue ‖ controller ‖ now ──▶ Exported ──▶ dpv_27560.rs | receipt.rs ──▶ JSON
 //! ```
 //! Invariant: a document is a pure function of these. It has what the data subject may see and nothing else:
 //! [`Exported`] has no values, addresses, restriction or legal hold, and no format includes a collector or a reference.
@@ -13,15 +13,15 @@ mod receipt;
 use std::collections::{BTreeMap, BTreeSet};
 
 use custodia_profile::{
-    AffirmativeAct, Catalogue, Classification, CustomerId, CustomerRecord, DataSubject, GroundState,
-    Jurisdiction, LawfulBasis, Notice, Permission, Purpose, PurposeNumber, Reader, Recipient, TimestampMs,
-    Verdict, limits::PURPOSES_MAX,
+    AffirmativeAct, Catalogue, Classification, CustomerId, CustomerRecord, DataSubject, Evidence,
+    GroundState, GroundStatus, Jurisdiction, LawfulBasis, Notice, Permission, Purpose, PurposeNumber, Reader,
+    Recipient, TimestampMs, Verdict, limits::PURPOSES_MAX,
 };
 use custodia_proto::v1;
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
-use super::get_consents;
+use super::{get_consents, history};
 use crate::{
     catalogue::CatalogueView,
     config::ControllerConfig,
@@ -55,19 +55,25 @@ impl CustomerRead for v1::ExportConsentRequest {
         (format, wanted): Self::Query,
         profile: ProfileView<'_>,
     ) -> Result<v1::ExportConsentResponse, ServiceError> {
-        export(format, wanted, &profile)
+        let past = history::consents(profile.context, profile.location, profile.record()).await?;
+        export(format, wanted, past, &profile)
     }
 }
+
+/// Every state of consent to a purpose, in the order of the ledger.
+type PastConsents = BTreeMap<PurposeNumber, Vec<GroundState>>;
 
 fn export(
     format: Format,
     wanted: BTreeSet<PurposeNumber>,
+    past: PastConsents,
     profile: &ProfileView<'_>,
 ) -> Result<v1::ExportConsentResponse, ServiceError> {
     let (record, customer) = (profile.record(), profile.location.customer);
     let purposes = purposes(record, wanted, profile.view);
     let (catalogue, controller) = (&profile.view.catalogue, profile.context.controller());
-    let exported = Exported::new(customer, record, purposes, catalogue, controller, profile.now);
+    let mut exported = Exported::new(customer, record, purposes, catalogue, controller, profile.now);
+    exported.past = past;
     Ok(v1::ExportConsentResponse {
         customer_id: customer.to_string(),
         media_type: format.media_type().to_owned(),
@@ -102,7 +108,7 @@ impl Format {
     fn document(self, exported: &Exported<'_>) -> Result<String, ServiceError> {
         let document = match self {
             Self::Dpv27560 => serde_json::to_string_pretty(&dpv_27560::document(exported)),
-            Self::Receipt => serde_json::to_string_pretty(&receipt::document(exported)),
+            Self::Receipt => serde_json::to_string_pretty(&receipt::document(exported)?),
         };
         document.map_err(|_unwritable| ServiceError::Internal {
             context: "a consent document does not serialise",
@@ -140,6 +146,7 @@ struct Exported<'a> {
     /// Only the grounds and the region. Restriction and legal hold are left out: they do not change what was decided, and
     /// the data subject may not be told about a hold.
     record: CustomerRecord,
+    past: PastConsents,
     purposes: Vec<&'a Purpose>,
     catalogue: &'a Catalogue,
     controller: &'a ControllerConfig,
@@ -157,7 +164,7 @@ impl<'a> Exported<'a> {
     ) -> Self {
         let subject = DataSubject { restriction: None, legal_hold: None, ..record.subject.clone() };
         let record = CustomerRecord { grounds: record.grounds.clone(), subject, ..CustomerRecord::new(now) };
-        Self { customer, record, purposes, catalogue, controller, now }
+        Self { customer, record, past: PastConsents::new(), purposes, catalogue, controller, now }
     }
 
     /// The grounds recorded for a purpose, by basis, with the law's current verdicts.
@@ -174,6 +181,19 @@ impl<'a> Exported<'a> {
             );
             Some(Ground { basis, state, verdict: law.verdict() })
         })
+    }
+
+    /// The states of consent to a purpose before the recorded one, in the order in which they were recorded.
+    fn earlier_consents(&self, purpose: &Purpose) -> &[GroundState] {
+        let states = self.past.get(&purpose.number).map_or(&[][..], Vec::as_slice);
+        states.split_last().map_or(&[], |(_recorded, earlier)| earlier)
+    }
+
+    /// When consent to a purpose was last given, in force or not; none if it never was.
+    fn consented_at(&self, purpose: &Purpose) -> Option<TimestampMs> {
+        let recorded = self.record.ground(purpose.number, LawfulBasis::Consent);
+        let states = self.earlier_consents(purpose).iter().chain(recorded);
+        states.filter(|state| state.status == GroundStatus::Given).map(|state| state.decided_at).max()
     }
 
     /// The categories of data that a purpose may use, and whether each has sensitive data. An attribute without a category
@@ -210,18 +230,28 @@ impl<'a> Exported<'a> {
         found
     }
 
-    /// The same id for the same parts: a UUIDv8 (RFC 9562, section 5.8), since nothing here is random.
+    /// The same id for the same customer and parts.
     fn identifier(&self, parts: &[&str]) -> Uuid {
-        let mut hash = Sha256::new_with_prefix(self.customer.as_bytes());
-        for part in parts {
-            hash.update([0]);
-            hash.update(part.as_bytes());
-        }
-        let digest: [u8; 32] = hash.finalize().into();
-        let mut half = [0; 16];
-        half.iter_mut().zip(digest).for_each(|(byte, hashed)| *byte = hashed);
-        uuid::Builder::from_custom_bytes(half).into_uuid()
+        identifier(self.customer.as_bytes(), parts)
     }
+}
+
+/// The IRI of an entity that is not the customer: the same in all documents.
+fn entity_iri(role: &str, name: &str) -> String {
+    identifier(role.as_bytes(), &[name]).urn().to_string()
+}
+
+/// The same id for the same parts: a UUIDv8 (RFC 9562, section 5.8), since nothing here is random.
+fn identifier(prefix: &[u8], parts: &[&str]) -> Uuid {
+    let mut hash = Sha256::new_with_prefix(prefix);
+    for part in parts {
+        hash.update([0]);
+        hash.update(part.as_bytes());
+    }
+    let digest: [u8; 32] = hash.finalize().into();
+    let mut half = [0; 16];
+    half.iter_mut().zip(digest).for_each(|(byte, hashed)| *byte = hashed);
+    uuid::Builder::from_custom_bytes(half).into_uuid()
 }
 
 /// A recorded ground with the law's current verdict.
@@ -232,19 +262,24 @@ struct Ground<'a> {
     verdict: Verdict,
 }
 
-impl Ground<'_> {
-    /// A description of what the data subject did, and through which channel.
-    fn act(&self) -> Option<String> {
-        let act = self.state.evidence.as_ref().and_then(|evidence| evidence.act).map(act_in_words);
-        let channel = self.state.channel.as_ref().map(|channel| channel.as_str());
-        match (act, channel) {
-            (None, None) => None,
-            (Some(act), None) => Some(act.to_owned()),
-            (None, Some(channel)) => Some(format!("via {channel}")),
-            (Some(act), Some(channel)) => Some(format!("{act}, via {channel}")),
-        }
-    }
+/// The evidence of the decision itself. A withdrawal keeps that of the consent which it takes back.
+fn evidence(state: &GroundState) -> Option<&Evidence> {
+    state.evidence.as_ref().filter(|_| state.status != GroundStatus::Withdrawn)
+}
 
+/// A description of what was done to decide, and through which channel.
+fn act(state: &GroundState) -> Option<String> {
+    let act = evidence(state).and_then(|evidence| evidence.act).map(act_in_words);
+    let channel = state.channel.as_ref().map(|channel| channel.as_str());
+    match (act, channel) {
+        (None, None) => None,
+        (Some(act), None) => Some(act.to_owned()),
+        (None, Some(channel)) => Some(format!("via {channel}")),
+        (Some(act), Some(channel)) => Some(format!("{act}, via {channel}")),
+    }
+}
+
+impl Ground<'_> {
     /// The notice that the data subject saw, as it is in the catalogue.
     fn notice<'a>(&self, purpose: &'a Purpose) -> Option<&'a Notice> {
         let version = self.state.notice.as_ref()?;

@@ -1,7 +1,8 @@
 //! A consent receipt for the customer.
 //!
 //! Invariant: a purpose is among the services only if its ground is in force, so that a reader who knows only the
-//! specification never mistakes a no for a yes. Everything else is listed separately, with the reason. Source: Kantara
+//! specification never mistakes a no for a yes. Everything else is listed separately, with the reason. Where consent was
+//! never given there is no receipt: it is one for a consent. Source: Kantara
 //! Initiative, Consent Receipt Specification 1.1.0 (2018-02-20), section 4; its JSON schema,
 //! <https://github.com/KantaraInitiative/consent-receipt-v-next/tree/master/CR_v1_1>.
 
@@ -11,8 +12,8 @@ use custodia_profile::{ConsentMethod, LawfulBasis, Purpose, RefusalReason, Times
 use data_encoding::HEXLOWER;
 use serde::Serialize;
 
-use super::{Exported, Ground, NO_LANGUAGE, NOT_STATED, iso_8601, optional, stated, title};
-use crate::config::ControllerConfig;
+use super::{Exported, Ground, NOT_STATED, act, iso_8601, optional, stated, title};
+use crate::{config::ControllerConfig, wire::ServiceError};
 
 const VERSION: &str = "KI-CR-v1.1.0";
 
@@ -26,7 +27,8 @@ pub(crate) struct Receipt {
     collection_method: String,
     #[serde(rename = "consentReceiptID")]
     consent_receipt_id: String,
-    language: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    language: Option<String>,
     pii_principal_id: String,
     pii_controllers: Vec<PiiController>,
     policy_url: String,
@@ -102,7 +104,12 @@ struct NotInForce {
 type Recorded<'a> = (&'a Purpose, Ground<'a>);
 
 /// The receipt of all purposes.
-pub(crate) fn document(exported: &Exported<'_>) -> Receipt {
+///
+/// # Errors
+/// `NothingConsented` if consent to none of them was ever given.
+pub(crate) fn document(exported: &Exported<'_>) -> Result<Receipt, ServiceError> {
+    let consented_at = exported.purposes.iter().filter_map(|purpose| exported.consented_at(purpose)).max();
+    let consented_at = consented_at.ok_or(ServiceError::NothingConsented)?;
     let recorded: Vec<Recorded<'_>> = exported
         .purposes
         .iter()
@@ -110,15 +117,14 @@ pub(crate) fn document(exported: &Exported<'_>) -> Receipt {
         .collect();
     let (in_force, lapsed): (Vec<_>, Vec<_>) =
         recorded.into_iter().partition(|(_, ground)| matches!(ground.verdict, Verdict::Permit { .. }));
-    let newest = newest(&in_force);
     let sensitive = sensitive(exported, &in_force);
-    Receipt {
+    Ok(Receipt {
         version: VERSION,
         jurisdiction: jurisdiction(exported),
-        consent_timestamp: seconds(newest.or_else(|| self::newest(&lapsed)).map_or(exported.now, decided_at)),
+        consent_timestamp: seconds(consented_at),
         collection_method: collection_method(&in_force),
         consent_receipt_id: receipt_id(exported),
-        language: newest.map_or_else(|| NO_LANGUAGE.to_owned(), |(purpose, ground)| ground.language(purpose)),
+        language: in_force.iter().max_by_key(|recorded| decided_at(recorded)).and_then(two_letters),
         pii_principal_id: exported.customer.to_string(),
         pii_controllers: vec![controller(exported.controller)],
         policy_url: stated(&exported.controller.policy_url),
@@ -127,15 +133,18 @@ pub(crate) fn document(exported: &Exported<'_>) -> Receipt {
         spi_cat: sensitive.into_iter().map(str::to_owned).collect(),
         issued_at: seconds(exported.now),
         not_in_force: not_in_force(exported, &lapsed),
-    }
+    })
 }
 
 fn decided_at((_, ground): &Recorded<'_>) -> TimestampMs {
     ground.state.decided_at
 }
 
-fn newest<'a, 'b>(recorded: &'b [Recorded<'a>]) -> Option<&'b Recorded<'a>> {
-    recorded.iter().max_by_key(|recorded| decided_at(recorded))
+/// The language of the notice as ISO 639-1 has it, two letters: `de` of the tag `de-CH`; none where none is known.
+fn two_letters((purpose, ground): &Recorded<'_>) -> Option<String> {
+    let tag = ground.language(purpose);
+    let language = tag.split('-').next().unwrap_or_default().to_ascii_lowercase();
+    (language.len() == 2).then_some(language)
 }
 
 /// Seconds since 1970, as the specification requires; earlier times become 0.
@@ -154,7 +163,7 @@ fn jurisdiction(exported: &Exported<'_>) -> String {
 
 /// What the data subject did and through which channel, each distinct way once.
 fn collection_method(in_force: &[Recorded<'_>]) -> String {
-    let methods: BTreeSet<String> = in_force.iter().filter_map(|(_, ground)| ground.act()).collect();
+    let methods: BTreeSet<String> = in_force.iter().filter_map(|(_, ground)| act(ground.state)).collect();
     stated(&methods.into_iter().collect::<Vec<_>>().join("; "))
 }
 
@@ -205,6 +214,8 @@ fn entry(exported: &Exported<'_>, purpose: &Purpose, ground: &Ground<'_>) -> Pur
         .recipients(purpose)
         .map(|to| if to.display_name.is_empty() { to.id.as_str() } else { &to.display_name })
         .collect();
+    // A purpose of sale discloses even before the buyer is registered.
+    let is_disclosed = !names.is_empty() || purpose.sale_or_sharing;
     let category = if purpose.dpv.is_empty() { purpose.id.as_str() } else { &purpose.dpv };
     PurposeEntry {
         purpose: title(purpose),
@@ -212,8 +223,8 @@ fn entry(exported: &Exported<'_>, purpose: &Purpose, ground: &Ground<'_>) -> Pur
         consent_type: consent_type(ground),
         pii_category: categories,
         termination: termination(purpose, ground),
-        third_party_disclosure: purpose.sale_or_sharing,
-        third_party_name: purpose.sale_or_sharing.then(|| stated(&names.join(", "))),
+        third_party_disclosure: is_disclosed,
+        third_party_name: is_disclosed.then(|| stated(&names.join(", "))),
         lawful_basis: basis_name(ground.basis),
         decided_at: seconds(ground.state.decided_at),
         notice_version: ground.state.notice.as_ref().map(|notice| notice.as_str().to_owned()),
@@ -226,7 +237,7 @@ fn entry(exported: &Exported<'_>, purpose: &Purpose, ground: &Ground<'_>) -> Pur
 
 /// `EXPLICIT`, or how consent was expressed; `N/A` if the ground is not consent.
 fn consent_type(ground: &Ground<'_>) -> String {
-    let act = || ground.act().map(|act| format!(": {act}")).unwrap_or_default();
+    let act = || act(ground.state).map(|act| format!(": {act}")).unwrap_or_default();
     match (ground.basis, ground.state.method) {
         (LawfulBasis::Consent, Some(ConsentMethod::Explicit)) => "EXPLICIT".to_owned(),
         (LawfulBasis::Consent, Some(ConsentMethod::OptOut)) => format!("Not opted out{}", act()),

@@ -1,6 +1,8 @@
 //! Documents against docs/consent-exports.md: they have no field that is not on that page, and every required one.
 
 mod page;
+mod receipts;
+mod terms;
 
 use custodia_profile::{
     Address, AttributeDefinition, AttributeFields, AttributeNumber, AttributeValue, Channel,
@@ -8,7 +10,7 @@ use custodia_profile::{
     NoticeId, Party, PoolId, PreferenceFields, Preferences, Provenance, PurposeFields, Recipient,
     RecipientFields, Reference, Region, Restriction, Revision, Value,
 };
-use custodia_profile::{ConsentMethod, GoogleConsentType, RefusalReason};
+use custodia_profile::{ConsentMethod, GoogleConsentType};
 use serde_json::Value as Json;
 
 use super::*;
@@ -22,6 +24,8 @@ const NEWSLETTER: u32 = 1;
 const CARE: u32 = 2;
 const ORDERS: u32 = 3;
 const ADS: u32 = 4;
+/// Nothing is recorded on it.
+const UNUSED: u32 = 5;
 
 fn number(number: u32) -> PurposeNumber {
     PurposeNumber::new(number).expect("a number")
@@ -55,6 +59,7 @@ fn catalogue() -> Catalogue {
     put(fields(CARE, "care", &[Consent]));
     put(fields(ORDERS, "orders", &[Contract, Consent]));
     put(PurposeFields { sale_or_sharing: true, ..fields(ADS, "ads", &[Consent]) });
+    put(fields(UNUSED, "unused", &[Consent]));
     let mut put = |number, name: &str, category: &str, classification, purpose| {
         let plain: &AttributeFields = &test_entries::attribute(number, name, &[purpose]);
         let data_category = (!category.is_empty()).then(|| category.parse().expect("a category"));
@@ -180,8 +185,7 @@ fn document(
     let mut numbers: BTreeSet<_> = record.grounds.keys().map(|(number, _)| *number).collect();
     numbers.extend(named.iter().map(|of| number(*of)));
     let purposes = numbers.iter().map(|of| &**catalogue.purpose(*of).expect("a purpose")).collect();
-    let customer = CustomerId::from_parts(1_700_000_000_000, [7; 10], PoolId::DEFAULT);
-    let exported = Exported::new(customer, record, purposes, &catalogue, controller, now);
+    let exported = Exported::new(customer(), record, purposes, &catalogue, controller, now);
     format.document(&exported).expect("serialises")
 }
 
@@ -189,15 +193,34 @@ fn json(format: Format, record: &CustomerRecord) -> Json {
     serde_json::from_str(&document(format, record, &[], &controller(), NOW)).expect("JSON")
 }
 
-/// Different kinds of records.
-fn records() -> Vec<CustomerRecord> {
+/// The consent record of the only purpose, with the states of consent before the recorded one.
+fn with_past(past: Vec<GroundState>, recorded: GroundState) -> Json {
+    let (catalogue, controller) = (catalogue(), controller());
+    let record = record(vec![(NEWSLETTER, LawfulBasis::Consent, recorded.clone())]);
+    let purposes = vec![&**catalogue.purpose(number(NEWSLETTER)).expect("a purpose")];
+    let mut exported = Exported::new(customer(), &record, purposes, &catalogue, &controller, NOW);
+    exported.past.insert(number(NEWSLETTER), past.into_iter().chain([recorded]).collect());
+    let text = Format::Dpv27560.document(&exported).expect("serialises");
+    serde_json::from_str::<Json>(&text).expect("JSON")["@graph"][0].clone()
+}
+
+fn customer() -> CustomerId {
+    CustomerId::from_parts(1_700_000_000_000, [7; 10], PoolId::DEFAULT)
+}
+
+/// Different kinds of records; a receipt is for those with a consent.
+fn records(format: Format) -> Vec<CustomerRecord> {
     let nowhere = CustomerRecord { subject: DataSubject::default(), ..full_record() };
     let mut anywhere = full_record();
     anywhere.subject.region_unknown = true;
     anywhere.subject.regions.insert("US-CA".parse().expect("a region"));
     let bare = GroundState::bare(GroundStatus::Refused, NOW, NOW);
     let said_no = record(vec![(ADS, LawfulBasis::Consent, bare)]);
-    vec![full_record(), nowhere, anywhere, said_no, record(Vec::new())]
+    let with_consent = vec![full_record(), nowhere, anywhere];
+    match format {
+        Format::Dpv27560 => [with_consent, vec![said_no, record(Vec::new())]].concat(),
+        Format::Receipt => with_consent,
+    }
 }
 
 fn field_table(format: Format) -> Vec<Field> {
@@ -212,9 +235,9 @@ fn every_document_has_the_fields_of_the_page_and_no_others() {
     for format in [Format::Dpv27560, Format::Receipt] {
         let fields = field_table(format);
         assert!(fields.len() > 30, "the table is read");
-        for record in records() {
+        for record in records(format) {
             for controller in [controller(), ControllerConfig::default()] {
-                let text = document(format, &record, &[CARE], &controller, NOW);
+                let text = document(format, &record, &[UNUSED], &controller, NOW);
                 let document = serde_json::from_str(&text).expect("JSON");
                 assert_eq!(faults(&document, &fields), Vec::<String>::new(), "{text}");
             }
@@ -225,10 +248,10 @@ fn every_document_has_the_fields_of_the_page_and_no_others() {
 #[test]
 fn every_field_of_the_page_occurs_in_some_document() {
     for format in [Format::Dpv27560, Format::Receipt] {
-        let documents: Vec<Json> = records()
+        let documents: Vec<Json> = records(format)
             .iter()
             .map(|record| {
-                serde_json::from_str(&document(format, record, &[CARE], &controller(), NOW)).expect("JSON")
+                serde_json::from_str(&document(format, record, &[UNUSED], &controller(), NOW)).expect("JSON")
             })
             .collect();
         for field in field_table(format) {
@@ -257,7 +280,7 @@ fn a_missing_or_unlisted_field_is_detected() {
 #[test]
 fn a_document_holds_nothing_that_the_customer_may_not_see() {
     for format in [Format::Dpv27560, Format::Receipt] {
-        for record in records() {
+        for record in records(format) {
             let text = document(format, &record, &[], &controller(), NOW);
             assert!(!text.contains("SECRET"), "{text}");
             assert!(!text.contains("1990"), "no birth date: {text}");
@@ -302,16 +325,18 @@ fn the_status_of_a_consent_matches_the_page() {
             other => panic!("no such state: {other}"),
         };
         let records: Vec<_> = if states.is_empty() {
-            vec![record(vec![(CARE, LawfulBasis::Contract, decided(GroundStatus::Given))])]
+            vec![record(Vec::new())]
         } else {
             states.into_iter().map(|state| record(vec![(CARE, LawfulBasis::Consent, state)])).collect()
         };
         for record in records {
-            let kinds =
-                json(Format::Dpv27560, &record)["@graph"][0]["dpv:hasConsentStatus"][0]["@type"].clone();
+            let text = document(Format::Dpv27560, &record, &[CARE], &controller(), NOW);
+            let document: Json = serde_json::from_str(&text).expect("JSON");
+            let kinds = document["@graph"][0]["dpv:hasConsentStatus"][0]["@type"].clone();
             let of_type = kinds[0].as_str().expect("a type");
             assert!(expected.contains(&format!("`{of_type}`")), "{recorded}: {of_type}");
-            assert_eq!(kinds[1].as_str().is_some(), recorded == "given, and in force", "{recorded}");
+            let consent_type = kinds[1].as_str().expect("guide, section 8.5.1: it MUST be present");
+            assert!(consent_type.ends_with("Consent"), "{recorded}: {consent_type}");
         }
     }
 }
@@ -324,7 +349,10 @@ fn a_consent_record_says_what_was_decided_when_and_by_whom() {
     assert_eq!(newsletter["dpv:hasNotice"]["dct:identifier"], "newsletter/2");
     assert_eq!(newsletter["dpv:hasNotice"]["dct:language"], "de-CH", "as it was shown");
     let process = &newsletter["dpv:hasProcess"];
-    assert_eq!(process["dpv:hasLegalBasis"], serde_json::json!(["dpv:ExpressedConsent"]), "no swap");
+    assert_eq!(
+        process["dpv:hasLegalBasis"],
+        serde_json::json!(["dpv:ExpressedConsent", "dpv:LegitimateInterest"])
+    );
     assert_eq!(process["dpv:hasPersonalData"].as_array().expect("a list").len(), 1, "nothing anonymous");
     let status = &newsletter["dpv:hasConsentStatus"][0];
     assert_eq!(status["dpv:isIndicatedAtTime"], "2025-06-14T15:06:40.123Z");
@@ -338,54 +366,73 @@ fn a_consent_record_says_what_was_decided_when_and_by_whom() {
     );
 }
 
+/// Guide, section 8.5: each event with its own time, entity and method; issue 11, row 19.
 #[test]
-fn a_receipt_lists_as_services_only_what_is_in_force() {
-    let receipt = json(Format::Receipt, &full_record());
-    let purposes = receipt["services"][0]["purposes"].as_array().expect("a list");
-    let entries: Vec<_> = purposes
-        .iter()
-        .map(|entry| {
-            (entry["purpose"].as_str().expect("a name"), entry["consentType"].as_str().expect("a type"))
-        })
-        .collect();
-    let act = "A clear affirmative act: ticked a box, via web";
-    let expected = [("Our newsletter", act), ("care", "EXPLICIT"), ("orders", "N/A"), ("ads", act)];
-    assert_eq!(entries, expected);
-    let apart = receipt["notInForce"].as_array().expect("a list");
-    let said: Vec<_> =
-        apart.iter().map(|entry| (entry["purpose"].as_str(), entry["reason"].as_str())).collect();
-    let expected =
-        [(Some("Our newsletter"), Some("CONSENT_RELIED_ON")), (Some("orders"), Some("CONSENT_WITHDRAWN"))];
-    assert_eq!(said, expected);
-    assert_eq!(apart[1]["explanation"], RefusalReason::ConsentWithdrawn.explanation());
-    assert_eq!(
-        (receipt["sensitive"].as_bool(), &receipt["spiCat"]),
-        (Some(true), &serde_json::json!(["allergies", "health"]))
-    );
-    assert_eq!(receipt["issuedAt"], 1_750_000_000);
-    assert_eq!(receipt["consentTimestamp"], 1_749_913_600);
+fn a_consent_record_tells_every_event_and_each_event_its_own_act() {
+    let asked = GroundState { evidence: None, method: None, ..decided(GroundStatus::Requested) };
+    let later = |state: GroundState, ms| GroundState { decided_at: NOW.plus_ms(ms), ..state };
+    // A withdrawal keeps the evidence of what it takes back.
+    let withdrawn = GroundState {
+        channel: Some(Channel::new("channel", "phone").expect("a channel")),
+        ..later(given(ConsentMethod::Explicit), -10)
+    };
+    let withdrawn = GroundState { status: GroundStatus::Withdrawn, ..withdrawn };
+    let graph = with_past(vec![later(asked, -30), later(given(ConsentMethod::Explicit), -20)], withdrawn);
+    let statuses = graph["dpv:hasConsentStatus"].as_array().expect("a list");
+    let kinds: Vec<_> = statuses.iter().map(|status| status["@type"].clone()).collect();
+    let expected = serde_json::json!([
+        ["dpv:ConsentRequested", "dpv:ExpressedConsent"],
+        ["dpv:ConsentGiven", "dpv:ExplicitlyExpressedConsent"],
+        ["dpv:ConsentWithdrawn", "dpv:ExplicitlyExpressedConsent"]
+    ]);
+    assert_eq!(Json::from(kinds), expected);
+    let by: Vec<_> = statuses.iter().map(|status| &status["dpv:isIndicatedBy"]).collect();
+    assert_eq!(by, [&graph["dpv:hasDataController"], &"dpv:DataSubject".into(), &"dpv:DataSubject".into()]);
+    let methods: Vec<_> = statuses.iter().map(|status| &status["dpv:hasIndicationMethod"]).collect();
+    assert_eq!(methods, [&"via web".into(), &Json::from("ticked a box, via web"), &"via phone".into()]);
+    assert!(statuses[1].get("dct:source").is_some() && statuses[2].get("dct:source").is_none());
 }
 
+/// Guide, sections 8.3.3.1 and 8.4.1.
 #[test]
-fn a_receipt_names_third_parties_where_data_is_sold_or_shared_and_only_there() {
-    let receipt = json(Format::Receipt, &full_record());
-    for entry in receipt["services"][0]["purposes"].as_array().expect("a list") {
-        let (disclosed, names) = (&entry["thirdPartyDisclosure"], entry.get("thirdPartyName"));
-        assert_eq!(disclosed.as_bool().expect("a flag"), names.is_some(), "{entry}");
+fn data_has_a_category_of_the_vocabulary_and_entities_have_iris() {
+    let document = json(Format::Dpv27560, &full_record());
+    let mut broader = Vec::new();
+    for node in document["@graph"].as_array().expect("a list") {
+        for data in node["dpv:hasProcess"]["dpv:hasPersonalData"].as_array().expect("a list") {
+            broader.push(data["skos:broader"].as_str().expect("it MUST be present").to_owned());
+        }
+        let controller = node["dpv:hasDataController"].as_str().expect("an IRI");
+        assert!(controller.starts_with("urn:uuid:"), "{controller}");
+        let entity = &node["dpv:hasEntity"][0];
+        assert_eq!([&entity["@id"], &entity["dpv:hasIdentifier"]], [controller, controller]);
+        assert_eq!(node["dpv:hasProcess"]["dpv:hasRecipient"][0]["@id"], controller);
+        let subject = node["dpv:hasDataSubject"]["@id"].as_str().expect("an IRI");
+        assert!(subject.starts_with("urn:uuid:"), "{subject}");
     }
-    assert_eq!(receipt["services"][0]["purposes"][3]["thirdPartyName"], "broker, The mailing house");
+    // contact, allergies, health; orders and ads state no data.
+    let expected =
+        ["pd:Contact", "dpv:SensitivePersonalData", "pd:Health", "dpv:PersonalData", "dpv:PersonalData"];
+    assert_eq!(broader, expected);
 }
 
 #[test]
-fn a_customer_on_whom_nothing_is_recorded_gets_documents_that_say_so() {
-    let nobody = record(Vec::new());
-    let records = json(Format::Dpv27560, &nobody);
+fn what_rests_on_a_contract_alone_is_no_consent_record() {
+    let contract = || (ORDERS, LawfulBasis::Contract, decided(GroundStatus::Given));
+    let alone = json(Format::Dpv27560, &record(vec![contract()]));
+    assert_eq!(alone["@graph"], serde_json::json!([]));
+    let consent = (ORDERS, LawfulBasis::Consent, decided(GroundStatus::Given));
+    let both = json(Format::Dpv27560, &record(vec![contract(), consent]));
+    assert_eq!(both["@graph"].as_array().expect("a list").len(), 1);
+}
+
+#[test]
+fn a_customer_on_whom_nothing_is_recorded_gets_a_document_that_says_so() {
+    let records = json(Format::Dpv27560, &record(Vec::new()));
     assert_eq!(records["@graph"], serde_json::json!([]));
-    let receipt = json(Format::Receipt, &nobody);
-    assert_eq!((&receipt["services"], receipt["sensitive"].as_bool()), (&serde_json::json!([]), Some(false)));
-    let named = document(Format::Receipt, &nobody, &[CARE], &controller(), NOW);
+    let named = document(Format::Receipt, &full_record(), &[UNUSED], &controller(), NOW);
     let named: Json = serde_json::from_str(&named).expect("JSON");
-    assert_eq!(named["notInForce"][0]["reason"], "NO_GROUND");
+    assert_eq!(named["notInForce"][1]["reason"], "NO_GROUND");
 }
 
 #[test]
@@ -415,6 +462,7 @@ fn the_prefixes_match_the_vocabularies() {
         ("dct", "http://purl.org/dc/terms/"),
         ("dpv", "https://w3id.org/dpv#"),
         ("loc", "https://w3id.org/dpv/loc#"),
+        ("pd", "https://w3id.org/dpv/pd#"),
         ("rdf", "http://www.w3.org/1999/02/22-rdf-syntax-ns#"),
         ("schema", "https://schema.org/"),
         ("skos", "http://www.w3.org/2004/02/skos/core#"),
