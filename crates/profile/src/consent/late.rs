@@ -18,9 +18,9 @@
 //! also ask whether it was the state once, but only if it is dated after a live no: then it was the state because it
 //! answered that no, as an import cannot.
 
-use super::{DecisionEffect, Done, moment::sale_opt_out, store, validation::follows};
+use super::{DecisionEffect, Done, moment::signalled_no, store, validation::follows};
 use crate::{
-    catalogue::{Catalogue, Classification, Purpose},
+    catalogue::{Catalogue, Purpose},
     chain::ChangeContext,
     ground::{GroundState, GroundStatus, LawfulBasis, Transition, is_objection},
     id::TimestampMs,
@@ -139,15 +139,4 @@ fn unanswered_live_no(
             && one.state.decided_at > newest
     };
     (!past.iter().any(answers)).then_some(newest)
-}
-
-/// The newest signal of the customer that a consent to the purpose answers. Signals are always live.
-fn signalled_no(record: &CustomerRecord, purpose: &Purpose, catalogue: &Catalogue) -> Option<TimestampMs> {
-    let limit = record.subject.sensitive_limit.filter(|_| {
-        catalogue.attributes().any(|attribute| {
-            attribute.classification == Classification::Sensitive
-                && attribute.purposes.contains(&purpose.number)
-        })
-    });
-    sale_opt_out(record, purpose).max(limit)
 }

@@ -181,7 +181,7 @@ pub(crate) fn apply(
     if is_live && objected && decision.status == GroundStatus::Given && is_objection(basis) {
         return Err(ProfileError::ObjectionStands);
     }
-    let decided_at = moment_of(record, purpose, decision, now)?;
+    let decided_at = moment_of(record, (purpose, catalogue), decision, now)?;
     let validation = Validation { record, purpose, decision, catalogue, decided_at };
     validation.check_customer()?;
     let state = state_of(&validation, now);

@@ -2,7 +2,7 @@
 //! before it, whatever any clock says; and nothing lifts it that did not see it.
 //!
 //! ```text
-//!   newest = the latest moment recorded about the purpose: of any of its grounds, and of an opt-out of sale
+//!   newest = the latest moment recorded about the purpose: of any of its grounds, and of a signal that says no to it
 //!
 //!   recorded as it happens
 //!     any status but GIVEN         max(newest, now)     what the caller's clock says does not matter
@@ -22,7 +22,7 @@
 
 use super::{Decision, Recording};
 use crate::{
-    catalogue::Purpose,
+    catalogue::{AttributeDefinition, Catalogue, Classification, Purpose},
     error::ProfileError,
     ground::{GroundState, GroundStatus, LawfulBasis, not_given},
     id::{PurposeNumber, TimestampMs},
@@ -37,14 +37,14 @@ use crate::{
 /// naming one.
 pub(super) fn moment_of(
     record: &CustomerRecord,
-    purpose: &Purpose,
+    (purpose, catalogue): (&Purpose, &Catalogue),
     decision: &Decision,
     now: TimestampMs,
 ) -> Result<TimestampMs, ProfileError> {
     let stated = decision.decided_at.unwrap_or(now).min(now);
     // An import is of the past, so it is never taken for a no that was said live ([`GroundState::is_live_no`]).
     let past = stated.min(now.plus_ms(-1));
-    let newest = newest_moment(record, purpose);
+    let newest = newest_moment(record, purpose, catalogue);
     match (decision.recording, decision.status) {
         (Recording::Imported, _) => Ok(past),
         (Recording::Live { answers: Some(revision) }, _) if revision != record.ledger_entries => {
@@ -54,18 +54,22 @@ pub(super) fn moment_of(
             Ok(newest.map_or(stated, |newest| stated.max(newest.plus_ms(1))))
         }
         (Recording::Live { answers: None }, GroundStatus::Given) => {
-            match standing_no(record, purpose, decision.basis) {
+            match standing_no(record, (purpose, catalogue), decision.basis) {
                 Some(reason) => Err(ProfileError::NoStands { reason }),
                 None => Ok(stated),
             }
         }
-        (Recording::Live { .. }, _) => Ok(live_moment(record, purpose, now)),
+        (Recording::Live { .. }, _) => Ok(live_moment(record, (purpose, catalogue), now)),
     }
 }
 
 /// When a no counts from that is said now.
-pub(super) fn live_moment(record: &CustomerRecord, purpose: &Purpose, now: TimestampMs) -> TimestampMs {
-    newest_moment(record, purpose).map_or(now, |newest| newest.max(now))
+pub(super) fn live_moment(
+    record: &CustomerRecord,
+    (purpose, catalogue): (&Purpose, &Catalogue),
+    now: TimestampMs,
+) -> TimestampMs {
+    newest_moment(record, purpose, catalogue).map_or(now, |newest| newest.max(now))
 }
 
 /// The newest decision on a purpose by any basis.
@@ -74,20 +78,40 @@ pub(super) fn latest_decision(record: &CustomerRecord, purpose: PurposeNumber) -
     states.map(|state| state.decided_at).max()
 }
 
-/// The same, or a later opt-out of sale and sharing if the purpose is one of these.
-fn newest_moment(record: &CustomerRecord, purpose: &Purpose) -> Option<TimestampMs> {
-    latest_decision(record, purpose.number).max(sale_opt_out(record, purpose))
+/// The same, or a later signal that says no to the purpose.
+fn newest_moment(record: &CustomerRecord, purpose: &Purpose, catalogue: &Catalogue) -> Option<TimestampMs> {
+    latest_decision(record, purpose.number).max(signalled_no(record, purpose, catalogue))
 }
 
-pub(super) fn sale_opt_out(record: &CustomerRecord, purpose: &Purpose) -> Option<TimestampMs> {
+/// The newest signal of the customer that only a later consent to the purpose answers. Signals are always live.
+pub(super) fn signalled_no(
+    record: &CustomerRecord,
+    purpose: &Purpose,
+    catalogue: &Catalogue,
+) -> Option<TimestampMs> {
+    sale_opt_out(record, purpose).max(sensitive_limit(record, purpose, catalogue))
+}
+
+fn sale_opt_out(record: &CustomerRecord, purpose: &Purpose) -> Option<TimestampMs> {
     let opted_out = record.subject.sale_opt_out.max(record.subject.do_not_sell);
     opted_out.filter(|_| purpose.sale_or_sharing)
 }
 
+/// A limit on sensitive data, if the purpose may use some.
+fn sensitive_limit(record: &CustomerRecord, purpose: &Purpose, catalogue: &Catalogue) -> Option<TimestampMs> {
+    let is_sensitive = |attribute: &AttributeDefinition| {
+        attribute.classification == Classification::Sensitive && attribute.purposes.contains(&purpose.number)
+    };
+    record.subject.sensitive_limit.filter(|_| catalogue.attributes().any(|of| is_sensitive(of)))
+}
+
 /// The no that a given ground would lift. A consent lifts any no to its purpose, another basis only its own. A no that
-/// a later consent has answered no longer stands. An opt-out of sale is a no wherever the customer lives: the region may
-/// change.
-fn standing_no(record: &CustomerRecord, purpose: &Purpose, basis: LawfulBasis) -> Option<RefusalReason> {
+/// a later consent has answered no longer stands. A signal is a no wherever the customer lives: the region may change.
+fn standing_no(
+    record: &CustomerRecord,
+    (purpose, catalogue): (&Purpose, &Catalogue),
+    basis: LawfulBasis,
+) -> Option<RefusalReason> {
     let own = record.ground(purpose.number, basis);
     if let Some(reason) = own.and_then(|state| no_of(basis, state)) {
         return Some(reason);
@@ -101,10 +125,13 @@ fn standing_no(record: &CustomerRecord, purpose: &Purpose, basis: LawfulBasis) -
     let objected = [LawfulBasis::PublicTask, LawfulBasis::LegitimateInterests].into_iter().any(|basis| {
         record.ground(purpose.number, basis).is_some_and(|of| of.is_no() && unanswered(&of.decided_at))
     });
+    let is_unanswered = |no: Option<TimestampMs>| no.is_some_and(|no| unanswered(&no));
     if objected {
         Some(RefusalReason::Objected)
+    } else if is_unanswered(sale_opt_out(record, purpose)) {
+        Some(RefusalReason::ConsentRefused)
     } else {
-        sale_opt_out(record, purpose).filter(unanswered).map(|_| RefusalReason::ConsentRefused)
+        is_unanswered(sensitive_limit(record, purpose, catalogue)).then_some(RefusalReason::SensitiveLimited)
     }
 }
 

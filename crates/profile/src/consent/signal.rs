@@ -89,7 +89,7 @@ pub fn record_signal(
         };
         match stored.filter(answers).cloned() {
             Some(state) => result.states.push((purpose.number, state)),
-            None => refuse(&mut result, signal, purpose, channel, context),
+            None => refuse(&mut result, signal, (purpose, catalogue), channel, context),
         }
     }
     let permitted_since = record.grounds.iter().any(|((_, basis), state)| {
@@ -129,7 +129,7 @@ const fn counts_from(subject: &mut DataSubject, signal: PrivacySignal) -> &mut O
 fn refuse(
     result: &mut SignalRecorded,
     signal: PrivacySignal,
-    purpose: &Purpose,
+    of @ (purpose, _): (&Purpose, &Catalogue),
     channel: Option<&Channel>,
     context: ChangeContext<'_>,
 ) {
@@ -139,7 +139,7 @@ fn refuse(
     let state = if let Some(state) = stored.filter(stands) {
         state.clone()
     } else {
-        let decided_at = live_moment(&result.record, purpose, context.now);
+        let decided_at = live_moment(&result.record, of, context.now);
         let state = GroundState {
             reference: Reference::new("reference", signal.reference()).ok(),
             channel: channel.cloned(),

@@ -38,7 +38,7 @@ pub fn withdraw(
     let purpose = catalogue.purpose(*purpose).ok_or(ProfileError::Unknown { field: "purpose" })?;
     let mut record = record.clone();
     // A second withdrawal counts as of now, as any no that is said again.
-    let (effect, ledger) = end(&mut record, purpose, *basis, channel.as_ref(), context);
+    let (effect, ledger) = end(&mut record, (purpose, catalogue), *basis, channel.as_ref(), context);
     finish(record, effect, ledger.into_iter().collect(), purpose.number, *basis)
 }
 
@@ -85,7 +85,7 @@ pub fn withdraw_all(
                 continue;
             }
             if !stored.is_some_and(|state| state.is_no() && state.decided_at >= context.now) {
-                let (_, entry) = end(&mut all.record, purpose, basis, channel, context);
+                let (_, entry) = end(&mut all.record, (purpose, catalogue), basis, channel, context);
                 all.ledger.extend(entry);
             }
             let state = all.record.ground(purpose.number, basis).cloned();
@@ -111,13 +111,13 @@ const fn ends_every_basis(purpose: &PurposeFields, basis: LawfulBasis) -> bool {
 /// Withdraws one ground now, not before the newest decision on the purpose.
 fn end(
     record: &mut CustomerRecord,
-    purpose: &Purpose,
+    of @ (purpose, _): (&Purpose, &Catalogue),
     basis: LawfulBasis,
     channel: Option<&Channel>,
     context: ChangeContext<'_>,
 ) -> (DecisionEffect, Option<LedgerEntry>) {
     let now = context.now;
-    let decided_at = live_moment(record, purpose, now);
+    let decided_at = live_moment(record, of, now);
     let stored = record.ground(purpose.number, basis).cloned();
     // What was given stays: the notice, the method, the contract. How and by whom it was given is the ledger's earlier
     // entry: it says nothing about the withdrawal.

@@ -7,8 +7,9 @@ use custodia_profile::{
     DecisionEffect, Evidence,
     GroundStatus::{self, Given, Invalidated, Refused, Requested, Revoked, Withdrawn},
     LawfulBasis::{self, Consent, LegitimateInterests},
-    LedgerBody, LedgerEntry, Observations, Party, Permission, PrivacySignal, Purpose, Reader, Recorded,
-    Recording, TimestampMs, ValueType, Withdrawal, as_of, ingest, record_decision, record_signal, withdraw,
+    LedgerBody, LedgerEntry, Observations, Party, Permission, PrivacySignal, ProfileError, Purpose, Reader,
+    Recorded, Recording, RefusalReason, TimestampMs, ValueType, Withdrawal, as_of, ingest, record_decision,
+    record_signal, withdraw,
 };
 use proptest::{collection, prelude::*, sample::select};
 
@@ -166,27 +167,39 @@ fn no_import_with_an_earlier_date_makes_a_live_no_vanish() {
     }
 }
 
+/// A Californian who sent a signal, where the purpose may use sensitive data.
+fn signalled(signal: PrivacySignal) -> History {
+    let mut history = History::new();
+    history.record.subject.regions = ["US-CA".parse().unwrap()].into();
+    let fields = AttributeFields {
+        classification: Classification::Sensitive,
+        ..attribute_fields(9, "diagnosis", ValueType::Text, &[ALL])
+    };
+    history.catalogue.put_attribute(AttributeDefinition::new(fields).unwrap()).unwrap();
+    history.record = record_signal(&history.record, signal, None, &history.catalogue, context(NOW)).record;
+    history
+}
+
+/// Cal. Civ. Code §1798.121(b): whoever asks again names the limit that the consent answers.
+#[test]
+fn a_live_consent_answers_a_limit_on_sensitive_data_only_if_it_names_the_revision() {
+    let limited = signalled(PrivacySignal::LimitSensitive);
+    let given = |answers| Decision { recording: Recording::Live { answers }, ..past(Consent, Given, at(5)) };
+    let record =
+        |answers| record_decision(&limited.record, &given(answers), &limited.catalogue, context(at(9)));
+    let refused = ProfileError::NoStands { reason: RefusalReason::SensitiveLimited };
+    assert_eq!(record(None).unwrap_err(), refused);
+    let answered = record(Some(limited.record.ledger_entries)).unwrap();
+    assert_eq!((answered.effect, answered.state.status), (DecisionEffect::Applied, Given));
+}
+
 #[test]
 fn an_imported_consent_does_not_answer_a_live_objection_or_an_opt_out_of_sale() {
     let objection = Withdrawal { basis: LegitimateInterests, ..withdrawal() };
     let mut objected = History::new();
     objected.record =
         withdraw(&objected.record, &objection, &objected.catalogue, context(NOW)).unwrap().record;
-    let mut opted_out = History::new();
-    opted_out.record.subject.regions = ["US-CA".parse().unwrap()].into();
-    let mut limited = opted_out.clone();
-    let fields = AttributeFields {
-        classification: Classification::Sensitive,
-        ..attribute_fields(9, "diagnosis", ValueType::Text, &[ALL])
-    };
-    limited.catalogue.put_attribute(AttributeDefinition::new(fields).unwrap()).unwrap();
-    for (history, signal) in
-        [(&mut opted_out, PrivacySignal::Gpc), (&mut limited, PrivacySignal::LimitSensitive)]
-    {
-        history.record =
-            record_signal(&history.record, signal, None, &history.catalogue, context(NOW)).record;
-    }
-    for mut history in [objected, opted_out, limited] {
+    for mut history in [objected, signalled(PrivacySignal::Gpc), signalled(PrivacySignal::LimitSensitive)] {
         let before = history.permits(at(20));
         let after = history.record(&past(Consent, Given, at(10)), at(20));
         assert_eq!(after.effect, DecisionEffect::Superseded);
