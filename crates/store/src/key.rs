@@ -21,7 +21,7 @@
 //!              │ 38      │ recipient, UTF-8            directory: recipient
 //!              │ 39      │ catalogue version BE 8      directory: one change of the catalogue
 //!              │ 40      │ attribute number BE 4       directory: when an attribute was last read and collected
-//!              │ 50      │ channel, UTF-8              directory: channel
+//!              │ 41      │ channel, UTF-8              directory: channel
 //! ```
 //!
 //! Invariants: the group comes first, so a group is one range. Kind 0 comes first in its group and never leaves the node.
@@ -79,7 +79,7 @@ numbered! {
         /// Directory: when an attribute was last read and collected.
         AttributeUsage = 40,
         /// Directory: a channel.
-        Channel = 50,
+        Channel = 41,
     }
 }
 

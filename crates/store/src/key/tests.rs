@@ -110,7 +110,7 @@ proptest! {
             _ => None,
         };
         let customer = customer_at.map(|at| rest.get(at..at + 16).filter(|id| id[6] >> 4 == 7 && id[8] >> 6 == 2));
-        let known = matches!(kind, 0..=5 | 16..=18 | 32..=40) && GroupId::from_u16(group).is_ok();
+        let known = matches!(kind, 0..=5 | 16..=18 | 32..=41) && GroupId::from_u16(group).is_ok();
         let valid = known && customer != Some(None) && (kind != 18 || rest.len() == 20);
         match KeyParts::parse(&bytes) {
             Ok(KeyParts { group, kind, customer, suffix }) => {

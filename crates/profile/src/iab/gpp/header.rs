@@ -12,11 +12,13 @@ const FIBONACCI_MAX: usize = 23;
 
 /// The ids of the sections, in ascending order; as many as sections follow.
 pub(super) fn read(text: &str, sections: usize) -> Result<Vec<u16>, GppStringError> {
-    let mut bits = Bits::decode(text)?;
-    let found = bits.small(6)?;
-    if found == TYPE_OF_TC_STRING {
+    // A TC string has dots between its segments, which no header has.
+    let segment = text.split('.').next().unwrap_or_default();
+    if Bits::decode(segment)?.small(6)? == TYPE_OF_TC_STRING {
         return Err(GppStringError::TcString);
     }
+    let mut bits = Bits::decode(text)?;
+    let found = bits.small(6)?;
     if found != TYPE {
         return Err(GppStringError::HeaderType { found });
     }

@@ -261,6 +261,7 @@ fn each_fault_has_a_message_of_its_own() {
     refuses("DB", GppStringError::HeaderTruncated);
     refuses("DBAB", GppStringError::HeaderTruncated);
     refuses("CQSbk4AQSbk4ANwAAAENAwCgAAAAAAAAAAYgACPAAAAA", GppStringError::TcString);
+    refuses("CQSbk4AQSbk4ANwAAAENAwCgAAAAAAAAAAYgACPAAAAA.YAAAAAAAAAAA", GppStringError::TcString);
     refuses("DBABTA~1YNN\n", EncodingFault::Whitespace.into());
     refuses("DBABTA%7E1YNN", EncodingFault::Percent.into());
     refuses("DBABTA=~1YNN", EncodingFault::Padding.into());

@@ -92,11 +92,11 @@ fn history_entry(
                 consent_revision: entry.sequence.saturating_add(1),
                 now: entry.recorded_at,
             };
-            let is_superseded = matches!(entry.body, LedgerBody::Superseded { .. });
-            let effect =
-                if is_superseded { v1::DecisionEffect::Superseded } else { v1::DecisionEffect::Unspecified };
-            let state = convert::consent_state(of, (purpose_id.as_str(), *basis), state);
-            Change::Consent(v1::ConsentState { effect: effect.into(), ..state })
+            let mut state = convert::consent_state(of, (purpose_id.as_str(), *basis), state);
+            if matches!(entry.body, LedgerBody::Superseded { .. }) {
+                state.set_effect(v1::DecisionEffect::Superseded);
+            }
+            Change::Consent(state)
         }
         LedgerBody::Subject(subject) => Change::DataSubject(convert::data_subject(at, subject)),
         LedgerBody::TcString(stored) => Change::TcString(iab::tc_string(customer, stored)?),

@@ -349,10 +349,7 @@ fn a_consent_record_says_what_was_decided_when_and_by_whom() {
     assert_eq!(newsletter["dpv:hasNotice"]["dct:identifier"], "newsletter/2");
     assert_eq!(newsletter["dpv:hasNotice"]["dct:language"], "de-CH", "as it was shown");
     let process = &newsletter["dpv:hasProcess"];
-    assert_eq!(
-        process["dpv:hasLegalBasis"],
-        serde_json::json!(["dpv:ExpressedConsent", "dpv:LegitimateInterest"])
-    );
+    assert_eq!(process["dpv:hasLegalBasis"], serde_json::json!(["dpv:ExpressedConsent"]), "no swap");
     assert_eq!(process["dpv:hasPersonalData"].as_array().expect("a list").len(), 1, "nothing anonymous");
     let status = &newsletter["dpv:hasConsentStatus"][0];
     assert_eq!(status["dpv:isIndicatedAtTime"], "2025-06-14T15:06:40.123Z");
@@ -432,7 +429,7 @@ fn a_customer_on_whom_nothing_is_recorded_gets_a_document_that_says_so() {
     assert_eq!(records["@graph"], serde_json::json!([]));
     let named = document(Format::Receipt, &full_record(), &[UNUSED], &controller(), NOW);
     let named: Json = serde_json::from_str(&named).expect("JSON");
-    assert_eq!(named["notInForce"][1]["reason"], "NO_GROUND");
+    assert_eq!(named["notInForce"][2]["reason"], "NO_GROUND");
 }
 
 #[test]
