@@ -35,8 +35,9 @@ pub fn gpp_signals(read: &GppString) -> Vec<PrivacySignal> {
     read.opt_outs().into_iter().map(signal).collect()
 }
 
-/// Records a GPP string and its opt-outs. A string names no moment, so the one that was sent last counts; but one with an
-/// opt-out is taken whenever it was sent. The same again changes nothing, unless something was permitted since.
+/// Records a GPP string and its opt-outs. A string names no moment, so the one that was sent last is kept; the opt-outs of
+/// any count. The same string again is no new statement of the customer, who may have consented since, but a browser's
+/// signal in it is: that is sent with every page ([`record_signal`]).
 ///
 /// # Errors
 /// `GppString` with the fault; `RequestSuperseded` if a later request recorded the stored one, and this one has no
@@ -53,15 +54,21 @@ pub fn record_gpp_string(
     let signals = gpp_signals(&incoming.read()?);
     let mut record = record.clone();
     let mut ledger = Vec::new();
-    if record.gpp_string.as_ref().is_none_or(|stored| stored.text != incoming.text) {
-        if signals.is_empty() {
-            precondition.check(record.requested.gpp_string)?;
+    let is_repeated = record.gpp_string.as_ref().is_some_and(|stored| stored.text == incoming.text);
+    if !is_repeated {
+        match precondition.check(record.requested.gpp_string) {
+            Ok(()) => {
+                record.requested.gpp_string = precondition.date_after(record.requested.gpp_string);
+                record.gpp_string = Some(incoming.clone());
+                ledger.push(record.append_ledger(LedgerBody::GppString(incoming), context));
+            }
+            Err(error) if signals.is_empty() => return Err(error),
+            // It was sent before the stored one, which stays; what it opted out of counts.
+            Err(_superseded) => {}
         }
-        record.requested.gpp_string = precondition.date_after(record.requested.gpp_string);
-        record.gpp_string = Some(incoming.clone());
-        ledger.push(record.append_ledger(LedgerBody::GppString(incoming), context));
     }
-    for signal in &signals {
+    let is_new = |signal: &&PrivacySignal| !is_repeated || **signal == PrivacySignal::Gpc;
+    for signal in signals.iter().filter(is_new) {
         let recorded = record_signal(&record, *signal, channel, catalogue, context);
         record = recorded.record;
         ledger.extend(recorded.ledger);

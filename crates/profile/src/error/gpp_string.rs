@@ -51,12 +51,6 @@ pub enum GppStringError {
         /// The section.
         section: u16,
     },
-    /// A section has a segment that its specification does not know, or one twice.
-    #[error("has an unknown or duplicate segment in section {section}")]
-    Segment {
-        /// The section.
-        section: u16,
-    },
     /// Not four characters of the US Privacy string: a digit, then `Y`, `N` or `-`.
     #[error("has in section 6 (uspv1) no US Privacy string such as \"1YNN\"")]
     UsPrivacy,
@@ -77,7 +71,6 @@ impl GppStringError {
             Self::SectionCount { .. } => "SECTION_COUNT",
             Self::Tcf(fault) => fault.name(),
             Self::Truncated { .. } => "TRUNCATED",
-            Self::Segment { .. } => "SEGMENT",
             Self::UsPrivacy => "US_PRIVACY",
         }
     }

@@ -29,6 +29,8 @@ use crate::{
 
 const TCF_EU: u16 = 2;
 const US_PRIVACY: u16 = 6;
+/// A version, and the beginning of a date.
+const TCF_CHARACTERS_MIN: usize = 2;
 
 /// A stored GPP string.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -126,11 +128,14 @@ impl GppSection {
             GppContent::Tcf(_) | GppContent::Unknown => &[],
         };
         let opted_out = fields.iter().filter(|field| field.values.contains(&1));
-        opted_out.filter_map(|field| us::opt_out(self.id, field.name))
+        opted_out.filter_map(|field| us::opt_out(field.name))
     }
 }
 
 fn read_tcf(text: &str) -> Result<GppContent, GppStringError> {
+    if text.len() < TCF_CHARACTERS_MIN {
+        return Err(GppStringError::Truncated { section: TCF_EU });
+    }
     match TcString::read(text) {
         Ok(read) => Ok(GppContent::Tcf(Box::new(read))),
         Err(TcStringError::Version { .. }) => Ok(GppContent::Unknown),
@@ -138,8 +143,19 @@ fn read_tcf(text: &str) -> Result<GppContent, GppStringError> {
     }
 }
 
+fn read_section(id: u16, text: &str) -> Result<GppContent, GppStringError> {
+    match id {
+        TCF_EU => read_tcf(text),
+        US_PRIVACY => us::read_us_privacy(text),
+        other => us::read(other, text),
+    }
+}
+
 impl GppString {
     /// Decodes a text. A US Privacy string on its own, e.g. `1YNN`, counts as a string with that section alone.
+    ///
+    /// A section that cannot be read is [`GppContent::Unknown`] if another one says an opt-out: what else a string says is
+    /// no reason not to hear a no.
     ///
     /// # Errors
     /// The first fault; see [`GppStringError`].
@@ -157,15 +173,19 @@ impl GppString {
         let header = parts.next().unwrap_or_default();
         let parts: Vec<&str> = parts.collect();
         let ids = header::read(header, parts.len())?;
-        let section = |(id, part): (u16, &str)| -> Result<GppSection, GppStringError> {
-            let content = match id {
-                TCF_EU => read_tcf(part)?,
-                US_PRIVACY => us::read_us_privacy(part)?,
-                other => us::read(other, part)?,
-            };
-            Ok(GppSection { id, content })
+        let mut fault = None;
+        let mut section = |(id, part): (u16, &str)| {
+            let content = read_section(id, part).unwrap_or_else(|found| {
+                fault.get_or_insert(found);
+                GppContent::Unknown
+            });
+            GppSection { id, content }
         };
-        Ok(Self { sections: ids.into_iter().zip(parts).map(section).collect::<Result<_, _>>()? })
+        let read = Self { sections: ids.into_iter().zip(parts).map(&mut section).collect() };
+        match fault {
+            Some(fault) if read.opt_outs().is_empty() => Err(fault),
+            Some(_) | None => Ok(read),
+        }
     }
 
     /// The opt-outs that any of its sections says, each once.

@@ -1,9 +1,12 @@
 //! Owns the sections of the United States: their fields, and which of them are opt-outs.
 //!
 //! ```text
-//!   core [ . segment ]      a number of two bits for each field or activity, but six for a version
+//!   [ header . ] core [ . segment ]…      a number of two bits for each field or activity, but six for a version
+//!   header:   section id 6 · version 6 · segments    of the sections from 24 on: their specifications require it, the
+//!             IAB's libraries do not write it. No core begins with 24 or more, so both forms are read.
 //!   segment:  type 2 = 1 · Gpc 1, or the consents to sensitive data, 2 each (Indiana, Kentucky, Rhode Island)
 //! ```
+//! A segment that a section does not have is passed over, as the IAB's libraries do: the opt-outs before it count.
 //! Source: IAB Tech Lab, Global Privacy Platform, folder Sections: US-National, version 2, and US-States; of version 1 of
 //! the national section, the IAB's libraries. Lists have the fixed lengths of these specifications and no count before them.
 
@@ -17,6 +20,12 @@ const NATIONAL: u16 = 7;
 const CALIFORNIA: u16 = 8;
 const UTAH: u16 = 11;
 const IOWA: u16 = 18;
+/// The type of the segment with a browser's signal.
+const GPC_SEGMENT: u8 = 1;
+/// The version of a section's header.
+const HEADER_VERSION: u8 = 1;
+/// The least that a section can be: a version and a field.
+const CORE_BITS_MIN: usize = 8;
 
 /// Bits of the national core with the lists of version 2; with those of version 1 it has 60, or 66 with padding.
 const NATIONAL_BITS: usize = 70;
@@ -118,15 +127,14 @@ pub(super) fn name(id: u16) -> Option<&'static str> {
 }
 
 /// The opt-out that a field says where its value, or one of them, is 1. Targeted advertising counts as sharing: both are
-/// advertising on what a person does elsewhere (Cal. Civ. Code §1798.140(k), (ah); Va. Code §59.1-575).
-pub(super) fn opt_out(section: u16, field: &str) -> Option<GppOptOut> {
+/// advertising on what a person does elsewhere (Cal. Civ. Code §1798.140(k), (ah); Va. Code §59.1-575). Of sensitive data
+/// 1 is an opt-out in California, Utah and Iowa; elsewhere, and in the national section for all states, it says that there
+/// is no consent: a no as well, which counts against a consent that was given before.
+pub(super) fn opt_out(field: &str) -> Option<GppOptOut> {
     match field {
         "Gpc" => Some(GppOptOut::Gpc),
         "SaleOptOut" | "SharingOptOut" | "TargetedAdvertisingOptOut" | "OptOutSale" => Some(GppOptOut::Sale),
-        // In these states 1 is an opt-out; elsewhere it says that there is no consent.
-        "SensitiveDataProcessing" if [CALIFORNIA, UTAH, IOWA].contains(&section) => {
-            Some(GppOptOut::SensitiveData)
-        }
+        "SensitiveDataProcessing" => Some(GppOptOut::SensitiveData),
         _ => None,
     }
 }
@@ -134,7 +142,14 @@ pub(super) fn opt_out(section: u16, field: &str) -> Option<GppOptOut> {
 /// Reads a section of the United States; any other is unknown.
 pub(super) fn read(id: u16, text: &str) -> Result<GppContent, GppStringError> {
     let truncated = |Truncated| GppStringError::Truncated { section: id };
-    let (core, segment) = text.split_once('.').map_or((text, None), |(core, rest)| (core, Some(rest)));
+    let mut segments = text.split('.');
+    let mut core = segments.next().unwrap_or_default();
+    if let Some(version) = header(id, core)? {
+        if version != HEADER_VERSION {
+            return Ok(GppContent::Unknown);
+        }
+        core = segments.next().ok_or(GppStringError::Truncated { section: id })?;
+    }
     let Some((layout, second)) = layout(id, core)? else { return Ok(GppContent::Unknown) };
     let mut bits = Bits::decode(core)?;
     let mut fields = layout
@@ -142,23 +157,26 @@ pub(super) fn read(id: u16, text: &str) -> Result<GppContent, GppStringError> {
         .map(|field| read_field(&mut bits, field))
         .collect::<Result<Vec<_>, _>>()
         .map_err(truncated)?;
-    if let Some(segment) = segment {
-        if segment.contains('.') {
-            return Err(GppStringError::Segment { section: id });
-        }
+    for (at, segment) in segments.enumerate() {
         let mut bits = Bits::decode(segment)?;
-        let is_known = match second {
-            Second::None => false,
-            Second::Gpc => bits.number(2).map_err(truncated)? == 1,
-            Second::SensitiveData => true,
+        let field = match second {
+            Second::Gpc if bits.small(2).map_err(truncated)? == GPC_SEGMENT => ("Gpc", 1, 1),
+            Second::SensitiveData if at == 0 => ("SensitiveDataProcessing", 2, 8),
+            Second::None | Second::Gpc | Second::SensitiveData => continue,
         };
-        if !is_known {
-            return Err(GppStringError::Segment { section: id });
-        }
-        let field = if second == Second::Gpc { ("Gpc", 1, 1) } else { ("SensitiveDataProcessing", 2, 8) };
         fields.push(read_field(&mut bits, field).map_err(truncated)?);
     }
     Ok(GppContent::Us(fields))
+}
+
+/// The version of the header before the core, if a section has one.
+fn header(id: u16, segment: &str) -> Result<Option<u8>, GppStringError> {
+    let mut bits = Bits::decode(segment)?;
+    let is_newest = NEWEST.iter().any(|(of, ..)| *of == id);
+    if !is_newest || bits.small(6).ok().map(u16::from) != Some(id) {
+        return Ok(None);
+    }
+    bits.small(6).map(Some).map_err(|Truncated| GppStringError::Truncated { section: id })
 }
 
 fn read_field(bits: &mut Bits, (name, width, count): Layout) -> Result<GppField, Truncated> {
@@ -175,6 +193,9 @@ fn layout(id: u16, core: &str) -> Result<Option<(Vec<Layout>, Second)>, GppStrin
         return Ok(None);
     }
     let mut bits = Bits::decode(core)?;
+    if bits.count() < CORE_BITS_MIN {
+        return Err(GppStringError::Truncated { section: id });
+    }
     let version = bits.small(6).map_err(|Truncated| GppStringError::Truncated { section: id })?;
     let state = || STATES.iter().find(|state| state.id == id).map(|state| (common(state), state.second));
     Ok(match (id, version) {

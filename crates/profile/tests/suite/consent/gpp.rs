@@ -201,8 +201,10 @@ fn opt_outs_of_sale_sharing_and_targeting_and_gpc_become_signals() {
     let gpc = |segment: &str| signals(&single(8, &format!("{}.{segment}", core("10", "10", "10"))));
     assert_eq!(gpc("YA"), [Gpc]);
     assert!(gpc("QA").is_empty());
-    // In Virginia 1 says that there is no consent.
-    assert!(signals(&single(9, &text_of("000001 01 01 01 10 10 0101010101010101 01 01 01 10"))).is_empty());
+    // In Virginia, as in the national section for all states, 1 says that there is no consent.
+    let virginia = text_of("000001 01 01 01 10 10 0101010101010101 01 01 01 10");
+    assert_eq!(signals(&single(9, &virginia)), [LimitSensitive]);
+    assert_eq!(signals("DBABL~CVVqVVVVVapY"), [LimitSensitive]);
     // Every state's own opt-outs, of targeted advertising too.
     for id in 7..=27 {
         let line = PUBLISHED.lines().find(|line| line.starts_with(&format!("{id} B")));
@@ -248,6 +250,40 @@ fn sections_and_versions_that_are_unknown_are_told_apart_and_hide_no_opt_out() {
     assert_eq!(GppString::read(&single(8, "PVWSSSVY")).unwrap().sections[0].content, GppContent::Unknown);
 }
 
+/// What else a string says is no reason not to hear a no.
+#[test]
+fn an_opt_out_counts_beside_a_section_or_a_segment_that_cannot_be_read() {
+    use PrivacySignal::{DoNotSell, Gpc, LimitSensitive};
+    let signals = |text: &str| gpp_signals(&GppString::read(text).unwrap());
+    let california = [Gpc, DoNotSell, LimitSensitive];
+    // A TC string, and a section of Virginia, that are cut off.
+    assert_eq!(signals("DBACNM~CQtA~BVWSSSVY.YA"), california);
+    assert_eq!(signals("DBACBs~BVWSSSVY.YA~BV"), california);
+    // A segment of another type, twice, or in a section that has none.
+    assert_eq!(signals(&single(8, "BVWSSSVY.gA")), [DoNotSell, LimitSensitive]);
+    assert_eq!(signals(&single(8, "BVWSSSVY.YA.YA")), california);
+    assert_eq!(signals(&single(9, "BVWSSVY.YA")), [DoNotSell, LimitSensitive]);
+}
+
+/// The specifications of the sections from 24 on require a header before the core; the libraries write none.
+#[test]
+fn a_section_is_read_with_its_header_and_without() {
+    for section in 24_u16..=27 {
+        let core = if section == 24 { "BVVU" } else { "BVVV" };
+        let header = text_of(&format!("{section:06b} 000001 000000000001 0 011"));
+        let (with, without) = (single(section, &format!("{header}.{core}")), single(section, core));
+        let read = |text: &str| GppString::read(text).unwrap();
+        assert_eq!(read(&with).sections[0].content, read(&without).sections[0].content, "{section}");
+        assert_eq!(gpp_signals(&read(&with)), [PrivacySignal::DoNotSell], "{section}");
+        let newer = text_of(&format!("{section:06b} 000010 000000000001 0 011"));
+        assert_eq!(
+            read(&single(section, &format!("{newer}.{core}"))).sections[0].content,
+            GppContent::Unknown
+        );
+        refuses(&single(section, &header), GppStringError::Truncated { section });
+    }
+}
+
 #[test]
 fn each_fault_has_a_message_of_its_own() {
     // iabgpp-es, `GppModel.test.ts`: sections missing, and a blank one.
@@ -270,10 +306,11 @@ fn each_fault_has_a_message_of_its_own() {
     refuses(&single(8, ""), EncodingFault::Empty.into());
     refuses(&single(8, "BVWSSSV"), GppStringError::Truncated { section: 8 });
     refuses(&single(8, "BVWSSSVY."), EncodingFault::Empty.into());
-    refuses(&single(8, "BVWSSSVY.gA"), GppStringError::Segment { section: 8 });
-    refuses(&single(8, "BVWSSSVY.YA.YA"), GppStringError::Segment { section: 8 });
-    refuses(&single(9, "BVWSSVY.YA"), GppStringError::Segment { section: 9 });
-    refuses(&single(25, "BVVV.kk"), GppStringError::Truncated { section: 25 });
+    refuses(&single(25, "BVVq.kk"), GppStringError::Truncated { section: 25 });
+    // "Should throw Error on garbage", in the tests of each section of iabgpp-es.
+    for section in (7..=23).chain([2]) {
+        refuses(&single(section, "z"), GppStringError::Truncated { section });
+    }
     refuses("DBABMA~CPSG", GppStringError::Tcf(TcStringError::Truncated));
     refuses(&format!("DBABTA~{}", "A".repeat(20_480)), GppStringError::TooLong);
     let message = GppString::read("DBABTA%7E1YNN").unwrap_err().to_string();
@@ -282,6 +319,8 @@ fn each_fault_has_a_message_of_its_own() {
 
 /// Opted out of sale, and with the GPC segment of a browser without the signal.
 const OPTED_OUT: &str = "DBABBg~BVWSSSVY.QA";
+/// Not opted out, but with a browser's signal.
+const WITH_GPC: &str = "DBABBg~BVoAAABY.YA";
 /// Not opted out.
 const NOT_OPTED_OUT: &str = "DBABBg~BVoAAABY.QA";
 
@@ -320,14 +359,23 @@ fn a_gpp_string_is_stored_with_its_ledger_entry_and_its_opt_outs() {
     assert!(
         subject.do_not_sell.is_some() && subject.sensitive_limit.is_some() && subject.sale_opt_out.is_none()
     );
-    // The same again changes nothing, until something was permitted since.
+    // The same again is no new statement: it does not take back what the customer permitted since.
     let again = record_gpp(&after.record, OPTED_OUT, at(1), at(1)).unwrap();
     assert_eq!((&again.record, again.ledger.len()), (&after.record, 0));
     let given = Decision { decided_at: Some(at(2)), ..decision(21, Consent, Given) };
     let given =
         record_decision(&after.record, &answering(&after.record, given), &selling(), context(at(2))).unwrap();
     let thrice = record_gpp(&given.record, OPTED_OUT, at(3), at(3)).unwrap();
-    assert_eq!(thrice.record.ground(purpose(21), Consent).map(|state| state.status), Some(Refused));
+    assert_eq!((&thrice.record, thrice.ledger.len()), (&given.record, 0));
+    // Another string with an opt-out is one, and so is a browser's signal with each page.
+    let status = |record: &CustomerRecord| record.ground(purpose(21), Consent).map(|state| state.status);
+    let other = record_gpp(&given.record, "1YYN", at(3), at(3)).unwrap();
+    assert_eq!(status(&other.record), Some(Refused));
+    let browser = record_gpp(&in_california(), WITH_GPC, NOW, NOW).unwrap().record;
+    let given = Decision { decided_at: Some(at(2)), ..decision(21, Consent, Given) };
+    let given = record_decision(&browser, &answering(&browser, given), &selling(), context(at(2))).unwrap();
+    let next_page = record_gpp(&given.record, WITH_GPC, at(3), at(3)).unwrap();
+    assert_eq!((status(&given.record), status(&next_page.record)), (Some(Given), Some(Refused)));
 }
 
 #[test]
@@ -343,7 +391,8 @@ fn of_two_gpp_strings_the_one_sent_later_counts_but_an_opt_out_always() {
         "it grants nothing"
     );
     let retried = record_gpp(&newer, OPTED_OUT, at(5), at(10)).unwrap().record;
-    assert_eq!(retried.gpp_string.as_ref().unwrap().text.as_str(), OPTED_OUT);
+    assert_eq!(retried.gpp_string, newer.gpp_string, "the one that was sent last is kept");
+    assert!(retried.subject.do_not_sell >= newer.subject.do_not_sell);
 }
 
 #[test]
