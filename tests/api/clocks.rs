@@ -218,7 +218,7 @@ async fn earlier_tc_string(sandbox: &Sandbox, first_ago: i64, second_ago: i64) {
     let status = sandbox.consents(2).await.record_tc_string(early).await.expect_err("it is late");
     assert_eq!(fault(&status).1, "REQUEST_SUPERSEDED");
     let status = sandbox.consents(2).await.record_tc_string(record(&tc_string(2), id_of(0))).await;
-    assert_eq!(fault(&status.expect_err("it was updated a day earlier")).1, "REQUEST_SUPERSEDED");
+    assert_eq!(fault(&status.expect_err("it was updated a day earlier")).1, "TC_STRING_SUPERSEDED");
     let request = v1::GetTcStringRequest { customer_id, purpose: "service".to_owned(), ..Default::default() };
     let stored = sandbox.consents(0).await.get_tc_string(request).await.expect("found").into_inner();
     assert_eq!(stored.tc_string, second);

@@ -156,7 +156,8 @@ fn refuse(
 /// later; the same again changes nothing.
 ///
 /// # Errors
-/// `TcString` with the fault; `RequestSuperseded` if the recorded one is newer.
+/// `TcString` with the fault; `TcStringSuperseded` if the recorded one was updated on a later day, `RequestSuperseded` if
+/// on the same day and sent later.
 pub fn record_tc_string(
     record: &CustomerRecord,
     text: &str,
@@ -170,7 +171,7 @@ pub fn record_tc_string(
             return Ok(Changed { record, ledger: None });
         }
         match incoming.updated_on().cmp(&stored.updated_on()) {
-            Ordering::Less => return Err(ProfileError::RequestSuperseded),
+            Ordering::Less => return Err(ProfileError::TcStringSuperseded),
             Ordering::Equal => precondition.check(record.requested.tc_string)?,
             Ordering::Greater => {}
         }

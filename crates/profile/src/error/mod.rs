@@ -93,6 +93,9 @@ pub enum ProfileError {
     /// The value was changed after the request was made.
     #[error("the value was changed after this request was made")]
     RequestSuperseded,
+    /// A TC string of a later day is recorded.
+    #[error("a TC string that was updated on a later day is recorded")]
+    TcStringSuperseded,
     /// The change lifts what limits the use of the data, and does not name the version that it saw.
     #[error("a change that lifts {limit} names the etag that was read")]
     LiftsUnseen {
@@ -164,6 +167,7 @@ impl ProfileError {
             Self::NotRecordable { .. }
             | Self::NewerStands { .. }
             | Self::RequestSuperseded
+            | Self::TcStringSuperseded
             | Self::ObjectionStands
             | Self::UnsupportedVersion { .. }
             | Self::Corrupt { .. } => None,

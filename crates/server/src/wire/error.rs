@@ -165,6 +165,9 @@ pub(crate) enum ServiceError {
         "the value was changed after this request was made: read the current version and send a new request"
     )]
     RequestSuperseded,
+    /// A TC string of a later day is recorded.
+    #[error("a TC string that was updated on a later day is recorded: this one is out of date")]
+    TcStringSuperseded,
     /// The request does not decode as its method's message.
     #[error("the request does not decode as the method's message")]
     RequestMalformed,
@@ -335,6 +338,7 @@ impl From<ProfileError> for ServiceError {
             ProfileError::NewerStands { reason } => Self::field("status", FieldFault::NewerStands(reason)),
             ProfileError::LiftsUnseen { limit } => Self::field("etag", FieldFault::EtagNeeded(limit)),
             ProfileError::RequestSuperseded => Self::RequestSuperseded,
+            ProfileError::TcStringSuperseded => Self::TcStringSuperseded,
             ProfileError::ObjectionStands => Self::ObjectionStands,
             ProfileError::TcString { fault: TcStringError::TooLong } => {
                 Self::field("tc_string", FieldFault::TooLong(TC_STRING_BYTES_MAX))

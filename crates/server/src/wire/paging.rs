@@ -14,6 +14,9 @@ use super::{FieldFault, ServiceError};
 /// The longest page token, in bytes of text.
 const TOKEN_BYTES_MAX: usize = 512;
 
+/// The bytes of a page's entries: a gRPC client takes answers of 4 MiB unless it is told otherwise.
+const PAGE_BYTES_MAX: usize = 3 << 20;
+
 /// The list that a page token belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
@@ -73,10 +76,10 @@ impl Pager {
         Ok(Self { listing, entries_left, bytes_left: usize::MAX, last: None, is_followed: false })
     }
 
-    /// The page also ends before its entries exceed `bytes_left`.
+    /// The page also ends before its entries exceed `bytes_left`, or what a stock client takes.
     #[must_use]
     pub(crate) fn within_bytes(self, bytes_left: usize) -> Self {
-        Self { bytes_left, ..self }
+        Self { bytes_left: bytes_left.min(PAGE_BYTES_MAX), ..self }
     }
 
     /// How many entries to read for the rest of the page: one more than fit, to know whether there are more.

@@ -122,6 +122,7 @@ fn class_of(error: &ServiceError) -> Class {
         ServiceError::CatalogueFull { .. } => permanent(Code::ResourceExhausted, "CATALOGUE_FULL"),
         ServiceError::EtagStale => permanent(Code::Aborted, "ETAG_STALE"),
         ServiceError::RequestSuperseded => permanent(Code::Aborted, "REQUEST_SUPERSEDED"),
+        ServiceError::TcStringSuperseded => permanent(Code::FailedPrecondition, "TC_STRING_SUPERSEDED"),
         ServiceError::RequestMalformed => permanent(Code::InvalidArgument, "REQUEST_MALFORMED"),
         ServiceError::MethodUnknown => permanent(Code::Unimplemented, "METHOD_UNKNOWN"),
         ServiceError::NotLeader { leader: Some(_) } => {

@@ -108,6 +108,7 @@ fn what_stands_is_named_with_its_reason_and_the_field_that_would_answer_it() {
             (Code::FailedPrecondition, "ETAG_REQUIRED", "etag", ""),
         ),
         (ProfileError::RequestSuperseded, (Code::Aborted, "REQUEST_SUPERSEDED", "", "")),
+        (ProfileError::TcStringSuperseded, (Code::FailedPrecondition, "TC_STRING_SUPERSEDED", "", "")),
     ] {
         let told = of_profile(error);
         assert_eq!((told.0, &*told.1, &*told.2, &*told.3), expected);

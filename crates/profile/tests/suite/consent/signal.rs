@@ -254,7 +254,7 @@ fn a_tc_string_that_was_updated_before_the_stored_one_is_refused() {
     let newer =
         record_tc_string(&CustomerRecord::new(TC_NOW), TC_STRING, made(TC_NOW), context(TC_NOW)).unwrap();
     let late = record_tc_string(&newer.record, &older, made(TC_NOW), context(TC_NOW.plus_ms(1)));
-    assert_eq!(late.unwrap_err(), ProfileError::RequestSuperseded);
+    assert_eq!(late.unwrap_err(), ProfileError::TcStringSuperseded);
     let first =
         record_tc_string(&CustomerRecord::new(TC_NOW), &older, made(TC_NOW), context(TC_NOW)).unwrap();
     let then = record_tc_string(&first.record, TC_STRING, made(TC_NOW), context(TC_NOW.plus_ms(1))).unwrap();
