@@ -29,6 +29,9 @@ pub(crate) struct RecipientFields {
     /// Purpose under which the application may collect (repeatable, or comma-separated)
     #[arg(long = "collects", value_delimiter = ',')]
     collection_purposes: Option<Vec<String>>,
+    /// It is a third party's: neither the controller's own nor a processor's; receipts name it
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    third_party: Option<bool>,
     /// The application may neither read nor collect anything
     #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     suspended: Option<bool>,
@@ -48,11 +51,22 @@ impl Definition for RecipientFields {
         ("READS FOR", |recipient| or_dash(&recipient.purposes.join(", "))),
         ("COLLECTS FOR", |recipient| or_dash(&recipient.collection_purposes.join(", "))),
         ("OWNER", |recipient| or_dash(&recipient.owner)),
+        ("THIRD PARTY", |recipient| if recipient.third_party { "yes" } else { "no" }.into()),
         ("STATE", |recipient| if recipient.suspended { "suspended" } else { "in use" }.into()),
     ];
 
     fn apply(self, recipient: &mut v1::Recipient) {
-        set_fields!(recipient, self, id, description, owner, purposes, collection_purposes, suspended);
+        set_fields!(
+            recipient,
+            self,
+            id,
+            description,
+            owner,
+            purposes,
+            collection_purposes,
+            third_party,
+            suspended
+        );
         set(&mut recipient.display_name, self.name);
     }
 

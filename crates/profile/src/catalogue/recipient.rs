@@ -25,6 +25,8 @@ pub struct RecipientFields {
     pub purposes: Vec<PurposeNumber>,
     /// For which purposes it may collect.
     pub collection_purposes: Vec<PurposeNumber>,
+    /// Whether it is a third party (GDPR Art. 4(10)): neither the controller's own nor a processor's.
+    pub third_party: bool,
     /// Suspended: it neither reads nor collects.
     pub suspended: bool,
     /// The entry's revision: its etag.

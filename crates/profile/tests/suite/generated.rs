@@ -224,6 +224,7 @@ fn desk(draw: &mut Draw) -> Recipient {
         owner: "service".to_owned(),
         purposes: ALL.into_iter().filter(|_| !draw.once_in(4)).map(purpose).collect(),
         collection_purposes: Vec::new(),
+        third_party: false,
         suspended: draw.once_in(8),
         revision: Revision::from_u64(1),
     };

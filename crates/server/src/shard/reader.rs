@@ -60,6 +60,7 @@ mod tests {
             owner: String::new(),
             purposes: purposes.iter().map(|number| PurposeNumber::new(*number).expect("a number")).collect(),
             collection_purposes: Vec::new(),
+            third_party: false,
             suspended,
             revision: Revision::from_u64(1),
         })

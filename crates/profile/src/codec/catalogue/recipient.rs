@@ -13,6 +13,7 @@ message! {
         6 [bool] suspended: bool;
         7 [uint64] revision: u64;
         8 [uint32, repeated] collection_purposes: Vec<u32>, "purpose";
+        9 [bool] third_party: bool;
     }
 }
 stored!(Recipient of RecipientFields, "recipient");

@@ -336,6 +336,7 @@ fn recipient_fields(id: &str) -> RecipientFields {
         owner: "Marketing".to_owned(),
         purposes: vec![purpose(MARKETING)],
         collection_purposes: vec![purpose(SERVICE)],
+        third_party: false,
         suspended: false,
         revision: Revision::from_u64(1),
     }

@@ -30,6 +30,7 @@ fn mailer(suspended: bool) -> CatalogueEntry {
         owner: String::new(),
         purposes: vec![purpose(1)],
         collection_purposes: Vec::new(),
+        third_party: false,
         suspended,
         revision: Revision::from_u64(1),
     };

@@ -122,6 +122,7 @@ fn a_recipient() -> Recipient {
         owner: "Marketing".to_owned(),
         purposes: vec![purpose(1), purpose(300)],
         collection_purposes: Vec::new(),
+        third_party: false,
         suspended: true,
         revision: Revision::from_u64(1),
     };
@@ -409,6 +410,7 @@ fn recipients() -> impl Strategy<Value = Recipient> {
                     owner,
                     purposes: purposes.into_iter().map(purpose).collect(),
                     collection_purposes: collected.into_iter().map(purpose).collect(),
+                    third_party: suspended,
                     suspended,
                     revision,
                 };

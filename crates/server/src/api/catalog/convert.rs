@@ -153,6 +153,7 @@ pub(super) fn recipient(recipient: &Recipient, catalogue: &Catalogue) -> v1::Rec
         purposes: purpose_names(&recipient.purposes, catalogue),
         collection_purposes: purpose_names(&recipient.collection_purposes, catalogue),
         suspended: recipient.suspended,
+        third_party: recipient.third_party,
         etag: etag(recipient.revision),
     }
 }

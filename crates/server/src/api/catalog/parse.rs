@@ -256,6 +256,7 @@ pub(super) fn recipient(
         owner: wire.owner.clone(),
         purposes: each("purposes", &wire.purposes, |text| purpose_number(text, catalogue))?,
         collection_purposes: each("collection_purposes", collected, |text| purpose_number(text, catalogue))?,
+        third_party: wire.third_party,
         suspended: wire.suspended,
         revision,
     };

@@ -312,6 +312,7 @@ pub(super) fn reader(cell: &str) -> Parsed<(bool, Option<Recipient>)> {
             owner: "service".to_owned(),
             purposes: purposes.iter().map(|number| purpose(*number)).collect(),
             collection_purposes: Vec::new(),
+            third_party: false,
             suspended,
             revision: Revision::from_u64(1),
         };

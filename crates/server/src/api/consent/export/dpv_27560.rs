@@ -15,10 +15,12 @@ use data_encoding::HEXLOWER;
 use serde::Serialize;
 
 use super::{
-    Exported, Ground, NO_LANGUAGE, NOT_STATED, act, entity_iri, evidence, iso_8601, optional, stated, title,
+    Exported, Ground, NO_LANGUAGE, NOT_STATED, act, entity_iri, evidence, iso_8601, language_of, notice_of,
+    optional, stated, title,
 };
 use crate::config::ControllerConfig;
 
+const NOTICE: &str = "dpv:ConsentNotice";
 const CONFORMS_TO: &str = "https://w3id.org/dpv/schema/dpv-27560#record";
 
 const PREFIXES: [(&str, &str); 8] = [
@@ -91,7 +93,7 @@ nodes! {
         "dpv:hasDataController" data_controller: String,
         "dpv:hasJurisdiction" jurisdictions: Vec<Place>,
         "dpv:hasApplicableLaw" laws: Vec<Thing>,
-        "dpv:hasNotice" notice: NoticeNode,
+        "dpv:hasNotice" notices: Vec<NoticeNode>,
         "dpv:hasProcess" process: Process,
         "dpv:hasConsentControl" consent_control: Thing,
         "dpv:hasRight" rights: Vec<Thing>,
@@ -111,6 +113,7 @@ nodes! {
         optional "dpv:isExercisedAt" exercised_at: String,
     }
 
+    #[derive(Clone, PartialEq, Eq)]
     struct NoticeNode {
         "@type" kind: &'static str,
         "dct:identifier" identifier: String,
@@ -169,6 +172,7 @@ nodes! {
         "dpv:isIndicatedBy" by: String,
         "dpv:hasDuration" duration: Duration,
         optional "dpv:hasIndicationMethod" method: String,
+        optional "dpv:hasNotice" notice: NoticeNode,
         optional "dct:source" source: Source,
     }
 
@@ -233,6 +237,7 @@ fn record<'a>(exported: &Exported<'a>, purpose: &'a Purpose) -> Record {
         exercised_at: exercised_at.clone(),
         ..Thing::default()
     };
+    let statuses = statuses(exported, purpose, consent);
     Record {
         id: id.urn().to_string(),
         kind: "dpv:ConsentRecord",
@@ -248,12 +253,12 @@ fn record<'a>(exported: &Exported<'a>, purpose: &'a Purpose) -> Record {
         data_controller: controller_iri(exported.controller),
         jurisdictions: jurisdictions(exported),
         laws: laws.collect(),
-        notice: notice(purpose, consent),
+        notices: notices(&statuses),
         process: process(exported, purpose, &grounds),
         consent_control: Thing { kind: "dpv:WithdrawConsent", exercised_at, ..Thing::default() },
         rights: vec![right],
         entities: vec![entity(exported.controller)],
-        statuses: statuses(exported, purpose, consent),
+        statuses,
     }
 }
 
@@ -272,18 +277,38 @@ fn jurisdictions(exported: &Exported<'_>) -> Vec<Place> {
     places
 }
 
-fn notice(purpose: &Purpose, consent: Option<&Ground<'_>>) -> NoticeNode {
-    let version = consent.and_then(|ground| ground.state.notice.as_ref());
-    let known = consent.and_then(|ground| ground.notice(purpose));
-    NoticeNode {
-        kind: "dpv:ConsentNotice",
-        identifier: version.map_or_else(
-            || NOT_STATED.to_owned(),
-            |version| format!("{}/{}", purpose.id.as_str(), version.as_str()),
-        ),
-        language: consent.map_or_else(|| NO_LANGUAGE.to_owned(), |ground| ground.language(purpose)),
-        sha256: known.and_then(|notice| notice.text_sha256).map(|hash| HEXLOWER.encode(&hash)),
+/// Every notice that was shown for one of the decisions, in the order of these.
+fn notices(statuses: &[Status]) -> Vec<NoticeNode> {
+    let mut shown: Vec<NoticeNode> = Vec::new();
+    for notice in statuses.iter().filter_map(|status| status.notice.as_ref()) {
+        if !shown.contains(notice) {
+            shown.push(notice.clone());
+        }
     }
+    if shown.is_empty() {
+        shown.push(NoticeNode {
+            kind: NOTICE,
+            identifier: NOT_STATED.to_owned(),
+            language: NO_LANGUAGE.to_owned(),
+            sha256: None,
+        });
+    }
+    shown
+}
+
+/// The notice that was shown for a decision. What takes a consent back names the notice of that consent: nobody was shown
+/// it then.
+fn notice(purpose: &Purpose, state: &GroundState) -> Option<NoticeNode> {
+    let takes_back =
+        matches!(state.status, GroundStatus::Withdrawn | GroundStatus::Revoked | GroundStatus::Invalidated);
+    let version = state.notice.as_ref().filter(|_| !takes_back)?;
+    let known = notice_of(purpose, state);
+    Some(NoticeNode {
+        kind: NOTICE,
+        identifier: format!("{}/{}", purpose.id.as_str(), version.as_str()),
+        language: language_of(purpose, state),
+        sha256: known.and_then(|notice| notice.text_sha256).map(|hash| HEXLOWER.encode(&hash)),
+    })
 }
 
 fn process(exported: &Exported<'_>, purpose: &Purpose, grounds: &[Ground<'_>]) -> Process {
@@ -311,7 +336,7 @@ fn process(exported: &Exported<'_>, purpose: &Purpose, grounds: &[Ground<'_>]) -
         ..Thing::default()
     };
     let applications = exported.recipients(purpose).map(|recipient| Thing {
-        kind: "dpv:Recipient",
+        kind: if recipient.third_party { "dpv:ThirdParty" } else { "dpv:Recipient" },
         id: Some(entity_iri("recipient", recipient.id.as_str())),
         identifier: Some(recipient.id.as_str().to_owned()),
         title: optional(&recipient.display_name),
@@ -401,39 +426,66 @@ fn entity(controller: &ControllerConfig) -> Entity {
     }
 }
 
-/// A status for each decision about consent, in the order in which they were recorded, the current one last; if none is
-/// recorded, unknown as of now.
+/// A status for each decision about consent, in the order in which they were recorded, then the one that counts now if no
+/// decision has it: a consent ends without a decision. If nothing is recorded, unknown as of now.
 fn statuses(exported: &Exported<'_>, purpose: &Purpose, consent: Option<&Ground<'_>>) -> Vec<Status> {
-    let Some(current) = consent else {
-        return vec![Status {
-            kinds: vec!["dpv:ConsentUnknown", asked_type(exported)],
-            at: iso_8601(exported.now),
-            by: controller_iri(exported.controller),
-            duration: until_decision(),
-            method: None,
-            source: None,
-        }];
+    let by_controller = |status, of_type, at| Status {
+        kinds: vec![status, of_type],
+        at: iso_8601(at),
+        by: controller_iri(exported.controller),
+        duration: until_decision(),
+        method: None,
+        notice: None,
+        source: None,
     };
-    let earlier = exported.earlier_consents(purpose).iter().map(|state| (state, as_decided(state), None));
-    let current = (current.state, current_status(current), Some(current));
+    let Some(current) = consent else {
+        return vec![by_controller("dpv:ConsentUnknown", asked_type(exported), exported.now)];
+    };
+    let earlier = exported.earlier_consents(purpose).iter().map(|state| (state, None));
     let mut given = None;
     let mut statuses = Vec::new();
-    for (state, status, ground) in earlier.chain([current]) {
+    for (state, ground) in earlier.chain([(current.state, Some(current))]) {
         // A no says nothing about how consent is expressed; it is of the type that was given or asked for.
         given = state.method.or(given);
-        let of_type = given.map_or_else(|| asked_type(exported), |method| consent_type(Some(method)));
         let proof = evidence(state).and_then(|evidence| evidence.statement_sha256);
         statuses.push(Status {
-            kinds: vec![status, of_type],
+            kinds: vec![as_decided(state), of_type(exported, given)],
             at: iso_8601(state.decided_at),
             by: decided_by(exported, state),
             duration: ground.map_or_else(|| stated_duration(state.expires_at), duration),
             method: act(state),
+            notice: notice(purpose, state),
             source: proof
                 .map(|sha256| Source { kind: "schema:MediaObject", sha256: HEXLOWER.encode(&sha256) }),
         });
     }
+    let ended = ended(exported, purpose, current);
+    statuses.extend(ended.map(|(status, at)| by_controller(status, of_type(exported, given), at)));
     statuses
+}
+
+fn of_type(exported: &Exported<'_>, given: Option<ConsentMethod>) -> &'static str {
+    given.map_or_else(|| asked_type(exported), |method| consent_type(Some(method)))
+}
+
+/// The status of a consent that was given and is not in force, and since when.
+fn ended(
+    exported: &Exported<'_>,
+    purpose: &Purpose,
+    current: &Ground<'_>,
+) -> Option<(&'static str, TimestampMs)> {
+    let (GroundStatus::Given, Verdict::Refuse(reason)) = (current.state.status, current.verdict) else {
+        return None;
+    };
+    let state = current.state;
+    let version = state.notice.as_ref().filter(|_| reason == RefusalReason::NoticeOutdated);
+    let asked_again = version.and_then(|version| purpose.notice_ends_at(version, state.decided_at));
+    let expired = state.expires_at.filter(|_| reason == RefusalReason::ConsentExpired);
+    // A notice that is valid at once does not say since when.
+    let since = expired.or(asked_again).filter(|since| *since <= exported.now);
+    let is_over = matches!(reason, RefusalReason::ConsentExpired | RefusalReason::NoticeOutdated);
+    let status = if is_over { "dpv:ConsentExpired" } else { "dpv:ConsentStatusInvalidForProcessing" };
+    Some((status, since.unwrap_or(exported.now)))
 }
 
 /// The type of consent that the customer's jurisdictions ask for: implied only where all of them take silence for consent.
@@ -452,19 +504,6 @@ const fn as_decided(state: &GroundState) -> &'static str {
         GroundStatus::Requested => "dpv:ConsentRequested",
         GroundStatus::Revoked => "dpv:ConsentRevoked",
         GroundStatus::Invalidated => "dpv:ConsentInvalidated",
-    }
-}
-
-/// The status that counts now. A consent that was given but is not in force is not typed as given: the type alone must not
-/// mislead.
-fn current_status(ground: &Ground<'_>) -> &'static str {
-    match (ground.state.status, ground.verdict) {
-        (
-            GroundStatus::Given,
-            Verdict::Refuse(RefusalReason::ConsentExpired | RefusalReason::NoticeOutdated),
-        ) => "dpv:ConsentExpired",
-        (GroundStatus::Given, Verdict::Refuse(_)) => "dpv:ConsentStatusInvalidForProcessing",
-        (_, _) => as_decided(ground.state),
     }
 }
 

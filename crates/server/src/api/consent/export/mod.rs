@@ -279,20 +279,18 @@ fn act(state: &GroundState) -> Option<String> {
     }
 }
 
-impl Ground<'_> {
-    /// The notice that the data subject saw, as it is in the catalogue.
-    fn notice<'a>(&self, purpose: &'a Purpose) -> Option<&'a Notice> {
-        let version = self.state.notice.as_ref()?;
-        purpose.notices.iter().find(|notice| notice.version == *version)
-    }
+/// The notice that the data subject saw, as it is in the catalogue.
+fn notice_of<'a>(purpose: &'a Purpose, state: &GroundState) -> Option<&'a Notice> {
+    let version = state.notice.as_ref()?;
+    purpose.notices.iter().find(|notice| notice.version == *version)
+}
 
-    /// The language in which the notice was shown, otherwise the one in which it is written.
-    fn language(&self, purpose: &Purpose) -> String {
-        let shown = self.state.evidence.as_ref().and_then(|evidence| evidence.language.as_ref());
-        let shown = shown.map(|language| language.as_str().to_owned());
-        let written = || self.notice(purpose).map(|notice| notice.language.clone());
-        shown.or_else(written).filter(|tag| !tag.is_empty()).unwrap_or_else(|| NO_LANGUAGE.to_owned())
-    }
+/// The language in which the notice was shown, otherwise the one in which it is written.
+fn language_of(purpose: &Purpose, state: &GroundState) -> String {
+    let shown = state.evidence.as_ref().and_then(|evidence| evidence.language.as_ref());
+    let shown = shown.map(|language| language.as_str().to_owned());
+    let written = || notice_of(purpose, state).map(|notice| notice.language.clone());
+    shown.or_else(written).filter(|tag| !tag.is_empty()).unwrap_or_else(|| NO_LANGUAGE.to_owned())
 }
 
 const fn act_in_words(act: AffirmativeAct) -> &'static str {

@@ -12,7 +12,7 @@ use custodia_profile::{ConsentMethod, LawfulBasis, Purpose, RefusalReason, Times
 use data_encoding::HEXLOWER;
 use serde::Serialize;
 
-use super::{Exported, Ground, NOT_STATED, act, iso_8601, optional, stated, title};
+use super::{Exported, Ground, NOT_STATED, act, iso_8601, language_of, notice_of, optional, stated, title};
 use crate::{config::ControllerConfig, wire::ServiceError};
 
 const VERSION: &str = "KI-CR-v1.1.0";
@@ -142,7 +142,7 @@ fn decided_at((_, ground): &Recorded<'_>) -> TimestampMs {
 
 /// The language of the notice as ISO 639-1 has it, two letters: `de` of the tag `de-CH`; none where none is known.
 fn two_letters((purpose, ground): &Recorded<'_>) -> Option<String> {
-    let tag = ground.language(purpose);
+    let tag = language_of(purpose, ground.state);
     let language = tag.split('-').next().unwrap_or_default().to_ascii_lowercase();
     (language.len() == 2).then_some(language)
 }
@@ -212,9 +212,10 @@ fn entry(exported: &Exported<'_>, purpose: &Purpose, ground: &Ground<'_>) -> Pur
     }
     let names: Vec<&str> = exported
         .recipients(purpose)
+        .filter(|to| to.third_party)
         .map(|to| if to.display_name.is_empty() { to.id.as_str() } else { &to.display_name })
         .collect();
-    // A purpose of sale discloses even before the buyer is registered.
+    // The controller's own systems are no third parties. A purpose of sale discloses even before the buyer is registered.
     let is_disclosed = !names.is_empty() || purpose.sale_or_sharing;
     let category = if purpose.dpv.is_empty() { purpose.id.as_str() } else { &purpose.dpv };
     PurposeEntry {
@@ -228,8 +229,7 @@ fn entry(exported: &Exported<'_>, purpose: &Purpose, ground: &Ground<'_>) -> Pur
         lawful_basis: basis_name(ground.basis),
         decided_at: seconds(ground.state.decided_at),
         notice_version: ground.state.notice.as_ref().map(|notice| notice.as_str().to_owned()),
-        notice_sha256: ground
-            .notice(purpose)
+        notice_sha256: notice_of(purpose, ground.state)
             .and_then(|notice| notice.text_sha256)
             .map(|hash| HEXLOWER.encode(&hash)),
     }

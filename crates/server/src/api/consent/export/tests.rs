@@ -70,7 +70,7 @@ fn catalogue() -> Catalogue {
     put(2, "blood_group", "health", Classification::Sensitive, CARE);
     put(3, "allergies", "", Classification::Sensitive, CARE);
     put(4, "weekday", "calendar", Classification::Anonymous, NEWSLETTER);
-    let mut put = |id: &str, display_name: &str, purposes: &[u32], suspended| {
+    let mut put = |id: &str, display_name: &str, purposes: &[u32], (third_party, suspended)| {
         let recipient = Recipient::new(RecipientFields {
             id: id.parse().expect("a name"),
             display_name: display_name.to_owned(),
@@ -78,14 +78,16 @@ fn catalogue() -> Catalogue {
             owner: "SECRET-OWNER".to_owned(),
             purposes: purposes.iter().map(|of| number(*of)).collect(),
             collection_purposes: Vec::new(),
+            third_party,
             suspended,
             revision: Revision::from_u64(1),
         });
         catalogue.put_recipient(recipient.expect("valid")).expect("taken");
     };
-    put("mailer", "The mailing house", &[NEWSLETTER, ADS], false);
-    put("broker", "", &[ADS], false);
-    put("old-mailer", "The old mailing house", &[NEWSLETTER], true);
+    put("mailer", "The mailing house", &[NEWSLETTER, ADS], (true, false));
+    put("broker", "", &[ADS], (true, false));
+    put("old-mailer", "The old mailing house", &[NEWSLETTER], (true, true));
+    put("desk", "Agent desktop", &[NEWSLETTER, CARE, ADS], (false, false));
     catalogue
 }
 
@@ -307,8 +309,8 @@ fn the_status_of_a_consent_matches_the_page() {
     for row in rows("| Recorded | `@type` of the status |") {
         let [recorded, expected] = row.as_slice() else { panic!("two cells: {row:?}") };
         let states = match recorded.as_str() {
-            "given, and in force" => vec![consent.clone()],
-            "given, expired or to a notice that is outdated" => vec![
+            "given" => vec![consent.clone()],
+            "given, and expired since, or its notice is outdated" => vec![
                 GroundState { expires_at: Some(NOW), ..consent.clone() },
                 GroundState { notice: Some(outdated.clone()), ..consent.clone() },
             ],
@@ -332,11 +334,16 @@ fn the_status_of_a_consent_matches_the_page() {
         for record in records {
             let text = document(Format::Dpv27560, &record, &[CARE], &controller(), NOW);
             let document: Json = serde_json::from_str(&text).expect("JSON");
-            let kinds = document["@graph"][0]["dpv:hasConsentStatus"][0]["@type"].clone();
-            let of_type = kinds[0].as_str().expect("a type");
-            assert!(expected.contains(&format!("`{of_type}`")), "{recorded}: {of_type}");
-            let consent_type = kinds[1].as_str().expect("guide, section 8.5.1: it MUST be present");
-            assert!(consent_type.ends_with("Consent"), "{recorded}: {consent_type}");
+            let statuses = document["@graph"][0]["dpv:hasConsentStatus"].as_array().expect("a list");
+            let mut found = Vec::new();
+            for status in statuses {
+                let kinds = &status["@type"];
+                found.push(format!("`{}`", kinds[0].as_str().expect("a type")));
+                let consent_type = kinds[1].as_str().expect("guide, section 8.5.1: it MUST be present");
+                assert!(consent_type.ends_with("Consent"), "{recorded}: {consent_type}");
+            }
+            let expected = expected.replace("the same", "`dpv:ConsentGiven`");
+            assert_eq!(found.join(", then "), expected, "{recorded}");
         }
     }
 }
@@ -346,8 +353,8 @@ fn a_consent_record_says_what_was_decided_when_and_by_whom() {
     let document = json(Format::Dpv27560, &full_record());
     let newsletter = &document["@graph"][0];
     assert_eq!(newsletter["dpv:hasJurisdiction"], serde_json::json!(["loc:DE"]));
-    assert_eq!(newsletter["dpv:hasNotice"]["dct:identifier"], "newsletter/2");
-    assert_eq!(newsletter["dpv:hasNotice"]["dct:language"], "de-CH", "as it was shown");
+    assert_eq!(newsletter["dpv:hasNotice"][0]["dct:identifier"], "newsletter/2");
+    assert_eq!(newsletter["dpv:hasNotice"][0]["dct:language"], "de-CH", "as it was shown");
     let process = &newsletter["dpv:hasProcess"];
     assert_eq!(process["dpv:hasLegalBasis"], serde_json::json!(["dpv:ExpressedConsent"]), "no swap");
     assert_eq!(process["dpv:hasPersonalData"].as_array().expect("a list").len(), 1, "nothing anonymous");
@@ -356,14 +363,14 @@ fn a_consent_record_says_what_was_decided_when_and_by_whom() {
     assert_eq!(status["dpv:isIndicatedBy"], "dpv:DataSubject");
     assert_eq!(status["dpv:hasIndicationMethod"], "ticked a box, via web");
     let names: Vec<_> = process["dpv:hasRecipient"].as_array().expect("a list").iter().collect();
-    assert_eq!(names.len(), 2, "the controller and the application that is not suspended");
+    assert_eq!(names.len(), 3, "the controller and the applications that are not suspended");
     assert_eq!(
         document["@graph"][1]["dpv:hasProcess"]["dpv:hasPersonalData"][0]["@type"],
         "dpv:SpecialCategoryPersonalData"
     );
 }
 
-/// Guide, section 8.5: each event with its own time, entity and method; issue 11, row 19.
+/// Guide, section 8.5: each event with its own time, entity and method; CO-5.
 #[test]
 fn a_consent_record_tells_every_event_and_each_event_its_own_act() {
     let asked = GroundState { evidence: None, method: None, ..decided(GroundStatus::Requested) };
@@ -388,6 +395,42 @@ fn a_consent_record_tells_every_event_and_each_event_its_own_act() {
     let methods: Vec<_> = statuses.iter().map(|status| &status["dpv:hasIndicationMethod"]).collect();
     assert_eq!(methods, [&"via web".into(), &Json::from("ticked a box, via web"), &"via phone".into()]);
     assert!(statuses[1].get("dct:source").is_some() && statuses[2].get("dct:source").is_none());
+}
+
+/// Guide, sections 8.2.1 and 8.5: the act of giving is not rewritten when the consent ends, nor is its notice when another
+/// one follows.
+#[test]
+fn a_consent_record_keeps_the_notice_of_each_decision_and_tells_the_end_apart() {
+    let with = |version: &str, ms: i64, state: GroundState| GroundState {
+        notice: Some(NoticeId::new("notice", version).expect("a version")),
+        decided_at: NOW.plus_ms(ms),
+        ..state
+    };
+    let consent = || given(ConsentMethod::Explicit);
+    let last = GroundState { expires_at: Some(NOW.plus_ms(-1)), ..with("2", -20, consent()) };
+    let graph = with_past(vec![with("1", -30, consent())], last.clone());
+    let identifiers = |of: &Json| of["dct:identifier"].as_str().expect("a notice").to_owned();
+    let shown: Vec<_> = graph["dpv:hasNotice"].as_array().expect("a list").iter().map(identifiers).collect();
+    assert_eq!(shown, ["newsletter/1", "newsletter/2"]);
+    let statuses = graph["dpv:hasConsentStatus"].as_array().expect("a list");
+    let told: Vec<_> = statuses
+        .iter()
+        .map(|status| {
+            (status["@type"][0].as_str().expect("a type"), status["dpv:hasNotice"]["dct:identifier"].as_str())
+        })
+        .collect();
+    let expected = [
+        ("dpv:ConsentGiven", Some("newsletter/1")),
+        ("dpv:ConsentGiven", Some("newsletter/2")),
+        ("dpv:ConsentExpired", None),
+    ];
+    assert_eq!(told, expected);
+    assert_eq!(statuses[2]["dpv:isIndicatedAtTime"], iso_8601(NOW.plus_ms(-1)));
+    assert_eq!(statuses[2]["dpv:isIndicatedBy"], graph["dpv:hasDataController"]);
+    let invalidated = GroundState { status: GroundStatus::Invalidated, notice: None, ..last.clone() };
+    let graph = with_past(vec![with("1", -30, consent()), last], invalidated);
+    let shown: Vec<_> = graph["dpv:hasNotice"].as_array().expect("a list").iter().map(identifiers).collect();
+    assert_eq!(shown, ["newsletter/1", "newsletter/2"], "they are not lost");
 }
 
 /// Guide, sections 8.3.3.1 and 8.4.1.
