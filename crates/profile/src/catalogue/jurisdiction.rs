@@ -84,7 +84,7 @@ pub struct JurisdictionFields {
     pub no_call_hours: Vec<QuietHours>,
     /// The kinds of channels on which direct marketing needs consent.
     pub consent_channels: Vec<ChannelKind>,
-    /// Those of them on which a soft opt-in is enough.
+    /// Those of them on which a soft opt-in is enough; none without legitimate interests, as which it is recorded.
     pub soft_opt_in_channels: Vec<ChannelKind>,
     /// The entry's revision: its etag; [`Revision::NONE`] for a built-in one that was never changed.
     pub revision: Revision,
@@ -193,6 +193,14 @@ fn check_marketing(fields: &JurisdictionFields) -> Result<(), ProfileError> {
         return Err(ProfileError::Malformed {
             field: "jurisdiction.soft_opt_in_channels",
             expected: "some of consent_channels",
+        });
+    }
+    if !fields.soft_opt_in_channels.is_empty()
+        && !fields.lawful_bases.contains(&LawfulBasis::LegitimateInterests)
+    {
+        return Err(ProfileError::Malformed {
+            field: "jurisdiction.soft_opt_in_channels",
+            expected: "none: without legitimate interests there is no soft opt-in",
         });
     }
     Ok(())

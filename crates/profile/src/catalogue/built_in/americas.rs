@@ -5,9 +5,10 @@
 //! California, where the consumer limits its use. A parent consents below 13, as under the Children's Online Privacy
 //! Protection Act, 15 U.S.C. §6502; up to the other age, sale and targeted advertising need opt-in. Calls: federal law,
 //! from 8 to 21, 47 CFR 64.1200(c)(1); texts and calling machines by consent, 64.1200(a)(2), while e-mail is opt-out,
-//! 15 U.S.C. §7704, and calls heed the register that the caller keeps, 64.1200(c)(2). Other states and territories: `default`.
+//! 15 U.S.C. §7704. The national do-not-call register, 64.1200(c)(2), is not known here: who calls must check it. The list
+//! that each caller keeps itself, 64.1200(d), is the customer's wish about the channel. Other states and territories: `default`.
 
-use super::{BuiltIn, ConsentModel, LawfulBasis, NARROW, NoCalls, OPT_IN, SOFT, WEEKDAYS, WITHOUT_INTERESTS};
+use super::{BuiltIn, ConsentModel, LawfulBasis, NARROW, NoCalls, OPT_IN, WEEKDAYS, WITHOUT_INTERESTS};
 use crate::{
     catalogue::{ChannelKind, SensitiveConsent},
     preferences::{DayOfWeek, LocalTime},
@@ -153,6 +154,9 @@ pub(super) const LIST: [BuiltIn; 15] = [
         guardian_below_age: 12,
         ..OPT_IN
     },
+    // Marketing in Canada: the implied consent of the Anti-Spam Legislation, s. 10(9) to (10), is not modelled, and a soft
+    // opt-in is none, since it is recorded as legitimate interests, which these laws do not know.
+    //
     // Consent, and exceptions: law, emergencies and public bodies, s. 7. A contract stands for the consent that it implies,
     // Schedule 1, 4.3.6. Express consent to sensitive data, 4.3.6. The age is that of the Privacy Commissioner's guidelines.
     BuiltIn {
@@ -166,7 +170,6 @@ pub(super) const LIST: [BuiltIn; 15] = [
         no_call_hours: &CANADIAN_HOURS,
         lawful_bases: &WITHOUT_INTERESTS,
         guardian_below_age: 13,
-        soft_opt_in_channels: &SOFT,
         ..OPT_IN
     },
     // Consent, ss. 12 to 14, express for sensitive information, s. 12; by a parent below 14, s. 4.1; law and emergencies,
@@ -181,7 +184,6 @@ pub(super) const LIST: [BuiltIn; 15] = [
         no_call_hours: &CANADIAN_HOURS,
         lawful_bases: &WITHOUT_INTERESTS,
         guardian_below_age: 14,
-        soft_opt_in_channels: &SOFT,
         ..OPT_IN
     },
 ];

@@ -1,6 +1,6 @@
 //! Owns the built-in jurisdictions of Asia and the Pacific. Always: each cites its source.
 
-use super::{BuiltIn, NARROW, NoCalls, OPT_IN, SOFT, WITHOUT_INTERESTS};
+use super::{BuiltIn, EVERY_LETTER, NARROW, NoCalls, OPT_IN, SOFT, WITHOUT_INTERESTS};
 use crate::{
     catalogue::SensitiveConsent,
     preferences::{DayOfWeek, LocalTime},
@@ -9,7 +9,7 @@ use crate::{
 pub(super) const LIST: [BuiltIn; 7] = [
     // The bases are those of Art. 13: consent, (1); contract, (2); statutory duties, (3); emergencies, (4). It knows no
     // legitimate interests. Sensitive data by separate consent, Art. 29; that of children below 14 is sensitive, and a
-    // parent consents, Art. 31.
+    // parent consents, Art. 31. Advertising to homes and vehicles needs consent too, so post does: Advertising Law Art. 43.
     BuiltIn {
         id: "cn",
         display_name: "China",
@@ -18,12 +18,14 @@ pub(super) const LIST: [BuiltIn; 7] = [
         regions: &["CN"],
         lawful_bases: &WITHOUT_INTERESTS,
         guardian_below_age: 14,
+        consent_channels: &EVERY_LETTER,
         ..OPT_IN
     },
     // Consent, s. 6; legitimate uses, s. 7: the State and its law, (b) to (e); life and health, (f) and (g). It knows neither
     // contract nor legitimate interests. It has no special categories: the setting is that of the other laws. A parent
     // consents below 18, ss. 2(f) and 9(1). Commercial calls from 10 to 21: the Telecom Commercial Communications Customer
-    // Preference Regulations, 2018.
+    // Preference Regulations, 2018. The duties of ss. 3 to 17 are in force from about May 2027, eighteen months after the
+    // rules of November 2025; they are the setting already.
     BuiltIn {
         id: "in",
         display_name: "India",

@@ -10,7 +10,8 @@ pub(super) const LIST: [BuiltIn; 6] = [
     // In the EEA by Joint Committee Decision 154/2018. The bases are those of Art. 6(1). Sensitive data: explicit consent,
     // Art. 9(2)(a); vital interests, a legal obligation and a public task on a ground of Art. 9(2) that the purpose names. A
     // guardian consents below 16, Art. 8(1); a member state may lower that to 13. Those that did: by their implementing acts, of which the newer
-    // ones are Denmark's (since 1 January 2024) and Slovenia's (ZVOP-2, Art. 8). Territories with a country code of their
+    // ones are Denmark's (since 1 January 2024) and Slovenia's (ZVOP-2, Art. 8). Liechtenstein did not (Datenschutzstelle,
+    // Aktuelles 1/2024). Territories with a country code of their
     // own (`RE`, `AX`) are not listed, so that `default` applies there.
     BuiltIn {
         id: "eu",
@@ -25,7 +26,7 @@ pub(super) const LIST: [BuiltIn; 6] = [
         guardian_below_age: 16,
         regional_ages: &[
             (13, &["BE", "EE", "FI", "IS", "LV", "MT", "NO", "PT", "SE"]),
-            (14, &["AT", "BG", "CY", "ES", "IT", "LI", "LT"]),
+            (14, &["AT", "BG", "CY", "ES", "IT", "LT"]),
             (15, &["CZ", "DK", "FR", "GR", "SI"]),
         ],
         soft_opt_in_channels: &SOFT,
@@ -83,7 +84,7 @@ pub(super) const LIST: [BuiltIn; 6] = [
         ..OPT_IN
     },
     // The bases are those of s. 11(1): consent, (a); contract, (b); law, (c); the data subject's interest, (d); public
-    // public duty, (e); legitimate interests, (f). Special data: ss. 26 to 33. Children: below 18, ss. 1, 34 and 35. Calls:
+    // duty, (e); legitimate interests, (f). Special data: ss. 26 to 33. Children: below 18, ss. 1, 34 and 35. Calls:
     // not on Sundays, on Saturdays from 9 to 13, else from 8 to 20.
     BuiltIn {
         id: "za",

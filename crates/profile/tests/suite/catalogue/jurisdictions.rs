@@ -35,9 +35,9 @@ fn of(id: &str, codes: &[&str]) -> JurisdictionFields {
 fn each_state_of_the_eea_has_its_own_age() {
     let ages = [
         (13, "BE EE FI IS LV MT NO PT SE"),
-        (14, "AT BG CY ES IT LI LT"),
+        (14, "AT BG CY ES IT LT"),
         (15, "CZ DK FR GR SI"),
-        (16, "DE HR HU IE LU NL PL RO SK"),
+        (16, "DE HR HU IE LI LU NL PL RO SK"),
     ];
     let eu = built_in("eu");
     let mut stated = 0;
@@ -225,6 +225,11 @@ fn a_jurisdiction_error_names_the_field_and_the_limit() {
         (
             JurisdictionFields { soft_opt_in_channels: vec![ChannelKind::Post], ..good() },
             "jurisdiction.soft_opt_in_channels is malformed, expected some of consent_channels",
+        ),
+        (
+            JurisdictionFields { soft_opt_in_channels: vec![ChannelKind::ElectronicMail], ..built_in("ca") },
+            "jurisdiction.soft_opt_in_channels is malformed, expected none: without legitimate interests there is \
+             no soft opt-in",
         ),
         (JurisdictionFields { lawful_bases: vec![], ..good() }, "jurisdiction.lawful_bases is required"),
         (

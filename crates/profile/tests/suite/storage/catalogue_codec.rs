@@ -363,6 +363,7 @@ fn jurisdictions() -> impl Strategy<Value = Jurisdiction> {
             if lawful_bases.is_empty() {
                 lawful_bases.push(LawfulBasis::Consent);
             }
+            let knows_interests = lawful_bases.contains(&LawfulBasis::LegitimateInterests);
             let regions: Vec<Region> = regions.iter().filter_map(|code| code.parse().ok()).collect();
             let first = regions.first().cloned().zip(ages.2);
             let regional_ages =
@@ -383,7 +384,11 @@ fn jurisdictions() -> impl Strategy<Value = Jurisdiction> {
                 guardian_below_age: ages.1,
                 regional_ages: regional_ages.into_iter().collect(),
                 consent_channels: if hours.is_empty() { Vec::new() } else { ChannelKind::ALL.to_vec() },
-                soft_opt_in_channels: hours.iter().map(|_| ChannelKind::Post).collect(),
+                soft_opt_in_channels: hours
+                    .iter()
+                    .filter(|_| knows_interests)
+                    .map(|_| ChannelKind::Post)
+                    .collect(),
                 no_call_hours: hours,
                 revision,
                 built_in: false,
