@@ -99,6 +99,8 @@ numbered! {
         TimeZoneUnknown = 53 => "TIME_ZONE_UNKNOWN",
         /// Direct marketing on this channel, Directive 2002/58/EC Art. 13(1), (2).
         MarketingConsentNeeded = 54 => "MARKETING_CONSENT_NEEDED",
+        /// A minor's data, which the law lets nobody sell or share, with consent or without, e.g. Md. Com. Law §14-4707(a)(4)-(5).
+        SaleForbiddenBelowAge = 55 => "SALE_FORBIDDEN_BELOW_AGE",
     }
 }
 
@@ -166,6 +168,9 @@ impl RefusalReason {
             Self::TimeZoneUnknown => "The customer's time zone is unknown, so it may be night there.",
             Self::MarketingConsentNeeded => {
                 "Direct marketing on this channel needs the customer's consent or a recorded soft opt-in."
+            }
+            Self::SaleForbiddenBelowAge => {
+                "The law forbids the sale and sharing of data about a customer of this age, even with consent."
             }
         }
     }

@@ -55,6 +55,9 @@ pub(crate) struct JurisdictionFields {
     /// Customers below this age must opt in; 0: no such age
     #[arg(long)]
     opt_in_below_age: Option<u32>,
+    /// Nothing about customers below this age is sold or shared, even with consent; 0: no such age
+    #[arg(long)]
+    sale_forbidden_below_age: Option<u32>,
     /// A guardian consents for customers below this age; 0: no such age
     #[arg(long)]
     guardian_below_age: Option<u32>,
@@ -122,7 +125,7 @@ impl Definition for JurisdictionFields {
 
     fn apply(self, jurisdiction: &mut v1::Jurisdiction) {
         set_fields!(jurisdiction, self, id, law, regions, honours_gpc);
-        set_fields!(jurisdiction, self, opt_in_below_age, guardian_below_age);
+        set_fields!(jurisdiction, self, opt_in_below_age, sale_forbidden_below_age, guardian_below_age);
         set_fields!(jurisdiction, self, sensitive_needs_ground, gpc_yields_to_consent);
         set(&mut jurisdiction.display_name, self.name);
         set(&mut jurisdiction.consent_model, self.consent_model.map(i32::from));
@@ -155,6 +158,7 @@ impl Definition for JurisdictionFields {
             ("for sensitive data", or_dash(&sensitive) + ground),
             ("consent to it", enum_text::<v1::SensitiveConsent>(jurisdiction.sensitive_consent)),
             ("GPC", gpc.to_owned()),
+            ("no sale below", number_or_dash(jurisdiction.sale_forbidden_below_age)),
             (
                 "guardian below, by region",
                 jurisdiction.regional_ages.iter().map(age).collect::<Vec<_>>().join(", "),
@@ -180,12 +184,12 @@ mod tests {
             sensitive_consent: v1::SensitiveConsent::Signed.into(),
             ..Default::default()
         };
-        let text =
-            r#"{"id": "eu", "guardian_below_age": 14, "honours_gpc": true, "regional_ages": ["FR=15"]}"#;
+        let text = r#"{"id": "eu", "guardian_below_age": 14, "sale_forbidden_below_age": 12, "honours_gpc": true,
+            "regional_ages": ["FR=15"]}"#;
         let fields: JurisdictionFields = serde_json::from_str(text).unwrap();
         fields.apply(&mut jurisdiction);
         assert_eq!((jurisdiction.guardian_below_age, jurisdiction.honours_gpc), (14, true));
-        assert_eq!(jurisdiction.regions.len(), 1);
+        assert_eq!((jurisdiction.regions.len(), jurisdiction.sale_forbidden_below_age), (1, 12));
         assert_eq!(jurisdiction.sensitive_consent(), v1::SensitiveConsent::Signed);
         let france = v1::RegionalAge { region: "FR".into(), guardian_below_age: 15 };
         assert_eq!(jurisdiction.regional_ages, [france]);

@@ -76,6 +76,8 @@ pub struct JurisdictionFields {
     pub gpc_yields_to_consent: bool,
     /// In years: below it, opt-out is not enough; 0: no such age.
     pub opt_in_below_age: u8,
+    /// In years: below it, nothing is sold or shared, with consent or without; 0: no such age.
+    pub sale_forbidden_below_age: u8,
     /// In years: below it, a guardian consents; 0: no such age.
     pub guardian_below_age: u8,
     /// Regions with another age; each once.

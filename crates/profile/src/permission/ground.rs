@@ -11,7 +11,8 @@
 //!    answered, was invalid, has expired, or still holds.
 //! 4. Contract, legal obligation and vital interests hold whatever the customer wishes: only their own end ends them. But
 //!    a no to a purpose of sale or sharing (Cal. Civ. Code §1798.120(a)) or of direct marketing (GDPR Art. 21(3)) beats
-//!    every basis. Below the ages of a jurisdiction, sale and sharing need consent (Cal. Civ. Code §1798.120(c)).
+//!    every basis. Below the ages of a jurisdiction, sale and sharing need consent (Cal. Civ. Code §1798.120(c)), or are
+//!    forbidden whatever is recorded (Md. Com. Law §14-4707(a)(4)-(5)).
 //! 5. A recorded basis holds if it is given, has begun and has not expired. Consent moreover must name a notice at or
 //!    after the last one that asks again; must be a guardian's if the customer was, when it was given, below the age
 //!    that applies here and applied there, and else the customer's, unless incapacity is stated; and counts by opt-out
@@ -22,7 +23,8 @@
 //!    own everywhere (Cal. Civ. Code §1798.120(a)), a browser's signal wherever the law honours it. It beats every basis,
 //!    and only a later consent permits again.
 //! 8. Sensitive data needs a basis that allows it there, and if the law requires that, consent in its form (an opt-in, in
-//!    express words, or signed) or a ground of GDPR Art. 9(2) that the purpose names. Once the customer limited its use
+//!    express words, or signed) or a ground of GDPR Art. 9(2) that the purpose names. A purpose of sale or sharing gets it
+//!    by consent alone: no other basis carries the sale of sensitive data. Once the customer limited its use
 //!    (Cal. Civ. Code §1798.121), it serves only what contract, legal obligation and vital interests allow, and no purpose
 //!    of sale, sharing or direct marketing, until a later consent. A special use is given it.
 //! 9. What was collected by a consent that was taken back since is served by no ground that was recorded later: where no
@@ -40,7 +42,7 @@ use crate::{
 
 /// Reasons why a basis does not hold. Of several, the last in this list is given: what a person said outranks what
 /// merely expired.
-const STRONGEST_LAST: [RefusalReason; 17] = [
+const STRONGEST_LAST: [RefusalReason; 18] = [
     RefusalReason::NoGround,
     RefusalReason::ConsentReliedOn,
     RefusalReason::ExplicitConsentNeeded,
@@ -57,6 +59,7 @@ const STRONGEST_LAST: [RefusalReason; 17] = [
     RefusalReason::Objected,
     RefusalReason::ConsentRefused,
     RefusalReason::ConsentWithdrawn,
+    RefusalReason::SaleForbiddenBelowAge,
     RefusalReason::BasisNotAllowed,
 ];
 
@@ -232,8 +235,11 @@ impl<'a> Case<'a> {
 
     /// By the bases in their order, in one jurisdiction.
     pub(super) fn judge(&self, applied: Applied<'_>, bases: &[LawfulBasis]) -> Judged {
-        let mut judged = Judged::refused(RefusalReason::NoGround);
         let jurisdiction = applied.jurisdiction;
+        if self.purpose.sale_or_sharing && self.is_below(jurisdiction.sale_forbidden_below_age) {
+            return Judged::refused(RefusalReason::SaleForbiddenBelowAge);
+        }
+        let mut judged = Judged::refused(RefusalReason::NoGround);
         for basis in bases.iter().copied().filter(|basis| jurisdiction.knows(*basis)) {
             let state = self.record.ground(self.purpose.number, basis);
             let plain = self.holds(applied, basis, state);
@@ -379,9 +385,16 @@ impl<'a> Case<'a> {
     ) -> Option<RefusalReason> {
         let named = || self.purpose.special_category_grounds.iter().any(|ground| ground.goes_with(basis));
         let is_enough = jurisdiction.sensitive_bases.contains(&basis)
+            && !(self.purpose.sale_or_sharing && basis != LawfulBasis::Consent)
             && (basis == LawfulBasis::Consent || !jurisdiction.sensitive_needs_ground || named());
         if !is_enough {
-            return Some(RefusalReason::ExplicitConsentNeeded);
+            // Where consent is no ground, nobody is told that it is needed.
+            let by_consent = jurisdiction.sensitive_bases.contains(&LawfulBasis::Consent);
+            return Some(if by_consent {
+                RefusalReason::ExplicitConsentNeeded
+            } else {
+                RefusalReason::NoGround
+            });
         }
         if basis == LawfulBasis::Consent {
             consent_lacks(jurisdiction.sensitive_consent, state)

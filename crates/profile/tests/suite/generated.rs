@@ -152,6 +152,7 @@ fn made_up(draw: &mut Draw) -> Jurisdiction {
         sensitive_needs_ground: draw.once_in(2),
         gpc_yields_to_consent: draw.once_in(2),
         opt_in_below_age: draw.pick(&[0, 16, 13, 18]),
+        sale_forbidden_below_age: draw.pick(&[0, 0, 13, 18]),
         guardian_below_age: draw.pick(&[0, 13, 16, 18]),
         regional_ages: Vec::new(),
         no_call_hours: Vec::new(),

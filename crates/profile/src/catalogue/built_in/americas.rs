@@ -3,7 +3,8 @@
 //! The states of the United States here are those whose law honours opt-out preference signals. None has a list of
 //! bases: sale, sharing and targeted advertising go on until the consumer opts out. Sensitive data needs opt-in, but in
 //! California, where the consumer limits its use. A parent consents below 13, as under the Children's Online Privacy
-//! Protection Act, 15 U.S.C. §6502; up to the other age, sale and targeted advertising need opt-in. Calls: federal law,
+//! Protection Act, 15 U.S.C. §6502; up to the other age, sale and targeted advertising need opt-in, and where a law
+//! forbids them for minors, consent is not enough. Calls: federal law,
 //! from 8 to 21, 47 CFR 64.1200(c)(1); texts and calling machines by consent, 64.1200(a)(2), while e-mail is opt-out,
 //! 15 U.S.C. §7704. The national do-not-call register, 64.1200(c)(2), is not known here: who calls must check it. The list
 //! that each caller keeps itself, 64.1200(d), is the customer's wish about the channel. Other states and territories: `default`.
@@ -55,6 +56,7 @@ pub(super) const LIST: [BuiltIn; 15] = [
         opt_in_below_age: 18,
         ..STATE
     },
+    // Below 18 sale and targeted advertising are forbidden even with consent from July 2026 on (SB 1295, 2025).
     BuiltIn {
         id: "us-ct",
         display_name: "Connecticut",
@@ -62,6 +64,7 @@ pub(super) const LIST: [BuiltIn; 15] = [
               minors §42-529a.",
         regions: &["US-CT"],
         opt_in_below_age: 18,
+        sale_forbidden_below_age: 18,
         ..STATE
     },
     BuiltIn {
@@ -72,13 +75,16 @@ pub(super) const LIST: [BuiltIn; 15] = [
         opt_in_below_age: 18,
         ..STATE
     },
-    // The sale of sensitive data, and sale and targeted advertising for minors, are forbidden even with consent: §14-4707.
+    // Sensitive data only where strictly necessary for what the consumer asked for, so consent is no ground, and never sold:
+    // §14-4707(a)(1)-(2). Below 18 sale and targeted advertising are forbidden even with consent: §14-4707(a)(4)-(5).
     BuiltIn {
         id: "us-md",
         display_name: "Maryland",
         law: "Md. Code, Com. Law §§14-4701 to 14-4714 (Maryland Online Data Privacy Act): sensitive data and minors §14-4707.",
         regions: &["US-MD"],
+        sensitive_bases: &[LawfulBasis::Contract, LawfulBasis::LegalObligation, LawfulBasis::VitalInterests],
         opt_in_below_age: 18,
+        sale_forbidden_below_age: 18,
         ..STATE
     },
     // "Between the ages of 13 and 16": the stricter reading includes 16.
@@ -132,6 +138,7 @@ pub(super) const LIST: [BuiltIn; 15] = [
               §646A.578.",
         regions: &["US-OR"],
         opt_in_below_age: 16,
+        sale_forbidden_below_age: 16,
         ..STATE
     },
     BuiltIn {

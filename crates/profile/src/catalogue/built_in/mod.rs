@@ -5,9 +5,9 @@
 //! provisions is which basis. Where lawyers doubt, the stricter reading is the setting.
 //!
 //! `default` applies if no region is known, or none fits. It is as strict as the strictest of the others: sensitive
-//! data by signed consent only, no legitimate interests, marketing by consent alone, and a guardian below 20. One thing it permits that a law
-//! below does not: it knows the contract, which India does not, since nobody of an unknown region could otherwise be
-//! served at all.
+//! data by signed consent only, no legitimate interests, marketing by consent alone, no sale below 18, and a guardian
+//! below 20. Two things it permits that a law below does not, since nobody of an unknown region could otherwise be served
+//! at all: it knows the contract, which India does not, and sensitive data by consent, which is no ground in Maryland.
 //!
 //! A replay of the past starts from these too. So a later release must not change them: a change of a law is an
 //! update of the catalogue, with its moment.
@@ -43,6 +43,7 @@ struct BuiltIn {
     /// The law has the grounds of GDPR Art. 9(2), of which none is a legal obligation as such.
     sensitive_needs_ground: bool,
     opt_in_below_age: u8,
+    sale_forbidden_below_age: u8,
     guardian_below_age: u8,
     /// Ages other than `guardian_below_age`, each with its regions.
     regional_ages: &'static [(u8, &'static [&'static str])],
@@ -113,6 +114,7 @@ const DEFAULT: BuiltIn = BuiltIn {
     sensitive_consent: SensitiveConsent::Signed,
     sensitive_needs_ground: false,
     opt_in_below_age: 0,
+    sale_forbidden_below_age: 18,
     guardian_below_age: 20,
     regional_ages: &[],
     no_call_hours: &STRICTEST_HOURS,
@@ -124,6 +126,7 @@ const DEFAULT: BuiltIn = BuiltIn {
 const OPT_IN: BuiltIn = BuiltIn {
     lawful_bases: &LawfulBasis::ALL,
     honours_gpc: false,
+    sale_forbidden_below_age: 0,
     sensitive_bases: &NARROW,
     sensitive_consent: SensitiveConsent::Explicit,
     guardian_below_age: 18,
@@ -170,6 +173,7 @@ impl BuiltIn {
             // The stricter reading: the newest signal counts.
             gpc_yields_to_consent: false,
             opt_in_below_age: self.opt_in_below_age,
+            sale_forbidden_below_age: self.sale_forbidden_below_age,
             guardian_below_age: self.guardian_below_age,
             regional_ages: self
                 .regional_ages

@@ -30,6 +30,7 @@ message! {
         51 [message, repeated] regional_ages: Vec<WireRegionalAge>;
         52 [message, repeated] no_call_hours: Vec<WireQuietHours>;
         53 [uint32, repeated] consent_channels: Vec<u32>, "kind of channel";
+        55 [uint32] sale_forbidden_below_age: u32, "age";
         54 [uint32, repeated] soft_opt_in_channels: Vec<u32>, "kind of channel";
         but not built_in = false;
     }

@@ -204,6 +204,7 @@ fn jurisdiction_row(jurisdiction: &Jurisdiction) -> String {
         or_dash(regions.join(" ")),
         format!("{model}{}", if jurisdiction.honours_gpc { ", GPC" } else { "" }),
         age(jurisdiction.opt_in_below_age),
+        age(jurisdiction.sale_forbidden_below_age),
         age(jurisdiction.guardian_below_age) + &ages.collect::<String>(),
         or_dash(unknown.collect::<Vec<_>>().join(", ")),
         sensitive.collect::<Vec<_>>().join(", ") + by_letter,
@@ -257,7 +258,8 @@ pub(crate) fn reasons_of_a_decision() -> BTreeSet<RefusalReason> {
         | R::SensitiveLimited
         | R::ConsentReliedOn
         | R::GuardianNotEntitled
-        | R::SignedConsentNeeded => true,
+        | R::SignedConsentNeeded
+        | R::SaleForbiddenBelowAge => true,
         R::LegalHold
         | R::WrongType
         | R::ValueTooLong

@@ -238,7 +238,7 @@ fn something_begins(
         let regions = record.subject.regions.iter().map(Some).chain([None]);
         let mut ages = regions
             .map(|region| jurisdiction.guardian_below_age_in(region))
-            .chain([jurisdiction.opt_in_below_age]);
+            .chain([jurisdiction.opt_in_below_age, jurisdiction.sale_forbidden_below_age]);
         let passes =
             |years| record.subject.is_below(years, earlier) && !record.subject.is_below(years, later);
         let by_age = jurisdiction.consent_model == ConsentModel::OptOut
@@ -249,8 +249,8 @@ fn something_begins(
 }
 
 /// Time alone ends permits. It makes one only where a recorded ground begins (`valid_from`), or where the customer
-/// comes of age under a law of opt-out. By consent alone no other refusal than `NO_GROUND` and `GROUND_NOT_YET_VALID`
-/// ever becomes a permit: not what a person said, an expiry, an outdated notice or a consent given as a child.
+/// comes of age under a law of opt-out. By consent alone no other refusal than `NO_GROUND`, `GROUND_NOT_YET_VALID`
+/// and `SALE_FORBIDDEN_BELOW_AGE` ever becomes a permit: not what a person said, an expiry, an outdated notice or a consent given as a child.
 #[test]
 fn time_alone_permits_more_only_where_a_ground_begins_or_the_customer_comes_of_age() {
     law(changes(), CASES / 20, |tally, (situation, change)| {
@@ -276,10 +276,9 @@ fn time_alone_permits_more_only_where_a_ground_begins_or_the_customer_comes_of_a
                     .verdict()
             };
             let was = by_consent(earlier);
-            let may_begin = matches!(
-                was.reason(),
-                None | Some(RefusalReason::NoGround | RefusalReason::GroundNotYetValid)
-            );
+            use RefusalReason as R;
+            let begins = [R::NoGround, R::GroundNotYetValid, R::SaleForbiddenBelowAge];
+            let may_begin = was.reason().is_none_or(|reason| begins.contains(&reason));
             prop_assert!(may_begin || by_consent(later).ground().is_none(), "{was:?}, later by consent");
         }
         Ok(())
@@ -377,6 +376,7 @@ fn an_attribute_is_permitted_no_more_than_its_purpose_and_an_older_value_than_a_
                     let asked = situation.catalogue.purpose(purpose(number)).unwrap();
                     let letters = &asked.special_category_grounds;
                     let carries = first.sensitive_bases.contains(&ground)
+                        && (ground == Consent || !asked.sale_or_sharing)
                         && if ground == Consent {
                             first.sensitive_consent < SensitiveConsent::Explicit || explicit
                         } else {

@@ -33,7 +33,7 @@ const ATTRIBUTE: &str = "\
 const JURISDICTION: &str = "\
     020a0575732d6361120a43616c69666f726e69611a0443435041220555532d4341220555532d434f280230013a060102\
     030405064201015010580d6001c00201c8020190030\
-    39a03090a0555532d434f100ea203060a010710e008aa03020102b2030101";
+    39a03090a0555532d434f100ea203060a010710e008aa03020102b2030101b8030c";
 const RECIPIENT: &str = "\
     020a084d61696c65722d3112064d61696c65721a0f53656e647320746865206e6577732e22094d61726b6574696e672a\
     0301ac0230013801";
@@ -103,6 +103,7 @@ fn a_jurisdiction() -> Jurisdiction {
         sensitive_needs_ground: true,
         gpc_yields_to_consent: true,
         opt_in_below_age: 16,
+        sale_forbidden_below_age: 12,
         guardian_below_age: 13,
         regional_ages: vec![RegionalAge { region: "US-CO".parse().unwrap(), guardian_below_age: 14 }],
         no_call_hours: vec![quiet(&[DayOfWeek::Sunday], "18:40", "00:00")],
@@ -381,6 +382,7 @@ fn jurisdictions() -> impl Strategy<Value = Jurisdiction> {
                 sensitive_needs_ground: ages.3,
                 gpc_yields_to_consent: ages.4,
                 opt_in_below_age: ages.0,
+                sale_forbidden_below_age: ages.1 / 2,
                 guardian_below_age: ages.1,
                 regional_ages: regional_ages.into_iter().collect(),
                 consent_channels: if hours.is_empty() { Vec::new() } else { ChannelKind::ALL.to_vec() },

@@ -124,6 +124,7 @@ pub(super) fn jurisdiction(jurisdiction: &Jurisdiction) -> v1::Jurisdiction {
         sensitive_needs_ground: jurisdiction.sensitive_needs_ground,
         gpc_yields_to_consent: jurisdiction.gpc_yields_to_consent,
         opt_in_below_age: jurisdiction.opt_in_below_age.into(),
+        sale_forbidden_below_age: jurisdiction.sale_forbidden_below_age.into(),
         guardian_below_age: jurisdiction.guardian_below_age.into(),
         etag: etag(jurisdiction.revision),
         built_in: jurisdiction.built_in,

@@ -205,6 +205,7 @@ pub(super) fn jurisdiction(
         sensitive_needs_ground: wire.sensitive_needs_ground,
         gpc_yields_to_consent: wire.gpc_yields_to_consent,
         opt_in_below_age: age("opt_in_below_age", wire.opt_in_below_age)?,
+        sale_forbidden_below_age: age("sale_forbidden_below_age", wire.sale_forbidden_below_age)?,
         guardian_below_age: age("guardian_below_age", wire.guardian_below_age)?,
         regional_ages: each("regional_ages", &wire.regional_ages, regional_age)?,
         no_call_hours: each("no_call_hours", &wire.no_call_hours, no_call_hours)?,
