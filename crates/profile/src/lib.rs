@@ -55,9 +55,9 @@ mod value;
 pub use catalogue::{
     AttributeDefinition, AttributeFields, BalancingTest, Catalogue, CatalogueChange, CatalogueEntry,
     ChannelDefinition, ChannelFields, ChannelKind, Classification, ConsentModel, GoogleConsentType,
-    Jurisdiction, JurisdictionBases, JurisdictionFields, Notice, Purpose, PurposeFields, Recipient,
-    RecipientFields, RegionalAge, SensitiveConsent, SourceMapping, SpecialCategoryGround, SpecialUse,
-    check_dpv_purpose, dpv_personal_data,
+    Jurisdiction, JurisdictionBases, JurisdictionFields, NoContactHours, Notice, Purpose, PurposeFields,
+    Recipient, RecipientFields, RegionalAge, SensitiveConsent, SourceMapping, SpecialCategoryGround,
+    SpecialUse, check_dpv_purpose, dpv_personal_data,
 };
 pub use chain::{ChainFault, ChainLink, ChangeContext, ledger_hash, verify_chain};
 pub use codec::Stored;

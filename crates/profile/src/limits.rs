@@ -117,7 +117,7 @@ pub const RECIPIENTS_MAX: usize = 4_096;
 pub const CHANNELS_MAX: usize = 64;
 /// Bytes of the name of the caller who changed the catalogue.
 pub const CHANGED_BY_BYTES_MAX: usize = 64;
-/// Hours in which one jurisdiction forbids calls.
-pub const NO_CALL_HOURS_MAX: usize = 16;
+/// Hours in which one jurisdiction allows no contact.
+pub const NO_CONTACT_HOURS_MAX: usize = 64;
 /// Regions stated for one data subject.
 pub const SUBJECT_REGIONS_MAX: usize = 8;

@@ -93,9 +93,9 @@ numbered! {
         SignedConsentNeeded = 50 => "SIGNED_CONSENT_NEEDED",
         /// The catalogue has no such channel.
         UnknownChannel = 51 => "UNKNOWN_CHANNEL",
-        /// The law forbids calls at this time, e.g. 47 CFR 64.1200(c)(1).
+        /// The law forbids calls, or texts, at this time, e.g. 47 CFR 64.1200(c)(1).
         CallingHours = 52 => "CALLING_HOURS",
-        /// Nobody is called whose time of day is unknown.
+        /// The law has hours for this kind of channel, and the customer's time of day is unknown.
         TimeZoneUnknown = 53 => "TIME_ZONE_UNKNOWN",
         /// Direct marketing on this channel, Directive 2002/58/EC Art. 13(1), (2).
         MarketingConsentNeeded = 54 => "MARKETING_CONSENT_NEEDED",
@@ -164,7 +164,9 @@ impl RefusalReason {
             }
             Self::SignedConsentNeeded => "Sensitive data needs the customer's signed consent.",
             Self::UnknownChannel => "The catalogue has no such channel.",
-            Self::CallingHours => "The law where the customer lives forbids calls at this time.",
+            Self::CallingHours => {
+                "The law where the customer lives forbids contacts of this kind at this time."
+            }
             Self::TimeZoneUnknown => "The customer's time zone is unknown, so it may be night there.",
             Self::MarketingConsentNeeded => {
                 "Direct marketing on this channel needs the customer's consent or a recorded soft opt-in."

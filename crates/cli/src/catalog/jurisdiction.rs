@@ -64,9 +64,10 @@ pub(crate) struct JurisdictionFields {
     /// Region with another age below which a guardian consents, e.g. FR=15 (repeatable, or comma-separated)
     #[arg(long = "regional-age", value_name = "REGION=AGE", value_delimiter = ',')]
     regional_ages: Option<Vec<RegionalAge>>,
-    /// Local time in which nobody is called, e.g. 21:00-08:00 or 00:00-00:00,day=sunday (repeatable)
-    #[arg(long = "no-calls", value_name = "HH:MM-HH:MM[,day=D]…")]
-    no_call_hours: Option<Vec<Quiet>>,
+    /// Local time without calls, or other kinds of contacts, e.g. 21:00-08:00 or 00:00-00:00,day=sunday,region=FR
+    /// (repeatable)
+    #[arg(long = "no-contact", value_name = "HH:MM-HH:MM[,day=D]…[,region=R]…[,kind=K]…")]
+    no_contact_hours: Option<Vec<NoContact>>,
     /// Kind of channel on which direct marketing needs consent (repeatable, or comma-separated)
     #[arg(long = "consent-channel", value_delimiter = ',', value_parser = v1::ChannelKind::parse)]
     #[serde(deserialize_with = "enum_text::deserialize_list")]
@@ -99,6 +100,46 @@ impl TryFrom<String> for RegionalAge {
     fn try_from(text: String) -> Result<Self, String> {
         text.parse()
     }
+}
+
+/// `21:00-08:00,region=FR,kind=text-message`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(try_from = "String")]
+struct NoContact(v1::NoContactHours);
+
+impl FromStr for NoContact {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let mut of = v1::NoContactHours::default();
+        let mut hours = Vec::new();
+        for part in text.split(',') {
+            match part.split_once('=') {
+                Some(("region", region)) => of.regions.push(region.to_owned()),
+                Some(("kind", kind)) => of.kinds.push(v1::ChannelKind::parse(kind)?.into()),
+                _ => hours.push(part),
+            }
+        }
+        let Quiet(hours) = hours.join(",").parse()?;
+        of.hours = Some(hours);
+        Ok(Self(of))
+    }
+}
+
+impl TryFrom<String> for NoContact {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
+    }
+}
+
+/// `21:00 to 08:00, every day, in FR, for text-message`
+fn no_contact_text(of: &v1::NoContactHours) -> String {
+    let part =
+        |name: &str, said: &str| if said.is_empty() { String::new() } else { format!(", {name} {said}") };
+    let hours = of.hours.as_ref().map(hours_text).unwrap_or_default();
+    hours + &part("in", &of.regions.join(" ")) + &part("for", &enum_texts::<v1::ChannelKind>(&of.kinds))
 }
 
 impl Definition for JurisdictionFields {
@@ -134,8 +175,8 @@ impl Definition for JurisdictionFields {
         set(&mut jurisdiction.sensitive_consent, self.sensitive_consent.map(i32::from));
         let ages = self.regional_ages.map(|ages| ages.into_iter().map(|RegionalAge(age)| age).collect());
         set(&mut jurisdiction.regional_ages, ages);
-        let hours = self.no_call_hours.map(|hours| hours.into_iter().map(|Quiet(hours)| hours).collect());
-        set(&mut jurisdiction.no_call_hours, hours);
+        let hours = self.no_contact_hours.map(|all| all.into_iter().map(|NoContact(of)| of).collect());
+        set(&mut jurisdiction.no_contact_hours, hours);
         set(&mut jurisdiction.consent_channels, numbers(self.consent_channels));
         set(&mut jurisdiction.soft_opt_in_channels, numbers(self.soft_opt_in_channels));
     }
@@ -150,7 +191,7 @@ impl Definition for JurisdictionFields {
             if jurisdiction.sensitive_needs_ground { ", others on a ground of Art. 9(2)" } else { "" };
         let sensitive = enum_texts::<v1::LawfulBasis>(&jurisdiction.sensitive_bases);
         let age = |age: &v1::RegionalAge| format!("{} {}", age.region, age.guardian_below_age);
-        let hours: Vec<_> = jurisdiction.no_call_hours.iter().map(hours_text).collect();
+        let hours: Vec<_> = jurisdiction.no_contact_hours.iter().map(no_contact_text).collect();
         facts([
             ("law", jurisdiction.law.clone()),
             ("regions", jurisdiction.regions.join(", ")),
@@ -163,7 +204,7 @@ impl Definition for JurisdictionFields {
                 "guardian below, by region",
                 jurisdiction.regional_ages.iter().map(age).collect::<Vec<_>>().join(", "),
             ),
-            ("no calls", hours.join("\n")),
+            ("no contact", hours.join("\n")),
             ("marketing by consent", enum_texts::<v1::ChannelKind>(&jurisdiction.consent_channels)),
             ("or by soft opt-in", enum_texts::<v1::ChannelKind>(&jurisdiction.soft_opt_in_channels)),
             ("etag", jurisdiction.etag.clone()),
@@ -194,6 +235,12 @@ mod tests {
         let france = v1::RegionalAge { region: "FR".into(), guardian_below_age: 15 };
         assert_eq!(jurisdiction.regional_ages, [france]);
         assert!("FR".parse::<RegionalAge>().is_err() && "FR=old".parse::<RegionalAge>().is_err());
+        let NoContact(of) = "00:00-00:00,day=sunday,region=FR,kind=call,kind=text-message".parse().unwrap();
+        assert_eq!((of.regions.len(), of.kinds.len()), (1, 2));
+        assert_eq!(no_contact_text(&of), "00:00 to 00:00, sunday, in FR, for call, text-message");
+        assert!(
+            "00:00,region=FR".parse::<NoContact>().is_err() && "kind=calls".parse::<NoContact>().is_err()
+        );
         let wrong = serde_json::from_str::<JurisdictionFields>(r#"{"consent_model": "maybe"}"#);
         assert!(wrong.unwrap_err().to_string().contains("opt-in, opt-out"));
     }

@@ -9,7 +9,7 @@ use crate::{
     ground::LawfulBasis,
     id::{JurisdictionId, Region, Revision},
     label::check_text,
-    limits::{DISPLAY_NAME_BYTES_MAX, JURISDICTION_REGIONS_MAX, LAW_BYTES_MAX, NO_CALL_HOURS_MAX},
+    limits::{DISPLAY_NAME_BYTES_MAX, JURISDICTION_REGIONS_MAX, LAW_BYTES_MAX, NO_CONTACT_HOURS_MAX},
     numbered::numbered,
     preferences::QuietHours,
 };
@@ -49,6 +49,31 @@ pub struct RegionalAge {
     pub guardian_below_age: u8,
 }
 
+/// Local time, each week, in which a law allows no contact on some kinds of channels.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NoContactHours {
+    /// When. It names no channel: it holds on every channel of the kinds.
+    pub hours: QuietHours,
+    /// Where: some of the jurisdiction's regions, or parts of them, in place of the hours of the others; none: everywhere
+    /// else in the jurisdiction.
+    pub regions: Vec<Region>,
+    /// On which kinds of channels; none: calls and automated calls.
+    pub kinds: Vec<ChannelKind>,
+}
+
+impl NoContactHours {
+    /// Whether the hours hold on channels of a kind.
+    #[must_use]
+    pub fn concerns(&self, kind: ChannelKind) -> bool {
+        let kinds: &[ChannelKind] = if self.kinds.is_empty() {
+            &[ChannelKind::AutomatedCall, ChannelKind::Call]
+        } else {
+            &self.kinds
+        };
+        kinds.contains(&kind)
+    }
+}
+
 /// A jurisdiction's fields before they are checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct JurisdictionFields {
@@ -82,8 +107,8 @@ pub struct JurisdictionFields {
     pub guardian_below_age: u8,
     /// Regions with another age; each once.
     pub regional_ages: Vec<RegionalAge>,
-    /// Local time in which nobody is called; for every channel of the kinds of calls, so none names a channel.
-    pub no_call_hours: Vec<QuietHours>,
+    /// Local time in which nobody is contacted on some kinds of channels.
+    pub no_contact_hours: Vec<NoContactHours>,
     /// The kinds of channels on which direct marketing needs consent.
     pub consent_channels: Vec<ChannelKind>,
     /// Those of them on which a soft opt-in is enough; none without legitimate interests, as which it is recorded.
@@ -125,7 +150,7 @@ impl Jurisdiction {
             });
         }
         check_regional_ages(&fields)?;
-        check_no_call_hours(&fields.no_call_hours)?;
+        check_no_contact_hours(&fields)?;
         check_marketing(&fields)?;
         fields.built_in = built_in::is_built_in(fields.id.as_str());
         Ok(Self(fields))
@@ -157,6 +182,23 @@ impl Jurisdiction {
     }
 }
 
+impl Jurisdiction {
+    /// The hours in which nobody is contacted in a region on channels of a kind. Those of the more specific region win: if
+    /// any name the region, the others do not hold there.
+    #[must_use]
+    pub fn no_contact_hours_in(&self, region: Option<&Region>, kind: ChannelKind) -> Vec<&QuietHours> {
+        let all: Vec<_> = self.no_contact_hours.iter().filter(|of| of.concerns(kind)).collect();
+        let naming = |code: &str| -> Vec<&QuietHours> {
+            let named = all.iter().filter(|of| of.regions.iter().any(|region| region.as_str() == code));
+            named.map(|of| &of.hours).collect()
+        };
+        let places = region.map(|region| [region.as_str(), region.country()]);
+        let own = places.into_iter().flatten().map(naming).find(|hours| !hours.is_empty());
+        let elsewhere = || all.iter().filter(|of| of.regions.is_empty()).map(|of| &of.hours).collect();
+        own.unwrap_or_else(elsewhere)
+    }
+}
+
 impl Deref for Jurisdiction {
     type Target = JurisdictionFields;
 
@@ -166,9 +208,17 @@ impl Deref for Jurisdiction {
 }
 
 fn check_regional_ages(fields: &JurisdictionFields) -> Result<(), ProfileError> {
-    let field = "jurisdiction.regional_ages";
     let regions: Vec<_> = fields.regional_ages.iter().map(|age| &age.region).collect();
-    check_list(field, &regions, JURISDICTION_REGIONS_MAX)?;
+    check_regions_within("jurisdiction.regional_ages", &regions, fields)
+}
+
+/// Whether regions with rules of their own are the jurisdiction's, or parts of them, each once.
+fn check_regions_within(
+    field: &'static str,
+    regions: &[&Region],
+    fields: &JurisdictionFields,
+) -> Result<(), ProfileError> {
+    check_list(field, regions, JURISDICTION_REGIONS_MAX)?;
     let is_here =
         |of: &&Region| fields.regions.iter().any(|code| code == *of || code.as_str() == of.country());
     if !regions.iter().all(is_here) {
@@ -177,13 +227,18 @@ fn check_regional_ages(fields: &JurisdictionFields) -> Result<(), ProfileError> 
     Ok(())
 }
 
-fn check_no_call_hours(hours: &[QuietHours]) -> Result<(), ProfileError> {
-    let field = "jurisdiction.no_call_hours";
-    if hours.len() > NO_CALL_HOURS_MAX {
-        return Err(ProfileError::TooMany { field, count_max: NO_CALL_HOURS_MAX });
+fn check_no_contact_hours(fields: &JurisdictionFields) -> Result<(), ProfileError> {
+    let field = "jurisdiction.no_contact_hours";
+    let all = &fields.no_contact_hours;
+    if all.len() > NO_CONTACT_HOURS_MAX {
+        return Err(ProfileError::TooMany { field, count_max: NO_CONTACT_HOURS_MAX });
     }
-    if hours.iter().any(|hours| hours.channel.is_some()) {
-        return Err(ProfileError::Malformed { field, expected: "no channel: the hours hold for every call" });
+    if all.iter().any(|of| of.hours.channel.is_some()) {
+        return Err(ProfileError::Malformed { field, expected: "no channel: kinds say on which channels" });
+    }
+    for of in all {
+        check_distinct(field, &of.kinds)?;
+        check_regions_within(field, &of.regions.iter().collect::<Vec<_>>(), fields)?;
     }
     Ok(())
 }

@@ -25,7 +25,9 @@ pub use change::{CatalogueChange, CatalogueEntry};
 pub use channel::{ChannelDefinition, ChannelFields, ChannelKind};
 pub use dpv::{check_dpv_purpose, dpv_personal_data};
 pub use google::GoogleConsentType;
-pub use jurisdiction::{ConsentModel, Jurisdiction, JurisdictionFields, RegionalAge, SensitiveConsent};
+pub use jurisdiction::{
+    ConsentModel, Jurisdiction, JurisdictionFields, NoContactHours, RegionalAge, SensitiveConsent,
+};
 use jurisdictions::Jurisdictions;
 pub use notice::Notice;
 pub use purpose::{JurisdictionBases, Purpose, PurposeFields};

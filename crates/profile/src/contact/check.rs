@@ -7,22 +7,25 @@
 //! 4. What the customer does not want is not allowed, and nothing else is blocked: an unwanted channel, a channel that
 //!    is unwanted for the purpose, an unwanted topic.
 //! 5. Frequency caps and quiet hours only delay, unless a cap allows nothing or quiet hours never end. The caps come
-//!    first: once free, they stay free, while quiet hours come again. The calling hours of the law delay a call as
-//!    quiet hours do; without a known time zone nobody is called.
-//! 6. The law decides again at the later moment: a ground that ends before it, or a notice that asks again, refuses.
+//!    first: once free, they stay free, while quiet hours come again. The hours of the law delay as quiet hours do;
+//!    where the law has hours for the kind of channel and no time zone is known, the contact is not allowed.
+//! 6. At the later moment all of this is judged again, with the ground that holds then, until nothing delays any more: a
+//!    ground that ends before it, or a notice that asks again, refuses, and so does a wish that only an earlier ground
+//!    passed.
 //!
-//! **What must be said is said**: a contact on the ground of a legal obligation (a notice of a breach, GDPR Art. 34) or
-//! of vital interests (a recall) passes the wishes for channels and topics and the caps (4, 5); one on the ground of
-//! vital interests passes the hours too.
+//! **What must be said is said**: a contact whose ground is, in each jurisdiction, a legal obligation (a notice of a
+//! breach, GDPR Art. 34) or vital interests (a recall) passes the wishes for channels and topics and the caps (4, 5), and
+//! the hours of the law if no time zone is known, since it would otherwise never be said; if it is vital interests in each,
+//! all hours too. Direct marketing and sale are never such contacts.
 //!
 //! The verdict names the first obstacle in this order.
 
 use super::{cap, marketing, quiet};
 use crate::{
-    catalogue::{Catalogue, ChannelDefinition, ChannelKind, Purpose},
+    catalogue::{Catalogue, ChannelDefinition, Purpose},
     ground::LawfulBasis,
     id::{PurposeNumber, TimestampMs, TopicId},
-    permission::{Jurisdictions, Permission, Reader, Verdict},
+    permission::{Permission, Reader, Urgency, Verdict},
     preferences::{ContactChannel, Preferences, QuietHours},
     reason::RefusalReason,
     record::CustomerRecord,
@@ -77,6 +80,16 @@ pub fn check_contact(
     judged.unwrap_or_else(Contact::NotAllowed)
 }
 
+/// How often a delayed contact is judged again. It is delayed again only where another ground holds by then, and a purpose
+/// has few.
+const JUDGED_MAX: usize = 8;
+
+/// What the law allows at a moment.
+struct Lawful {
+    ground: LawfulBasis,
+    urgency: Urgency,
+}
+
 /// A planned contact with one customer.
 struct Case<'a> {
     record: &'a CustomerRecord,
@@ -87,64 +100,86 @@ struct Case<'a> {
 
 impl Case<'_> {
     fn judge(&self, at: TimestampMs) -> Result<Contact, RefusalReason> {
+        let (mut moment, mut delaying) = (at, None);
+        for _ in 0..JUDGED_MAX {
+            let Lawful { ground, urgency } = self.law(moment)?;
+            let Some((later, reason)) = self.delay(moment, urgency)? else {
+                return Ok(match delaying {
+                    None => Contact::Allowed { ground },
+                    Some(reason) => Contact::AllowedFrom { at: moment, reason, ground },
+                });
+            };
+            delaying.get_or_insert(reason);
+            moment = later;
+        }
+        Err(delaying.unwrap_or(RefusalReason::QuietHours))
+    }
+
+    /// Until when the customer's wishes and the law's hours delay a contact, and what delays it first.
+    fn delay(
+        &self,
+        from: TimestampMs,
+        urgency: Urgency,
+    ) -> Result<Option<(TimestampMs, RefusalReason)>, RefusalReason> {
         let ContactQuestion { channel, purpose, topic, .. } = *self.question;
-        let ground = self.law(at)?;
         let preferences = &self.record.preferences;
-        let after_caps = if is_obligatory(ground) {
-            at
-        } else {
+        let after_caps = if urgency == Urgency::Ordinary {
             check_wishes(preferences, channel, purpose.number, topic)?;
             let caps = &preferences.frequency_caps;
-            cap::free_from(caps, &self.record.contacts, channel, purpose.number, at)
+            cap::free_from(caps, &self.record.contacts, channel, purpose.number, from)
                 .ok_or(RefusalReason::FrequencyCap)?
+        } else {
+            from
         };
         let (free, hours) =
-            if ground == LawfulBasis::VitalInterests { (after_caps, None) } else { self.hours(after_caps)? };
-        let Some(reason) = (after_caps > at).then_some(RefusalReason::FrequencyCap).or(hours) else {
-            return Ok(Contact::Allowed { ground });
-        };
-        Ok(Contact::AllowedFrom { at: free, reason, ground: self.law(free)? })
+            if urgency == Urgency::Vital { (after_caps, None) } else { self.hours(after_caps, urgency)? };
+        let reason = (after_caps > from).then_some(RefusalReason::FrequencyCap).or(hours);
+        Ok(reason.map(|reason| (free, reason)))
     }
 
     /// The ground that allows the purpose at a moment.
-    fn law(&self, moment: TimestampMs) -> Result<LawfulBasis, RefusalReason> {
+    fn law(&self, moment: TimestampMs) -> Result<Lawful, RefusalReason> {
         let ContactQuestion { purpose, reader, .. } = *self.question;
         let (record, catalogue, kind) = (self.record, self.catalogue, self.definition.kind);
-        let ground = match Permission::for_purpose(purpose, reader, record, catalogue, moment).verdict() {
+        let permission = Permission::for_purpose(purpose, reader, record, catalogue, moment);
+        let ground = match permission.verdict() {
             Verdict::Permit { ground, .. } => ground,
             Verdict::Refuse(reason) => return Err(reason),
         };
+        let urgency = permission.urgency();
         match marketing::ground_for(kind, purpose, reader, record, catalogue, moment) {
-            Ok(of_channel) => Ok(of_channel.unwrap_or(ground)),
+            Ok(of_channel) => Ok(Lawful { ground: of_channel.unwrap_or(ground), urgency }),
             Err(marketing::NoMarketingGround) => Err(RefusalReason::MarketingConsentNeeded),
         }
     }
 
     /// The first moment, at or after `from`, at which neither the customer nor the law wants silence, and who delays it.
-    fn hours(&self, from: TimestampMs) -> Result<(TimestampMs, Option<RefusalReason>), RefusalReason> {
+    fn hours(
+        &self,
+        from: TimestampMs,
+        urgency: Urgency,
+    ) -> Result<(TimestampMs, Option<RefusalReason>), RefusalReason> {
         let (preferences, channel) = (&self.record.preferences, self.question.channel);
         let own: Vec<&QuietHours> =
             preferences.quiet_hours.iter().filter(|hours| hours.concerns(channel)).collect();
-        let jurisdictions = Jurisdictions::of(&self.record.subject, self.catalogue);
-        let is_call = matches!(self.definition.kind, ChannelKind::Call | ChannelKind::AutomatedCall);
-        let of_law = jurisdictions.iter().flat_map(|applied| &applied.jurisdiction.no_call_hours);
-        let mut all = own.clone();
-        all.extend(of_law.filter(|_| is_call));
+        let places = self.record.subject.places(self.catalogue);
+        let of_law: Vec<&QuietHours> = places
+            .flat_map(|(region, jurisdiction)| jurisdiction.no_contact_hours_in(region, self.definition.kind))
+            .collect();
+        let unknown =
+            if of_law.is_empty() { RefusalReason::QuietHours } else { RefusalReason::TimeZoneUnknown };
+        let all = [own.as_slice(), of_law.as_slice()].concat();
         if all.is_empty() {
             return Ok((from, None));
         }
-        let unknown = if is_call { RefusalReason::TimeZoneUnknown } else { RefusalReason::QuietHours };
-        let zone = preferences.time_zone.as_ref().and_then(|name| name.zone()).ok_or(unknown)?;
+        let Some(zone) = preferences.time_zone.as_ref().and_then(|name| name.zone()) else {
+            return if urgency == Urgency::Ordinary { Err(unknown) } else { Ok((from, None)) };
+        };
         let after_own = quiet::free_from(&own, &zone, from).ok_or(RefusalReason::QuietHours)?;
         let free = quiet::free_from(&all, &zone, from).ok_or(RefusalReason::CallingHours)?;
         let delaying = if after_own > from { RefusalReason::QuietHours } else { RefusalReason::CallingHours };
         Ok((free, (free > from).then_some(delaying)))
     }
-}
-
-/// Whether the customer must be told, whatever the customer wishes.
-const fn is_obligatory(ground: LawfulBasis) -> bool {
-    matches!(ground, LawfulBasis::LegalObligation | LawfulBasis::VitalInterests)
 }
 
 /// Whether the customer wants the channel and the topic.

@@ -63,12 +63,24 @@ const STRONGEST_LAST: [RefusalReason; 18] = [
     RefusalReason::BasisNotAllowed,
 ];
 
+/// Whether the customer must be told of what a ground allows, whatever the customer wishes. Each includes the ones before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Urgency {
+    /// The customer's wishes come first.
+    Ordinary,
+    /// It must be said: a legal obligation.
+    Obligatory,
+    /// It must be said at once: vital interests.
+    Vital,
+}
+
 /// A ground that holds.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Held {
     pub(super) ground: LawfulBasis,
     pub(super) origin: GroundOrigin,
     pub(super) until: Option<TimestampMs>,
+    pub(super) urgency: Urgency,
 }
 
 impl Held {
@@ -118,10 +130,13 @@ impl Judged {
         Self { plain: Err(Refusal::unrecorded(reason)), sensitive: Err(Refusal::unrecorded(reason)) }
     }
 
-    /// What two jurisdictions permit together: the first one's ground, as long as both hold.
+    /// What two jurisdictions permit together: the first one's ground, as long as both hold, and as urgent as the less
+    /// urgent of them.
     pub(super) fn and(self, other: Self) -> Self {
         let both = |one: Answer, two: Answer| match (one, two) {
-            (Ok(held), Ok(also)) => Ok(held.ending(also.until)),
+            (Ok(held), Ok(also)) => {
+                Ok(Held { urgency: held.urgency.min(also.urgency), ..held.ending(also.until) })
+            }
             (Ok(_), Err(refusal)) | (Err(refusal), Ok(_)) => Err(refusal),
             (Err(refusal), Err(also)) => Err(refusal.or_stronger(also)),
         };
@@ -285,7 +300,7 @@ impl<'a> Case<'a> {
         let failed = failures.into_iter().filter(|(failed, _)| *failed);
         let refusal =
             failed.map(|(_, reason)| Refusal { reason, rests_on: Some(basis) }).reduce(Refusal::or_stronger);
-        let held = Held { ground: basis, origin: GroundOrigin::Recorded, until: state.expires_at };
+        let held = self.held(basis, GroundOrigin::Recorded).ending(state.expires_at);
         match refusal {
             Some(refusal) => Err(refusal),
             None if consent => {
@@ -297,14 +312,28 @@ impl<'a> Case<'a> {
     }
 
     fn holds_unrecorded(&self, applied: Applied<'_>, basis: LawfulBasis) -> Answer {
-        let held = |origin| Ok(Held { ground: basis, origin, until: None });
         if self.purpose.standing_bases.contains(&basis) {
-            held(GroundOrigin::Standing)
+            Ok(self.held(basis, GroundOrigin::Standing))
         } else if basis == LawfulBasis::Consent && self.opt_out_is_enough(applied) {
-            held(GroundOrigin::NotOptedOut)
+            Ok(self.held(basis, GroundOrigin::NotOptedOut))
         } else {
             Err(Refusal::unrecorded(RefusalReason::NoGround))
         }
+    }
+
+    /// A ground that holds without an end. Nobody must be told advertising, or of a sale: there a no beats every basis.
+    fn held(&self, ground: LawfulBasis, origin: GroundOrigin) -> Held {
+        let urgency = match ground {
+            LawfulBasis::LegalObligation if !self.purpose.no_is_absolute() => Urgency::Obligatory,
+            LawfulBasis::VitalInterests if !self.purpose.no_is_absolute() => Urgency::Vital,
+            LawfulBasis::Consent
+            | LawfulBasis::Contract
+            | LawfulBasis::LegalObligation
+            | LawfulBasis::VitalInterests
+            | LawfulBasis::PublicTask
+            | LawfulBasis::LegitimateInterests => Urgency::Ordinary,
+        };
+        Held { ground, origin, until: None, urgency }
     }
 
     /// Whether the law requires no more than that the customer did not opt out.

@@ -35,6 +35,7 @@ use crate::{
     reason::RefusalReason,
     record::CustomerRecord,
 };
+pub(crate) use ground::Urgency;
 use ground::{Answer, Case, Held, Judged, Lost, Refusal};
 pub(crate) use jurisdictions::{Applied, Jurisdictions};
 
@@ -220,6 +221,11 @@ impl<'a> Permission<'a> {
         verdict(self.judged.plain)
     }
 
+    /// Whether the customer must be told, whatever the customer wishes; refused: no.
+    pub(crate) fn urgency(&self) -> Urgency {
+        self.judged.plain.map_or(Urgency::Ordinary, |held| held.urgency)
+    }
+
     /// The jurisdictions whose rules were applied: at least one, each once.
     pub fn jurisdictions(&self) -> impl Iterator<Item = &'a Jurisdiction> + '_ {
         self.jurisdictions.iter().map(|applied| applied.jurisdiction)
@@ -334,7 +340,7 @@ fn refused_outright(purpose: &Purpose, reader: Reader<'_>, subject: &DataSubject
 
 fn verdict(answer: Answer) -> Verdict {
     match answer {
-        Ok(Held { ground, origin, until }) => Verdict::Permit { ground, origin, until },
+        Ok(Held { ground, origin, until, .. }) => Verdict::Permit { ground, origin, until },
         Err(refusal) => Verdict::Refuse(refusal.reason),
     }
 }

@@ -155,7 +155,7 @@ fn made_up(draw: &mut Draw) -> Jurisdiction {
         sale_forbidden_below_age: draw.pick(&[0, 0, 13, 18]),
         guardian_below_age: draw.pick(&[0, 13, 16, 18]),
         regional_ages: Vec::new(),
-        no_call_hours: Vec::new(),
+        no_contact_hours: Vec::new(),
         consent_channels: draw.pick(&[vec![ChannelKind::ElectronicMail], vec![]]),
         soft_opt_in_channels: Vec::new(),
         revision: Revision::from_u64(1),

@@ -5,14 +5,17 @@
 //! California, where the consumer limits its use. A parent consents below 13, as under the Children's Online Privacy
 //! Protection Act, 15 U.S.C. §6502; up to the other age, sale and targeted advertising need opt-in, and where a law
 //! forbids them for minors, consent is not enough. Calls: federal law,
-//! from 8 to 21, 47 CFR 64.1200(c)(1); texts and calling machines by consent, 64.1200(a)(2), while e-mail is opt-out,
+//! from 8 to 21, 47 CFR 64.1200(c)(1), and those of a state where they are narrower; texts and calling machines by consent, 64.1200(a)(2), while e-mail is opt-out,
 //! 15 U.S.C. §7704. The national do-not-call register, 64.1200(c)(2), is not known here: who calls must check it. The list
 //! that each caller keeps itself, 64.1200(d), is the customer's wish about the channel. Other states and territories: `default`.
 
-use super::{BuiltIn, ConsentModel, LawfulBasis, NARROW, NoCalls, OPT_IN, WEEKDAYS, WITHOUT_INTERESTS};
+use super::{
+    BuiltIn, CALLS_AND_TEXTS, ConsentModel, LawfulBasis, NARROW, NoContact, OPT_IN, WEEKDAYS, WEEKEND,
+    WITHOUT_INTERESTS,
+};
 use crate::{
     catalogue::{ChannelKind, SensitiveConsent},
-    preferences::{DayOfWeek, LocalTime},
+    preferences::DayOfWeek,
 };
 
 const STATE: BuiltIn = BuiltIn {
@@ -26,11 +29,11 @@ const STATE: BuiltIn = BuiltIn {
 };
 
 /// On weekdays from 9 to 21:30, at weekends from 10 to 18: CRTC Unsolicited Telecommunications Rules, Part III, s. 23.
-const CANADIAN_HOURS: [NoCalls; 4] = [
-    NoCalls(&WEEKDAYS, LocalTime::built_in(0, 0), LocalTime::built_in(9, 0)),
-    NoCalls(&WEEKDAYS, LocalTime::built_in(21, 30), LocalTime::built_in(0, 0)),
-    NoCalls(&[DayOfWeek::Saturday, DayOfWeek::Sunday], LocalTime::built_in(0, 0), LocalTime::built_in(10, 0)),
-    NoCalls(&[DayOfWeek::Saturday, DayOfWeek::Sunday], LocalTime::built_in(18, 0), LocalTime::built_in(0, 0)),
+const CANADIAN_HOURS: [NoContact; 4] = [
+    NoContact::calls(&WEEKDAYS, (0, 0), (9, 0)),
+    NoContact::calls(&WEEKDAYS, (21, 30), (0, 0)),
+    NoContact::calls(&WEEKEND, (0, 0), (10, 0)),
+    NoContact::calls(&WEEKEND, (18, 0), (0, 0)),
 ];
 
 pub(super) const LIST: [BuiltIn; 15] = [
@@ -61,8 +64,9 @@ pub(super) const LIST: [BuiltIn; 15] = [
         id: "us-ct",
         display_name: "Connecticut",
         law: "Conn. Gen. Stat. §§42-515 to 42-526 (Connecticut Data Privacy Act): signals and sensitive data §42-520; \
-              minors §42-529a.",
+              minors §42-529a; calls and texts §42-288a.",
         regions: &["US-CT"],
+        no_contact_hours: &[NoContact::calls(&[], (20, 0), (9, 0)).on(&CALLS_AND_TEXTS)],
         opt_in_below_age: 18,
         sale_forbidden_below_age: 18,
         ..STATE
@@ -80,8 +84,10 @@ pub(super) const LIST: [BuiltIn; 15] = [
     BuiltIn {
         id: "us-md",
         display_name: "Maryland",
-        law: "Md. Code, Com. Law §§14-4701 to 14-4714 (Maryland Online Data Privacy Act): sensitive data and minors §14-4707.",
+        law: "Md. Code, Com. Law §§14-4701 to 14-4714 (Maryland Online Data Privacy Act): sensitive data and minors §14-4707; \
+              calls §14-4502.",
         regions: &["US-MD"],
+        no_contact_hours: &[NoContact::calls(&[], (20, 0), (8, 0))],
         sensitive_bases: &[LawfulBasis::Contract, LawfulBasis::LegalObligation, LawfulBasis::VitalInterests],
         opt_in_below_age: 18,
         sale_forbidden_below_age: 18,
@@ -135,8 +141,9 @@ pub(super) const LIST: [BuiltIn; 15] = [
         id: "us-or",
         display_name: "Oregon",
         law: "Or. Rev. Stat. §§646A.570 to 646A.589 (Oregon Consumer Privacy Act): signals, sensitive data and minors \
-              §646A.578.",
+              §646A.578; calls and texts HB 3865 (2025).",
         regions: &["US-OR"],
+        no_contact_hours: &[NoContact::calls(&[], (20, 0), (8, 0)).on(&CALLS_AND_TEXTS)],
         opt_in_below_age: 16,
         sale_forbidden_below_age: 16,
         ..STATE
@@ -145,8 +152,12 @@ pub(super) const LIST: [BuiltIn; 15] = [
         id: "us-tx",
         display_name: "Texas",
         law: "Tex. Bus. & Com. Code ch. 541 (Texas Data Privacy and Security Act): signals §541.055(e), sensitive data \
-              §541.101(b).",
+              §541.101(b); calls §301.051.",
         regions: &["US-TX"],
+        no_contact_hours: &[
+            NoContact::calls(&[], (21, 0), (9, 0)),
+            NoContact::calls(&[DayOfWeek::Sunday], (0, 0), (12, 0)),
+        ],
         ..STATE
     },
     // The bases are those of Art. 7: consent, I; legal obligation, II; public administration, III; contract, V; life and
@@ -174,7 +185,7 @@ pub(super) const LIST: [BuiltIn; 15] = [
               Rules, Part III, s. 23; \
               Canada's Anti-Spam Legislation, S.C. 2010, c. 23, ss. 6 and 10.",
         regions: &["CA"],
-        no_call_hours: &CANADIAN_HOURS,
+        no_contact_hours: &CANADIAN_HOURS,
         lawful_bases: &WITHOUT_INTERESTS,
         guardian_below_age: 13,
         ..OPT_IN
@@ -188,7 +199,7 @@ pub(super) const LIST: [BuiltIn; 15] = [
               ss. 4.1, 12, 14 and 18; CRTC Unsolicited Telecommunications Rules, Part III, s. 23; \
               Canada's Anti-Spam Legislation, S.C. 2010, c. 23, ss. 6 and 10.",
         regions: &["CA-QC"],
-        no_call_hours: &CANADIAN_HOURS,
+        no_contact_hours: &CANADIAN_HOURS,
         lawful_bases: &WITHOUT_INTERESTS,
         guardian_below_age: 14,
         ..OPT_IN

@@ -1,10 +1,7 @@
 //! Owns the built-in jurisdictions of Asia and the Pacific. Always: each cites its source.
 
-use super::{BuiltIn, EVERY_LETTER, NARROW, NoCalls, OPT_IN, SOFT, WITHOUT_INTERESTS};
-use crate::{
-    catalogue::SensitiveConsent,
-    preferences::{DayOfWeek, LocalTime},
-};
+use super::{BuiltIn, CALLS_AND_TEXTS, EVERY_LETTER, NARROW, NoContact, OPT_IN, SOFT, WITHOUT_INTERESTS};
+use crate::{catalogue::SensitiveConsent, preferences::DayOfWeek};
 
 pub(super) const LIST: [BuiltIn; 7] = [
     // The bases are those of Art. 13: consent, (1); contract, (2); statutory duties, (3); emergencies, (4). It knows no
@@ -32,7 +29,7 @@ pub(super) const LIST: [BuiltIn; 7] = [
         law: "Digital Personal Data Protection Act, 2023, ss. 2(f), 6, 7 and 9; Telecom Commercial Communications \
               Customer Preference Regulations, 2018.",
         regions: &["IN"],
-        no_call_hours: &[NoCalls(&[], LocalTime::built_in(21, 0), LocalTime::built_in(10, 0))],
+        no_contact_hours: &[NoContact::calls(&[], (21, 0), (10, 0))],
         lawful_bases: &NARROW,
         ..OPT_IN
     },
@@ -60,13 +57,14 @@ pub(super) const LIST: [BuiltIn; 7] = [
     },
     // The bases are those of Art. 15(1): consent, 1; law, 2; public institutions, 3; contract, 4; life, 5; legitimate
     // interests, 6. Sensitive data: separate consent or law, Art. 23(1). A legal representative consents below 14,
-    // Art. 22-2.
+    // Art. 22-2. Advertising by telephone or text not from 21 to 8, Network Act Art. 50(3).
     BuiltIn {
         id: "kr",
         display_name: "Republic of Korea",
         law: "Personal Information Protection Act, Arts. 15, 22-2 and 23; Network Act, Art. 50(3): 21 to 8 h; \
               Network Act, Art. 50(1).",
         regions: &["KR"],
+        no_contact_hours: &[NoContact::calls(&[], (21, 0), (8, 0)).on(&CALLS_AND_TEXTS)],
         guardian_below_age: 14,
         soft_opt_in_channels: &SOFT,
         ..OPT_IN
@@ -94,10 +92,10 @@ pub(super) const LIST: [BuiltIn; 7] = [
               (Telemarketing and Research Calls) Industry Standard 2017; \
               Spam Act 2003 (Cth), s. 16.",
         regions: &["AU"],
-        no_call_hours: &[
-            NoCalls(&[], LocalTime::built_in(20, 0), LocalTime::built_in(9, 0)),
-            NoCalls(&[DayOfWeek::Saturday], LocalTime::built_in(17, 0), LocalTime::built_in(20, 0)),
-            NoCalls(&[DayOfWeek::Sunday], LocalTime::built_in(0, 0), LocalTime::built_in(0, 0)),
+        no_contact_hours: &[
+            NoContact::calls(&[], (20, 0), (9, 0)),
+            NoContact::calls(&[DayOfWeek::Saturday], (17, 0), (20, 0)),
+            NoContact::calls(&[DayOfWeek::Sunday], (0, 0), (0, 0)),
         ],
         guardian_below_age: 15,
         soft_opt_in_channels: &SOFT,

@@ -1,10 +1,7 @@
 //! Owns the built-in jurisdictions of Europe, its neighbours and Africa. Always: each cites its source.
 
-use super::{BuiltIn, EVERY_LETTER, NoCalls, OPT_IN, SOFT};
-use crate::{
-    catalogue::SensitiveConsent,
-    preferences::{DayOfWeek, LocalTime},
-};
+use super::{BuiltIn, EVERY_LETTER, NoContact, OPT_IN, SOFT, WEEKEND};
+use crate::{catalogue::SensitiveConsent, preferences::DayOfWeek};
 
 pub(super) const LIST: [BuiltIn; 6] = [
     // In the EEA by Joint Committee Decision 154/2018. The bases are those of Art. 6(1). Sensitive data: explicit consent,
@@ -12,17 +9,27 @@ pub(super) const LIST: [BuiltIn; 6] = [
     // guardian consents below 16, Art. 8(1); a member state may lower that to 13. Those that did: by their implementing acts, of which the newer
     // ones are Denmark's (since 1 January 2024) and Slovenia's (ZVOP-2, Art. 8). Liechtenstein did not (Datenschutzstelle,
     // Aktuelles 1/2024). Territories with a country code of their
-    // own (`RE`, `AX`) are not listed, so that `default` applies there.
+    // own (`RE`, `AX`) are not listed, so that `default` applies there. Calls: in France from Monday to Friday, from 10 to 13
+    // and from 14 to 20; in Spain and Norway not at weekends, else from 9 to 21.
     BuiltIn {
         id: "eu",
         display_name: "European Economic Area",
         law: "Regulation (EU) 2016/679 (GDPR), Arts. 6, 7, 8(1) with the national ages, and 9; \
-              Directive 2002/58/EC, Art. 13(1) to (3).",
+              Directive 2002/58/EC, Art. 13(1) to (3); calls: Code de la consommation, D. 223-9; TRLGDCU, art. 96(2); \
+              markedsføringsloven, § 14.",
         regions: &[
             "AT", "BE", "BG", "CY", "CZ", "DE", "DK", "EE", "ES", "FI", "FR", "GR", "HR", "HU", "IE", "IS",
             "IT", "LI", "LT", "LU", "LV", "MT", "NL", "NO", "PL", "PT", "RO", "SE", "SI", "SK",
         ],
         sensitive_needs_ground: true,
+        no_contact_hours: &[
+            NoContact::calls(&[], (21, 0), (8, 0)),
+            NoContact::calls(&[], (20, 0), (10, 0)).within(&["FR"]),
+            NoContact::calls(&[], (13, 0), (14, 0)).within(&["FR"]),
+            NoContact::calls(&WEEKEND, (0, 0), (0, 0)).within(&["FR"]),
+            NoContact::calls(&[], (21, 0), (9, 0)).within(&["ES", "NO"]),
+            NoContact::calls(&WEEKEND, (0, 0), (0, 0)).within(&["ES", "NO"]),
+        ],
         guardian_below_age: 16,
         regional_ages: &[
             (13, &["BE", "EE", "FI", "IS", "LV", "MT", "NO", "PT", "SE"]),
@@ -93,11 +100,11 @@ pub(super) const LIST: [BuiltIn; 6] = [
               Consumer Protection Act 68 of 2008, s. 12, with GN R.294 of 1 April 2011; \
               POPIA, s. 69.",
         regions: &["ZA"],
-        no_call_hours: &[
-            NoCalls(&[], LocalTime::built_in(20, 0), LocalTime::built_in(8, 0)),
-            NoCalls(&[DayOfWeek::Saturday], LocalTime::built_in(8, 0), LocalTime::built_in(9, 0)),
-            NoCalls(&[DayOfWeek::Saturday], LocalTime::built_in(13, 0), LocalTime::built_in(20, 0)),
-            NoCalls(&[DayOfWeek::Sunday], LocalTime::built_in(0, 0), LocalTime::built_in(0, 0)),
+        no_contact_hours: &[
+            NoContact::calls(&[], (20, 0), (8, 0)),
+            NoContact::calls(&[DayOfWeek::Saturday], (8, 0), (9, 0)),
+            NoContact::calls(&[DayOfWeek::Saturday], (13, 0), (20, 0)),
+            NoContact::calls(&[DayOfWeek::Sunday], (0, 0), (0, 0)),
         ],
         soft_opt_in_channels: &SOFT,
         ..OPT_IN

@@ -17,7 +17,9 @@ mod asia_pacific;
 mod europe_africa;
 
 use super::channel::ChannelKind;
-use super::jurisdiction::{ConsentModel, Jurisdiction, JurisdictionFields, RegionalAge, SensitiveConsent};
+use super::jurisdiction::{
+    ConsentModel, Jurisdiction, JurisdictionFields, NoContactHours, RegionalAge, SensitiveConsent,
+};
 use crate::{
     ground::LawfulBasis,
     id::{JurisdictionId, Region, Revision},
@@ -47,7 +49,7 @@ struct BuiltIn {
     guardian_below_age: u8,
     /// Ages other than `guardian_below_age`, each with its regions.
     regional_ages: &'static [(u8, &'static [&'static str])],
-    no_call_hours: &'static [NoCalls],
+    no_contact_hours: &'static [NoContact],
     consent_channels: &'static [ChannelKind],
     soft_opt_in_channels: &'static [ChannelKind],
 }
@@ -68,21 +70,35 @@ const EVERY_LETTER: [ChannelKind; 5] = [
     ChannelKind::Post,
 ];
 
-/// On these days (none: every day) nobody is called from the one time until the other, which may be on the next day.
-struct NoCalls(&'static [DayOfWeek], LocalTime, LocalTime);
+/// On these days (none: every day) nobody is contacted from the one time until the other, which may be on the next day: in
+/// these regions (none: all others), on channels of these kinds (none: calls).
+struct NoContact {
+    days: &'static [DayOfWeek],
+    begins: LocalTime,
+    ends: LocalTime,
+    regions: &'static [&'static str],
+    kinds: &'static [ChannelKind],
+}
 
 /// From nine in the evening until eight, 47 CFR 64.1200(c)(1): in the United States the law, elsewhere the setting where
 /// the law names no hours.
-const NIGHT: [NoCalls; 1] = [NoCalls(&[], LocalTime::built_in(21, 0), LocalTime::built_in(8, 0))];
+const NIGHT: [NoContact; 1] = [NoContact::calls(&[], (21, 0), (8, 0))];
+
+const WEEKEND: [DayOfWeek; 2] = [DayOfWeek::Saturday, DayOfWeek::Sunday];
+
+/// Calls and texts, which some laws treat alike.
+const CALLS_AND_TEXTS: [ChannelKind; 3] =
+    [ChannelKind::TextMessage, ChannelKind::AutomatedCall, ChannelKind::Call];
 
 const WEEKDAYS: [DayOfWeek; 5] =
     [DayOfWeek::Monday, DayOfWeek::Tuesday, DayOfWeek::Wednesday, DayOfWeek::Thursday, DayOfWeek::Friday];
 
-/// The hours of every law below: calls on weekdays from 10 to 20, on Saturdays from 10 to 13, on Sundays none.
-const STRICTEST_HOURS: [NoCalls; 3] = [
-    NoCalls(&[], LocalTime::built_in(20, 0), LocalTime::built_in(10, 0)),
-    NoCalls(&[DayOfWeek::Saturday], LocalTime::built_in(13, 0), LocalTime::built_in(20, 0)),
-    NoCalls(&[DayOfWeek::Sunday], LocalTime::built_in(0, 0), LocalTime::built_in(0, 0)),
+/// The hours of every law below: calls as in France, texts as in Connecticut and Oregon.
+const STRICTEST_HOURS: [NoContact; 4] = [
+    NoContact::calls(&[], (20, 0), (10, 0)),
+    NoContact::calls(&[], (13, 0), (14, 0)),
+    NoContact::calls(&WEEKEND, (0, 0), (0, 0)),
+    NoContact::calls(&[], (20, 0), (9, 0)).on(&[ChannelKind::TextMessage]),
 ];
 
 /// All bases but legitimate interests.
@@ -117,7 +133,7 @@ const DEFAULT: BuiltIn = BuiltIn {
     sale_forbidden_below_age: 18,
     guardian_below_age: 20,
     regional_ages: &[],
-    no_call_hours: &STRICTEST_HOURS,
+    no_contact_hours: &STRICTEST_HOURS,
     consent_channels: &EVERY_LETTER,
     soft_opt_in_channels: &[],
 };
@@ -130,7 +146,7 @@ const OPT_IN: BuiltIn = BuiltIn {
     sensitive_bases: &NARROW,
     sensitive_consent: SensitiveConsent::Explicit,
     guardian_below_age: 18,
-    no_call_hours: &NIGHT,
+    no_contact_hours: &NIGHT,
     consent_channels: &ELECTRONIC,
     ..DEFAULT
 };
@@ -180,7 +196,7 @@ impl BuiltIn {
                 .iter()
                 .flat_map(|(years, codes)| codes.iter().map(age(*years)))
                 .collect(),
-            no_call_hours: self.no_call_hours.iter().map(NoCalls::quiet_hours).collect(),
+            no_contact_hours: self.no_contact_hours.iter().map(NoContact::hours).collect(),
             consent_channels: self.consent_channels.to_vec(),
             soft_opt_in_channels: self.soft_opt_in_channels.to_vec(),
             revision: Revision::NONE,
@@ -189,9 +205,27 @@ impl BuiltIn {
     }
 }
 
-impl NoCalls {
-    fn quiet_hours(&self) -> QuietHours {
-        let Self(days, begins, ends) = self;
-        QuietHours { days: days.iter().copied().collect(), begins: *begins, ends: *ends, channel: None }
+impl NoContact {
+    /// No calls, from one hour and minute until another.
+    const fn calls(days: &'static [DayOfWeek], begins: (u16, u16), ends: (u16, u16)) -> Self {
+        let (begins, ends) = (LocalTime::built_in(begins.0, begins.1), LocalTime::built_in(ends.0, ends.1));
+        Self { days, begins, ends, regions: &[], kinds: &[] }
+    }
+
+    const fn within(self, regions: &'static [&'static str]) -> Self {
+        Self { regions, ..self }
+    }
+
+    const fn on(self, kinds: &'static [ChannelKind]) -> Self {
+        Self { kinds, ..self }
+    }
+
+    fn hours(&self) -> NoContactHours {
+        let days = self.days.iter().copied().collect();
+        NoContactHours {
+            hours: QuietHours { days, begins: self.begins, ends: self.ends, channel: None },
+            regions: self.regions.iter().map(|code| Region::built_in(code)).collect(),
+            kinds: self.kinds.to_vec(),
+        }
     }
 }

@@ -1,13 +1,21 @@
 //! Owns the bytes of a jurisdiction. Whether it is built-in is not stored: its name says so.
 
 use super::message;
-use crate::catalogue::{Jurisdiction, JurisdictionFields, RegionalAge};
+use crate::catalogue::{Jurisdiction, JurisdictionFields, NoContactHours, RegionalAge};
 use crate::codec::preferences::WireQuietHours;
 
 message! {
     RegionalAge as WireRegionalAge {
         1 [string] region: String;
         2 [uint32] guardian_below_age: u32, "age";
+    }
+}
+
+message! {
+    NoContactHours as WireNoContactHours {
+        1 [message, required] hours: WireQuietHours;
+        2 [string, repeated] regions: Vec<String>, "region";
+        3 [uint32, repeated] kinds: Vec<u32>, "kind of channel";
     }
 }
 
@@ -28,7 +36,7 @@ message! {
         41 [bool] gpc_yields_to_consent: bool;
         50 [uint32] sensitive_consent: u32, "form of consent";
         51 [message, repeated] regional_ages: Vec<WireRegionalAge>;
-        52 [message, repeated] no_call_hours: Vec<WireQuietHours>;
+        52 [message, repeated] no_contact_hours: Vec<WireNoContactHours>;
         53 [uint32, repeated] consent_channels: Vec<u32>, "kind of channel";
         55 [uint32] sale_forbidden_below_age: u32, "age";
         54 [uint32, repeated] soft_opt_in_channels: Vec<u32>, "kind of channel";

@@ -2,7 +2,7 @@
 
 use custodia_profile::{
     Catalogue, ChannelKind, ConsentModel, ContactChannel, Jurisdiction, JurisdictionFields, LawfulBasis,
-    ProfileError, QuietHours, Region, RegionalAge, Revision, SensitiveConsent,
+    NoContactHours, ProfileError, QuietHours, Region, RegionalAge, Revision, SensitiveConsent,
 };
 
 fn region(code: &str) -> Region {
@@ -26,6 +26,7 @@ fn of(id: &str, codes: &[&str]) -> JurisdictionFields {
         id: id.parse().unwrap(),
         regions: regions(codes),
         regional_ages: Vec::new(),
+        no_contact_hours: Vec::new(),
         ..built_in("eu")
     }
 }
@@ -185,7 +186,6 @@ fn a_jurisdiction_error_names_the_field_and_the_limit() {
     let ages = |codes: &[&str]| -> Vec<RegionalAge> {
         regions(codes).into_iter().map(|region| RegionalAge { region, guardian_below_age: 15 }).collect()
     };
-    let night = good().no_call_hours[0].clone();
     let many: Vec<_> = (0..257).map(|at| region(&code(at))).collect();
     let cases = [
         (
@@ -195,7 +195,7 @@ fn a_jurisdiction_error_names_the_field_and_the_limit() {
         (JurisdictionFields { law: "x".repeat(513), ..good() }, "jurisdiction.law is longer than 512 bytes"),
         (JurisdictionFields { regions: many, ..good() }, "jurisdiction.regions has more than 256 entries"),
         (
-            JurisdictionFields { regions: regions(&["DE", "DE"]), regional_ages: vec![], ..good() },
+            JurisdictionFields { regions: regions(&["DE", "DE"]), ..good() },
             "jurisdiction.regions has a duplicate entry",
         ),
         (
@@ -209,30 +209,6 @@ fn a_jurisdiction_error_names_the_field_and_the_limit() {
         (
             JurisdictionFields { regional_ages: ages(&["FR-IDF", "JP"]), ..good() },
             "jurisdiction.regional_ages is malformed, expected some of the regions, or parts of them",
-        ),
-        (
-            JurisdictionFields { no_call_hours: vec![night.clone(); 17], ..good() },
-            "jurisdiction.no_call_hours has more than 16 entries",
-        ),
-        (
-            JurisdictionFields {
-                no_call_hours: vec![QuietHours { channel: ContactChannel::new("", "sms").ok(), ..night }],
-                ..good()
-            },
-            "jurisdiction.no_call_hours is malformed, expected no channel: the hours hold for every call",
-        ),
-        (
-            JurisdictionFields { consent_channels: vec![ChannelKind::Call; 2], ..good() },
-            "jurisdiction.consent_channels has a duplicate entry",
-        ),
-        (
-            JurisdictionFields { soft_opt_in_channels: vec![ChannelKind::Post], ..good() },
-            "jurisdiction.soft_opt_in_channels is malformed, expected some of consent_channels",
-        ),
-        (
-            JurisdictionFields { soft_opt_in_channels: vec![ChannelKind::ElectronicMail], ..built_in("ca") },
-            "jurisdiction.soft_opt_in_channels is malformed, expected none: without legitimate interests there is \
-             no soft opt-in",
         ),
         (JurisdictionFields { lawful_bases: vec![], ..good() }, "jurisdiction.lawful_bases is required"),
         (
@@ -249,9 +225,96 @@ fn a_jurisdiction_error_names_the_field_and_the_limit() {
         ),
     ];
     assert!(Jurisdiction::new(good()).is_ok());
+    each_is_refused(cases);
+}
+
+/// Each with its error.
+fn each_is_refused(cases: impl IntoIterator<Item = (JurisdictionFields, &'static str)>) {
     for (fields, text) in cases {
         assert_eq!(Jurisdiction::new(fields).unwrap_err().to_string(), text);
     }
+}
+
+#[test]
+fn an_error_of_hours_or_of_channels_names_the_field_and_the_limit() {
+    let good = || built_in("eu");
+    let night = good().no_contact_hours[0].clone();
+    each_is_refused([
+        (
+            JurisdictionFields { no_contact_hours: vec![night.clone(); 65], ..good() },
+            "jurisdiction.no_contact_hours has more than 64 entries",
+        ),
+        (
+            JurisdictionFields {
+                no_contact_hours: vec![NoContactHours {
+                    hours: QuietHours { channel: ContactChannel::new("", "sms").ok(), ..night.hours.clone() },
+                    ..night.clone()
+                }],
+                ..good()
+            },
+            "jurisdiction.no_contact_hours is malformed, expected no channel: kinds say on which channels",
+        ),
+        (
+            JurisdictionFields {
+                no_contact_hours: vec![NoContactHours { regions: regions(&["JP"]), ..night.clone() }],
+                ..good()
+            },
+            "jurisdiction.no_contact_hours is malformed, expected some of the regions, or parts of them",
+        ),
+        (
+            JurisdictionFields {
+                no_contact_hours: vec![NoContactHours { kinds: vec![ChannelKind::Call; 2], ..night }],
+                ..good()
+            },
+            "jurisdiction.no_contact_hours has a duplicate entry",
+        ),
+        (
+            JurisdictionFields { consent_channels: vec![ChannelKind::Call; 2], ..good() },
+            "jurisdiction.consent_channels has a duplicate entry",
+        ),
+        (
+            JurisdictionFields { soft_opt_in_channels: vec![ChannelKind::Post], ..good() },
+            "jurisdiction.soft_opt_in_channels is malformed, expected some of consent_channels",
+        ),
+        (
+            JurisdictionFields { soft_opt_in_channels: vec![ChannelKind::ElectronicMail], ..built_in("ca") },
+            "jurisdiction.soft_opt_in_channels is malformed, expected none: without legitimate interests there is \
+             no soft opt-in",
+        ),
+    ]);
+}
+
+/// The more specific region wins, for each kind by itself.
+#[test]
+fn a_region_has_the_hours_that_name_it_in_place_of_the_others() {
+    let night = built_in("eu").no_contact_hours[0].clone();
+    let of = |codes: &[&str], kinds: &[ChannelKind], begins: &str| NoContactHours {
+        hours: QuietHours { begins: begins.parse().unwrap(), ..night.hours.clone() },
+        regions: regions(codes),
+        kinds: kinds.to_vec(),
+    };
+    let texts = [ChannelKind::TextMessage];
+    let no_contact_hours = vec![
+        of(&[], &[], "20:00"),
+        of(&["FR"], &[], "19:00"),
+        of(&["FR-IDF"], &[], "18:00"),
+        of(&[], &texts, "22:00"),
+    ];
+    let eu = Jurisdiction::new(JurisdictionFields { no_contact_hours, ..built_in("eu") }).unwrap();
+    let begins = |code: &str, kind| {
+        let region = region(code);
+        let hours = eu.no_contact_hours_in(Some(&region), kind);
+        hours.iter().map(|of| of.begins.to_string()).collect::<Vec<_>>().join(" ")
+    };
+    for kind in [ChannelKind::Call, ChannelKind::AutomatedCall] {
+        assert_eq!(begins("DE", kind), "20:00");
+        assert_eq!(begins("FR", kind), "19:00");
+        assert_eq!(begins("FR-BRE", kind), "19:00");
+        assert_eq!(begins("FR-IDF", kind), "18:00");
+    }
+    assert_eq!(begins("FR", ChannelKind::TextMessage), "22:00", "nothing is said of texts in France");
+    assert_eq!(begins("FR", ChannelKind::ElectronicMail), "");
+    assert_eq!(eu.no_contact_hours_in(None, ChannelKind::Call).len(), 1);
 }
 
 #[test]

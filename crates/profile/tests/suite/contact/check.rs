@@ -10,7 +10,7 @@ use custodia_profile::{
     RefusalReason::{
         self, ChannelNotAllowed, ConsentExpired, ConsentWithdrawn, FrequencyCap as Cap, NoGround,
     },
-    TimeZoneName, TimestampMs, Verdict, check_contact,
+    Region, TimestampMs, Verdict, check_contact,
 };
 use proptest::prelude::*;
 
@@ -33,7 +33,9 @@ pub(crate) fn utc(text: &str) -> TimestampMs {
 /// A record with consent to research, given in 1970, and these preferences.
 pub(crate) fn consenting(fields: PreferenceFields) -> CustomerRecord {
     let given = state(Given, TimestampMs::from_ms(0));
-    let record = record_with(&[(RESEARCH, LawfulBasis::Consent, given)]);
+    let mut record = record_with(&[(RESEARCH, LawfulBasis::Consent, given)]);
+    // Where the law has no hours for texts.
+    record.subject.regions.insert("DE".parse().unwrap());
     CustomerRecord { preferences: Preferences::new(fields).unwrap(), ..record }
 }
 
@@ -133,66 +135,6 @@ fn no_wish_blocks_an_obligatory_notice() {
     let ground = LawfulBasis::LegalObligation;
     let morning = utc("2026-01-11T06:00:00Z");
     assert_eq!(ask(&record, TAX), Contact::AllowedFrom { at: morning, reason: QUIET, ground });
-}
-
-/// Issue 11, row 15: 47 CFR 64.1200(c)(1).
-#[test]
-fn nobody_is_called_at_night_or_where_it_may_be_night() {
-    let resident = |region: &str, zone: Option<&str>| {
-        let time_zone = zone.map(|zone| TimeZoneName::new(zone).unwrap());
-        let mut record = consenting(PreferenceFields { time_zone, ..PreferenceFields::default() });
-        record.subject.regions.insert(region.parse().unwrap());
-        record
-    };
-    let colorado = resident("US-CO", Some("America/Denver"));
-    let hours = RefusalReason::CallingHours;
-    let eight = utc("2026-06-15T14:00:00Z");
-    for (moment, expected) in [
-        ("2026-06-15T09:00:00Z", later(eight, hours)),
-        ("2026-06-15T13:59:59.999Z", later(eight, hours)),
-        ("2026-06-15T14:00:00Z", ALLOWED),
-        ("2026-06-16T02:59:59.999Z", ALLOWED),
-        ("2026-06-16T03:00:00Z", later(utc("2026-06-16T14:00:00Z"), hours)),
-    ] {
-        assert_eq!(ask(&colorado, "phone", utc(moment)), expected, "{moment}");
-        assert_eq!(ask(&colorado, "automated-call", utc(moment)), expected, "{moment}");
-        assert_eq!(ask(&colorado, "sms", utc(moment)), ALLOWED, "a text waits: {moment}");
-    }
-    let unknown = Contact::NotAllowed(RefusalReason::TimeZoneUnknown);
-    assert_eq!(ask(&resident("US-CO", None), "phone", eight), unknown);
-    assert_eq!(ask(&resident("US-CO", None), "email", eight), ALLOWED);
-    // The law of each region, and the stricter of the law and the customer's wish.
-    let mut both = resident("AU", Some("America/Denver"));
-    both.subject.regions.insert("US-CO".parse().unwrap());
-    assert_eq!(ask(&both, "phone", eight), later(utc("2026-06-15T15:00:00Z"), hours));
-    let sunday = utc("2026-06-14T18:00:00Z");
-    assert_eq!(ask(&both, "phone", sunday), later(utc("2026-06-15T15:00:00Z"), hours));
-    let mut late = colorado.clone();
-    let fields =
-        PreferenceFields { quiet_hours: vec![quiet(&[], "18:00", "12:00")], ..(*late.preferences).clone() };
-    late.preferences = Preferences::new(fields).unwrap();
-    assert_eq!(ask(&late, "phone", eight), later(utc("2026-06-15T18:00:00Z"), QUIET));
-}
-
-/// Each minute of a week: where some law forbids calls, the strictest one does.
-#[test]
-fn the_default_forbids_every_call_that_a_law_forbids() {
-    let catalogue = catalogue();
-    let of = |id: &str| {
-        let hours = catalogue.jurisdiction(id).unwrap().no_call_hours.clone();
-        Preferences::new(PreferenceFields { quiet_hours: hours, ..berlin() }).unwrap()
-    };
-    let monday = utc("2026-01-11T23:00:00Z");
-    let default = of("default");
-    for jurisdiction in catalogue.jurisdictions() {
-        let law = of(jurisdiction.id.as_str());
-        assert!(!law.quiet_hours.is_empty(), "{}", jurisdiction.id);
-        for minute in 0..7 * 24 * 60 {
-            let moment = monday.plus_ms(minute * 60_000);
-            let forbids = |law| is_quiet(law, &channel("phone"), moment);
-            assert!(!forbids(&law) || forbids(&default), "{} {minute}", jurisdiction.id);
-        }
-    }
 }
 
 #[test]
@@ -341,7 +283,7 @@ fn a_ground_that_ends_before_the_quiet_hours_do_does_not_allow() {
 }
 
 /// Whether some quiet hours hold, by going through the minutes of a week: another way than the one under test.
-fn is_quiet(preferences: &PreferenceFields, name: &ContactChannel, moment: TimestampMs) -> bool {
+pub(crate) fn is_quiet(preferences: &PreferenceFields, name: &ContactChannel, moment: TimestampMs) -> bool {
     let zone = preferences.time_zone.as_ref().unwrap().as_str();
     let instant = jiff::Timestamp::from_millisecond(moment.as_ms()).unwrap();
     let local = instant.in_tz(zone).unwrap();
@@ -376,6 +318,12 @@ fn breaks_a_cap(
         let count = counted.flat_map(|(.., made)| made).filter(|contact| contact.at > since).count();
         of(name, number) && count >= usize::from(cap.contacts_max)
     })
+}
+
+/// Where the customer lives; none: anywhere.
+fn places(record: &CustomerRecord) -> Vec<Option<Region>> {
+    let anywhere = record.subject.regions.is_empty() || record.subject.region_unknown;
+    record.subject.regions.iter().cloned().map(Some).chain(anywhere.then_some(None)).collect()
 }
 
 fn drawn_moment(draw: &mut Draw, now: TimestampMs) -> TimestampMs {
@@ -425,9 +373,12 @@ proptest! {
         let law = |moment| {
             Permission::for_purpose(of_purpose, reader, &record, &catalogue, moment).verdict()
         };
-        let of_law = record.subject.jurisdictions(&catalogue).flat_map(|of| of.no_call_hours.clone());
         let mut all = (*record.preferences).clone();
-        all.quiet_hours.extend(of_law.filter(|_| name.as_str() == "phone"));
+        let kind = catalogue.channel(name.as_str()).unwrap().kind;
+        for region in places(&record) {
+            let law = catalogue.jurisdiction_of(region.as_ref());
+            all.quiet_hours.extend(law.no_contact_hours_in(region.as_ref(), kind).into_iter().cloned());
+        }
         let quiet_at = |moment| is_quiet(&all, &name, moment);
         let marketed = |moment| {
             let kind = catalogue.channel(name.as_str()).unwrap().kind;
@@ -439,13 +390,23 @@ proptest! {
         let fits = |moment, ground| {
             let mut wishes = record.preferences.channels.iter().filter(|of| of.channel == name);
             let wanted = wishes.all(|of| of.wanted && !of.unwanted_purposes.contains(&number));
-            let obligatory = [LawfulBasis::LegalObligation, LawfulBasis::VitalInterests].contains(&ground);
+            let each = |bases: &[LawfulBasis]| {
+                let by_law = |place: Option<Region>| {
+                    let mut there = record.clone();
+                    there.subject.region_unknown = false;
+                    there.subject.regions = place.into_iter().collect();
+                    Permission::for_purpose(of_purpose, reader, &there, &catalogue, moment).verdict().ground()
+                };
+                let is_advertising = of_purpose.direct_marketing || of_purpose.sale_or_sharing;
+                !is_advertising && places(&record).into_iter().all(|place| by_law(place).is_some_and(|of| bases.contains(&of)))
+            };
+            let obligatory = each(&[LawfulBasis::LegalObligation, LawfulBasis::VitalInterests]);
             let topic_wanted =
                 record.preferences.topics.iter().all(|of| Some(&of.topic) != topic.as_ref() || of.wanted);
             (law(moment).ground() == Some(ground) || of_purpose.direct_marketing)
                 && marketed(moment)
                 && (obligatory || wanted && topic_wanted && !breaks_a_cap(&record, &name, number, moment))
-                && (ground == LawfulBasis::VitalInterests || !quiet_at(moment))
+                && (each(&[LawfulBasis::VitalInterests]) || !quiet_at(moment))
         };
         match ask(asked_at) {
             Contact::Allowed { ground } => prop_assert!(fits(asked_at, ground)),

@@ -11,8 +11,8 @@ use cells::{
 };
 use custodia_profile::{
     AttributeDefinition, AttributeFields, Catalogue, ChannelKind, Classification, ConsentModel,
-    CustomerRecord, DayOfWeek, GroundOrigin, Jurisdiction, LawfulBasis, Party, Permission, Provenance,
-    Purpose, PurposeFields, QuietHours, Reader, Recipient, RefusalReason, Region, SensitiveConsent,
+    CustomerRecord, DayOfWeek, GroundOrigin, Jurisdiction, LawfulBasis, NoContactHours, Party, Permission,
+    Provenance, Purpose, PurposeFields, Reader, Recipient, RefusalReason, Region, SensitiveConsent,
     StoredEvent, ValueType, Verdict,
 };
 
@@ -155,11 +155,16 @@ fn lines() -> Vec<&'static str> {
     [table(HEADER), table(OF_JURISDICTIONS)].concat()
 }
 
-fn no_calls(hours: &QuietHours) -> String {
+/// `Sa Su 00:00-00:00 in FR for text message, call`.
+fn no_contact(of: &NoContactHours) -> String {
+    let NoContactHours { hours, regions, kinds: of_kinds } = of;
     let day = |day: &DayOfWeek| format!("{day:?}").chars().take(2).collect::<String>();
     let days: Vec<_> = hours.days.iter().map(day).collect();
     let separator = if days.is_empty() { "" } else { " " };
-    format!("{}{separator}{}-{}", days.join(" "), hours.begins, hours.ends)
+    let regions: Vec<_> = regions.iter().map(|region| format!(" {region}")).collect();
+    let within = if regions.is_empty() { String::new() } else { format!(" in{}", regions.concat()) };
+    let on = if of_kinds.is_empty() { String::new() } else { format!(" for {}", kinds(of_kinds)) };
+    format!("{}{separator}{}-{}{within}{on}", days.join(" "), hours.begins, hours.ends)
 }
 
 /// `electronic mail, call`.
@@ -208,7 +213,7 @@ fn jurisdiction_row(jurisdiction: &Jurisdiction) -> String {
         age(jurisdiction.guardian_below_age) + &ages.collect::<String>(),
         or_dash(unknown.collect::<Vec<_>>().join(", ")),
         sensitive.collect::<Vec<_>>().join(", ") + by_letter,
-        jurisdiction.no_call_hours.iter().map(no_calls).collect::<Vec<_>>().join("; "),
+        jurisdiction.no_contact_hours.iter().map(no_contact).collect::<Vec<_>>().join("; "),
         kinds(&jurisdiction.consent_channels),
         kinds(&jurisdiction.soft_opt_in_channels),
         jurisdiction.law.strip_suffix(" A starting point for counsel.").unwrap().to_owned(),

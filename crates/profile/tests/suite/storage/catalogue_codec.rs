@@ -3,9 +3,9 @@
 use custodia_profile::{
     AttributeDefinition, AttributeFields, BalancingTest, CatalogueChange, CatalogueEntry, ChannelDefinition,
     ChannelFields, ChannelKind, ConsentModel, Date, DayOfWeek, GoogleConsentType, Jurisdiction,
-    JurisdictionBases, JurisdictionFields, LawfulBasis, Notice, ProfileError, Purpose, PurposeFields,
-    Recipient, RecipientFields, Region, RegionalAge, Revision, SensitiveConsent, SourceMapping,
-    SpecialCategoryGround, SpecialUse, Stored, TimestampMs, ValueType,
+    JurisdictionBases, JurisdictionFields, LawfulBasis, NoContactHours, Notice, ProfileError, Purpose,
+    PurposeFields, Recipient, RecipientFields, Region, RegionalAge, Revision, SensitiveConsent,
+    SourceMapping, SpecialCategoryGround, SpecialUse, Stored, TimestampMs, ValueType,
 };
 use proptest::{collection, option, prelude::*, sample::subsequence};
 
@@ -33,7 +33,7 @@ const ATTRIBUTE: &str = "\
 const JURISDICTION: &str = "\
     020a0575732d6361120a43616c69666f726e69611a0443435041220555532d4341220555532d434f280230013a060102\
     030405064201015010580d6001c00201c8020190030\
-    39a03090a0555532d434f100ea203060a010710e008aa03020102b2030101b8030c";
+    39a03090a0555532d434f100ea203120a060a010710e008120555532d434f1a0102aa03020102b2030101b8030c";
 const RECIPIENT: &str = "\
     020a084d61696c65722d3112064d61696c65721a0f53656e647320746865206e6577732e22094d61726b6574696e672a\
     0301ac0230013801";
@@ -106,7 +106,11 @@ fn a_jurisdiction() -> Jurisdiction {
         sale_forbidden_below_age: 12,
         guardian_below_age: 13,
         regional_ages: vec![RegionalAge { region: "US-CO".parse().unwrap(), guardian_below_age: 14 }],
-        no_call_hours: vec![quiet(&[DayOfWeek::Sunday], "18:40", "00:00")],
+        no_contact_hours: vec![NoContactHours {
+            hours: quiet(&[DayOfWeek::Sunday], "18:40", "00:00"),
+            regions: vec!["US-CO".parse().unwrap()],
+            kinds: vec![ChannelKind::TextMessage],
+        }],
         consent_channels: vec![ChannelKind::ElectronicMail, ChannelKind::TextMessage],
         soft_opt_in_channels: vec![ChannelKind::ElectronicMail],
         revision: Revision::from_u64(1),
@@ -391,7 +395,14 @@ fn jurisdictions() -> impl Strategy<Value = Jurisdiction> {
                     .filter(|_| knows_interests)
                     .map(|_| ChannelKind::Post)
                     .collect(),
-                no_call_hours: hours,
+                no_contact_hours: hours
+                    .into_iter()
+                    .map(|hours| NoContactHours {
+                        hours,
+                        regions: Vec::new(),
+                        kinds: vec![ChannelKind::Call],
+                    })
+                    .collect(),
                 revision,
                 built_in: false,
             };

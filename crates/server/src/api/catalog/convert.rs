@@ -2,8 +2,8 @@
 
 use custodia_profile::{
     AttributeDefinition, BalancingTest, Catalogue, CatalogueChange, CatalogueEntry, ChannelDefinition,
-    ChannelKind, GoogleConsentType, Jurisdiction, JurisdictionBases, LawfulBasis, Notice, Purpose,
-    PurposeNumber, Recipient, Region, RegionalAge, SourceMapping, SpecialCategoryGround,
+    ChannelKind, GoogleConsentType, Jurisdiction, JurisdictionBases, LawfulBasis, NoContactHours, Notice,
+    Purpose, PurposeNumber, Recipient, Region, RegionalAge, SourceMapping, SpecialCategoryGround,
 };
 use custodia_proto::v1;
 
@@ -130,7 +130,7 @@ pub(super) fn jurisdiction(jurisdiction: &Jurisdiction) -> v1::Jurisdiction {
         built_in: jurisdiction.built_in,
         sensitive_consent: jurisdiction.sensitive_consent.number().into(),
         regional_ages: jurisdiction.regional_ages.iter().map(regional_age).collect(),
-        no_call_hours: jurisdiction.no_call_hours.iter().map(hours_wire).collect(),
+        no_contact_hours: jurisdiction.no_contact_hours.iter().map(no_contact_hours).collect(),
         consent_channels: kinds(&jurisdiction.consent_channels),
         soft_opt_in_channels: kinds(&jurisdiction.soft_opt_in_channels),
     }
@@ -138,6 +138,14 @@ pub(super) fn jurisdiction(jurisdiction: &Jurisdiction) -> v1::Jurisdiction {
 
 fn kinds(kinds: &[ChannelKind]) -> Vec<i32> {
     kinds.iter().map(|kind| kind.number().into()).collect()
+}
+
+fn no_contact_hours(of: &NoContactHours) -> v1::NoContactHours {
+    v1::NoContactHours {
+        hours: Some(hours_wire(&of.hours)),
+        regions: of.regions.iter().map(Region::to_string).collect(),
+        kinds: kinds(&of.kinds),
+    }
 }
 
 fn regional_age(age: &RegionalAge) -> v1::RegionalAge {

@@ -8,12 +8,12 @@ use custodia_profile::{
     AttributeDefinition, AttributeFields, AttributeName, AttributeNumber, BalancingTest, Catalogue,
     CategoryId, ChannelDefinition, ChannelFields, ChannelId, ChannelKind, Classification, ConsentModel,
     GoogleConsentType, Jurisdiction, JurisdictionBases, JurisdictionFields, JurisdictionId, LawfulBasis,
-    Notice, NoticeId, ProfileError, Purpose, PurposeFields, PurposeId, PurposeNumber, QuietHours, Recipient,
-    RecipientFields, RecipientId, Region, RegionalAge, Revision, SensitiveConsent, SourceId, SourceMapping,
-    SpecialCategoryGround, SpecialUse, ValueType, check_dpv_purpose,
+    NoContactHours, Notice, NoticeId, ProfileError, Purpose, PurposeFields, PurposeId, PurposeNumber,
+    Recipient, RecipientFields, RecipientId, Region, RegionalAge, Revision, SensitiveConsent, SourceId,
+    SourceMapping, SpecialCategoryGround, SpecialUse, ValueType, check_dpv_purpose,
     limits::{
         ATTRIBUTE_PURPOSES_MAX, DATA_CATEGORIES_MAX, JURISDICTION_BASES_MAX, JURISDICTION_REGIONS_MAX,
-        MAPPINGS_MAX, NO_CALL_HOURS_MAX, NOTICES_MAX, PURPOSE_RECIPIENTS_MAX, RECIPIENT_PURPOSES_MAX,
+        MAPPINGS_MAX, NO_CONTACT_HOURS_MAX, NOTICES_MAX, PURPOSE_RECIPIENTS_MAX, RECIPIENT_PURPOSES_MAX,
     },
 };
 use custodia_proto::v1;
@@ -188,13 +188,13 @@ pub(super) fn jurisdiction(
     revision: Revision,
 ) -> Result<Jurisdiction, ServiceError> {
     within_limit("regions", wire.regions.len(), JURISDICTION_REGIONS_MAX)?;
-    within_limit("no_call_hours", wire.no_call_hours.len(), NO_CALL_HOURS_MAX)?;
+    within_limit("no_contact_hours", wire.no_contact_hours.len(), NO_CONTACT_HOURS_MAX)?;
     within_limit("regional_ages", wire.regional_ages.len(), JURISDICTION_REGIONS_MAX)?;
     let fields = JurisdictionFields {
         id: JurisdictionId::new(&wire.id).map_err(named("id"))?,
         display_name: wire.display_name.clone(),
         law: wire.law.clone(),
-        regions: each("regions", &wire.regions, |text| Region::new(text).map_err(named("")))?,
+        regions: regions(&wire.regions)?,
         consent_model: required("consent_model", wire.consent_model, ConsentModel::from_number)?,
         honours_gpc: wire.honours_gpc,
         lawful_bases: bases("lawful_bases", &wire.lawful_bases)?,
@@ -208,7 +208,7 @@ pub(super) fn jurisdiction(
         sale_forbidden_below_age: age("sale_forbidden_below_age", wire.sale_forbidden_below_age)?,
         guardian_below_age: age("guardian_below_age", wire.guardian_below_age)?,
         regional_ages: each("regional_ages", &wire.regional_ages, regional_age)?,
-        no_call_hours: each("no_call_hours", &wire.no_call_hours, no_call_hours)?,
+        no_contact_hours: each("no_contact_hours", &wire.no_contact_hours, no_contact_hours)?,
         consent_channels: kinds("consent_channels", &wire.consent_channels)?,
         soft_opt_in_channels: kinds("soft_opt_in_channels", &wire.soft_opt_in_channels)?,
         revision,
@@ -230,11 +230,21 @@ fn kinds(field: &str, wire: &[i32]) -> Result<Vec<ChannelKind>, ServiceError> {
     each(field, wire, |kind| required("", *kind, ChannelKind::from_number))
 }
 
-fn no_call_hours(wire: &v1::QuietHours) -> Result<QuietHours, ServiceError> {
-    if !wire.channel.is_empty() {
-        return Err(ServiceError::invalid("channel", "expected none: the hours hold for every call"));
+fn no_contact_hours(wire: &v1::NoContactHours) -> Result<NoContactHours, ServiceError> {
+    within_limit("regions", wire.regions.len(), JURISDICTION_REGIONS_MAX)?;
+    let stated = wire.hours.as_ref().ok_or_else(|| ServiceError::missing("hours"))?;
+    if !stated.channel.is_empty() {
+        return Err(ServiceError::invalid("hours.channel", "expected none: kinds say on which channels"));
     }
-    hours(wire)
+    Ok(NoContactHours {
+        hours: hours(stated).map_err(|error| error.renamed(|field| Some(format!("hours.{field}"))))?,
+        regions: regions(&wire.regions)?,
+        kinds: kinds("kinds", &wire.kinds)?,
+    })
+}
+
+fn regions(codes: &[String]) -> Result<Vec<Region>, ServiceError> {
+    each("regions", codes, |text| Region::new(text).map_err(named("")))
 }
 
 fn age(field: &str, years: u32) -> Result<u8, ServiceError> {
