@@ -16,7 +16,7 @@ message! {
         2 [bytes = "vec"] statement_sha256: Vec<u8>, "statement hash";
         3 [string] language: String;
         4 [uint32] decided_by: u32, "decided by";
-        40 [string] incapacity: String;
+        5 [string] incapacity: String;
     }
 }
 
@@ -33,8 +33,8 @@ message! {
         11 [sint64] recorded_at: i64;
         12 [sint64, optional] valid_from: Option<i64>;
         13 [message, optional] evidence: Option<WireEvidence>;
-        40 [sint64, optional] unbroken_since: Option<i64>;
-        50 [uint32, optional] guardian_below_age: Option<u32>, "age";
+        14 [sint64, optional] unbroken_since: Option<i64>;
+        15 [uint32, optional] guardian_below_age: Option<u32>, "age";
         and 1 [uint32] purpose: u32;
         and 2 [uint32] basis: u32;
     }

@@ -31,7 +31,7 @@ enum WireEntry {
     Jurisdiction(WireJurisdiction),
     #[prost(message, tag = "7")]
     Recipient(WireRecipient),
-    #[prost(message, tag = "50")]
+    #[prost(message, tag = "8")]
     Channel(WireChannelDefinition),
 }
 
@@ -43,7 +43,7 @@ struct WireChange {
     changed_at: i64,
     #[prost(string, tag = "3")]
     changed_by: String,
-    #[prost(oneof = "WireEntry", tags = "4, 5, 6, 7, 50")]
+    #[prost(oneof = "WireEntry", tags = "4, 5, 6, 7, 8")]
     entry: Option<WireEntry>,
 }
 

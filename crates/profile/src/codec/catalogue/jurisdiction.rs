@@ -29,17 +29,17 @@ message! {
         6 [bool] honours_gpc: bool;
         7 [uint32, repeated] lawful_bases: Vec<u32>, "basis";
         8 [uint32, repeated] sensitive_bases: Vec<u32>, "basis";
-        10 [uint32] opt_in_below_age: u32, "age";
-        11 [uint32] guardian_below_age: u32, "age";
-        12 [uint64] revision: u64;
-        40 [bool] sensitive_needs_ground: bool;
-        41 [bool] gpc_yields_to_consent: bool;
-        50 [uint32] sensitive_consent: u32, "form of consent";
-        51 [message, repeated] regional_ages: Vec<WireRegionalAge>;
-        52 [message, repeated] no_contact_hours: Vec<WireNoContactHours>;
-        53 [uint32, repeated] consent_channels: Vec<u32>, "kind of channel";
-        55 [uint32] sale_forbidden_below_age: u32, "age";
-        54 [uint32, repeated] soft_opt_in_channels: Vec<u32>, "kind of channel";
+        9 [uint32] opt_in_below_age: u32, "age";
+        10 [uint32] guardian_below_age: u32, "age";
+        11 [uint64] revision: u64;
+        12 [bool] sensitive_needs_ground: bool;
+        13 [bool] gpc_yields_to_consent: bool;
+        14 [uint32] sensitive_consent: u32, "form of consent";
+        15 [message, repeated] regional_ages: Vec<WireRegionalAge>;
+        16 [message, repeated] no_contact_hours: Vec<WireNoContactHours>;
+        17 [uint32, repeated] consent_channels: Vec<u32>, "kind of channel";
+        18 [uint32, repeated] soft_opt_in_channels: Vec<u32>, "kind of channel";
+        19 [uint32] sale_forbidden_below_age: u32, "age";
         but not built_in = false;
     }
 }

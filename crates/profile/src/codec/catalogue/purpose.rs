@@ -52,10 +52,10 @@ message! {
         17 [message, optional] balancing_test: Option<WireBalancingTest>;
         18 [bool] sale_or_sharing: bool;
         19 [uint32, repeated] google_consent_types: Vec<u32>, "Google consent type";
-        40 [uint32, repeated] google_types_without_consent: Vec<u32>, "Google consent type";
-        41 [bool] direct_marketing: bool;
-        42 [uint32] special_use: u32, "special use";
-        43 [uint32, repeated] special_category_grounds: Vec<u32>, "ground of Art. 9(2)";
+        20 [uint32, repeated] google_types_without_consent: Vec<u32>, "Google consent type";
+        21 [bool] direct_marketing: bool;
+        22 [uint32] special_use: u32, "special use";
+        23 [uint32, repeated] special_category_grounds: Vec<u32>, "ground of Art. 9(2)";
     }
 }
 stored!(Purpose of PurposeFields, "purpose");

@@ -137,7 +137,7 @@ pub(super) fn jurisdiction(jurisdiction: &Jurisdiction) -> v1::Jurisdiction {
 }
 
 fn kinds(kinds: &[ChannelKind]) -> Vec<i32> {
-    kinds.iter().map(|kind| kind.number().into()).collect()
+    numbers(kinds, ChannelKind::number)
 }
 
 fn no_contact_hours(of: &NoContactHours) -> v1::NoContactHours {
