@@ -231,7 +231,7 @@ async fn what_is_no_consent_and_what_cannot_follow_is_refused(sandbox: &Sandbox)
         request_id: new_id(),
         ..circulars.clone()
     };
-    let illegal = decide(sandbox, step(ConsentStatus::Revoked, DecidedBy::Controller)).await.unwrap_err();
+    let illegal = decide(sandbox, step(ConsentStatus::Invalidated, DecidedBy::Authority)).await.unwrap_err();
     assert_eq!(refusal(&illegal).as_deref(), Some("ILLEGAL_TRANSITION"), "{illegal}");
     let steps = [
         (ConsentStatus::Requested, DecidedBy::Controller, RefusalReason::ConsentRequested),

@@ -177,8 +177,9 @@ pub(crate) fn apply(
     check_form(purpose, decision, now)?;
     let basis = decision.basis;
     let is_live = decision.recording != Recording::Imported;
-    let objected = record.ground(purpose.number, basis).is_some_and(GroundState::is_no);
-    if is_live && objected && decision.status == GroundStatus::Given && is_objection(basis) {
+    let objected =
+        is_objection(basis) && record.ground(purpose.number, basis).is_some_and(GroundState::is_no);
+    if is_live && objected && matches!(decision.status, GroundStatus::Given | GroundStatus::Revoked) {
         return Err(ProfileError::ObjectionStands);
     }
     let decided_at = moment_of(record, (purpose, catalogue), decision, now)?;

@@ -1,19 +1,21 @@
 //! Owns the state of one ground for one purpose. Always: which of two states prevails depends on them alone, not on
-//! the order in which they arrived; and a request, a revocation or an invalidation never replaces a no. A revocation is
-//! a no too: what a guardian or an authority ended is not pending again because somebody asks.
+//! the order in which they arrived; and a request or an invalidation never replaces a no. A revocation is a no too: what a
+//! guardian or an authority ended is not pending again because somebody asks.
 //!
 //! ```text
-//!   from \ to                  GIVEN       REQUESTED (consent only)   REVOKED, INVALIDATED   REFUSED, WITHDRAWN
-//!   unknown, REQUESTED         yes         yes                        —                      yes
-//!   GIVEN                      yes         —                          yes                    yes
+//!   from \ to                  GIVEN       REQUESTED (consent only)   INVALIDATED   REVOKED       REFUSED, WITHDRAWN
+//!   unknown, REQUESTED         yes         yes                        —             yes           yes
+//!   GIVEN                      yes         —                          yes           yes           yes
 //!   lapsed (given, expired
-//!     or to an old notice)     yes         yes                        yes                    yes
-//!   REFUSED, WITHDRAWN         yes, but    —                          —                      yes
-//!                              not over an objection
-//!   REVOKED                    yes         —                          REVOKED alone          yes
-//!   INVALIDATED                yes         yes                        —                      yes
+//!     or to an old notice)     yes         yes                        yes           yes           yes
+//!   REFUSED, WITHDRAWN         yes, but    —                          —             yes, but      yes
+//!                              not over an objection                                not over an objection
+//!   REVOKED                    yes         —                          —             yes           yes
+//!   INVALIDATED                yes         yes                        —             yes           yes
 //! ```
-//! A person's no can be recorded from every state, since nobody may be prevented from saying no. A no stays until the
+//! A no can be recorded from every state, since nobody may be prevented from saying no: the customer's own, and that of
+//! a guardian, the controller or an authority. Over an objection a revocation says nothing new: the objection beats more,
+//! and stays. A no stays until the
 //! customer consents: asking again is not an answer, and finding a withdrawn consent invalid must not make the
 //! withdrawal disappear. Recording the same ground again does not lift an objection (a no to legitimate interests or
 //! public task): only the customer's own consent permits the purpose again. See `permission`.
@@ -104,17 +106,17 @@ pub const fn transition(from: Prior, to: GroundStatus, basis: LawfulBasis) -> Tr
     use Prior::{Lapsed, Recorded, Unknown};
     match (from, to) {
         (_, Refused | Withdrawn) => Transition::Allowed,
-        (Recorded(Refused | Withdrawn), Given) if is_objection(basis) => Transition::ObjectionStands,
-        (_, Given) => Transition::Allowed,
+        (Recorded(Refused | Withdrawn), Given | Revoked) if is_objection(basis) => {
+            Transition::ObjectionStands
+        }
+        (_, Given | Revoked) => Transition::Allowed,
         (Unknown | Lapsed | Recorded(Requested | Invalidated), Requested)
             if matches!(basis, LawfulBasis::Consent) =>
         {
             Transition::Allowed
         }
-        (Lapsed | Recorded(Given), Revoked | Invalidated) | (Recorded(Revoked), Revoked) => {
-            Transition::Allowed
-        }
-        (_, Requested | Revoked | Invalidated) => Transition::Illegal,
+        (Lapsed | Recorded(Given), Invalidated) => Transition::Allowed,
+        (_, Requested | Invalidated) => Transition::Illegal,
     }
 }
 

@@ -113,18 +113,28 @@ fn an_older_consent_is_recorded_though_a_newer_one_stands() {
     assert_eq!(replayed.grounds, history.record.grounds, "the replay gives the state");
 }
 
-/// A revocation has nothing to end until the consent that it ends arrives.
+/// What was found invalid is nothing until the consent arrives that it was.
 #[test]
 fn a_decision_that_waited_for_an_older_one_becomes_the_state_when_that_arrives() {
-    for status in [Revoked, Invalidated] {
-        let mut history = History::new();
-        let early = history.record(&past(Consent, status, at(-10)), NOW);
-        assert_eq!((early.effect, history.state(Consent)), (DecisionEffect::Superseded, None));
-        let given = history.record(&past(Consent, Given, at(-20)), at(1));
-        assert_eq!((given.effect, given.ledger.len()), (DecisionEffect::Superseded, 2));
-        assert_eq!(history.state(Consent), Some((status, at(-10))));
-        assert_eq!(as_of(&history.ledger, at(9)).grounds, history.record.grounds);
-    }
+    let mut history = History::new();
+    let early = history.record(&past(Consent, Invalidated, at(-10)), NOW);
+    assert_eq!((early.effect, history.state(Consent)), (DecisionEffect::Superseded, None));
+    let given = history.record(&past(Consent, Given, at(-20)), at(1));
+    assert_eq!((given.effect, given.ledger.len()), (DecisionEffect::Superseded, 2));
+    assert_eq!(history.state(Consent), Some((Invalidated, at(-10))));
+    assert_eq!(as_of(&history.ledger, at(9)).grounds, history.record.grounds);
+}
+
+/// A revocation is a no, so it waits for nothing.
+#[test]
+fn a_revocation_stands_before_the_consent_that_it_ends_arrives() {
+    let mut history = History::new();
+    let early = history.record(&past(Consent, Revoked, at(-10)), NOW);
+    assert_eq!((early.effect, history.state(Consent)), (DecisionEffect::Applied, Some((Revoked, at(-10)))));
+    let given = history.record(&past(Consent, Given, at(-20)), at(1));
+    assert_eq!((given.effect, given.ledger.len()), (DecisionEffect::Superseded, 1));
+    assert_eq!(history.state(Consent), Some((Revoked, at(-10))));
+    assert_eq!(as_of(&history.ledger, at(9)).grounds, history.record.grounds);
 }
 
 /// Regression: a file that was exported after a withdrawal, with a consent of any date, revived the consent.

@@ -29,15 +29,15 @@ const COLUMNS: [GroundStatus; 6] = [Given, Requested, Revoked, Invalidated, Refu
 
 /// `+` allowed, `-` illegal, `c` for consent alone, `o` not for a basis that an objection beats.
 const TABLE: [(&str, &str); 9] = [
-    ("unknown", "+c--++"),
-    ("requested", "+c--++"),
+    ("unknown", "+c+-++"),
+    ("requested", "+c+-++"),
     ("given", "+-++++"),
     ("expired", "+c++++"),
     ("outdated", "+c++++"),
-    ("refused", "o---++"),
-    ("withdrawn", "o---++"),
+    ("refused", "o-o-++"),
+    ("withdrawn", "o-o-++"),
     ("revoked", "+-+-++"),
-    ("invalidated", "+c--++"),
+    ("invalidated", "+c+-++"),
 ];
 
 fn standing(name: &str) -> Option<GroundState> {
@@ -119,6 +119,26 @@ fn the_table_can_be_asked_without_a_record() {
     assert_eq!(transition(objected, Given, Consent), Transition::Allowed);
 }
 
+/// A guardian's no before anything was asked: nobody asks again, and only a consent that saw it answers.
+#[test]
+fn a_revocation_of_nothing_stands_as_a_no() {
+    let catalogue = catalogue();
+    for standing in [None, Some(state(Requested, at(-10)))] {
+        let grounds: Vec<_> = standing.into_iter().map(|state| (ALL, Consent, state)).collect();
+        let revoked =
+            record_decision(&german(&grounds), &decided(Consent, Revoked), &catalogue, context(NOW)).unwrap();
+        assert_eq!((revoked.effect, revoked.state.status), (DecisionEffect::Applied, Revoked));
+        let again =
+            record_decision(&revoked.record, &decided(Consent, Requested), &catalogue, context(at(1)));
+        let illegal = ProfileError::NotRecordable { reason: RefusalReason::IllegalTransition };
+        assert_eq!(again.unwrap_err(), illegal);
+        let blind = Decision { recording: Recording::Live { answers: None }, ..decided(Consent, Given) };
+        let reason = RefusalReason::ConsentRevoked;
+        let refused = record_decision(&revoked.record, &blind, &catalogue, context(at(1)));
+        assert_eq!(refused.unwrap_err(), ProfileError::NoStands { reason });
+    }
+}
+
 #[test]
 fn a_revocation_said_again_counts_as_of_now() {
     let catalogue = catalogue();
@@ -149,7 +169,7 @@ fn asking_again_does_not_lift_a_no() {
     let catalogue = small_catalogue();
     for no in [Refused, Withdrawn, Revoked] {
         let record = record_with(&[(RESEARCH, Consent, state(no, at(-10)))]);
-        for status in [Requested, Revoked, Invalidated].into_iter().filter(|status| *status != no) {
+        for status in [Requested, Invalidated] {
             let by_other = Evidence { decided_by: DecidedBy::Controller, ..Evidence::default() };
             let said = Decision { evidence: Some(by_other), ..decision(RESEARCH, Consent, status) };
             let error = record_decision(&record, &said, &catalogue, context(NOW)).unwrap_err();
