@@ -19,6 +19,7 @@ pub(super) struct Jurisdictions {
     by_id: BTreeMap<JurisdictionId, Arc<Jurisdiction>>,
     by_region: BTreeMap<Region, Arc<Jurisdiction>>,
     elsewhere: Arc<Jurisdiction>,
+    guardian_age_min: u8,
 }
 
 impl Jurisdictions {
@@ -35,7 +36,13 @@ impl Jurisdictions {
                 let jurisdiction = jurisdiction.clone();
                 jurisdiction.regions.clone().into_iter().map(move |region| (region, jurisdiction.clone()))
             };
-            Jurisdictions { by_region: by_id.values().flat_map(of).collect(), by_id, elsewhere }
+            let guardian_age_min = guardian_age_min(by_id.values());
+            Jurisdictions {
+                by_region: by_id.values().flat_map(of).collect(),
+                by_id,
+                elsewhere,
+                guardian_age_min,
+            }
         });
         BUILT_IN.clone()
     }
@@ -55,6 +62,11 @@ impl Jurisdictions {
             self.by_region.get(region.as_str()).or_else(|| self.by_region.get(region.country()))
         });
         found.unwrap_or(&self.elsewhere)
+    }
+
+    /// In years: the lowest age below which a guardian consents anywhere; 0: nowhere.
+    pub(super) const fn guardian_age_min(&self) -> u8 {
+        self.guardian_age_min
     }
 
     /// Adds or replaces several at once, all or none: only the final assignment of regions must be valid.
@@ -80,7 +92,16 @@ impl Jurisdictions {
                 };
             }
         }
+        next.guardian_age_min = guardian_age_min(next.by_id.values());
         *self = next;
         Ok(())
     }
+}
+
+fn guardian_age_min<'a>(all: impl Iterator<Item = &'a Arc<Jurisdiction>>) -> u8 {
+    let ages = all.flat_map(|jurisdiction| {
+        let regional = jurisdiction.regional_ages.iter().map(|age| age.guardian_below_age);
+        regional.chain([jurisdiction.guardian_below_age])
+    });
+    ages.filter(|years| *years > 0).min().unwrap_or(0)
 }

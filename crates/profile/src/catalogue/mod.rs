@@ -149,6 +149,18 @@ impl Catalogue {
         self.jurisdictions.of(region)
     }
 
+    /// In years: the age below which a guardian may consent in a region; 0: never. Where no law is known, it is the lowest of
+    /// any law: there nobody older is sure to have a guardian.
+    #[must_use]
+    pub fn guardian_entitled_below_age_in(&self, region: Option<&Region>) -> u8 {
+        let jurisdiction = self.jurisdiction_of(region);
+        if jurisdiction.id.as_str() == built_in::DEFAULT_ID {
+            self.jurisdictions.guardian_age_min()
+        } else {
+            jurisdiction.guardian_below_age_in(region)
+        }
+    }
+
     /// The recipient with a name.
     #[must_use]
     pub fn recipient(&self, id: &str) -> Option<&Arc<Recipient>> {

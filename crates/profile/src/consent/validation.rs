@@ -259,11 +259,19 @@ impl Validation<'_> {
             || self.record.subject.is_below(jurisdiction.opt_in_below_age, self.decided_at)
     }
 
-    /// In years: the age below which a guardian must consent, if this is a given consent.
+    /// In years: the age below which a guardian must consent, if this is a given consent; if it is a guardian's, the age
+    /// below which one may, so that the strictness for the customer's own consent never widens what a guardian may.
     pub(super) fn guardian_below_age(&self) -> Option<u8> {
         let is_consent =
             self.decision.basis == LawfulBasis::Consent && self.decision.status == GroundStatus::Given;
-        is_consent.then(|| self.record.subject.guardian_below_age(self.catalogue))
+        let jurisdictions = || Jurisdictions::of(&self.record.subject, self.catalogue);
+        match decided_by(self.decision) {
+            _ if !is_consent => None,
+            DecidedBy::Guardian => jurisdictions().iter().map(|of| of.guardian_entitled_below_age).min(),
+            DecidedBy::DataSubject | DecidedBy::Controller | DecidedBy::Authority => {
+                Some(self.record.subject.guardian_below_age(self.catalogue))
+            }
+        }
     }
 
     fn jurisdictions(&self) -> impl Iterator<Item = &Arc<Jurisdiction>> {

@@ -184,8 +184,8 @@ pub struct GroundState {
     /// Since when the ground has been given, or not given, without a break, as recorded; none: since `recorded_at`. A
     /// contract that is renewed, and a no that is repeated, begin nothing anew.
     pub unbroken_since: Option<TimestampMs>,
-    /// In years: below it, a guardian had to consent where the consent was given, by the law of that time; none: not
-    /// known, or no given consent. So a consent that was valid where it was given stays so.
+    /// In years: below it, a guardian had to consent where the consent was given, by the law of that time, or if a guardian
+    /// did, could; none: not known, or no given consent. So a consent that was valid where it was given stays so.
     pub guardian_below_age: Option<u8>,
 }
 

@@ -1,7 +1,7 @@
 //! Owns the jurisdictions whose rules a decision applies. Always: at least one, each once, in the order of the
 //! regions; a customer in a single jurisdiction costs no allocation.
 
-use std::{iter::once, sync::Arc};
+use std::iter::once;
 
 use crate::{
     catalogue::{Catalogue, Jurisdiction},
@@ -15,14 +15,18 @@ pub(crate) struct Applied<'a> {
     pub(crate) jurisdiction: &'a Jurisdiction,
     /// In years: below it, a guardian must consent. Of several regions, the highest.
     pub(crate) guardian_below_age: u8,
-    /// In years: below it, a guardian may consent. Of several regions, the lowest.
+    /// In years: below it, a guardian may consent. Of several regions, the lowest; where no law is known, that of any law.
     pub(crate) guardian_entitled_below_age: u8,
 }
 
 impl<'a> Applied<'a> {
-    fn in_region(region: Option<&Region>, jurisdiction: &'a Arc<Jurisdiction>) -> Self {
-        let years = jurisdiction.guardian_below_age_in(region);
-        Self { jurisdiction, guardian_below_age: years, guardian_entitled_below_age: years }
+    fn in_region(region: Option<&Region>, catalogue: &'a Catalogue) -> Self {
+        let jurisdiction = catalogue.jurisdiction_of(region);
+        Self {
+            jurisdiction,
+            guardian_below_age: jurisdiction.guardian_below_age_in(region),
+            guardian_entitled_below_age: catalogue.guardian_entitled_below_age_in(region),
+        }
     }
 
     /// Another region of the same jurisdiction: each law must permit.
@@ -46,9 +50,8 @@ pub(crate) struct Jurisdictions<'a> {
 
 impl<'a> Jurisdictions<'a> {
     pub(crate) fn of(subject: &DataSubject, catalogue: &'a Catalogue) -> Self {
-        let mut all =
-            subject.places(catalogue).map(|(region, jurisdiction)| Applied::in_region(region, jurisdiction));
-        let elsewhere = || Applied::in_region(None, catalogue.jurisdiction_of(None));
+        let mut all = subject.places(catalogue).map(|(region, _)| Applied::in_region(region, catalogue));
+        let elsewhere = || Applied::in_region(None, catalogue);
         let mut found = Self { first: all.next().unwrap_or_else(elsewhere), others: Vec::new() };
         for next in all {
             let mut known = once(&mut found.first).chain(&mut found.others);

@@ -112,7 +112,7 @@ fn below_the_age_of_opt_in_silence_is_no_answer_where_it_is_to_others() {
 fn below_the_age_of_a_jurisdiction_the_guardian_consents() {
     let own = consent();
     let guardian = Decision { evidence: by(Guardian), ..consent() };
-    for (region, below) in [("DE", 16), ("US-CA", 13), ("BR", 12), ("RU", 14), ("IN", 18), ("NZ", 20)] {
+    for (region, below) in [("DE", 16), ("US-CA", 13), ("BR", 12), ("RU", 14), ("IN", 18)] {
         refuses(&of_age(below - 1, region), &own, RefusalReason::GuardianConsentNeeded);
         assert!(record_for(&of_age(below - 1, region), &guardian).is_ok(), "{region}");
         assert!(record_for(&of_age(below, region), &own).is_ok(), "{region}");
@@ -121,6 +121,37 @@ fn below_the_age_of_a_jurisdiction_the_guardian_consents() {
     assert!(record_for(&both, &own).is_ok());
     both.subject.regions.insert("DE".parse().unwrap());
     refuses(&both, &own, RefusalReason::GuardianConsentNeeded);
+}
+
+/// Where no law is known, the highest age counts for the customer's own consent, and the lowest of any law for a guardian's,
+/// so that it holds in every region that is stated later.
+#[test]
+fn where_no_law_is_known_a_guardian_consents_below_the_lowest_age_of_any() {
+    let guardian = Decision { evidence: by(Guardian), ..consent() };
+    let nowhere = |years| {
+        let mut record = of_age(years, "NZ");
+        record.subject.regions.clear();
+        record
+    };
+    for of in [|years| of_age(years, "NZ"), nowhere] {
+        for years in [12, 16, 19] {
+            refuses(&of(years), &guardian, RefusalReason::GuardianNotEntitled);
+            refuses(&of(years), &consent(), RefusalReason::GuardianConsentNeeded);
+        }
+        assert!(record_for(&of(20), &consent()).is_ok());
+        let given = record_for(&of(11), &guardian).unwrap();
+        assert_eq!(
+            given.state.guardian_below_age,
+            Some(12),
+            "the strict age of `default` widens nothing later"
+        );
+    }
+    let mut lower = catalogue();
+    let mut brazil = (***lower.jurisdiction("br").unwrap()).clone();
+    brazil.guardian_below_age = 11;
+    lower.put_jurisdiction(custodia_profile::Jurisdiction::new(brazil).unwrap()).unwrap();
+    let refused = record_decision(&nowhere(11), &guardian, &lower, context(NOW)).unwrap_err();
+    assert_eq!(refused, ProfileError::NotRecordable { reason: RefusalReason::GuardianNotEntitled });
 }
 
 /// GDPR Art. 8(1): a guardian stands in for a child, and for nobody else unless incapacity is stated.
