@@ -161,6 +161,12 @@ impl Jurisdiction {
         Self(fields)
     }
 
+    /// Whether it stands for the law of a region whose law is not known.
+    #[must_use]
+    pub fn is_default(&self) -> bool {
+        self.0.id.as_str() == built_in::DEFAULT_ID
+    }
+
     /// Whether the law knows the basis.
     #[must_use]
     pub fn knows(&self, basis: LawfulBasis) -> bool {

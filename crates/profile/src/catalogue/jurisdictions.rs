@@ -19,7 +19,6 @@ pub(super) struct Jurisdictions {
     by_id: BTreeMap<JurisdictionId, Arc<Jurisdiction>>,
     by_region: BTreeMap<Region, Arc<Jurisdiction>>,
     elsewhere: Arc<Jurisdiction>,
-    guardian_age_min: u8,
 }
 
 impl Jurisdictions {
@@ -36,13 +35,7 @@ impl Jurisdictions {
                 let jurisdiction = jurisdiction.clone();
                 jurisdiction.regions.clone().into_iter().map(move |region| (region, jurisdiction.clone()))
             };
-            let guardian_age_min = guardian_age_min(by_id.values());
-            Jurisdictions {
-                by_region: by_id.values().flat_map(of).collect(),
-                by_id,
-                elsewhere,
-                guardian_age_min,
-            }
+            Jurisdictions { by_region: by_id.values().flat_map(of).collect(), by_id, elsewhere }
         });
         BUILT_IN.clone()
     }
@@ -64,16 +57,11 @@ impl Jurisdictions {
         found.unwrap_or(&self.elsewhere)
     }
 
-    /// In years: the lowest age below which a guardian consents anywhere; 0: nowhere.
-    pub(super) const fn guardian_age_min(&self) -> u8 {
-        self.guardian_age_min
-    }
-
     /// Adds or replaces several at once, all or none: only the final assignment of regions must be valid.
     pub(super) fn put(&mut self, changed: Vec<Arc<Jurisdiction>>) -> Result<(), ProfileError> {
         let mut next = self.clone();
         for jurisdiction in changed {
-            if jurisdiction.id.as_str() == built_in::DEFAULT_ID {
+            if jurisdiction.is_default() {
                 next.elsewhere = jurisdiction.clone();
             }
             next.by_id.insert(jurisdiction.id.clone(), jurisdiction);
@@ -92,16 +80,7 @@ impl Jurisdictions {
                 };
             }
         }
-        next.guardian_age_min = guardian_age_min(next.by_id.values());
         *self = next;
         Ok(())
     }
-}
-
-fn guardian_age_min<'a>(all: impl Iterator<Item = &'a Arc<Jurisdiction>>) -> u8 {
-    let ages = all.flat_map(|jurisdiction| {
-        let regional = jurisdiction.regional_ages.iter().map(|age| age.guardian_below_age);
-        regional.chain([jurisdiction.guardian_below_age])
-    });
-    ages.filter(|years| *years > 0).min().unwrap_or(0)
 }

@@ -267,6 +267,8 @@ impl Validation<'_> {
         let jurisdictions = || Jurisdictions::of(&self.record.subject, self.catalogue);
         match decided_by(self.decision) {
             _ if !is_consent => None,
+            // Where no law is known, none says that the guardian was entitled: that of a region stated later does.
+            DecidedBy::Guardian if jurisdictions().iter().any(|of| of.jurisdiction.is_default()) => None,
             DecidedBy::Guardian => jurisdictions().iter().map(|of| of.guardian_entitled_below_age).min(),
             DecidedBy::DataSubject | DecidedBy::Controller | DecidedBy::Authority => {
                 Some(self.record.subject.guardian_below_age(self.catalogue))

@@ -16,8 +16,7 @@
 //! 5. A recorded basis holds if it is given, has begun and has not expired. Consent moreover must name a notice at or
 //!    after the last one that asks again; must be a guardian's if the customer was, when it was given, below the age
 //!    that applies here and applied there, and else the customer's, unless incapacity is stated; where no law is known, a
-//!    guardian is entitled only below the lowest age of any law; and counts by opt-out
-//!    only if rule 6 would permit.
+//!    guardian is entitled only for a child, below 18; and counts by opt-out only if rule 6 would permit.
 //! 6. With nothing recorded a basis holds if it is a standing one of the purpose. So does consent where the law is
 //!    opt-out, unless the customer is below the age of opt-in or of a guardian.
 //! 7. An opt-out of sale and sharing is a no to every purpose of sale or sharing, including later ones: the customer's

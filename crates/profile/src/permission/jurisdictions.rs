@@ -15,7 +15,7 @@ pub(crate) struct Applied<'a> {
     pub(crate) jurisdiction: &'a Jurisdiction,
     /// In years: below it, a guardian must consent. Of several regions, the highest.
     pub(crate) guardian_below_age: u8,
-    /// In years: below it, a guardian may consent. Of several regions, the lowest; where no law is known, that of any law.
+    /// In years: below it, a guardian may consent. Of several regions, the lowest.
     pub(crate) guardian_entitled_below_age: u8,
 }
 
