@@ -131,7 +131,7 @@ async fn a_contact_follows_the_wishes_of_the_customer(sandbox: &Sandbox) {
     assert!([6, 7].map(|hour| day(2) + hour * 3_600).contains(&from), "{from}");
 }
 
-/// Issue 11: a campaign asks about many customers in one call.
+/// A campaign asks about many customers in one call.
 async fn many_contacts_are_checked_in_one_call(sandbox: &Sandbox) {
     let (one, other) = (customer(sandbox).await, customer(sandbox).await);
     let no = withdrawal(&other.customer_id, "marketing");
@@ -233,7 +233,7 @@ async fn no_preference_allows_what_consent_forbids(sandbox: &Sandbox) {
     assert!(read.channels.iter().all(|channel| channel.address.is_empty()), "no address without a ground");
 }
 
-/// Issue 11: the agent is told, so the agent records. Unregistered, it may pass on a no and nothing else.
+/// The agent is told, so the agent records. Unregistered, it may pass on a no and nothing else.
 async fn an_agent_records_what_a_caller_says(sandbox: &Sandbox) {
     let customer = customer(sandbox).await;
     let id = customer.customer_id.clone();

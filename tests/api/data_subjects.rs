@@ -334,7 +334,7 @@ async fn a_tc_string_is_stored_once_and_a_bad_one_is_refused(sandbox: &Sandbox) 
     assert_eq!((none.code(), fault(&none).1.as_str()), (Code::NotFound, "TC_STRING_NOT_FOUND"));
 }
 
-/// Issue 11, row 18: a GPP string is recorded like a TC string, and its opt-outs are privacy signals.
+/// CO-4: a GPP string is recorded like a TC string, and its opt-outs are privacy signals.
 async fn a_gpp_string_is_stored_and_its_opt_outs_are_honoured(sandbox: &Sandbox) {
     let customer_id = new_customer();
     updated(sandbox, 0, of_region(&customer_id, "US-CA")).await;

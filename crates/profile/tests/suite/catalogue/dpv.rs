@@ -9,7 +9,7 @@ fn a_purpose_is_a_term_of_the_vocabulary_or_nothing() {
     {
         assert_eq!(check_dpv_purpose("purpose.dpv", known), Ok(()), "{known}");
     }
-    // Issue 11, row 19: neither exists. The others are of another vocabulary, another kind, or no terms.
+    // Neither exists. The others are of another vocabulary, another kind, or no terms.
     for unknown in [
         "dpv:CustomerAnalytics",
         "dpv:Nonsense Term",

@@ -31,7 +31,7 @@ fn of(id: &str, codes: &[&str]) -> JurisdictionFields {
     }
 }
 
-/// Issue 11, row 10.
+/// GDPR Art. 8(1).
 #[test]
 fn each_state_of_the_eea_has_its_own_age() {
     let ages = [
@@ -55,7 +55,7 @@ fn each_state_of_the_eea_has_its_own_age() {
     assert_eq!(eu.guardian_below_age_in(None), 16);
 }
 
-/// Issue 11, row 16.
+/// CO-9.
 #[test]
 fn the_states_that_honour_opt_out_signals_and_the_countries_of_the_sources_are_built_in() {
     let catalogue = Catalogue::new();

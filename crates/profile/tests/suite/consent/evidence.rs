@@ -227,7 +227,7 @@ fn a_withdrawal_is_the_data_subjects_own_and_not_the_act_of_the_giving() {
     assert_eq!(after.state.method, consent().method, "what was withdrawn is still known");
 }
 
-/// Issue 11, row 10: Spain's age is 14, Germany's 16.
+/// GDPR Art. 8(1): Spain's age is 14, Germany's 16.
 #[test]
 fn a_consent_that_was_valid_where_given_stays_so_after_a_move() {
     let allows = |record: &CustomerRecord| {
@@ -252,7 +252,7 @@ fn a_consent_that_was_valid_where_given_stays_so_after_a_move() {
     refuses(&both, &consent(), RefusalReason::GuardianConsentNeeded);
 }
 
-/// Issue 11, row 5: Directive 2002/58/EC Art. 13(2).
+/// Directive 2002/58/EC Art. 13(2).
 #[test]
 fn a_soft_opt_in_is_an_interest_in_marketing_that_was_told_at_collection() {
     let mut catalogue = catalogue();

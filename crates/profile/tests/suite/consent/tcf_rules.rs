@@ -33,7 +33,7 @@ fn an_older_policy_is_refused_and_a_newer_one_is_not() {
     assert_eq!(refused, Err(TcStringError::PolicyVersion { found: 4, required: 5 }));
 }
 
-/// Issue 11, row 17: a string of a real platform, made on 14 January 2026 under TCF 2.2.
+/// A string of a real platform, made on 14 January 2026 under TCF 2.2.
 #[test]
 fn a_string_from_before_28_february_2026_stays_valid_without_disclosed_vendors() {
     let text = "CQeBJ0AQeBJ0AGXABBENCNFgALAAAEPAAAiQFyQAQFyAXJABAXIAAAAA.YAAAAAAAAAAA";

@@ -79,7 +79,7 @@ fn the_law_comes_before_every_preference() {
     assert_eq!(ask(&record, "email", NOW), Contact::NotAllowed(ConsentWithdrawn));
 }
 
-/// Issue 11, row 14: what is not wanted is blocked, and nothing else.
+/// PR-6: what is not wanted is blocked, and nothing else.
 #[test]
 fn a_channel_is_allowed_unless_it_is_not_wanted() {
     let said = |wishes: &[(&str, bool)]| {

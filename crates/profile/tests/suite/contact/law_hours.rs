@@ -8,7 +8,7 @@ use crate::contact::check::{ALLOWED, QUIET, ask, consenting, is_quiet, later, ut
 use crate::contact::preferences::{berlin, channel, quiet};
 use crate::world::catalogue;
 
-/// Issue 11, row 15: 47 CFR 64.1200(c)(1).
+/// 47 CFR 64.1200(c)(1).
 #[test]
 fn nobody_is_called_at_night_or_where_it_may_be_night() {
     let resident = |region: &str, zone: Option<&str>| {

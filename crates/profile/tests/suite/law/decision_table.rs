@@ -221,7 +221,7 @@ fn jurisdiction_row(jurisdiction: &Jurisdiction) -> String {
     format!("| {} |", cells.join(" | "))
 }
 
-/// Issue 11, rows 7, 10, 13 and 16. Whoever changes one of these changes what a new cluster permits, and how a decision
+/// CO-9. Whoever changes one of these changes what a new cluster permits, and how a decision
 /// of the past is replayed.
 #[test]
 fn the_page_shows_the_built_in_jurisdictions_as_they_are() {

@@ -169,7 +169,7 @@ fn a_region_is_a_country_or_a_part_of_one() {
     }
 }
 
-/// Issue 11, row 16: what many write for a country must not select the strictest law, or none.
+/// CO-9: what many write for a country must not select the strictest law, or none.
 #[test]
 fn a_code_that_is_none_is_refused_with_the_one_that_is_meant() {
     for (bad, meant) in [("UK", "use GB"), ("UK-ENG", "use GB"), ("EL", "use GR"), ("EU", "e.g. DE")] {

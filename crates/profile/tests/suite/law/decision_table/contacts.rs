@@ -1,4 +1,4 @@
-//! The table of contacts of docs/consent.md, row by row (PR-6; issue 11, rows 5, 14 and 15).
+//! The table of contacts of docs/consent.md, row by row (PR-6).
 
 use custodia_profile::{
     Catalogue, ChannelPreference, Contact, ContactChannel, ContactQuestion, FrequencyCap, LawfulBasis,

@@ -8,6 +8,7 @@
 //! docs/consent-exports.md lists every field, and the tests check the documents against that page.
 
 mod dpv_27560;
+mod dpv_nodes;
 mod receipt;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// Issue 11, row 19: `dpv:CustomerAnalytics` did not exist.
+/// `dpv:CustomerAnalytics` did not exist.
 #[test]
 fn every_term_of_the_vocabulary_in_a_record_exists() {
     const LIST: &str = include_str!("../../../../../../profile/src/catalogue/dpv_terms.txt");
