@@ -4,18 +4,22 @@
 //! |---|---|
 //! | 0 | done |
 //! | 1 | refused by the cluster, or failed |
-//! | 2 | the command line, a configuration, a mapping or a request file is wrong |
+//! | 2 | the command line, a configuration, a mapping or a request file is wrong, or a file that it names is not there |
 //! | 3 | no node answered, or no majority: try again |
 //! | 4 | not allowed: certificate, token or role |
 //! | 5 | not found |
 //! | 6 | done, but some of the data was refused (ingest, import) |
 //! | 130 | interrupted |
 
+use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use custodia_client::ClientError;
 use tonic::Code;
+
+/// The errors of a path that is wrong on the command line.
+const NOT_AS_NAMED: [ErrorKind; 3] = [ErrorKind::NotFound, ErrorKind::NotADirectory, ErrorKind::IsADirectory];
 
 /// Why a command failed.
 #[derive(Debug, thiserror::Error)]
@@ -56,6 +60,9 @@ pub(crate) enum CliError {
     /// Another process uses a port. `node`: the node that listened there before.
     #[error("{}port {} is in use by another process", .node.map(|node| format!("node {node}: ")).unwrap_or_default(), address.port())]
     PortInUse { address: std::net::SocketAddr, node: Option<u32> },
+    /// Another import uses the state folder.
+    #[error("another import of this file is running; its state is in {}", folder.display())]
+    ImportRunning { folder: PathBuf },
     /// Another `dev` runs in the folder.
     #[error("another `custodia dev` is running in {}", folder.display())]
     FolderInUse { folder: PathBuf },
@@ -127,7 +134,10 @@ impl CliError {
             Self::WouldReplace { .. } => {
                 (1, Some("give --replace to issue it anew; whoever uses the old key needs the new one then"))
             }
+            // What was named is not there, or is a folder in place of a file.
+            Self::File { source, .. } if NOT_AS_NAMED.contains(&source.kind()) => (2, None),
             Self::Signals(_) | Self::File { .. } | Self::Certificate(_) => (1, None),
+            Self::ImportRunning { .. } => (1, Some("wait for it, or give another --state DIR")),
             Self::Unproven { .. } | Self::Output(_) => (1, None),
             Self::Server(error) => (1, error.hint()),
             Self::NodeExited { .. } => (1, Some("see the last lines of the log")),

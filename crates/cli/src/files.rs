@@ -1,7 +1,7 @@
 //! Reading and writing files: a file is written whole or not at all, is on disk before the command continues, and is
 //! readable by its owner only if it has keys or personal data.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
@@ -78,9 +78,24 @@ pub(crate) fn read_document<Document: serde::de::DeserializeOwned>(
 
 /// Opens a file for appending and truncates it to `length`: what follows was never accounted for.
 pub(crate) fn append_from(path: &Path, length: u64, readers: Readers) -> Result<File, CliError> {
-    let file = open(path, readers, OpenOptions::new().append(true).create(true))?;
+    let file = append(path, readers)?;
     file.set_len(length).map_err(CliError::file(path))?;
     Ok(file)
+}
+
+/// Opens a file for appending.
+pub(crate) fn append(path: &Path, readers: Readers) -> Result<File, CliError> {
+    open(path, readers, OpenOptions::new().append(true).create(true))
+}
+
+/// Keeps other processes from locking the same file as long as the result is open; none if another one has locked it.
+pub(crate) fn lock(path: &Path) -> Result<Option<File>, CliError> {
+    let file = open(path, Readers::Owner, OpenOptions::new().write(true).create(true).truncate(false))?;
+    match file.try_lock() {
+        Ok(()) => Ok(Some(file)),
+        Err(TryLockError::WouldBlock) => Ok(None),
+        Err(TryLockError::Error(source)) => Err(CliError::file(path)(source)),
+    }
 }
 
 /// Creates a folder and its parents.

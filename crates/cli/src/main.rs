@@ -65,10 +65,16 @@ fn wrong_usage(error: &clap::Error) -> ExitCode {
         || words
             .windows(2)
             .any(|pair| matches!(pair, [name, value] if name == "--output" && value == "json"));
-    if error.use_stderr() && wants_json {
+    if error.use_stderr() {
+        // Its words are those of the command line, whatever they hide.
         let text = error.to_string();
-        let message = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
-        eprintln!("{}", serde_json::json!({ "error": { "message": message } }));
+        if wants_json {
+            let message = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
+            let json = serde_json::json!({ "error": { "message": message } }).to_string();
+            eprintln!("{}", printable::in_json(&json));
+        } else {
+            eprint!("{}", printable::in_lines(&text));
+        }
     } else if error.print().is_err() {
         return ExitCode::FAILURE;
     }

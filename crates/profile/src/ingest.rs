@@ -1,13 +1,14 @@
 //! Owns how incoming data is judged and merged (CO-3). Always: every ground, observation and event has an outcome,
 //! nothing is dropped silently; the same data in any order gives the same record, unless a legal hold keeps what is
-//! stored first; no ground that comes with data lifts a no, since it names no consent revision that it answers.
+//! stored first; no ground that comes with data lifts a no that was said live, since it names no consent revision that it
+//! answers; one that is imported is sorted in by its date (CO-8).
 
-use std::collections::BTreeMap;
+use std::{borrow::Cow, collections::BTreeMap};
 
 use crate::{
     catalogue::{AttributeDefinition, Catalogue, Purpose},
     chain::ChangeContext,
-    consent::{self, Decision, Recording},
+    consent::{self, Decision, DecisionEffect, Recording},
     error::ProfileError,
     event::{Event, StoredEvent},
     ground::{GroundStatus, LawfulBasis},
@@ -51,10 +52,10 @@ pub struct Observations {
     pub events: Vec<Event>,
 }
 
-/// The outcome of one consent, observation or event.
+/// The outcome of one observation or event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
-    /// It is stored now, or was before; of a consent also: a newer one is.
+    /// It is stored now, or was before.
     Merged,
     /// It is not stored.
     Refused(RefusalReason),
@@ -74,8 +75,8 @@ pub struct Ingested {
     /// The events to append. The caller must keep an event that is already stored under the same id, and refuse the
     /// new one if they differ.
     pub events: Vec<StoredEvent>,
-    /// The outcomes of the grants, in their order.
-    pub grant_outcomes: Vec<Outcome>,
+    /// What the grants did, or why they are not recorded, in their order.
+    pub grant_outcomes: Vec<Result<DecisionEffect, RefusalReason>>,
     /// The outcomes of the observations, in their order.
     pub attribute_outcomes: Vec<Outcome>,
     /// The outcomes of the events, in their order.
@@ -99,8 +100,8 @@ pub fn check_observations(
 }
 
 fn check_grant(grant: &Decision, catalogue: &Catalogue, now: TimestampMs) -> Result<(), ProfileError> {
-    let is_live = grant.recording == Recording::Live { answers: None };
-    if grant.status != GroundStatus::Given || !is_live {
+    let answers = matches!(grant.recording, Recording::Live { answers: Some(_) });
+    if grant.status != GroundStatus::Given || answers {
         return Err(ProfileError::Malformed { field: "consents", expected: "given grounds" });
     }
     consent::check_decision(grant, catalogue, now)
@@ -121,17 +122,25 @@ pub fn ingest(
     let mut after = record.clone();
     let mut ledger = Vec::new();
     let mut grant_outcomes = Vec::with_capacity(input.grants.len());
+    // Each is sorted in among those before it, too.
+    let mut history = Cow::Borrowed(context.history);
     for grant in &input.grants {
+        let context = ChangeContext { history: &history, ..context };
         let outcome = match consent::apply(&mut after, grant, catalogue, context) {
             Ok(done) => {
+                if !done.ledger.is_empty() {
+                    history.to_mut().extend(done.ledger.iter().cloned());
+                }
                 ledger.extend(done.ledger);
-                Outcome::Merged
+                Ok(done.effect)
             }
+            // What is recorded of this customer is no reason to refuse the data.
             Err(
                 ProfileError::NotRecordable { reason }
                 | ProfileError::NoStands { reason }
                 | ProfileError::NewerStands { reason },
-            ) => Outcome::Refused(reason),
+            ) => Err(reason),
+            Err(ProfileError::ObjectionStands) => Err(RefusalReason::Objected),
             Err(other) => return Err(other),
         };
         grant_outcomes.push(outcome);

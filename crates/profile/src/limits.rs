@@ -45,6 +45,8 @@ pub const GRANTS_MAX: usize = 32;
 pub const EVENTS_MAX: usize = 256;
 /// How far ahead of the clock an observation, an event or a decision may be.
 pub const FUTURE_MAX_MS: i64 = 5 * 60 * 1_000;
+/// The earliest moment of a decision, 1900-01-01: an earlier one is a misread date, e.g. a year of two digits.
+pub const DECIDED_AT_MIN_MS: i64 = -2_208_988_800_000;
 /// Requests whose answers are remembered for one customer.
 pub const REMEMBERED_REQUESTS_MAX: usize = 64;
 /// How long an answer is remembered.

@@ -13,7 +13,7 @@
 //!
 //! Invariant: `dev.toml` is written last, so a folder that has it is complete. One process at a time uses a folder.
 
-use std::fs::{File, TryLockError};
+use std::fs::File;
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 
@@ -253,14 +253,8 @@ key = \"certificates/{name}-key.pem\"
 
 /// Keeps other processes out of the folder as long as the file is open.
 fn lock(root: &Path) -> Result<File, CliError> {
-    let path = root.join("dev.lock");
-    let file = File::options().write(true).create(true).truncate(false).open(&path);
-    let file = file.map_err(CliError::file(&path))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(CliError::FolderInUse { folder: root.to_owned() }),
-        Err(TryLockError::Error(source)) => Err(CliError::File { path, source }),
-    }
+    let locked = files::lock(&root.join("dev.lock"))?;
+    locked.ok_or_else(|| CliError::FolderInUse { folder: root.to_owned() })
 }
 
 /// A cluster keeps its nodes and ports.

@@ -5,11 +5,13 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use crate::import::reader::Position;
 use crate::import::row::{Cells, Row};
+use crate::text::encoding;
 
 /// Reasons for refusals before sending.
 pub(crate) const UNREADABLE_ROW: &str = "unreadable-row";
 pub(crate) const NO_KEY: &str = "no-key";
 pub(crate) const NOT_PARSED: &str = "not-parsed";
+pub(crate) const AMBIGUOUS: &str = "ambiguous";
 
 /// Turns rows into requests. Invariant: a request depends on the rows and the mapping only, so that a repeated import
 /// sends the same requests.
@@ -47,6 +49,8 @@ pub(crate) struct Batch<Request> {
     pub(crate) request: Option<Request>,
     pub(crate) key: String,
     pub(crate) rows: Vec<Row>,
+    /// About how many bytes its rows take in memory.
+    pub(crate) bytes: usize,
     pub(crate) refused: Vec<Refusal>,
     /// Where a later run resumes once this batch and all before it are done.
     pub(crate) position: Option<Position>,
@@ -55,9 +59,19 @@ pub(crate) struct Batch<Request> {
 }
 
 impl<Request> Batch<Request> {
-    /// About how many bytes its rows take in memory.
-    pub(crate) fn bytes(&self) -> usize {
-        self.rows.iter().map(Row::bytes).sum()
+    /// Adds a row that it accounts for.
+    pub(crate) fn add(&mut self, row: Row) {
+        self.bytes += row.bytes();
+        self.rows.push(row);
+    }
+}
+
+impl<Request: Default> Batch<Request> {
+    /// A row by itself.
+    pub(crate) fn of(row: Row) -> Self {
+        let mut batch = Self { position: Some(position_after(&row)), ..Self::default() };
+        batch.add(row);
+        batch
     }
 }
 
@@ -69,6 +83,14 @@ pub(crate) fn key_of(columns: &[String], row: &Row) -> Result<String, Refusal> {
     let parts: Option<Vec<_>> = columns.iter().map(|column| row.cell(column)).collect();
     let parts = parts
         .ok_or_else(|| Refusal::new(row.number, "row", NO_KEY, "a column of the customer key is empty"))?;
+    if parts.iter().any(|part| part.starts_with(encoding::MARK)) {
+        return Err(Refusal::new(
+            row.number,
+            "row",
+            UNREADABLE_ROW,
+            "the customer key begins with a byte-order mark",
+        ));
+    }
     match parts.as_slice() {
         [one] => Ok(one.clone()),
         // The parts `a/b` and `c` are another customer than `a` and `b/c`.
@@ -81,8 +103,7 @@ pub(crate) fn key_of(columns: &[String], row: &Row) -> Result<String, Refusal> {
 
 /// A row that cannot be sent at all.
 pub(crate) fn unsendable<Request: Default>(row: Row, refusal: Refusal) -> Batch<Request> {
-    let position = Some(position_after(&row));
-    Batch { rows: vec![row], refused: vec![refusal], position, ..Batch::default() }
+    Batch { refused: vec![refusal], ..Batch::of(row) }
 }
 
 /// Where a run resumes after this row.

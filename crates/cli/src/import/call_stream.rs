@@ -60,13 +60,23 @@ impl CallStream for IngestStream {
 
     fn is_row_error(answered: &Answered) -> bool {
         let is_of_every_row = matches!(answered.field.as_str(), "purpose" | "source");
-        is_record_error(answered.code) || is_input_error(answered.code) && !is_of_every_row
+        is_record_error(answered.code)
+            || is_input_error(answered.code) && !is_of_every_row
+            || is_legal_refusal(answered)
     }
 }
 
 /// The codes for an invalid request.
 pub(crate) fn is_input_error(code: Code) -> bool {
     matches!(code, Code::InvalidArgument | Code::OutOfRange | Code::ResourceExhausted)
+}
+
+/// Whether the law refuses what is recorded of this customer, or of the purpose.
+pub(crate) fn is_legal_refusal(answered: &Answered) -> bool {
+    const NO_OUTCOME: [&str; 3] = ["OBJECTION_STANDS", "NO_STANDS", "NEWER_DECISION_STANDS"];
+    let reason = answered.reason.as_str();
+    let is_refusal = || v1::RefusalReason::from_str_name(&format!("REFUSAL_REASON_{reason}")).is_some();
+    answered.code == Code::FailedPrecondition && (NO_OUTCOME.contains(&reason) || is_refusal())
 }
 
 /// The codes for a damaged or contended customer record.

@@ -8,7 +8,8 @@ use custodia_proto::v1;
 use crate::catalog;
 use crate::connection::Connection;
 use crate::error::CliError;
-use crate::import::call_stream::IngestStream;
+use crate::import::call_stream::{IngestStream, is_input_error, is_legal_refusal};
+use crate::import::grant;
 use crate::import::identity::Identities;
 use crate::import::job::{Job, LoadOptions};
 use crate::import::mapping::Mapping;
@@ -40,7 +41,7 @@ pub(crate) struct ImportCommand {
 impl ImportCommand {
     pub(crate) async fn run(self, connection: &Connection) -> Result<(), CliError> {
         let (mapping, mapping_text) = self.load.read_mapping::<Mapping>()?;
-        let mut common = self.common(&mapping_text)?;
+        let mut common = self.common(&mapping, &mapping_text)?;
         let client = connection.client()?;
         let job = Job::open(&self.load, connection.output, Kind::Profiles, &common.identities.run())?;
         if job.is_finished() {
@@ -49,18 +50,23 @@ impl ImportCommand {
         common.identities = common.identities.of_attempt(job.attempt());
         self.load.define(&client, &mapping).await?;
         common.types = self.types(&client).await?;
+        mapping.check_formats(&common.types).map_err(CliError::content(&self.load.mapping))?;
+        self.check_consents(&client, &mapping, &common).await?;
         let stream = IngestStream::new(&client, self.load.window.into());
         job.run(stream, ProfileBatcher::new(&mapping, &common), &mapping.input).await
     }
 
     #[expect(clippy::disallowed_methods, reason = "the clock of the caller, read in one place")]
-    fn common(&self, mapping_text: &str) -> Result<Common, CliError> {
+    fn common(&self, mapping: &Mapping, mapping_text: &str) -> Result<Common, CliError> {
         let file = &self.load.file;
         let changed = std::fs::metadata(file).and_then(|metadata| metadata.modified());
         let changed = changed.map_err(CliError::file(file))?;
         // Values observed in the future would all be refused.
         let changed = jiff::Timestamp::try_from(changed).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
-        let observed_at = values::time_of(changed.min(jiff::Timestamp::now()));
+        let began_at = jiff::Timestamp::now();
+        let observed_at = values::time_of(changed.min(began_at));
+        // Where the mapping declares the time, the file's own is in no request.
+        let own_time = if mapping.observed_at.is_none() { observed_at.to_string() } else { String::new() };
         let basis = self.basis.unwrap_or(v1::LawfulBasis::Unspecified);
         let fingerprint = self.load.fingerprint()?;
         let content = [
@@ -69,7 +75,7 @@ impl ImportCommand {
             &self.purpose,
             basis.as_str_name(),
             self.party.as_str_name(),
-            &observed_at.to_string(),
+            &own_time,
         ];
         Ok(Common {
             identities: Identities::new(&self.load.source, &content),
@@ -78,8 +84,34 @@ impl ImportCommand {
             basis,
             party: self.party,
             observed_at,
+            began_at: values::time_of(began_at),
             types: BTreeMap::new(),
         })
+    }
+
+    /// Whether the cluster takes what the mapping says of the grounds, whatever the rows say: it decides on a sample of each.
+    async fn check_consents(
+        &self,
+        client: &Client,
+        mapping: &Mapping,
+        common: &Common,
+    ) -> Result<(), CliError> {
+        let samples = mapping.consents.iter().map(|consent| grant::sample(consent, common.began_at));
+        let request = v1::IngestProfileRequest {
+            consents: samples.collect(),
+            validate_only: true,
+            ..common.request_of(String::new(), String::new())
+        };
+        if request.consents.is_empty() {
+            return Ok(());
+        }
+        let Err(error) = client.ingest_profile(request).await else { return Ok(()) };
+        match error.answered() {
+            Some(answered) if is_input_error(answered.code) || is_legal_refusal(answered) => {
+                Err(CliError::content(&self.load.mapping)(&answered.message))
+            }
+            Some(_) | None => Err(error.into()),
+        }
     }
 
     /// The types of the catalogue's attributes. Fails early if the purpose does not exist.

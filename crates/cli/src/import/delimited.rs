@@ -45,7 +45,8 @@ pub(crate) enum Fault {
     #[error("has text after a closing quote; write a quote within a value twice")]
     AfterQuote,
     #[error(
-        "has a carriage return without a line feed; quote the value that has it, or end lines with a line feed"
+        "has a carriage return without a line feed; quote the value that has it, or, if lines end in it, convert them: \
+         `tr '\\r' '\\n'`"
     )]
     BareReturn,
     #[error("has a quote that is not closed: all that follows to the end of the file is part of it")]
@@ -67,6 +68,11 @@ enum State {
 }
 
 impl Record {
+    /// How many values it has.
+    pub(crate) fn length(&self) -> usize {
+        self.ends.len()
+    }
+
     /// The values in their order.
     pub(crate) fn values(&self) -> impl Iterator<Item = &[u8]> {
         let begins = std::iter::once(0).chain(self.ends.iter().copied());
@@ -129,11 +135,13 @@ impl Delimited {
         self.offset
     }
 
-    /// The next record that is not an empty line; `None` after the last one.
+    /// The next record that is not a blank line; `None` after the last one.
     pub(crate) fn next(&mut self) -> std::io::Result<Option<Record>> {
         loop {
             let Some(record) = self.record()? else { return Ok(None) };
-            if !matches!(record.raw.as_slice(), b"\n" | b"\r\n") {
+            let is_blank =
+                |byte: &u8| matches!(byte, b' ' | b'\t' | b'\r' | b'\n') && *byte != self.delimiter;
+            if !record.raw.iter().all(is_blank) {
                 return Ok(Some(record));
             }
         }

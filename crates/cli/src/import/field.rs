@@ -7,7 +7,7 @@ use serde::de::value::MapAccessDeserializer;
 use serde::{Deserialize, Deserializer};
 
 use crate::import::row::Row;
-use crate::text::enum_text::EnumText;
+use crate::text::enum_text::{EnumText, enum_text};
 use crate::text::values;
 
 /// In a mapping: a column's name, or a table with the keys of [`FieldTable`].
@@ -62,6 +62,7 @@ impl<'de> serde::de::Visitor<'de> for FieldVisitor {
     }
 
     fn visit_str<E: serde::de::Error>(self, column: &str) -> Result<Field, E> {
+        check_column(column)?;
         let (origin, values) = (Origin::Column(column.to_owned()), BTreeMap::new());
         Ok(Field { origin, kind: None, format: None, lower: false, values })
     }
@@ -75,10 +76,8 @@ impl<'de> serde::de::Visitor<'de> for FieldVisitor {
                 return Err(serde::de::Error::custom("must have either `column` or `constant`"));
             }
         };
-        if let Origin::Column(column) = &origin
-            && column.is_empty()
-        {
-            return Err(serde::de::Error::custom("`column` is empty"));
+        if let Origin::Column(column) = &origin {
+            check_column(column)?;
         }
         let kind = table.r#type.as_deref().map(v1::ValueType::parse).transpose();
         let kind = kind.map_err(|reason| serde::de::Error::custom(format!("type: {reason}")))?;
@@ -86,7 +85,24 @@ impl<'de> serde::de::Visitor<'de> for FieldVisitor {
     }
 }
 
+/// A column that has no name cannot be meant.
+fn check_column<E: serde::de::Error>(column: &str) -> Result<(), E> {
+    if column.is_empty() { Err(E::custom("`column` is empty")) } else { Ok(()) }
+}
+
 impl Field {
+    /// Whether its format has a meaning. `catalogued` is the type of a value without one of its own; none: unknown.
+    pub(crate) fn check_format(&self, catalogued: Option<v1::ValueType>) -> Result<(), String> {
+        match self.kind.or(catalogued) {
+            None | Some(v1::ValueType::Date | v1::ValueType::Timestamp) => Ok(()),
+            Some(_) if self.format.is_none() => Ok(()),
+            Some(kind) => {
+                let kind = enum_text::<v1::ValueType>(kind.into());
+                Err(format!("`format` is for dates and timestamps, and this is of the type {kind}"))
+            }
+        }
+    }
+
     /// The column, unless the value is a constant.
     pub(crate) fn column(&self) -> Option<&str> {
         match &self.origin {
@@ -102,8 +118,9 @@ impl Field {
         let kind = self.kind.unwrap_or(catalogued);
         let value = match (&self.format, kind) {
             (Some(format), v1::ValueType::Date) => {
-                let date = jiff::civil::Date::strptime(format, &text)
-                    .map_err(|_error| format!("not a date in the format {format}"))?;
+                let date_of = |format: &str| jiff::civil::Date::strptime(format, &text).ok();
+                let date = date_of(format).ok_or_else(|| format!("not a date in the format {format}"))?;
+                check_year(format, &text, date.year(), |format| date_of(format).is_some())?;
                 values::parse(v1::ValueType::Date, &date.to_string())?
             }
             (Some(format), v1::ValueType::Timestamp) => {
@@ -129,7 +146,7 @@ impl Field {
         self.text(row)?.as_deref().map(Value::parse).transpose()
     }
 
-    /// The row's value as text; `None` if the cell is empty. Fails if `values` does not list it.
+    /// The row's value as text; `None` if it is empty. Fails if `values` does not list it.
     pub(crate) fn text(&self, row: &Row) -> Result<Option<String>, String> {
         let text = match &self.origin {
             Origin::Column(column) => row.cell(column),
@@ -138,10 +155,10 @@ impl Field {
         let Some(text) = text else { return Ok(None) };
         let text = if self.lower { text.to_lowercase() } else { text };
         if self.values.is_empty() {
-            return Ok(Some(text));
+            return Ok(Some(text).filter(|text| !text.is_empty()));
         }
         let translated = self.values.get(&text).ok_or("not one of the values in the mapping")?;
-        Ok(Some(translated.clone()))
+        Ok(Some(translated.clone()).filter(|text| !text.is_empty()))
     }
 }
 
@@ -149,7 +166,7 @@ impl Field {
 fn formatted_time(format: &str, text: &str) -> Result<Timestamp, String> {
     let utc =
         |time: jiff::civil::DateTime| time.to_zoned(jiff::tz::TimeZone::UTC).map(|zoned| zoned.timestamp());
-    let parsed = |text: &str| {
+    let parsed_by = |format: &str, text: &str| {
         jiff::Timestamp::strptime(format, text)
             .or_else(|_error| jiff::civil::DateTime::strptime(format, text).and_then(utc))
             .or_else(|_error| {
@@ -157,6 +174,7 @@ fn formatted_time(format: &str, text: &str) -> Result<Timestamp, String> {
             })
             .ok()
     };
+    let parsed = |text: &str| parsed_by(format, text);
     let instant = parsed(text).ok_or_else(|| format!("not a time in the format {format}"))?;
     // The library takes a second 60 for 59: if a 60 can be replaced by 59 without a difference, it was the seconds.
     let is_leap = |(at, _): (usize, &str)| {
@@ -168,7 +186,23 @@ fn formatted_time(format: &str, text: &str) -> Result<Timestamp, String> {
     if text.match_indices("60").any(is_leap) {
         return Err("not a time that can be kept: a minute has the seconds 0 to 59".into());
     }
+    let year = instant.to_zoned(jiff::tz::TimeZone::UTC).year();
+    check_year(format, text, year, |format| parsed_by(format, text).is_some())?;
     values::instant(&instant.to_string()).map_err(Into::into)
+}
+
+/// A year has four digits: the library takes `25` for the year 25. `parses` tells whether the text has another format.
+fn check_year(format: &str, text: &str, year: i16, parses: impl Fn(&str) -> bool) -> Result<(), String> {
+    let of_two_digits = format.replace("%F", "%Y-%m-%d").replace("%Y", "%y");
+    // A day before the year 1000 in UTC may be one of that year where the offset is.
+    if year > 1_000 || of_two_digits == format {
+        return Ok(());
+    }
+    let has_four = text.contains(&format!("{year:04}")) || text.contains(&format!("{:04}", year + 1));
+    if has_four && !parses(&of_two_digits) {
+        return Ok(());
+    }
+    Err(format!("not a year of four digits, which {format} has; `%y` is for years of two"))
 }
 
 #[cfg(test)]
@@ -222,6 +256,46 @@ mod tests {
             assert!(leap.is_empty() || time(format, leap).unwrap_err().contains("0 to 59"), "{format}");
             assert!(time(format, plain).is_ok(), "{format}");
         }
+    }
+
+    /// Regression: `31.12.25` was a day of the year 25.
+    #[test]
+    fn a_year_has_the_digits_of_its_format() {
+        let value = |format: &str, kind: v1::ValueType, text: &str| {
+            let field = field(&format!(r#"{{ column = "at", format = "{format}" }}"#));
+            let value = field.value(&Row::of_pairs(1, &[("at", text)]), kind)?;
+            Ok::<_, String>(values::text_of(value.as_ref()))
+        };
+        use v1::ValueType::{Date, Timestamp};
+        for (format, kind, text, printed) in [
+            ("%d.%m.%Y", Date, "31.12.2025", "2025-12-31"),
+            ("%d.%m.%Y", Date, "1.2.0025", "0025-02-01"),
+            ("%d.%m.%y", Date, "31.12.25", "2025-12-31"),
+            ("%Y%m%d", Date, "20121212", "2012-12-12"),
+            ("%d.%m.%Y %H:%M", Timestamp, "31.12.2025 10:00", "2025-12-31T10:00:00Z"),
+            ("%s", Timestamp, "-60000000000", "0068-09-03T13:20:00Z"),
+        ] {
+            assert_eq!(value(format, kind, text).as_deref(), Ok(printed), "{text}");
+        }
+        for (format, kind, text) in [
+            ("%d.%m.%Y", Date, "31.12.25"),
+            ("%d.%m.%Y", Date, "31.12.125"),
+            ("%F", Date, "25-12-31"),
+            ("%d.%m.%Y %H:%M", Timestamp, "31.12.25 10:00"),
+            ("%d%m%Y %H%M", Timestamp, "311225 0025"),
+        ] {
+            assert!(value(format, kind, text).unwrap_err().contains("four digits"), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_format_is_for_dates_and_times() {
+        let with_format = field(r#"{ column = "at", format = "%Y" }"#);
+        assert!(with_format.check_format(Some(v1::ValueType::Text)).unwrap_err().contains("type text"));
+        assert_eq!(with_format.check_format(Some(v1::ValueType::Date)), Ok(()));
+        assert_eq!(with_format.check_format(None), Ok(()));
+        let own = field(r#"{ column = "at", type = "integer", format = "%Y" }"#);
+        assert!(own.check_format(None).is_err());
     }
 
     #[test]

@@ -5,28 +5,22 @@
 //! a later import reaches the same customer even without the state folder.
 
 use std::fs::File;
-use std::io::{Read as _, Seek as _, SeekFrom};
 use std::path::Path;
 
 use custodia_profile::{CustomerId, PoolId, RequestId};
+use data_encoding::HEXLOWER;
+use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 use xxhash_rust::xxh3::xxh3_128;
 
 use crate::error::CliError;
 
-/// How much of each end of a file goes into its fingerprint.
-const FINGERPRINT_BYTES: u64 = 1024 * 1024;
-
-/// Identifies a file by its length and both its ends.
+/// Identifies a file by its whole content: an edit of any byte makes it another one.
 pub(crate) fn fingerprint(path: &Path) -> Result<String, CliError> {
     let read = || {
-        let mut file = File::open(path)?;
-        let length = file.metadata()?.len();
-        let mut bytes = length.to_le_bytes().to_vec();
-        file.by_ref().take(FINGERPRINT_BYTES).read_to_end(&mut bytes)?;
-        file.seek(SeekFrom::Start(length.saturating_sub(FINGERPRINT_BYTES)))?;
-        file.take(FINGERPRINT_BYTES).read_to_end(&mut bytes)?;
-        Ok(format!("{:032x}", xxh3_128(&bytes)))
+        let mut hash = Sha256::new();
+        std::io::copy(&mut File::open(path)?, &mut hash)?;
+        Ok(HEXLOWER.encode(&hash.finalize()))
     };
     read().map_err(CliError::file(path))
 }
@@ -113,6 +107,20 @@ mod tests {
         let other_source = Identities::new("shop", &["file", "mapping"]);
         assert_ne!(one.customer("k"), other_source.customer("k"));
         assert_ne!(one.run(), other_source.run());
+    }
+
+    /// Regression: of a large file only the length and both ends counted, so an edit was "finished already".
+    #[test]
+    fn an_edit_in_the_middle_makes_another_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("input");
+        let of = |middle: &str| {
+            let half = "x".repeat(2 * 1024 * 1024);
+            std::fs::write(&path, format!("{half}{middle}{half}")).unwrap();
+            fingerprint(&path).unwrap()
+        };
+        assert_eq!(of("given"), of("given"));
+        assert_ne!(of("given"), of("never"));
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use custodia_client::Client;
+use custodia_profile::SourceId;
 
 use crate::catalog;
 use crate::error::CliError;
@@ -16,6 +17,7 @@ use crate::import::progress::{Kind, rate, text};
 use crate::import::reader::{Position, Reader};
 use crate::import::state::{ImportState, Start};
 use crate::text::output::{self, Format};
+use crate::text::printable;
 
 /// The options of every import.
 #[derive(Debug, clap::Args)]
@@ -26,7 +28,7 @@ pub(crate) struct LoadOptions {
     #[arg(long, value_name = "FILE")]
     pub(crate) mapping: PathBuf,
     /// Name of the source system
-    #[arg(long)]
+    #[arg(long, value_parser = source_name)]
     pub(crate) source: String,
     /// Create the catalogue entries under `[catalogue]` of the mapping that do not exist yet
     #[arg(long)]
@@ -55,6 +57,10 @@ pub(crate) struct Job<'o> {
 impl LoadOptions {
     /// The mapping and its text. A mapped column that the file lacks is an error before anything is sent.
     pub(crate) fn read_mapping<File: MappingFile>(&self) -> Result<(File, String), CliError> {
+        if self.file.as_os_str() == "-" {
+            let reason = "must be a file, not standard input: a later run reads on where this one stopped";
+            return Err(CliError::argument("<FILE>", reason));
+        }
         let (mapping, text) = File::load(&self.mapping)?;
         let reader = Reader::open(&self.file, mapping.input(), Position::default())?;
         let columns = reader.columns();
@@ -92,6 +98,11 @@ impl LoadOptions {
             PathBuf::from(name)
         })
     }
+}
+
+/// The source as the cluster takes it: found to be wrong before anything is opened.
+fn source_name(text: &str) -> Result<String, String> {
+    SourceId::new(text).map(|source| source.as_str().to_owned()).map_err(|error| error.to_string())
 }
 
 /// What to say if the header is a single name that looks like several.
@@ -171,7 +182,9 @@ impl<'o> Job<'o> {
         self.state.save()?;
         if let Err(error) = loaded {
             let done = self.state.done().rows;
-            eprintln!("stopped after row {done} of {}; run the same command to resume", file.display());
+            let file = file.display().to_string();
+            let file = printable::in_line(&file);
+            eprintln!("stopped after row {done} of {file}; run the same command to resume");
             return Err(error);
         }
         self.state.finish()?;

@@ -59,7 +59,7 @@ async fn read<Request>(
 ) -> std::io::Result<()> {
     let memory = Arc::new(Semaphore::new(MEMORY_MAX));
     let send = async |mut batch: Batch<Request>| {
-        let bytes = u32::try_from(batch.bytes().min(MEMORY_MAX)).unwrap_or(u32::MAX);
+        let bytes = u32::try_from(batch.bytes.min(MEMORY_MAX)).unwrap_or(u32::MAX);
         batch.memory = Arc::clone(&memory).acquire_many_owned(bytes).await.ok();
         prepared.send(batch).await.is_ok()
     };

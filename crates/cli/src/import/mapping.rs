@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use custodia_profile::limits::PROPERTIES_MAX;
+use custodia_profile::limits::{GRANTS_MAX, PROPERTIES_MAX};
 use custodia_profile::{
     AttributeName, Channel, Collector, EventName, Language, NoticeId, PropertyName, PurposeId,
 };
@@ -18,7 +18,7 @@ use crate::catalog::CatalogueFile;
 use crate::error::CliError;
 use crate::files;
 use crate::import::field::Field;
-use crate::import::row::Row;
+use crate::import::row::{COLUMNS_MAX, Row};
 use crate::text::enum_text;
 
 /// The mapping file.
@@ -54,17 +54,17 @@ pub(crate) struct Input {
     pub(crate) format: InputFormat,
     /// For csv: one ASCII character. Default `,`.
     pub(crate) delimiter: char,
-    /// Whether the first line names the columns. Default true; not for jsonl.
-    pub(crate) header: bool,
+    /// Whether the first line names the columns. Default true; not for jsonl. With `columns` it must be said.
+    pub(crate) header: Option<bool>,
     /// The columns' names, if the file has no header or an unusable one.
     pub(crate) columns: Vec<String>,
-    /// Whether blanks around values are removed. Default true.
+    /// Whether blanks around values are removed; line ends in quoted values stay. Default true.
     pub(crate) trim: bool,
 }
 
 impl Default for Input {
     fn default() -> Self {
-        Self { format: InputFormat::Csv, delimiter: ',', header: true, columns: Vec::new(), trim: true }
+        Self { format: InputFormat::Csv, delimiter: ',', header: None, columns: Vec::new(), trim: true }
     }
 }
 
@@ -74,14 +74,27 @@ impl Input {
         if !self.delimiter.is_ascii() || matches!(self.delimiter, '"' | '\r' | '\n') {
             return Err("input.delimiter must be one ASCII character, and no quote or line end".into());
         }
+        if self.columns.len() > COLUMNS_MAX {
+            return Err(format!("input.columns: more than {COLUMNS_MAX}"));
+        }
+        if !self.columns.is_empty() && self.header.is_none() && self.format != InputFormat::Jsonl {
+            return Err("input.header is required with input.columns: true if the first line of the file is a header, \
+                        which is then passed over, or false if it is data"
+                .into());
+        }
         let mut known = BTreeSet::new();
         if let Some(twice) = self.columns.iter().find(|name| !known.insert(*name)) {
             return Err(format!("input.columns has the name `{twice}` twice"));
         }
-        if !self.header && self.columns.is_empty() && self.format != InputFormat::Jsonl {
+        if self.header == Some(false) && self.columns.is_empty() && self.format != InputFormat::Jsonl {
             return Err("input.columns is required without a header".into());
         }
         Ok(())
+    }
+
+    /// Whether the first line is not data.
+    pub(crate) fn has_header(&self) -> bool {
+        self.header.unwrap_or(true) && self.format != InputFormat::Jsonl
     }
 }
 
@@ -235,6 +248,9 @@ pub(crate) trait MappingFile: DeserializeOwned {
     fn parse(text: &str) -> Result<Self, String> {
         let mapping: Self = toml::from_str(text).map_err(|error| error.to_string())?;
         mapping.input().check()?;
+        if let Some((key, _)) = mapping.columns().into_iter().find(|(_, column)| column.is_empty()) {
+            return Err(format!("{key}: a column without a name cannot be mapped"));
+        }
         mapping.check()?;
         mapping.catalogue().entries()?;
         Ok(mapping)
@@ -256,6 +272,9 @@ impl MappingFile for Mapping {
         }
         if self.attributes.is_empty() && self.events.is_empty() && self.consents.is_empty() {
             return Err("attributes: nothing is mapped; map at least one attribute, event or consent".into());
+        }
+        if self.consents.len() > GRANTS_MAX {
+            return Err(format!("consents: more than {GRANTS_MAX}"));
         }
         for (index, consent) in self.consents.iter().enumerate() {
             consent.check().map_err(|reason| format!("consents[{index}].{reason}"))?;
@@ -281,6 +300,21 @@ impl MappingFile for Mapping {
 }
 
 impl Mapping {
+    /// Whether each format is that of a date or time, as the catalogue's types of the attributes have it.
+    pub(crate) fn check_formats(&self, types: &BTreeMap<String, v1::ValueType>) -> Result<(), String> {
+        for (name, field) in &self.attributes {
+            let of_key = |reason| format!("attributes.{name}: {reason}");
+            field.check_format(types.get(name).copied()).map_err(of_key)?;
+        }
+        for (index, event) in self.events.iter().enumerate() {
+            for (name, field) in &event.properties {
+                let of_key = |reason| format!("events[{index}].properties.{name}: {reason}");
+                field.check_format(Some(v1::ValueType::Text)).map_err(of_key)?;
+            }
+        }
+        Ok(())
+    }
+
     /// Whether the cluster can take the names and constants: what is wrong with them is wrong in every row.
     fn check_names(&self) -> Result<(), String> {
         let named = |key: String| move |error: custodia_profile::ProfileError| format!("{key}: {error}");
@@ -348,7 +382,7 @@ mod tests {
     fn a_small_mapping_has_sensible_defaults() {
         let mapping = Mapping::parse(SMALL).unwrap();
         assert_eq!(mapping.input.format, InputFormat::Csv);
-        assert!(mapping.input.header && mapping.input.trim);
+        assert!(mapping.input.has_header() && mapping.input.trim);
         let columns = mapping.columns();
         assert_eq!(columns, [("customer.key".to_owned(), "id"), ("attributes.city".to_owned(), "city")]);
     }
@@ -363,7 +397,13 @@ mod tests {
             ("[customer]\nkey = [\"id\"]\n[attributes]\na = { type = \"date\" }", "column"),
             ("[customer]\nkey = [\"id\"]\n[attributes]\na = { column = \"a\", type = \"dat\" }", "dat"),
             ("[input]\nformat = \"xml\"\n[customer]\nkey = [\"id\"]", "xml"),
-            ("[input]\ncolumns = [\"a\", \"b\", \"a\"]\n[customer]\nkey = [\"a\"]", "input.columns"),
+            (
+                "[input]\nheader = true\ncolumns = [\"a\", \"b\", \"a\"]\n[customer]\nkey = [\"a\"]",
+                "input.columns",
+            ),
+            ("[input]\ncolumns = [\"a\"]\n[customer]\nkey = [\"a\"]", "input.header"),
+            ("[customer]\nkey = [\"id\"]\n[attributes]\na = \"\"", "`column` is empty"),
+            ("[customer]\nkey = [\"\"]\n[attributes]\na = \"a\"", "customer.key"),
             ("[input]\ndelimiter = \"\\\"\"\n[customer]\nkey = [\"a\"]", "input.delimiter"),
             ("[customer]\nkey = [\"id\"]\n[attributes]\nE-Mail = \"a\"", "attributes.E-Mail"),
             ("[customer]\nkey = [\"id\"]\n[attributes]\na = { column = \"\" }", "`column` is empty"),

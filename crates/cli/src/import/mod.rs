@@ -25,8 +25,8 @@ mod row;
 mod state;
 mod tally;
 
-pub(crate) use batch::{Batch, Batcher, NOT_PARSED, Refusal, key_of, position_after, unsendable};
-pub(crate) use call_stream::{CallStream, is_input_error, is_record_error};
+pub(crate) use batch::{Batch, Batcher, NOT_PARSED, Refusal, key_of, unsendable};
+pub(crate) use call_stream::{CallStream, is_input_error, is_legal_refusal, is_record_error};
 pub(crate) use command::ImportCommand;
 pub(crate) use field::Field;
 pub(crate) use identity::Identities;

@@ -37,7 +37,7 @@ impl Progress {
             "{} rows, {}/s, {} accepted, {} refused",
             HumanCount(tally.rows),
             HumanCount(rate),
-            HumanCount(tally.values_merged + tally.events_appended + tally.decisions_recorded),
+            HumanCount(tally.values_merged + tally.events_appended + tally.decisions()),
             HumanCount(tally.refused_total()),
         ));
     }
@@ -75,11 +75,13 @@ impl Kind {
                 ("values_merged", tally.values_merged),
                 ("events_appended", tally.events_appended),
             ]),
-            Self::Decisions => counts.extend([
-                ("decisions_recorded", tally.decisions_recorded),
-                ("decisions_superseded", tally.decisions_superseded),
-            ]),
+            Self::Decisions => {}
         }
+        counts.extend([
+            ("decisions_recorded", tally.decisions_recorded),
+            ("decisions_superseded", tally.decisions_superseded),
+            ("decisions_known", tally.decisions_known),
+        ]);
         counts
     }
 }
@@ -92,7 +94,10 @@ pub(crate) fn text(
     seconds: Option<f64>,
     rate: Option<u64>,
 ) -> String {
-    let counts = kind.counts(tally).into_iter().filter(|(name, _)| *name != "requests");
+    // Not every file of data has decisions.
+    let has_decisions = kind == Kind::Decisions || tally.decisions() > 0;
+    let is_shown = |name: &str| name != "requests" && (has_decisions || !name.starts_with("decisions"));
+    let counts = kind.counts(tally).into_iter().filter(|(name, _)| is_shown(name));
     let named = |name| if name == "rows_refused" { "rows refused, at least in part" } else { name };
     let counts = counts.map(|(name, count)| [named(name).replace('_', " "), HumanCount(count).to_string()]);
     let refused = tally.refused.iter();

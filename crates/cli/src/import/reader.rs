@@ -2,6 +2,7 @@
 //!
 //! An unreadable row is still a row: it has its number, its position and the reason why it is unreadable.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read as _;
 use std::path::Path;
@@ -11,7 +12,9 @@ use crate::error::CliError;
 use crate::import::delimited::{Delimited, Record};
 use crate::import::lines::{Line, Lines};
 use crate::import::mapping::{Input, InputFormat};
-use crate::import::row::{Cells, KEPT_BYTES_MAX, ROW_BYTES_MAX, Row, ambiguous_name};
+use crate::import::row::{
+    COLUMNS_MAX, Cells, KEPT_BYTES_MAX, ROW_BYTES_MAX, Row, VALUES_MAX, ambiguous_name,
+};
 use crate::text::encoding;
 use crate::text::json::{self, Json};
 
@@ -60,11 +63,11 @@ impl Reader {
         let mut begin = Vec::new();
         let read = File::open(path).and_then(|file| file.take(8).read_to_end(&mut begin));
         read.map_err(CliError::file(path))?;
-        let mark = encoding::byte_order_mark(&begin).map_err(CliError::content(path))? as u64;
-        let source = Source::from(path, input, mark).map_err(CliError::file(path))?;
+        let mark = encoding::byte_order_mark(&begin).map_err(CliError::content(path))?;
+        let source = Source::from(path, input, mark as u64).map_err(CliError::file(path))?;
         let mut reader = Self { source, columns: Arc::from([]), trim: input.trim, next: 1 };
-        let has_header = input.header && input.format != InputFormat::Jsonl;
-        let header = if has_header { reader.header(path)? } else { Vec::new() };
+        check_begin(&begin, mark, input.format).map_err(CliError::content(path))?;
+        let header = if input.has_header() { reader.header(path)? } else { Vec::new() };
         reader.columns = if input.columns.is_empty() {
             check_header(&header).map_err(CliError::content(path))?;
             header.into()
@@ -146,10 +149,26 @@ fn next_line(lines: &mut Lines) -> std::io::Result<Option<Line>> {
     }
 }
 
+/// What begins a file whose rows would all be refused.
+fn check_begin(begin: &[u8], mark: usize, format: InputFormat) -> Result<(), String> {
+    let first = begin.get(mark..).unwrap_or_default().trim_ascii_start().first();
+    if format == InputFormat::Jsonl && first == Some(&b'[') {
+        return Err(
+            "is a JSON array; a file in jsonl has one object per line: `jq -c '.[]'` makes it of an array"
+                .into(),
+        );
+    }
+    Ok(())
+}
+
 /// Which column a name means must be plain. Columns without a name cannot be mapped.
 fn check_header(names: &[String]) -> Result<(), String> {
+    if names.len() > COLUMNS_MAX {
+        return Err(format!("the header line has more than {COLUMNS_MAX} columns"));
+    }
+    let mut known = BTreeMap::new();
     for (place, name) in names.iter().enumerate().filter(|(_, name)| !name.is_empty()) {
-        if let Some(first) = names.iter().position(|one| one == name).filter(|first| *first < place) {
+        if let Some(first) = known.insert(name, place) {
             return Err(format!(
                 "the header line has the name `{name}` twice, for columns {} and {}; name all columns in input.columns",
                 first + 1,
@@ -171,26 +190,34 @@ fn unreadable(reason: String, raw: Vec<u8>) -> Cells {
 fn texts_of_record(record: &Record, trim: bool) -> Result<Vec<String>, String> {
     match record.fault {
         Some(fault) => Err(fault.to_string()),
+        None if record.length() > COLUMNS_MAX => Err(format!("has more than {COLUMNS_MAX} values")),
         None => texts_of(record.values(), trim),
     }
 }
 
 fn texts_of<'b>(cells: impl Iterator<Item = &'b [u8]>, trim: bool) -> Result<Vec<String>, String> {
+    // A line end that is part of a value is no blank around it.
+    let is_blank = |one: char| one.is_whitespace() && !matches!(one, '\n' | '\r');
     let text = |bytes| {
         let text = std::str::from_utf8(bytes).ok()?;
-        Some(if trim { text.trim() } else { text }.to_owned())
+        Some(if trim { text.trim_matches(is_blank) } else { text }.to_owned())
     };
     cells.map(text).collect::<Option<_>>().ok_or_else(|| encoding::NOT_UTF_8.into())
 }
 
 fn column_cells(columns: &Arc<[String]>, texts: Result<Vec<String>, String>, raw: Vec<u8>) -> Cells {
     match texts {
+        _ if raw.starts_with(encoding::MARK.as_bytes()) => unreadable(JOINED.into(), raw),
         Err(reason) => unreadable(reason, raw),
         Ok(texts) if texts.len() > columns.len() => unreadable("has more values than columns".into(), raw),
         Ok(texts) if texts.len() < columns.len() => unreadable("has fewer values than columns".into(), raw),
         Ok(texts) => Cells::Columns(Arc::clone(columns), texts),
     }
 }
+
+/// What a mark within a file tells.
+const JOINED: &str = "begins with a byte-order mark, as in a file that was joined with another; remove the mark, and the \
+                      header that may follow it";
 
 fn blank_separated(line: &[u8]) -> impl Iterator<Item = &[u8]> {
     line.split(u8::is_ascii_whitespace).filter(|text| !text.is_empty())
@@ -201,7 +228,10 @@ fn object_cells(line: Vec<u8>) -> Cells {
         Ok(text) => text,
         Err(error) => return unreadable(encoding::NOT_UTF_8.into(), error.into_bytes()),
     };
-    let members = match json::parse(&text) {
+    if text.starts_with(encoding::MARK) {
+        return unreadable(JOINED.into(), text.into_bytes());
+    }
+    let members = match json::parse_up_to(VALUES_MAX, &text) {
         Ok(Json::Object(_, members)) => members,
         Ok(Json::Null | Json::Plain(_) | Json::Text(_) | Json::Array(..)) => {
             return unreadable("is not a JSON object".into(), text.into_bytes());
@@ -252,8 +282,9 @@ mod tests {
 
     #[test]
     fn csv_values_are_trimmed_and_may_contain_line_ends() {
-        let rows = rows("id, name\n1, Ada\r\n2,\"Eve\nB\"\n3,\n", &input(InputFormat::Csv));
-        assert_eq!(rows.len(), 3);
+        let rows = rows("id, name\n1, Ada\r\n2,\"Eve\nB\n\"\n  \n3,\n", &input(InputFormat::Csv));
+        assert_eq!(rows.len(), 3, "a blank line is no row");
+        assert_eq!(rows[1].cell("name").as_deref(), Some("Eve\nB\n"), "line ends of a value stay");
         assert_eq!(rows[0].cell("name").as_deref(), Some("Ada"));
         assert_eq!(rows[2].cell("name"), None);
     }
@@ -344,6 +375,45 @@ mod tests {
         let renamed = Input { columns: vec!["a".into(), "b".into()], ..input(InputFormat::Csv) };
         assert_eq!(rows("x,x\n1,2\n", &renamed)[0].cell("b").as_deref(), Some("2"));
         assert_eq!(rows("id,,\n1,2,3\n", &input(InputFormat::Csv)).len(), 1, "two without a name");
+    }
+
+    #[test]
+    fn a_byte_order_mark_in_a_file_is_found_where_files_were_joined() {
+        for (format, text) in [
+            (InputFormat::Csv, "a,b\n1,2\n\u{feff}a,b\n3,4\n"),
+            (InputFormat::Csv, "a,b\n1,2\n\u{feff}\"a\",b\n3,4\n"),
+            (InputFormat::Whitespace, "a b\n1 2\n\u{feff}a b\n3 4\n"),
+            (InputFormat::Jsonl, "{\"a\":1}\n\u{feff}{\"a\":2}\n{\"a\":3}\n"),
+        ] {
+            let rows = rows(text, &input(format));
+            assert!(reason(&rows[1]).contains("byte-order mark"), "{text}");
+            assert_eq!(rows[2].cell("a").as_deref(), Some("3"));
+        }
+        assert!(
+            fails("\u{feff}\u{feff}a,b\n".as_bytes(), &input(InputFormat::Csv)).contains("two byte-order")
+        );
+    }
+
+    #[test]
+    fn what_is_no_file_of_rows_is_told_with_what_makes_it_one() {
+        let array = fails(b"\n [{\"a\":1}]", &input(InputFormat::Jsonl));
+        assert!(array.contains("jq -c"), "{array}");
+        let returns = fails(b"a,b\r1,2\r3,4\r", &input(InputFormat::Csv));
+        assert!(returns.contains("tr '\\r' '\\n'"), "{returns}");
+    }
+
+    #[test]
+    fn a_row_has_a_limited_number_of_columns_and_values() {
+        let names = |count: usize| (0..count).map(|name| format!("c{name}")).collect::<Vec<_>>().join(",");
+        let header = fails(format!("{}\n", names(COLUMNS_MAX + 1)).as_bytes(), &input(InputFormat::Csv));
+        assert!(header.contains("4096"), "{header}");
+        let wide = rows(format!("{0}\n{0}\n", names(COLUMNS_MAX)), &input(InputFormat::Csv));
+        assert_eq!(wide[0].cell("c4095").as_deref(), Some("c4095"));
+        let long = rows(format!("a,b\n{}\n1,2\n", ",".repeat(200_000)), &input(InputFormat::Csv));
+        assert_eq!((long.len(), reason(&long[0])), (2, "the row has more than 4096 values"));
+        let object = format!("{{\"a\":[{}]}}\n", vec!["0"; VALUES_MAX].join(","));
+        let json = rows(object, &input(InputFormat::Jsonl));
+        assert_eq!(reason(&json[0]), "the row has more than 16384 values");
     }
 
     #[test]

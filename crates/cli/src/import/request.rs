@@ -1,16 +1,19 @@
 //! Turns rows into requests that ingest profiles: consecutive rows of one customer become one request, within the limits
 //! of a request.
 //!
-//! Invariants: a request depends on the rows and the mapping only, so that a repeated import sends the same requests; only
+//! Invariants: a request depends on the rows and the mapping only, so that a repeated import sends the same requests, but for
+//! what is dated in the future; what the rows say of one moment in two ways is refused; only
 //! the last request of a customer's rows has a position, so that a run resumes between customers.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use custodia_profile::EventId;
 use custodia_profile::limits::{EVENTS_MAX, GRANTS_MAX, OBSERVATIONS_MAX};
 use custodia_proto::{Timestamp, v1};
 
-use crate::import::batch::{Batch, Batcher, NOT_PARSED, Refusal, key_of, position_after, unsendable};
+use crate::import::batch::{
+    AMBIGUOUS, Batch, Batcher, NOT_PARSED, Refusal, key_of, position_after, unsendable,
+};
 use crate::import::grant::map_consent;
 use crate::import::identity::Identities;
 use crate::import::mapping::{EventMapping, Mapping};
@@ -29,8 +32,10 @@ pub(crate) struct Common {
     pub(crate) source: String,
     pub(crate) basis: v1::LawfulBasis,
     pub(crate) party: v1::Party,
-    /// When the values were observed, if the row does not say.
+    /// When the values were observed, if the mapping does not say.
     pub(crate) observed_at: Timestamp,
+    /// When the import began: what is dated later is in the future.
+    pub(crate) began_at: Timestamp,
     /// The catalogue's types, by attribute.
     pub(crate) types: BTreeMap<String, v1::ValueType>,
 }
@@ -41,7 +46,12 @@ pub(crate) struct Ingest {
     pub(crate) request: v1::IngestProfileRequest,
     pub(crate) observation_rows: Vec<u64>,
     pub(crate) event_rows: Vec<u64>,
+    /// The attributes of which rows say different things of the same moment.
+    pub(crate) ambiguous: BTreeSet<(String, Moment)>,
 }
+
+/// The seconds and nanoseconds of an observation.
+pub(crate) type Moment = Option<(i64, i32)>;
 
 /// Collects the rows of one customer.
 #[derive(Debug)]
@@ -109,17 +119,19 @@ impl ProfileBatcher<'_> {
         let mut refuse = |item: &str, reason: String| {
             part.refused.push(Refusal::new(row.number, item, NOT_PARSED, &reason))
         };
-        let observed_at = match self.mapping.observed_at.as_ref().map_or(Ok(None), |field| field.time(row)) {
-            Ok(time) => time,
-            Err(explanation) => {
+        // What the file declares; its own date is the file system's.
+        let declared = self.mapping.observed_at.as_ref().map(|field| field.time(row));
+        let declared = declared.map(|time| time.and_then(|time| time.ok_or_else(|| "is empty".to_owned())));
+        let (declared, observed_at) = match declared {
+            None => (None, Some(self.common.observed_at)),
+            Some(Ok(time)) => (Some(time), Some(time)),
+            Some(Err(explanation)) => {
                 refuse("observed_at", explanation);
-                None
+                (None, None)
             }
         };
-        // What the file declares; its own date is the file system's.
-        let declared = observed_at;
-        let observed_at = Some(observed_at.unwrap_or(self.common.observed_at));
-        for (name, field) in &self.mapping.attributes {
+        // A value of an unknown moment could replace a newer one.
+        for (name, field) in self.mapping.attributes.iter().filter(|_| observed_at.is_some()) {
             let catalogued = self.common.types.get(name).copied().unwrap_or(v1::ValueType::Text);
             match field.value(row, catalogued) {
                 Ok(None) => {}
@@ -136,7 +148,7 @@ impl ProfileBatcher<'_> {
             }
         }
         for consent in &self.mapping.consents {
-            match map_consent(consent, row, declared) {
+            match map_consent(consent, row, declared, self.common.began_at) {
                 Ok(grant) => part.consents.extend(grant),
                 Err(explanation) => refuse(&consent.purpose, explanation),
             }
@@ -167,13 +179,18 @@ impl ProfileBatcher<'_> {
 
 impl Common {
     fn request(&self, key: &str, first_row: u64) -> v1::IngestProfileRequest {
+        self.request_of(self.identities.customer(key).to_string(), self.identities.request(first_row))
+    }
+
+    /// A request about a customer; empty: a new one.
+    pub(crate) fn request_of(&self, customer_id: String, request_id: String) -> v1::IngestProfileRequest {
         v1::IngestProfileRequest {
-            customer_id: self.identities.customer(key).to_string(),
+            customer_id,
             purpose: self.purpose.clone(),
             source: self.source.clone(),
             party: self.party.into(),
             lawful_basis: self.basis.into(),
-            request_id: self.identities.request(first_row),
+            request_id,
             ..v1::IngestProfileRequest::default()
         }
     }
@@ -190,7 +207,7 @@ struct Part {
 
 /// Whether a batch has as many rows as one may have, or as many bytes.
 fn is_full(open: &Batch<Ingest>) -> bool {
-    open.rows.len() >= ROWS_MAX || open.bytes() >= BATCH_BYTES_MAX
+    open.rows.len() >= ROWS_MAX || open.bytes >= BATCH_BYTES_MAX
 }
 
 fn fits(open: &Batch<Ingest>, part: &Part) -> bool {
@@ -201,14 +218,11 @@ fn fits(open: &Batch<Ingest>, part: &Part) -> bool {
 }
 
 fn merge(open: &mut Batch<Ingest>, part: Part, row: Row) {
-    if let Some(Ingest { request, observation_rows, event_rows }) = &mut open.request {
+    if let Some(ingest) = &mut open.request {
         for observation in part.observations {
-            // Later rows of a customer mostly repeat its attributes.
-            if !request.observations.contains(&observation) {
-                request.observations.push(observation);
-                observation_rows.push(row.number);
-            }
+            open.refused.extend(ingest.observe(observation, row.number));
         }
+        let Ingest { request, event_rows, .. } = ingest;
         event_rows.extend(part.events.iter().map(|_| row.number));
         request.events.extend(part.events);
         for consent in part.consents {
@@ -218,7 +232,40 @@ fn merge(open: &mut Batch<Ingest>, part: Part, row: Row) {
         }
     }
     open.refused.extend(part.refused);
-    open.rows.push(row);
+    open.add(row);
+}
+
+impl Ingest {
+    /// Adds an observation of a row, unless it is there already: later rows of a customer mostly repeat its attributes. Which
+    /// of two values of the same moment holds is not known, so both are refused.
+    fn observe(&mut self, observation: v1::Observation, row: u64) -> Vec<Refusal> {
+        let refusal = |row| {
+            let reason = "another row of the customer has another value of the same moment";
+            Refusal::new(row, &observation.attribute, AMBIGUOUS, reason)
+        };
+        let moment = observation.observed_at.map(|time| (time.seconds, time.nanos));
+        if self.ambiguous.contains(&(observation.attribute.clone(), moment)) {
+            return vec![refusal(row)];
+        }
+        let observations = &mut self.request.observations;
+        let is_same = |one: &v1::Observation| {
+            one.attribute == observation.attribute && one.observed_at == observation.observed_at
+        };
+        match observations.iter().position(is_same) {
+            None => {
+                observations.push(observation);
+                self.observation_rows.push(row);
+                Vec::new()
+            }
+            Some(place) if observations.get(place) == Some(&observation) => Vec::new(),
+            Some(place) => {
+                observations.remove(place);
+                let refused = vec![refusal(self.observation_rows.remove(place)), refusal(row)];
+                self.ambiguous.insert((observation.attribute, moment));
+                refused
+            }
+        }
+    }
 }
 
 /// Expands a template: `{row}`, `{occurrence}`, `{column}`.
@@ -266,6 +313,7 @@ mod tests {
             basis: v1::LawfulBasis::Unspecified,
             party: v1::Party::First,
             observed_at: Timestamp::default(),
+            began_at: Timestamp { seconds: 1_800_000_000, nanos: 0 },
             types: BTreeMap::new(),
         }
     }
@@ -304,10 +352,9 @@ mod tests {
         assert_eq!(all[1].position, None);
         assert_eq!(all[2].position, Some(Position { bytes: 60_000, rows: 600 }));
         let events = ingests().flat_map(|ingest| &ingest.request.events);
-        let ids: std::collections::BTreeSet<_> = events.map(|event| event.event_id.clone()).collect();
+        let ids: BTreeSet<_> = events.map(|event| event.event_id.clone()).collect();
         assert_eq!(ids.len(), 600);
-        let requests: std::collections::BTreeSet<_> =
-            ingests().map(|ingest| ingest.request.request_id.clone()).collect();
+        let requests: BTreeSet<_> = ingests().map(|ingest| ingest.request.request_id.clone()).collect();
         assert_eq!(requests.len(), 3);
     }
 
@@ -324,6 +371,44 @@ mod tests {
             1,
             "the rest of the row is sent"
         );
+    }
+
+    fn mapped(mapping: &str, rows: &[&[(&str, &str)]]) -> Vec<Batch<Ingest>> {
+        let (mapping, common) = (Mapping::parse(mapping).unwrap(), common());
+        let mut batches = ProfileBatcher::new(&mapping, &common);
+        let rows = (1..).zip(rows).map(|(number, pairs)| Row::of_pairs(number, pairs));
+        let mut all: Vec<_> = rows.flat_map(|row| batches.push(row)).collect();
+        all.extend(batches.finish());
+        all
+    }
+
+    /// Regression: such values got the date of the file, and so an old one replaced a newer one.
+    #[test]
+    fn values_whose_moment_is_declared_and_cannot_be_read_are_refused() {
+        let mapping = "observed_at = \"on\"\n[customer]\nkey = [\"id\"]\n[attributes]\ncity = \"city\"";
+        for on in ["", "01.02.2019"] {
+            let all = mapped(mapping, &[&[("id", "a"), ("city", "Perth"), ("on", on)]]);
+            assert!(all[0].request.as_ref().unwrap().request.observations.is_empty());
+            assert_eq!((all[0].refused.len(), all[0].refused[0].item.as_str()), (1, "observed_at"), "{on}");
+        }
+    }
+
+    #[test]
+    fn of_two_values_of_one_moment_none_is_sent_and_both_rows_are_told() {
+        let mapping = "observed_at = \"on\"\n[customer]\nkey = [\"id\"]\n[attributes]\ncity = \"city\"";
+        let row = |city, on| [("id", "a"), ("city", city), ("on", on)];
+        let rows = [
+            row("Perth", "2026-01-01"),
+            row("Perth", "2026-01-01"),
+            row("Bath", "2026-01-01"),
+            row("Perth", "2026-01-01"),
+            row("Bath", "2026-01-02"),
+        ];
+        let all = mapped(mapping, &rows.each_ref().map(|row| row.as_slice()));
+        let sent = &all[0].request.as_ref().unwrap();
+        assert_eq!((sent.request.observations.len(), sent.observation_rows.as_slice()), (1, &[5][..]));
+        let refused: Vec<_> = all[0].refused.iter().map(|one| (one.row, one.reason.as_str())).collect();
+        assert_eq!(refused, [(1, AMBIGUOUS), (3, AMBIGUOUS), (4, AMBIGUOUS)]);
     }
 
     /// CO-5: a consent counts from the date that the file declares, never from the import.
@@ -348,7 +433,7 @@ mod tests {
         let rows = std::iter::once(row(1, "a", "19970101")).chain((2..=5_000).map(bad));
         let all = batches(rows);
         assert!(
-            all.iter().all(|batch| batch.rows.len() <= ROWS_MAX && batch.bytes() <= BATCH_BYTES_MAX + 4_096)
+            all.iter().all(|batch| batch.rows.len() <= ROWS_MAX && batch.bytes <= BATCH_BYTES_MAX + 4_096)
         );
         assert_eq!(all.iter().map(|batch| batch.refused.len()).sum::<usize>(), 4_999);
         assert!(all.iter().all(|batch| batch.position.is_some()));

@@ -10,6 +10,15 @@ use crate::text::json::{Json, Members, member};
 /// The longest row, in bytes; a longer one is refused.
 pub(crate) const ROW_BYTES_MAX: u64 = 1024 * 1024;
 
+/// The most columns of a file.
+pub(crate) const COLUMNS_MAX: usize = 4_096;
+
+/// The most values of a JSON row, at all levels together; a row with more is refused.
+pub(crate) const VALUES_MAX: usize = 16_384;
+
+/// About how many bytes a value takes in memory besides its text.
+const VALUE_BYTES: usize = 64;
+
 /// What is kept of a row that is too long.
 pub(crate) const KEPT_BYTES_MAX: usize = 4_096;
 
@@ -57,8 +66,8 @@ impl Row {
     /// About how many bytes it takes in memory.
     pub(crate) fn bytes(&self) -> usize {
         match &self.cells {
-            Cells::Columns(_, texts) => texts.iter().map(String::len).sum(),
-            Cells::Object(text, _) => text.len(),
+            Cells::Columns(_, texts) => texts.iter().map(|text| text.len() + size_of::<String>()).sum(),
+            Cells::Object(text, members) => text.len() + VALUE_BYTES * values_of(members),
             Cells::Unreadable(_, raw) => raw.len(),
         }
     }
@@ -79,6 +88,18 @@ impl Row {
             },
         }
     }
+}
+
+/// How many values an object has, at all levels.
+fn values_of(members: &Members) -> usize {
+    fn count(value: &Json) -> usize {
+        1 + match value {
+            Json::Null | Json::Plain(_) | Json::Text(_) => 0,
+            Json::Array(_, items) => items.iter().map(count).sum(),
+            Json::Object(_, members) => values_of(members),
+        }
+    }
+    members.iter().map(|(_, value)| count(value)).sum()
 }
 
 /// `outer.inner` descends into objects, unless a name itself has the dot.

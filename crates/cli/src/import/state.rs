@@ -5,11 +5,12 @@
 //!   checkpoint.toml              replaced whole: attempt, position, counts, and the lengths of the two files below
 //!   customers.tsv                appended: "source key" as JSON, tab, cust_…
 //!   refused.jsonl                appended: the refused rows with their reasons
+//!   lock                         locked while an import runs
 //! ```
 //!
 //! Saving appends to the two files and syncs them, then replaces the checkpoint. A crash in between leaves files longer
 //! than the checkpoint says; opening truncates them, and the rows after the checkpoint are sent again: the same requests
-//! with the same ids, which change nothing.
+//! with the same ids, which change nothing. A new start keeps what an earlier run did until it has done something itself.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Write as _};
@@ -57,6 +58,10 @@ pub(crate) struct ImportState {
     /// The last key written: rows of one customer are mostly consecutive.
     last_key: String,
     dirty: bool,
+    /// Whether the folder still has the progress of an earlier run, which the first save replaces.
+    replaces: bool,
+    /// Keeps other imports out of the folder.
+    _lock: std::fs::File,
 }
 
 /// Whether to use an earlier run's state.
@@ -67,18 +72,33 @@ pub(crate) enum Start {
 }
 
 impl ImportState {
-    /// Opens the folder's state, or creates one. Fails if the folder has the state of another import.
+    /// Opens the folder's state, or creates one. Fails if the folder has the state of another import, or another process has
+    /// opened it.
     pub(crate) fn open(folder: &Path, run: &str, start: Start) -> Result<Self, CliError> {
+        if folder.exists() && !folder.is_dir() {
+            let reason = format!("{} is a file; the state of an import is a folder", folder.display());
+            return Err(CliError::argument("--state", reason));
+        }
         files::make_folder(folder)?;
+        let lock = files::lock(&folder.join(LOCK))?;
+        let lock = lock.ok_or_else(|| CliError::ImportRunning { folder: folder.to_owned() })?;
         let path = folder.join(CHECKPOINT);
+        let replaces = start == Start::Restart && path.exists();
         let checkpoint = match (start, path.exists()) {
             (Start::Resume, true) => Checkpoint::read(&path, run)?,
             (Start::Resume, false) | (Start::Restart, _) => Checkpoint::new(run),
         };
         let is_new = checkpoint.done.rows == 0 && !checkpoint.finished;
-        let customers =
-            files::append_from(&folder.join(CUSTOMERS), checkpoint.customers_bytes, Readers::Owner)?;
-        let refused = files::append_from(&folder.join(REFUSED), checkpoint.refused_bytes, Readers::Owner)?;
+        let appended = |name: &str, length: u64| {
+            let path = folder.join(name);
+            if replaces {
+                files::append(&path, Readers::Owner)
+            } else {
+                files::append_from(&path, length, Readers::Owner)
+            }
+        };
+        let customers = appended(CUSTOMERS, checkpoint.customers_bytes)?;
+        let refused = appended(REFUSED, checkpoint.refused_bytes)?;
         let mut state = Self {
             folder: folder.to_owned(),
             checkpoint,
@@ -87,7 +107,9 @@ impl ImportState {
             customers_new: Vec::new(),
             refused_new: Vec::new(),
             last_key: String::new(),
-            dirty: is_new,
+            dirty: is_new && !replaces,
+            replaces,
+            _lock: lock,
         };
         // Before the first request, so that a run that is cut off before its first save is resumed as the same attempt.
         state.save()?;
@@ -142,6 +164,9 @@ impl ImportState {
         if !std::mem::take(&mut self.dirty) {
             return Ok(());
         }
+        if std::mem::take(&mut self.replaces) {
+            self.replace()?;
+        }
         let appended = [
             (&mut self.customers, &mut self.customers_new, &mut self.checkpoint.customers_bytes, CUSTOMERS),
             (&mut self.refused, &mut self.refused_new, &mut self.checkpoint.refused_bytes, REFUSED),
@@ -157,6 +182,17 @@ impl ImportState {
         self.checkpoint.write(&self.folder.join(CHECKPOINT))
     }
 
+    /// Ends the progress of an earlier run: the checkpoint first, so that the other files are never shorter than it says.
+    fn replace(&self) -> Result<(), CliError> {
+        let Checkpoint { format, run, attempt, .. } = self.checkpoint.clone();
+        let begun = Checkpoint { format, run, attempt, ..Checkpoint::default() };
+        begun.write(&self.folder.join(CHECKPOINT))?;
+        for (file, name) in [(&self.customers, CUSTOMERS), (&self.refused, REFUSED)] {
+            file.set_len(0).map_err(CliError::file(self.folder.join(name)))?;
+        }
+        Ok(())
+    }
+
     /// Saves that the import is finished.
     pub(crate) fn finish(&mut self) -> Result<(), CliError> {
         self.checkpoint.finished = true;
@@ -168,6 +204,7 @@ impl ImportState {
 const CHECKPOINT: &str = "checkpoint.toml";
 const CUSTOMERS: &str = "customers.tsv";
 const REFUSED: &str = "refused.jsonl";
+const LOCK: &str = "lock";
 
 impl Checkpoint {
     fn new(run: &str) -> Self {
@@ -180,6 +217,10 @@ impl Checkpoint {
         if checkpoint.format != FORMAT {
             let reason = format!("format {} is not supported; this version uses {FORMAT}", checkpoint.format);
             return Err(CliError::content(path)(reason));
+        }
+        if checkpoint.run != run && checkpoint.done.rows == 0 && !checkpoint.finished {
+            // Nothing is lost, e.g. of a mapping that was mended since.
+            return Ok(Self::new(run));
         }
         if checkpoint.run != run {
             let reason = "is the state of an import with another file, mapping, purpose or source: \
@@ -221,7 +262,8 @@ impl Done {
             let data = batch.rows.iter().find(|row| row.number == number).map(Row::to_json);
             let (data, refused) = (data.unwrap_or_else(|| "null".into()), refusals_json(&refused));
             let line = format!("{{\"row\":{number},\"refused\":{refused},\"data\":{data}}}\n");
-            lines.extend(line.bytes());
+            // It is read on terminals, too.
+            lines.extend(printable::in_json(&line).bytes());
         }
         let customers = customer.map(|customer| (batch.key, customer)).into_iter().collect();
         Self { tally, customers, refused: lines, position: batch.position }
@@ -338,12 +380,50 @@ mod tests {
         state.finish().unwrap();
         let refused = std::fs::read_to_string(state.refused_path()).unwrap();
         assert_eq!(refused.lines().count(), 2, "{refused}");
+        drop(state);
         assert!(customer_of(folder.path(), "key 2").is_ok());
         assert!(ImportState::open(folder.path(), "run", Start::Resume).unwrap().is_finished());
         assert_eq!(
             ImportState::open(folder.path(), "run", Start::Restart).unwrap().done(),
             Position::default()
         );
+    }
+
+    #[test]
+    fn a_new_start_keeps_the_progress_until_it_has_some_itself() {
+        let folder = tempfile::tempdir().unwrap();
+        let open = |start| ImportState::open(folder.path(), "run", start).unwrap();
+        let mut state = open(Start::Resume);
+        state.advance(done(1, true));
+        state.save().unwrap();
+        drop(state);
+        open(Start::Restart).save().unwrap();
+        let mut state = open(Start::Resume);
+        assert_eq!((state.done().rows, customer_of(folder.path(), "key 1").is_ok()), (1, true));
+        state.finish().unwrap();
+        drop(state);
+        let mut state = open(Start::Restart);
+        state.advance(done(2, true));
+        state.save().unwrap();
+        drop(state);
+        let state = open(Start::Resume);
+        assert_eq!((state.done().rows, state.is_finished()), (2, false));
+        let refused = std::fs::read_to_string(state.refused_path()).unwrap();
+        assert_eq!((refused.lines().count(), customer_of(folder.path(), "key 1").is_err()), (1, true));
+    }
+
+    #[test]
+    fn a_state_is_that_of_one_process_and_a_folder() {
+        let folder = tempfile::tempdir().unwrap();
+        let first = ImportState::open(folder.path(), "run", Start::Resume).unwrap();
+        let second = ImportState::open(folder.path(), "run", Start::Restart).unwrap_err();
+        assert!(second.to_string().contains("another import of this file is running"), "{second}");
+        drop(first);
+        assert!(ImportState::open(folder.path(), "run", Start::Resume).is_ok());
+        let file = folder.path().join("file");
+        std::fs::write(&file, "").unwrap();
+        let error = ImportState::open(&file, "run", Start::Resume).unwrap_err();
+        assert!(matches!(error, CliError::Argument { argument: "--state", .. }), "{error}");
     }
 
     #[test]
@@ -368,7 +448,11 @@ mod tests {
     #[test]
     fn the_state_of_another_import_is_refused() {
         let folder = tempfile::tempdir().unwrap();
-        ImportState::open(folder.path(), "run", Start::Resume).unwrap().save().unwrap();
+        drop(ImportState::open(folder.path(), "mended", Start::Resume).unwrap());
+        let mut state = ImportState::open(folder.path(), "run", Start::Resume).unwrap();
+        state.advance(done(1, true));
+        state.save().unwrap();
+        drop(state);
         let error = ImportState::open(folder.path(), "other", Start::Resume).unwrap_err().to_string();
         assert!(error.contains("--restart"), "{error}");
     }

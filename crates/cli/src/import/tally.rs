@@ -20,9 +20,12 @@ pub(crate) struct Tally {
     pub(crate) customers_created: u64,
     pub(crate) values_merged: u64,
     pub(crate) events_appended: u64,
+    /// Decisions, and grounds that came with data, that became the state.
     pub(crate) decisions_recorded: u64,
-    /// Of those recorded: in the ledger, but not the state, because a newer decision or a no stands.
+    /// In the ledger, and not the state, because a newer decision or a no stands.
     pub(crate) decisions_superseded: u64,
+    /// The state said the same before.
+    pub(crate) decisions_known: u64,
     /// Rows of which anything was refused.
     pub(crate) rows_refused: u64,
     /// By reason.
@@ -39,10 +42,25 @@ impl Tally {
         self.events_appended += other.events_appended;
         self.decisions_recorded += other.decisions_recorded;
         self.decisions_superseded += other.decisions_superseded;
+        self.decisions_known += other.decisions_known;
         self.rows_refused += other.rows_refused;
         for (reason, count) in &other.refused {
             *self.refused.entry(reason.clone()).or_default() += count;
         }
+    }
+
+    /// Counts a decision that is in the ledger.
+    fn count_decision(&mut self, effect: v1::DecisionEffect) {
+        match effect {
+            v1::DecisionEffect::Unchanged => self.decisions_known += 1,
+            v1::DecisionEffect::Applied | v1::DecisionEffect::Unspecified => self.decisions_recorded += 1,
+            v1::DecisionEffect::Superseded => self.decisions_superseded += 1,
+        }
+    }
+
+    /// How many decisions are in the ledger.
+    pub(crate) fn decisions(&self) -> u64 {
+        self.decisions_recorded + self.decisions_superseded + self.decisions_known
     }
 
     /// How many parts of rows were refused.
@@ -102,8 +120,12 @@ impl Counted for v1::IngestProfileResponse {
         tally.customers_created = u64::from(self.created);
         // Equal consents of several rows are sent once, so a refused one is told with the first row.
         let first = batch.rows.first().map_or(0, |row| row.number);
-        for outcome in self.consents.iter().filter(|outcome| !outcome.recorded) {
-            refused.push(refusal_of(first, &outcome.purpose, outcome.refusal, &outcome.explanation));
+        for outcome in &self.consents {
+            if outcome.recorded {
+                tally.count_decision(outcome.effect());
+            } else {
+                refused.push(refusal_of(first, &outcome.purpose, outcome.refusal, &outcome.explanation));
+            }
         }
         for (outcome, row) in self.attributes.iter().zip(&ingest.observation_rows) {
             if outcome.merged {
@@ -134,8 +156,7 @@ impl Counted for v1::ConsentState {
     }
 
     fn count(&self, _batch: &Batch<Self::Request>, tally: &mut Tally, _refused: &mut Vec<Refusal>) {
-        tally.decisions_recorded += 1;
-        tally.decisions_superseded += u64::from(self.effect() == v1::DecisionEffect::Superseded);
+        tally.count_decision(self.effect());
     }
 }
 
@@ -179,6 +200,19 @@ mod tests {
         assert_eq!((tally.refused, tally.rows_refused), (BTreeMap::from(reasons), 2));
         let items: Vec<_> = refused.iter().map(|one| (one.row, one.item.as_str())).collect();
         assert_eq!(items, [(4, "offers"), (5, "age")]);
+    }
+
+    #[test]
+    fn a_decision_that_was_known_is_not_counted_as_recorded() {
+        let counts = |effect: v1::DecisionEffect| {
+            let state = v1::ConsentState { effect: effect.into(), ..Default::default() };
+            let answer: Result<_, Answered> = Ok(state);
+            let (tally, _) = Tally::of(&mut Batch::default(), Some(&answer));
+            (tally.decisions_recorded, tally.decisions_superseded, tally.decisions_known)
+        };
+        assert_eq!(counts(v1::DecisionEffect::Applied), (1, 0, 0));
+        assert_eq!(counts(v1::DecisionEffect::Superseded), (0, 1, 0));
+        assert_eq!(counts(v1::DecisionEffect::Unchanged), (0, 0, 1));
     }
 
     #[test]

@@ -61,7 +61,9 @@ impl IngestProfile {
         let request = match &self.file {
             Some(path) => {
                 let request = request::from_json(&files::read_text(path)?);
-                self.adjusted(request.map_err(CliError::content(path))?)
+                let request = self.adjusted(request.map_err(CliError::content(path))?);
+                check_observations(&request.observations).map_err(CliError::content(path))?;
+                request
             }
             None => self.request(&client).await?,
         };
@@ -172,6 +174,16 @@ fn check_names(option: &'static str, pairs: &[(String, String)]) -> Result<(), C
     }
 }
 
+/// The same for the observations of a file: an attribute may have several values of different moments.
+fn check_observations(observations: &[v1::Observation]) -> Result<(), String> {
+    let moment = |one: &v1::Observation| one.observed_at.map(|time| (time.seconds, time.nanos));
+    let mut known = BTreeSet::new();
+    match observations.iter().find(|one| !known.insert((&one.attribute, moment(one)))) {
+        Some(one) => Err(format!("observations: has {} twice, of the same moment", one.attribute)),
+        None => Ok(()),
+    }
+}
+
 fn parse_pair(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
@@ -180,13 +192,14 @@ fn parse_pair(text: &str) -> Result<(String, String), String> {
 }
 
 fn outcome_text(answer: &v1::IngestProfileResponse) -> String {
+    let told = |effect| if effect == v1::DecisionEffect::Superseded { "superseded" } else { "recorded" };
     let line = |item: &String, is_done, done: &str, refusal, explanation: &String| {
         let outcome = if is_done { done } else { "refused" };
         [item.clone(), outcome.to_owned(), enum_text::<v1::RefusalReason>(refusal), explanation.clone()]
     };
     let consents = answer.consents.iter();
-    let consents =
-        consents.map(|one| line(&one.purpose, one.recorded, "recorded", one.refusal, &one.explanation));
+    let consents = consents
+        .map(|one| line(&one.purpose, one.recorded, told(one.effect()), one.refusal, &one.explanation));
     let attributes = answer.attributes.iter();
     let attributes =
         attributes.map(|one| line(&one.attribute, one.merged, "merged", one.refusal, &one.explanation));
@@ -225,6 +238,18 @@ mod tests {
         for wrong in ["v1:shouted", "v1:ticked-box", "v1:explicit:nodded"] {
             assert!(grant(&("marketing".into(), wrong.into())).is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn a_file_says_one_thing_of_a_moment() {
+        let observation = |seconds| v1::Observation {
+            attribute: "email".into(),
+            observed_at: Some(custodia_proto::Timestamp { seconds, nanos: 0 }),
+            ..Default::default()
+        };
+        assert_eq!(check_observations(&[observation(1), observation(2)]), Ok(()));
+        let twice = check_observations(&[observation(1), observation(2), observation(1)]);
+        assert!(twice.unwrap_err().contains("email twice"));
     }
 
     #[test]

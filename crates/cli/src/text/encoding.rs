@@ -5,10 +5,16 @@
 pub(crate) const NOT_UTF_8: &str =
     "is not UTF-8. If it is Windows-1252 or Latin-1, convert it: `iconv -f WINDOWS-1252 -t UTF-8`";
 
+/// The UTF-8 byte-order mark: at the beginning of a file it says the encoding, anywhere else that files were joined.
+pub(crate) const MARK: &str = "\u{feff}";
+
 /// The length of the UTF-8 byte-order mark at the beginning of a file: 3 or 0. An error names the other encoding.
 pub(crate) fn byte_order_mark(begin: &[u8]) -> Result<usize, String> {
     let other = |name| Err(format!("is {name}, not UTF-8; convert it: `iconv -f {name} -t UTF-8`"));
     match begin {
+        [0xef, 0xbb, 0xbf, 0xef, 0xbb, 0xbf, ..] => {
+            Err("begins with two byte-order marks; remove one".into())
+        }
         [0xef, 0xbb, 0xbf, ..] => Ok(3),
         [0xff, 0xfe, 0, 0, ..] | [0, 0, 0xfe, 0xff, ..] => other("UTF-32"),
         [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => other("UTF-16"),
@@ -28,6 +34,9 @@ mod tests {
         for (bytes, length) in [(&b""[..], 0), (b"id", 0), (b"\xef\xbb\xbfid", 3), (b"\xef\xbb", 0)] {
             assert_eq!(byte_order_mark(bytes), Ok(length));
         }
+        assert!(
+            byte_order_mark("\u{feff}\u{feff}id".as_bytes()).unwrap_err().contains("two byte-order marks")
+        );
         for (bytes, name) in [
             (&b"\xff\xfei\0"[..], "UTF-16 "),
             (b"\xfe\xff\0i", "UTF-16 "),

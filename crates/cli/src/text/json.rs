@@ -23,7 +23,13 @@ pub(crate) type Members = Vec<(String, Json)>;
 
 /// Parses a document. An error names a name that occurs twice, and no value.
 pub(crate) fn parse(text: &str) -> Result<Json, String> {
-    let mut parser = Parser { text, at: 0, depth: 0 };
+    parse_up_to(usize::MAX, text)
+}
+
+/// The same for a document of no more values than that, at all levels together: many small ones take much more memory than
+/// their text.
+pub(crate) fn parse_up_to(values_max: usize, text: &str) -> Result<Json, String> {
+    let mut parser = Parser { text, at: 0, depth: 0, values: 0, values_max };
     let value = parser.value()?;
     parser.skip_blanks();
     if parser.at == text.len() { Ok(value) } else { Err(NOT_JSON.into()) }
@@ -40,10 +46,16 @@ struct Parser<'t> {
     text: &'t str,
     at: usize,
     depth: usize,
+    values: usize,
+    values_max: usize,
 }
 
 impl Parser<'_> {
     fn value(&mut self) -> Result<Json, String> {
+        if self.values == self.values_max {
+            return Err(format!("has more than {} values", self.values_max));
+        }
+        self.values += 1;
         self.skip_blanks();
         let begin = self.at;
         match self.peek() {
@@ -208,6 +220,14 @@ mod tests {
             assert_eq!(parse(text), Err(r#"has the name "a" twice in one object"#.into()), "{text}");
         }
         assert!(parse(r#"{"a":{"a":1},"b":{"a":1}}"#).is_ok());
+    }
+
+    #[test]
+    fn a_document_of_too_many_values_is_refused() {
+        for text in [r#"{"a":[1,2,3]}"#, r#"[{"a":{}},{"b":0}]"#] {
+            assert!(parse_up_to(5, text).is_ok(), "{text}");
+            assert_eq!(parse_up_to(4, text).unwrap_err(), "has more than 4 values");
+        }
     }
 
     #[test]

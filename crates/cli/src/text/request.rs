@@ -1,6 +1,7 @@
 //! Requests that are written as JSON files (the protobuf mapping). Always: a file that can be read in two ways is refused, and
-//! times and decimals are held to the same form as on the command line.
+//! values and times are held to the same form as on the command line.
 
+use custodia_proto::v1;
 use prost::Name;
 use prost_reflect::{DynamicMessage, FieldDescriptor, Kind, MessageDescriptor};
 
@@ -20,7 +21,8 @@ pub(crate) fn from_json<Message: Name + Default>(text: &str) -> Result<Message, 
     dynamic.transcode_to().map_err(|error| error.to_string())
 }
 
-/// What the library takes and changes: both names of a field, forms of a time that are not RFC 3339, too many digits.
+/// What the library takes and changes: both names of a field, forms of a time that are not RFC 3339, too many digits, whole
+/// numbers that are not.
 fn check(text: &str, descriptor: &MessageDescriptor, members: &Members) -> Result<(), String> {
     let mut known = std::collections::BTreeSet::new();
     for (name, value) in members {
@@ -52,6 +54,15 @@ fn check_value(text: &str, field: &FieldDescriptor, value: &Json) -> Result<(), 
             values::decimal(text.get(range.clone()).unwrap_or_default()).map(drop)
         }
         (Kind::Double, Json::Text(number)) => values::decimal(number).map(drop),
+        (kind, Json::Plain(range)) if is_whole(&kind) => {
+            values::whole(text.get(range.clone()).unwrap_or_default()).map(drop).map_err(Into::into)
+        }
+        (Kind::Int64 | Kind::Uint64 | Kind::Int32 | Kind::Uint32, Json::Text(number)) => {
+            values::whole(number).map(drop).map_err(Into::into)
+        }
+        (Kind::String, Json::Text(value)) if field.parent_message().name() == v1::Value::NAME => {
+            if field.name() == "text" { values::check_text(value) } else { Ok(()) }
+        }
         (Kind::Message(of), Json::Text(time)) if of.full_name() == "google.protobuf.Timestamp" => {
             values::instant(time).map(drop).map_err(Into::into)
         }
@@ -60,10 +71,13 @@ fn check_value(text: &str, field: &FieldDescriptor, value: &Json) -> Result<(), 
     }
 }
 
+/// The kinds that a JSON number fills only if it is a whole one; the library would round others.
+fn is_whole(kind: &Kind) -> bool {
+    matches!(kind, Kind::Int64 | Kind::Uint64 | Kind::Int32 | Kind::Uint32 | Kind::Enum(_))
+}
+
 #[cfg(test)]
 mod tests {
-    use custodia_proto::v1;
-
     use super::*;
 
     fn error(text: &str) -> String {
@@ -91,6 +105,13 @@ mod tests {
             (r#"{"observations": [{"observed_at": "2026-01-02T12:30:60Z"}]}"#, "time"),
             (r#"{"observations": [{"value": {"decimal": 12345678901234567890}}]}"#, "decimal"),
             (r#"{"events": [{"properties": {"a": {"timestamp": "2026-01-02 03:04+1"}}}]}"#, "timestamp"),
+            (r#"{"observations": [{"observed_at": "2026-01-02t03:04:05Z"}]}"#, "observed_at"),
+            (r#"{"observations": [{"observed_at": "2026-01-02T03:04:05+25:00"}]}"#, "observed_at"),
+            (r#"{"observations": [{"value": {"integer": 9007199254740993.0}}]}"#, "integer"),
+            (r#"{"observations": [{"value": {"integer": 1e-400}}]}"#, "integer"),
+            (r#"{"observations": [{"value": {"integer": "7.0"}}]}"#, "integer"),
+            (r#"{"observations": [{"value": {"text": ""}}]}"#, "no value"),
+            (r#"{"party": 1.0}"#, "party"),
         ] {
             assert!(error(text).contains(named), "{text}: {}", error(text));
         }

@@ -14,12 +14,10 @@ const SECONDS: std::ops::RangeInclusive<i64> = -62_135_596_800..=253_402_300_799
 pub(crate) fn parse(kind: v1::ValueType, text: &str) -> Result<v1::Value, String> {
     let kind = match kind {
         v1::ValueType::Text | v1::ValueType::Unspecified => {
-            Text::new(text).map_err(|error| error.to_string())?;
+            check_text(text)?;
             Kind::Text(text.to_owned())
         }
-        v1::ValueType::Integer => {
-            Kind::Integer(text.parse().map_err(|_error| "not a whole number of at most 64 bits")?)
-        }
+        v1::ValueType::Integer => Kind::Integer(whole(text)?.try_into().map_err(|_error| NOT_WHOLE)?),
         v1::ValueType::Decimal => Kind::Decimal(decimal(text)?),
         v1::ValueType::Boolean => match text.to_ascii_lowercase().as_str() {
             "true" | "yes" | "1" => Kind::Boolean(true),
@@ -30,6 +28,21 @@ pub(crate) fn parse(kind: v1::ValueType, text: &str) -> Result<v1::Value, String
         v1::ValueType::Timestamp => Kind::Timestamp(parse_time(text)?),
     };
     Ok(v1::Value { kind: Some(kind) })
+}
+
+/// Whether a text can be a value. An empty one is no value, at every door.
+pub(crate) fn check_text(text: &str) -> Result<(), String> {
+    if text.is_empty() {
+        return Err("is empty: an empty text is no value".into());
+    }
+    Text::new(text).map(drop).map_err(|error| error.to_string())
+}
+
+const NOT_WHOLE: &str = "not a whole number of at most 64 bits";
+
+/// Parses a whole number: digits, and nothing that must be rounded.
+pub(crate) fn whole(text: &str) -> Result<i128, &'static str> {
+    text.parse().map_err(|_error| NOT_WHOLE)
 }
 
 /// Parses a date, YYYY-MM-DD.
@@ -81,8 +94,8 @@ pub(crate) fn parse_time(text: &str) -> Result<custodia_proto::Timestamp, &'stat
     }
 }
 
-/// Parses an instant in RFC 3339, section 5.6. A second 60 is refused: no timestamp has it. So is a zone in brackets (RFC
-/// 9557): it may contradict the offset.
+/// Parses an instant in RFC 3339, section 5.6, with its `T` and `Z`. A second 60 is refused: no timestamp has it. So is a zone
+/// in brackets (RFC 9557): it may contradict the offset. What is finer than a millisecond is not stored.
 pub(crate) fn instant(text: &str) -> Result<custodia_proto::Timestamp, &'static str> {
     if text.get(17..19) == Some("60") {
         return Err("not a time that can be kept: a minute has the seconds 0 to 59");
@@ -97,15 +110,17 @@ fn is_rfc_3339(text: &str) -> bool {
     const FORM: &[u8] = b"0000-00-00T00:00:00";
     let fits = |(form, byte): (&u8, &u8)| match form {
         b'0' => byte.is_ascii_digit(),
-        b'T' => matches!(byte, b'T' | b't' | b' '),
         other => byte == other,
     };
     let Some((begin, rest)) = text.as_bytes().split_at_checked(FORM.len()) else { return false };
     let fraction =
         rest.strip_prefix(b".").map(|rest| rest.iter().take_while(|one| one.is_ascii_digit()).count());
     let rest = rest.get(fraction.map_or(0, |digits| digits + 1)..).unwrap_or_default();
-    let is_offset = matches!(rest, b"Z" | b"z")
-        || matches!(rest, [b'+' | b'-', a, b, b':', c, d] if [a, b, c, d].iter().all(|one| one.is_ascii_digit()));
+    // Up to 23:59, as the section has it.
+    let is_hour = |a: &u8, b: &u8| matches!((a, b), (b'0' | b'1', b'0'..=b'9') | (b'2', b'0'..=b'3'));
+    let is_minute = |c: &u8, d: &u8| matches!((c, d), (b'0'..=b'5', b'0'..=b'9'));
+    let is_offset = matches!(rest, b"Z")
+        || matches!(rest, [b'+' | b'-', a, b, b':', c, d] if is_hour(a, b) && is_minute(c, d));
     FORM.iter().zip(begin).all(fits) && fraction != Some(0) && is_offset
 }
 
@@ -166,6 +181,7 @@ mod tests {
         for (kind, wrong) in [
             (v1::ValueType::Text, "\u{1b}[31m"),
             (v1::ValueType::Integer, "7.5"),
+            (v1::ValueType::Integer, "9007199254740993.0"),
             (v1::ValueType::Integer, "1e3"),
             (v1::ValueType::Integer, "9223372036854775808"),
             (v1::ValueType::Decimal, "inf"),
@@ -179,6 +195,7 @@ mod tests {
             assert!(!parse(kind, wrong).unwrap_err().contains(wrong), "{wrong}");
         }
         assert!(parse(v1::ValueType::Text, &"x".repeat(4_097)).is_err());
+        assert!(parse(v1::ValueType::Text, "").unwrap_err().contains("no value"));
     }
 
     #[test]
@@ -222,7 +239,9 @@ mod tests {
 
     #[test]
     fn a_time_is_rfc_3339_and_nothing_else() {
-        for right in ["2026-11-22T18:30:00Z", "2026-11-22 18:30:00.123456789+05:30", "0001-01-01T00:00:00z"] {
+        for right in
+            ["2026-11-22T18:30:00Z", "2026-11-22T18:30:00.123456789+05:30", "0001-01-01T00:00:00-23:59"]
+        {
             assert!(instant(right).is_ok(), "{right}");
         }
         for wrong in [
@@ -237,6 +256,12 @@ mod tests {
             "2026-11-22T18:30:00.Z",
             "2026-11-22T18:30:00+01",
             "0000-12-31T23:59:59Z",
+            "2026-11-22 18:30:00Z",
+            "2026-11-22t18:30:00Z",
+            "2026-11-22T18:30:00z",
+            "2026-11-22T18:30:00+24:00",
+            "2026-11-22T18:30:00+25:00",
+            "2026-11-22T18:30:00+01:60",
             "-000001-01-01T00:00:00Z",
         ] {
             assert!(instant(wrong).is_err(), "{wrong}");

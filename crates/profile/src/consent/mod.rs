@@ -40,7 +40,7 @@ pub enum Recording {
         /// required to lift a no.
         answers: Option<u64>,
     },
-    /// The privacy office imports it, as of its date.
+    /// It is imported from a file or another system, as of its date.
     Imported,
 }
 
@@ -159,7 +159,7 @@ pub fn record_decision(
 /// What a decision did to a record in place.
 #[derive(Debug)]
 pub(crate) struct Done {
-    effect: DecisionEffect,
+    pub(crate) effect: DecisionEffect,
     pub(crate) ledger: Vec<LedgerEntry>,
     state: GroundState,
 }

@@ -14,7 +14,7 @@ use crate::{
     id::TimestampMs,
     label::NoticeId,
     label::Reference,
-    limits::FUTURE_MAX_MS,
+    limits::{DECIDED_AT_MIN_MS, FUTURE_MAX_MS},
     permission::Jurisdictions,
     preferences::is_language_tag,
     reason::RefusalReason,
@@ -83,6 +83,12 @@ fn check_moments(decision: &Decision, now: TimestampMs) -> Result<(), ProfileErr
     let decided_at = decision.decided_at.filter(|_| is_dated).unwrap_or(now);
     if decided_at > now.plus_ms(FUTURE_MAX_MS) {
         return Err(ProfileError::InFuture { field: "decided_at", ahead_max_ms: FUTURE_MAX_MS });
+    }
+    if decided_at < TimestampMs::from_ms(DECIDED_AT_MIN_MS) {
+        return Err(ProfileError::Malformed {
+            field: "decided_at",
+            expected: "a moment since the year 1900",
+        });
     }
     if decision.recording == Recording::Imported && decision.decided_at.is_none() {
         return Err(ProfileError::Empty { field: "decided_at" });

@@ -1,6 +1,6 @@
 //! Converts the types of `custodia-profile` that many answers contain to wire messages.
 
-use custodia_profile::{Catalogue, CustomerId, Provenance, PurposeNumber, Revision, Value};
+use custodia_profile::{Catalogue, CustomerId, DecisionEffect, Provenance, PurposeNumber, Revision, Value};
 use custodia_proto::v1;
 
 use super::timestamp;
@@ -39,6 +39,16 @@ pub(crate) fn text(text: Option<&str>) -> String {
 /// The name of a purpose, by its number; empty if the catalogue has none.
 pub(crate) fn purpose_name(number: PurposeNumber, catalogue: &Catalogue) -> String {
     catalogue.purpose(number).map(|purpose| purpose.id.as_str().to_owned()).unwrap_or_default()
+}
+
+/// What a decision did, on the wire.
+pub(crate) fn effect_number(effect: DecisionEffect) -> i32 {
+    let effect = match effect {
+        DecisionEffect::Applied => v1::DecisionEffect::Applied,
+        DecisionEffect::Unchanged => v1::DecisionEffect::Unchanged,
+        DecisionEffect::Superseded => v1::DecisionEffect::Superseded,
+    };
+    effect.into()
 }
 
 /// A customer and the revision of its record, for an answer.

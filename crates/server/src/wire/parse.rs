@@ -5,13 +5,14 @@
 use custodia_consensus::ReadMode;
 use custodia_profile::{
     AffirmativeAct, AttributeName, ConsentMethod, CustomerId, DecidedBy, Evidence, Language, LawfulBasis,
-    ProfileError, PurposeId, Reference, RequestId, Value,
+    ProfileError, PurposeId, Recording, Reference, RequestId, Value,
 };
 use custodia_proto::{READ_MODE_METADATA, v1};
 use data_encoding::HEXLOWER_PERMISSIVE;
 use tonic::metadata::{MetadataMap, MetadataValue};
 
 use super::{FieldFault, ServiceError, parse_timestamp};
+use crate::identity::{Role, RoleSet};
 
 /// The parsed evidence of a decision.
 #[derive(Debug, Default)]
@@ -59,6 +60,20 @@ pub(crate) fn request_id(text: &str) -> Result<Option<RequestId>, ServiceError> 
 /// The lawful basis, if the field `lawful_basis` is set.
 pub(crate) fn lawful_basis(number: i32) -> Result<Option<LawfulBasis>, ServiceError> {
     chosen(number, LawfulBasis::from_number).map_err(named("lawful_basis"))
+}
+
+/// How a decision reaches the store: only the privacy office imports, and callers with the role `importer`.
+pub(crate) fn recording(number: i32, roles: RoleSet, importer: Role) -> Result<Recording, ServiceError> {
+    match v1::Recording::try_from(number) {
+        Ok(v1::Recording::Unspecified | v1::Recording::Live) => Ok(Recording::Live { answers: None }),
+        Ok(v1::Recording::Imported) if roles.contains(importer) || roles.contains(Role::Privacy) => {
+            Ok(Recording::Imported)
+        }
+        Ok(v1::Recording::Imported) => {
+            Err(ServiceError::field("recording", FieldFault::RoleNeeded(importer)))
+        }
+        Err(_unknown) => Err(ServiceError::invalid("recording", "expected LIVE or IMPORTED")),
+    }
 }
 
 /// The method of consent, if the field `method` is set.
@@ -129,6 +144,7 @@ pub(crate) fn value(wire: &v1::Value) -> Result<Value, ServiceError> {
     use v1::value::Kind;
     let kind = wire.kind.as_ref().ok_or_else(|| ServiceError::missing("value"))?;
     Ok(match kind {
+        Kind::Text(text) if text.is_empty() => return Err(ServiceError::missing("value")),
         Kind::Text(text) => Value::text(text)?,
         Kind::Integer(number) => Value::Integer(*number),
         Kind::Decimal(number) => Value::decimal(*number)?,

@@ -9,7 +9,7 @@ use futures::stream::FuturesUnordered;
 use futures::{FutureExt as _, StreamExt as _};
 use tonic::Code;
 
-use crate::import::{CallStream, is_input_error, is_record_error};
+use crate::import::{CallStream, is_input_error, is_legal_refusal, is_record_error};
 
 /// The answer to a decision.
 struct Answer {
@@ -79,17 +79,13 @@ impl CallStream for DecisionStream {
         self.is_open = false;
     }
 
-    /// Errors of one decision or one customer: an invalid field, a refusal by law, a damaged record.
+    /// Errors of one decision or one customer: an invalid field, a refusal by law, no customer, a damaged record.
     fn is_row_error(answered: &Answered) -> bool {
         is_record_error(answered.code)
             || is_input_error(answered.code)
-            || answered.code == Code::FailedPrecondition && is_legal_refusal(&answered.reason)
+            || is_legal_refusal(answered)
+            || answered.code == Code::NotFound && answered.reason == "CUSTOMER_NOT_FOUND"
     }
-}
-
-fn is_legal_refusal(reason: &str) -> bool {
-    matches!(reason, "OBJECTION_STANDS" | "NO_STANDS" | "NEWER_DECISION_STANDS")
-        || v1::RefusalReason::from_str_name(&format!("REFUSAL_REASON_{reason}")).is_some()
 }
 
 #[cfg(test)]
@@ -107,6 +103,8 @@ mod tests {
             (Code::FailedPrecondition, "ILLEGAL_TRANSITION", true),
             (Code::FailedPrecondition, "OBJECTION_STANDS", true),
             (Code::FailedPrecondition, "NOT_INITIALISED", false),
+            (Code::NotFound, "CUSTOMER_NOT_FOUND", true),
+            (Code::NotFound, "ENTRY_NOT_FOUND", false),
             (Code::InvalidArgument, "PRE_TICKED", true),
             (Code::PermissionDenied, "ROLE_NOT_ALLOWED", false),
             (Code::Unavailable, "NO_QUORUM", false),

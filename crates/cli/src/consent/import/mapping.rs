@@ -14,6 +14,9 @@ use crate::text::enum_text::EnumText;
 /// imported as a refusal of its date, which has the same legal effect.
 const WITHDRAWN: &str = "withdrawn";
 
+/// The fields that are times.
+const TIMES: [&str; 3] = ["decided_at", "valid_from", "expires_at"];
+
 /// The mapping file.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -103,7 +106,7 @@ impl DecisionFields {
         let basis = enum_number::<v1::LawfulBasis>("basis", &self.basis, row)?;
         let decided_at = required("decided_at", self.decided_at.time(row))?;
         Ok(Some(v1::RecordConsentRequest {
-            purpose: required("purpose", self.purpose.text(row).map(non_empty))?,
+            purpose: required("purpose", self.purpose.text(row))?,
             status: self.status(row)?.into(),
             lawful_basis: if basis == 0 { v1::LawfulBasis::Consent.into() } else { basis },
             notice_version: text("notice_version", &self.notice_version, row)?,
@@ -121,7 +124,7 @@ impl DecisionFields {
     }
 
     fn status(&self, row: &Row) -> Result<v1::ConsentStatus, FieldError> {
-        let status = required("status", self.status.text(row).map(non_empty))?;
+        let status = required("status", self.status.text(row))?;
         if status == WITHDRAWN {
             return Ok(v1::ConsentStatus::Refused);
         }
@@ -166,10 +169,6 @@ fn is_true(name: &'static str, field: &Option<Field>, row: &Row) -> Result<bool,
     Ok(value.is_some_and(|value| value.kind == Some(v1::value::Kind::Boolean(true))))
 }
 
-fn non_empty(text: Option<String>) -> Option<String> {
-    text.filter(|text| !text.is_empty())
-}
-
 fn required<Value>(name: &'static str, value: Result<Option<Value>, String>) -> Result<Value, FieldError> {
     value.and_then(|value| value.ok_or_else(|| "is empty".into())).map_err(|reason| (name, reason))
 }
@@ -186,6 +185,10 @@ impl MappingFile for DecisionMapping {
     fn check(&self) -> Result<(), String> {
         if matches!(&self.customer, Customer::Key(columns) if columns.is_empty()) {
             return Err("customer.key must name at least one column".into());
+        }
+        for (name, field) in self.decision.fields().filter(|(name, _)| !TIMES.contains(name)) {
+            let of_key = |reason| format!("decision.{name}: {reason}");
+            field.check_format(Some(v1::ValueType::Text)).map_err(of_key)?;
         }
         Ok(())
     }

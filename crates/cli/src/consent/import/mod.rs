@@ -12,8 +12,7 @@ use custodia_proto::v1;
 use crate::connection::Connection;
 use crate::error::CliError;
 use crate::import::{
-    Batch, Batcher, Identities, Job, Kind, LoadOptions, NOT_PARSED, Refusal, Row, key_of, position_after,
-    unsendable,
+    Batch, Batcher, Identities, Job, Kind, LoadOptions, NOT_PARSED, Refusal, Row, key_of, unsendable,
 };
 
 use call_stream::DecisionStream;
@@ -25,12 +24,17 @@ use mapping::{Customer, DecisionMapping};
 Needs the role privacy. Every decision becomes an entry of the customer's history, once, in whatever order they come; the
 newest counts. None lifts a no that was recorded here as it was said: that is counted as superseded.
 
+A row of a customer that does not exist is refused, unless --create-customers is given.
+
 To resume an interrupted import, run the same command again. Repeating a finished import changes nothing. The folder
 FILE.custodia-consents (or --state DIR) has the progress and the refused rows with their reasons. With the same
 --source, `customer.key` identifies the same customers as in `custodia import`.")]
 pub(crate) struct ImportDecisions {
     #[command(flatten)]
     load: LoadOptions,
+    /// Create the customers that do not exist yet, with their decisions [default: their rows are refused]
+    #[arg(long)]
+    create_customers: bool,
 }
 
 impl ImportDecisions {
@@ -45,7 +49,8 @@ impl ImportDecisions {
             return job.report(None);
         }
         self.load.define(&client, &mapping).await?;
-        let batcher = DecisionBatcher { mapping: &mapping, identities: &identities };
+        let existing_customer = !self.create_customers;
+        let batcher = DecisionBatcher { mapping: &mapping, identities: &identities, existing_customer };
         job.run(DecisionStream::new(&client), batcher, &mapping.input).await
     }
 }
@@ -55,6 +60,8 @@ impl ImportDecisions {
 struct DecisionBatcher<'m> {
     mapping: &'m DecisionMapping,
     identities: &'m Identities,
+    /// A key that is not known is rather a wrong key, or a wrong source, than a new customer.
+    existing_customer: bool,
 }
 
 impl Batcher for DecisionBatcher<'_> {
@@ -70,10 +77,14 @@ impl Batcher for DecisionBatcher<'_> {
                 }
                 Ok(decision) => {
                     let request_id = self.identities.request(row.number);
-                    let request =
-                        decision.map(|one| v1::RecordConsentRequest { customer_id, request_id, ..one });
-                    let position = Some(position_after(&row));
-                    Batch { request, key, rows: vec![row], position, ..Batch::default() }
+                    let existing_customer = self.existing_customer;
+                    let request = decision.map(|one| v1::RecordConsentRequest {
+                        customer_id,
+                        request_id,
+                        existing_customer,
+                        ..one
+                    });
+                    Batch { request, key, ..Batch::of(row) }
                 }
             },
         }]
@@ -141,7 +152,9 @@ mod tests {
     fn batch(row: Row) -> Batch<v1::RecordConsentRequest> {
         let mapping = DecisionMapping::parse(MAPPING).unwrap();
         let identities = Identities::new("crm", &["file"]);
-        DecisionBatcher { mapping: &mapping, identities: &identities }.push(row).remove(0)
+        let mut batcher =
+            DecisionBatcher { mapping: &mapping, identities: &identities, existing_customer: true };
+        batcher.push(row).remove(0)
     }
 
     #[test]
@@ -153,7 +166,7 @@ mod tests {
         assert_eq!(request.evidence.unwrap().act(), v1::AffirmativeAct::Signed);
         assert_eq!(request.decided_at.unwrap().to_string(), "2026-01-02T00:00:00Z");
         assert_eq!(batch.position.unwrap().rows, 3);
-        assert!(!request.request_id.is_empty());
+        assert!(!request.request_id.is_empty() && request.existing_customer);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Ingest: typed outcomes for every observation and event (CO-3, GO-3, PR-3).
 
 use custodia_profile::{
-    AffirmativeAct, AttributeDefinition, AttributeFields, CustomerRecord, Decision,
+    AffirmativeAct, AttributeDefinition, AttributeFields, CustomerRecord, Decision, DecisionEffect,
     GroundStatus::{Given, Refused, Withdrawn},
     LawfulBasis::{Consent, Contract, LegitimateInterests},
     LegalHold, NO_HASH, Observation, Observations, Outcome, Party, ProfileError, Provenance, RefusalReason,
@@ -81,6 +81,22 @@ fn each_refusal_has_its_reason() {
     let edge =
         outcomes(&contract(), &input(SERVICE, vec![text("email", "sixteen@byte.org", Some(at(300_000)))]));
     assert_eq!(edge, [Outcome::Merged], "limits are inclusive");
+}
+
+/// Regression: an objection ended the call, and with it every import that met such a customer.
+#[test]
+fn a_ground_that_an_objection_forbids_is_refused_alone() {
+    let objected = state(Withdrawn, at(-10));
+    let mut record = record_with(&[
+        (SERVICE, Contract, state(Given, at(-10))),
+        (MARKETING, LegitimateInterests, objected),
+    ]);
+    record.subject.regions.insert("DE".parse().unwrap());
+    let mut input = input(SERVICE, vec![text("email", "a@b.c", None)]);
+    input.grants = vec![decision(MARKETING, LegitimateInterests, Given)];
+    let after = ingest(&record, &input, &catalogue(), context(NOW)).unwrap();
+    assert_eq!(after.grant_outcomes, [Err(RefusalReason::Objected)]);
+    assert_eq!((after.attribute_outcomes, after.ledger.len()), (vec![Outcome::Merged], 0));
 }
 
 #[test]
@@ -214,9 +230,10 @@ fn a_consent_that_comes_with_data_lifts_no_no_and_the_data_is_judged_without_it(
         Observation { attribute: "visits".parse().unwrap(), value: Value::Integer(7), observed_at: None };
     let input = Observations { grants, ..input(RESEARCH, vec![visits]) };
     let after = ingest(&no, &input, &catalogue(), context(NOW)).unwrap();
-    let withdrawn = Outcome::Refused(RefusalReason::ConsentWithdrawn);
-    assert_eq!(after.grant_outcomes, [withdrawn, Outcome::Merged]);
-    assert_eq!((after.attribute_outcomes, after.ledger.len()), (vec![withdrawn], 1));
+    let withdrawn = RefusalReason::ConsentWithdrawn;
+    assert_eq!(after.grant_outcomes, [Err(withdrawn), Ok(DecisionEffect::Applied)]);
+    let refused = vec![Outcome::Refused(withdrawn)];
+    assert_eq!((after.attribute_outcomes, after.ledger.len()), (refused, 1));
 }
 
 #[test]
@@ -229,7 +246,7 @@ fn data_of_a_restricted_customer_is_refused_but_a_consent_is_recorded() {
     let after = ingest(&restricted, &input, &catalogue(), context(NOW)).unwrap();
     let refused = Outcome::Refused(RefusalReason::ProcessingRestricted);
     assert_eq!((after.attribute_outcomes, after.event_outcomes), (vec![refused], vec![refused]));
-    assert_eq!((after.grant_outcomes.as_slice(), after.ledger.len()), (&[Outcome::Merged][..], 1));
+    assert_eq!((after.grant_outcomes, after.ledger.len()), (vec![Ok(DecisionEffect::Applied)], 1));
 }
 
 /// A hold preserves what is stored, and forbids no performance.
@@ -267,7 +284,7 @@ fn a_ground_of_any_basis_comes_with_the_data() {
     let after = ingest(&record, &with, &catalogue(), context(NOW)).unwrap();
     assert_eq!(
         (after.grant_outcomes, after.attribute_outcomes),
-        (vec![Outcome::Merged], vec![Outcome::Merged])
+        (vec![Ok(DecisionEffect::Applied)], vec![Outcome::Merged])
     );
     assert_eq!(after.ledger.len(), 1);
     let unnamed = Decision { reference: None, ..contract };

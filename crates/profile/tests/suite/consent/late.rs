@@ -3,13 +3,14 @@
 
 use custodia_profile::{
     AffirmativeAct::Clicked,
-    AttributeDefinition, AttributeFields, Catalogue, Classification, CustomerRecord, DecidedBy, Decision,
-    DecisionEffect, Evidence,
+    AttributeDefinition, AttributeFields, Catalogue, ChangeContext, Classification, CustomerRecord,
+    DecidedBy, Decision, DecisionEffect, Evidence,
     GroundStatus::{self, Given, Invalidated, Refused, Requested, Revoked, Withdrawn},
     LawfulBasis::{self, Consent, LegitimateInterests},
     LedgerBody, LedgerEntry, Observations, Party, Permission, PrivacySignal, ProfileError, Purpose, Reader,
-    Recorded, Recording, RefusalReason, TimestampMs, ValueType, Withdrawal, as_of, ingest, record_decision,
-    record_signal, withdraw,
+    Recorded, Recording, RefusalReason, TimestampMs, ValueType, Withdrawal, as_of, ingest,
+    limits::DECIDED_AT_MIN_MS,
+    record_decision, record_signal, withdraw,
 };
 use proptest::{collection, prelude::*, sample::select};
 
@@ -111,6 +112,63 @@ fn an_older_consent_is_recorded_though_a_newer_one_stands() {
     assert!(matches!(history.ledger[1].body, LedgerBody::Superseded { .. }));
     let replayed = as_of(&history.ledger, at(9));
     assert_eq!(replayed.grounds, history.record.grounds, "the replay gives the state");
+}
+
+/// What carries a ground from a file with data.
+fn carrying(grants: Vec<Decision>) -> Observations {
+    Observations {
+        purpose: purpose(ALL),
+        source: "till".parse().unwrap(),
+        party: Party::First,
+        basis: None,
+        grants,
+        observations: Vec::new(),
+        events: Vec::new(),
+    }
+}
+
+/// Regression: a consent that a file brought with data lifted a newer no that came before it, and never one that came after.
+#[test]
+fn a_ground_that_is_imported_with_data_is_sorted_in_by_its_date() {
+    let load = |history: &mut History, grants: &[Decision], now| {
+        let change = ChangeContext { history: &history.ledger, ..context(now) };
+        let done = ingest(&history.record, &carrying(grants.to_vec()), &history.catalogue, change).unwrap();
+        history.record = done.record;
+        history.ledger.extend(done.ledger);
+        done.grant_outcomes
+    };
+    for (given, stands) in [(-30, Refused), (-10, Given)] {
+        let (grant, no) = (past(Consent, Given, at(given)), past(Consent, Refused, at(-20)));
+        let (mut one, mut other) = (History::new(), History::new());
+        one.record(&no, NOW);
+        let effect = if stands == Given { DecisionEffect::Applied } else { DecisionEffect::Superseded };
+        assert_eq!(load(&mut one, std::slice::from_ref(&grant), at(1)), [Ok(effect)]);
+        load(&mut other, std::slice::from_ref(&grant), at(1));
+        other.record(&no, at(2));
+        for history in [&mut one, &mut other] {
+            assert_eq!(history.state(Consent).unwrap().0, stands);
+            let entries = history.ledger.len();
+            load(history, std::slice::from_ref(&grant), at(3));
+            assert_eq!(history.ledger.len(), entries, "the same row again is nothing new");
+        }
+    }
+    let mut history = History::new();
+    let twice = [past(Consent, Given, at(-10)), past(Consent, Given, at(-20)), past(Consent, Given, at(-20))];
+    load(&mut history, &twice, NOW);
+    assert_eq!(history.ledger.len(), 2, "nor is it in one call");
+}
+
+/// Regression: `01.03.26` was read as a day of the year 26, so that a refusal was superseded by every consent.
+#[test]
+fn a_decision_before_1900_is_a_misread_date() {
+    let history = History::new();
+    let record = |ms| {
+        let decision = Decision { decided_at: Some(TimestampMs::from_ms(ms)), ..past(Consent, Refused, NOW) };
+        record_decision(&history.record, &decision, &history.catalogue, context(NOW)).map(|done| done.effect)
+    };
+    assert_eq!(record(DECIDED_AT_MIN_MS), Ok(DecisionEffect::Applied));
+    let refused = record(DECIDED_AT_MIN_MS - 1).unwrap_err();
+    assert!(matches!(refused, ProfileError::Malformed { field: "decided_at", .. }), "{refused}");
 }
 
 /// What was found invalid is nothing until the consent arrives that it was.
@@ -297,15 +355,7 @@ proptest! {
             let decision = Decision { decided_at: decision.decided_at.map(|date| date.plus_ms(ms + 3)), ..decision.clone() };
             if *with_data && (decision.status, decision.basis) == (Given, Consent) {
                 let grant = Decision { recording: Recording::Live { answers: None }, decided_at: None, ..decision };
-                let carried = Observations {
-                    purpose: grant.purpose,
-                    source: "till".parse().unwrap(),
-                    party: Party::First,
-                    basis: None,
-                    grants: vec![Decision { expires_at: None, ..grant }],
-                    observations: Vec::new(),
-                    events: Vec::new(),
-                };
+                let carried = carrying(vec![Decision { expires_at: None, ..grant }]);
                 let done = ingest(&history.record, &carried, &history.catalogue, context(at(ms))).unwrap();
                 history.record = done.record;
                 history.ledger.extend(done.ledger);

@@ -52,16 +52,12 @@ pub(super) fn record_consent(
 /// How the decision reaches the store: only the privacy office imports.
 fn recording(request: &v1::RecordConsentRequest, roles: RoleSet) -> Result<Recording, ServiceError> {
     let answers = Some(request.consent_revision).filter(|revision| *revision != 0);
-    match v1::Recording::try_from(request.recording) {
-        Ok(v1::Recording::Unspecified | v1::Recording::Live) => Ok(Recording::Live { answers }),
-        Ok(v1::Recording::Imported) if !roles.contains(Role::Privacy) => {
-            Err(ServiceError::field("recording", FieldFault::RoleNeeded(Role::Privacy)))
-        }
-        Ok(v1::Recording::Imported) if answers.is_some() => {
+    match parse::recording(request.recording, roles, Role::Privacy)? {
+        Recording::Live { .. } => Ok(Recording::Live { answers }),
+        Recording::Imported if answers.is_some() => {
             Err(ServiceError::invalid("consent_revision", "expected none with an imported decision"))
         }
-        Ok(v1::Recording::Imported) => Ok(Recording::Imported),
-        Err(_unknown) => Err(ServiceError::invalid("recording", "expected LIVE or IMPORTED")),
+        Recording::Imported => Ok(Recording::Imported),
     }
 }
 

@@ -1,9 +1,8 @@
 //! RecordConsent: records a consent, a refusal or another ground for one purpose.
 
 use custodia_profile::{
-    Catalogue, CustomerRecord, Decision, DecisionEffect, GroundState, GroundStatus, LawfulBasis, Permission,
-    PurposeId, PurposeNumber, Reader, Recorded, Recording, Revision, TimestampMs, check_decision,
-    record_decision,
+    Catalogue, CustomerRecord, Decision, GroundState, GroundStatus, LawfulBasis, Permission, PurposeId,
+    PurposeNumber, Reader, Recorded, Recording, Revision, TimestampMs, check_decision, record_decision,
 };
 use custodia_proto::v1;
 
@@ -15,11 +14,24 @@ use crate::{
     catalogue::CatalogueView,
     routing::CustomerLocation,
     shard::{CustomerState, CustomerWrite, Mutation, Origin, WriteAccess},
-    wire::{ServiceError, convert::purpose_name, now, parse_etag},
+    wire::{
+        ServiceError,
+        convert::{effect_number, purpose_name},
+        now, parse_etag,
+    },
 };
 
+/// A parsed request.
+#[derive(Debug)]
+pub(crate) struct Input {
+    decision: Decision,
+    etag: Option<Revision>,
+    /// Whether the customer must exist.
+    existing_customer: bool,
+}
+
 impl CustomerWrite for v1::RecordConsentRequest {
-    type Input = (Decision, Option<Revision>);
+    type Input = Input;
 
     fn parse(&self, origin: Origin<'_>, view: &CatalogueView) -> Result<Self::Input, ServiceError> {
         let number = |purpose: &PurposeId| view.purpose_number(purpose, "purpose");
@@ -30,11 +42,11 @@ impl CustomerWrite for v1::RecordConsentRequest {
         check_decision(&decision, &view.catalogue, now())?;
         // A no counts whatever was read before.
         let etag = if decision.is_live_no() { None } else { parse_etag(&self.etag)? };
-        Ok((decision, etag))
+        Ok(Input { decision, etag, existing_customer: self.existing_customer })
     }
 
     /// A refusal is a no, whoever passes it on, and so is a revocation: that is how a guardian says no.
-    fn access((decision, _): &Self::Input) -> WriteAccess {
+    fn access(Input { decision, .. }: &Input) -> WriteAccess {
         if decision.is_live_no() {
             WriteAccess::No(vec![decision.purpose])
         } else {
@@ -43,8 +55,10 @@ impl CustomerWrite for v1::RecordConsentRequest {
     }
 
     /// A no may name anything, as it counts whatever was read before.
-    fn version_field((decision, etag): &Self::Input) -> Option<&'static str> {
+    fn version_field(Input { decision, etag, existing_customer }: &Input) -> Option<&'static str> {
         match decision.recording {
+            // That it exists is told to none who may not read.
+            _ if *existing_customer => Some("existing_customer"),
             Recording::Live { answers: Some(_) } if !decision.is_live_no() => Some("consent_revision"),
             Recording::Live { .. } | Recording::Imported => etag.map(|_| Self::ETAG_FIELD),
         }
@@ -70,18 +84,21 @@ impl CustomerWrite for v1::RecordConsentRequest {
         }
     }
 
-    fn etag((_, etag): &Self::Input) -> Option<Revision> {
-        *etag
+    fn etag(input: &Input) -> Option<Revision> {
+        input.etag
     }
 
-    fn comes_late((decision, _): &Self::Input, record: &CustomerRecord) -> bool {
+    fn comes_late(Input { decision, .. }: &Input, record: &CustomerRecord) -> bool {
         decision.comes_late(record)
     }
 
     fn evaluate(
-        (decision, _): &Self::Input,
+        Input { decision, existing_customer, .. }: &Input,
         state: &CustomerState<'_>,
     ) -> Result<Mutation<Self::Answer>, ServiceError> {
+        if *existing_customer {
+            state.existing()?;
+        }
         let record = state.record_or_new();
         let recorded = record_decision(&record, decision, &state.view.catalogue, state.change())?;
         Ok(decided(state, (decision.purpose, decision.basis), recorded))
@@ -124,13 +141,4 @@ pub(super) fn decided(
         ..consent_state(of, (&purpose_name(purpose, catalogue), basis), &decided)
     };
     Mutation { record: changes.then_some(record), ledger, events: Vec::new(), answer }
-}
-
-fn effect_number(effect: DecisionEffect) -> i32 {
-    let effect = match effect {
-        DecisionEffect::Applied => v1::DecisionEffect::Applied,
-        DecisionEffect::Unchanged => v1::DecisionEffect::Unchanged,
-        DecisionEffect::Superseded => v1::DecisionEffect::Superseded,
-    };
-    effect.into()
 }

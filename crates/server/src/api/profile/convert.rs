@@ -1,15 +1,15 @@
 //! Converts profiles, events and outcomes to wire messages.
 
 use custodia_profile::{
-    AttributeDefinition, AttributeValue, Catalogue, Event, LawfulBasis, Outcome, Reader, RefusalReason,
-    StoredEvent, Verdict,
+    AttributeDefinition, AttributeValue, Catalogue, DecisionEffect, Event, LawfulBasis, Outcome, Reader,
+    RefusalReason, StoredEvent, Verdict,
 };
 use custodia_proto::v1;
 
 use crate::{
     shard::ProfileView,
     wire::{
-        convert::{provenance, value},
+        convert::{effect_number, provenance, value},
         etag, timestamp,
     },
 };
@@ -137,9 +137,14 @@ pub(super) fn echoed_events(mut outcomes: Vec<v1::EventOutcome>) -> Vec<v1::Even
 }
 
 /// The outcome of a consent that came with the data.
-pub(super) fn consent_outcome(purpose: String, outcome: Outcome) -> v1::ConsentOutcome {
-    let (recorded, refusal, explanation) = outcome_parts(outcome);
-    v1::ConsentOutcome { purpose, recorded, refusal, explanation }
+pub(super) fn consent_outcome(
+    purpose: String,
+    outcome: Result<DecisionEffect, RefusalReason>,
+) -> v1::ConsentOutcome {
+    let effect = outcome.map_or(0, effect_number);
+    let (recorded, refusal, explanation) =
+        outcome_parts(outcome.map_or_else(Outcome::Refused, |_| Outcome::Merged));
+    v1::ConsentOutcome { purpose, recorded, refusal, explanation, effect }
 }
 
 fn outcome_parts(outcome: Outcome) -> (bool, i32, String) {

@@ -1,8 +1,8 @@
 //! IngestProfile: merges observations, consents and events into one customer's profile, as far as the law permits.
 
 use custodia_profile::{
-    CustomerId, CustomerRecord, Decision, Event, Observations, PoolId, PurposeId, RequestId, Revision,
-    TimestampMs,
+    CustomerId, CustomerRecord, Decision, Event, Observations, PoolId, PurposeId, Recording, RequestId,
+    Revision, TimestampMs,
 };
 use custodia_proto::v1;
 use uuid::Uuid;
@@ -34,7 +34,7 @@ impl CustomerWrite for v1::IngestProfileRequest {
 
     fn parse(&self, origin: Origin<'_>, view: &CatalogueView) -> Result<Self::Input, ServiceError> {
         let numbers = |purpose: &PurposeId| view.purpose_number(purpose, "purpose");
-        let (mut observations, etag) = ingest_parse::ingest(self, &numbers)?;
+        let (mut observations, etag) = ingest_parse::ingest(self, origin.caller.roles, &numbers)?;
         ingest_parse::date(&mut observations, origin.made_at);
         ingest_parse::check(&observations, view)?;
         Ok((observations, etag))
@@ -138,7 +138,7 @@ fn as_of_arrival(sent: &Observations, now: TimestampMs) -> Observations {
     let mut sent = sent.clone();
     sent.grants.retain(|grant| grant.expires_at.is_none_or(|end| end > now));
     for grant in &mut sent.grants {
-        grant.decided_at = None;
+        grant.decided_at = Some(now).filter(|_| grant.recording == Recording::Imported);
     }
     sent
 }

@@ -13,10 +13,13 @@ use custodia_proto::v1;
 
 use crate::{
     catalogue::CatalogueView,
+    identity::{Role, RoleSet},
     shard::WriteAccess,
     wire::{
         ServiceError, now, observed_at,
-        parse::{chosen, consent_method, each, lawful_basis, named, proof, purpose, value, within_limit},
+        parse::{
+            chosen, consent_method, each, lawful_basis, named, proof, purpose, recording, value, within_limit,
+        },
         parse_etag, parse_optional, parse_timestamp,
     },
 };
@@ -24,9 +27,10 @@ use crate::{
 /// Finds the number of a purpose of the request.
 pub(super) type Numbers<'a> = &'a dyn Fn(&PurposeId) -> Result<PurposeNumber, ServiceError>;
 
-/// Parses an IngestProfile, without customer and request id, and its etag.
+/// Parses an IngestProfile by a caller with these roles, without customer and request id, and its etag.
 pub(super) fn ingest(
     request: &v1::IngestProfileRequest,
+    roles: RoleSet,
     numbers: Numbers<'_>,
 ) -> Result<(Observations, Option<Revision>), ServiceError> {
     within_limit("observations", request.observations.len(), OBSERVATIONS_MAX)?;
@@ -38,7 +42,7 @@ pub(super) fn ingest(
         party: party(request.party)?,
         basis: lawful_basis(request.lawful_basis)?,
         observations: each("observations", &request.observations, observation)?,
-        grants: each("consents", &request.consents, |wire| grant(wire, numbers))?,
+        grants: each("consents", &request.consents, |wire| grant(wire, roles, numbers))?,
         events: events(&request.events)?,
         purpose: numbers(&purpose)?,
     };
@@ -107,8 +111,8 @@ fn observation(wire: &v1::Observation) -> Result<Observation, ServiceError> {
     })
 }
 
-/// A consent, or another ground, that came with the data.
-fn grant(wire: &v1::ConsentGrant, numbers: Numbers<'_>) -> Result<Decision, ServiceError> {
+/// A consent, or another ground, that came with the data. Whoever loads files of data imports the grounds in them.
+fn grant(wire: &v1::ConsentGrant, roles: RoleSet, numbers: Numbers<'_>) -> Result<Decision, ServiceError> {
     let purpose = purpose(&wire.purpose, "purpose")?;
     let proof = proof(wire.evidence.as_ref()).map_err(|error| error.within("evidence"))?;
     let basis = lawful_basis(wire.lawful_basis)?.unwrap_or(LawfulBasis::Consent);
@@ -119,10 +123,14 @@ fn grant(wire: &v1::ConsentGrant, numbers: Numbers<'_>) -> Result<Decision, Serv
     if basis == LawfulBasis::Consent && method.is_none() {
         return Err(ServiceError::missing("method"));
     }
+    let recording = recording(wire.recording, roles, Role::Ingest)?;
+    if recording == Recording::Imported && wire.given_at.is_none() {
+        return Err(ServiceError::missing("given_at"));
+    }
     Ok(Decision {
         basis,
         status: GroundStatus::Given,
-        recording: Recording::Live { answers: None },
+        recording,
         notice: NoticeId::optional("notice_version", &wire.notice_version)?,
         method,
         evidence: proof.evidence,

@@ -1,14 +1,17 @@
 //! What parses, and the errors of what does not.
 
 use custodia_profile::{
-    AffirmativeAct, DecidedBy, PurposeId, PurposeNumber,
+    AffirmativeAct, DecidedBy, PurposeId, PurposeNumber, Recording,
     limits::{EVENTS_MAX, OBSERVATIONS_MAX, PROPERTIES_MAX, TEXT_BYTES_MAX},
 };
 use custodia_proto::v1::{self, value::Kind};
 use prost_types::Timestamp;
 
 use super::parse;
-use crate::wire::{FieldFault, ServiceError, parse as wire_parse};
+use crate::{
+    identity::{Role, RoleSet},
+    wire::{FieldFault, ServiceError, parse as wire_parse},
+};
 
 fn text(text: &str) -> Option<v1::Value> {
     Some(v1::Value { kind: Some(Kind::Text(text.to_owned())) })
@@ -53,6 +56,10 @@ fn ingest() -> v1::IngestProfileRequest {
     }
 }
 
+fn loader() -> RoleSet {
+    RoleSet::of(&[Role::Ingest])
+}
+
 fn number(purpose: &PurposeId) -> Result<PurposeNumber, ServiceError> {
     Ok(PurposeNumber::new(if purpose.as_str() == "service" { 1 } else { 2 })?)
 }
@@ -68,12 +75,12 @@ fn fault<T: std::fmt::Debug>(result: Result<T, ServiceError>) -> (String, FieldF
 fn changed(change: impl FnOnce(&mut v1::IngestProfileRequest)) -> (String, FieldFault) {
     let mut request = ingest();
     change(&mut request);
-    fault(parse::ingest(&request, &number))
+    fault(parse::ingest(&request, loader(), &number))
 }
 
 #[test]
 fn a_complete_ingest_parses() {
-    let (parsed, etag) = parse::ingest(&ingest(), &number).expect("valid");
+    let (parsed, etag) = parse::ingest(&ingest(), loader(), &number).expect("valid");
     assert_eq!(etag.map(|etag| etag.as_u64()), Some(7));
     assert_eq!((parsed.purpose.as_u32(), parsed.grants[0].purpose.as_u32()), (1, 2));
     assert_eq!((parsed.observations.len(), parsed.grants.len()), (1, 1));
@@ -111,7 +118,7 @@ fn a_malformed_field_is_named_and_its_value_is_not_repeated() {
     for (field, change) in cases {
         let mut request = ingest();
         change(&mut request, secret.to_owned());
-        let error = parse::ingest(&request, &number).expect_err(field);
+        let error = parse::ingest(&request, loader(), &number).expect_err(field);
         let status = tonic::Status::from(error);
         assert_eq!(status.code(), tonic::Code::InvalidArgument, "{field}");
         assert!(status.message().starts_with(field), "{}", status.message());
@@ -179,7 +186,7 @@ fn a_malformed_customer_id_is_refused() {
 
 #[test]
 fn a_consent_includes_its_evidence() {
-    let (ingest, _) = parse::ingest(&ingest(), &number).expect("valid");
+    let (ingest, _) = parse::ingest(&ingest(), loader(), &number).expect("valid");
     let grant = &ingest.grants[0];
     let evidence = grant.evidence.as_ref().expect("evidence");
     assert_eq!(evidence.act, Some(AffirmativeAct::Clicked));
@@ -206,4 +213,17 @@ fn invalid_evidence_is_named_with_its_path() {
     }
     assert_eq!(evidence(|one| one.language = "x".repeat(36)), "consents[0].evidence.language");
     assert_eq!(changed(|request| request.consents[0].channel = "x".repeat(33)).0, "consents[0].channel");
+}
+
+#[test]
+fn whoever_loads_files_imports_dated_grounds_and_an_agent_does_not() {
+    let mut request = ingest();
+    request.consents[0].recording = v1::Recording::Imported.into();
+    assert_eq!(fault(parse::ingest(&request, loader(), &number)).0, "consents[0].given_at");
+    request.consents[0].given_at = Some(Timestamp { seconds: 1, nanos: 0 });
+    let (parsed, _) = parse::ingest(&request, loader(), &number).expect("valid");
+    assert_eq!(parsed.grants[0].recording, Recording::Imported);
+    let agent = RoleSet::of(&[Role::Agent]);
+    let refused = fault(parse::ingest(&request, agent, &number));
+    assert_eq!(refused, ("consents[0].recording".to_owned(), FieldFault::RoleNeeded(Role::Ingest)));
 }

@@ -6,18 +6,21 @@
     reason = "a test that cannot go on says why and stops"
 )]
 
+mod decisions;
+mod refusals;
+
 use std::fs;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use custodia_proto::v1;
-use custodia_tests::sample::{self, get, grant, new_customer, text_of};
+use custodia_tests::sample::{self, get, new_customer, text_of};
 use custodia_tests::{Options, Sandbox, Suite, custodia};
 use serde_json::{Value, json};
 
 fn main() -> ExitCode {
     // Nothing fails over here: elections are as slow as in production, so that a busy machine causes none.
-    Suite::sharing(Options { config: String::new(), ..Options::default() })
+    let suite = Suite::sharing(Options { config: String::new(), ..Options::default() })
         .shared(a_byte_order_mark_loses_nothing_and_another_encoding_is_named)
         .shared(a_name_that_is_there_twice_is_refused_at_every_level)
         .shared(text_keeps_its_digits_and_a_number_is_exact_or_refused)
@@ -26,10 +29,8 @@ fn main() -> ExitCode {
         .shared(another_delimiter_is_hinted_at_and_refused_rows_keep_their_bytes)
         .shared(who_was_refused_everything_was_not_updated)
         .shared(what_hides_or_reorders_is_escaped_wherever_it_prints)
-        .shared(both_doors_take_and_refuse_the_same_values)
-        .shared(an_export_that_comes_every_night_revives_no_withdrawn_consent)
-        .shared(decisions_that_come_newest_first_are_all_in_the_ledger)
-        .run()
+        .shared(both_doors_take_and_refuse_the_same_values);
+    decisions::tests(refusals::tests(suite)).run()
 }
 
 const ALL: i32 = 0;
@@ -304,6 +305,7 @@ async fn both_doors_take_and_refuse_the_same_values(sandbox: &Sandbox) {
         ("given_name", "two\nlines\tand a tab", true),
         ("given_name", "bell\u{7}", false),
         ("given_name", "\u{85}", false),
+        ("given_name", "", false),
         ("birth_date", "2024-02-29", true),
         ("birth_date", "2023-02-29", false),
         ("birth_date", "20240229", false),
@@ -339,71 +341,4 @@ async fn both_doors_take_and_refuse_the_same_values(sandbox: &Sandbox) {
         let printed = line.split_whitespace().nth(1).unwrap();
         assert_eq!(by_command(&format!("{attribute}={printed}")).0, Some(ALL), "{printed}");
     }
-}
-
-/// Point 21 (CO-5): whatever dates the file has, and under whatever name it comes.
-async fn an_export_that_comes_every_night_revives_no_withdrawn_consent(sandbox: &Sandbox) {
-    let offers = "[[consents]]\npurpose = \"marketing\"\nnotice_version = \"v1\"\nmethod = \"explicit\"\nact = \"signed\"\n";
-    let mapping = format!("[attributes]\ngiven_name = \"name\"\n{offers}given_at = \"agreed\"\n");
-    let import = Import { mapping: &mapping, ..Import::csv(sandbox, "nightly") };
-    let first = import.load("1.csv", "id,name,agreed\na,Ada,2026-01-02\n", &[]);
-    assert_eq!(first.counted(ALL), (1, 1, json!({})));
-    let customer = first.customer("a");
-    sandbox.consents(0).await.withdraw_consent(sample::withdrawal(&customer, "marketing")).await.unwrap();
-    let seconds = i64::try_from(sample::now().as_secs()).unwrap() + 60;
-    let ahead = custodia_proto::Timestamp { seconds, nanos: 0 }.to_string();
-    for (name, agreed) in [("1.csv", "2026-01-02"), ("2.csv", "2026-01-02"), ("3.csv", &ahead)] {
-        let again = import.load(name, format!("id,name,agreed\na,Ada,{agreed}\n"), &["--restart"]);
-        assert_eq!(again.counted(PARTLY_REFUSED).2, json!({ "consent-withdrawn": 1 }), "{agreed}");
-    }
-    let request =
-        v1::GetConsentsRequest { customer_id: customer.clone(), purpose: "privacy-requests".into() };
-    let states = sandbox.consents(0).await.get_consents(request).await.unwrap().into_inner();
-    let marketing = states.consents.iter().find(|state| state.purpose == "marketing").unwrap();
-    assert_eq!(marketing.status(), v1::ConsentStatus::Withdrawn);
-    assert_eq!(states.consent_revision, 3, "two consents and the withdrawal, and nothing twice");
-    let undated = Import { mapping: offers, ..Import::csv(sandbox, "nightly") };
-    let undated = undated.load("4.csv", "id,name\na,Ada\n", &[]);
-    assert_eq!(undated.code, PARTLY_REFUSED, "it has the date that the file declares: {}", undated.errors);
-}
-
-/// Point 22 (CO-8): by import and by command.
-async fn decisions_that_come_newest_first_are_all_in_the_ledger(sandbox: &Sandbox) {
-    let customer = new_customer();
-    let folder = sandbox.path();
-    let (file, map) = (folder.join("newest-first.csv"), folder.join("newest-first.toml"));
-    let rows = format!(
-        "who,said,on\n{customer},given,2026-03-03\n{customer},withdrawn,2026-02-02\n{customer},given,2026-01-01\n"
-    );
-    fs::write(&file, rows).unwrap();
-    let mapping = "[customer]\nid = \"who\"\n[decision]\npurpose = { constant = \"marketing\" }\nstatus = \"said\"\n\
-                   decided_at = \"on\"\nnotice_version = { constant = \"v1\" }\nmethod = { constant = \"explicit\" }\n\
-                   act = { constant = \"signed\" }\n";
-    fs::write(&map, mapping).unwrap();
-    let client = sandbox.client_file();
-    let (file, map) = (file.display().to_string(), map.display().to_string());
-    let import = ["--output", "json", "--client", &client, "consent", "import", &file, "--mapping", &map];
-    for again in [&[][..], &["--restart"]] {
-        let (code, output, errors) = custodia(&[&import[..], &["--source", "crm"], again].concat());
-        assert_eq!(code, Some(ALL), "{errors}");
-        let counts: Value = serde_json::from_str(&output).unwrap();
-        assert_eq!((&counts["decisions_recorded"], &counts["decisions_superseded"]), (&json!(3), &json!(2)));
-    }
-    let record =
-        ["--output", "json", "--client", &client, "consent", "record", &customer, "--purpose", "marketing"];
-    let older = ["--notice", "v1", "--act", "signed", "--decided-at", "2026-01-15"];
-    let (code, output, errors) = custodia(&[&record[..], &older].concat());
-    assert_eq!(code, Some(ALL), "{errors}");
-    assert_eq!(serde_json::from_str::<Value>(&output).unwrap()["effect"], "DECISION_EFFECT_SUPERSEDED");
-    let request = v1::ListConsentHistoryRequest {
-        customer_id: customer.clone(),
-        purpose: "privacy-requests".into(),
-        ..Default::default()
-    };
-    let history = sandbox.consents(0).await.list_consent_history(request).await.unwrap().into_inner();
-    assert_eq!(history.entries_total, 4, "each decision once");
-    let request = v1::GetConsentsRequest { customer_id: customer, purpose: "privacy-requests".into() };
-    let states = sandbox.consents(0).await.get_consents(request).await.unwrap().into_inner().consents;
-    assert_eq!(states[0].decided_at.unwrap().to_string(), "2026-03-03T00:00:00Z");
-    assert_eq!(grant("marketing").purpose, states[0].purpose);
 }
