@@ -218,6 +218,11 @@ async fn it_names_no_version_and_is_told_the_verdict_of_the_law_alone(sandbox: &
         let status = consents.record_consent(guess).await.expect_err("a guess");
         assert_eq!(fault(&status), named("consent_revision"));
     }
+    for customer in [&known, &new_customer()] {
+        let guess = v1::RecordConsentRequest { existing_customer: true, ..consent(customer, "marketing") };
+        let status = consents.record_consent(guess).await.expect_err("a guess");
+        assert_eq!(fault(&status), named("existing_customer"));
+    }
     // Whoever collects must know when to stop.
     sandbox.consents(2).await.withdraw_consent(withdrawal(&known, "service")).await.expect("withdrawn");
     let stopped = v1::IngestProfileRequest { consents: vec![], ..ingest(&known, texts(&[("email", "b")])) };

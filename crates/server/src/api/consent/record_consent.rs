@@ -41,8 +41,9 @@ impl CustomerWrite for v1::RecordConsentRequest {
         }
         check_decision(&decision, &view.catalogue, now())?;
         // A no counts whatever was read before.
-        let etag = if decision.is_live_no() { None } else { parse_etag(&self.etag)? };
-        Ok(Input { decision, etag, existing_customer: self.existing_customer })
+        let is_no = decision.is_live_no();
+        let etag = if is_no { None } else { parse_etag(&self.etag)? };
+        Ok(Input { decision, etag, existing_customer: self.existing_customer && !is_no })
     }
 
     /// A refusal is a no, whoever passes it on, and so is a revocation: that is how a guardian says no.
