@@ -84,14 +84,6 @@ impl DataSubject {
         regions.map(|region| (region, catalogue.jurisdiction_of(region)))
     }
 
-    /// In years: the age below which a guardian consents, the highest of all regions; 0: no such age.
-    #[must_use]
-    pub fn guardian_below_age(&self, catalogue: &Catalogue) -> u8 {
-        let ages =
-            self.places(catalogue).map(|(region, jurisdiction)| jurisdiction.guardian_below_age_in(region));
-        ages.max().unwrap_or(0)
-    }
-
     /// The age in full years on the day, in UTC, of a moment; none if no birth date is known.
     ///
     /// The years are those of the calendar. Someone born on 29 February completes a year of life, in a year without

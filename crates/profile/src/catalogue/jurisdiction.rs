@@ -186,9 +186,7 @@ impl Jurisdiction {
         let found = region.and_then(|region| of(region.as_str()).or_else(|| of(region.country())));
         found.map_or(self.guardian_below_age, |age| age.guardian_below_age)
     }
-}
 
-impl Jurisdiction {
     /// The hours in which nobody is contacted in a region on channels of a kind. Those of the more specific region win: if
     /// any name the region, the others do not hold there.
     #[must_use]

@@ -42,9 +42,6 @@ use crate::{
     limits::{ATTRIBUTES_MAX, CHANNELS_MAX, PURPOSES_MAX, RECIPIENTS_MAX},
 };
 
-/// In years: Convention on the Rights of the Child, Art. 1.
-const CHILD_BELOW_AGE: u8 = 18;
-
 /// All purposes, attributes, jurisdictions, recipients and channels. Cloning shares the entries.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Catalogue {
@@ -150,15 +147,6 @@ impl Catalogue {
     #[must_use]
     pub fn jurisdiction_of(&self, region: Option<&Region>) -> &Arc<Jurisdiction> {
         self.jurisdictions.of(region)
-    }
-
-    /// In years: the age below which a guardian may consent in a region; 0: never. Where no law is known, that is no higher
-    /// than the age of a child, however high the age is from which the customer's own consent is enough.
-    #[must_use]
-    pub fn guardian_entitled_below_age_in(&self, region: Option<&Region>) -> u8 {
-        let jurisdiction = self.jurisdiction_of(region);
-        let years = jurisdiction.guardian_below_age_in(region);
-        if jurisdiction.is_default() { years.min(CHILD_BELOW_AGE) } else { years }
     }
 
     /// The recipient with a name.

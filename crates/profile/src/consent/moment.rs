@@ -9,7 +9,7 @@
 //!     GIVEN, no no stands          min(stated, now)     the node's clock bounds the caller's
 //!     GIVEN, a no stands           refused, unless it names the consent revision that it answers
 //!     GIVEN, naming the revision   the same, or a millisecond after `newest` if that is later
-//!   imported by the privacy office
+//!   imported
 //!     any status                   stated, and before now      sorted in by its date: see `late`
 //! ```
 //! Why no clock can lift a no: a caller's date is used for a given ground alone, and such a ground is refused while a no

@@ -12,8 +12,7 @@ use crate::{
         transition,
     },
     id::TimestampMs,
-    label::NoticeId,
-    label::Reference,
+    label::{NoticeId, Reference},
     limits::{DECIDED_AT_MIN_MS, FUTURE_MAX_MS},
     permission::Jurisdictions,
     preferences::is_language_tag,
@@ -270,16 +269,17 @@ impl Validation<'_> {
     pub(super) fn guardian_below_age(&self) -> Option<u8> {
         let is_consent =
             self.decision.basis == LawfulBasis::Consent && self.decision.status == GroundStatus::Given;
-        let jurisdictions = || Jurisdictions::of(&self.record.subject, self.catalogue);
-        match decided_by(self.decision) {
-            _ if !is_consent => None,
-            // Where no law is known, none says that the guardian was entitled: that of a region stated later does.
-            DecidedBy::Guardian if jurisdictions().iter().any(|of| of.jurisdiction.is_default()) => None,
-            DecidedBy::Guardian => jurisdictions().iter().map(|of| of.guardian_entitled_below_age).min(),
-            DecidedBy::DataSubject | DecidedBy::Controller | DecidedBy::Authority => {
-                Some(self.record.subject.guardian_below_age(self.catalogue))
-            }
+        if !is_consent {
+            return None;
         }
+        let jurisdictions = Jurisdictions::of(&self.record.subject, self.catalogue);
+        let mut all = jurisdictions.iter();
+        if decided_by(self.decision) != DecidedBy::Guardian {
+            return all.map(|of| of.guardian_below_age).max();
+        }
+        // Where no law is known, none says that the guardian was entitled: that of a region stated later does.
+        let is_known = !all.any(|of| of.jurisdiction.is_default());
+        is_known.then(|| jurisdictions.iter().map(|of| of.guardian_entitled_below_age).min()).flatten()
     }
 
     fn jurisdictions(&self) -> impl Iterator<Item = &Arc<Jurisdiction>> {

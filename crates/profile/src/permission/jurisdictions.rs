@@ -9,6 +9,9 @@ use crate::{
     id::Region,
 };
 
+/// In years: Convention on the Rights of the Child, Art. 1.
+const CHILD_BELOW_AGE: u8 = 18;
+
 /// A jurisdiction, with what depends on where in it the customer lives.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Applied<'a> {
@@ -20,13 +23,12 @@ pub(crate) struct Applied<'a> {
 }
 
 impl<'a> Applied<'a> {
-    fn in_region(region: Option<&Region>, catalogue: &'a Catalogue) -> Self {
-        let jurisdiction = catalogue.jurisdiction_of(region);
-        Self {
-            jurisdiction,
-            guardian_below_age: jurisdiction.guardian_below_age_in(region),
-            guardian_entitled_below_age: catalogue.guardian_entitled_below_age_in(region),
-        }
+    fn in_region(region: Option<&Region>, jurisdiction: &'a Jurisdiction) -> Self {
+        let years = jurisdiction.guardian_below_age_in(region);
+        // Where no law is known, a guardian consents for a child, however high the age is from which the customer's own
+        // consent is enough.
+        let entitled = if jurisdiction.is_default() { years.min(CHILD_BELOW_AGE) } else { years };
+        Self { jurisdiction, guardian_below_age: years, guardian_entitled_below_age: entitled }
     }
 
     /// Another region of the same jurisdiction: each law must permit.
@@ -50,8 +52,9 @@ pub(crate) struct Jurisdictions<'a> {
 
 impl<'a> Jurisdictions<'a> {
     pub(crate) fn of(subject: &DataSubject, catalogue: &'a Catalogue) -> Self {
-        let mut all = subject.places(catalogue).map(|(region, _)| Applied::in_region(region, catalogue));
-        let elsewhere = || Applied::in_region(None, catalogue);
+        let mut all =
+            subject.places(catalogue).map(|(region, jurisdiction)| Applied::in_region(region, jurisdiction));
+        let elsewhere = || Applied::in_region(None, catalogue.jurisdiction_of(None));
         let mut found = Self { first: all.next().unwrap_or_else(elsewhere), others: Vec::new() };
         for next in all {
             let mut known = once(&mut found.first).chain(&mut found.others);

@@ -171,9 +171,11 @@ pub(super) fn read(id: u16, text: &str) -> Result<GppContent, GppStringError> {
 
 /// The version of the header before the core, if a section has one.
 fn header(id: u16, segment: &str) -> Result<Option<u8>, GppStringError> {
+    if !NEWEST.iter().any(|(of, ..)| *of == id) {
+        return Ok(None);
+    }
     let mut bits = Bits::decode(segment)?;
-    let is_newest = NEWEST.iter().any(|(of, ..)| *of == id);
-    if !is_newest || bits.small(6).ok().map(u16::from) != Some(id) {
+    if bits.small(6).ok().map(u16::from) != Some(id) {
         return Ok(None);
     }
     bits.small(6).map(Some).map_err(|Truncated| GppStringError::Truncated { section: id })
