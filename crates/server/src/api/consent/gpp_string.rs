@@ -3,7 +3,7 @@
 //! Invariant: a string's opt-outs are recorded with it, in one commit, and a caller whose role allows the call is never kept
 //! from passing them on. As for TC strings, the request memory keeps only the string.
 
-use custodia_profile::{Channel, Label, StoredGppString, record_gpp_string};
+use custodia_profile::{Channel, GppString, Label, ProfileError, StoredGppString, record_gpp_string};
 use custodia_proto::v1;
 
 use super::iab;
@@ -13,7 +13,7 @@ use crate::{
     shard::{
         CustomerRead, CustomerState, CustomerWrite, Mutation, Origin, ProfileView, ReadAccess, WriteAccess,
     },
-    wire::{ServiceError, now, parse_optional, timestamp},
+    wire::{ServiceError, parse_optional, timestamp},
 };
 
 /// A string to record.
@@ -32,8 +32,8 @@ impl CustomerWrite for v1::RecordGppStringRequest {
         if self.gpp_string.is_empty() {
             return Err(ServiceError::missing("gpp_string"));
         }
-        let read = StoredGppString::new(&self.gpp_string, now())?.read();
-        let says_no = read.is_ok_and(|read| !read.opt_outs().is_empty());
+        let read = GppString::read(&self.gpp_string).map_err(ProfileError::from)?;
+        let says_no = !read.opt_outs().is_empty();
         Ok(GppInput {
             text: self.gpp_string.clone(),
             channel: Channel::optional("channel", &self.channel)?,

@@ -99,7 +99,7 @@ fn history_entry(
             Change::Consent(state)
         }
         LedgerBody::Subject(subject) => Change::DataSubject(convert::data_subject(at, subject)),
-        LedgerBody::TcString(stored) => Change::TcString(iab::tc_string(customer, stored)?),
+        LedgerBody::TcString(stored) => Change::TcString(iab::tc_string(customer, stored, &[])?),
         LedgerBody::GppString(stored) => Change::GppString(iab::gpp_string(customer, stored)?),
     };
     Ok(v1::ConsentHistoryEntry {

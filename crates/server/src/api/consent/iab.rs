@@ -8,39 +8,33 @@ use custodia_proto::v1;
 
 use crate::wire::{ServiceError, timestamp};
 
-/// A recorded TC string, decoded.
-pub(super) fn tc_string(customer: CustomerId, stored: &StoredTcString) -> Result<v1::TcString, ServiceError> {
+/// A recorded TC string, decoded, and what it leaves these vendors.
+pub(super) fn tc_string(
+    customer: CustomerId,
+    stored: &StoredTcString,
+    vendors: &[u16],
+) -> Result<v1::TcString, ServiceError> {
+    // It was read when it was recorded.
+    let read = stored
+        .parse()
+        .map_err(|_fault| ServiceError::Internal { context: "a recorded TC string cannot be decoded" })?;
     Ok(v1::TcString {
         customer_id: customer.to_string(),
         tc_string: stored.text.as_str().to_owned(),
         recorded_at: Some(timestamp(stored.recorded_at)),
-        ..decoded(read(stored)?)
+        vendor_purposes: vendors.iter().map(|vendor| vendor_purposes(&read, *vendor)).collect(),
+        ..decoded(read)
     })
 }
 
-/// What a recorded TC string leaves these vendors.
-pub(super) fn vendor_purposes(
-    stored: &StoredTcString,
-    vendors: &[u16],
-) -> Result<Vec<v1::TcVendorPurposes>, ServiceError> {
-    let read = read(stored)?;
-    let of = |vendor: &u16| {
-        let left = read.vendor_purposes(*vendor);
-        v1::TcVendorPurposes {
-            vendor: (*vendor).into(),
-            purposes_consent: numbers(&left.consent),
-            purposes_legitimate_interest: numbers(&left.legitimate_interest),
-            disclosed: left.disclosed == Some(true),
-        }
-    };
-    Ok(vendors.iter().map(of).collect())
-}
-
-fn read(stored: &StoredTcString) -> Result<TcString, ServiceError> {
-    // It was read when it was recorded.
-    stored
-        .parse()
-        .map_err(|_fault| ServiceError::Internal { context: "a recorded TC string cannot be decoded" })
+fn vendor_purposes(read: &TcString, vendor: u16) -> v1::TcVendorPurposes {
+    let left = read.vendor_purposes(vendor);
+    v1::TcVendorPurposes {
+        vendor: vendor.into(),
+        purposes_consent: numbers(&left.consent),
+        purposes_legitimate_interest: numbers(&left.legitimate_interest),
+        disclosed: left.disclosed == Some(true),
+    }
 }
 
 /// What a TC string says.

@@ -56,7 +56,7 @@ impl CustomerWrite for v1::RecordTcStringRequest {
             text: Label::new("tc_string", &remembered.tc_string)?,
             recorded_at: recorded_at.ok_or(ServiceError::Unreadable)?,
         };
-        iab::tc_string(location.customer, &stored)
+        iab::tc_string(location.customer, &stored, &[])
     }
 }
 
@@ -76,7 +76,6 @@ impl CustomerRead for v1::GetTcStringRequest {
 
     async fn answer(vendors: Vec<u16>, profile: ProfileView<'_>) -> Result<v1::TcString, ServiceError> {
         let stored = profile.record().tc_string.as_ref().ok_or(ServiceError::TcStringNotFound)?;
-        let vendor_purposes = iab::vendor_purposes(stored, &vendors)?;
-        Ok(v1::TcString { vendor_purposes, ..iab::tc_string(profile.location.customer, stored)? })
+        iab::tc_string(profile.location.customer, stored, &vendors)
     }
 }
