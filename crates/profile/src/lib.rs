@@ -10,7 +10,8 @@
 //! | Module | Owns |
 //! |---|---|
 //! | [`id`], [`limits`], `label`, `value` | ids, every limit, short texts, values |
-//! | `catalogue` | purposes, attributes, jurisdictions and recipients |
+//! | `catalogue` | purposes, attributes, jurisdictions, recipients, channels and namespaces |
+//! | `identifier` | what a customer is found by, in normal form |
 //! | `record`, `ground`, `data_subject`, `preferences`, `contact_log`, `event`, `memory` | what is stored of a customer |
 //! | `ledger`, `recorder`, `chain` | its history: the entries, who recorded them, the hash chain |
 //! | `permission` | the law: may this data be used for this purpose now |
@@ -35,6 +36,7 @@ mod error;
 mod event;
 mod ground;
 mod iab;
+mod identifier;
 mod ingest;
 mod label;
 mod ledger;
@@ -55,9 +57,9 @@ mod value;
 pub use catalogue::{
     AttributeDefinition, AttributeFields, BalancingTest, Catalogue, CatalogueChange, CatalogueEntry,
     ChannelDefinition, ChannelFields, ChannelKind, Classification, ConsentModel, GoogleConsentType,
-    Jurisdiction, JurisdictionBases, JurisdictionFields, NoContactHours, Notice, Purpose, PurposeFields,
-    Recipient, RecipientFields, RegionalAge, SensitiveConsent, SourceMapping, SpecialCategoryGround,
-    SpecialUse, check_dpv_purpose, dpv_personal_data,
+    Jurisdiction, JurisdictionBases, JurisdictionFields, LinkPolicy, Namespace, NamespaceFields,
+    NamespaceKind, NoContactHours, Notice, Purpose, PurposeFields, Recipient, RecipientFields, RegionalAge,
+    SensitiveConsent, SourceMapping, SpecialCategoryGround, SpecialUse, check_dpv_purpose, dpv_personal_data,
 };
 pub use chain::{ChainFault, ChainLink, ChangeContext, ledger_hash, verify_chain};
 pub use codec::Stored;
@@ -81,9 +83,10 @@ pub use iab::{
 };
 pub use id::{
     AttributeName, AttributeNumber, CallerName, CategoryId, ChannelId, CustomerId, GroupId, JurisdictionId,
-    KeyEpoch, NodeAddress, NodeAddressError, NodeId, PoolId, PurposeId, PurposeNumber, RecipientId, Region,
-    ReplicaId, RequestId, Revision, ShardId, SlotId, SourceId, TimestampMs, TopicId,
+    KeyEpoch, NamespaceId, NodeAddress, NodeAddressError, NodeId, PoolId, PurposeId, PurposeNumber,
+    RecipientId, Region, ReplicaId, RequestId, Revision, ShardId, SlotId, SourceId, TimestampMs, TopicId,
 };
+pub use identifier::{Identifier, IdentifierValue};
 pub use ingest::{Ingested, Observation, Observations, Outcome, check_observations, ingest};
 pub use label::{
     Address, Channel, Collector, EventId, EventName, Label, Language, NoticeId, PropertyName, Reference,

@@ -123,3 +123,27 @@ pub const CHANGED_BY_BYTES_MAX: usize = 64;
 pub const NO_CONTACT_HOURS_MAX: usize = 64;
 /// Regions stated for one data subject.
 pub const SUBJECT_REGIONS_MAX: usize = 8;
+/// Namespaces of the catalogue.
+pub const NAMESPACES_MAX: usize = 64;
+/// Bytes of a namespace's name.
+pub const NAMESPACE_BYTES_MAX: usize = 32;
+/// Purposes of one namespace.
+pub const NAMESPACE_PURPOSES_MAX: usize = 64;
+/// Bytes of a namespace's pattern.
+pub const NAMESPACE_PATTERN_BYTES_MAX: usize = 256;
+/// Bytes of a namespace's compiled pattern, and of what it caches while it matches.
+pub const NAMESPACE_PATTERN_COMPILED_BYTES_MAX: usize = 1024 * 1_024;
+/// Blocked values of one namespace.
+pub const BLOCKED_VALUES_MAX: usize = 256;
+/// Mail domains of one namespace whose local parts ignore dots.
+pub const DOTLESS_DOMAINS_MAX: usize = 64;
+/// Identifiers of one namespace that a customer has, unless the namespace says otherwise.
+pub const CUSTOMER_IDENTIFIERS_DEFAULT: u8 = 16;
+/// Identifiers of one namespace that a customer has at most, whatever the namespace says.
+pub const CUSTOMER_IDENTIFIERS_MAX: u8 = 64;
+/// Customers who hold one shared identifier.
+pub const IDENTIFIER_HOLDERS_MAX: usize = 16;
+/// Bytes of an identifier's normal form.
+pub const IDENTIFIER_BYTES_MAX: usize = 256;
+/// Bytes of an identifier as the source wrote it.
+pub const IDENTIFIER_ORIGINAL_BYTES_MAX: usize = 512;

@@ -101,12 +101,25 @@ numbered! {
         MarketingConsentNeeded = 54 => "MARKETING_CONSENT_NEEDED",
         /// A minor's data, which the law lets nobody sell or share, with consent or without, e.g. Md. Com. Law §14-4707(a)(4)-(5).
         SaleForbiddenBelowAge = 55 => "SALE_FORBIDDEN_BELOW_AGE",
+        /// The catalogue has no such namespace of identifiers.
+        UnknownNamespace = 60 => "UNKNOWN_NAMESPACE",
+        /// The value is no identifier of the namespace.
+        IdentifierInvalid = 61 => "IDENTIFIER_INVALID",
+        /// A placeholder, or a value that the namespace blocks.
+        IdentifierBlocked = 62 => "IDENTIFIER_BLOCKED",
+        /// Another customer holds it, and the namespace lets one alone.
+        IdentifierTaken = 63 => "IDENTIFIER_TAKEN",
+        /// The customer has as many as the namespace allows.
+        IdentifierLimit = 64 => "IDENTIFIER_LIMIT",
+        /// As many customers share it as may.
+        IdentifierSharedLimit = 65 => "IDENTIFIER_SHARED_LIMIT",
     }
 }
 
 impl RefusalReason {
     /// One sentence for people. It holds no personal data.
     #[must_use]
+    #[expect(clippy::too_many_lines, reason = "a line for each reason, and no branch")]
     pub const fn explanation(self) -> &'static str {
         match self {
             Self::NoGround => "No lawful basis is recorded for this purpose.",
@@ -174,6 +187,12 @@ impl RefusalReason {
             Self::SaleForbiddenBelowAge => {
                 "The law forbids the sale and sharing of data about a customer of this age, even with consent."
             }
+            Self::UnknownNamespace => "The catalogue has no such namespace of identifiers.",
+            Self::IdentifierInvalid => "The value is not a valid identifier of the namespace.",
+            Self::IdentifierBlocked => "The value is a placeholder, or blocked in the namespace.",
+            Self::IdentifierTaken => "Another customer holds this identifier.",
+            Self::IdentifierLimit => "The customer has as many identifiers as the namespace allows.",
+            Self::IdentifierSharedLimit => "As many customers share this identifier as are allowed to.",
         }
     }
 }

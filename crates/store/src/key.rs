@@ -22,6 +22,7 @@
 //!              │ 39      │ catalogue version BE 8      directory: one change of the catalogue
 //!              │ 40      │ attribute number BE 4       directory: when an attribute was last read and collected
 //!              │ 41      │ channel, UTF-8              directory: channel
+//!              │ 42      │ namespace, UTF-8            directory: namespace of identifiers
 //! ```
 //!
 //! Invariants: the group comes first, so a group is one range. Kind 0 comes first in its group and never leaves the node.
@@ -31,8 +32,8 @@ use std::fmt;
 
 use bytes::{BufMut, Bytes, BytesMut};
 use custodia_profile::{
-    AttributeName, AttributeNumber, ChannelId, CustomerId, GroupId, JurisdictionId, KeyEpoch, NodeId,
-    PurposeId, RecipientId, ShardId, TimestampMs, numbered,
+    AttributeName, AttributeNumber, ChannelId, CustomerId, GroupId, JurisdictionId, KeyEpoch, NamespaceId,
+    NodeId, PurposeId, RecipientId, ShardId, TimestampMs, numbered,
 };
 use xxhash_rust::xxh3::xxh3_128;
 
@@ -80,6 +81,8 @@ numbered! {
         AttributeUsage = 40,
         /// Directory: a channel.
         Channel = 41,
+        /// Directory: a namespace of identifiers.
+        Namespace = 42,
     }
 }
 
@@ -107,6 +110,7 @@ impl KeyKind {
             Self::CatalogueChange => "catalogue-change",
             Self::AttributeUsage => "attribute-usage",
             Self::Channel => "channel",
+            Self::Namespace => "namespace",
         }
     }
 }
@@ -234,6 +238,8 @@ keys! {
         GroupId::Directory, AttributeUsage, [&attribute.as_u32().to_be_bytes()];
     /// The directory's entry of a channel.
     channel(channel: &ChannelId) = GroupId::Directory, Channel, [channel.as_str().as_bytes()];
+    /// The directory's entry of a namespace.
+    namespace(namespace: &NamespaceId) = GroupId::Directory, Namespace, [namespace.as_str().as_bytes()];
 }
 
 impl Key {
@@ -377,7 +383,8 @@ impl<'a> KeyParts<'a> {
             | KeyKind::Recipient
             | KeyKind::CatalogueChange
             | KeyKind::AttributeUsage
-            | KeyKind::Channel => Ok(parts(None, rest)),
+            | KeyKind::Channel
+            | KeyKind::Namespace => Ok(parts(None, rest)),
         }
     }
 }

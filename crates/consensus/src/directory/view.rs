@@ -4,7 +4,7 @@
 //!
 //! ```text
 //! cluster, nodes, shards                                                                decoded (record.rs)
-//! purpose, attribute, jurisdiction, recipient, channel, usage of attributes, other meta          kept as bytes
+//! purpose, attribute, jurisdiction, recipient, channel, namespace, usage of attributes, other meta   kept as bytes
 //! change of the catalogue                                                               in the engine only
 //! ```
 //! Changes of the catalogue accumulate without bound, so the copy leaves them out; whoever needs them reads the engine.
@@ -24,7 +24,7 @@ use crate::transport::Peer;
 const PAGE: usize = 1_024;
 
 /// The kinds in the copy: all of the directory except changes of the catalogue.
-const KEPT: [KeyKind; 9] = [
+const KEPT: [KeyKind; 10] = [
     KeyKind::Node,
     KeyKind::Shard,
     KeyKind::Purpose,
@@ -34,6 +34,7 @@ const KEPT: [KeyKind; 9] = [
     KeyKind::Recipient,
     KeyKind::AttributeUsage,
     KeyKind::Channel,
+    KeyKind::Namespace,
 ];
 
 /// An immutable copy of the directory.
@@ -167,7 +168,8 @@ impl Directory {
             | KeyKind::Jurisdiction
             | KeyKind::Recipient
             | KeyKind::AttributeUsage
-            | KeyKind::Channel => {
+            | KeyKind::Channel
+            | KeyKind::Namespace => {
                 self.entries.insert(key, value);
             }
             KeyKind::Replica
@@ -205,6 +207,7 @@ mod tests {
             (Key::recipient(&"desk".parse().expect("a name")), KeyKind::Recipient),
             (usage(7), KeyKind::AttributeUsage),
             (Key::channel(&"fax".parse().expect("a name")), KeyKind::Channel),
+            (Key::namespace(&"email".parse().expect("a name")), KeyKind::Namespace),
         ];
         let mut batch = Batch::new();
         for (key, kind) in &kept {

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use super::{AttributeDefinition, Catalogue, ChannelDefinition, Jurisdiction, Purpose, Recipient};
+use super::{AttributeDefinition, Catalogue, ChannelDefinition, Jurisdiction, Namespace, Purpose, Recipient};
 use crate::{error::ProfileError, id::TimestampMs, label::check_text, limits::CHANGED_BY_BYTES_MAX};
 
 /// One entry of the catalogue.
@@ -19,6 +19,8 @@ pub enum CatalogueEntry {
     Recipient(Arc<Recipient>),
     /// A channel.
     Channel(Arc<ChannelDefinition>),
+    /// A namespace of identifiers.
+    Namespace(Arc<Namespace>),
 }
 
 macro_rules! entry_from {
@@ -32,7 +34,7 @@ macro_rules! entry_from {
 }
 entry_from! {
     Purpose(Purpose) Attribute(AttributeDefinition) Jurisdiction(Jurisdiction) Recipient(Recipient)
-    Channel(ChannelDefinition)
+    Channel(ChannelDefinition) Namespace(Namespace)
 }
 
 /// One change of the catalogue: the entry as it was after it.

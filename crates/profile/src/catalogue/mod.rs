@@ -11,6 +11,7 @@ mod dpv;
 mod google;
 mod jurisdiction;
 mod jurisdictions;
+mod namespace;
 mod notice;
 mod purpose;
 mod recipient;
@@ -29,6 +30,7 @@ pub use jurisdiction::{
     ConsentModel, Jurisdiction, JurisdictionFields, NoContactHours, RegionalAge, SensitiveConsent,
 };
 use jurisdictions::Jurisdictions;
+pub use namespace::{LinkPolicy, Namespace, NamespaceFields, NamespaceKind};
 pub use notice::Notice;
 pub use purpose::{JurisdictionBases, Purpose, PurposeFields};
 pub use recipient::{Recipient, RecipientFields};
@@ -38,11 +40,14 @@ pub use special_use::SpecialUse;
 pub(crate) use crate::label::{check_distinct, check_list};
 use crate::{
     error::ProfileError,
-    id::{AttributeName, AttributeNumber, ChannelId, PurposeId, PurposeNumber, RecipientId, Region},
-    limits::{ATTRIBUTES_MAX, CHANNELS_MAX, PURPOSES_MAX, RECIPIENTS_MAX},
+    id::{
+        AttributeName, AttributeNumber, ChannelId, NamespaceId, PurposeId, PurposeNumber, RecipientId, Region,
+    },
+    limits::{ATTRIBUTES_MAX, CHANNELS_MAX, NAMESPACES_MAX, PURPOSES_MAX, RECIPIENTS_MAX},
+    value::ValueType,
 };
 
-/// All purposes, attributes, jurisdictions, recipients and channels. Cloning shares the entries.
+/// All purposes, attributes, jurisdictions, recipients, channels and namespaces. Cloning shares the entries.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Catalogue {
     purposes: BTreeMap<PurposeNumber, Arc<Purpose>>,
@@ -52,6 +57,7 @@ pub struct Catalogue {
     jurisdictions: Jurisdictions,
     recipients: BTreeMap<RecipientId, Arc<Recipient>>,
     channels: BTreeMap<ChannelId, Arc<ChannelDefinition>>,
+    namespaces: BTreeMap<NamespaceId, Arc<Namespace>>,
 }
 
 impl Default for Catalogue {
@@ -72,6 +78,7 @@ impl Catalogue {
             jurisdictions: Jurisdictions::of_this_release(),
             recipients: BTreeMap::new(),
             channels: channel::built_in(),
+            namespaces: BTreeMap::new(),
         }
     }
 
@@ -82,19 +89,20 @@ impl Catalogue {
     pub fn from_entries(entries: impl IntoIterator<Item = CatalogueEntry>) -> Result<Self, ProfileError> {
         let mut catalogue = Self::new();
         let mut jurisdictions = Vec::new();
-        // Attributes and recipients refer to purposes, and purposes to jurisdictions.
-        let (mut first, mut last) = (Vec::new(), Vec::new());
+        // Namespaces refer to attributes and purposes, attributes and recipients to purposes, and purposes to jurisdictions.
+        let (mut first, mut then, mut last) = (Vec::new(), Vec::new(), Vec::new());
         for entry in entries {
             match entry {
                 CatalogueEntry::Jurisdiction(jurisdiction) => jurisdictions.push(jurisdiction),
                 CatalogueEntry::Purpose(_) => first.push(entry),
                 CatalogueEntry::Attribute(_) | CatalogueEntry::Recipient(_) | CatalogueEntry::Channel(_) => {
-                    last.push(entry);
+                    then.push(entry);
                 }
+                CatalogueEntry::Namespace(_) => last.push(entry),
             }
         }
         catalogue.jurisdictions.put(jurisdictions)?;
-        first.into_iter().chain(last).try_for_each(|entry| catalogue.put(entry))?;
+        first.into_iter().chain(then).chain(last).try_for_each(|entry| catalogue.put(entry))?;
         Ok(catalogue)
     }
 
@@ -171,6 +179,23 @@ impl Catalogue {
         self.channels.values()
     }
 
+    /// The namespace with a name.
+    #[must_use]
+    pub fn namespace(&self, id: &str) -> Option<&Arc<Namespace>> {
+        self.namespaces.get(id)
+    }
+
+    /// Every namespace, by name.
+    pub fn namespaces(&self) -> impl Iterator<Item = &Arc<Namespace>> {
+        self.namespaces.values()
+    }
+
+    /// The namespace whose identifiers are the values of an attribute.
+    #[must_use]
+    pub fn namespace_of_attribute(&self, attribute: AttributeNumber) -> Option<&Arc<Namespace>> {
+        self.namespaces().find(|namespace| namespace.attribute == Some(attribute))
+    }
+
     /// The number for the next new purpose.
     ///
     /// # Errors
@@ -202,6 +227,7 @@ impl Catalogue {
             CatalogueEntry::Jurisdiction(jurisdiction) => self.put_jurisdiction(jurisdiction),
             CatalogueEntry::Recipient(recipient) => self.put_recipient(recipient),
             CatalogueEntry::Channel(channel) => self.put_channel(channel),
+            CatalogueEntry::Namespace(namespace) => self.put_namespace(namespace),
         }
     }
 
@@ -287,6 +313,33 @@ impl Catalogue {
             check_room("channels", &self.channels, CHANNELS_MAX)?;
         }
         self.channels.insert(channel.id.clone(), channel);
+        Ok(())
+    }
+
+    /// Adds a namespace, or replaces the one with its name.
+    ///
+    /// # Errors
+    /// `TooMany`; `Unknown` if a purpose or the attribute does not exist; `Malformed` if the attribute is no text;
+    /// `Duplicate` if another namespace has the attribute; `Immutable` if the replacement changes the kind, whether an
+    /// identifier is one customer's, or the normal form.
+    pub fn put_namespace(&mut self, namespace: impl Into<Arc<Namespace>>) -> Result<(), ProfileError> {
+        let namespace = namespace.into();
+        match self.namespaces.get(&namespace.id) {
+            Some(stored) => stored.check_replacement(&namespace)?,
+            None => check_room("namespaces", &self.namespaces, NAMESPACES_MAX)?,
+        }
+        self.check_known("namespace.purposes", &namespace.purposes)?;
+        if let Some(number) = namespace.attribute {
+            let field = "namespace.attribute";
+            let attribute = self.attribute(number).ok_or(ProfileError::Unknown { field })?;
+            if attribute.value_type != ValueType::Text {
+                return Err(ProfileError::Malformed { field, expected: "an attribute of type TEXT" });
+            }
+            if self.namespace_of_attribute(number).is_some_and(|other| other.id != namespace.id) {
+                return Err(ProfileError::Duplicate { field });
+            }
+        }
+        self.namespaces.insert(namespace.id.clone(), namespace);
         Ok(())
     }
 

@@ -6,16 +6,16 @@ use std::collections::BTreeSet;
 use super::{Intact, byte};
 use crate::{
     catalogue::{
-        BalancingTest, ChannelKind, Classification, ConsentModel, GoogleConsentType, SensitiveConsent,
-        SpecialCategoryGround, SpecialUse,
+        BalancingTest, ChannelKind, Classification, ConsentModel, GoogleConsentType, LinkPolicy,
+        NamespaceKind, SensitiveConsent, SpecialCategoryGround, SpecialUse,
     },
     data_subject::{LegalHold, Restriction},
     error::ProfileError,
     ground::{AffirmativeAct, ConsentMethod, DecidedBy, Evidence, GroundStatus, LawfulBasis},
     iab::{StoredGppString, StoredTcString},
     id::{
-        AttributeName, AttributeNumber, CallerName, CategoryId, ChannelId, JurisdictionId, PurposeId,
-        PurposeNumber, RecipientId, Region, Revision, SourceId, TimestampMs, TopicId,
+        AttributeName, AttributeNumber, CallerName, CategoryId, ChannelId, JurisdictionId, NamespaceId,
+        PurposeId, PurposeNumber, RecipientId, Region, Revision, SourceId, TimestampMs, TopicId,
     },
     label::Label,
     preferences::{ContactChannel, DayOfWeek, LocalTime, TimeZoneName},
@@ -82,7 +82,9 @@ macro_rules! names {
         stored_as! { $($type as String: |of| of.as_str().to_owned(), |text| Self::new(&text);)+ }
     };
 }
-names! { AttributeName CallerName CategoryId ChannelId JurisdictionId PurposeId RecipientId Region SourceId TopicId }
+names! {
+    AttributeName CallerName CategoryId ChannelId JurisdictionId NamespaceId PurposeId RecipientId Region SourceId TopicId
+}
 
 macro_rules! members {
     ($($type:ty)+) => {
@@ -91,7 +93,7 @@ macro_rules! members {
 }
 members! {
     AffirmativeAct CallerRole ChannelKind Classification ConsentMethod ConsentModel DayOfWeek DecidedBy
-    GoogleConsentType GroundStatus LawfulBasis Party SensitiveConsent SpecialCategoryGround SpecialUse ValueType
+    GoogleConsentType GroundStatus LawfulBasis LinkPolicy NamespaceKind Party SensitiveConsent SpecialCategoryGround SpecialUse ValueType
 }
 
 impl<const BYTES_MAX: usize> Field for Label<BYTES_MAX> {
@@ -113,7 +115,8 @@ macro_rules! never_default {
     ($($type:ty)+) => { $(impl NeverDefault for $type {})+ };
 }
 never_default! {
-    [u8; 32] AffirmativeAct CategoryId ConsentMethod ContactChannel PurposeNumber SpecialUse TimeZoneName
+    [u8; 32] AffirmativeAct AttributeNumber CategoryId ConsentMethod ContactChannel PurposeNumber Region SpecialUse
+    TimeZoneName
 }
 impl<const BYTES_MAX: usize> NeverDefault for Label<BYTES_MAX> {}
 

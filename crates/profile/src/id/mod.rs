@@ -9,6 +9,7 @@ mod cluster;
 mod customer;
 mod jurisdiction;
 mod key_epoch;
+mod namespace;
 mod purpose;
 mod recipient;
 mod region;
@@ -27,6 +28,7 @@ pub use cluster::{GroupId, NodeAddress, NodeAddressError, NodeId, PoolId, Replic
 pub use customer::CustomerId;
 pub use jurisdiction::JurisdictionId;
 pub use key_epoch::KeyEpoch;
+pub use namespace::NamespaceId;
 pub use purpose::{PurposeId, PurposeNumber};
 pub use recipient::RecipientId;
 pub use region::Region;

@@ -9,6 +9,8 @@ mod contact;
 #[cfg(test)]
 mod generated;
 #[cfg(test)]
+mod identifier;
+#[cfg(test)]
 mod law;
 #[cfg(test)]
 mod storage;

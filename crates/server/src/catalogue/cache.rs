@@ -6,6 +6,7 @@
 //!           ── jurisdiction J   header{revision} ‖ Jurisdiction v1
 //!           ── recipient R      header{revision} ‖ Recipient v1
 //!           ── channel C        header{revision} ‖ ChannelDefinition v1
+//!           ── namespace N      header{revision} ‖ Namespace v1
 //!           ── meta "catalogue"   header{revision = catalogue version}
 //! ```
 //!
@@ -23,7 +24,7 @@ use arc_swap::ArcSwap;
 use custodia_consensus::{ConsensusError, Directory, ReadMode};
 use custodia_profile::{
     AttributeDefinition, Catalogue, CatalogueEntry, ChannelDefinition, ContactChannel, GroupId, Jurisdiction,
-    NodeId, Purpose, PurposeId, PurposeNumber, Recipient, Stored,
+    Namespace, NodeId, Purpose, PurposeId, PurposeNumber, Recipient, Stored,
 };
 use custodia_proto::internal::v1::RenewCatalogueLeaseRequest;
 use custodia_store::{Key, KeyKind, ValueHeader};
@@ -391,6 +392,7 @@ fn parse(directory: &Directory) -> Result<Catalogue, ServiceError> {
     read::<Jurisdiction>(directory, KeyKind::Jurisdiction, &mut entries)?;
     read::<Recipient>(directory, KeyKind::Recipient, &mut entries)?;
     read::<ChannelDefinition>(directory, KeyKind::Channel, &mut entries)?;
+    read::<Namespace>(directory, KeyKind::Namespace, &mut entries)?;
     Ok(Catalogue::from_entries(entries)?)
 }
 

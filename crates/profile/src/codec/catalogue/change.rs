@@ -7,13 +7,14 @@ use super::{
     attribute::WireDefinition,
     channel::WireChannelDefinition,
     jurisdiction::WireJurisdiction,
+    namespace::WireNamespace,
     purpose::WirePurpose,
     recipient::WireRecipient,
 };
 use crate::{
     catalogue::{
-        AttributeDefinition, CatalogueChange, CatalogueEntry, ChannelDefinition, Jurisdiction, Purpose,
-        Recipient,
+        AttributeDefinition, CatalogueChange, CatalogueEntry, ChannelDefinition, Jurisdiction, Namespace,
+        Purpose, Recipient,
     },
     error::ProfileError,
     id::TimestampMs,
@@ -33,6 +34,8 @@ enum WireEntry {
     Recipient(WireRecipient),
     #[prost(message, tag = "8")]
     Channel(WireChannelDefinition),
+    #[prost(message, tag = "9")]
+    Namespace(Box<WireNamespace>),
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -43,7 +46,7 @@ struct WireChange {
     changed_at: i64,
     #[prost(string, tag = "3")]
     changed_by: String,
-    #[prost(oneof = "WireEntry", tags = "4, 5, 6, 7, 8")]
+    #[prost(oneof = "WireEntry", tags = "4, 5, 6, 7, 8, 9")]
     entry: Option<WireEntry>,
 }
 
@@ -55,6 +58,7 @@ impl Stored for CatalogueChange {
             CatalogueEntry::Jurisdiction(jurisdiction) => WireEntry::Jurisdiction(jurisdiction.to_wire()),
             CatalogueEntry::Recipient(recipient) => WireEntry::Recipient(recipient.to_wire()),
             CatalogueEntry::Channel(channel) => WireEntry::Channel(channel.to_wire()),
+            CatalogueEntry::Namespace(namespace) => WireEntry::Namespace(Box::new(namespace.to_wire())),
         };
         frame(&WireChange {
             version: self.version(),
@@ -76,6 +80,7 @@ impl Stored for CatalogueChange {
             }
             WireEntry::Recipient(recipient) => Recipient::from_wire(recipient, KIND, "entry")?.into(),
             WireEntry::Channel(channel) => ChannelDefinition::from_wire(channel, KIND, "entry")?.into(),
+            WireEntry::Namespace(namespace) => Namespace::from_wire(*namespace, KIND, "entry")?.into(),
         };
         let changed_at = TimestampMs::from_ms(wire.changed_at);
         Self::new(wire.version, changed_at, wire.changed_by, entry).intact(KIND, "name of who made it")

@@ -40,5 +40,6 @@ mod attribute;
 mod change;
 mod channel;
 mod jurisdiction;
+mod namespace;
 mod purpose;
 mod recipient;

@@ -284,7 +284,13 @@ pub(crate) fn reasons_of_a_decision() -> BTreeSet<RefusalReason> {
         | R::UnknownChannel
         | R::CallingHours
         | R::TimeZoneUnknown
-        | R::MarketingConsentNeeded => false,
+        | R::MarketingConsentNeeded
+        | R::UnknownNamespace
+        | R::IdentifierInvalid
+        | R::IdentifierBlocked
+        | R::IdentifierTaken
+        | R::IdentifierLimit
+        | R::IdentifierSharedLimit => false,
     };
     RefusalReason::ALL.into_iter().filter(of_a_decision).collect()
 }

@@ -3,9 +3,9 @@
 use std::{fmt::Debug, fmt::Display, str::FromStr};
 
 use custodia_profile::{
-    AttributeName, CallerName, CallerRole, CategoryId, CustomerId, GroupId, JurisdictionId, KeyEpoch, NodeId,
-    PoolId, ProfileError, PurposeId, RecipientId, Recorder, Region, RequestId, Revision, ShardId, SlotId,
-    SourceId,
+    AttributeName, CallerName, CallerRole, CategoryId, CustomerId, GroupId, JurisdictionId, KeyEpoch,
+    NamespaceId, NodeId, PoolId, ProfileError, PurposeId, RecipientId, Recorder, Region, RequestId, Revision,
+    ShardId, SlotId, SourceId,
 };
 use proptest::prelude::*;
 
@@ -130,6 +130,7 @@ fn slugs_name_the_field_and_the_form() {
     assert!(AttributeName::new("first_name").is_ok() && AttributeName::new("first-name").is_err());
     assert!(SourceId::new("2nd.shop_de-1").is_ok() && SourceId::new(".shop").is_err());
     assert!(JurisdictionId::new("us-ca").is_ok() && JurisdictionId::new("US-CA").is_err());
+    assert!(NamespaceId::new("loyalty-card").is_ok() && NamespaceId::new("loyalty_card").is_err());
     assert!(CategoryId::new("health").is_ok() && CategoryId::new("Health").is_err());
     let error = RecipientId::new("mail er").unwrap_err();
     assert_eq!(error.to_string(), "recipient is malformed, expected 1 to 64 of [A-Za-z0-9._-]");

@@ -5,5 +5,6 @@ mod catalogue_codec;
 pub(crate) mod codec;
 mod identifiers;
 pub(crate) mod law_codec;
+mod namespace_codec;
 mod request_memory;
 mod values;

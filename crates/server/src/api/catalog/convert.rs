@@ -2,8 +2,8 @@
 
 use custodia_profile::{
     AttributeDefinition, BalancingTest, Catalogue, CatalogueChange, CatalogueEntry, ChannelDefinition,
-    ChannelKind, GoogleConsentType, Jurisdiction, JurisdictionBases, LawfulBasis, NoContactHours, Notice,
-    Purpose, PurposeNumber, Recipient, Region, RegionalAge, SourceMapping, SpecialCategoryGround,
+    ChannelKind, GoogleConsentType, Jurisdiction, JurisdictionBases, LawfulBasis, Namespace, NoContactHours,
+    Notice, Purpose, PurposeNumber, Recipient, Region, RegionalAge, SourceMapping, SpecialCategoryGround,
 };
 use custodia_proto::v1;
 
@@ -178,6 +178,30 @@ pub(super) fn channel(channel: &ChannelDefinition) -> v1::ChannelDefinition {
     }
 }
 
+/// A namespace on the wire.
+pub(super) fn namespace(namespace: &Namespace, catalogue: &Catalogue) -> v1::Namespace {
+    let attribute = namespace.attribute.and_then(|number| catalogue.attribute(number));
+    v1::Namespace {
+        id: namespace.id.as_str().to_owned(),
+        display_name: namespace.display_name.clone(),
+        description: namespace.description.clone(),
+        kind: namespace.kind.number().into(),
+        shared: !namespace.unique,
+        per_customer_max: namespace.per_customer_max.into(),
+        blocked_values: namespace.blocked_values.clone(),
+        priority: namespace.priority,
+        purposes: purpose_names(&namespace.purposes, catalogue),
+        default_region: namespace.default_region.as_ref().map(ToString::to_string).unwrap_or_default(),
+        pattern: namespace.pattern.clone(),
+        case_sensitive: namespace.case_sensitive,
+        ignore_plus_tag: namespace.ignore_plus_tag,
+        ignore_dots_of: namespace.ignore_dots_of.clone(),
+        attribute: attribute.map(|attribute| attribute.name.as_str().to_owned()).unwrap_or_default(),
+        on_conflict: namespace.on_conflict.number().into(),
+        etag: etag(namespace.revision),
+    }
+}
+
 /// A change on the wire. A number always means the same purpose, so the current catalogue knows every name.
 pub(super) fn change(change: &CatalogueChange, catalogue: &Catalogue) -> v1::CatalogChange {
     use v1::catalog_change::Entry;
@@ -187,6 +211,7 @@ pub(super) fn change(change: &CatalogueChange, catalogue: &Catalogue) -> v1::Cat
         CatalogueEntry::Jurisdiction(entry) => Entry::Jurisdiction(jurisdiction(entry)),
         CatalogueEntry::Recipient(entry) => Entry::Recipient(recipient(entry, catalogue)),
         CatalogueEntry::Channel(entry) => Entry::Channel(channel(entry)),
+        CatalogueEntry::Namespace(entry) => Entry::Namespace(namespace(entry, catalogue)),
     };
     v1::CatalogChange {
         version: change.version(),
