@@ -21,6 +21,8 @@ pub type Channel = Label<{ limits::CHANNEL_BYTES_MAX }>;
 pub type Language = Label<{ limits::LANGUAGE_BYTES_MAX }>;
 /// How a customer is reached on a channel.
 pub type Address = Label<{ limits::ADDRESS_BYTES_MAX }>;
+/// An identifier as the source wrote it.
+pub type OriginalText = Label<{ limits::IDENTIFIER_ORIGINAL_BYTES_MAX }>;
 /// The source's id of an event.
 pub type EventId = Label<{ limits::EVENT_NAME_BYTES_MAX }>;
 /// The name of an event.

@@ -15,7 +15,7 @@
 //! | `record`, `ground`, `data_subject`, `preferences`, `contact_log`, `event`, `memory` | what is stored of a customer |
 //! | `ledger`, `recorder`, `chain` | its history: the entries, who recorded them, the hash chain |
 //! | `permission` | the law: may this data be used for this purpose now |
-//! | `consent`, `subject_change`, `preference_change` | decisions, withdrawals, signals, and what else changes the answer |
+//! | `consent`, `subject_change`, `preference_change`, `identifier_change` | decisions, withdrawals, signals, and what else changes |
 //! | `replacement` | when a request may replace a value |
 //! | `ingest`, `merge`, `contact` | judge and merge incoming data; two records of one customer; when to contact |
 //! | `iab` | TC strings and GPP strings |
@@ -37,6 +37,7 @@ mod event;
 mod ground;
 mod iab;
 mod identifier;
+mod identifier_change;
 mod ingest;
 mod label;
 mod ledger;
@@ -87,9 +88,14 @@ pub use id::{
     RecipientId, Region, ReplicaId, RequestId, Revision, ShardId, SlotId, SourceId, TimestampMs, TopicId,
 };
 pub use identifier::{Identifier, IdentifierValue};
-pub use ingest::{Ingested, Observation, Observations, Outcome, check_observations, ingest};
+pub use identifier_change::{record_bounce, release_identifier, verify_identifier};
+pub use ingest::{
+    IdentifierObservation, IdentifierOutcome, Ingested, Observation, Observations, Outcome,
+    check_observations, ingest, named_identifiers,
+};
 pub use label::{
-    Address, Channel, Collector, EventId, EventName, Label, Language, NoticeId, PropertyName, Reference,
+    Address, Channel, Collector, EventId, EventName, Label, Language, NoticeId, OriginalText, PropertyName,
+    Reference,
 };
 pub use ledger::{LawAsOf, LedgerBody, LedgerEntry, NO_HASH, as_of};
 pub use memory::{RememberedRequest, RequestMemory};
@@ -102,7 +108,9 @@ pub use preferences::{
 };
 pub use provenance::{Party, Provenance};
 pub use reason::RefusalReason;
-pub use record::{AttributeValue, CustomerRecord, RequestDates};
+pub use record::{
+    AttributeValue, CustomerRecord, RequestDates, StoredIdentifier, Verification, VerificationMethod,
+};
 pub use recorder::{CallerRole, Recorder};
 pub use replacement::Precondition;
 pub use subject_change::{Changed, FieldChange, SubjectChange, check_subject, update_subject};

@@ -39,6 +39,8 @@ pub const PURPOSES_MAX: usize = 1_024;
 pub const ATTRIBUTES_MAX: usize = 4_096;
 /// Observations of one ingest.
 pub const OBSERVATIONS_MAX: usize = 256;
+/// Identifiers of one ingest.
+pub const IDENTIFIERS_MAX: usize = 32;
 /// Consents given together with one ingest.
 pub const GRANTS_MAX: usize = 32;
 /// Events of one ingest.
@@ -141,6 +143,8 @@ pub const DOTLESS_DOMAINS_MAX: usize = 64;
 pub const CUSTOMER_IDENTIFIERS_DEFAULT: u8 = 16;
 /// Identifiers of one namespace that a customer has at most, whatever the namespace says.
 pub const CUSTOMER_IDENTIFIERS_MAX: u8 = 64;
+/// Identifiers of one customer in all namespaces.
+pub const RECORD_IDENTIFIERS_MAX: usize = 256;
 /// Customers who hold one shared identifier.
 pub const IDENTIFIER_HOLDERS_MAX: usize = 16;
 /// Bytes of an identifier's normal form.

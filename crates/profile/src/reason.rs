@@ -109,7 +109,7 @@ numbered! {
         IdentifierBlocked = 62 => "IDENTIFIER_BLOCKED",
         /// Another customer holds it, and the namespace lets one alone.
         IdentifierTaken = 63 => "IDENTIFIER_TAKEN",
-        /// The customer has as many as the namespace allows.
+        /// The customer has as many as allowed, in the namespace or in all.
         IdentifierLimit = 64 => "IDENTIFIER_LIMIT",
         /// As many customers share it as may.
         IdentifierSharedLimit = 65 => "IDENTIFIER_SHARED_LIMIT",
@@ -191,7 +191,7 @@ impl RefusalReason {
             Self::IdentifierInvalid => "The value is not a valid identifier of the namespace.",
             Self::IdentifierBlocked => "The value is a placeholder, or blocked in the namespace.",
             Self::IdentifierTaken => "Another customer holds this identifier.",
-            Self::IdentifierLimit => "The customer has as many identifiers as the namespace allows.",
+            Self::IdentifierLimit => "The customer has as many identifiers as are allowed.",
             Self::IdentifierSharedLimit => "As many customers share this identifier as are allowed to.",
         }
     }

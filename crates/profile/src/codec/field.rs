@@ -20,6 +20,7 @@ use crate::{
     label::Label,
     preferences::{ContactChannel, DayOfWeek, LocalTime, TimeZoneName},
     provenance::Party,
+    record::{Verification, VerificationMethod},
     recorder::CallerRole,
     value::{Date, ValueType},
 };
@@ -94,6 +95,7 @@ macro_rules! members {
 members! {
     AffirmativeAct CallerRole ChannelKind Classification ConsentMethod ConsentModel DayOfWeek DecidedBy
     GoogleConsentType GroundStatus LawfulBasis LinkPolicy NamespaceKind Party SensitiveConsent SpecialCategoryGround SpecialUse ValueType
+    VerificationMethod
 }
 
 impl<const BYTES_MAX: usize> Field for Label<BYTES_MAX> {
@@ -152,7 +154,7 @@ macro_rules! optional {
         }
     )+};
 }
-optional! { BalancingTest Date Evidence LegalHold Restriction StoredGppString StoredTcString TimestampMs u8 }
+optional! { BalancingTest Date Evidence LegalHold Restriction StoredGppString StoredTcString TimestampMs Verification u8 }
 
 /// Collections, stored as lists.
 macro_rules! list {

@@ -5,6 +5,7 @@
 mod catalogue;
 mod field;
 mod ground;
+mod identifier;
 mod ledger;
 mod preferences;
 mod record;

@@ -1,5 +1,5 @@
-//! Owns the bytes of a customer's core record. Always: attributes and grounds in ascending order, each once; each
-//! source's name is stored once, in a table that attributes point into.
+//! Owns the bytes of a customer's core record. Always: attributes, identifiers and grounds in ascending order, each once;
+//! each source's name is stored once, in a table that attributes and identifiers point into.
 
 use std::collections::BTreeMap;
 
@@ -8,6 +8,7 @@ use prost::Message;
 use super::{
     Field, Intact, Stored, frame,
     ground::WireGround,
+    identifier::WireIdentifier,
     ledger::{read_hash, write_hash},
     preferences::{WireContactLog, WireGppString, WirePreferences, WireTcString},
     subject::WireSubject,
@@ -46,6 +47,64 @@ struct WireAttribute {
     party: u32,
 }
 
+/// Where a value comes from, with the source as a position in the record's table.
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct WireProvenance {
+    #[prost(uint32, tag = "1")]
+    source: u32,
+    #[prost(sint64, tag = "2")]
+    observed_at: i64,
+    #[prost(sint64, tag = "3")]
+    recorded_at: i64,
+    #[prost(uint32, tag = "4")]
+    purpose: u32,
+    #[prost(uint32, tag = "5")]
+    basis: u32,
+    #[prost(uint32, tag = "6")]
+    party: u32,
+}
+
+impl WireProvenance {
+    pub(super) fn read(self, kind: &'static str, sources: &[SourceId]) -> Result<Provenance, ProfileError> {
+        let source = usize::try_from(self.source).ok().and_then(|at| sources.get(at));
+        Ok(Provenance {
+            source: source.intact(kind, "source")?.clone(),
+            observed_at: TimestampMs::from_ms(self.observed_at),
+            recorded_at: TimestampMs::from_ms(self.recorded_at),
+            purpose: PurposeNumber::from_wire(self.purpose, kind, "purpose")?,
+            basis: LawfulBasis::from_wire(self.basis, kind, "basis")?,
+            party: Party::from_wire(self.party, kind, "party")?,
+        })
+    }
+}
+
+/// The table of a record's sources, ascending.
+pub(super) struct Sources<'a>(Vec<&'a SourceId>);
+
+impl<'a> Sources<'a> {
+    fn of(record: &'a CustomerRecord) -> Self {
+        let of_attributes = record.attributes.values().map(|of| &of.provenance.source);
+        let of_identifiers = record.identifiers.values().map(|of| &of.provenance.source);
+        let mut sources: Vec<_> = of_attributes.chain(of_identifiers).collect();
+        sources.sort_unstable();
+        sources.dedup();
+        Self(sources)
+    }
+
+    pub(super) fn write(&self, provenance: &Provenance) -> WireProvenance {
+        let Provenance { source, observed_at, recorded_at, purpose, basis, party } = provenance;
+        WireProvenance {
+            // Always found: the table is made of these very names.
+            source: self.0.binary_search(&source).ok().and_then(|at| at.try_into().ok()).unwrap_or(u32::MAX),
+            observed_at: observed_at.as_ms(),
+            recorded_at: recorded_at.as_ms(),
+            purpose: purpose.as_u32(),
+            basis: basis.number().into(),
+            party: party.number().into(),
+        }
+    }
+}
+
 #[derive(Clone, PartialEq, Message)]
 struct WireRecord {
     #[prost(sint64, tag = "1")]
@@ -80,34 +139,30 @@ struct WireRecord {
     gpp_string: Option<WireGppString>,
     #[prost(sint64, optional, tag = "16")]
     gpp_string_requested_at: Option<i64>,
+    #[prost(message, repeated, tag = "17")]
+    identifiers: Vec<WireIdentifier>,
 }
 
 const KIND: &str = "record";
 
 impl Stored for CustomerRecord {
     fn encode(&self) -> Vec<u8> {
-        let mut sources: Vec<&SourceId> = self.attributes.values().map(|of| &of.provenance.source).collect();
-        sources.sort_unstable();
-        sources.dedup();
+        let sources = Sources::of(self);
         let attributes = self.attributes.iter().map(|(number, attribute)| {
-            let Provenance { source, observed_at, recorded_at, purpose, basis, party } =
-                &attribute.provenance;
+            let WireProvenance { source, observed_at, recorded_at, purpose, basis, party } =
+                sources.write(&attribute.provenance);
             WireAttribute {
                 value: Some(attribute.value.to_wire()),
                 number: number.as_u32(),
-                // Always found: the table is made of these very names.
-                source: sources
-                    .binary_search(&source)
-                    .ok()
-                    .and_then(|at| at.try_into().ok())
-                    .unwrap_or(u32::MAX),
-                observed_at: observed_at.as_ms(),
-                recorded_at: recorded_at.as_ms(),
-                purpose: purpose.as_u32(),
-                basis: basis.number().into(),
-                party: party.number().into(),
+                source,
+                observed_at,
+                recorded_at,
+                purpose,
+                basis,
+                party,
             }
         });
+        let identifiers = self.identifiers.iter();
         let grounds = self.grounds.iter();
         frame(&WireRecord {
             created_at: self.created_at.as_ms(),
@@ -117,7 +172,8 @@ impl Stored for CustomerRecord {
             grounds: grounds
                 .map(|((purpose, basis), of)| WireGround::from_state(*purpose, *basis, of))
                 .collect(),
-            sources: sources.iter().map(|source| source.as_str().to_owned()).collect(),
+            identifiers: identifiers.map(|(one, of)| WireIdentifier::new(one, of, &sources)).collect(),
+            sources: sources.0.iter().map(|source| source.as_str().to_owned()).collect(),
             subject: (!self.subject.is_empty()).then(|| self.subject.to_wire()),
             ledger_head: write_hash(&self.ledger_head),
             preferences: self.preferences.to_wire(),
@@ -135,9 +191,11 @@ impl Stored for CustomerRecord {
         let wire: WireRecord = unframe(KIND, bytes)?;
         let sources = Vec::<SourceId>::from_wire(wire.sources, KIND, "source")?;
         let attributes = wire.attributes.into_iter().map(|attribute| read_attribute(attribute, &sources));
+        let identifiers = wire.identifiers.into_iter().map(|identifier| identifier.read(KIND, &sources));
         let grounds = wire.grounds.into_iter().map(|ground| ground.into_state(KIND));
         Ok(Self {
             attributes: ascending(attributes, "attribute order")?,
+            identifiers: ascending(identifiers, "identifier order")?,
             grounds: ascending(grounds, "ground order")?,
             subject: wire.subject.map_or_else(
                 || Ok(DataSubject::default()),
@@ -166,15 +224,9 @@ fn read_attribute(
     sources: &[SourceId],
 ) -> Result<(AttributeNumber, AttributeValue), ProfileError> {
     let number = AttributeNumber::from_wire(wire.number, KIND, "attribute number")?;
-    let source = usize::try_from(wire.source).ok().and_then(|at| sources.get(at));
-    let provenance = Provenance {
-        source: source.intact(KIND, "source")?.clone(),
-        observed_at: TimestampMs::from_ms(wire.observed_at),
-        recorded_at: TimestampMs::from_ms(wire.recorded_at),
-        purpose: PurposeNumber::from_wire(wire.purpose, KIND, "purpose")?,
-        basis: LawfulBasis::from_wire(wire.basis, KIND, "basis")?,
-        party: Party::from_wire(wire.party, KIND, "party")?,
-    };
+    let WireAttribute { source, observed_at, recorded_at, purpose, basis, party, .. } = wire;
+    let provenance = WireProvenance { source, observed_at, recorded_at, purpose, basis, party };
+    let provenance = provenance.read(KIND, sources)?;
     let value = Value::from_wire(wire.value.intact(KIND, "value")?, KIND, "value")?;
     Ok((number, AttributeValue { value, provenance }))
 }

@@ -105,6 +105,12 @@ pub enum ProfileError {
     /// The customer has objected; recording the ground again does not lift that.
     #[error("the customer has objected to this purpose; only the customer's own consent permits it again")]
     ObjectionStands,
+    /// The customer does not have the identifier.
+    #[error("the customer does not have this identifier")]
+    IdentifierNotFound,
+    /// Something stored would be removed or replaced under a legal hold.
+    #[error("the customer's data is held for a legal claim: what is stored stays as it is")]
+    HeldForClaim,
     /// A TC string that is malformed or not in force.
     #[error("tc_string {fault}")]
     TcString {
@@ -169,6 +175,8 @@ impl ProfileError {
             | Self::RequestSuperseded
             | Self::TcStringSuperseded
             | Self::ObjectionStands
+            | Self::IdentifierNotFound
+            | Self::HeldForClaim
             | Self::UnsupportedVersion { .. }
             | Self::Corrupt { .. } => None,
         }

@@ -17,7 +17,7 @@ mod text;
 use crate::{
     error::ProfileError,
     id::NamespaceId,
-    label::check_text,
+    label::{OriginalText, check_text},
     limits::{IDENTIFIER_BYTES_MAX, IDENTIFIER_ORIGINAL_BYTES_MAX},
     reason::RefusalReason,
 };
@@ -60,6 +60,14 @@ pub struct Identifier {
     pub namespace: NamespaceId,
     /// The normal form of the value.
     pub value: IdentifierValue,
+}
+
+/// An identifier as a source wrote it, without what stands at its ends.
+///
+/// # Errors
+/// Names the limit that an identifier of no namespace passes.
+pub(crate) fn original(raw: &str) -> Result<OriginalText, ProfileError> {
+    OriginalText::new("identifier", characters::trim(raw))
 }
 
 /// How the values of one kind are written in one way.

@@ -24,7 +24,8 @@ mod jurisdictions;
 
 use crate::{
     catalogue::{
-        AttributeDefinition, Catalogue, Classification, ConsentModel, Jurisdiction, Purpose, Recipient,
+        AttributeDefinition, Catalogue, Classification, ConsentModel, Jurisdiction, Namespace, Purpose,
+        Recipient,
     },
     data_subject::DataSubject,
     event::StoredEvent,
@@ -259,6 +260,28 @@ impl<'a> Permission<'a> {
     pub fn for_value(&self, definition: &AttributeDefinition, provenance: &Provenance) -> Verdict {
         let answer = self.answer(definition, self.judged_for(provenance));
         verdict(self.retained(answer, self.retention_days(definition), provenance.observed_at))
+    }
+
+    /// The verdict on an identifier of a namespace that is about to be collected or looked up. It is personal data, has no
+    /// retention of its own, and no category: the namespace names its purposes one by one.
+    #[must_use]
+    pub fn for_identifier(&self, namespace: &Namespace) -> Verdict {
+        verdict(self.identifier(namespace, self.judged))
+    }
+
+    /// The verdict on a stored identifier.
+    #[must_use]
+    pub fn for_stored_identifier(&self, namespace: &Namespace, provenance: &Provenance) -> Verdict {
+        verdict(self.identifier(namespace, self.judged_for(provenance)))
+    }
+
+    fn identifier(&self, namespace: &Namespace, judged: Judged) -> Answer {
+        let held = judged.plain?;
+        if namespace.allows(self.purpose.number) {
+            Ok(held)
+        } else {
+            Err(Refusal::unrecorded(RefusalReason::PurposeNotAllowed))
+        }
     }
 
     /// The verdict on a stored event.

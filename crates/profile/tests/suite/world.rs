@@ -5,12 +5,15 @@ use std::{collections::BTreeMap, sync::LazyLock};
 use custodia_profile::{
     AffirmativeAct, AttributeDefinition, AttributeFields, AttributeNumber, AttributeValue, BalancingTest,
     CallerRole, Catalogue, ChangeContext, Classification, ConsentMethod, CustomerId, CustomerRecord,
-    DataSubject, Date, DecidedBy, Decision, Event, Evidence, GroundState, GroundStatus, Label, LawfulBasis,
-    LegalHold, Notice, NoticeId, Party, PoolId, Precondition, Properties, Provenance, Purpose, PurposeFields,
-    PurposeNumber, Recorder, Recording, RequestDates, Restriction, Revision, SourceId, StoredEvent,
-    TimestampMs, Value, ValueType,
+    DataSubject, Date, DecidedBy, Decision, Event, Evidence, GroundState, GroundStatus, Identifier, Label,
+    LawfulBasis, LegalHold, Namespace, NamespaceKind, Notice, NoticeId, Party, PoolId, Precondition,
+    Properties, Provenance, Purpose, PurposeFields, PurposeNumber, Recorder, Recording, RefusalReason,
+    RequestDates, Restriction, Revision, SourceId, StoredEvent, StoredIdentifier, TimestampMs, Value,
+    ValueType, Verification, VerificationMethod,
 };
 use proptest::{collection, option, prelude::*, sample::select};
+
+use crate::identifier::namespace_fields;
 
 pub(crate) const NOW: TimestampMs = TimestampMs::from_ms(1_700_000_000_000);
 
@@ -26,6 +29,9 @@ pub(crate) const OLD: u32 = 4;
 pub(crate) const RESEARCH: u32 = 5;
 
 pub(crate) const PURPOSES: [u32; 5] = [SERVICE, MARKETING, TAX, OLD, RESEARCH];
+
+/// No identifier is another customer's.
+pub(crate) static FREE: BTreeMap<Identifier, RefusalReason> = BTreeMap::new();
 
 pub(crate) fn customer() -> CustomerId {
     CustomerId::from_parts(1_700_000_000_000, [7; 10], PoolId::default())
@@ -357,30 +363,54 @@ pub(crate) fn attribute_values() -> impl Strategy<Value = AttributeValue> {
     (values(), provenances()).prop_map(|(value, provenance)| AttributeValue { value, provenance })
 }
 
+fn identifiers() -> impl Strategy<Value = BTreeMap<Identifier, StoredIdentifier>> {
+    let namespace = Namespace::new(namespace_fields("card", NamespaceKind::Text)).unwrap();
+    let identifier = ("[a-z]{1,3}", "[a-z][A-Zà-ü0-9 ]{0,3}[a-z]").prop_map(move |(id, raw)| Identifier {
+        namespace: id.parse().unwrap(),
+        value: namespace
+            .normalise(&raw.replace("  ", " "))
+            .unwrap_or_else(|_| namespace.normalise("x").unwrap()),
+    });
+    let verification = (moments(), select(VerificationMethod::ALL.to_vec()), labels())
+        .prop_map(|(at, method, reference)| Verification { at, method, reference });
+    let stored = (labels(), provenances(), option::of(verification), option::of(moments())).prop_map(
+        |(original, provenance, verified, bounced_at)| StoredIdentifier {
+            original,
+            provenance,
+            verified,
+            bounced_at,
+        },
+    );
+    collection::btree_map(identifier, stored, 0..4)
+}
+
 pub(crate) fn records() -> impl Strategy<Value = CustomerRecord> {
     let numbers = (1_u32..=60).prop_map(attribute);
     let keys = (select(PURPOSES.to_vec()).prop_map(purpose), bases());
     (
-        collection::btree_map(numbers, attribute_values(), 0..12),
+        (collection::btree_map(numbers, attribute_values(), 0..12), identifiers()),
         collection::btree_map(keys, states(), 0..8),
         subjects(),
         (any::<u64>(), hashes()),
         ((moments(), moments()), [(); 4].map(|()| option::of(moments()))),
     )
-        .prop_map(|(attributes, grounds, subject, ledger, (times, requested))| CustomerRecord {
-            attributes,
-            grounds,
-            subject,
-            ledger_entries: ledger.0 / 2,
-            ledger_head: ledger.1,
-            updated_at: times.1,
-            requested: RequestDates {
-                subject: requested[0],
-                preferences: requested[1],
-                tc_string: requested[2],
-                gpp_string: requested[3],
-            },
-            ..CustomerRecord::new(times.0)
+        .prop_map(|((attributes, identifiers), grounds, subject, ledger, (times, requested))| {
+            CustomerRecord {
+                attributes,
+                identifiers,
+                grounds,
+                subject,
+                ledger_entries: ledger.0 / 2,
+                ledger_head: ledger.1,
+                updated_at: times.1,
+                requested: RequestDates {
+                    subject: requested[0],
+                    preferences: requested[1],
+                    tc_string: requested[2],
+                    gpp_string: requested[3],
+                },
+                ..CustomerRecord::new(times.0)
+            }
         })
 }
 

@@ -107,6 +107,12 @@ pub(crate) enum ServiceError {
     /// No GPP string is recorded for the customer.
     #[error("no GPP string is recorded for this customer")]
     GppStringNotFound,
+    /// The customer does not have the identifier.
+    #[error("the customer does not have this identifier")]
+    IdentifierNotFound,
+    /// Something stored would be removed or replaced under a legal hold.
+    #[error("the customer's data is held for a legal claim: what is stored stays as it is")]
+    HeldForClaim,
     /// A receipt was asked for where nothing was consented to.
     #[error("there is no receipt: the customer never consented to any of these purposes")]
     NothingConsented,
@@ -340,6 +346,8 @@ impl From<ProfileError> for ServiceError {
             ProfileError::RequestSuperseded => Self::RequestSuperseded,
             ProfileError::TcStringSuperseded => Self::TcStringSuperseded,
             ProfileError::ObjectionStands => Self::ObjectionStands,
+            ProfileError::IdentifierNotFound => Self::IdentifierNotFound,
+            ProfileError::HeldForClaim => Self::HeldForClaim,
             ProfileError::TcString { fault: TcStringError::TooLong } => {
                 Self::field("tc_string", FieldFault::TooLong(TC_STRING_BYTES_MAX))
             }

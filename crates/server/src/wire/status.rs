@@ -116,6 +116,8 @@ fn class_of(error: &ServiceError) -> Class {
         ServiceError::CustomerNotFound => permanent(Code::NotFound, "CUSTOMER_NOT_FOUND"),
         ServiceError::TcStringNotFound => permanent(Code::NotFound, "TC_STRING_NOT_FOUND"),
         ServiceError::GppStringNotFound => permanent(Code::NotFound, "GPP_STRING_NOT_FOUND"),
+        ServiceError::IdentifierNotFound => permanent(Code::NotFound, "IDENTIFIER_NOT_FOUND"),
+        ServiceError::HeldForClaim => permanent(Code::FailedPrecondition, "LEGAL_HOLD"),
         ServiceError::NothingConsented => permanent(Code::FailedPrecondition, "NOTHING_CONSENTED"),
         ServiceError::EntryNotFound { .. } => permanent(Code::NotFound, "ENTRY_NOT_FOUND"),
         ServiceError::EntryExists { .. } => permanent(Code::AlreadyExists, "ENTRY_EXISTS"),

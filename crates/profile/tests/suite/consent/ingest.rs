@@ -9,8 +9,8 @@ use custodia_profile::{
 };
 
 use crate::world::{
-    MARKETING, NOW, OLD, RESEARCH, SERVICE, at, attribute, attribute_fields, catalogue, context, customer,
-    decision, event, evidence, label, purpose, record_with, state,
+    FREE, MARKETING, NOW, OLD, RESEARCH, SERVICE, at, attribute, attribute_fields, catalogue, context,
+    customer, decision, event, evidence, label, purpose, record_with, state,
 };
 
 fn text(name: &str, value: &str, observed_at: Option<TimestampMs>) -> Observation {
@@ -25,6 +25,7 @@ fn input(number: u32, observations: Vec<Observation>) -> Observations {
         basis: None,
         grants: Vec::new(),
         observations,
+        identifiers: Vec::new(),
         events: Vec::new(),
     }
 }
@@ -34,7 +35,7 @@ fn contract() -> CustomerRecord {
 }
 
 fn outcomes(record: &CustomerRecord, input: &Observations) -> Vec<Outcome> {
-    ingest(record, input, &catalogue(), context(NOW)).unwrap().attribute_outcomes
+    ingest(record, input, &catalogue(), &FREE, context(NOW)).unwrap().attribute_outcomes
 }
 
 #[test]
@@ -44,13 +45,13 @@ fn a_consent_given_with_the_data_carries_it() {
         Observation { attribute: "visits".parse().unwrap(), value: Value::Integer(3), observed_at: None };
     with_grant.observations = vec![visits];
     with_grant.events = vec![event("1", at(-1))];
-    let without = ingest(&CustomerRecord::new(NOW), &with_grant, &catalogue(), context(NOW)).unwrap();
+    let without = ingest(&CustomerRecord::new(NOW), &with_grant, &catalogue(), &FREE, context(NOW)).unwrap();
     assert_eq!(without.attribute_outcomes, [Outcome::Refused(RefusalReason::NoGround)]);
     assert_eq!(without.event_outcomes, [Outcome::Refused(RefusalReason::NoGround)]);
     assert!(!without.record_changed && without.events.is_empty());
 
     with_grant.grants = vec![decision(RESEARCH, Consent, Given)];
-    let with = ingest(&CustomerRecord::new(NOW), &with_grant, &catalogue(), context(NOW)).unwrap();
+    let with = ingest(&CustomerRecord::new(NOW), &with_grant, &catalogue(), &FREE, context(NOW)).unwrap();
     assert_eq!(
         (with.attribute_outcomes, with.event_outcomes),
         (vec![Outcome::Merged], vec![Outcome::Merged])
@@ -94,7 +95,7 @@ fn a_ground_that_an_objection_forbids_is_refused_alone() {
     record.subject.regions.insert("DE".parse().unwrap());
     let mut input = input(SERVICE, vec![text("email", "a@b.c", None)]);
     input.grants = vec![decision(MARKETING, LegitimateInterests, Given)];
-    let after = ingest(&record, &input, &catalogue(), context(NOW)).unwrap();
+    let after = ingest(&record, &input, &catalogue(), &FREE, context(NOW)).unwrap();
     assert_eq!(after.grant_outcomes, [Err(RefusalReason::Objected)]);
     assert_eq!((after.attribute_outcomes, after.ledger.len()), (vec![Outcome::Merged], 0));
 }
@@ -127,10 +128,10 @@ fn a_stated_basis_must_be_allowed_and_hold() {
 #[test]
 fn an_older_observation_is_refused_and_the_same_again_is_merged() {
     let first = input(SERVICE, vec![text("email", "new@b.c", Some(at(-10)))]);
-    let stored = ingest(&contract(), &first, &catalogue(), context(NOW)).unwrap().record;
+    let stored = ingest(&contract(), &first, &catalogue(), &FREE, context(NOW)).unwrap().record;
     let older = input(SERVICE, vec![text("email", "old@b.c", Some(at(-11)))]);
     assert_eq!(outcomes(&stored, &older), [Outcome::Refused(RefusalReason::ObservedBeforeStored)]);
-    let again = ingest(&stored, &first, &catalogue(), context(at(60_000))).unwrap();
+    let again = ingest(&stored, &first, &catalogue(), &FREE, context(at(60_000))).unwrap();
     assert_eq!((again.attribute_outcomes, again.record_changed), (vec![Outcome::Merged], false));
 }
 
@@ -138,7 +139,7 @@ fn an_older_observation_is_refused_and_the_same_again_is_merged() {
 fn of_equally_new_observations_the_larger_source_and_value_is_kept() {
     let both =
         input(SERVICE, vec![text("email", "b@b.c", Some(at(-1))), text("email", "a@b.c", Some(at(-1)))]);
-    let after = ingest(&contract(), &both, &catalogue(), context(NOW)).unwrap();
+    let after = ingest(&contract(), &both, &catalogue(), &FREE, context(NOW)).unwrap();
     assert_eq!(
         after.attribute_outcomes,
         [Outcome::Merged, Outcome::Refused(RefusalReason::ObservedBeforeStored)]
@@ -150,7 +151,7 @@ fn of_equally_new_observations_the_larger_source_and_value_is_kept() {
 fn an_event_id_is_appended_once_and_a_future_event_is_refused() {
     let mut input = input(SERVICE, Vec::new());
     input.events = vec![event("1", at(-1)), event("1", at(-1)), event("2", at(300_001))];
-    let after = ingest(&contract(), &input, &catalogue(), context(NOW)).unwrap();
+    let after = ingest(&contract(), &input, &catalogue(), &FREE, context(NOW)).unwrap();
     assert_eq!(
         after.event_outcomes,
         [Outcome::Merged, Outcome::Merged, Outcome::Refused(RefusalReason::ObservedInFuture)]
@@ -162,7 +163,7 @@ fn an_event_id_is_appended_once_and_a_future_event_is_refused() {
 fn an_event_id_used_twice_for_different_events_is_refused_the_second_time() {
     let mut input = input(SERVICE, Vec::new());
     input.events = vec![event("1", at(-1)), event("1", at(-2)), event("1", at(-1)), event("2", at(-2))];
-    let after = ingest(&contract(), &input, &catalogue(), context(NOW)).unwrap();
+    let after = ingest(&contract(), &input, &catalogue(), &FREE, context(NOW)).unwrap();
     let reused = Outcome::Refused(RefusalReason::EventIdReused);
     assert_eq!(after.event_outcomes, [Outcome::Merged, reused, Outcome::Merged, Outcome::Merged]);
     assert_eq!(after.events.len(), 2);
@@ -180,7 +181,7 @@ fn an_event_id_used_twice_for_different_events_is_refused_the_second_time() {
 #[test]
 fn input_that_is_too_large_or_grants_what_it_may_not_is_refused_as_a_whole() {
     let refused = |input: &Observations| {
-        ingest(&contract(), input, &catalogue(), context(NOW)).unwrap_err().to_string()
+        ingest(&contract(), input, &catalogue(), &FREE, context(NOW)).unwrap_err().to_string()
     };
     let many = input(SERVICE, vec![text("email", "a@b.c", None); 257]);
     assert_eq!(refused(&many), "observations has more than 256 entries");
@@ -192,7 +193,7 @@ fn input_that_is_too_large_or_grants_what_it_may_not_is_refused_as_a_whole() {
     assert_eq!(refused(&input(99, Vec::new())), "purpose is not in the catalogue");
     for grant in [decision(SERVICE, Contract, Refused), decision(SERVICE, Consent, Withdrawn)] {
         let input = Observations { grants: vec![grant], ..input(SERVICE, Vec::new()) };
-        let error = ingest(&contract(), &input, &catalogue(), context(NOW)).unwrap_err();
+        let error = ingest(&contract(), &input, &catalogue(), &FREE, context(NOW)).unwrap_err();
         assert_eq!(error, ProfileError::Malformed { field: "consents", expected: "given grounds" });
     }
 }
@@ -201,7 +202,7 @@ fn input_that_is_too_large_or_grants_what_it_may_not_is_refused_as_a_whole() {
 fn the_grants_of_one_input_are_chained() {
     let grants = vec![decision(RESEARCH, Consent, Given), decision(SERVICE, Consent, Given)];
     let input = Observations { grants, ..input(SERVICE, Vec::new()) };
-    let after = ingest(&contract(), &input, &catalogue(), context(NOW)).unwrap();
+    let after = ingest(&contract(), &input, &catalogue(), &FREE, context(NOW)).unwrap();
     let [first, second] = after.ledger.as_slice() else { panic!("{:?}", after.ledger) };
     assert_eq!((first.sequence, first.previous), (0, NO_HASH));
     assert_eq!((second.sequence, second.previous), (1, first.hash(&customer())));
@@ -216,7 +217,7 @@ fn a_grant_that_is_no_consent_refuses_the_whole_input() {
     };
     let grants = vec![decision(SERVICE, Consent, Given), pre_ticked];
     let input = Observations { grants, ..input(SERVICE, vec![text("email", "a@b.c", None)]) };
-    let error = ingest(&contract(), &input, &catalogue(), context(NOW)).unwrap_err();
+    let error = ingest(&contract(), &input, &catalogue(), &FREE, context(NOW)).unwrap_err();
     assert_eq!(error, ProfileError::NotRecordable { reason: RefusalReason::PreTicked });
 }
 
@@ -229,7 +230,7 @@ fn a_consent_that_comes_with_data_lifts_no_no_and_the_data_is_judged_without_it(
     let visits =
         Observation { attribute: "visits".parse().unwrap(), value: Value::Integer(7), observed_at: None };
     let input = Observations { grants, ..input(RESEARCH, vec![visits]) };
-    let after = ingest(&no, &input, &catalogue(), context(NOW)).unwrap();
+    let after = ingest(&no, &input, &catalogue(), &FREE, context(NOW)).unwrap();
     let withdrawn = RefusalReason::ConsentWithdrawn;
     assert_eq!(after.grant_outcomes, [Err(withdrawn), Ok(DecisionEffect::Applied)]);
     let refused = vec![Outcome::Refused(withdrawn)];
@@ -243,7 +244,7 @@ fn data_of_a_restricted_customer_is_refused_but_a_consent_is_recorded() {
     let mut input = input(SERVICE, vec![text("email", "a@b.c", None)]);
     input.events = vec![event("1", NOW)];
     input.grants = vec![decision(RESEARCH, Consent, Given)];
-    let after = ingest(&restricted, &input, &catalogue(), context(NOW)).unwrap();
+    let after = ingest(&restricted, &input, &catalogue(), &FREE, context(NOW)).unwrap();
     let refused = Outcome::Refused(RefusalReason::ProcessingRestricted);
     assert_eq!((after.attribute_outcomes, after.event_outcomes), (vec![refused], vec![refused]));
     assert_eq!((after.grant_outcomes, after.ledger.len()), (vec![Ok(DecisionEffect::Applied)], 1));
@@ -257,7 +258,7 @@ fn under_a_hold_data_is_collected_and_no_stored_value_is_replaced() {
     let ingested = |record: &CustomerRecord, email, at| {
         let mut input = input(SERVICE, vec![text("email", email, Some(at))]);
         input.events = vec![event("1", NOW)];
-        ingest(record, &input, &catalogue(), context(NOW)).unwrap()
+        ingest(record, &input, &catalogue(), &FREE, context(NOW)).unwrap()
     };
     let first = ingested(&record, "a@b.c", at(-3));
     let both = (first.attribute_outcomes, first.event_outcomes);
@@ -277,11 +278,11 @@ fn under_a_hold_data_is_collected_and_no_stored_value_is_replaced() {
 fn a_ground_of_any_basis_comes_with_the_data() {
     let record = CustomerRecord::new(at(-10));
     let bare = input(SERVICE, vec![text("email", "a@b.c", None)]);
-    let without = ingest(&record, &bare, &catalogue(), context(NOW)).unwrap();
+    let without = ingest(&record, &bare, &catalogue(), &FREE, context(NOW)).unwrap();
     assert_eq!(without.attribute_outcomes, [Outcome::Refused(RefusalReason::NoGround)]);
     let contract = decision(SERVICE, Contract, Given);
     let with = Observations { grants: vec![contract.clone()], ..bare.clone() };
-    let after = ingest(&record, &with, &catalogue(), context(NOW)).unwrap();
+    let after = ingest(&record, &with, &catalogue(), &FREE, context(NOW)).unwrap();
     assert_eq!(
         (after.grant_outcomes, after.attribute_outcomes),
         (vec![Ok(DecisionEffect::Applied)], vec![Outcome::Merged])
@@ -301,7 +302,7 @@ fn what_is_older_than_its_retention_is_not_collected() {
     catalogue.put_attribute(AttributeDefinition::new(fields).unwrap()).unwrap();
     let outcome = |observed_at| {
         let input = input(SERVICE, vec![text("email", "a@b.c", Some(observed_at))]);
-        ingest(&contract(), &input, &catalogue, context(NOW)).unwrap().attribute_outcomes
+        ingest(&contract(), &input, &catalogue, &FREE, context(NOW)).unwrap().attribute_outcomes
     };
     assert_eq!(outcome(at(-30 * DAY_MS)), [Outcome::Refused(RefusalReason::RetentionPassed)]);
     assert_eq!(outcome(at(1 - 30 * DAY_MS)), [Outcome::Merged]);

@@ -15,8 +15,8 @@ use custodia_profile::{
 use proptest::{collection, prelude::*, sample::select};
 
 use crate::world::{
-    NOW, at, attribute_fields, catalogue as small_catalogue, context, decision, evidence, imported, notice,
-    purpose, purpose_fields,
+    FREE, NOW, at, attribute_fields, catalogue as small_catalogue, context, decision, evidence, imported,
+    notice, purpose, purpose_fields,
 };
 
 /// By every basis, and a purpose of sale.
@@ -123,6 +123,7 @@ fn carrying(grants: Vec<Decision>) -> Observations {
         basis: None,
         grants,
         observations: Vec::new(),
+        identifiers: Vec::new(),
         events: Vec::new(),
     }
 }
@@ -132,7 +133,8 @@ fn carrying(grants: Vec<Decision>) -> Observations {
 fn a_ground_that_is_imported_with_data_is_sorted_in_by_its_date() {
     let load = |history: &mut History, grants: &[Decision], now| {
         let change = ChangeContext { history: &history.ledger, ..context(now) };
-        let done = ingest(&history.record, &carrying(grants.to_vec()), &history.catalogue, change).unwrap();
+        let done =
+            ingest(&history.record, &carrying(grants.to_vec()), &history.catalogue, &FREE, change).unwrap();
         history.record = done.record;
         history.ledger.extend(done.ledger);
         done.grant_outcomes
@@ -369,7 +371,7 @@ proptest! {
                     Loaded::Imported => grant,
                 }]);
                 let change = ChangeContext { history: &history.ledger, ..context(at(ms)) };
-                let done = ingest(&history.record, &carried, &history.catalogue, change).unwrap();
+                let done = ingest(&history.record, &carried, &history.catalogue, &FREE, change).unwrap();
                 history.record = done.record;
                 history.ledger.extend(done.ledger);
             } else {

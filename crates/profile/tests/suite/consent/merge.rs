@@ -13,8 +13,8 @@ use proptest::{collection, prelude::*, sample::select};
 use crate::{
     generated::{CASES, Draw, Situation, config, law, situations},
     world::{
-        MARKETING, NOW, RESEARCH, SERVICE, at, attribute_values, bases, catalogue, context, decision, label,
-        moments, notice, purpose, record_with, sources, state, states,
+        FREE, MARKETING, NOW, RESEARCH, SERVICE, at, attribute_values, bases, catalogue, context, decision,
+        label, moments, notice, purpose, record_with, sources, state, states,
     },
 };
 
@@ -55,15 +55,16 @@ fn inputs() -> impl Strategy<Value = Observations> {
             basis: None,
             grants: Vec::new(),
             observations,
+            identifiers: Vec::new(),
             events: Vec::new(),
         },
     )
 }
 
 fn apply(record: &CustomerRecord, inputs: &[Observations], catalogue: &Catalogue) -> CustomerRecord {
-    inputs
-        .iter()
-        .fold(record.clone(), |record, input| ingest(&record, input, catalogue, context(NOW)).unwrap().record)
+    inputs.iter().fold(record.clone(), |record, input| {
+        ingest(&record, input, catalogue, &FREE, context(NOW)).unwrap().record
+    })
 }
 
 proptest! {
@@ -128,10 +129,11 @@ proptest! {
             basis: None,
             grants,
             observations: Vec::new(),
+            identifiers: Vec::new(),
             events: Vec::new(),
         };
-        let one = ingest(&record, &with(grants), &catalogue, context(NOW)).unwrap();
-        let two = ingest(&record, &with(shuffled), &catalogue, context(NOW)).unwrap();
+        let one = ingest(&record, &with(grants), &catalogue, &FREE, context(NOW)).unwrap();
+        let two = ingest(&record, &with(shuffled), &catalogue, &FREE, context(NOW)).unwrap();
         prop_assert_eq!(one.record.grounds, two.record.grounds);
     }
 
@@ -139,10 +141,10 @@ proptest! {
     fn the_same_input_again_changes_nothing(mut input in inputs(), grants in collection::vec(grants(), 0..3), later in 0_i64..10_000) {
         input.grants = grants;
         let (catalogue, record) = (catalogue(), CustomerRecord::new(at(-10)));
-        let first = ingest(&record, &input, &catalogue, context(NOW)).unwrap();
+        let first = ingest(&record, &input, &catalogue, &FREE, context(NOW)).unwrap();
         // Grants that were superseded are in the ledger alone.
         let change = ChangeContext { history: &first.ledger, ..context(at(later)) };
-        let again = ingest(&first.record, &input, &catalogue, change).unwrap();
+        let again = ingest(&first.record, &input, &catalogue, &FREE, change).unwrap();
         // A consent may run out in between; what is stored does not change by that.
         prop_assert!(!again.record_changed && !again.consent_changed && again.ledger.is_empty());
         prop_assert_eq!(again.record, first.record);
@@ -151,7 +153,7 @@ proptest! {
     #[test]
     fn only_what_is_allowed_is_merged(input in inputs()) {
         let (catalogue, record) = (catalogue(), CustomerRecord::new(at(-10)));
-        let result = ingest(&record, &input, &catalogue, context(NOW)).unwrap();
+        let result = ingest(&record, &input, &catalogue, &FREE, context(NOW)).unwrap();
         prop_assert_eq!(result.attribute_outcomes.len(), input.observations.len());
         let any_merged = result.attribute_outcomes.contains(&Outcome::Merged);
         prop_assert_eq!(any_merged, result.record_changed);

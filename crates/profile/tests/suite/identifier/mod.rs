@@ -1,10 +1,14 @@
 //! Identifiers: what a namespace is, and the normal forms of each kind (ID-2, GO-4).
 
+mod change;
 mod email;
+mod ingest;
 mod namespace;
 mod normal_forms;
 mod phone;
 mod text;
+
+pub(crate) use ingest::{identifier, with};
 
 use custodia_profile::{LinkPolicy, Namespace, NamespaceFields, NamespaceKind, RefusalReason, Revision};
 

@@ -15,7 +15,7 @@ use proptest::{collection, prelude::*, test_runner::TestCaseResult};
 
 use crate::{
     generated::{ALL, CASES, DAY_MS, Draw, Situation, Tally, law, situations},
-    world::{NOW, context, decision, imported, purpose},
+    world::{FREE, NOW, context, decision, imported, purpose},
 };
 
 /// What the customer yields to: a no ends these.
@@ -58,6 +58,7 @@ fn carried(grant: Decision) -> Observations {
         basis: None,
         grants: vec![Decision { recording: Recording::Live { answers: None }, ..grant }],
         observations: Vec::new(),
+        identifiers: Vec::new(),
         events: Vec::new(),
     }
 }
@@ -91,7 +92,7 @@ impl History<'_> {
             1 => {
                 let grant = decision(number, Consent, Given);
                 let grant = Decision { decided_at: draw.once_in(2).then(|| draw.moment()), ..grant };
-                if let Ok(after) = ingest(&self.record, &carried(grant), catalogue, context) {
+                if let Ok(after) = ingest(&self.record, &carried(grant), catalogue, &FREE, context) {
                     self.record = after.record;
                 }
             }

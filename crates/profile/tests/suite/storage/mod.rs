@@ -3,6 +3,7 @@
 mod api_numbers;
 mod catalogue_codec;
 pub(crate) mod codec;
+mod identifier_codec;
 mod identifiers;
 pub(crate) mod law_codec;
 mod namespace_codec;

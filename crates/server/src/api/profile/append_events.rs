@@ -1,5 +1,7 @@
 //! AppendEvents: appends events to a customer, as far as the law permits.
 
+use std::collections::BTreeMap;
+
 use custodia_profile::{Event, Observations};
 use custodia_proto::v1;
 
@@ -43,8 +45,13 @@ impl CustomerWrite for v1::AppendEventsRequest {
         state: &CustomerState<'_>,
     ) -> Result<Mutation<Self::Answer>, ServiceError> {
         let record = state.record_or_new();
-        let mut ingested =
-            custodia_profile::ingest(&record, observations, &state.view.catalogue, state.change())?;
+        let mut ingested = custodia_profile::ingest(
+            &record,
+            observations,
+            &state.view.catalogue,
+            &BTreeMap::new(),
+            state.change(),
+        )?;
         state.events.sift(&observations.events, &mut ingested);
         let answer = v1::AppendEventsResponse {
             customer_id: state.location.customer.to_string(),

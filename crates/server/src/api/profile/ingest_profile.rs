@@ -1,5 +1,7 @@
 //! IngestProfile: merges observations, consents and events into one customer's profile, as far as the law permits.
 
+use std::collections::BTreeMap;
+
 use custodia_profile::{
     CustomerId, CustomerRecord, Decision, Event, Observations, PoolId, PurposeId, Recording, RequestId,
     Revision, TimestampMs,
@@ -80,13 +82,23 @@ impl CustomerWrite for v1::IngestProfileRequest {
         state: &CustomerState<'_>,
     ) -> Result<Mutation<Self::Answer>, ServiceError> {
         let before = state.record_or_new();
-        let mut ingested =
-            custodia_profile::ingest(&before, observations, &state.view.catalogue, state.change())?;
+        let mut ingested = custodia_profile::ingest(
+            &before,
+            observations,
+            &state.view.catalogue,
+            &BTreeMap::new(),
+            state.change(),
+        )?;
         state.events.sift(&observations.events, &mut ingested);
         if state.sight == Sight::Echo && !observations.grants.is_empty() {
             let undated = as_of_arrival(observations, state.now);
-            let mut told =
-                custodia_profile::ingest(&before, &undated, &state.view.catalogue, state.change())?;
+            let mut told = custodia_profile::ingest(
+                &before,
+                &undated,
+                &state.view.catalogue,
+                &BTreeMap::new(),
+                state.change(),
+            )?;
             state.events.sift(&observations.events, &mut told);
             (ingested.attribute_outcomes, ingested.event_outcomes) =
                 (told.attribute_outcomes, told.event_outcomes);

@@ -43,6 +43,7 @@ pub(super) fn ingest(
         basis: lawful_basis(request.lawful_basis)?,
         observations: each("observations", &request.observations, observation)?,
         grants: each("consents", &request.consents, |wire| grant(wire, roles, numbers))?,
+        identifiers: Vec::new(),
         events: events(&request.events)?,
         purpose: numbers(&purpose)?,
     };
@@ -64,6 +65,7 @@ pub(super) fn append_events(
         basis: lawful_basis(request.lawful_basis)?,
         observations: Vec::new(),
         grants: Vec::new(),
+        identifiers: Vec::new(),
         events: events(&request.events)?,
         purpose: numbers(&purpose)?,
     })

@@ -1,7 +1,11 @@
 //! Owns a customer's core record: one sealed value on disk, replaced as a whole. Always: ordered maps, catalogue
 //! numbers instead of names.
 
+mod identifier;
+
 use std::collections::BTreeMap;
+
+pub use identifier::{StoredIdentifier, Verification, VerificationMethod};
 
 use crate::{
     contact_log::ContactLog,
@@ -9,6 +13,7 @@ use crate::{
     ground::{GroundState, LawfulBasis},
     iab::{StoredGppString, StoredTcString},
     id::{AttributeNumber, PurposeNumber, TimestampMs},
+    identifier::Identifier,
     ledger::NO_HASH,
     preferences::Preferences,
     provenance::Provenance,
@@ -69,6 +74,8 @@ pub struct RequestDates {
 pub struct CustomerRecord {
     /// The attributes, by the catalogue's number.
     pub attributes: BTreeMap<AttributeNumber, AttributeValue>,
+    /// What the customer is found by.
+    pub identifiers: BTreeMap<Identifier, StoredIdentifier>,
     /// The grounds, by purpose and basis.
     pub grounds: BTreeMap<(PurposeNumber, LawfulBasis), GroundState>,
     /// What the law needs to know besides the grounds.
@@ -99,6 +106,7 @@ impl CustomerRecord {
     pub fn new(now: TimestampMs) -> Self {
         Self {
             attributes: BTreeMap::new(),
+            identifiers: BTreeMap::new(),
             grounds: BTreeMap::new(),
             subject: DataSubject::default(),
             ledger_entries: 0,

@@ -1,9 +1,13 @@
-//! Owns how incoming data is judged and merged (CO-3). Always: every ground, observation and event has an outcome,
+//! Owns how incoming data is judged and merged (CO-3). Always: every ground, observation, identifier and event has an outcome,
 //! nothing is dropped silently; the same data in any order gives the same record, unless a legal hold keeps what is
-//! stored first; no ground that comes with data lifts a no that was said live, since it names no consent revision that it
+//! stored first, or a limit the identifiers that came first; no ground that comes with data lifts a no that was said live, since it names no consent revision that it
 //! answers; one that is imported is sorted in by its date (CO-8).
 
+mod identifiers;
+
 use std::{borrow::Cow, collections::BTreeMap};
+
+pub use identifiers::{IdentifierObservation, IdentifierOutcome, named_identifiers};
 
 use crate::{
     catalogue::{AttributeDefinition, Catalogue, Purpose},
@@ -13,8 +17,9 @@ use crate::{
     event::{Event, StoredEvent},
     ground::{GroundStatus, LawfulBasis},
     id::{AttributeName, PurposeNumber, SourceId, TimestampMs},
+    identifier::Identifier,
     ledger::LedgerEntry,
-    limits::{EVENTS_MAX, FUTURE_MAX_MS, GRANTS_MAX, OBSERVATIONS_MAX},
+    limits::{EVENTS_MAX, FUTURE_MAX_MS, GRANTS_MAX, IDENTIFIERS_MAX, OBSERVATIONS_MAX},
     permission::{Permission, Reader, Verdict},
     provenance::{Party, Provenance},
     reason::RefusalReason,
@@ -48,6 +53,8 @@ pub struct Observations {
     pub grants: Vec<Decision>,
     /// The values.
     pub observations: Vec<Observation>,
+    /// The identifiers.
+    pub identifiers: Vec<IdentifierObservation>,
     /// The interactions.
     pub events: Vec<Event>,
 }
@@ -79,6 +86,8 @@ pub struct Ingested {
     pub grant_outcomes: Vec<Result<DecisionEffect, RefusalReason>>,
     /// The outcomes of the observations, in their order.
     pub attribute_outcomes: Vec<Outcome>,
+    /// The outcomes of the identifiers, in their order, then those of merged values that are identifiers.
+    pub identifier_outcomes: Vec<IdentifierOutcome>,
     /// The outcomes of the events, in their order.
     pub event_outcomes: Vec<Outcome>,
 }
@@ -107,7 +116,10 @@ fn check_grant(grant: &Decision, catalogue: &Catalogue, now: TimestampMs) -> Res
     consent::check_decision(grant, catalogue, now)
 }
 
-/// Records the grants that can be recorded, then judges each observation and event, and merges what is allowed.
+/// Records the grants that can be recorded, then judges each observation, identifier and event, and merges what is allowed.
+///
+/// `taken` are the identifiers that the customer may not have because of other customers, and why: `IdentifierTaken` or
+/// `IdentifierSharedLimit`. One that the customer has already is not looked for there.
 ///
 /// # Errors
 /// The whole input is refused if it names an unknown purpose, or for what [`check_observations`] finds.
@@ -115,6 +127,7 @@ pub fn ingest(
     record: &CustomerRecord,
     input: &Observations,
     catalogue: &Catalogue,
+    taken: &BTreeMap<Identifier, RefusalReason>,
     context: ChangeContext<'_>,
 ) -> Result<Ingested, ProfileError> {
     check_observations(input, catalogue, context.now).map_err(|(_, error)| error)?;
@@ -150,7 +163,8 @@ pub fn ingest(
         .observations
         .iter()
         .map(|observation| collection.merge(observation, catalogue, &mut after))
-        .collect();
+        .collect::<Vec<_>>();
+    let identifier_outcomes = collection.identifiers(&attribute_outcomes, catalogue, taken, &mut after);
     let (events, event_outcomes) = collection.events(&input.events);
     let record_changed = after != *record;
     Ok(Ingested {
@@ -161,6 +175,7 @@ pub fn ingest(
         events,
         grant_outcomes,
         attribute_outcomes,
+        identifier_outcomes,
         event_outcomes,
     })
 }
@@ -168,6 +183,7 @@ pub fn ingest(
 fn check_limits(input: &Observations) -> Result<(), ProfileError> {
     let limits = [
         ("observations", input.observations.len(), OBSERVATIONS_MAX),
+        ("identifiers", input.identifiers.len(), IDENTIFIERS_MAX),
         ("consents", input.grants.len(), GRANTS_MAX),
         ("events", input.events.len(), EVENTS_MAX),
     ];
