@@ -129,6 +129,7 @@ async fn every_answer_is_json_on_request(sandbox: &Sandbox) {
         (&["certificates", "create", "ada", "--role", "agent", "--dir", &certificates], "certificate"),
         (&["purpose", "list"], "purposes"),
         (&["attribute", "get", "email"], "name"),
+        (&["namespace", "list"], "namespaces"),
         (&["profile", "get", &customer, "--purpose", "service"], "attributes"),
         (&["consent", "list", &customer, privacy[0], privacy[1]], "consents"),
         (&["consent", "history", &customer, "--file", &history, privacy[0], privacy[1]], "head"),

@@ -14,6 +14,7 @@ mod clocks;
 mod contact;
 mod data_subjects;
 mod decisions;
+mod namespaces;
 mod preferences;
 mod profiles;
 mod requests;
@@ -29,7 +30,7 @@ fn main() -> ExitCode {
     let suite = requests::tests(profiles::tests(suite));
     let suite = preferences::tests(contact::tests(suite));
     let suite = data_subjects::tests(decisions::tests(suite));
-    let suite = catalogue::tests(bad_input::tests(suite));
+    let suite = namespaces::tests(catalogue::tests(bad_input::tests(suite)));
     let suite = blindness::tests(clocks::tests(suite));
     withdraw_all::tests(suite).run()
 }

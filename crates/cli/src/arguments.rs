@@ -54,6 +54,9 @@ pub(crate) enum Command {
     /// Manage channels: how customers are contacted
     #[command(subcommand)]
     Channel(crate::catalog::DefinitionCommand<crate::catalog::ChannelFields>),
+    /// Manage namespaces: what customers are found by
+    #[command(subcommand)]
+    Namespace(crate::catalog::DefinitionCommand<crate::catalog::NamespaceFields>),
     /// Read and write profiles
     #[command(subcommand)]
     Profile(crate::profile::ProfileCommand),

@@ -128,6 +128,7 @@ async fn run(arguments: Arguments) -> Result<(), CliError> {
         Command::Jurisdiction(command) => command.run(&connection).await,
         Command::Recipient(command) => command.run(&connection).await,
         Command::Channel(command) => command.run(&connection).await,
+        Command::Namespace(command) => command.run(&connection).await,
         Command::Profile(command) => command.run(&connection).await,
         Command::Consent(command) => command.run(&connection).await,
         Command::Subject(command) => command.run(&connection).await,

@@ -1,5 +1,5 @@
-//! What `custodia purpose`, `attribute`, `jurisdiction`, `recipient` and `channel` have in common: every kind of catalogue entry is
-//! created, updated, shown and listed in the same way, and has a history.
+//! What `custodia purpose`, `attribute`, `jurisdiction`, `recipient`, `channel` and `namespace` have in common: every kind of
+//! catalogue entry is created, updated, shown and listed in the same way, and has a history.
 //!
 //! Invariant: an update starts from the current entry and sends its etag, so that fields that are not given keep their
 //! values and a concurrent change is not lost.

@@ -1,10 +1,11 @@
-//! `custodia purpose`, `attribute`, `jurisdiction`, `recipient` and `channel`: the catalogue.
+//! `custodia purpose`, `attribute`, `jurisdiction`, `recipient`, `channel` and `namespace`: the catalogue.
 
 mod attribute;
 mod channel;
 mod definition;
 mod history;
 mod jurisdiction;
+mod namespace;
 mod purpose;
 mod recipient;
 
@@ -18,6 +19,7 @@ pub(crate) use attribute::{AttributeCommand, AttributeFields};
 pub(crate) use channel::ChannelFields;
 pub(crate) use definition::DefinitionCommand;
 pub(crate) use jurisdiction::JurisdictionFields;
+pub(crate) use namespace::NamespaceFields;
 pub(crate) use purpose::PurposeFields;
 pub(crate) use recipient::RecipientFields;
 
@@ -32,6 +34,7 @@ pub(crate) struct CatalogueFile {
     attributes: Vec<AttributeFields>,
     recipients: Vec<RecipientFields>,
     channels: Vec<ChannelFields>,
+    namespaces: Vec<NamespaceFields>,
 }
 
 /// Entries to create together.
@@ -42,6 +45,7 @@ pub(crate) struct Entries {
     pub(crate) attributes: Vec<v1::AttributeDefinition>,
     pub(crate) recipients: Vec<v1::Recipient>,
     pub(crate) channels: Vec<v1::ChannelDefinition>,
+    pub(crate) namespaces: Vec<v1::Namespace>,
 }
 
 impl CatalogueFile {
@@ -53,18 +57,20 @@ impl CatalogueFile {
             attributes: entries("catalogue.attributes", &self.attributes)?,
             recipients: entries("catalogue.recipients", &self.recipients)?,
             channels: entries("catalogue.channels", &self.channels)?,
+            namespaces: entries("catalogue.namespaces", &self.namespaces)?,
         })
     }
 }
 
 /// Creates the entries that do not exist yet, leaves the others as they are, and returns how many it created. Purposes
-/// come before the entries that refer to them.
+/// and attributes come before the entries that refer to them.
 pub(crate) async fn create_missing(client: &Client, entries: &Entries) -> Result<usize, CliError> {
     Ok(create_missing_entries::<JurisdictionFields>(client, &entries.jurisdictions).await?
         + create_missing_entries::<PurposeFields>(client, &entries.purposes).await?
         + create_missing_entries::<AttributeFields>(client, &entries.attributes).await?
         + create_missing_entries::<RecipientFields>(client, &entries.recipients).await?
-        + create_missing_entries::<ChannelFields>(client, &entries.channels).await?)
+        + create_missing_entries::<ChannelFields>(client, &entries.channels).await?
+        + create_missing_entries::<NamespaceFields>(client, &entries.namespaces).await?)
 }
 
 /// All attributes of the catalogue.

@@ -55,4 +55,5 @@ impl_listing! {
     ListAttributesRequest: attributes of AttributeDefinition;
     ListRecipientsRequest: recipients of Recipient;
     ListChannelsRequest: channels of ChannelDefinition;
+    ListNamespacesRequest: namespaces of Namespace;
 }

@@ -61,6 +61,8 @@ impl_enum_text! {
     ConsentModel "CONSENT_MODEL_": OptIn OptOut;
     SensitiveConsent "SENSITIVE_CONSENT_": NotRefused OptIn Explicit Signed;
     ChannelKind "CHANNEL_KIND_": ElectronicMail TextMessage AutomatedCall Call Post Visit;
+    NamespaceKind "NAMESPACE_KIND_": Email Phone Text;
+    LinkPolicy "LINK_POLICY_": Propose Merge;
     GoogleConsentType "GOOGLE_CONSENT_TYPE_":
         AdStorage AdUserData AdPersonalization AnalyticsStorage FunctionalityStorage PersonalizationStorage
         SecurityStorage;

@@ -30,6 +30,7 @@ pub(crate) enum Listing {
     Changes = 7,
     History = 8,
     Channels = 9,
+    Namespaces = 10,
 }
 
 impl Listing {

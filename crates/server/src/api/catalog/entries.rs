@@ -11,7 +11,8 @@ use std::sync::Arc;
 
 use custodia_consensus::{Command, Condition, Expected, Write};
 use custodia_profile::{
-    AttributeDefinition, Catalogue, ChannelDefinition, GroupId, Jurisdiction, Purpose, Recipient, Revision,
+    AttributeDefinition, Catalogue, ChannelDefinition, GroupId, Jurisdiction, Namespace, Purpose, Recipient,
+    Revision,
 };
 use custodia_proto::v1;
 use custodia_store::{Key, ValueHeader};
@@ -91,6 +92,8 @@ calls! {
         ListRecipientsRequest -> ListRecipientsResponse;
     ChannelDefinition, channel, channels by id: CreateChannelRequest UpdateChannelRequest GetChannelRequest
         ListChannelsRequest -> ListChannelsResponse;
+    Namespace, namespace, namespaces by id: CreateNamespaceRequest UpdateNamespaceRequest GetNamespaceRequest
+        ListNamespacesRequest -> ListNamespacesResponse;
 }
 
 async fn create<E: Entry>(
@@ -291,6 +294,16 @@ mod tests {
         let created = created::<ChannelDefinition>(&carrierpigeon, &catalogue).expect("new");
         catalogue.put(created.into()).expect("fits");
         assert_eq!(pages::<ChannelDefinition>(&catalogue, 5)[1], "carrierpigeon");
+        for id in ["phone", "email"] {
+            let wire = v1::Namespace {
+                id: id.to_owned(),
+                kind: v1::NamespaceKind::Text.into(),
+                purposes: vec!["care".to_owned()],
+                ..Default::default()
+            };
+            catalogue.put(super::created::<Namespace>(&wire, &catalogue).expect("new").into()).expect("fits");
+        }
+        assert_eq!(pages::<Namespace>(&catalogue, 1), ["email", "phone"]);
         assert_eq!(pages::<Recipient>(&catalogue, 3), ["Ads", "desk", "till"]);
         let (_, token) = list::<Purpose>(&catalogue, 1, "").expect("a page");
         assert_eq!(

@@ -1,11 +1,12 @@
-//! What purposes, attributes, jurisdictions, recipients and channels have in common: each is a catalogue entry with a name, a
+//! What purposes, attributes, jurisdictions, recipients, channels and namespaces have in common: each is a catalogue entry with a name, a
 //! revision, a wire message and a key in the directory. `entries.rs` serves all kinds in the same way.
 
 use std::sync::Arc;
 
 use custodia_profile::{
     AttributeDefinition, AttributeName, Catalogue, CatalogueEntry, ChannelDefinition, ChannelId,
-    Jurisdiction, JurisdictionId, ProfileError, Purpose, PurposeId, Recipient, RecipientId, Revision, Stored,
+    Jurisdiction, JurisdictionId, Namespace, NamespaceId, ProfileError, Purpose, PurposeId, Recipient,
+    RecipientId, Revision, Stored,
 };
 use custodia_proto::v1;
 use custodia_store::Key;
@@ -57,6 +58,12 @@ pub(super) fn put_error<D: Entry>(error: ProfileError) -> ServiceError {
     }
     if let ProfileError::Duplicate { field: field @ "jurisdiction.regions" } = error {
         return ServiceError::invalid(field, "contains a region that belongs to another jurisdiction");
+    }
+    if let ProfileError::Duplicate { field: field @ "namespace.attribute" } = error {
+        return ServiceError::invalid(field, "belongs to another namespace");
+    }
+    if let ProfileError::Immutable { field: "namespace.unique" } = error {
+        return ServiceError::invalid("namespace.shared", "cannot change");
     }
     error.into()
 }
@@ -199,5 +206,22 @@ entry! {
 
     fn wire(&self, _catalogue: &Catalogue) -> v1::ChannelDefinition {
         convert::channel(self)
+    }
+}
+
+entry! {
+    Namespace: "namespace", Namespaces;
+    name id: NamespaceId; key namespace; find namespace; all namespaces;
+
+    fn parse(
+        wire: &v1::Namespace,
+        stored: Option<&Self>,
+        catalogue: &Catalogue,
+    ) -> Result<Self, ServiceError> {
+        parse::namespace(wire, next(stored), catalogue)
+    }
+
+    fn wire(&self, catalogue: &Catalogue) -> v1::Namespace {
+        convert::namespace(self, catalogue)
     }
 }

@@ -1,4 +1,4 @@
-//! Parses catalogue entries from the wire: purposes, attributes, jurisdictions, recipients and channels.
+//! Parses catalogue entries from the wire: purposes, attributes, jurisdictions, recipients, channels and namespaces.
 //!
 //! Invariant: everything that an entry names exists (its purposes, the jurisdictions whose bases it states), so a typo
 //! cannot leave a rule without effect. Only a purpose may name recipients that are registered later; until then the name
@@ -8,12 +8,14 @@ use custodia_profile::{
     AttributeDefinition, AttributeFields, AttributeName, AttributeNumber, BalancingTest, Catalogue,
     CategoryId, ChannelDefinition, ChannelFields, ChannelId, ChannelKind, Classification, ConsentModel,
     GoogleConsentType, Jurisdiction, JurisdictionBases, JurisdictionFields, JurisdictionId, LawfulBasis,
-    NoContactHours, Notice, NoticeId, ProfileError, Purpose, PurposeFields, PurposeId, PurposeNumber,
-    Recipient, RecipientFields, RecipientId, Region, RegionalAge, Revision, SensitiveConsent, SourceId,
-    SourceMapping, SpecialCategoryGround, SpecialUse, ValueType, check_dpv_purpose,
+    LinkPolicy, Namespace, NamespaceFields, NamespaceId, NamespaceKind, NoContactHours, Notice, NoticeId,
+    ProfileError, Purpose, PurposeFields, PurposeId, PurposeNumber, Recipient, RecipientFields, RecipientId,
+    Region, RegionalAge, Revision, SensitiveConsent, SourceId, SourceMapping, SpecialCategoryGround,
+    SpecialUse, ValueType, check_dpv_purpose,
     limits::{
-        ATTRIBUTE_PURPOSES_MAX, DATA_CATEGORIES_MAX, JURISDICTION_BASES_MAX, JURISDICTION_REGIONS_MAX,
-        MAPPINGS_MAX, NO_CONTACT_HOURS_MAX, NOTICES_MAX, PURPOSE_RECIPIENTS_MAX, RECIPIENT_PURPOSES_MAX,
+        ATTRIBUTE_PURPOSES_MAX, BLOCKED_VALUES_MAX, DATA_CATEGORIES_MAX, DOTLESS_DOMAINS_MAX,
+        JURISDICTION_BASES_MAX, JURISDICTION_REGIONS_MAX, MAPPINGS_MAX, NAMESPACE_PURPOSES_MAX,
+        NO_CONTACT_HOURS_MAX, NOTICES_MAX, PURPOSE_RECIPIENTS_MAX, RECIPIENT_PURPOSES_MAX,
     },
 };
 use custodia_proto::v1;
@@ -288,4 +290,45 @@ pub(super) fn channel(
         built_in: false,
     };
     ChannelDefinition::new(fields).map_err(of_definition("channel."))
+}
+
+/// Parses a namespace, with the revision that the catalogue assigns.
+pub(super) fn namespace(
+    wire: &v1::Namespace,
+    revision: Revision,
+    catalogue: &Catalogue,
+) -> Result<Namespace, ServiceError> {
+    within_limit("purposes", wire.purposes.len(), NAMESPACE_PURPOSES_MAX)?;
+    within_limit("blocked_values", wire.blocked_values.len(), BLOCKED_VALUES_MAX)?;
+    within_limit("ignore_dots_of", wire.ignore_dots_of.len(), DOTLESS_DOMAINS_MAX)?;
+    let region = Some(&wire.default_region).filter(|code| !code.is_empty());
+    let attribute = Some(&wire.attribute).filter(|name| !name.is_empty());
+    let policy = chosen(wire.on_conflict, LinkPolicy::from_number).map_err(named("on_conflict"))?;
+    let fields = NamespaceFields {
+        id: NamespaceId::new(&wire.id).map_err(named("id"))?,
+        display_name: wire.display_name.clone(),
+        description: wire.description.clone(),
+        kind: required("kind", wire.kind, NamespaceKind::from_number)?,
+        unique: !wire.shared,
+        // The constructor says what the limit is.
+        per_customer_max: u8::try_from(wire.per_customer_max).unwrap_or(u8::MAX),
+        blocked_values: wire.blocked_values.clone(),
+        priority: wire.priority,
+        purposes: each("purposes", &wire.purposes, |text| purpose_number(text, catalogue))?,
+        default_region: region.map(|code| Region::new(code).map_err(named("default_region"))).transpose()?,
+        pattern: wire.pattern.clone(),
+        case_sensitive: wire.case_sensitive,
+        ignore_plus_tag: wire.ignore_plus_tag,
+        ignore_dots_of: wire.ignore_dots_of.clone(),
+        attribute: attribute.map(|name| attribute_number(name, catalogue)).transpose()?,
+        on_conflict: policy.unwrap_or(LinkPolicy::Propose),
+        revision,
+    };
+    Namespace::new(fields).map_err(of_definition("namespace."))
+}
+
+fn attribute_number(text: &str, catalogue: &Catalogue) -> Result<AttributeNumber, ServiceError> {
+    let name = AttributeName::new(text).map_err(named("attribute"))?;
+    let known = catalogue.attribute_by_name(name.as_str()).map(|attribute| attribute.number);
+    known.ok_or_else(|| ServiceError::field("attribute", FieldFault::AttributeUnknown))
 }
