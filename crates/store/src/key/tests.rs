@@ -43,6 +43,8 @@ fn layout_is_pinned() {
     assert_eq!(hex(Key::recipient(&"Desk.1".parse().unwrap())), "ffff264465736b2e31");
     assert_eq!(hex(Key::catalogue_change(258)), "ffff270000000000000102");
     assert_eq!(hex(Key::attribute_usage(AttributeNumber::new(259).unwrap())), "ffff2800000103");
+    assert_eq!(hex(Key::channel(&"fax".parse().unwrap())), "ffff29666178");
+    assert_eq!(hex(Key::namespace(&"email".parse().unwrap())), "ffff2a656d61696c");
 }
 
 #[test]
@@ -110,7 +112,7 @@ proptest! {
             _ => None,
         };
         let customer = customer_at.map(|at| rest.get(at..at + 16).filter(|id| id[6] >> 4 == 7 && id[8] >> 6 == 2));
-        let known = matches!(kind, 0..=5 | 16..=18 | 32..=41) && GroupId::from_u16(group).is_ok();
+        let known = matches!(kind, 0..=5 | 16..=18 | 32..=42) && GroupId::from_u16(group).is_ok();
         let valid = known && customer != Some(None) && (kind != 18 || rest.len() == 20);
         match KeyParts::parse(&bytes) {
             Ok(KeyParts { group, kind, customer, suffix }) => {
