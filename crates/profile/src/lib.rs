@@ -11,6 +11,7 @@
 //! |---|---|
 //! | [`id`], [`limits`], `label`, `value` | ids, every limit, short texts, values |
 //! | `catalogue` | purposes, attributes, jurisdictions, recipients, channels and namespaces |
+//! | `holders` | an entry of the index of identifiers |
 //! | `identifier` | what a customer is found by, in normal form |
 //! | `record`, `ground`, `data_subject`, `preferences`, `contact_log`, `event`, `memory` | what is stored of a customer |
 //! | `ledger`, `recorder`, `chain` | its history: the entries, who recorded them, the hash chain |
@@ -35,6 +36,7 @@ mod data_subject;
 mod error;
 mod event;
 mod ground;
+mod holders;
 mod iab;
 mod identifier;
 mod identifier_change;
@@ -78,14 +80,16 @@ pub use ground::{
     AffirmativeAct, ConsentMethod, DecidedBy, Evidence, GroundState, GroundStatus, LawfulBasis, Prior,
     Transition, transition,
 };
+pub use holders::Holders;
 pub use iab::{
     GppContent, GppField, GppOptOut, GppSection, GppString, PublisherConsent, PublisherRestriction,
     StoredGppString, StoredTcString, TcString, VendorPurposes, VendorRestriction, VendorSet,
 };
 pub use id::{
-    AttributeName, AttributeNumber, CallerName, CategoryId, ChannelId, CustomerId, GroupId, JurisdictionId,
-    KeyEpoch, NamespaceId, NodeAddress, NodeAddressError, NodeId, PoolId, PurposeId, PurposeNumber,
-    RecipientId, Region, ReplicaId, RequestId, Revision, ShardId, SlotId, SourceId, TimestampMs, TopicId,
+    AttributeName, AttributeNumber, BlindedIdentifier, CallerName, CategoryId, ChannelId, CustomerId,
+    GroupId, JurisdictionId, KeyEpoch, NamespaceId, NodeAddress, NodeAddressError, NodeId, PoolId, PurposeId,
+    PurposeNumber, RecipientId, Region, ReplicaId, RequestId, Revision, ShardId, SlotId, SourceId,
+    TimestampMs, TopicId,
 };
 pub use identifier::{Identifier, IdentifierValue};
 pub use identifier_change::{record_bounce, release_identifier, verify_identifier};

@@ -13,6 +13,8 @@ numbered! {
         Bucket = 2 => "bucket",
         /// Wrapped by a bucket key.
         Customer = 3 => "customer",
+        /// Blinds identifiers; wrapped by a root key.
+        Blinding = 4 => "blinding",
     }
 }
 

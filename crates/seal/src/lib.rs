@@ -6,6 +6,7 @@
 //!        └─ bucket key    one per about 4,096 customers                 BucketKey
 //!             └─ customer key   one per customer                        CustomerKey
 //!                  └─ sealed values: core, requests, events, ledger     SealContext
+//!   └─ blinding key  one per cluster; blinds identifiers               BlindingKey
 //! ```
 //!
 //! Every key below the root is random and stored only as a [`WrappedKey`]: sealed by its parent and bound to its position
@@ -19,6 +20,7 @@
 //! - No input makes this crate panic.
 //! - The only I/O is reading the root key file. There is no clock, and randomness is a parameter ([`RandomSource`]).
 
+mod blinding_key;
 mod bucket_id;
 mod bucket_key;
 mod cipher;
@@ -38,6 +40,7 @@ mod value;
 mod wrapped;
 mod wrapped_set;
 
+pub use blinding_key::BlindingKey;
 pub use bucket_id::BucketId;
 pub use bucket_key::BucketKey;
 pub use cipher::KeyBytes;

@@ -1,6 +1,7 @@
 //! The key of one shard in one epoch. It wraps bucket keys.
 
 use crate::bucket_key::BucketKey;
+use crate::cipher::Cipher;
 use crate::error::SealError;
 use crate::key_context::{BucketKeyContext, ShardKeyContext};
 use crate::key_level::KeyLevel;
@@ -27,7 +28,8 @@ impl ShardKey {
     ) -> Result<WrappedKey, SealError> {
         WrappedKey::under_root(
             root.current(),
-            (&self.cipher, self.epoch),
+            KeyLevel::Shard,
+            (self.cipher.bytes(), self.epoch),
             |aad| context.append(aad),
             |id, key, aad| root.wrap(id, key, aad, random),
         )
@@ -42,9 +44,12 @@ impl ShardKey {
         root: &dyn RootKey,
         context: &ShardKeyContext,
     ) -> Result<Self, SealError> {
-        let cipher = wrapped
-            .open_under_root(|aad| context.append(aad), |id, payload, aad| root.unwrap(id, payload, aad))?;
-        Ok(Self { cipher, epoch: wrapped.epoch() })
+        let key = wrapped.open_under_root(
+            KeyLevel::Shard,
+            |aad| context.append(aad),
+            |id, payload, aad| root.unwrap(id, payload, aad),
+        )?;
+        Ok(Self { cipher: Cipher::new(key)?, epoch: wrapped.epoch() })
     }
 }
 

@@ -3,12 +3,12 @@
 //! ```text
 //! offset  bytes  field
 //! 0       1      format version = 1
-//! 1       1      level: 1 shard, 2 bucket, 3 customer
+//! 1       1      level: 1 shard, 2 bucket, 3 customer, 4 blinding
 //! 2       4      epoch of this key, u32 BE
-//! 6       1      p, length of the parent field: 4, at the shard level 1 to 64
-//! 7       p      parent: the parent's epoch u32 BE; at the shard level the id of the root key, ASCII
+//! 6       1      p, length of the parent field: 4, at the shard and blinding levels 1 to 64
+//! 7       p      parent: the parent's epoch u32 BE; at the shard and blinding levels the id of the root key, ASCII
 //! 7+p     n      payload: bucket and customer: box of the 32 key bytes (n = 60, see cipher.rs);
-//!                shard: made by the root key provider (root_file.rs: n = 68), 1 to 4096 bytes
+//!                shard and blinding: made by the root key provider (root_file.rs: n = 68), 1 to 4096 bytes
 //! ```
 //!
 //! Additional data = header (offsets 0 to 7+p) ‖ context of the key (key_context.rs). The level fixes the length of the
@@ -29,7 +29,7 @@ const FORMAT_VERSION: u8 = 1;
 const FIXED_BYTES: usize = 7;
 const EPOCH_BYTES: usize = 4;
 const BOX_BYTES: usize = KEY_BYTES + BOX_OVERHEAD_BYTES;
-const SHARD_PAYLOAD_BYTES_MAX: usize = 4_096;
+const ROOT_PAYLOAD_BYTES_MAX: usize = 4_096;
 
 /// What wrapped a key.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -66,9 +66,9 @@ impl WrappedKey {
         let parent_bytes = usize::from(parent_bytes);
         let (parent, payload) = rest.split_at_checked(parent_bytes).ok_or_else(malformed)?;
         let (parent, payload_bytes) = match level {
-            KeyLevel::Shard => {
+            KeyLevel::Shard | KeyLevel::Blinding => {
                 let id = std::str::from_utf8(parent).ok().and_then(RootKeyId::from_text);
-                (Parent::Root(id.ok_or_else(malformed)?), 1..=SHARD_PAYLOAD_BYTES_MAX)
+                (Parent::Root(id.ok_or_else(malformed)?), 1..=ROOT_PAYLOAD_BYTES_MAX)
             }
             KeyLevel::Bucket | KeyLevel::Customer => {
                 let epoch: [u8; EPOCH_BYTES] = parent.try_into().map_err(|_length| malformed())?;
@@ -151,30 +151,33 @@ impl WrappedKey {
         Cipher::new(parent.0.open_key(Format::WrappedKey, &with_context(header, context), payload)?)
     }
 
-    /// Wraps a shard key: `wrap` makes the payload from the key and the additional data.
+    /// Wraps a key of `level` under a root key: `wrap` makes the payload from the key and the additional data.
     pub(crate) fn under_root(
         root: RootKeyId,
-        child: (&Cipher, KeyEpoch),
+        level: KeyLevel,
+        child: (&KeyBytes, KeyEpoch),
         context: impl FnOnce(&mut Vec<u8>),
         wrap: impl FnOnce(&RootKeyId, &KeyBytes, &[u8]) -> Result<Vec<u8>, SealError>,
     ) -> Result<Self, SealError> {
-        let header = header(KeyLevel::Shard, child.1, root.as_str().as_bytes())?;
-        let payload = wrap(&root, child.0.bytes(), &with_context(&header, context))?;
+        let header = header(level, child.1, root.as_str().as_bytes())?;
+        let payload = wrap(&root, child.0, &with_context(&header, context))?;
         let mut bytes = header;
         bytes.extend_from_slice(&payload);
         Self::parse(&bytes)
     }
 
-    /// Unwraps a shard key: `unwrap` opens the payload, given the id of the root key and the additional data.
+    /// Unwraps a key of `level` that a root key wrapped: `unwrap` opens the payload, given the id of the root key and the
+    /// additional data.
     pub(crate) fn open_under_root(
         &self,
+        level: KeyLevel,
         context: impl FnOnce(&mut Vec<u8>),
         unwrap: impl FnOnce(&RootKeyId, &[u8], &[u8]) -> Result<KeyBytes, SealError>,
-    ) -> Result<Cipher, SealError> {
-        self.check_level(KeyLevel::Shard)?;
+    ) -> Result<KeyBytes, SealError> {
+        self.check_level(level)?;
         let Parent::Root(root) = &self.parent else { return Err(self.malformed()) };
         let (header, payload) = self.split()?;
-        Cipher::new(unwrap(root, payload, &with_context(header, context))?)
+        unwrap(root, payload, &with_context(header, context))
     }
 
     fn check_level(&self, expected: KeyLevel) -> Result<(), SealError> {

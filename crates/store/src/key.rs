@@ -9,6 +9,7 @@
 //!              │  3      │ customer 16 ‖ sort key 24   event; sort key = !(ms) BE 8 ‖ xxh3-128(event id) BE 16
 //!              │  4      │ customer 16 ‖ sequence BE 8 consent ledger entry
 //!              │  5      │ customer 16 ‖ xxh3-128 16   event id → sort key of the event
+//!              │  6      │ blinded identifier 32       its holders; its first 16 bytes have the form of a customer
 //!              │ 16      │ epoch BE 4                  wrapped shard key
 //!              │ 17      │ bucket BE 4                 wrapped bucket key
 //!              │ 18      │ bucket BE 4 ‖ customer 16   wrapped customer key
@@ -32,8 +33,8 @@ use std::fmt;
 
 use bytes::{BufMut, Bytes, BytesMut};
 use custodia_profile::{
-    AttributeName, AttributeNumber, ChannelId, CustomerId, GroupId, JurisdictionId, KeyEpoch, NamespaceId,
-    NodeId, PurposeId, RecipientId, ShardId, TimestampMs, numbered,
+    AttributeName, AttributeNumber, BlindedIdentifier, ChannelId, CustomerId, GroupId, JurisdictionId,
+    KeyEpoch, NamespaceId, NodeId, PurposeId, RecipientId, ShardId, TimestampMs, numbered,
 };
 use xxhash_rust::xxh3::xxh3_128;
 
@@ -55,6 +56,8 @@ numbered! {
         Ledger = 4,
         /// The sort key of the event with an id.
         EventId = 5,
+        /// The holders of an identifier.
+        Identifier = 6,
         /// A wrapped shard key.
         ShardKey = 16,
         /// A wrapped bucket key.
@@ -97,6 +100,7 @@ impl KeyKind {
             Self::Event => "event",
             Self::Ledger => "ledger",
             Self::EventId => "event-id",
+            Self::Identifier => "identifier",
             Self::ShardKey => "shard-key",
             Self::BucketKey => "bucket-key",
             Self::CustomerKey => "customer-key",
@@ -209,6 +213,9 @@ keys! {
     /// The sort key of the event with an id.
     event_id(group: GroupId, customer: &CustomerId, event_id: &str) =
         group, EventId, [customer.as_bytes(), &xxh3_128(event_id.as_bytes()).to_be_bytes()];
+    /// The holders of an identifier.
+    identifier(group: GroupId, identifier: &BlindedIdentifier) =
+        group, Identifier, [identifier.place().as_bytes(), identifier.rest()];
     /// The wrapped shard key of an epoch.
     shard_key(group: GroupId, epoch: KeyEpoch) = group, ShardKey, [&epoch.as_u32().to_be_bytes()];
     /// The wrapped key of a bucket.
@@ -362,7 +369,12 @@ impl<'a> KeyParts<'a> {
         let Split { group, kind, rest } = split(key)?;
         let parts = |customer, suffix| Self { group, kind, customer, suffix };
         match kind {
-            KeyKind::Core | KeyKind::Requests | KeyKind::Event | KeyKind::Ledger | KeyKind::EventId => {
+            KeyKind::Core
+            | KeyKind::Requests
+            | KeyKind::Event
+            | KeyKind::Ledger
+            | KeyKind::EventId
+            | KeyKind::Identifier => {
                 let (customer, suffix) = split_customer(rest)?;
                 Ok(parts(Some(customer), suffix))
             }

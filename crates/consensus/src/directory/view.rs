@@ -179,6 +179,7 @@ impl Directory {
             | KeyKind::Event
             | KeyKind::Ledger
             | KeyKind::EventId
+            | KeyKind::Identifier
             | KeyKind::ShardKey
             | KeyKind::BucketKey
             | KeyKind::CustomerKey => return Err(MALFORMED),

@@ -5,6 +5,7 @@
 mod catalogue;
 mod field;
 mod ground;
+mod holders;
 mod identifier;
 mod ledger;
 mod preferences;

@@ -2,6 +2,7 @@
 //! is valid.
 
 mod attribute;
+mod blinded_identifier;
 mod caller;
 mod category;
 mod channel;
@@ -21,6 +22,7 @@ mod timestamp;
 mod topic;
 
 pub use attribute::{AttributeName, AttributeNumber};
+pub use blinded_identifier::BlindedIdentifier;
 pub use caller::CallerName;
 pub use category::CategoryId;
 pub use channel::ChannelId;

@@ -1,5 +1,6 @@
 //! Tests of sealing through its public types.
 
+mod blinding;
 mod formats;
 mod key_tree;
 mod laws;
