@@ -212,6 +212,11 @@ impl Node {
         self.child.is_some()
     }
 
+    /// True if the process has ended by itself.
+    pub fn has_ended(&mut self) -> bool {
+        self.child.as_mut().is_some_and(|child| child.try_wait().expect("a child can be asked").is_some())
+    }
+
     /// SIGKILL, and reaps the process.
     pub fn kill(&mut self) {
         if let Some(mut child) = self.child.take() {

@@ -19,12 +19,18 @@ pub(crate) struct NodeCommand {
     /// Also stop at the end of standard input, so that the node does not outlive the process that started it
     #[arg(long, hide = true)]
     until_input_ends: bool,
+    /// Where the process ends, for tests: the name of a failpoint, and how often it is passed before
+    #[arg(long, hide = true, env = "CUSTODIA_FAILPOINT")]
+    failpoint: Option<String>,
 }
 
 impl NodeCommand {
     pub(crate) async fn run(self) -> Result<(), CliError> {
         let config = Config::load(&self.config)?;
         custodia_server::init_log(&config.log);
+        if let Some(failpoint) = &self.failpoint {
+            custodia_server::arm_failpoint(failpoint);
+        }
         let signal = stop_signal()?;
         let reload = Arc::new(Notify::new());
         forward_hangups(Arc::clone(&reload))?;

@@ -60,6 +60,7 @@ impl Rpc {
         let handler = match answered_by.as_str() {
             "ANSWERER_CUSTOMER_LEADER" if is_read => "customer_read",
             "ANSWERER_CUSTOMER_LEADER" => "customer_write",
+            "ANSWERER_HOLDER_LEADER" if is_read => "holder_read",
             "ANSWERER_DIRECTORY_LEADER" => "directory_write",
             "ANSWERER_SHARD_LEADERS" => "shard_leaders",
             "ANSWERER_ANY_NODE" => "any_node",
@@ -70,7 +71,8 @@ impl Rpc {
         if retry == "ByRequestId" && field("request_id").is_none() {
             return Err("a method with idempotency_level IDEMPOTENT needs a field request_id".to_owned());
         }
-        let is_about_customer = answered_by == "ANSWERER_CUSTOMER_LEADER";
+        let is_about_customer =
+            ["ANSWERER_CUSTOMER_LEADER", "ANSWERER_HOLDER_LEADER"].contains(&answered_by.as_str());
         if is_about_customer && is_read && field("purpose").is_none() {
             return Err("a read about a customer needs a field purpose".to_owned());
         }

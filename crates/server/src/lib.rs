@@ -56,6 +56,7 @@ pub use identity::{Caller, Identity, PeerNode, Role, RoleSet, UnknownRole, is_ca
 pub use limits::Limits;
 pub use root_key::{add_root_key, generate_root_key_file};
 pub use run::{Started, run};
+pub use shard::arm_failpoint;
 pub use telemetry::init_log;
 pub use transport::ClientTlsFiles;
 

@@ -13,6 +13,7 @@ use crate::identity::{Role, RoleSet};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ServiceId {
     Profile,
+    Identity,
     Consent,
     Preference,
     Catalog,
@@ -25,14 +26,15 @@ pub(crate) enum ServiceId {
 
 impl ServiceId {
     /// The number of services.
-    pub(crate) const COUNT: usize = 9;
+    pub(crate) const COUNT: usize = 10;
 
     /// Those of the public API.
-    pub(crate) const PUBLIC: [Self; 5] =
-        [Self::Profile, Self::Consent, Self::Preference, Self::Catalog, Self::Cluster];
+    pub(crate) const PUBLIC: [Self; 6] =
+        [Self::Profile, Self::Identity, Self::Consent, Self::Preference, Self::Catalog, Self::Cluster];
 
     const ALL: [Self; Self::COUNT] = [
         Self::Profile,
+        Self::Identity,
         Self::Consent,
         Self::Preference,
         Self::Catalog,
@@ -51,6 +53,7 @@ impl ServiceId {
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Profile => "custodia.v1.ProfileService",
+            Self::Identity => "custodia.v1.IdentityService",
             Self::Consent => "custodia.v1.ConsentService",
             Self::Preference => "custodia.v1.PreferenceService",
             Self::Catalog => "custodia.v1.CatalogService",
@@ -238,7 +241,11 @@ mod tests {
     #[test]
     fn operators_and_nodes_see_no_profile_data() {
         for method in &*METHODS {
-            if matches!(method.service, ServiceId::Profile | ServiceId::Consent | ServiceId::Preference) {
+            let is_of_customers = matches!(
+                method.service,
+                ServiceId::Profile | ServiceId::Identity | ServiceId::Consent | ServiceId::Preference
+            );
+            if is_of_customers {
                 let Access::Roles(roles) = method.access else { panic!("{} is open", method.path) };
                 assert!(!roles.contains(Operator) && !roles.contains(Node), "{}", method.path);
             }
@@ -255,7 +262,7 @@ mod tests {
     /// What a caller says is recorded, of one customer at a time; law and catalogue are not an agent's.
     #[test]
     fn agents_write_what_a_caller_says_and_nothing_else() {
-        let reads = ["Get", "BatchGet", "BatchCheck", "List", "Check", "Server"];
+        let reads = ["Get", "BatchGet", "BatchCheck", "List", "Check", "Lookup", "BatchLookup", "Server"];
         let writes = [
             "IngestProfile",
             "AppendEvents",
@@ -265,6 +272,8 @@ mod tests {
             "RecordPrivacySignal",
             "UpdatePreferences",
             "RecordContact",
+            "UpdateIdentifier",
+            "ReleaseIdentifier",
         ];
         for method in &*METHODS {
             let name = method.path.rsplit('/').next().expect("a name");

@@ -42,6 +42,8 @@ impl std::fmt::Debug for IdentifierObservation {
 pub struct IdentifierOutcome {
     /// The namespace.
     pub namespace: NamespaceId,
+    /// In normal form; none of an unknown namespace, an invalid or a blocked one.
+    pub identifier: Option<Identifier>,
     /// Whether the customer has it now.
     pub outcome: Outcome,
     /// The attribute whose merged value it is; none: it was named as an identifier.
@@ -60,6 +62,13 @@ impl<'a> Named<'a> {
     fn by_itself(observation: &'a IdentifierObservation) -> Self {
         let IdentifierObservation { namespace, value, observed_at } = observation;
         Self { namespace, value, observed_at: *observed_at, from_attribute: None }
+    }
+
+    /// In normal form; none if it has none.
+    fn identifier(&self, catalogue: &Catalogue) -> Option<Identifier> {
+        let namespace = catalogue.namespace(self.namespace.as_str())?;
+        let value = namespace.normalise(self.value).ok()?;
+        Some(Identifier { namespace: namespace.id.clone(), value })
     }
 
     /// None if no namespace has the attribute.
@@ -83,12 +92,7 @@ pub fn named_identifiers(input: &Observations, catalogue: &Catalogue) -> BTreeSe
     let by_attribute = |observation| Named::by_attribute(observation, catalogue);
     let by_itself = input.identifiers.iter().map(Named::by_itself);
     let all = by_itself.chain(input.observations.iter().filter_map(by_attribute));
-    all.filter_map(|named| {
-        let namespace = catalogue.namespace(named.namespace.as_str())?;
-        let value = namespace.normalise(named.value).ok()?;
-        Some(Identifier { namespace: namespace.id.clone(), value })
-    })
-    .collect()
+    all.filter_map(|named| named.identifier(catalogue)).collect()
 }
 
 impl Collection<'_> {
@@ -110,6 +114,7 @@ impl Collection<'_> {
             let stored = self.store_identifier(&named, catalogue, taken, record);
             IdentifierOutcome {
                 namespace: named.namespace.clone(),
+                identifier: named.identifier(catalogue),
                 outcome: stored.map_or_else(Outcome::Refused, |()| Outcome::Merged),
                 from_attribute: named.from_attribute.cloned(),
             }

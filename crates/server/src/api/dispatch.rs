@@ -16,7 +16,9 @@ use prost::Message;
 use tokio::time::{Instant, timeout_at};
 use tonic::{Code, Status};
 
-use super::handler::{Answered, any_node, customer_read, customer_write, directory_write, shard_leaders};
+use super::handler::{
+    Answered, any_node, customer_read, customer_write, directory_write, holder_read, shard_leaders,
+};
 use crate::{
     identity::{Caller, RoleSet},
     routing::{Call, Hop},

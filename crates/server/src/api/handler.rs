@@ -2,12 +2,12 @@
 
 use std::{future::Future, sync::Arc};
 
-use custodia_profile::GroupId;
+use custodia_profile::{BlindedIdentifier, CustomerId, GroupId};
 use custodia_proto::{
     rpc::{AboutCustomer, Unary},
     v1,
 };
-use futures::stream::BoxStream;
+use futures::{future::join_all, stream::BoxStream};
 use tokio::time::Instant;
 use tonic::{Request, Response, Status, Streaming};
 
@@ -15,6 +15,7 @@ use super::profile;
 use crate::{
     Deadline,
     identity::Caller,
+    propose::TRIES_MAX,
     routing::{Call, CustomerLocation, Hop, Route},
     shard::{CustomerRead, CustomerWrite, ShardContext},
     transport::RequestBytes,
@@ -31,6 +32,11 @@ pub(super) struct Answered<A> {
 impl<A> Answered<A> {
     const fn here(answer: A) -> Self {
         Self { answer, leader: None }
+    }
+
+    /// The answer alone.
+    pub(super) fn into_answer(self) -> A {
+        self.answer
     }
 
     /// The same with another form of the answer.
@@ -75,6 +81,19 @@ pub(super) trait ShardLeadersCall: Unary {
     ) -> impl Future<Output = Result<Self::Answer, ServiceError>> + Send;
 }
 
+/// A read about the customer who is named, or who holds the identifier that is named. A call without a customer goes to the leader of
+/// the identifier's shard, which names each holder in a call of its own.
+pub(super) trait HolderRead: CustomerRead + Sync {
+    /// The identifier, if the call names one.
+    fn identifier(&self) -> Option<&v1::Identifier>;
+
+    /// The same call about one holder.
+    fn about(&self, holder: CustomerId) -> Self;
+
+    /// One answer from those about several holders, in the order of their ids.
+    fn joined(answers: Vec<Self::Answer>) -> Self::Answer;
+}
+
 /// The caller, hop and deadline, which admission put into the request's extensions.
 pub(super) fn admitted<T>(request: &Request<T>) -> Result<Call, ServiceError> {
     let extensions = request.extensions();
@@ -102,13 +121,84 @@ pub(super) async fn customer_read<R: CustomerRead>(
     }
 }
 
+pub(super) async fn holder_read<R: HolderRead>(
+    context: &ShardContext,
+    call: &Call,
+    request: R,
+) -> Result<Answered<R::Answer>, ServiceError> {
+    if !request.customer_id().map_err(ServiceError::missing)?.is_empty() {
+        return customer_read(context, call, request).await;
+    }
+    let wire = request.identifier().ok_or_else(|| ServiceError::missing("identifier"))?;
+    let identifier = context.looked_up(call, wire, request.purpose()).await?;
+    match context.routing().route(context.index_group(&identifier)?, call.hop)? {
+        Route::Here => find(context, call, &identifier, request).await.map(Answered::here),
+        Route::Forward(leader) => Box::pin(forward(context, call, leader, request)).await,
+    }
+}
+
+/// Asks about each holder of an identifier whose shard this node leads. Where a record has the identifier no longer, the index is
+/// read again: it may have moved to another customer.
+async fn find<R: HolderRead>(
+    context: &ShardContext,
+    call: &Call,
+    identifier: &BlindedIdentifier,
+    request: R,
+) -> Result<R::Answer, ServiceError> {
+    // The second hop: a call that names its customer goes no further than to the customer's leader.
+    let onward = &Call { hop: Hop::First, ..call.clone() };
+    let mut before = Vec::new();
+    loop {
+        let holders = context.holders_here(identifier, call.read_mode, call.deadline).await?;
+        if holders == before {
+            return Err(ServiceError::CustomerNotFound);
+        }
+        let about = |holder: &CustomerId| customer_read(context, onward, request.about(*holder));
+        let mut found = Vec::with_capacity(holders.len());
+        for answer in join_all(holders.iter().map(about)).await {
+            match answer {
+                Ok(answered) => found.push(answered.answer),
+                Err(error) if error.is_customer_not_found() => {}
+                Err(error) => return Err(error),
+            }
+        }
+        match found.pop() {
+            None => before = holders,
+            Some(only) if found.is_empty() => return Ok(only),
+            Some(last) => {
+                found.push(last);
+                return Ok(R::joined(found));
+            }
+        }
+    }
+}
+
 pub(super) async fn customer_write<R: CustomerWrite>(
     context: &ShardContext,
     call: &Call,
-    mut request: R,
+    request: R,
 ) -> Result<Answered<R::Answer>, ServiceError> {
-    request.complete(&call.caller)?;
-    let location = locate(context, &request)?;
+    let mut moved = Vec::new();
+    for _ in 1..TRIES_MAX {
+        let mut completed = request.clone();
+        completed.complete(context, call, &moved).await?;
+        let location = locate(context, &completed)?;
+        match write_at(context, call, location, completed).await {
+            Err(error) if error.is_identifier_moved() && call.hop != Hop::Forwarded => {
+                moved.push(location.customer);
+            }
+            answered => return answered,
+        }
+    }
+    Err(ServiceError::IdentifierMoved)
+}
+
+async fn write_at<R: CustomerWrite>(
+    context: &ShardContext,
+    call: &Call,
+    location: CustomerLocation,
+    request: R,
+) -> Result<Answered<R::Answer>, ServiceError> {
     match context.routing().route(location.group(), call.hop)? {
         Route::Here => {
             context.write(&call.caller, location, &request, call.deadline).await.map(Answered::here)

@@ -6,7 +6,8 @@
 //! ```
 //!
 //! **Architecture Invariant:** nothing here knows Raft, encryption or files. Nothing here decides what is permitted:
-//! `custodia-profile` does. No call is forwarded twice, and nothing here retries over the network.
+//! `custodia-profile` does. No call about a customer is forwarded twice, and nothing here retries over the network; a call that
+//! names an identifier goes to the leader of its shard first, and on a customer that has moved is tried again.
 
 mod batch;
 mod catalog;
@@ -14,6 +15,7 @@ mod cluster;
 mod consent;
 mod dispatch;
 mod handler;
+mod identity;
 mod preference;
 mod profile;
 mod service;

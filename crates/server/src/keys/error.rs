@@ -41,6 +41,9 @@ pub(crate) enum KeysError {
         /// The bucket.
         bucket: BucketId,
     },
+    /// This node has no key to blind identifiers with: its copy of the directory is behind.
+    #[error("the blinding key is missing")]
+    BlindingKeyMissing,
     /// A key of this epoch existed and is gone: the value was read before a rotation ended, or it is damage.
     #[error("the key of epoch {epoch} is gone")]
     EpochGone {
@@ -116,6 +119,7 @@ impl KeysError {
             | Self::EpochGone { .. }
             | Self::Malformed { .. } => true,
             Self::Barrier(_)
+            | Self::BlindingKeyMissing
             | Self::Consensus(_)
             | Self::Destroyed
             | Self::NoCustomer

@@ -61,6 +61,7 @@
 //! customer is erased must leave its entry behind, empty and with the next epoch (`WrappedKeys::destroyed`), and a
 //! key enters the cache only when it was read from the state, never when it was merely proposed.
 
+mod blinding;
 mod bucket_allocator;
 mod cache;
 mod entry;
@@ -76,6 +77,7 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use blinding::BlindingKeys;
 use cache::CustomerKeyCache;
 pub(crate) use error::KeysError;
 pub(crate) use node_keys::NodeKeys;

@@ -12,7 +12,7 @@ use custodia_profile::{GroupId, ShardId, limits::SHARDS_MAX};
 use custodia_seal::{ClusterId, RandomSource, RootKey, ShardKeyContext, SystemRandom};
 use tokio::{sync::Semaphore, task::JoinSet};
 
-use super::{CustomerKeyCache, ShardKeys, ShardKeysParts};
+use super::{BlindingKeys, CustomerKeyCache, ShardKeys, ShardKeysParts};
 
 /// Shards whose interrupted rotations are resumed at the same time.
 const RESUMED_AT_ONCE: usize = 2;
@@ -23,6 +23,7 @@ pub(crate) struct NodeKeys {
     root: Arc<dyn RootKey>,
     cache: Arc<CustomerKeyCache>,
     random: Arc<dyn RandomSource>,
+    blinding: BlindingKeys,
     resuming: Arc<Semaphore>,
     /// By shard number. A node stays in one cluster, so an entry never becomes wrong.
     shards: Box<[OnceLock<Arc<ShardKeys>>]>,
@@ -37,14 +38,22 @@ impl fmt::Debug for NodeKeys {
 impl NodeKeys {
     /// The keys under `root`, with memory for the keys of `cached_customers`.
     pub(crate) fn new(consensus: Arc<Consensus>, root: Arc<dyn RootKey>, cached_customers: usize) -> Self {
+        let random: Arc<dyn RandomSource> = Arc::new(SystemRandom);
+        let blinding = BlindingKeys::new(Arc::clone(&consensus), Arc::clone(&root), Arc::clone(&random));
         Self {
             consensus,
             root,
             cache: Arc::new(CustomerKeyCache::new(cached_customers)),
-            random: Arc::new(SystemRandom),
+            random,
+            blinding,
             resuming: Arc::new(Semaphore::new(RESUMED_AT_ONCE)),
             shards: (0..SHARDS_MAX).map(|_| OnceLock::new()).collect(),
         }
+    }
+
+    /// The keys that blind identifiers.
+    pub(crate) const fn blinding(&self) -> &BlindingKeys {
+        &self.blinding
     }
 
     /// The keys of one shard; none for a number that no shard can have.

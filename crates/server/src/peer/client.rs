@@ -20,8 +20,9 @@ use bytes::Bytes;
 use custodia_consensus::{Peer, PeerTransport, TransportError};
 use custodia_proto::internal::v1::{
     ForwardRequest, ForwardResponse, GetNodeFactsRequest, GetStateChecksumsRequest,
-    GetStateChecksumsResponse, NodeFacts, PeerFrame, RecordUsageRequest, RenewCatalogueLeaseRequest,
-    RenewCatalogueLeaseResponse, ReplaceReplicaRequest, peer_service_client::PeerServiceClient,
+    GetStateChecksumsResponse, IndexAnswer, IndexRequest, NodeFacts, PeerFrame, RecordUsageRequest,
+    RenewCatalogueLeaseRequest, RenewCatalogueLeaseResponse, ReplaceReplicaRequest,
+    peer_service_client::PeerServiceClient,
 };
 use futures::{Stream, StreamExt as _, stream, stream::BoxStream};
 use metrics::Counter;
@@ -206,6 +207,15 @@ impl PeerCalls for Peers {
         deadline: Instant,
     ) -> Result<(), Status> {
         answer(deadline, self.forwards(to).replace_replica(request_until(request, deadline))).await.map(drop)
+    }
+
+    async fn call_index(
+        &self,
+        to: &LeaderHint,
+        request: IndexRequest,
+        deadline: Instant,
+    ) -> Result<IndexAnswer, Status> {
+        answer(deadline, self.forwards(to).call_index(request_until(request, deadline))).await
     }
 
     async fn node_facts(&self, to: &LeaderHint, deadline: Instant) -> Result<NodeFacts, Status> {

@@ -13,8 +13,9 @@ use std::sync::{Arc, atomic::Ordering};
 use custodia_consensus::{Consensus, Directory, TransportError};
 use custodia_proto::internal::v1::{
     ForwardRequest, ForwardResponse, GetNodeFactsRequest, GetStateChecksumsRequest,
-    GetStateChecksumsResponse, NodeFacts, PeerFrame, RecordUsageRequest, RecordUsageResponse,
-    RenewCatalogueLeaseRequest, RenewCatalogueLeaseResponse, ReplaceReplicaRequest, ReplaceReplicaResponse,
+    GetStateChecksumsResponse, IndexAnswer, IndexRequest, NodeFacts, PeerFrame, RecordUsageRequest,
+    RecordUsageResponse, RenewCatalogueLeaseRequest, RenewCatalogueLeaseResponse, ReplaceReplicaRequest,
+    ReplaceReplicaResponse,
     peer_service_server::{PeerService, PeerServiceServer},
 };
 use futures::{StreamExt as _, future::ready, stream::BoxStream};
@@ -31,7 +32,7 @@ use crate::{
     method,
     peer::connector::host_of,
     refusal::Refusal,
-    shard::ShardContext,
+    shard::{ShardContext, answer_index_call},
     transport::BytesFull,
     verification,
 };
@@ -187,6 +188,12 @@ impl PeerService for PeerEndpoint {
         let from = self.member(&request, WithoutDirectory::Refuse)?.node;
         verification::replace_own(&self.context, from, request.get_ref())?;
         Ok(Response::new(ReplaceReplicaResponse {}))
+    }
+
+    async fn call_index(&self, request: Request<IndexRequest>) -> Result<Response<IndexAnswer>, Status> {
+        self.member(&request, WithoutDirectory::Refuse)?;
+        let answer = answer_index_call(&self.context, request.get_ref(), deadline(&request)).await?;
+        Ok(Response::new(answer))
     }
 
     async fn get_node_facts(

@@ -9,8 +9,9 @@ use async_trait::async_trait;
 use custodia_consensus::ReadMode;
 use custodia_proto::{
     internal::v1::{
-        ForwardRequest, ForwardResponse, GetStateChecksumsRequest, GetStateChecksumsResponse, NodeFacts,
-        RecordUsageRequest, RenewCatalogueLeaseRequest, RenewCatalogueLeaseResponse, ReplaceReplicaRequest,
+        ForwardRequest, ForwardResponse, GetStateChecksumsRequest, GetStateChecksumsResponse, IndexAnswer,
+        IndexRequest, NodeFacts, RecordUsageRequest, RenewCatalogueLeaseRequest, RenewCatalogueLeaseResponse,
+        ReplaceReplicaRequest,
     },
     rpc::Unary,
 };
@@ -67,6 +68,14 @@ pub(crate) trait PeerCalls: fmt::Debug + Send + Sync + 'static {
         request: ReplaceReplicaRequest,
         deadline: Instant,
     ) -> Result<(), Status>;
+
+    /// `PeerService.CallIndex`.
+    async fn call_index(
+        &self,
+        to: &LeaderHint,
+        request: IndexRequest,
+        deadline: Instant,
+    ) -> Result<IndexAnswer, Status>;
 
     /// `PeerService.GetNodeFacts`.
     async fn node_facts(&self, to: &LeaderHint, deadline: Instant) -> Result<NodeFacts, Status>;

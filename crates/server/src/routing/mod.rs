@@ -7,7 +7,8 @@
 //! ```
 //!
 //! Invariant: a forwarded call is never forwarded again, and nothing here retries. So a call costs at most one hop,
-//! and two nodes that take each other for the leader cannot bounce a call between them.
+//! and two nodes that take each other for the leader cannot bounce a call between them. A call that names an identifier instead of a
+//! customer has a hop to the leader of the identifier's shard before it, where it gets its customer.
 //!
 //! `clock_offsets.rs`: how far the clocks of the other nodes are away.
 

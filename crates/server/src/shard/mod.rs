@@ -9,21 +9,30 @@
 //! Invariant: a shard is read and written only on its leader, behind a read barrier or by a conditional command.
 //! Nothing about a customer is cached between calls except keys, which the `keys` module holds.
 
+mod claims;
 mod command;
 mod context;
+mod failpoint;
 mod fingerprint;
+mod index;
+mod index_call;
 mod ledger;
 mod locks;
+mod lookup;
 mod read;
 mod reader;
 mod record;
 mod write;
 mod writer;
 
+pub(crate) use claims::TakenIdentifiers;
 pub(crate) use context::ShardContext;
+pub use failpoint::arm_failpoint;
+pub(crate) use index_call::answer_index_call;
 pub(crate) use ledger::Ledger;
+pub(crate) use lookup::{check_use, identifier};
 pub(crate) use read::{CustomerRead, ProfileView, ReadAccess};
 pub(crate) use reader::{reader_for, reader_named};
 pub(crate) use record::{Loaded, StoredEvents};
 pub(crate) use write::{Answered, Commit, CustomerState, CustomerWrite, Mutation, Origin};
-pub(crate) use writer::{Sight, WriteAccess};
+pub(crate) use writer::{Sight, WriteAccess, check as check_writer};

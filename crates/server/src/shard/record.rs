@@ -179,6 +179,7 @@ impl ShardContext {
             KeysError::Store(error) => error.into(),
             KeysError::NoCustomer | KeysError::Destroyed => ServiceError::CustomerNotFound,
             KeysError::Contended { tries } => ServiceError::Contended { tries },
+            KeysError::BlindingKeyMissing => ServiceError::CatalogueUnavailable,
             KeysError::Seal(_)
             | KeysError::ShardKeyMissing { .. }
             | KeysError::BucketKeyMissing { .. }

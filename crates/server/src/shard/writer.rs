@@ -58,7 +58,7 @@ pub(crate) enum Sight {
 ///
 /// # Errors
 /// [`ServiceError::WriterRefused`] if the caller is not registered for it.
-pub(super) fn check(
+pub(crate) fn check(
     caller: &Caller,
     view: &CatalogueView,
     access: &WriteAccess,
@@ -125,11 +125,14 @@ pub(super) fn check_version(sight: Sight, named: Option<&str>) -> Result<(), Ser
 }
 
 /// Whether an error of an evaluation may be told to a caller who may not read: a fault of the node, or the law's verdict
-/// on the purpose under which it collects.
+/// on the purpose under which it collects; or that the customer must be found again, which the node does by itself.
 pub(super) const fn may_be_told(error: &ServiceError) -> bool {
     matches!(
         error,
-        ServiceError::Internal { .. } | ServiceError::Unreadable | ServiceError::PurposeRefused { .. }
+        ServiceError::Internal { .. }
+            | ServiceError::Unreadable
+            | ServiceError::PurposeRefused { .. }
+            | ServiceError::IdentifierMoved
     )
 }
 

@@ -273,6 +273,7 @@ impl Admission {
         let peer = match method.service {
             ServiceId::Peer => Some(connection.node.clone().ok_or(Refusal::NamelessNode)?),
             ServiceId::Profile
+            | ServiceId::Identity
             | ServiceId::Consent
             | ServiceId::Preference
             | ServiceId::Catalog
@@ -309,6 +310,7 @@ impl Admission {
         let of_node = |calls: &Budget| Ok(Permits { _node: Some(calls.take(1)?), _connection: None });
         let permits = match method.service {
             ServiceId::Profile
+            | ServiceId::Identity
             | ServiceId::Consent
             | ServiceId::Preference
             | ServiceId::Catalog
@@ -347,6 +349,7 @@ impl Admission {
     fn bytes_budgets(&self, connection: &Connection, method: &Method) -> Option<BytesBudgets> {
         match method.service {
             ServiceId::Profile
+            | ServiceId::Identity
             | ServiceId::Consent
             | ServiceId::Preference
             | ServiceId::Catalog

@@ -13,6 +13,7 @@ use custodia_profile::{
 };
 use custodia_store::StoreError;
 
+use super::status::reason_in;
 use crate::{identity::Role, keys::KeysError};
 
 /// The leader of a shard, so that the caller can retry there.
@@ -45,6 +46,9 @@ pub(crate) enum FieldFault {
     /// The jurisdiction is not in the catalogue.
     #[error("the catalogue has no such jurisdiction")]
     JurisdictionUnknown,
+    /// The namespace is not in the catalogue.
+    #[error("the catalogue has no such namespace")]
+    NamespaceUnknown,
     /// The channel is not in the catalogue.
     #[error("the catalogue has no such channel")]
     ChannelUnknown,
@@ -140,6 +144,17 @@ pub(crate) enum ServiceError {
         /// The refused purpose.
         purpose: PurposeId,
     },
+    /// The namespace may not be used for the stated purpose.
+    #[error("the namespace of the identifier is not in use for this purpose")]
+    NamespaceRefused {
+        /// `PURPOSE_NOT_ALLOWED`.
+        reason: RefusalReason,
+        /// The purpose that the call stated.
+        purpose: PurposeId,
+    },
+    /// The customer who was found by an identifier does not hold it any more, or another customer does by now.
+    #[error("the identifiers are held by another customer by now: find the customer again")]
+    IdentifierMoved,
     /// The customer has no record.
     #[error("no such customer")]
     CustomerNotFound,
@@ -201,6 +216,9 @@ pub(crate) enum ServiceError {
     /// This node's catalogue may be out of date, and the node could not catch up in time.
     #[error("the catalogue on this node may be out of date and could not catch up in time")]
     CatalogueUnavailable,
+    /// The node that keeps the index entry of an identifier, or the record it points to, did not answer. Nothing was changed.
+    #[error("the index of identifiers cannot be reached")]
+    IndexUnavailable,
     /// The response would exceed a limit.
     #[error("the response exceeds {limit}: request fewer entries")]
     ResponseTooLarge {
@@ -261,6 +279,24 @@ impl ServiceError {
         Self::field(field, FieldFault::Invalid(problem.into()))
     }
 
+    /// Whether the call failed because there is no such customer, here or on the node that it was forwarded to.
+    pub(crate) fn is_customer_not_found(&self) -> bool {
+        match self {
+            Self::CustomerNotFound => true,
+            Self::Forwarded(status) => status.code() == tonic::Code::NotFound,
+            _ => false,
+        }
+    }
+
+    /// Whether the customer must be found again, as this node or the one that the call was forwarded to says.
+    pub(crate) fn is_identifier_moved(&self) -> bool {
+        match self {
+            Self::IdentifierMoved => true,
+            Self::Forwarded(status) => reason_in(status).as_deref() == Some("IDENTIFIER_MOVED"),
+            _ => false,
+        }
+    }
+
     /// The same error with the field's name replaced.
     #[must_use]
     pub(crate) fn named(mut self, name: &str) -> Self {
@@ -299,10 +335,12 @@ impl ServiceError {
             self,
             Self::ReaderRefused { .. }
                 | Self::WriterRefused { .. }
+                | Self::NamespaceRefused { .. }
                 | Self::EntryNotFound { .. }
                 | Self::Field {
                     fault: FieldFault::PurposeUnknown
                         | FieldFault::AttributeUnknown
+                        | FieldFault::NamespaceUnknown
                         | FieldFault::ChannelUnknown,
                     ..
                 }

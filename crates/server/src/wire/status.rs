@@ -74,6 +74,7 @@ fn class_of_fault(fault: &FieldFault) -> Class {
         FieldFault::TooMany(_) | FieldFault::TooLong(_) => "LIMIT_EXCEEDED",
         FieldFault::PurposeUnknown => "PURPOSE_UNKNOWN",
         FieldFault::ChannelUnknown => "CHANNEL_UNKNOWN",
+        FieldFault::NamespaceUnknown => "NAMESPACE_UNKNOWN",
         FieldFault::JurisdictionUnknown => "JURISDICTION_UNKNOWN",
         FieldFault::AttributeUnknown => "ATTRIBUTE_UNKNOWN",
         FieldFault::NoticeUnknown => "NOTICE_UNKNOWN",
@@ -109,11 +110,12 @@ fn class_of(error: &ServiceError) -> Class {
     match error {
         ServiceError::Field { fault, .. } => class_of_fault(fault),
         ServiceError::ObjectionStands => permanent(Code::FailedPrecondition, "OBJECTION_STANDS"),
-        ServiceError::ReaderRefused { reason, .. } | ServiceError::WriterRefused { reason, .. } => {
-            permanent(Code::PermissionDenied, reason.name())
-        }
+        ServiceError::ReaderRefused { reason, .. }
+        | ServiceError::WriterRefused { reason, .. }
+        | ServiceError::NamespaceRefused { reason, .. } => permanent(Code::PermissionDenied, reason.name()),
         ServiceError::PurposeRefused { reason, .. } => permanent(Code::FailedPrecondition, reason.name()),
         ServiceError::CustomerNotFound => permanent(Code::NotFound, "CUSTOMER_NOT_FOUND"),
+        ServiceError::IdentifierMoved => retryable(Code::Aborted, "IDENTIFIER_MOVED", RETRY_AFTER_BUSY),
         ServiceError::TcStringNotFound => permanent(Code::NotFound, "TC_STRING_NOT_FOUND"),
         ServiceError::GppStringNotFound => permanent(Code::NotFound, "GPP_STRING_NOT_FOUND"),
         ServiceError::IdentifierNotFound => permanent(Code::NotFound, "IDENTIFIER_NOT_FOUND"),
@@ -135,6 +137,7 @@ fn class_of(error: &ServiceError) -> Class {
         ServiceError::LeaderUnreachable { .. } => leaderless("LEADER_UNREACHABLE"),
         ServiceError::ResponseTooLarge { .. } => permanent(Code::ResourceExhausted, "LIMIT_EXCEEDED"),
         ServiceError::CatalogueUnavailable => leaderless("CATALOGUE_UNAVAILABLE"),
+        ServiceError::IndexUnavailable => leaderless("INDEX_UNAVAILABLE"),
         ServiceError::CustomerBusy => retryable(Code::ResourceExhausted, "CUSTOMER_BUSY", RETRY_AFTER_BUSY),
         ServiceError::Contended { .. } => retryable(Code::Aborted, "CONTENDED", RETRY_AFTER_BUSY),
         ServiceError::DeadlinePassed => permanent(Code::DeadlineExceeded, "DEADLINE_PASSED"),
@@ -182,6 +185,7 @@ const fn class_of_keys(error: &KeysError) -> Class {
         KeysError::Seal(_) => permanent(Code::FailedPrecondition, "ROOT_KEY_UNUSABLE"),
         KeysError::Store(StoreError::PartitionLost { .. }) => leaderless("REPLICA_LOST"),
         KeysError::Store(_) => permanent(Code::Internal, "STORAGE_FAILED"),
+        KeysError::BlindingKeyMissing => leaderless("CATALOGUE_UNAVAILABLE"),
         KeysError::Barrier(_) | KeysError::Consensus(_) => leaderless("NO_QUORUM"),
         KeysError::ShardKeyMissing { .. }
         | KeysError::BucketKeyMissing { .. }
@@ -314,6 +318,11 @@ pub(crate) fn leader_in(status: &Status) -> Option<LeaderHint> {
     parse_leader(info.metadata.get(LEADER_DETAIL)?)
 }
 
+/// The reason in the details of another node's status.
+pub(super) fn reason_in(status: &Status) -> Option<String> {
+    Some(status.get_details_error_info()?.reason)
+}
+
 fn parse_leader(text: &str) -> Option<LeaderHint> {
     let (node, address) = text.split_once('@')?;
     Some(LeaderHint { node: node.parse().ok()?, address: address.to_owned() })
@@ -332,6 +341,7 @@ fn facts_of(error: &ServiceError) -> HashMap<String, String> {
     let leader = leader_of(error).map(|leader| (LEADER_DETAIL.to_owned(), leader_text(leader)));
     let mut facts: HashMap<_, _> = leader.into_iter().collect();
     if let ServiceError::ReaderRefused { purpose, .. }
+    | ServiceError::NamespaceRefused { purpose, .. }
     | ServiceError::WriterRefused { purpose: Some(purpose), .. }
     | ServiceError::PurposeRefused { purpose, .. } = error
     {
@@ -368,6 +378,7 @@ fn refusal_of(error: &ServiceError) -> Option<RefusalReason> {
         ..
     }
     | ServiceError::ReaderRefused { reason, .. }
+    | ServiceError::NamespaceRefused { reason, .. }
     | ServiceError::WriterRefused { reason, .. }
     | ServiceError::PurposeRefused { reason, .. } = error
     {

@@ -146,6 +146,10 @@ async fn change<E: Entry>(
     deadline: Instant,
     evaluate: impl Fn(&Catalogue) -> Result<E, ServiceError> + Send + Sync,
 ) -> Result<E::Wire, ServiceError> {
+    if E::IS_BLINDED && commit == Commit::Yes {
+        let created = context.keys().blinding().ensure(deadline.into_std()).await;
+        created.map_err(|error| context.key_failure(GroupId::Directory, error))?;
+    }
     let evaluate = &evaluate;
     let attempt = || async move {
         let view = context.catalogue().view()?;

@@ -25,6 +25,8 @@ pub(super) trait Entry: Stored + Clone + Into<CatalogueEntry> + Send + Sync + 's
     /// Its name in errors, and the request's field that contains it.
     const KIND: &'static str;
     const LISTING: Listing;
+    /// Whether the cluster needs the key that blinds identifiers before it has such an entry.
+    const IS_BLINDED: bool = false;
 
     /// The entry's name in its wire message.
     fn wire_name(wire: &Self::Wire) -> &str;
@@ -212,6 +214,8 @@ entry! {
 entry! {
     Namespace: "namespace", Namespaces;
     name id: NamespaceId; key namespace; find namespace; all namespaces;
+
+    const IS_BLINDED: bool = true;
 
     fn parse(
         wire: &v1::Namespace,

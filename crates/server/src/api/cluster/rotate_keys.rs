@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! caller's call ─▶ the shards concerned ─▶ for each shard one call with shard_id, to its leader ─▶ sum
+//!                  and for ROOT one with every_shard, to the leader of the directory: it keeps the blinding key
 //! ```
 //!
 //! Invariant: a rotation that is cut off leaves every value readable, and the next call finishes it.
@@ -27,9 +28,18 @@ impl ShardLeadersCall for v1::RotateKeysRequest {
         let level = level(&self)?;
         let is_everywhere =
             level == v1::KeyLevel::Root || (self.every_shard && level != v1::KeyLevel::Customer);
+        if call.hop == Hop::Forwarded && level == v1::KeyLevel::Root && self.every_shard {
+            return rewrap_blinding_key(context, call, self).await;
+        }
         if call.hop == Hop::Forwarded || !is_everywhere {
             return rotate(context, call, level, self).await;
         }
+        let blinding = if level == v1::KeyLevel::Root {
+            let part = Self { every_shard: true, ..self.clone() };
+            rewrap_blinding_key(context, call, part).await?
+        } else {
+            Self::Answer::default()
+        };
         let directory = context.routing().consensus().directory();
         let parts = directory.shards().map(|placement| {
             let shard_id = placement.shard.as_u16().into();
@@ -44,8 +54,22 @@ impl ShardLeadersCall for v1::RotateKeysRequest {
                 values_resealed: sum.values_resealed.saturating_add(one.values_resealed),
             })
         };
-        stream::iter(parts).buffer_unordered(SHARDS_AT_ONCE).try_fold(Self::Answer::default(), add).await
+        stream::iter(parts).buffer_unordered(SHARDS_AT_ONCE).try_fold(blinding, add).await
     }
+}
+
+/// Wraps the key that blinds identifiers with the current root key, on the leader of the directory.
+async fn rewrap_blinding_key(
+    context: &ShardContext,
+    call: &Call,
+    request: v1::RotateKeysRequest,
+) -> Result<v1::RotateKeysResponse, ServiceError> {
+    if let Route::Forward(leader) = context.routing().route(GroupId::Directory, call.hop)? {
+        return context.forward(&leader, call, &request).await;
+    }
+    let rewrapped = context.keys().blinding().rewrap(call.deadline.into_std()).await;
+    let rewrapped = rewrapped.map_err(|error| context.key_failure(GroupId::Directory, error))?;
+    Ok(v1::RotateKeysResponse { keys_rotated: rewrapped, values_resealed: 0 })
 }
 
 fn level(request: &v1::RotateKeysRequest) -> Result<v1::KeyLevel, ServiceError> {

@@ -8,9 +8,12 @@
 //! Invariant: a contact counts once, however late its request is repeated. The contact log knows the request, and the date of
 //! the contact is in the request: without one, a repetition that comes after the memory of requests has ended is refused.
 
+use std::sync::Arc;
+
 use custodia_profile::{
-    Catalogue, Contact, ContactChannel, ContactQuestion, CustomerRecord, MadeContact, ProfileError,
-    PurposeNumber, RequestId, TimestampMs, TopicId, Verdict, check_contact, limits::FUTURE_MAX_MS,
+    Catalogue, ChannelDefinition, Contact, ContactChannel, ContactQuestion, CustomerRecord, MadeContact,
+    ProfileError, PurposeNumber, RequestId, TimestampMs, TopicId, Verdict, check_contact,
+    limits::FUTURE_MAX_MS,
 };
 use custodia_proto::v1;
 
@@ -91,6 +94,26 @@ impl Planned {
         }
         Ok(at.max(now))
     }
+}
+
+/// Whether the customer may be contacted now, on each channel of the catalogue.
+pub(in crate::api) fn channel_permissions(profile: &ProfileView<'_>) -> Vec<v1::ChannelPermission> {
+    let catalogue = &profile.view.catalogue;
+    let permission = |channel: &Arc<ChannelDefinition>| {
+        let channel = ContactChannel::new("channel", channel.id.as_str()).ok()?;
+        let question = ContactQuestion {
+            channel: &channel,
+            purpose: profile.purpose,
+            topic: None,
+            reader: profile.reader,
+        };
+        let contact = check_contact(profile.record(), &question, catalogue, profile.now);
+        let v1::CheckContactResponse { verdict, reason, explanation, allowed_from, .. } =
+            answer(profile.record(), &channel, contact);
+        let channel = channel.as_str().to_owned();
+        Some(v1::ChannelPermission { channel, verdict, reason, explanation, allowed_from })
+    };
+    catalogue.channels().filter_map(permission).collect()
 }
 
 /// The verdict on a contact at a time, without address and language if `law`, the verdict on the purpose now, refuses it.

@@ -7,4 +7,6 @@ mod parse;
 mod parse_tests;
 mod preferences;
 
+pub(super) use contact::channel_permissions;
 pub(super) use parse::{hours, hours_wire};
+pub(super) use preferences::{knows_purposes, preferences_for};

@@ -35,13 +35,18 @@ impl CustomerRead for v1::GetPreferencesRequest {
     }
 
     async fn answer((): (), profile: ProfileView<'_>) -> Result<v1::Preferences, ServiceError> {
-        let addresses = match profile.permission.verdict() {
-            Verdict::Permit { .. } => Addresses::Given,
-            Verdict::Refuse(_) => Addresses::LeftOut,
-        };
-        let (preferences, catalogue) = (&profile.record().preferences, &profile.view.catalogue);
-        Ok(preferences_parse::wire(profile.version(), preferences, addresses, catalogue))
+        Ok(preferences_for(&profile))
     }
+}
+
+/// The preferences as the caller may see them.
+pub(in crate::api) fn preferences_for(profile: &ProfileView<'_>) -> v1::Preferences {
+    let addresses = match profile.permission.verdict() {
+        Verdict::Permit { .. } => Addresses::Given,
+        Verdict::Refuse(_) => Addresses::LeftOut,
+    };
+    let (preferences, catalogue) = (&profile.record().preferences, &profile.view.catalogue);
+    preferences_parse::wire(profile.version(), preferences, addresses, catalogue)
 }
 
 /// The parsed request.
@@ -114,7 +119,7 @@ impl CustomerWrite for v1::UpdatePreferencesRequest {
 }
 
 /// Whether the catalogue has the purposes that the stored preferences name.
-fn knows_purposes(view: &CatalogueView, preferences: &Preferences) -> bool {
+pub(in crate::api) fn knows_purposes(view: &CatalogueView, preferences: &Preferences) -> bool {
     let of_caps = preferences.frequency_caps.iter().filter_map(|cap| cap.purpose);
     let of_channels =
         preferences.channels.iter().flat_map(|channel| channel.unwanted_purposes.iter().copied());

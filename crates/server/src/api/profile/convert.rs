@@ -1,13 +1,13 @@
 //! Converts profiles, events and outcomes to wire messages.
 
 use custodia_profile::{
-    AttributeDefinition, AttributeValue, Catalogue, DecisionEffect, Event, LawfulBasis, Outcome, Reader,
-    RefusalReason, StoredEvent, Verdict,
+    AttributeDefinition, AttributeValue, Catalogue, DecisionEffect, Event, IdentifierOutcome, LawfulBasis,
+    Outcome, Reader, RefusalReason, StoredEvent, Verdict,
 };
 use custodia_proto::v1;
 
 use crate::{
-    shard::ProfileView,
+    shard::{ProfileView, TakenIdentifiers},
     wire::{
         convert::{effect_number, provenance, value},
         etag, timestamp,
@@ -106,12 +106,33 @@ pub(super) fn event_outcomes(events: &[Event], outcomes: &[Outcome]) -> Vec<v1::
     events.iter().zip(outcomes).map(|(event, outcome)| event_outcome(event.id.as_str(), *outcome)).collect()
 }
 
+/// The outcome of an identifier, and who has it if another customer does.
+pub(super) fn identifier_outcome(
+    outcome: &IdentifierOutcome,
+    taken: &TakenIdentifiers,
+) -> v1::IdentifierOutcome {
+    let (merged, refusal, explanation) = outcome_parts(outcome.outcome);
+    let holder = outcome.identifier.as_ref().and_then(|identifier| taken.get(identifier));
+    let is_taken = refusal == i32::from(v1::RefusalReason::IdentifierTaken);
+    v1::IdentifierOutcome {
+        namespace: outcome.namespace.as_str().to_owned(),
+        merged,
+        refusal,
+        explanation,
+        attribute: outcome.from_attribute.as_ref().map(|name| name.as_str().to_owned()).unwrap_or_default(),
+        held_by: holder.filter(|_| is_taken).map(|taken| taken.holder.to_string()).unwrap_or_default(),
+    }
+}
+
 /// The refusals that tell how an item compares with what is stored.
-const STORED_PREVAILS: [v1::RefusalReason; 4] = [
+const STORED_PREVAILS: [v1::RefusalReason; 7] = [
     v1::RefusalReason::LegalHold,
     v1::RefusalReason::ObservedBeforeStored,
     v1::RefusalReason::EventIdReused,
     v1::RefusalReason::Unreadable,
+    v1::RefusalReason::IdentifierTaken,
+    v1::RefusalReason::IdentifierLimit,
+    v1::RefusalReason::IdentifierSharedLimit,
 ];
 
 /// Whether what is stored prevailed over some item.
@@ -136,6 +157,17 @@ pub(super) fn echoed_events(mut outcomes: Vec<v1::EventOutcome>) -> Vec<v1::Even
     outcomes
 }
 
+/// The same for identifiers.
+pub(super) fn echoed_identifiers(mut outcomes: Vec<v1::IdentifierOutcome>) -> Vec<v1::IdentifierOutcome> {
+    for outcome in outcomes.iter_mut().filter(|outcome| STORED_PREVAILS.contains(&outcome.refusal())) {
+        outcome.merged = true;
+        outcome.refusal = 0;
+        outcome.explanation.clear();
+        outcome.held_by.clear();
+    }
+    outcomes
+}
+
 /// The outcome of a consent that came with the data.
 pub(super) fn consent_outcome(
     purpose: String,
@@ -155,7 +187,7 @@ fn outcome_parts(outcome: Outcome) -> (bool, i32, String) {
 }
 
 /// A stored event that the caller is given.
-pub(super) fn stored_event(
+pub(in crate::api) fn stored_event(
     stored: &StoredEvent,
     ground: LawfulBasis,
     catalogue: &Catalogue,
@@ -176,7 +208,7 @@ pub(super) fn stored_event(
 }
 
 /// The number of withheld events of a page, by reason.
-pub(super) fn withheld_events(
+pub(in crate::api) fn withheld_events(
     counts: impl IntoIterator<Item = (RefusalReason, i32)>,
 ) -> Vec<v1::WithheldEvents> {
     let entry =

@@ -19,7 +19,7 @@ pub(crate) struct ReadRequest {
 
 impl ReadRequest {
     /// Parses the fields that GetProfile and BatchGetProfiles share.
-    pub(super) fn parse(
+    pub(in crate::api) fn parse(
         mask: Option<&prost_types::FieldMask>,
         verdicts: i32,
         view: &CatalogueView,
@@ -44,13 +44,13 @@ impl ReadRequest {
 
     /// Whether the catalogue has the requested attributes of a record. Numbers are given in order and never removed, so a
     /// catalogue that has the last one has them all.
-    pub(super) fn knows(&self, record: &CustomerRecord, view: &CatalogueView) -> bool {
+    pub(in crate::api) fn knows(&self, record: &CustomerRecord, view: &CatalogueView) -> bool {
         let last = record.attributes.last_key_value();
         self.mask.is_some() || last.is_none_or(|(number, _)| view.catalogue.attribute(*number).is_some())
     }
 
     /// The profile as the caller may see it.
-    pub(super) fn answer(&self, profile: &ProfileView<'_>) -> Result<v1::Profile, ServiceError> {
+    pub(in crate::api) fn answer(&self, profile: &ProfileView<'_>) -> Result<v1::Profile, ServiceError> {
         let (record, view) = (profile.record(), profile.view);
         let (asked, attributes) = match &self.mask {
             Some(names) => (Asked::Named, masked(record, names, view)),

@@ -1,36 +1,46 @@
 //! IngestProfile: merges observations, consents and events into one customer's profile, as far as the law permits.
 
-use std::collections::BTreeMap;
-
 use custodia_profile::{
-    CustomerId, CustomerRecord, Decision, Event, Observations, PoolId, PurposeId, Recording, RequestId,
-    Revision, TimestampMs,
+    CustomerId, CustomerRecord, Decision, Event, Identifier, Observations, PoolId, PurposeId, Recording,
+    RequestId, Revision, TimestampMs,
 };
 use custodia_proto::v1;
 use uuid::Uuid;
 
-use super::{convert, parse as ingest_parse};
+use super::{convert, find_holder, parse as ingest_parse};
 use crate::{
     catalogue::{CatalogueView, Day},
     counters::count_outcomes,
-    identity::Caller,
-    routing::CustomerLocation,
+    routing::{Call, CustomerLocation},
     shard::{Answered, CustomerState, CustomerWrite, Mutation, Origin, ShardContext, Sight, WriteAccess},
     wire::{ServiceError, convert::purpose_name, etag, now, parse},
 };
 
 impl CustomerWrite for v1::IngestProfileRequest {
-    type Input = (Observations, Option<Revision>);
+    type Input = Input;
 
-    /// Derives a new customer's id from the request id, so that a retry means the same customer.
-    fn complete(&mut self, caller: &Caller) -> Result<(), ServiceError> {
-        if self.customer_id.is_empty() {
-            let request = match parse::request_id(&self.request_id)? {
-                Some(request) => request,
-                None => RequestId::new(Uuid::now_v7())?,
-            };
-            self.customer_id = CustomerId::derive(&caller.name, request, PoolId::default()).to_string();
+    /// Names the customer who holds one of the identifiers, or a new one. A new customer's id is derived from the request id, so that
+    /// a retry means the same customer.
+    async fn complete(
+        &mut self,
+        context: &ShardContext,
+        call: &Call,
+        moved: &[CustomerId],
+    ) -> Result<(), ServiceError> {
+        if !self.customer_id.is_empty() {
+            return Ok(());
         }
+        let found = Box::pin(find_holder::find(context, call, self, moved)).await?;
+        self.by_identifier = found.by_identifier;
+        if let Some(holder) = found.holder {
+            self.customer_id = holder.to_string();
+            return Ok(());
+        }
+        let request = match parse::request_id(&self.request_id)? {
+            Some(request) => request,
+            None => RequestId::new(Uuid::now_v7())?,
+        };
+        self.customer_id = CustomerId::derive(&call.caller.name, request, PoolId::default()).to_string();
         Ok(())
     }
 
@@ -39,24 +49,25 @@ impl CustomerWrite for v1::IngestProfileRequest {
         let (mut observations, etag) = ingest_parse::ingest(self, origin.caller.roles, &numbers)?;
         ingest_parse::date(&mut observations, origin.made_at);
         ingest_parse::check(&observations, view)?;
-        Ok((observations, etag))
+        let by =
+            if self.by_identifier { find_holder::of_one_person(&observations, view) } else { Vec::new() };
+        Ok(Input { observations, etag, by: by.into_iter().map(|(_, identifier)| identifier).collect() })
     }
 
-    /// Whether the catalogue has every observed attribute. An unknown one is refused, but is not an error of the call.
-    fn knows((observations, _): &Self::Input, view: &CatalogueView) -> bool {
-        let mut attributes = observations.observations.iter().map(|observation| &observation.attribute);
-        attributes.all(|attribute| view.catalogue.attribute_by_name(attribute.as_str()).is_some())
+    fn knows(Input { observations, .. }: &Input, view: &CatalogueView) -> bool {
+        find_holder::knows(observations, view)
     }
 
-    fn access((observations, _): &Self::Input) -> WriteAccess {
+    fn access(Input { observations, .. }: &Input) -> WriteAccess {
         ingest_parse::access(observations)
     }
 
     fn echo(&self, location: CustomerLocation, answer: Self::Answer) -> Self::Answer {
         v1::IngestProfileResponse {
-            customer_id: location.customer.to_string(),
+            customer_id: if self.by_identifier { String::new() } else { location.customer.to_string() },
             attributes: convert::echoed_attributes(answer.attributes),
             events: convert::echoed_events(answer.events),
+            identifiers: convert::echoed_identifiers(answer.identifiers),
             ..Default::default()
         }
     }
@@ -65,43 +76,36 @@ impl CustomerWrite for v1::IngestProfileRequest {
         convert::stored_prevails(&answer.attributes, &answer.events)
     }
 
-    fn etag((_, etag): &Self::Input) -> Option<Revision> {
-        *etag
+    fn etag(input: &Input) -> Option<Revision> {
+        input.etag
     }
 
-    fn events((observations, _): &Self::Input) -> &[Event] {
+    fn events(Input { observations, .. }: &Input) -> &[Event] {
         &observations.events
     }
 
-    fn comes_late((observations, _): &Self::Input, record: &CustomerRecord) -> bool {
+    fn comes_late(Input { observations, .. }: &Input, record: &CustomerRecord) -> bool {
         observations.grants.iter().any(|grant| grant.comes_late(record))
     }
 
     fn evaluate(
-        (observations, _): &Self::Input,
+        Input { observations, by, .. }: &Input,
         state: &CustomerState<'_>,
     ) -> Result<Mutation<Self::Answer>, ServiceError> {
+        check_found(by, state)?;
         let before = state.record_or_new();
-        let mut ingested = custodia_profile::ingest(
-            &before,
-            observations,
-            &state.view.catalogue,
-            &BTreeMap::new(),
-            state.change(),
-        )?;
+        let taken = &state.taken.iter().map(|(identifier, of)| (identifier.clone(), of.reason)).collect();
+        let mut ingested =
+            custodia_profile::ingest(&before, observations, &state.view.catalogue, taken, state.change())?;
         state.events.sift(&observations.events, &mut ingested);
         if state.sight == Sight::Echo && !observations.grants.is_empty() {
             let undated = as_of_arrival(observations, state.now);
-            let mut told = custodia_profile::ingest(
-                &before,
-                &undated,
-                &state.view.catalogue,
-                &BTreeMap::new(),
-                state.change(),
-            )?;
+            let mut told =
+                custodia_profile::ingest(&before, &undated, &state.view.catalogue, taken, state.change())?;
             state.events.sift(&observations.events, &mut told);
             (ingested.attribute_outcomes, ingested.event_outcomes) =
                 (told.attribute_outcomes, told.event_outcomes);
+            ingested.identifier_outcomes = told.identifier_outcomes;
         }
         let is_new = state.record().is_none();
         // A new customer is not created if everything was refused.
@@ -120,6 +124,11 @@ impl CustomerWrite for v1::IngestProfileRequest {
             events: convert::event_outcomes(&observations.events, &ingested.event_outcomes),
             consents: grants
                 .map(|(grant, outcome)| convert::consent_outcome(purpose(grant), *outcome))
+                .collect(),
+            identifiers: ingested
+                .identifier_outcomes
+                .iter()
+                .map(|outcome| convert::identifier_outcome(outcome, &state.taken))
                 .collect(),
         };
         let record = changed.then_some(ingested.record);
@@ -141,6 +150,24 @@ impl CustomerWrite for v1::IngestProfileRequest {
             }
         }
     }
+}
+
+/// The parsed request.
+#[derive(Debug)]
+pub(crate) struct Input {
+    observations: Observations,
+    etag: Option<Revision>,
+    /// The identifiers by which the customer was found; none if the request named the customer.
+    by: Vec<Identifier>,
+}
+
+/// Refuses a customer who was found by identifiers and does not hold one of them, and a new one if another customer holds one.
+fn check_found(by: &[Identifier], state: &CustomerState<'_>) -> Result<(), ServiceError> {
+    let is_found = match state.record() {
+        Some(record) => by.is_empty() || by.iter().any(|one| record.identifiers.contains_key(one)),
+        None => !by.iter().any(|one| state.taken.contains_key(one)),
+    };
+    if is_found { Ok(()) } else { Err(ServiceError::IdentifierMoved) }
 }
 
 /// What a caller who may not read is told the outcome of: its consents count from their arrival, and one that has ended by

@@ -3,6 +3,7 @@
 mod append_events;
 mod batch_get_profiles;
 mod convert;
+mod find_holder;
 mod get_profile;
 mod ingest_profile;
 mod ingest_profiles;
@@ -11,4 +12,6 @@ mod parse;
 #[cfg(test)]
 mod parse_tests;
 
+pub(super) use convert::{stored_event, withheld_events};
+pub(super) use get_profile::ReadRequest;
 pub(super) use ingest_profiles::ingest_profiles;

@@ -4,10 +4,11 @@
 //! one is in use is checked later, on the leader.
 
 use custodia_profile::{
-    AttributeName, Channel, Collector, Decision, Event, EventId, EventName, GroundStatus, LawfulBasis,
-    NoticeId, Observation, Observations, Party, Properties, PropertyName, PurposeId, PurposeNumber,
-    Recording, Reference, Revision, SourceId, TimestampMs, Value, check_observations,
-    limits::{EVENTS_MAX, GRANTS_MAX, OBSERVATIONS_MAX, PROPERTIES_MAX},
+    AttributeName, Channel, Collector, Decision, Event, EventId, EventName, GroundStatus,
+    IdentifierObservation, LawfulBasis, NamespaceId, NoticeId, Observation, Observations, Party, Properties,
+    PropertyName, PurposeId, PurposeNumber, Recording, Reference, Revision, SourceId, TimestampMs, Value,
+    check_observations,
+    limits::{EVENTS_MAX, GRANTS_MAX, IDENTIFIERS_MAX, OBSERVATIONS_MAX, PROPERTIES_MAX},
 };
 use custodia_proto::v1;
 
@@ -35,6 +36,7 @@ pub(super) fn ingest(
 ) -> Result<(Observations, Option<Revision>), ServiceError> {
     within_limit("observations", request.observations.len(), OBSERVATIONS_MAX)?;
     within_limit("consents", request.consents.len(), GRANTS_MAX)?;
+    within_limit("identifiers", request.identifiers.len(), IDENTIFIERS_MAX)?;
     let etag = parse_etag(&request.etag)?;
     let purpose = purpose(&request.purpose, "purpose")?;
     let observations = Observations {
@@ -43,7 +45,7 @@ pub(super) fn ingest(
         basis: lawful_basis(request.lawful_basis)?,
         observations: each("observations", &request.observations, observation)?,
         grants: each("consents", &request.consents, |wire| grant(wire, roles, numbers))?,
-        identifiers: Vec::new(),
+        identifiers: each("identifiers", &request.identifiers, identifier)?,
         events: events(&request.events)?,
         purpose: numbers(&purpose)?,
     };
@@ -78,6 +80,9 @@ pub(super) fn date(collected: &mut Observations, made_at: Option<TimestampMs>) {
     for observation in &mut collected.observations {
         observation.observed_at = observation.observed_at.or(observed_at);
     }
+    for identifier in &mut collected.identifiers {
+        identifier.observed_at = identifier.observed_at.or(observed_at);
+    }
     for grant in &mut collected.grants {
         grant.decided_at = grant.decided_at.or(made_at);
     }
@@ -102,6 +107,14 @@ pub(super) fn check(collected: &Observations, view: &CatalogueView) -> Result<()
 
 fn party(number: i32) -> Result<Party, ServiceError> {
     chosen(number, Party::from_number).map(Option::unwrap_or_default).map_err(named("party"))
+}
+
+fn identifier(wire: &v1::IdentifierObservation) -> Result<IdentifierObservation, ServiceError> {
+    Ok(IdentifierObservation {
+        namespace: NamespaceId::new(&wire.namespace).map_err(named("namespace"))?,
+        value: wire.value.clone(),
+        observed_at: parse_optional(wire.observed_at.as_ref(), "observed_at")?,
+    })
 }
 
 fn observation(wire: &v1::Observation) -> Result<Observation, ServiceError> {

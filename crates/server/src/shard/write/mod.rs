@@ -22,9 +22,14 @@
 //! Invariant: nothing is proposed, and nothing answered, by a catalogue that is no longer in force: after every evaluation it
 //! is looked at again, and if another is in force by then, all begins anew with the parsing.
 
+mod claimed;
+mod state;
+
+use std::future::{Future, ready};
+
 use custodia_profile::{
-    CallerName, CallerRole, ChangeContext, CustomerRecord, Event, LedgerEntry, Precondition, Recorder,
-    RequestId, RequestMemory, Revision, StoredEvent, TimestampMs,
+    BlindedIdentifier, CallerName, CallerRole, CustomerId, CustomerRecord, Event, LedgerEntry, Precondition,
+    Recorder, RequestId, RequestMemory, Revision, StoredEvent, TimestampMs,
 };
 use custodia_proto::rpc::{AboutCustomer, Method};
 use prost::Message;
@@ -32,7 +37,10 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::{
-    Loaded, ShardContext, StoredEvents, command,
+    Loaded, ShardContext, StoredEvents,
+    claims::TakenIdentifiers,
+    command,
+    failpoint::failpoint,
     fingerprint::{Fingerprint, fingerprint},
     writer::{self, Sight, WriteAccess},
 };
@@ -41,9 +49,11 @@ use crate::{
     counters::BlindWrite,
     identity::{Caller, Role},
     propose::{Attempt, TRIES_MAX},
-    routing::CustomerLocation,
+    routing::{Call, CustomerLocation},
     wire::{FieldFault, ServiceError, made_at, now, parse},
 };
+
+pub(crate) use state::CustomerState;
 
 /// Who sent a write, and when.
 #[derive(Debug, Clone, Copy)]
@@ -61,9 +71,15 @@ pub(crate) trait CustomerWrite: AboutCustomer + Send + Sync {
     /// The field of [`CustomerWrite::etag`].
     const ETAG_FIELD: &'static str = "etag";
 
-    /// Fills in what must be the same on every node, before routing.
-    fn complete(&mut self, _caller: &Caller) -> Result<(), ServiceError> {
-        Ok(())
+    /// Fills in what must be the same on every node, before routing. `moved` are customers who were found by an identifier before and
+    /// turned out not to hold it.
+    fn complete(
+        &mut self,
+        _context: &ShardContext,
+        _call: &Call,
+        _moved: &[CustomerId],
+    ) -> impl Future<Output = Result<(), ServiceError>> + Send {
+        ready(Ok(()))
     }
 
     /// Parses the fields other than customer and request id.
@@ -153,70 +169,6 @@ struct WriteOptions<'a> {
     commit: Commit,
 }
 
-/// The state that a write is evaluated on.
-#[derive(Debug)]
-pub(crate) struct CustomerState<'a> {
-    pub(crate) location: CustomerLocation,
-    pub(crate) now: TimestampMs,
-    pub(crate) view: &'a CatalogueView,
-    /// What the caller may see.
-    pub(crate) sight: Sight,
-    recorded_by: &'a Recorder,
-    /// What the request says about the value that it replaces. Its etag was compared before.
-    pub(crate) precondition: Precondition,
-    pub(crate) events: StoredEvents,
-    /// The ledger so far, if a decision comes late.
-    history: Vec<LedgerEntry>,
-    pub(super) core: Option<Loaded<CustomerRecord>>,
-    pub(super) requests: Option<Loaded<RequestMemory>>,
-}
-
-impl CustomerState<'_> {
-    /// The record, if the customer has one.
-    pub(crate) fn record(&self) -> Option<&CustomerRecord> {
-        self.core.as_ref().map(|core| &core.value)
-    }
-
-    /// The record, or an empty one if the customer has none.
-    pub(crate) fn record_or_new(&self) -> std::borrow::Cow<'_, CustomerRecord> {
-        match self.record() {
-            Some(record) => std::borrow::Cow::Borrowed(record),
-            None => std::borrow::Cow::Owned(CustomerRecord::new(self.now)),
-        }
-    }
-
-    /// The record of a customer that must exist.
-    pub(crate) fn existing(&self) -> Result<&CustomerRecord, ServiceError> {
-        self.record().ok_or(ServiceError::CustomerNotFound)
-    }
-
-    /// The context that every ledger entry needs.
-    pub(crate) const fn change(&self) -> ChangeContext<'_> {
-        ChangeContext {
-            customer: &self.location.customer,
-            recorded_by: self.recorded_by,
-            now: self.now,
-            history: self.history.as_slice(),
-        }
-    }
-
-    /// The record's current revision.
-    pub(super) fn revision(&self) -> Revision {
-        self.core.as_ref().map_or(Revision::NONE, Loaded::revision)
-    }
-
-    /// The record's revision after this write.
-    pub(crate) fn revision_after(&self, changes: bool) -> Revision {
-        if changes { self.revision().next() } else { self.revision() }
-    }
-
-    /// The customer's consent revision after these decisions; each raises it by one.
-    pub(crate) fn consent_revision_after(&self, decisions: &[LedgerEntry]) -> u64 {
-        let before = self.core.as_ref().map_or(0, |core| core.header.guard);
-        before.saturating_add(u64::try_from(decisions.len()).unwrap_or(u64::MAX))
-    }
-}
-
 /// What a request with this etag, made then, says about the value that it replaces.
 fn precondition(etag: Option<Revision>, made_at: Option<TimestampMs>, now: TimestampMs) -> Precondition {
     let made_at = made_at.unwrap_or(now).min(now);
@@ -254,6 +206,14 @@ struct Written {
     answer: Vec<u8>,
     masked: Masked,
     answered: Answered,
+    /// Identifiers that the record loses by this write.
+    lost: Vec<BlindedIdentifier>,
+}
+
+impl Written {
+    const fn unmasked(answer: Vec<u8>, answered: Answered) -> Self {
+        Self { answer, masked: Masked::No, answered, lost: Vec::new() }
+    }
 }
 
 /// What is loaded for a write besides the record and the remembered requests.
@@ -328,7 +288,14 @@ impl ShardContext {
         let comes_late = |record: &CustomerRecord| R::comes_late(&input, record);
         let needs = Needs { events: R::events(&input), ledger: &comes_late };
         let written = self.mutate(location, options, &view, needs, deadline, &evaluate);
-        let Some(Written { answer, masked, answered }) = Box::pin(written).await? else { return Ok(None) };
+        let Some(Written { answer, masked, answered, lost }) = Box::pin(written).await? else {
+            return Ok(None);
+        };
+        failpoint("write-committed");
+        if !lost.is_empty() {
+            failpoint("release-committed");
+            Box::pin(self.release(&lost, location.customer, deadline)).await;
+        }
         let answer = R::Answer::decode(&*answer).map_err(|_error| ServiceError::Unreadable)?;
         R::note(answered, &answer, self, &view);
         if sight == Sight::Full {
@@ -386,8 +353,7 @@ impl ShardContext {
         let requests = if needed { self.requests(location)? } else { None };
         let now = now();
         if let Some(answer) = answered_before(requests.as_ref(), remembered, now)? {
-            let (masked, answered) = (Masked::No, Answered::Before);
-            return Ok(Attempt::Done(Written { answer, masked, answered }));
+            return Ok(Attempt::Done(Written::unmasked(answer, Answered::Before)));
         }
         let mut state = CustomerState {
             location,
@@ -398,6 +364,7 @@ impl ShardContext {
             precondition: precondition(etag, made_at, now),
             events: StoredEvents::default(),
             history: Vec::new(),
+            taken: TakenIdentifiers::new(),
             core,
             requests,
         };
@@ -410,14 +377,16 @@ impl ShardContext {
             state.events = self.stored_events(location, needs.events)?;
             state.history = if needs_ledger { self.ledger(location)? } else { Vec::new() };
         }
-        let (mutation, masked) = evaluate(&state)?;
+        let (mutation, masked) = self.evaluate_claimed(&mut state, commit, deadline, evaluate).await?;
         let changes = mutation.record.is_some() || !mutation.events.is_empty() || remembered.is_some();
         if commit == Commit::ValidateOnly || !changes {
             let answered = if commit == Commit::Yes { Answered::Now } else { Answered::Never };
-            return Ok(Attempt::Done(Written { answer: mutation.answer, masked, answered }));
+            let written = Written { masked, ..Written::unmasked(mutation.answer, answered) };
+            return Ok(Attempt::Done(written));
         }
+        let lost = mutation.record.as_ref().map_or(Ok(Vec::new()), |after| self.lost(&state, after))?;
         let command = command::build(self, &state, remembered, &mutation, deadline).await?;
-        let answer = Written { answer: mutation.answer, masked, answered: Answered::Now };
+        let answer = Written { lost, masked, ..Written::unmasked(mutation.answer, Answered::Now) };
         Ok(Attempt::Propose { command, answer })
     }
 }
@@ -472,5 +441,4 @@ fn answered_before(
 }
 
 #[cfg(test)]
-#[path = "write_tests.rs"]
 mod tests;

@@ -1,0 +1,200 @@
+//! GetAgentContext: what an agent needs to know when a customer calls.
+//!
+//! Invariant: all parts of an answer are of one version of the record. The events are read after it; if the record, or the newest
+//! event, is another after that, everything is read again.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use custodia_profile::{
+    CustomerId, CustomerRecord, Identifier, Permission, RefusalReason, StoredEvent, Verdict,
+};
+use custodia_proto::v1;
+use custodia_store::{Key, KeyKind, KeyPrefix};
+
+use super::{
+    convert::Shown,
+    list_identifiers::{given, knows_namespaces},
+    lookup_profile::check_holder,
+};
+use crate::{
+    api::{
+        handler::HolderRead,
+        preference::{channel_permissions, knows_purposes, preferences_for},
+        profile::{ReadRequest, stored_event, withheld_events},
+    },
+    catalogue::CatalogueView,
+    propose::TRIES_MAX,
+    scan::Scan,
+    shard::{CustomerRead, Loaded, ProfileView, ReadAccess, identifier},
+    wire::ServiceError,
+};
+
+/// How many of the newest events are looked at.
+const EVENTS_MAX: usize = 1_000;
+/// Events read from the engine at a time.
+const CHUNK: usize = 64;
+/// Interactions on each channel: if the caller does not say, and at most.
+const INTERACTIONS_DEFAULT: usize = 3;
+const INTERACTIONS_MAX: usize = 20;
+
+/// The parsed request.
+#[derive(Debug)]
+pub(crate) struct Query {
+    identifier: Option<Identifier>,
+    read: ReadRequest,
+    interactions_max: usize,
+}
+
+impl CustomerRead for v1::GetAgentContextRequest {
+    type Query = Query;
+    const ACCESS: ReadAccess = ReadAccess::Admitted;
+
+    fn parse(&self, view: &CatalogueView) -> Result<Query, ServiceError> {
+        let interactions_max = match usize::try_from(self.interactions_max) {
+            Ok(0) => INTERACTIONS_DEFAULT,
+            Ok(stated) if stated <= INTERACTIONS_MAX => stated,
+            Ok(_) | Err(_) => {
+                return Err(ServiceError::invalid("interactions_max", "expected a number from 0 to 20"));
+            }
+        };
+        Ok(Query {
+            identifier: self.identifier.as_ref().map(|wire| identifier(wire, view)).transpose()?,
+            read: ReadRequest::parse(None, v1::VerdictDetail::Full.into(), view)?,
+            interactions_max,
+        })
+    }
+
+    fn knows(query: &Query, record: &CustomerRecord, view: &CatalogueView) -> bool {
+        query.read.knows(record, view)
+            && knows_namespaces(record, view)
+            && knows_purposes(view, &record.preferences)
+    }
+
+    async fn answer(query: Query, profile: ProfileView<'_>) -> Result<v1::AgentContext, ServiceError> {
+        if let Some(identifier) = &query.identifier {
+            check_holder(identifier, &profile)?;
+        }
+        if let Some(answer) = context(&query, &profile)? {
+            return Ok(answer);
+        }
+        for _ in 1..TRIES_MAX {
+            let again = profile.context.core(profile.location)?.ok_or(ServiceError::CustomerNotFound)?;
+            let (purpose, catalogue) = (profile.purpose, &profile.view.catalogue);
+            let permission =
+                Permission::for_purpose(purpose, profile.reader, &again.value, catalogue, profile.now);
+            if let Some(answer) = context(&query, &ProfileView { stored: &again, permission, ..profile })? {
+                return Ok(answer);
+            }
+        }
+        Err(ServiceError::Contended { tries: TRIES_MAX })
+    }
+}
+
+impl HolderRead for v1::GetAgentContextRequest {
+    fn identifier(&self) -> Option<&v1::Identifier> {
+        self.identifier.as_ref()
+    }
+
+    fn about(&self, holder: CustomerId) -> Self {
+        Self { customer_id: holder.to_string(), ..self.clone() }
+    }
+
+    fn joined(answers: Vec<v1::AgentContext>) -> v1::AgentContext {
+        let candidates = answers.into_iter().filter_map(|answer| answer.profile).collect();
+        v1::AgentContext { candidates, ..Default::default() }
+    }
+}
+
+/// The whole context; nothing if the customer has changed while it was read.
+fn context(query: &Query, profile: &ProfileView<'_>) -> Result<Option<v1::AgentContext>, ServiceError> {
+    let newest = newest_event(profile)?;
+    let events = Interactions::read(query.interactions_max, profile)?;
+    let (identifiers, _withheld) = given(profile, Shown::Masked);
+    let answer = v1::AgentContext {
+        profile: Some(query.read.answer(profile)?),
+        interactions: events.shown,
+        withheld_events: withheld_events(events.withheld),
+        has_older_events: events.has_older,
+        channels: channel_permissions(profile),
+        preferences: Some(preferences_for(profile)),
+        identifiers,
+        candidates: Vec::new(),
+    };
+    let again = profile.context.core(profile.location)?;
+    let is_same = again.is_some_and(|again| again.header == profile.stored.header);
+    Ok(Some(answer).filter(|_| is_same && newest_event(profile).is_ok_and(|again| again == newest)))
+}
+
+fn events_of(profile: &ProfileView<'_>) -> KeyPrefix {
+    KeyPrefix::customer(profile.location.group(), KeyKind::Event, &profile.location.customer)
+}
+
+fn newest_event(profile: &ProfileView<'_>) -> Result<Option<Bytes>, ServiceError> {
+    let first = profile.context.engine().scan(events_of(profile).as_bytes(), None, 1)?;
+    Ok(first.into_iter().next().map(|(key, _)| key))
+}
+
+/// The last interactions on each channel.
+struct Interactions {
+    shown: Vec<v1::ChannelInteractions>,
+    withheld: BTreeMap<RefusalReason, i32>,
+    has_older: bool,
+}
+
+impl Interactions {
+    fn read(per_channel: usize, profile: &ProfileView<'_>) -> Result<Self, ServiceError> {
+        let mut found = Self { shown: Vec::new(), withheld: BTreeMap::new(), has_older: false };
+        let mut stored = Scan::new(profile.context.engine(), events_of(profile), None, CHUNK);
+        let mut bytes_left = profile.context.limits().response_bytes_max / 2;
+        let mut seen = 0;
+        while let Some((key, value)) = stored.next_stored()? {
+            let fits = bytes_left.checked_sub(value.len());
+            let Some(left) = fits.filter(|_| seen < EVENTS_MAX) else {
+                found.has_older = true;
+                break;
+            };
+            seen += 1;
+            if found.add(per_channel, profile, &Key::parse(key)?, value)? {
+                bytes_left = left;
+            }
+        }
+        Ok(found)
+    }
+
+    /// Whether the event is shown.
+    fn add(
+        &mut self,
+        per_channel: usize,
+        profile: &ProfileView<'_>,
+        key: &Key,
+        value: Bytes,
+    ) -> Result<bool, ServiceError> {
+        let event: Loaded<StoredEvent> = match profile.context.open(profile.location, key, value) {
+            Ok(Some(event)) => event,
+            Ok(None) => return Ok(false),
+            Err(ServiceError::Unreadable) => {
+                *self.withheld.entry(RefusalReason::Unreadable).or_insert(0) += 1;
+                return Ok(false);
+            }
+            Err(error) => return Err(error),
+        };
+        let ground = match profile.permission.for_event(&event.value) {
+            Verdict::Permit { ground, .. } => ground,
+            Verdict::Refuse(reason) => {
+                *self.withheld.entry(reason).or_insert(0) += 1;
+                return Ok(false);
+            }
+        };
+        let name = event.value.event.channel.as_ref().map(|channel| channel.as_str()).unwrap_or_default();
+        let at = self.shown.iter().position(|of| of.channel == name).unwrap_or(self.shown.len());
+        if at == self.shown.len() {
+            self.shown.push(v1::ChannelInteractions { channel: name.to_owned(), events: Vec::new() });
+        }
+        let Some(channel) = self.shown.get_mut(at).filter(|of| of.events.len() < per_channel) else {
+            return Ok(false);
+        };
+        channel.events.push(stored_event(&event.value, ground, &profile.view.catalogue));
+        Ok(true)
+    }
+}

@@ -1,0 +1,9 @@
+//! IdentityService: customers found by what identifies them.
+
+mod agent_context;
+mod batch_lookup;
+mod convert;
+mod list_identifiers;
+mod lookup_profile;
+mod release_identifier;
+mod update_identifier;

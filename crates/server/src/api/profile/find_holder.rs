@@ -1,0 +1,80 @@
+//! Finds the customer whom an ingest without a customer id is about: by the identifiers in it, and by the attributes that are
+//! identifiers (ID-3).
+//!
+//! Only identifiers of one person count, of namespaces that may be used for the purpose: a shared telephone or kiosk makes nobody the
+//! same person.
+
+use std::cmp::Reverse;
+
+use custodia_consensus::ReadMode;
+use custodia_profile::{CustomerId, Identifier, Observations, PurposeId, named_identifiers};
+use custodia_proto::v1;
+use futures::future::try_join_all;
+
+use super::parse;
+use crate::{
+    catalogue::{CatalogueNeed, CatalogueView},
+    routing::Call,
+    shard::{ShardContext, check_writer},
+    wire::ServiceError,
+};
+
+/// Whom a request is about.
+#[derive(Debug)]
+pub(super) struct Found {
+    /// The request has identifiers by which a customer can be found.
+    pub(super) by_identifier: bool,
+    /// The holder; none: a new customer.
+    pub(super) holder: Option<CustomerId>,
+}
+
+/// Finds the holder of the identifier with the highest priority. Those who have turned out not to hold it are left out.
+pub(super) async fn find(
+    context: &ShardContext,
+    call: &Call,
+    request: &v1::IngestProfileRequest,
+    moved: &[CustomerId],
+) -> Result<Found, ServiceError> {
+    if request.identifiers.is_empty() && request.observations.is_empty() {
+        return Ok(Found { by_identifier: false, holder: None });
+    }
+    // Before the index is asked: a caller who may not write for the purpose learns nothing from the time that it takes.
+    let parsed = |view: &CatalogueView| {
+        let numbers = |purpose: &PurposeId| view.purpose_number(purpose, "purpose");
+        let (observations, _etag) = parse::ingest(request, call.caller.roles, &numbers)?;
+        check_writer(&call.caller, view, &parse::access(&observations))?;
+        Ok(observations)
+    };
+    let parsed = context.catalogue().parse_on(CatalogueNeed::Names, call.deadline, parsed, knows).await?;
+    let (view, observations) = parsed;
+    let mut identifiers = of_one_person(&observations, &view);
+    identifiers.sort_by_key(|(priority, _)| Reverse(*priority));
+    let holders = identifiers.iter().map(|(_, identifier)| async move {
+        let blinded = context.blind(identifier)?;
+        context.holders(&blinded, ReadMode::Lease, call.deadline).await
+    });
+    let holders = try_join_all(holders).await?;
+    let holder = holders.into_iter().flatten().find(|holder| !moved.contains(holder));
+    Ok(Found { by_identifier: !identifiers.is_empty(), holder })
+}
+
+/// Whether the catalogue has every attribute and every namespace of a request. An unknown one is refused, but is not an error of the
+/// call.
+pub(super) fn knows(observations: &Observations, view: &CatalogueView) -> bool {
+    let mut attributes = observations.observations.iter().map(|observation| &observation.attribute);
+    let mut namespaces = observations.identifiers.iter().map(|identifier| identifier.namespace.as_str());
+    attributes.all(|attribute| view.catalogue.attribute_by_name(attribute.as_str()).is_some())
+        && namespaces.all(|namespace| view.catalogue.namespace(namespace).is_some())
+}
+
+/// The identifiers of one person in a request, with the priorities of their namespaces. What is not valid, or not in use for the
+/// purpose, is left out: the ingest says why.
+pub(super) fn of_one_person(observations: &Observations, view: &CatalogueView) -> Vec<(u32, Identifier)> {
+    let catalogue = &view.catalogue;
+    let counts = |identifier: Identifier| {
+        let namespace = catalogue.namespace(identifier.namespace.as_str())?;
+        let is_meant = namespace.unique && namespace.allows(observations.purpose);
+        is_meant.then_some((namespace.priority, identifier))
+    };
+    named_identifiers(observations, catalogue).into_iter().filter_map(counts).collect()
+}

@@ -1,0 +1,173 @@
+//! The index of identifiers, as the leader of an identifier's shard keeps it: the customers who claimed it.
+//!
+//! ```text
+//! customer's leader          identifier's leader              leader of another holder
+//!   claim ──────────────────▶ nobody, or this customer? ── yes ──▶ put, acknowledge
+//!                             another holder ── settle ───────────▶ its record has it? ── yes: taken
+//!                                                                   no: its revision is raised (fence)
+//!                             put in its place, if the entry is still as it was read
+//!   propose the record ◀───── acknowledged
+//! ```
+//!
+//! Invariant: an entry is only a pointer. A customer holds an identifier if and only if its record says so, and the record's
+//! Raft entry is the commit point. A record gains an identifier only after the claim was acknowledged, under the revision
+//! that it had before the claim; and a claim is removed or replaced only after its holder was settled, so that a record
+//! which was about to gain the identifier then fails its condition. Hence an identifier of one person is in at most one record,
+//! whatever dies in between, and each record's identifiers are found by the index. docs/identity.md has the proof.
+
+use std::time::Duration;
+
+use custodia_consensus::{Command, Condition, Expected, ReadMode, Write};
+use custodia_profile::{BlindedIdentifier, CustomerId, GroupId, Holders, Stored as _};
+use custodia_store::{Key, ValueHeader};
+use tokio::time::Instant;
+
+use super::{
+    ShardContext,
+    claims::{Fence, Settled},
+    failpoint::failpoint,
+};
+use crate::{propose::Attempt, wire::ServiceError};
+
+/// What became of a claim.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Claimed {
+    /// The customer is among the holders.
+    Granted,
+    /// As many others hold it as may; this is one of them.
+    Held(CustomerId),
+    /// A write of another holder is in progress, and has not ended in time.
+    Busy,
+}
+
+/// How long a write of another customer is waited for at most.
+const PATIENCE: Duration = Duration::from_millis(500);
+
+/// An entry as it was read.
+struct Entry {
+    revision: u64,
+    holders: Option<Holders>,
+}
+
+impl ShardContext {
+    /// The group whose leader keeps the entry of an identifier.
+    pub(crate) fn index_group(&self, identifier: &BlindedIdentifier) -> Result<GroupId, ServiceError> {
+        Ok(self.routing().locate(*identifier.place())?.group())
+    }
+
+    /// The customers who claimed an identifier, behind a read barrier. Executed on the leader of its shard.
+    pub(crate) async fn holders_here(
+        &self,
+        identifier: &BlindedIdentifier,
+        mode: ReadMode,
+        deadline: Instant,
+    ) -> Result<Vec<CustomerId>, ServiceError> {
+        let group = self.index_group(identifier)?;
+        let barrier = self.routing().read_barrier(group, mode, deadline).await?;
+        let entry = self.entry(&Key::identifier(group, identifier))?;
+        self.routing().still_valid(group, &barrier)?;
+        Ok(entry.holders.map(|holders| holders.customers().to_vec()).unwrap_or_default())
+    }
+
+    /// Claims an identifier that `holders_max` customers may hold. Executed on the leader of its shard.
+    pub(crate) async fn claim_here(
+        &self,
+        identifier: &BlindedIdentifier,
+        customer: CustomerId,
+        holders_max: usize,
+        deadline: Instant,
+    ) -> Result<Claimed, ServiceError> {
+        let group = self.index_group(identifier)?;
+        let key = &Key::identifier(group, identifier);
+        let attempt = || async move {
+            let entry = self.entry(key)?;
+            let Some(holders) = &entry.holders else {
+                return Ok(entry.replaced(key, Some(Holders::of(customer)), Claimed::Granted));
+            };
+            // Written again though it is there: so a removal that was about to happen fails.
+            if holders.contains(&customer) || holders.customers().len() < holders_max {
+                return Ok(entry.replaced(key, Some(holders.with(customer)), Claimed::Granted));
+            }
+            let mut held = None;
+            for holder in holders.customers() {
+                let deadline = deadline.min(Instant::now() + patience(customer, *holder));
+                match self.settle(*holder, identifier, Fence::Yes, deadline).await? {
+                    Settled::Free => {
+                        failpoint("claim-settled");
+                        let others = holders.without(holder);
+                        let holders = others.map_or_else(|| Holders::of(customer), |of| of.with(customer));
+                        return Ok(entry.replaced(key, Some(holders), Claimed::Granted));
+                    }
+                    Settled::Held => held = Some(*holder),
+                    Settled::Busy => return Ok(Attempt::Done(Claimed::Busy)),
+                }
+            }
+            Ok(Attempt::Done(held.map_or(Claimed::Busy, Claimed::Held)))
+        };
+        let claimed = match self.routing().propose_until_applied(group, deadline, attempt).await {
+            Err(ServiceError::Contended { .. }) => Claimed::Busy,
+            claimed => claimed?,
+        };
+        if claimed == Claimed::Granted {
+            failpoint("claim-put");
+        }
+        Ok(claimed)
+    }
+
+    /// Removes a customer who no longer holds an identifier. Executed on the leader of its shard.
+    pub(crate) async fn release_here(
+        &self,
+        identifier: &BlindedIdentifier,
+        customer: CustomerId,
+        deadline: Instant,
+    ) -> Result<(), ServiceError> {
+        let group = self.index_group(identifier)?;
+        let key = &Key::identifier(group, identifier);
+        let attempt = || async move {
+            let entry = self.entry(key)?;
+            let Some(holders) = entry.holders.as_ref().filter(|holders| holders.contains(&customer)) else {
+                return Ok(Attempt::Done(()));
+            };
+            let deadline = deadline.min(Instant::now() + PATIENCE);
+            match self.settle(customer, identifier, Fence::Yes, deadline).await? {
+                Settled::Free => {
+                    failpoint("release-settled");
+                    Ok(entry.replaced(key, holders.without(&customer), ()))
+                }
+                Settled::Held | Settled::Busy => Ok(Attempt::Done(())),
+            }
+        };
+        self.routing().propose_until_applied(group, deadline, attempt).await
+    }
+
+    fn entry(&self, key: &Key) -> Result<Entry, ServiceError> {
+        let Some(value) = self.engine().get(key.as_ref())? else {
+            return Ok(Entry { revision: 0, holders: None });
+        };
+        let (header, payload) = ValueHeader::decode(&value)?;
+        let holders = (!payload.is_empty()).then(|| Holders::decode(&payload)).transpose()?;
+        Ok(Entry { revision: header.revision, holders })
+    }
+}
+
+/// How long a customer's claim waits for a write of a holder: so that of two who wait for each other one gives up first.
+fn patience(customer: CustomerId, holder: CustomerId) -> Duration {
+    if customer < holder { PATIENCE } else { PATIENCE / 2 }
+}
+
+impl Entry {
+    /// The command that puts other holders, if the entry is still as it was read.
+    ///
+    /// An entry without holders stays, empty: where it was removed and made again, a revision would come twice.
+    fn replaced<T>(&self, key: &Key, holders: Option<Holders>, answer: T) -> Attempt<T> {
+        let key = key.as_bytes();
+        let header = ValueHeader { revision: self.revision.saturating_add(1), ..ValueHeader::default() };
+        let payload = holders.map(|holders| holders.encode()).unwrap_or_default();
+        let expected = Expected::as_read(self.revision);
+        let command = Command {
+            conditions: vec![Condition { key: key.clone(), expected }],
+            writes: vec![Write { key: key.clone(), value: Some(header.encode(&payload)) }],
+        };
+        Attempt::Propose { command, answer }
+    }
+}

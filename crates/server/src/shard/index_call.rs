@@ -1,0 +1,108 @@
+//! The calls between nodes for the index of identifiers: their messages, and what a node answers.
+
+use custodia_consensus::ReadMode;
+use custodia_profile::{BlindedIdentifier, CustomerId};
+use custodia_proto::internal::v1::{IndexAction, IndexAnswer, IndexOutcome, IndexRequest};
+use tokio::time::Instant;
+use tonic::Code;
+
+use super::{
+    ShardContext,
+    claims::{Fence, Settled},
+    index::Claimed,
+};
+use crate::wire::{LeaderHint, ServiceError};
+
+pub(super) fn request(
+    action: IndexAction,
+    identifier: &BlindedIdentifier,
+    customer: Option<CustomerId>,
+) -> IndexRequest {
+    IndexRequest {
+        action: action.into(),
+        identifier: identifier.to_bytes().to_vec().into(),
+        customer: customer.map(|customer| customer.as_bytes().to_vec()).unwrap_or_default().into(),
+        ..IndexRequest::default()
+    }
+}
+
+pub(super) fn customer_in(bytes: &[u8]) -> Result<CustomerId, ServiceError> {
+    let malformed = ServiceError::Internal { context: "a malformed customer id between nodes" };
+    let bytes = <[u8; 16]>::try_from(bytes).map_err(|_length| malformed)?;
+    Ok(CustomerId::from_bytes(bytes)?)
+}
+
+impl ShardContext {
+    /// Asks another node.
+    pub(super) async fn call_index(
+        &self,
+        leader: &LeaderHint,
+        request: IndexRequest,
+        deadline: Instant,
+    ) -> Result<IndexAnswer, ServiceError> {
+        self.routing().peers().call_index(leader, request, deadline).await.map_err(|status| {
+            tracing::debug!(node = %leader.node, code = ?status.code(), "no answer about an identifier");
+            if status.code() == Code::DeadlineExceeded {
+                ServiceError::DeadlinePassed
+            } else {
+                ServiceError::IndexUnavailable
+            }
+        })
+    }
+}
+
+/// Answers another node, on the leader of the identifier's shard or of the customer's.
+///
+/// # Errors
+/// This node does not lead the shard; why the state cannot be read or changed.
+pub(crate) async fn answer_index_call(
+    context: &ShardContext,
+    request: &IndexRequest,
+    deadline: Instant,
+) -> Result<IndexAnswer, ServiceError> {
+    let malformed = ServiceError::Internal { context: "a malformed identifier between nodes" };
+    let bytes = <[u8; 32]>::try_from(&*request.identifier).map_err(|_length| malformed)?;
+    let identifier = &BlindedIdentifier::from_bytes(bytes)?;
+    let customer = || customer_in(&request.customer);
+    let done = IndexAnswer { outcome: IndexOutcome::Done.into(), holders: Vec::new() };
+    match request.action() {
+        IndexAction::Unspecified => Err(ServiceError::RequestMalformed),
+        IndexAction::Holders => {
+            let mode = if request.quorum_read { ReadMode::Quorum } else { ReadMode::Lease };
+            let holders = context.holders_here(identifier, mode, deadline).await?;
+            let holders = holders.iter().map(|holder| holder.as_bytes().to_vec().into()).collect();
+            Ok(IndexAnswer { holders, ..done })
+        }
+        IndexAction::Claim => {
+            let holders_max = usize::try_from(request.holders_max).unwrap_or(usize::MAX);
+            let claimed = context.claim_here(identifier, customer()?, holders_max, deadline).await?;
+            Ok(match claimed {
+                Claimed::Granted => done,
+                Claimed::Held(holder) => IndexAnswer {
+                    outcome: IndexOutcome::Held.into(),
+                    holders: vec![holder.as_bytes().to_vec().into()],
+                },
+                Claimed::Busy => IndexAnswer { outcome: IndexOutcome::Busy.into(), ..done },
+            })
+        }
+        IndexAction::Release => context.release_here(identifier, customer()?, deadline).await.map(|()| done),
+        IndexAction::Settle => settled(context, identifier, customer()?, Fence::Yes, deadline).await,
+        IndexAction::Check => settled(context, identifier, customer()?, Fence::No, deadline).await,
+    }
+}
+
+async fn settled(
+    context: &ShardContext,
+    identifier: &BlindedIdentifier,
+    customer: CustomerId,
+    fence: Fence,
+    deadline: Instant,
+) -> Result<IndexAnswer, ServiceError> {
+    let location = context.routing().locate(customer)?;
+    let outcome = match context.settled_here(location, identifier, fence, deadline).await? {
+        Settled::Held => IndexOutcome::Held,
+        Settled::Free => IndexOutcome::Free,
+        Settled::Busy => IndexOutcome::Busy,
+    };
+    Ok(IndexAnswer { outcome: outcome.into(), holders: Vec::new() })
+}

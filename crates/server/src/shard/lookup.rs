@@ -1,0 +1,74 @@
+//! Which identifiers a caller may look up: those of namespaces that the catalogue allows for its purpose.
+//!
+//! Invariant: a caller who may not use a namespace is refused before the index is asked, so neither the answer nor its time tells
+//! whether anybody holds the identifier.
+
+use custodia_profile::{BlindedIdentifier, Identifier, Namespace, Purpose, Reader, RefusalReason};
+use custodia_proto::v1;
+
+use super::{ShardContext, reader_for};
+use crate::{
+    catalogue::{CatalogueNeed, CatalogueView},
+    routing::Call,
+    wire::{FieldFault, ServiceError, parse},
+};
+
+impl ShardContext {
+    /// The identifier that a call looks up, as the index knows it.
+    pub(crate) async fn looked_up(
+        &self,
+        call: &Call,
+        wire: &v1::Identifier,
+        purpose: &str,
+    ) -> Result<BlindedIdentifier, ServiceError> {
+        let stated = &parse::purpose(purpose, "purpose")?;
+        let parsed = |view: &CatalogueView| {
+            let purpose = view.purpose(stated, "purpose")?;
+            let reader = reader_for(&call.caller, view, purpose)?;
+            let identifier = identifier(wire, view)?;
+            check_use(namespace(wire, view)?, purpose, reader)?;
+            Ok(identifier)
+        };
+        let parsed = self.catalogue().parse_on(CatalogueNeed::Names, call.deadline, parsed, |_, _| true);
+        let (_view, identifier) = parsed.await?;
+        self.blind(&identifier)
+    }
+}
+
+/// Refuses a reader whose purpose has no use for the namespace. The controller may use each.
+///
+/// # Errors
+/// [`ServiceError::NamespaceRefused`].
+pub(crate) fn check_use(
+    namespace: &Namespace,
+    purpose: &Purpose,
+    reader: Reader<'_>,
+) -> Result<(), ServiceError> {
+    if reader == Reader::Controller || namespace.allows(purpose.number) {
+        return Ok(());
+    }
+    Err(ServiceError::NamespaceRefused {
+        reason: RefusalReason::PurposeNotAllowed,
+        purpose: purpose.id.clone(),
+    })
+}
+
+/// An identifier in its normal form.
+///
+/// # Errors
+/// Names the field.
+pub(crate) fn identifier(wire: &v1::Identifier, view: &CatalogueView) -> Result<Identifier, ServiceError> {
+    let namespace = namespace(wire, view)?;
+    let value = namespace.normalise(&wire.value);
+    let refused = |reason| ServiceError::field("identifier.value", FieldFault::NotRecordable(reason));
+    Ok(Identifier { namespace: namespace.id.clone(), value: value.map_err(refused)? })
+}
+
+fn namespace<'a>(wire: &v1::Identifier, view: &'a CatalogueView) -> Result<&'a Namespace, ServiceError> {
+    let field = "identifier.namespace";
+    if wire.namespace.is_empty() {
+        return Err(ServiceError::missing(field));
+    }
+    let found = view.catalogue.namespace(&wire.namespace);
+    found.map(|of| &**of).ok_or_else(|| ServiceError::field(field, FieldFault::NamespaceUnknown))
+}

@@ -1,0 +1,78 @@
+//! What a write is evaluated on.
+
+use custodia_profile::{
+    ChangeContext, CustomerRecord, LedgerEntry, Precondition, Recorder, RequestMemory, Revision, TimestampMs,
+};
+
+use crate::{
+    catalogue::CatalogueView,
+    routing::CustomerLocation,
+    shard::{Loaded, StoredEvents, claims::TakenIdentifiers, writer::Sight},
+    wire::ServiceError,
+};
+
+/// The state that a write is evaluated on.
+#[derive(Debug)]
+pub(crate) struct CustomerState<'a> {
+    pub(crate) location: CustomerLocation,
+    pub(crate) now: TimestampMs,
+    pub(crate) view: &'a CatalogueView,
+    /// What the caller may see.
+    pub(crate) sight: Sight,
+    pub(super) recorded_by: &'a Recorder,
+    /// What the request says about the value that it replaces. Its etag was compared before.
+    pub(crate) precondition: Precondition,
+    pub(crate) events: StoredEvents,
+    /// The ledger so far, if a decision comes late.
+    pub(super) history: Vec<LedgerEntry>,
+    /// The identifiers that the record cannot gain, as far as they are known.
+    pub(crate) taken: TakenIdentifiers,
+    pub(in crate::shard) core: Option<Loaded<CustomerRecord>>,
+    pub(in crate::shard) requests: Option<Loaded<RequestMemory>>,
+}
+
+impl CustomerState<'_> {
+    /// The record, if the customer has one.
+    pub(crate) fn record(&self) -> Option<&CustomerRecord> {
+        self.core.as_ref().map(|core| &core.value)
+    }
+
+    /// The record, or an empty one if the customer has none.
+    pub(crate) fn record_or_new(&self) -> std::borrow::Cow<'_, CustomerRecord> {
+        match self.record() {
+            Some(record) => std::borrow::Cow::Borrowed(record),
+            None => std::borrow::Cow::Owned(CustomerRecord::new(self.now)),
+        }
+    }
+
+    /// The record of a customer that must exist.
+    pub(crate) fn existing(&self) -> Result<&CustomerRecord, ServiceError> {
+        self.record().ok_or(ServiceError::CustomerNotFound)
+    }
+
+    /// The context that every ledger entry needs.
+    pub(crate) const fn change(&self) -> ChangeContext<'_> {
+        ChangeContext {
+            customer: &self.location.customer,
+            recorded_by: self.recorded_by,
+            now: self.now,
+            history: self.history.as_slice(),
+        }
+    }
+
+    /// The record's current revision.
+    pub(in crate::shard) fn revision(&self) -> Revision {
+        self.core.as_ref().map_or(Revision::NONE, Loaded::revision)
+    }
+
+    /// The record's revision after this write.
+    pub(crate) fn revision_after(&self, changes: bool) -> Revision {
+        if changes { self.revision().next() } else { self.revision() }
+    }
+
+    /// The customer's consent revision after these decisions; each raises it by one.
+    pub(crate) fn consent_revision_after(&self, decisions: &[LedgerEntry]) -> u64 {
+        let before = self.core.as_ref().map_or(0, |core| core.header.guard);
+        before.saturating_add(u64::try_from(decisions.len()).unwrap_or(u64::MAX))
+    }
+}
