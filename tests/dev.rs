@@ -171,7 +171,7 @@ fn listening(root: &Path) -> Vec<String> {
 async fn a_development_cluster_shows_itself_stops_whole_and_comes_back_with_its_data() {
     let mut dev = Dev::new().await;
     let printed = dev.start().await;
-    assert!(printed.starts_with("What an agent sees of one customer"), "the main job comes first: {printed}");
+    assert!(printed.starts_with("What an agent sees when +49"), "the main job comes first: {printed}");
     assert!(printed.contains("16 shards: 16 with a leader, 16 with all replicas"), "{printed}");
     let addresses = listening(&dev.root());
     for address in &addresses {
@@ -185,6 +185,12 @@ async fn a_development_cluster_shows_itself_stops_whole_and_comes_back_with_its_
 
     let customer = customer_in(&printed);
     assert!(paste(&printed, " cluster status").contains("16 with a leader"));
+    let calling = paste(&printed, " agent context ");
+    for words in [customer.as_str(), "last on phone", "CONTACT ON", "KNOWN BY"] {
+        assert!(calling.contains(words) && printed.contains(words), "{words}: {calling}");
+    }
+    assert!(paste(&printed, " profile find ").contains(&customer));
+    assert!(paste(&printed, " identifier list ").contains("+493023125000"));
     let marketing = paste(&printed, " profile get ");
     assert!(marketing.contains(&customer) && marketing.contains("newsletter_topics"), "{marketing}");
     assert!(paste(&printed, " events list ").contains("sample-0-0"));

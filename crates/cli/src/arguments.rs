@@ -57,6 +57,12 @@ pub(crate) enum Command {
     /// Manage namespaces: what customers are found by
     #[command(subcommand)]
     Namespace(crate::catalog::DefinitionCommand<crate::catalog::NamespaceFields>),
+    /// Show an agent who is calling
+    #[command(subcommand)]
+    Agent(crate::identity::AgentCommand),
+    /// List, verify and release what customers are known by
+    #[command(subcommand)]
+    Identifier(crate::identity::IdentifierCommand),
     /// Read and write profiles
     #[command(subcommand)]
     Profile(crate::profile::ProfileCommand),

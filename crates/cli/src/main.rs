@@ -17,7 +17,9 @@ mod customer;
 mod dev;
 mod error;
 mod files;
+mod identity;
 mod import;
+mod known_by;
 mod node;
 mod option_names;
 mod preference;
@@ -127,6 +129,8 @@ async fn run(arguments: Arguments) -> Result<(), CliError> {
         Command::Attribute(command) => command.run(&connection).await,
         Command::Jurisdiction(command) => command.run(&connection).await,
         Command::Recipient(command) => command.run(&connection).await,
+        Command::Agent(command) => command.run(&connection).await,
+        Command::Identifier(command) => command.run(&connection).await,
         Command::Channel(command) => command.run(&connection).await,
         Command::Namespace(command) => command.run(&connection).await,
         Command::Profile(command) => command.run(&connection).await,

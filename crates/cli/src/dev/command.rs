@@ -4,7 +4,6 @@ use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use custodia_proto::v1;
 use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -14,8 +13,8 @@ use crate::dev::folder::{DevFolder, Wanted};
 use crate::dev::nodes::Nodes;
 use crate::dev::start::{self, Started};
 use crate::error::CliError;
+use crate::identity::context_text;
 use crate::node::stop_signal;
-use crate::profile::profile_text;
 use crate::text::output::{self, Format, line};
 
 /// What `dev` takes.
@@ -76,7 +75,7 @@ async fn run(folder: &DevFolder, nodes: &mut Nodes, began: Instant, format: Form
         Format::Json => output::print_json(&json!({
             "client": folder.client_file("admin"),
             "first_lookup_s": started.first_answer.as_secs_f64(),
-            "profile": output::json_of(&started.profile),
+            "context": output::json_of(&started.context),
             "status": output::json_of(&started.status),
         }))?,
     }
@@ -93,8 +92,9 @@ async fn run(folder: &DevFolder, nodes: &mut Nodes, began: Instant, format: Form
 
 fn announce(folder: &DevFolder, started: &Started) -> Result<(), CliError> {
     line(&format!(
-        "What an agent sees of one customer for the purpose `service`:\n\n{}\n",
-        profile_text(&started.profile)
+        "What an agent sees when {} calls, for the purpose `service`:\n\n{}\n",
+        started.phone,
+        context_text(&started.context)
     ))?;
     line(&format!(
         "\nThe first lookup was answered {:.1} s after the start.\n{}\n\n{}\n",
@@ -102,14 +102,16 @@ fn announce(folder: &DevFolder, started: &Started) -> Result<(), CliError> {
         started.loading.as_deref().unwrap_or_default(),
         status_text(&started.status),
     ))?;
-    line(&format!("\n{}", next_steps(folder, &started.profile)))
+    line(&format!("\n{}", next_steps(folder, started)))
 }
 
 /// Commands that can be pasted into a shell.
-fn next_steps(folder: &DevFolder, profile: &v1::Profile) -> String {
+fn next_steps(folder: &DevFolder, started: &Started) -> String {
     let custodia = std::env::args().next().unwrap_or_else(|| "custodia".into());
     let custodia = shell_quoted(&custodia);
-    let customer = &profile.customer_id;
+    let phone = &started.phone;
+    let customer =
+        started.context.profile.as_ref().map(|profile| profile.customer_id.as_str()).unwrap_or_default();
     let client = shell_path(&folder.client_file("admin"));
     let agent = CertificatePaths::new(&folder.certificates(), "agent");
     let address = folder.addresses().into_iter().next().unwrap_or_default();
@@ -117,8 +119,10 @@ fn next_steps(folder: &DevFolder, profile: &v1::Profile) -> String {
         "Try in another terminal:
 
   export CUSTODIA_CLIENT={client}
-  {custodia} profile get {customer} --purpose service
+  {custodia} agent context {phone} --purpose service
+  {custodia} profile find {phone} --purpose marketing
   {custodia} profile get {customer} --purpose marketing
+  {custodia} identifier list {customer} --purpose service
   {custodia} consent list {customer} --purpose privacy-requests
   {custodia} consent withdraw {customer} --purpose marketing
   {custodia} consent timeline {customer} --purpose privacy-requests
@@ -128,8 +132,8 @@ fn next_steps(folder: &DevFolder, profile: &v1::Profile) -> String {
   {custodia} cluster status
 
   grpcurl -cacert {} -cert {} -key {} \\
-    -d '{{\"customer_id\": \"{customer}\", \"purpose\": \"service\"}}' \\
-    {address} custodia.v1.ProfileService/GetProfile
+    -d '{{\"identifier\": {{\"namespace\": \"phone\", \"value\": \"{phone}\"}}, \"purpose\": \"service\"}}' \\
+    {address} custodia.v1.IdentityService/GetAgentContext
 
 Client files with one role each: {}/{{agent,ingest,privacy,operator}}.toml. Logs: {}/node*/node.log.
 Ctrl-C stops the cluster; run the same command to start it again with its data.",

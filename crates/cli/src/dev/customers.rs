@@ -31,6 +31,8 @@ const CITIES: [City; 8] = [
     ("Fresno", "US", "en", "US-CA", "America/Los_Angeles"),
     ("Recife", "BR", "pt", "BR", "America/Recife"),
 ];
+/// Lines in Berlin, Hamburg, Frankfurt, Cologne and Munich that the Bundesnetzagentur keeps free for films and books.
+const FICTIONAL_LINES: [&str; 5] = ["+493023125", "+494066969", "+496990009", "+492214710", "+498999998"];
 const CHANNELS: [&str; 4] = ["phone", "email", "app", "store"];
 const TIERS: [&str; 4] = ["basic", "silver", "gold", "platinum"];
 const TOPICS: [&str; 4] = ["garden", "books", "travel", "music"];
@@ -206,8 +208,10 @@ impl SampleCustomer {
         format!("{given}.{family}.{}@example.com", self.number).to_lowercase()
     }
 
-    fn phone(&self) -> String {
-        format!("+447700900{:03}", self.number % 1_000)
+    pub(crate) fn phone(&self) -> String {
+        let city = usize::try_from(self.number / 1_000).unwrap_or_default() % FICTIONAL_LINES.len();
+        let line = FICTIONAL_LINES.get(city).copied().unwrap_or_default();
+        format!("{line}{:03}", self.number % 1_000)
     }
 
     fn service_values(&self) -> Vec<v1::Observation> {

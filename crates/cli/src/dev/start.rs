@@ -36,7 +36,8 @@ const REPLICAS: u32 = 3;
 #[derive(Debug)]
 pub(crate) struct Started {
     pub(crate) status: v1::ClusterStatus,
-    pub(crate) profile: v1::Profile,
+    pub(crate) phone: String,
+    pub(crate) context: v1::AgentContext,
     pub(crate) first_answer: Duration,
     /// What was loaded, in words, if anything was.
     pub(crate) loading: Option<String>,
@@ -56,7 +57,7 @@ pub(crate) async fn start_cluster(folder: &DevFolder, began: Instant) -> Result<
     if folder.customers_loaded() == 0 {
         sample::load(&client, std::iter::once(&first)).await?;
     }
-    let profile = as_agent(folder, &first).await?;
+    let context = as_agent(folder, &first).await?;
     let first_answer = began.elapsed();
     let mut loading = None;
     if folder.customers_loaded() < customers {
@@ -80,7 +81,7 @@ pub(crate) async fn start_cluster(folder: &DevFolder, began: Instant) -> Result<
         Err(CliError::NotReady { .. }) => client.get_cluster_status(v1::GetClusterStatusRequest {}).await?,
         whole @ (Ok(_) | Err(_)) => whole?,
     };
-    Ok(Started { status, profile, first_answer, loading })
+    Ok(Started { status, phone: first.phone(), context, first_answer, loading })
 }
 
 /// A client with one of the folder's certificates.
@@ -128,13 +129,18 @@ async fn init(folder: &DevFolder, nodes: &[Client]) -> Result<(), CliError> {
     Ok(())
 }
 
-async fn as_agent(folder: &DevFolder, customer: &SampleCustomer) -> Result<v1::Profile, CliError> {
+/// What an agent sees when the customer calls. In a large sample several customers have one number; then it is asked about this one.
+async fn as_agent(folder: &DevFolder, customer: &SampleCustomer) -> Result<v1::AgentContext, CliError> {
     let agent = client(folder, "agent")?.with_deadline(CALL_DEADLINE);
-    let request = v1::GetProfileRequest {
-        customer_id: customer.id().to_string(),
+    let request = v1::GetAgentContextRequest {
+        identifier: Some(v1::Identifier { namespace: "phone".into(), value: customer.phone() }),
         purpose: "service".into(),
-        verdicts: v1::VerdictDetail::Full.into(),
-        ..v1::GetProfileRequest::default()
+        ..v1::GetAgentContextRequest::default()
     };
-    Ok(agent.get_profile(request).await?)
+    let context = agent.get_agent_context(request.clone()).await?;
+    if context.profile.is_some() {
+        return Ok(context);
+    }
+    let chosen = v1::GetAgentContextRequest { customer_id: customer.id().to_string(), ..request };
+    Ok(agent.get_agent_context(chosen).await?)
 }

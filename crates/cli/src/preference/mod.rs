@@ -4,4 +4,4 @@ mod contact;
 mod preferences;
 
 pub(crate) use contact::ContactCommand;
-pub(crate) use preferences::{PreferencesCommand, Quiet, hours_text};
+pub(crate) use preferences::{PreferencesCommand, Quiet, hours_text, preferences_text};

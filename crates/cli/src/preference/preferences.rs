@@ -274,7 +274,8 @@ fn add_no(channels: &mut Vec<v1::ChannelPreference>, no: &str) {
     channels.push(v1::ChannelPreference { channel, wanted: true, unwanted_purposes, ..Default::default() });
 }
 
-fn preferences_text(preferences: &v1::Preferences) -> String {
+/// Preferences for people.
+pub(crate) fn preferences_text(preferences: &v1::Preferences) -> String {
     let scope = |name: &str, of: &str| if of.is_empty() { String::new() } else { format!(", {name} {of}") };
     let cap = |cap: &v1::FrequencyCap| {
         let (channel, purpose) = (scope("channel", &cap.channel), scope("purpose", &cap.purpose));

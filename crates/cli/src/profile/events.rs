@@ -54,7 +54,8 @@ impl EventsCommand {
     }
 }
 
-fn events_text(answer: &v1::ListEventsResponse) -> String {
+/// Events for people.
+pub(crate) fn events_text(answer: &v1::ListEventsResponse) -> String {
     let mut text = table(EVENT_COLUMNS, &answer.events);
     for withheld in &answer.withheld {
         let reason = enum_text::<v1::RefusalReason>(withheld.reason);

@@ -18,7 +18,7 @@ use crate::text::values;
 /// What `profile ingest` takes.
 #[derive(Debug, clap::Args)]
 pub(crate) struct IngestProfile {
-    /// Customer id (cust_…) [default: a new customer]
+    /// Customer id (cust_…) [default: the customer who holds one of the identifiers, or a new one]
     id: Option<String>,
     /// Purpose for which the data was collected
     #[arg(long, required_unless_present = "file")]
@@ -29,6 +29,9 @@ pub(crate) struct IngestProfile {
     /// Set an attribute; the catalogue determines its type (repeatable)
     #[arg(long = "set", value_name = "ATTRIBUTE=VALUE", value_parser = parse_pair)]
     values: Vec<(String, String)>,
+    /// What the customer is known by, e.g. email=ana@example.org (repeatable)
+    #[arg(long = "identifier", value_name = "NAMESPACE=VALUE", value_parser = parse_pair)]
+    identifiers: Vec<(String, String)>,
     /// Consent given with the data, e.g. marketing=2026-01:explicit:ticked-box (repeatable)
     #[arg(long = "consent", value_name = "PURPOSE=NOTICE[:METHOD[:ACT]]", value_parser = parse_pair)]
     consents: Vec<(String, String)>,
@@ -51,7 +54,7 @@ pub(crate) struct IngestProfile {
     #[arg(long)]
     validate_only: bool,
     /// Read a complete IngestProfileRequest as JSON; - is standard input
-    #[arg(long, conflicts_with_all = ["purpose", "source", "values", "consents", "grounds", "basis", "party"])]
+    #[arg(long, conflicts_with_all = ["purpose", "source", "values", "identifiers", "consents", "grounds", "basis", "party"])]
     file: Option<PathBuf>,
 }
 
@@ -71,6 +74,7 @@ impl IngestProfile {
         connection.print(&answer, outcome_text)?;
         let all = answer.consents.iter().map(|one| one.recorded);
         let all = all.chain(answer.attributes.iter().map(|one| one.merged));
+        let all = all.chain(answer.identifiers.iter().map(|one| one.merged));
         let mut all = all.chain(answer.events.iter().map(|one| one.appended));
         if all.all(|accepted| accepted) { Ok(()) } else { Err(CliError::PartlyRefused) }
     }
@@ -107,6 +111,7 @@ impl IngestProfile {
             source: self.source.clone().unwrap_or_default(),
             party: self.party.unwrap_or(v1::Party::First).into(),
             lawful_basis: self.basis.unwrap_or(v1::LawfulBasis::Unspecified).into(),
+            identifiers: self.identifiers.iter().map(identifier).collect(),
             observations: self.values.iter().map(observation).collect::<Result<_, CliError>>()?,
             consents: self
                 .consents
@@ -117,6 +122,10 @@ impl IngestProfile {
             ..v1::IngestProfileRequest::default()
         }))
     }
+}
+
+fn identifier((namespace, value): &(String, String)) -> v1::IdentifierObservation {
+    v1::IdentifierObservation { namespace: namespace.clone(), value: value.clone(), observed_at: None }
 }
 
 /// Parses `NOTICE[:METHOD[:ACT]]` from its end: the notice's version may contain colons if a method follows.
@@ -206,10 +215,14 @@ fn outcome_text(answer: &v1::IngestProfileResponse) -> String {
     let events = answer.events.iter();
     let events =
         events.map(|one| line(&one.event_id, one.appended, "appended", one.refusal, &one.explanation));
-    let items = consents.chain(attributes).chain(events);
+    let identifiers = answer.identifiers.iter();
+    let identifiers =
+        identifiers.map(|one| line(&one.namespace, one.merged, "merged", one.refusal, &one.explanation));
+    let items = consents.chain(attributes).chain(identifiers).chain(events);
     let lines = table_of(["ITEM", "OUTCOME", "REASON", "EXPLANATION"], items);
     let accepted = answer.consents.iter().any(|one| one.recorded)
         || answer.attributes.iter().any(|one| one.merged)
+        || answer.identifiers.iter().any(|one| one.merged)
         || answer.events.iter().any(|one| one.appended);
     let outcome = match (answer.created, accepted, answer.etag.is_empty()) {
         (true, _, _) => "created",

@@ -72,6 +72,7 @@ impl_enum_text! {
         HealthCare PublicHealth Research;
     DayOfWeek "DAY_OF_WEEK_": Monday Tuesday Wednesday Thursday Friday Saturday Sunday;
     ContactVerdict "CONTACT_VERDICT_":;
+    VerificationMethod "VERIFICATION_METHOD_": DoubleOptIn OneTimeCode Document Source;
     VerdictDetail "VERDICT_DETAIL_": Full None Only;
     NodeState "NODE_STATE_": Up Down;
     ReplicaRole "REPLICA_ROLE_": Voter Learner;

@@ -1,0 +1,7 @@
+//! `custodia agent` and `custodia identifier`: who is calling, and what customers are known by.
+
+mod agent;
+mod identifiers;
+
+pub(crate) use agent::{AgentCommand, context_text};
+pub(crate) use identifiers::IdentifierCommand;
