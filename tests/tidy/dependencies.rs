@@ -8,6 +8,7 @@ use crate::source::root;
 /// Allowed edges between the workspace's crates: a crate may depend on those named, no others.
 const EDGES: &[(&str, &[&str])] = &[
     ("custodia-profile", &[]),
+    ("custodia-linkage", &[]),
     ("custodia-proto", &[]),
     ("custodia-seal", &["custodia-profile"]),
     ("custodia-store", &["custodia-profile"]),
@@ -19,7 +20,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ),
     ("custodia", &["custodia-profile", "custodia-proto", "custodia-client", "custodia-server"]),
     ("custodia-tests", &["custodia-proto", "custodia-client"]),
-    ("custodia-benches", &["custodia-proto", "custodia-client", "custodia-tests"]),
+    ("custodia-benches", &["custodia-linkage", "custodia-proto", "custodia-client", "custodia-tests"]),
 ];
 
 /// Third-party crates that one crate alone may use directly.
