@@ -7,11 +7,13 @@
     clippy::expect_used,
     clippy::indexing_slicing,
     clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
     reason = "a measurement prints its result, and stops where it cannot go on"
 )]
 
 mod cluster;
 mod compare;
+mod duplicates;
 mod echo;
 mod footprint;
 mod load;
@@ -68,6 +70,8 @@ enum Measurement {
         #[arg(long, default_value = "fjall", value_parser = custodia_tests::engine)]
         engine: &'static str,
     },
+    /// Precision, recall, CPU time and memory of finding duplicates. No cluster runs.
+    Duplicates(duplicates::Arguments),
     /// CPU and memory of idle nodes.
     Idle {
         /// Shards of the cluster.
@@ -108,6 +112,7 @@ async fn main() {
             verdicts::measure(Duration::from_millis(milliseconds), rounds).await;
         }
         Measurement::Footprint { customers, engine } => footprint::measure(customers, engine).await,
+        Measurement::Duplicates(arguments) => duplicates::measure(&arguments),
         Measurement::Idle { shards, seconds } => footprint::idle(shards, Duration::from_secs(seconds)).await,
         Measurement::Cluster { engine, shards } => cluster::serve(engine, shards).await,
         Measurement::EchoServer { folder, address } => echo::serve(&folder, address).await,

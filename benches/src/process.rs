@@ -69,8 +69,17 @@ impl CpuTimes {
 
 /// Resident memory of a process in bytes.
 pub(crate) fn resident_bytes(pid: u32) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("an own child's figures");
-    let line = status.lines().find(|line| line.starts_with("VmRSS:")).expect("the status has VmRSS");
+    status_bytes(pid, "VmRSS:")
+}
+
+/// The most memory that this process has had resident so far, in bytes.
+pub(crate) fn peak_resident_bytes() -> u64 {
+    status_bytes(std::process::id(), "VmHWM:")
+}
+
+fn status_bytes(pid: u32, name: &str) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("a process's figures");
+    let line = status.lines().find(|line| line.starts_with(name)).expect("the status has the figure");
     line.split_whitespace().nth(1).expect("a number").parse::<u64>().expect("a number") * 1_024
 }
 
