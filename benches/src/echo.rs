@@ -8,8 +8,9 @@ use custodia_proto::internal::v1::peer_service_client::PeerServiceClient;
 use custodia_proto::internal::v1::peer_service_server::{PeerService, PeerServiceServer};
 use custodia_proto::internal::v1::{
     ForwardRequest, ForwardResponse, GetNodeFactsRequest, GetStateChecksumsRequest,
-    GetStateChecksumsResponse, NodeFacts, PeerFrame, RecordUsageRequest, RecordUsageResponse,
-    RenewCatalogueLeaseRequest, RenewCatalogueLeaseResponse, ReplaceReplicaRequest, ReplaceReplicaResponse,
+    GetStateChecksumsResponse, IndexAnswer, IndexRequest, NodeFacts, PeerFrame, RecordUsageRequest,
+    RecordUsageResponse, RenewCatalogueLeaseRequest, RenewCatalogueLeaseResponse, ReplaceReplicaRequest,
+    ReplaceReplicaResponse,
 };
 
 use custodia_tests::{Sandbox, Validity, connect, free_port};
@@ -70,6 +71,10 @@ impl PeerService for Echo {
         &self,
         _: Request<ReplaceReplicaRequest>,
     ) -> Result<Response<ReplaceReplicaResponse>, Status> {
+        Err(calls_only())
+    }
+
+    async fn call_index(&self, _: Request<IndexRequest>) -> Result<Response<IndexAnswer>, Status> {
         Err(calls_only())
     }
 

@@ -16,6 +16,7 @@ mod compare;
 mod duplicates;
 mod echo;
 mod footprint;
+mod identity;
 mod load;
 mod lookup;
 mod process;
@@ -59,6 +60,15 @@ enum Measurement {
         milliseconds: u64,
         /// Rounds for each number of callers. Each measures all three; medians and quartiles are printed.
         #[arg(long, default_value_t = 40, value_parser = clap::value_parser!(u32).range(1..))]
+        rounds: u32,
+    },
+    /// Lookups by identifier and the agent's context beside lookups by id, in alternating rounds.
+    Identity {
+        /// Milliseconds that each measurement takes.
+        #[arg(long, default_value_t = 1_000)]
+        milliseconds: u64,
+        /// Rounds for each number of callers. Each measures all four; medians and quartiles are printed.
+        #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..))]
         rounds: u32,
     },
     /// Memory of each node, and bytes on disk per customer.
@@ -110,6 +120,9 @@ async fn main() {
         Measurement::Compare(comparison) => compare::measure(&comparison).await,
         Measurement::Verdicts { milliseconds, rounds } => {
             verdicts::measure(Duration::from_millis(milliseconds), rounds).await;
+        }
+        Measurement::Identity { milliseconds, rounds } => {
+            identity::measure(Duration::from_millis(milliseconds), rounds).await;
         }
         Measurement::Footprint { customers, engine } => footprint::measure(customers, engine).await,
         Measurement::Duplicates(arguments) => duplicates::measure(&arguments),
