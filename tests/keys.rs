@@ -1,10 +1,18 @@
 //! Keys of every level rotate while the cluster serves (SE-1).
-#![expect(clippy::panic, clippy::unwrap_used, reason = "a test that cannot go on says why and stops")]
+#![expect(
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test that cannot go on says why and stops"
+)]
 
 use std::fs;
 use std::process::ExitCode;
 
-use custodia_proto::v1::{KeyLevel, RotateKeysRequest, RotateKeysResponse};
+use custodia_proto::v1::{
+    CreateNamespaceRequest, Identifier, IdentifierObservation, IngestProfileRequest, KeyLevel,
+    LookupProfileRequest, Namespace, NamespaceKind, RotateKeysRequest, RotateKeysResponse,
+};
 use custodia_tests::sample::{event, get, ingest, observation, text_of};
 use custodia_tests::{Oracle, Sandbox, Suite, custodia};
 
@@ -21,6 +29,7 @@ async fn every_level_rotates_under_load_and_everything_stays_readable() {
         request.events = vec![event("first", 0)];
         customers.push(client.ingest_profile(request).await.unwrap().customer_id);
     }
+    let card = known_by_a_card(&sandbox, &customers[0]).await;
     let oracle = Oracle::start(&client, 4).await;
     oracle.wait_for_progress().await;
     for round in 0..2 {
@@ -43,10 +52,11 @@ async fn every_level_rotates_under_load_and_everything_stays_readable() {
         }
     }
     assert!(oracle.finish(&client).await > 0);
-    // and from the disk alone
+    // and from the disk alone, without the root keys of before
     for node in &mut sandbox.nodes {
         node.kill();
     }
+    keep_current_root_key(&sandbox);
     for node in &mut sandbox.nodes {
         node.start();
     }
@@ -55,6 +65,38 @@ async fn every_level_rotates_under_load_and_everything_stays_readable() {
         let profile = client.get_profile(get(customer, "service")).await.unwrap();
         assert_eq!(text_of(&profile, "given_name"), Some(format!("name {number}")));
     }
+    let found = client.lookup_profile(card).await.unwrap();
+    assert_eq!(found.profiles[0].customer_id, customers[0], "the blinding key is under the new root key");
+}
+
+/// Gives a customer an identifier; the lookup by it.
+async fn known_by_a_card(sandbox: &Sandbox, customer: &str) -> LookupProfileRequest {
+    let namespace = Namespace {
+        id: "card".to_owned(),
+        kind: NamespaceKind::Text.into(),
+        purposes: vec!["service".to_owned()],
+        ..Default::default()
+    };
+    let request = CreateNamespaceRequest { namespace: Some(namespace), validate_only: false };
+    sandbox.catalog(0).await.create_namespace(request).await.unwrap();
+    let (namespace, value) = ("card".to_owned(), "4711".to_owned());
+    let observed =
+        IdentifierObservation { namespace: namespace.clone(), value: value.clone(), observed_at: None };
+    let request = IngestProfileRequest { identifiers: vec![observed], ..ingest(customer, Vec::new()) };
+    assert!(sandbox.client().ingest_profile(request).await.unwrap().identifiers[0].merged);
+    let identifier = Some(Identifier { namespace, value });
+    LookupProfileRequest { identifier, purpose: "service".to_owned(), ..Default::default() }
+}
+
+/// Removes the root keys that are no longer current, as an operator does after a rotation.
+fn keep_current_root_key(sandbox: &Sandbox) {
+    let path = sandbox.root_key_path();
+    let mut file: toml::Table = fs::read_to_string(&path).unwrap().parse().unwrap();
+    let current = file["current"].clone();
+    let keys = file["keys"].as_array_mut().unwrap();
+    assert_eq!(keys.len(), 3);
+    keys.retain(|key| key["id"] == current);
+    fs::write(&path, file.to_string()).unwrap();
 }
 
 /// A new root key in the file that all nodes share, first added, then made current.

@@ -1,14 +1,16 @@
 //! An identifier of one person is held by one customer at most, whoever registers it and when (ID-1, ID-2).
 
+use custodia_proto::v1::identity_service_client::IdentityServiceClient;
 use custodia_proto::v1::profile_service_client::ProfileServiceClient;
 use custodia_proto::v1::{self, IngestProfileRequest, Recipient, RefusalReason};
 use custodia_tests::actions::create_recipient;
 use custodia_tests::sample::{grant, ingest, new_customer, texts};
 use custodia_tests::{Sandbox, Suite};
 use futures::future::join_all;
+use tonic::Code;
 
 use crate::namespaces::{
-    define, found_everywhere, identified, ingested, new_card, new_email, observed, released,
+    define, found_everywhere, identified, identifier, ingested, new_card, new_email, observed, released,
 };
 
 pub(crate) fn tests(suite: Suite) -> Suite {
@@ -21,6 +23,9 @@ pub(crate) fn tests(suite: Suite) -> Suite {
         .shared(a_shared_identifier_has_sixteen_holders_at_most)
         .shared(a_refused_identifier_is_told_with_its_reason)
         .shared(a_writer_who_may_not_read_does_not_learn_who_is_known)
+        .shared(many_taken_identifiers_do_not_exhaust_a_write)
+        .shared(the_etag_of_a_release_is_the_current_one)
+        .shared(a_collector_touches_no_identifier_that_its_purpose_has_no_use_for)
 }
 
 async fn an_identifier_that_another_holds_is_refused_and_the_rest_goes_on(sandbox: &Sandbox) {
@@ -183,7 +188,10 @@ async fn a_writer_who_may_not_read_does_not_learn_who_is_known(sandbox: &Sandbox
             let named = new_customer();
             for customer in ["", named.as_str()] {
                 let request = identified(customer, &[("email", email)]);
-                let mut answer = till.ingest_profile(request).await.expect("taken").into_inner();
+                let answer = till.ingest_profile(request).await.expect("taken");
+                let names_leader = answer.metadata().contains_key(custodia_proto::LEADER_METADATA);
+                assert!(!(customer.is_empty() && names_leader), "the leader would tell it too");
+                let mut answer = answer.into_inner();
                 assert_eq!(answer.customer_id, customer, "an id would tell who is known");
                 answer.customer_id.clear();
                 assert!(answer.identifiers[0].merged && answer.identifiers[0].held_by.is_empty());
@@ -192,4 +200,65 @@ async fn a_writer_who_may_not_read_does_not_learn_who_is_known(sandbox: &Sandbox
         }
         assert!(answers.iter().all(|answer| *answer == answers[0]), "{answers:?}");
     }
+}
+
+/// Regression: each taken identifier made room for another one, and after eight rounds the write failed for ever.
+async fn many_taken_identifiers_do_not_exhaust_a_write(sandbox: &Sandbox) {
+    define(sandbox).await;
+    let taken: Vec<_> = (0..20).map(|_| new_email("taken")).collect();
+    for chunk in taken.chunks(10) {
+        let wanted: Vec<_> = chunk.iter().map(|email| ("email", email.as_str())).collect();
+        ingested(sandbox, 0, identified(&new_customer(), &wanted)).await;
+    }
+    let own: Vec<_> = (0..12).map(|_| new_email("own")).collect();
+    let all: Vec<_> = taken.iter().chain(&own).map(|email| ("email", email.as_str())).collect();
+    let answer = ingested(sandbox, 1, identified(&new_customer(), &all)).await;
+    assert!(answer.identifiers[..20].iter().all(|of| of.refusal() == RefusalReason::IdentifierTaken));
+    assert!(answer.identifiers[20..].iter().all(|of| of.merged), "{answer:?}");
+}
+
+/// Regression: the entry in the index was emptied at once, which raised the revision behind the answer's back.
+async fn the_etag_of_a_release_is_the_current_one(sandbox: &Sandbox) {
+    define(sandbox).await;
+    let card = new_card();
+    let customer = ingested(sandbox, 0, identified("", &[("card", &card)])).await.customer_id;
+    let etag = released(sandbox, 1, &customer, ("card", &card)).await.etag;
+    let next = IngestProfileRequest { etag, ..identified(&customer, &[("card", &new_card())]) };
+    let answer = sandbox.profiles(2).await.ingest_profile(next).await.expect("nothing has changed since");
+    assert!(answer.into_inner().identifiers[0].merged);
+}
+
+async fn a_collector_touches_no_identifier_that_its_purpose_has_no_use_for(sandbox: &Sandbox) {
+    define(sandbox).await;
+    let recipient = Recipient {
+        id: "ads-collector".to_owned(),
+        purposes: vec!["marketing".to_owned()],
+        collection_purposes: vec!["marketing".to_owned()],
+        ..Default::default()
+    };
+    create_recipient(sandbox, 0, recipient).await;
+    let card = new_card();
+    let customer = ingested(sandbox, 0, identified("", &[("card", &card)])).await.customer_id;
+    let mut ads = IdentityServiceClient::new(sandbox.channel_as(1, "ingest", "ads-collector").await);
+    for value in [card.clone(), new_card()] {
+        let identifier = Some(identifier("card", &value));
+        let release = v1::ReleaseIdentifierRequest {
+            customer_id: customer.clone(),
+            purpose: "marketing".to_owned(),
+            identifier: identifier.clone(),
+            ..Default::default()
+        };
+        let status = ads.release_identifier(release).await.expect_err("no use for cards");
+        assert_eq!(status.code(), Code::PermissionDenied, "{status}");
+        let update = v1::UpdateIdentifierRequest {
+            customer_id: customer.clone(),
+            purpose: "marketing".to_owned(),
+            identifier,
+            bounced_at: Some(custodia_proto::Timestamp { seconds: 1, nanos: 0 }),
+            ..Default::default()
+        };
+        let status = ads.update_identifier(update).await.expect_err("no use for cards");
+        assert_eq!(status.code(), Code::PermissionDenied, "{status}");
+    }
+    found_everywhere(sandbox, "card", &card, &[&customer]).await;
 }

@@ -22,16 +22,8 @@ use crate::namespaces::{
     define, found_everywhere, identified, identifier, ingested, listed, new_email, released,
 };
 
-/// The steps of a claim and of a release, in their order.
-const FAILPOINTS: [&str; 7] = [
-    "claim-settled",
-    "claim-put",
-    "fenced",
-    "claims-granted",
-    "write-committed",
-    "release-committed",
-    "release-settled",
-];
+/// The steps of a claim, in their order.
+const FAILPOINTS: [&str; 5] = ["claim-settled", "claim-put", "fenced", "claims-granted", "write-committed"];
 const IDENTIFIERS: usize = 10;
 const WRITERS: usize = 16;
 /// How often a call is tried through one node after another.

@@ -140,7 +140,10 @@ async fn many_identifiers_are_looked_up_in_one_call(sandbox: &Sandbox) {
         let Some(v1::batch_lookup::Result::Error(error)) = &lookups[24].result else {
             panic!("{:?}", lookups[24])
         };
-        assert_eq!(error.reason, "IDENTIFIER_INVALID");
+        assert_eq!(
+            (error.reason.as_str(), error.field.as_str()),
+            ("IDENTIFIER_INVALID", "identifiers[24].value")
+        );
     }
 }
 

@@ -107,10 +107,11 @@ fn list_text(answer: &v1::ListIdentifiersResponse) -> String {
 }
 
 fn released_text(answer: &v1::ReleaseIdentifierResponse) -> String {
-    if answer.released {
-        format!("released from {}, etag {}", answer.customer_id, answer.etag)
-    } else {
-        format!("{} does not hold it", answer.customer_id)
+    match (answer.released, answer.etag.is_empty()) {
+        (true, _) => format!("released from {}, etag {}", answer.customer_id, answer.etag),
+        (false, false) => format!("{} does not hold it", answer.customer_id),
+        // Who may not read is not told.
+        (false, true) => format!("taken for {}", answer.customer_id),
     }
 }
 

@@ -2,8 +2,8 @@
 
 use super::support::{BUCKET, RootFile, context, customer, epoch, root_text, shard};
 use crate::{
-    BucketKey, ClusterId, CustomerKey, SEALED_OVERHEAD_BYTES, SealContext, SealError, ShardKey, SystemRandom,
-    WrappedKey, WrappedKeys, sealed_epoch,
+    BlindingKey, BucketKey, ClusterId, CustomerKey, SEALED_OVERHEAD_BYTES, SealContext, SealError, ShardKey,
+    SystemRandom, WrappedKey, WrappedKeys, sealed_epoch,
 };
 use custodia_profile::CustomerId;
 use proptest::prelude::*;
@@ -137,11 +137,11 @@ proptest! {
     /// An oracle of the header says which bytes parse; the payload is random, so none of them opens.
     #[test]
     fn wrapped_key_parses_if_its_header_is_valid_and_never_opens(
-        level in 0_u8..5, number in 0_u32..3, parent in any_parent(), payload in any_payload()
+        level in 0_u8..6, number in 0_u32..3, parent in any_parent(), payload in any_payload()
     ) {
         let bytes = [&[1, level], &number.to_be_bytes()[..], &[u8::try_from(parent.len()).unwrap()], &parent, &payload].concat();
         let valid = number > 0 && match level {
-            1 => (1..=64).contains(&parent.len()) && parent.is_ascii() && !parent.contains(&0) && !payload.is_empty(),
+            1 | 4 => (1..=64).contains(&parent.len()) && parent.is_ascii() && !parent.contains(&0) && !payload.is_empty(),
             2 | 3 => parent.len() == 4 && parent != [0; 4] && payload.len() == 60,
             _ => false,
         };
@@ -153,6 +153,7 @@ proptest! {
             let root = RootFile::new(&root_text("a", &[("a", 1)])).open().unwrap();
             let bucket = shard().bucket(BUCKET);
             prop_assert!(ShardKey::unwrap(&wrapped, &root, &shard()).is_err());
+            prop_assert!(BlindingKey::unwrap(&wrapped, &root, shard().cluster).is_err());
             let shard_key = ShardKey::generate(epoch(1), &SystemRandom).unwrap();
             prop_assert!(shard_key.unwrap_child(&wrapped, &bucket).is_err());
             let bucket_key = BucketKey::generate(epoch(1), &SystemRandom).unwrap();

@@ -151,6 +151,9 @@ async fn find<R: HolderRead>(
     loop {
         let holders = context.holders_here(identifier, call.read_mode, call.deadline).await?;
         if holders == before {
+            // By a catalogue that may be a newer one: whoever may no longer ask is not told.
+            let wire = request.identifier().ok_or_else(|| ServiceError::missing("identifier"))?;
+            context.looked_up(call, wire, request.purpose()).await?;
             return Err(ServiceError::CustomerNotFound);
         }
         let about = |holder: &CustomerId| customer_read(context, onward, request.about(*holder));
@@ -178,16 +181,19 @@ pub(super) async fn customer_write<R: CustomerWrite>(
     call: &Call,
     request: R,
 ) -> Result<Answered<R::Answer>, ServiceError> {
+    if request.is_complete(call.hop) {
+        let location = locate(context, &request)?;
+        return write_at(context, call, location, request).await;
+    }
     let mut moved = Vec::new();
     for _ in 1..TRIES_MAX {
         let mut completed = request.clone();
         completed.complete(context, call, &moved).await?;
         let location = locate(context, &completed)?;
         match write_at(context, call, location, completed).await {
-            Err(error) if error.is_identifier_moved() && call.hop != Hop::Forwarded => {
-                moved.push(location.customer);
-            }
-            answered => return answered,
+            Err(error) if error.is_identifier_moved() => moved.push(location.customer),
+            // The leader of a customer whom the caller has not named would tell who it is.
+            answered => return answered.map(|answered| Answered::here(answered.answer)),
         }
     }
     Err(ServiceError::IdentifierMoved)

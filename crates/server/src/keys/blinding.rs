@@ -13,7 +13,9 @@ use arc_swap::ArcSwapOption;
 use bytes::Bytes;
 use custodia_consensus::{Command, Consensus, ConsensusError};
 use custodia_profile::{BlindedIdentifier, GroupId, Identifier, KeyEpoch};
-use custodia_seal::{BlindingKey, ClusterId, Parent, RandomSource, RootKey, WrappedKeys};
+use custodia_seal::{
+    BlindingKey, ClusterId, Parent, RandomSource, RootKey, SealError, WrappedKey, WrappedKeys,
+};
 use custodia_store::Key;
 
 use super::{
@@ -101,11 +103,23 @@ impl BlindingKeys {
         if *current.parent() == Parent::Root(self.root.current()) {
             return Ok(Attempt::Done(0));
         }
-        let key = BlindingKey::unwrap(current, &*self.root, self.cluster()?)?;
+        let key = self.unwrapped(current)?;
         let wrapped = key.wrap(&*self.root, self.cluster()?, &*self.random)?;
         let write = entry.replace(&WrappedKeys::new(vec![wrapped])?)?;
         let command = Command { conditions: vec![entry.unchanged()], writes: vec![write] };
         Ok(Attempt::Propose { command, answer: 1 })
+    }
+
+    fn unwrapped(&self, wrapped: &WrappedKey) -> Result<BlindingKey, KeysError> {
+        let (root, cluster) = (&*self.root, self.cluster()?);
+        match BlindingKey::unwrap(wrapped, root, cluster) {
+            // The operator may have added the key to the file since it was read.
+            Err(SealError::UnknownRootKey { .. }) => {
+                root.reload()?;
+                Ok(BlindingKey::unwrap(wrapped, root, cluster)?)
+            }
+            unwrapped => Ok(unwrapped?),
+        }
     }
 
     fn cluster(&self) -> Result<ClusterId, KeysError> {
@@ -123,7 +137,7 @@ impl BlindingKeys {
         }
         let entry = KeyEntry::decode(place, stored)?;
         let current = entry.keys().current().ok_or(KeysError::Destroyed)?;
-        let key = BlindingKey::unwrap(current, &*self.root, self.cluster()?)?;
+        let key = self.unwrapped(current)?;
         let opened = Arc::new(Opened { stored: stored.clone(), key });
         self.opened.store(Some(Arc::clone(&opened)));
         Ok(opened)

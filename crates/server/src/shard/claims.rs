@@ -99,26 +99,6 @@ impl ShardContext {
         Ok(taken)
     }
 
-    /// What a record no longer has, as the index knows it.
-    pub(super) fn lost(
-        &self,
-        state: &CustomerState<'_>,
-        after: &CustomerRecord,
-    ) -> Result<Vec<BlindedIdentifier>, ServiceError> {
-        let Some(before) = state.record() else { return Ok(Vec::new()) };
-        difference(before, Some(after)).map(|identifier| self.blind(identifier)).collect()
-    }
-
-    /// Removes a customer's claims of what its record has lost. A claim that stays points to a record without the
-    /// identifier, which nobody takes for its holder; whoever claims it next replaces it.
-    pub(super) async fn release(&self, lost: &[BlindedIdentifier], customer: CustomerId, deadline: Instant) {
-        for identifier in lost {
-            if let Err(error) = self.release_one(identifier, customer, deadline).await {
-                tracing::debug!(%error, "a claim of a released identifier stays in the index");
-            }
-        }
-    }
-
     /// Claims again while others change the same entry, or a write of a holder is in progress.
     async fn claim_patiently(
         &self,
@@ -130,7 +110,7 @@ impl ShardContext {
         for _ in 1..TRIES_MAX {
             match self.claim(identifier, customer, holders_max, deadline).await? {
                 Claimed::Busy => {}
-                claimed => return Ok(claimed),
+                claimed @ (Claimed::Granted | Claimed::Held(_)) => return Ok(claimed),
             }
         }
         self.claim(identifier, customer, holders_max, deadline).await
@@ -144,7 +124,8 @@ impl ShardContext {
         deadline: Instant,
     ) -> Result<Claimed, ServiceError> {
         let Some(leader) = self.leader_of(identifier)? else {
-            return Box::pin(self.claim_here(identifier, customer, holders_max, deadline)).await;
+            let claimed = Box::pin(self.claim_here(identifier, customer, holders_max, deadline)).await;
+            return claimed.map_err(of_index);
         };
         let holders_max = u32::try_from(holders_max).unwrap_or(u32::MAX);
         let request = IndexRequest { holders_max, ..request(IndexAction::Claim, identifier, Some(customer)) };
@@ -187,25 +168,12 @@ impl ShardContext {
         deadline: Instant,
     ) -> Result<Vec<CustomerId>, ServiceError> {
         let Some(leader) = self.leader_of(identifier)? else {
-            return self.holders_here(identifier, mode, deadline).await;
+            return self.holders_here(identifier, mode, deadline).await.map_err(of_index);
         };
         let quorum_read = mode == ReadMode::Quorum;
         let request = IndexRequest { quorum_read, ..request(IndexAction::Holders, identifier, None) };
         let answer = self.call_index(&leader, request, deadline).await?;
         answer.holders.iter().map(|bytes| customer_in(bytes)).collect()
-    }
-
-    async fn release_one(
-        &self,
-        identifier: &BlindedIdentifier,
-        customer: CustomerId,
-        deadline: Instant,
-    ) -> Result<(), ServiceError> {
-        let Some(leader) = self.leader_of(identifier)? else {
-            return Box::pin(self.release_here(identifier, customer, deadline)).await;
-        };
-        let request = request(IndexAction::Release, identifier, Some(customer));
-        self.call_index(&leader, request, deadline).await.map(drop)
     }
 
     /// Whether a customer who claimed an identifier holds it; if not, and with a fence, its writes in progress will not give it the
@@ -230,8 +198,14 @@ impl ShardContext {
         deadline: Instant,
     ) -> Result<Settled, ServiceError> {
         let location = self.routing().locate(customer)?;
-        let leader = match self.routing().route(location.group(), Hop::First)? {
-            Route::Here => return Box::pin(self.settled_here(location, identifier, fence, deadline)).await,
+        let route = self.routing().route(location.group(), Hop::First);
+        let leader = match route.map_err(of_index)? {
+            Route::Here => {
+                return match Box::pin(self.settled_here(location, identifier, fence, deadline)).await {
+                    Err(ServiceError::DeadlinePassed) => Ok(Settled::Busy),
+                    settled => settled.map_err(of_index),
+                };
+            }
             Route::Forward(leader) => leader,
         };
         let action = match fence {
@@ -271,7 +245,8 @@ impl ShardContext {
 
     /// The other node that leads an identifier's shard; none if this node does.
     fn leader_of(&self, identifier: &BlindedIdentifier) -> Result<Option<LeaderHint>, ServiceError> {
-        match self.routing().route(self.index_group(identifier)?, Hop::First)? {
+        let route = self.routing().route(self.index_group(identifier)?, Hop::First);
+        match route.map_err(of_index)? {
             Route::Here => Ok(None),
             Route::Forward(leader) => Ok(Some(leader)),
         }
@@ -310,4 +285,18 @@ fn holders_max(
     } else {
         (custodia_profile::limits::IDENTIFIER_HOLDERS_MAX, RefusalReason::IdentifierSharedLimit)
     })
+}
+
+/// A failure of another shard than the customer's, as the customer's leader reports it: the leader that it may name is not the
+/// customer's.
+fn of_index(error: ServiceError) -> ServiceError {
+    let is_of_shard = matches!(
+        error,
+        ServiceError::NotLeader { .. }
+            | ServiceError::LeaderUnreachable { .. }
+            | ServiceError::LeadershipLost
+            | ServiceError::OutcomeUnknown
+            | ServiceError::Consensus(_)
+    );
+    if is_of_shard { ServiceError::IndexUnavailable } else { error }
 }

@@ -18,6 +18,7 @@ pub fn arm_failpoint(stated: &str) {
 }
 
 /// Ends the process if this failpoint is armed.
+#[expect(clippy::disallowed_methods, reason = "a test wants the process to die here, as if it was killed")]
 pub(super) fn failpoint(name: &str) {
     if cfg!(debug_assertions)
         && let Some((armed, passes)) = ARMED.get()

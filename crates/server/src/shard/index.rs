@@ -114,32 +114,6 @@ impl ShardContext {
         Ok(claimed)
     }
 
-    /// Removes a customer who no longer holds an identifier. Executed on the leader of its shard.
-    pub(crate) async fn release_here(
-        &self,
-        identifier: &BlindedIdentifier,
-        customer: CustomerId,
-        deadline: Instant,
-    ) -> Result<(), ServiceError> {
-        let group = self.index_group(identifier)?;
-        let key = &Key::identifier(group, identifier);
-        let attempt = || async move {
-            let entry = self.entry(key)?;
-            let Some(holders) = entry.holders.as_ref().filter(|holders| holders.contains(&customer)) else {
-                return Ok(Attempt::Done(()));
-            };
-            let deadline = deadline.min(Instant::now() + PATIENCE);
-            match self.settle(customer, identifier, Fence::Yes, deadline).await? {
-                Settled::Free => {
-                    failpoint("release-settled");
-                    Ok(entry.replaced(key, holders.without(&customer), ()))
-                }
-                Settled::Held | Settled::Busy => Ok(Attempt::Done(())),
-            }
-        };
-        self.routing().propose_until_applied(group, deadline, attempt).await
-    }
-
     fn entry(&self, key: &Key) -> Result<Entry, ServiceError> {
         let Some(value) = self.engine().get(key.as_ref())? else {
             return Ok(Entry { revision: 0, holders: None });

@@ -85,7 +85,6 @@ pub(crate) async fn answer_index_call(
                 Claimed::Busy => IndexAnswer { outcome: IndexOutcome::Busy.into(), ..done },
             })
         }
-        IndexAction::Release => context.release_here(identifier, customer()?, deadline).await.map(|()| done),
         IndexAction::Settle => settled(context, identifier, customer()?, Fence::Yes, deadline).await,
         IndexAction::Check => settled(context, identifier, customer()?, Fence::No, deadline).await,
     }

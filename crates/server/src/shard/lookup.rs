@@ -6,9 +6,13 @@
 use custodia_profile::{BlindedIdentifier, Identifier, Namespace, Purpose, Reader, RefusalReason};
 use custodia_proto::v1;
 
-use super::{ShardContext, reader_for};
+use super::{
+    ShardContext,
+    reader::{reader, reader_for},
+};
 use crate::{
     catalogue::{CatalogueNeed, CatalogueView},
+    identity::Caller,
     routing::Call,
     wire::{FieldFault, ServiceError, parse},
 };
@@ -51,6 +55,22 @@ pub(crate) fn check_use(
         reason: RefusalReason::PurposeNotAllowed,
         purpose: purpose.id.clone(),
     })
+}
+
+/// The identifier that a writer names under a purpose of its collection.
+///
+/// # Errors
+/// Names the field; [`ServiceError::NamespaceRefused`].
+pub(crate) fn written_identifier(
+    caller: &Caller,
+    wire: Option<&v1::Identifier>,
+    purpose: &Purpose,
+    view: &CatalogueView,
+) -> Result<Identifier, ServiceError> {
+    let wire = wire.ok_or_else(|| ServiceError::missing("identifier"))?;
+    let identifier = identifier(wire, view)?;
+    check_use(namespace(wire, view)?, purpose, reader(caller, &view.catalogue))?;
+    Ok(identifier)
 }
 
 /// An identifier in its normal form.

@@ -9,7 +9,7 @@
 //! about the purpose under which it collects, and on nothing else that is stored. It must know that verdict, to stop
 //! collecting. So it gets an **echo** of its request wherever the answer, or a refusal, would tell more; it may not name a
 //! version (an etag that fits tells that the profile is unchanged); and each of its calls is committed, so that the time which
-//! a call takes tells nothing either.
+//! a call takes tells nothing either, but for the claim of an identifier: of a free one it is a commit more.
 
 use custodia_profile::{Catalogue, Purpose, PurposeNumber, Reader, RefusalReason};
 

@@ -281,20 +281,18 @@ impl ServiceError {
 
     /// Whether the call failed because there is no such customer, here or on the node that it was forwarded to.
     pub(crate) fn is_customer_not_found(&self) -> bool {
-        match self {
-            Self::CustomerNotFound => true,
-            Self::Forwarded(status) => status.code() == tonic::Code::NotFound,
-            _ => false,
+        if let Self::Forwarded(status) = self {
+            return status.code() == tonic::Code::NotFound;
         }
+        matches!(self, Self::CustomerNotFound)
     }
 
     /// Whether the customer must be found again, as this node or the one that the call was forwarded to says.
     pub(crate) fn is_identifier_moved(&self) -> bool {
-        match self {
-            Self::IdentifierMoved => true,
-            Self::Forwarded(status) => reason_in(status).as_deref() == Some("IDENTIFIER_MOVED"),
-            _ => false,
+        if let Self::Forwarded(status) = self {
+            return reason_in(status).as_deref() == Some("IDENTIFIER_MOVED");
         }
+        matches!(self, Self::IdentifierMoved)
     }
 
     /// The same error with the field's name replaced.

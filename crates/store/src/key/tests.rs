@@ -31,6 +31,9 @@ fn layout_is_pinned() {
     assert_eq!(hex(Key::event(group(5), &id, &sort_key)), format!("000503{raw}7ffffffffffffc17{hash}"));
     assert_eq!(hex(Key::ledger(group(5), &id, 9)), format!("000504{raw}0000000000000009"));
     assert_eq!(hex(Key::event_id(group(5), &id, "event")), format!("000505{raw}{hash}"));
+    let blinded =
+        BlindedIdentifier::from_bytes([*id.as_bytes(), [7; 16]].concat().try_into().unwrap()).unwrap();
+    assert_eq!(hex(Key::identifier(group(5), &blinded)), format!("000506{raw}{}", "07".repeat(16)));
     assert_eq!(hex(Key::shard_key(group(5), epoch)), "00051000000003");
     assert_eq!(hex(Key::bucket_key(group(5), 258)), "00051100000102");
     assert_eq!(hex(Key::customer_key(group(5), 258, &id)), format!("00051200000102{raw}"));
@@ -103,16 +106,16 @@ proptest! {
     #[test]
     fn bytes_split_only_if_group_kind_and_customer_are_valid_and_join_again(
         group in prop_oneof![4 => 0..8_u16, 1 => any::<u16>()],
-        kind in prop_oneof![1..6_u8, Just(18), 0..64_u8], rest in any_rest()
+        kind in prop_oneof![1..7_u8, Just(18), 0..64_u8], rest in any_rest()
     ) {
         let bytes = [&group.to_be_bytes()[..], &[kind], &rest].concat();
         let customer_at = match kind {
-            1..=5 => Some(0),
+            1..=6 => Some(0),
             18 => Some(4),
             _ => None,
         };
         let customer = customer_at.map(|at| rest.get(at..at + 16).filter(|id| id[6] >> 4 == 7 && id[8] >> 6 == 2));
-        let known = matches!(kind, 0..=5 | 16..=18 | 32..=42) && GroupId::from_u16(group).is_ok();
+        let known = matches!(kind, 0..=6 | 16..=18 | 32..=42) && GroupId::from_u16(group).is_ok();
         let valid = known && customer != Some(None) && (kind != 18 || rest.len() == 20);
         match KeyParts::parse(&bytes) {
             Ok(KeyParts { group, kind, customer, suffix }) => {

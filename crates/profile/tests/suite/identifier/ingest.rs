@@ -237,8 +237,9 @@ fn a_hold_keeps_what_is_stored_and_lets_more_come_in() {
 
 #[test]
 fn a_merged_value_of_an_attribute_that_is_an_identifier_feeds_both() {
-    let from_attribute = |outcome| IdentifierOutcome {
+    let from_attribute = |value: Option<&str>, outcome| IdentifierOutcome {
         namespace: "email".parse().unwrap(),
+        identifier: value.map(|value| identifier("email", value)),
         outcome,
         from_attribute: Some("email".parse().unwrap()),
     };
@@ -246,7 +247,7 @@ fn a_merged_value_of_an_attribute_that_is_an_identifier_feeds_both() {
     sent.observations = vec![email_attribute("A@b.de", Some(at(-3)))];
     let after = done(&contract(), &sent);
     assert_eq!(after.attribute_outcomes, [Outcome::Merged]);
-    assert_eq!(after.identifier_outcomes[1], from_attribute(Outcome::Merged));
+    assert_eq!(after.identifier_outcomes[1], from_attribute(Some("a@b.de"), Outcome::Merged));
     assert_eq!(
         (after.identifier_outcomes.len(), held(&after.record)),
         (2, vec![("card", "1"), ("email", "a@b.de")])
@@ -264,13 +265,13 @@ fn a_merged_value_of_an_attribute_that_is_an_identifier_feeds_both() {
     assert_eq!(invalid.attribute_outcomes, [Outcome::Merged]);
     assert_eq!(
         invalid.identifier_outcomes,
-        [from_attribute(Outcome::Refused(RefusalReason::IdentifierInvalid))]
+        [from_attribute(None, Outcome::Refused(RefusalReason::IdentifierInvalid))]
     );
     let taken = BTreeMap::from([(identifier("email", "c@d.de"), RefusalReason::IdentifierTaken)]);
     let of_another =
         ingest(&after.record, &with_attribute("c@d.de"), &catalogue(), &taken, context(NOW)).unwrap();
     assert_eq!(of_another.attribute_outcomes, [Outcome::Merged]);
-    let refused = from_attribute(Outcome::Refused(RefusalReason::IdentifierTaken));
+    let refused = from_attribute(Some("c@d.de"), Outcome::Refused(RefusalReason::IdentifierTaken));
     assert_eq!(of_another.identifier_outcomes, [refused]);
 
     // A value that is not stored is no identifier.

@@ -4,10 +4,18 @@ use custodia_proto::v1::{self, batch_lookup::Result as Wire};
 use futures::{StreamExt as _, stream};
 
 use crate::{
-    api::handler::{ShardLeadersCall, holder_read},
+    api::{
+        handler::{Answered, ShardLeadersCall, holder_read},
+        profile::ReadRequest,
+    },
+    catalogue::{CatalogueNeed, CatalogueView},
     routing::Call,
-    shard::ShardContext,
-    wire::{ServiceError, parse::within_limit, row_error},
+    shard::{ShardContext, reader_for},
+    wire::{
+        ServiceError,
+        parse::{self, within_limit},
+        row_error,
+    },
 };
 
 /// The maximum number of identifiers that one call looks up at the same time.
@@ -20,7 +28,13 @@ impl ShardLeadersCall for v1::BatchLookupProfilesRequest {
         call: &Call,
     ) -> Result<v1::BatchLookupProfilesResponse, ServiceError> {
         within_limit("identifiers", self.identifiers.len(), context.limits().batch_ids_max)?;
-        let mut bytes_left = context.limits().response_bytes_max / 8 * 7;
+        // What all share is refused once.
+        let stated = parse::purpose(&self.purpose, "purpose")?;
+        let shared = |view: &CatalogueView| {
+            reader_for(&call.caller, view, view.purpose(&stated, "purpose")?)?;
+            ReadRequest::parse(self.read_mask.as_ref(), self.verdicts, view)
+        };
+        context.catalogue().parse_on(CatalogueNeed::Names, call.deadline, shared, |_, _| true).await?;
         let lookups = self.identifiers.iter().map(|identifier| {
             let request = v1::LookupProfileRequest {
                 identifier: Some(identifier.clone()),
@@ -32,18 +46,20 @@ impl ShardLeadersCall for v1::BatchLookupProfilesRequest {
             holder_read(context, call, request)
         });
         let lookups: Vec<_> = lookups.collect();
-        let found: Vec<_> = stream::iter(lookups).buffered(AT_ONCE).collect().await;
-        let mut result = |found: Result<v1::LookupProfileResponse, ServiceError>| {
-            let found = found.and_then(|found| {
+        let mut found = stream::iter(lookups).buffered(AT_ONCE).enumerate();
+        let mut bytes_left = context.limits().response_bytes_max / 8 * 7;
+        let mut lookups = Vec::with_capacity(self.identifiers.len());
+        while let Some((at, found)) = found.next().await {
+            let found = found.map(Answered::into_answer).and_then(|found| {
                 let too_large = ServiceError::ResponseTooLarge { limit: "response_bytes_max" };
                 bytes_left = bytes_left.checked_sub(prost::Message::encoded_len(&found)).ok_or(too_large)?;
                 Ok(found)
             });
-            let result = found.map_or_else(|error| Wire::Error(row_error(error)), Wire::Found);
-            v1::BatchLookup { result: Some(result) }
-        };
-        let lookups =
-            found.into_iter().map(|found| result(found.map(crate::api::handler::Answered::into_answer)));
-        Ok(v1::BatchLookupProfilesResponse { lookups: lookups.collect() })
+            let of_row =
+                |field: &str| Some(format!("identifiers[{at}]{}", field.strip_prefix("identifier")?));
+            let error = |error: ServiceError| Wire::Error(row_error(error.renamed(of_row)));
+            lookups.push(v1::BatchLookup { result: Some(found.map_or_else(error, Wire::Found)) });
+        }
+        Ok(v1::BatchLookupProfilesResponse { lookups })
     }
 }

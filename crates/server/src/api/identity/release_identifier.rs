@@ -6,7 +6,7 @@ use custodia_proto::v1;
 use crate::{
     catalogue::CatalogueView,
     routing::CustomerLocation,
-    shard::{CustomerState, CustomerWrite, Mutation, Origin, WriteAccess, identifier},
+    shard::{CustomerState, CustomerWrite, Mutation, Origin, WriteAccess, written_identifier},
     wire::{ServiceError, etag, parse},
 };
 
@@ -20,12 +20,11 @@ pub(crate) struct Release {
 impl CustomerWrite for v1::ReleaseIdentifierRequest {
     type Input = Release;
 
-    fn parse(&self, _origin: Origin<'_>, view: &CatalogueView) -> Result<Release, ServiceError> {
-        let purpose = parse::purpose(&self.purpose, "purpose")?;
-        let wire = self.identifier.as_ref().ok_or_else(|| ServiceError::missing("identifier"))?;
+    fn parse(&self, origin: Origin<'_>, view: &CatalogueView) -> Result<Release, ServiceError> {
+        let purpose = view.purpose(&parse::purpose(&self.purpose, "purpose")?, "purpose")?;
         Ok(Release {
-            purpose: view.purpose_number(&purpose, "purpose")?,
-            identifier: identifier(wire, view)?,
+            purpose: purpose.number,
+            identifier: written_identifier(origin.caller, self.identifier.as_ref(), purpose, view)?,
         })
     }
 

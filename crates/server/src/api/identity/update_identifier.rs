@@ -9,7 +9,7 @@ use custodia_proto::v1;
 use crate::{
     catalogue::CatalogueView,
     routing::CustomerLocation,
-    shard::{CustomerState, CustomerWrite, Mutation, Origin, WriteAccess, identifier},
+    shard::{CustomerState, CustomerWrite, Mutation, Origin, WriteAccess, written_identifier},
     wire::{
         ServiceError, etag, now, observed_at,
         parse::{self, chosen, named},
@@ -38,8 +38,7 @@ impl CustomerWrite for v1::UpdateIdentifierRequest {
     type Input = Update;
 
     fn parse(&self, origin: Origin<'_>, view: &CatalogueView) -> Result<Update, ServiceError> {
-        let purpose = parse::purpose(&self.purpose, "purpose")?;
-        let wire = self.identifier.as_ref().ok_or_else(|| ServiceError::missing("identifier"))?;
+        let purpose = view.purpose(&parse::purpose(&self.purpose, "purpose")?, "purpose")?;
         let made_at = origin.made_at.map(|made_at| observed_at(made_at, now()));
         let verified = |wire| verified(wire, made_at).map_err(|error| error.within("verification"));
         let verification = self.verification.as_ref().map(verified).transpose()?;
@@ -48,8 +47,8 @@ impl CustomerWrite for v1::UpdateIdentifierRequest {
             return Err(ServiceError::missing("verification"));
         }
         Ok(Update {
-            purpose: view.purpose_number(&purpose, "purpose")?,
-            identifier: identifier(wire, view)?,
+            purpose: purpose.number,
+            identifier: written_identifier(origin.caller, self.identifier.as_ref(), purpose, view)?,
             verification,
             bounced_at,
         })

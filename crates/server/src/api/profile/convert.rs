@@ -157,8 +157,14 @@ pub(super) fn echoed_events(mut outcomes: Vec<v1::EventOutcome>) -> Vec<v1::Even
     outcomes
 }
 
-/// The same for identifiers.
+/// Whether another customer, or a limit, prevailed over some identifier.
+pub(super) fn others_prevail(identifiers: &[v1::IdentifierOutcome]) -> bool {
+    identifiers.iter().any(|outcome| STORED_PREVAILS.contains(&outcome.refusal()))
+}
+
+/// The same for identifiers. Those that attributes brought along are left out: they are there only where the attribute was stored.
 pub(super) fn echoed_identifiers(mut outcomes: Vec<v1::IdentifierOutcome>) -> Vec<v1::IdentifierOutcome> {
+    outcomes.retain(|outcome| outcome.attribute.is_empty());
     for outcome in outcomes.iter_mut().filter(|outcome| STORED_PREVAILS.contains(&outcome.refusal())) {
         outcome.merged = true;
         outcome.refusal = 0;

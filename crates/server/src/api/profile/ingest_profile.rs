@@ -6,18 +6,26 @@ use custodia_profile::{
 };
 use custodia_proto::v1;
 use uuid::Uuid;
+use xxhash_rust::xxh3::xxh3_128;
 
 use super::{convert, find_holder, parse as ingest_parse};
 use crate::{
     catalogue::{CatalogueView, Day},
     counters::count_outcomes,
-    routing::{Call, CustomerLocation},
-    shard::{Answered, CustomerState, CustomerWrite, Mutation, Origin, ShardContext, Sight, WriteAccess},
+    routing::{Call, CustomerLocation, Hop},
+    shard::{
+        Answered, CustomerState, CustomerWrite, Fingerprint, Mutation, Origin, Remembered, ShardContext,
+        Sight, WriteAccess, fingerprint,
+    },
     wire::{ServiceError, convert::purpose_name, etag, now, parse},
 };
 
 impl CustomerWrite for v1::IngestProfileRequest {
     type Input = Input;
+
+    fn is_complete(&self, hop: Hop) -> bool {
+        !self.customer_id.is_empty() && (hop == Hop::Forwarded || self.found_by == 0)
+    }
 
     /// Names the customer who holds one of the identifiers, or a new one. A new customer's id is derived from the request id, so that
     /// a retry means the same customer.
@@ -27,21 +35,34 @@ impl CustomerWrite for v1::IngestProfileRequest {
         call: &Call,
         moved: &[CustomerId],
     ) -> Result<(), ServiceError> {
+        // Only another node may say it.
+        self.found_by = 0;
         if !self.customer_id.is_empty() {
             return Ok(());
         }
         let found = Box::pin(find_holder::find(context, call, self, moved)).await?;
-        self.by_identifier = found.by_identifier;
-        if let Some(holder) = found.holder {
-            self.customer_id = holder.to_string();
-            return Ok(());
-        }
-        let request = match parse::request_id(&self.request_id)? {
+        let mut request = match parse::request_id(&self.request_id)? {
             Some(request) => request,
             None => RequestId::new(Uuid::now_v7())?,
         };
-        self.customer_id = CustomerId::derive(&call.caller.name, request, PoolId::default()).to_string();
+        if found.by_identifier {
+            // Whether a request id was used for other content must not tell where that went.
+            request = with_content(request, fingerprint(self))?;
+            let found_by =
+                if found.holder.is_some() { v1::FoundBy::Identifier } else { v1::FoundBy::Request };
+            self.found_by = found_by.into();
+        }
+        let derived = || CustomerId::derive(&call.caller.name, request, PoolId::default());
+        self.customer_id = found.holder.unwrap_or_else(derived).to_string();
         Ok(())
+    }
+
+    fn remembered_as(&self, id: RequestId) -> Result<Remembered, ServiceError> {
+        if self.found_by == 0 {
+            return Ok(Remembered { id, fingerprint: fingerprint(self) });
+        }
+        let fingerprint = fingerprint(&Self { customer_id: String::new(), found_by: 0, ..self.clone() });
+        Ok(Remembered { id: with_content(id, fingerprint)?, fingerprint })
     }
 
     fn parse(&self, origin: Origin<'_>, view: &CatalogueView) -> Result<Self::Input, ServiceError> {
@@ -49,9 +70,13 @@ impl CustomerWrite for v1::IngestProfileRequest {
         let (mut observations, etag) = ingest_parse::ingest(self, origin.caller.roles, &numbers)?;
         ingest_parse::date(&mut observations, origin.made_at);
         ingest_parse::check(&observations, view)?;
-        let by =
-            if self.by_identifier { find_holder::of_one_person(&observations, view) } else { Vec::new() };
-        Ok(Input { observations, etag, by: by.into_iter().map(|(_, identifier)| identifier).collect() })
+        let found_by = self.found_by();
+        let by = match found_by {
+            v1::FoundBy::Unspecified => Vec::new(),
+            v1::FoundBy::Identifier | v1::FoundBy::Request => find_holder::of_one_person(&observations, view),
+        };
+        let by = by.into_iter().map(|(_, identifier)| identifier).collect();
+        Ok(Input { observations, etag, found_by, by })
     }
 
     fn knows(Input { observations, .. }: &Input, view: &CatalogueView) -> bool {
@@ -64,7 +89,7 @@ impl CustomerWrite for v1::IngestProfileRequest {
 
     fn echo(&self, location: CustomerLocation, answer: Self::Answer) -> Self::Answer {
         v1::IngestProfileResponse {
-            customer_id: if self.by_identifier { String::new() } else { location.customer.to_string() },
+            customer_id: if self.found_by == 0 { location.customer.to_string() } else { String::new() },
             attributes: convert::echoed_attributes(answer.attributes),
             events: convert::echoed_events(answer.events),
             identifiers: convert::echoed_identifiers(answer.identifiers),
@@ -74,6 +99,7 @@ impl CustomerWrite for v1::IngestProfileRequest {
 
     fn has_no_effect(answer: &Self::Answer) -> bool {
         convert::stored_prevails(&answer.attributes, &answer.events)
+            || convert::others_prevail(&answer.identifiers)
     }
 
     fn etag(input: &Input) -> Option<Revision> {
@@ -88,11 +114,9 @@ impl CustomerWrite for v1::IngestProfileRequest {
         observations.grants.iter().any(|grant| grant.comes_late(record))
     }
 
-    fn evaluate(
-        Input { observations, by, .. }: &Input,
-        state: &CustomerState<'_>,
-    ) -> Result<Mutation<Self::Answer>, ServiceError> {
-        check_found(by, state)?;
+    fn evaluate(input: &Input, state: &CustomerState<'_>) -> Result<Mutation<Self::Answer>, ServiceError> {
+        check_found(input, state)?;
+        let observations = &input.observations;
         let before = state.record_or_new();
         let taken = &state.taken.iter().map(|(identifier, of)| (identifier.clone(), of.reason)).collect();
         let mut ingested =
@@ -157,17 +181,26 @@ impl CustomerWrite for v1::IngestProfileRequest {
 pub(crate) struct Input {
     observations: Observations,
     etag: Option<Revision>,
+    found_by: v1::FoundBy,
     /// The identifiers by which the customer was found; none if the request named the customer.
     by: Vec<Identifier>,
 }
 
 /// Refuses a customer who was found by identifiers and does not hold one of them, and a new one if another customer holds one.
-fn check_found(by: &[Identifier], state: &CustomerState<'_>) -> Result<(), ServiceError> {
-    let is_found = match state.record() {
-        Some(record) => by.is_empty() || by.iter().any(|one| record.identifiers.contains_key(one)),
-        None => !by.iter().any(|one| state.taken.contains_key(one)),
+fn check_found(Input { by, found_by, .. }: &Input, state: &CustomerState<'_>) -> Result<(), ServiceError> {
+    let is_found = match (found_by, state.record()) {
+        (v1::FoundBy::Unspecified, _) => true,
+        (_, Some(record)) => by.iter().any(|one| record.identifiers.contains_key(one)),
+        (v1::FoundBy::Identifier, None) => false,
+        (v1::FoundBy::Request, None) => !by.iter().any(|one| state.taken.contains_key(one)),
     };
     if is_found { Ok(()) } else { Err(ServiceError::IdentifierMoved) }
+}
+
+/// The id of a request together with its content.
+fn with_content(id: RequestId, content: Fingerprint) -> Result<RequestId, ServiceError> {
+    let both = [&id.as_bytes()[..], &content].concat();
+    Ok(RequestId::new(Uuid::from_u128(xxh3_128(&both)))?)
 }
 
 /// What a caller who may not read is told the outcome of: its consents count from their arrival, and one that has ended by

@@ -9,7 +9,6 @@ use super::{
     Commit, CustomerState, Evaluate, Masked, Mutation, Needs, Remembered, ShardContext, WriteOptions,
 };
 use crate::{
-    propose::TRIES_MAX,
     routing::CustomerLocation,
     shard::{claims::Settled, failpoint::failpoint, fingerprint::Fingerprint, writer::Sight},
     wire::ServiceError,
@@ -24,7 +23,8 @@ impl ShardContext {
         deadline: Instant,
         evaluate: &Evaluate<'_>,
     ) -> Result<(Mutation<Vec<u8>>, Masked), ServiceError> {
-        for _ in 0..TRIES_MAX {
+        // Ends: each round but the last takes away an identifier, of at most as many as the request has.
+        loop {
             let (mutation, masked) = evaluate(state)?;
             let Some(after) = mutation.record.as_ref().filter(|after| !after.identifiers.is_empty()) else {
                 return Ok((mutation, masked));
@@ -36,7 +36,6 @@ impl ShardContext {
             }
             state.taken.extend(taken);
         }
-        Err(ServiceError::Contended { tries: TRIES_MAX })
     }
 
     /// Raises the customer's revision, unless its record has the identifier by now: then no write that has loaded the record

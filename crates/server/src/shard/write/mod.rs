@@ -28,8 +28,8 @@ mod state;
 use std::future::{Future, ready};
 
 use custodia_profile::{
-    BlindedIdentifier, CallerName, CallerRole, CustomerId, CustomerRecord, Event, LedgerEntry, Precondition,
-    Recorder, RequestId, RequestMemory, Revision, StoredEvent, TimestampMs,
+    CallerName, CallerRole, CustomerId, CustomerRecord, Event, LedgerEntry, Precondition, Recorder,
+    RequestId, RequestMemory, Revision, StoredEvent, TimestampMs,
 };
 use custodia_proto::rpc::{AboutCustomer, Method};
 use prost::Message;
@@ -49,7 +49,7 @@ use crate::{
     counters::BlindWrite,
     identity::{Caller, Role},
     propose::{Attempt, TRIES_MAX},
-    routing::{Call, CustomerLocation},
+    routing::{Call, CustomerLocation, Hop},
     wire::{FieldFault, ServiceError, made_at, now, parse},
 };
 
@@ -71,6 +71,11 @@ pub(crate) trait CustomerWrite: AboutCustomer + Send + Sync {
     /// The field of [`CustomerWrite::etag`].
     const ETAG_FIELD: &'static str = "etag";
 
+    /// Whether the request has what must be the same on every node.
+    fn is_complete(&self, _hop: Hop) -> bool {
+        true
+    }
+
     /// Fills in what must be the same on every node, before routing. `moved` are customers who were found by an identifier before and
     /// turned out not to hold it.
     fn complete(
@@ -80,6 +85,11 @@ pub(crate) trait CustomerWrite: AboutCustomer + Send + Sync {
         _moved: &[CustomerId],
     ) -> impl Future<Output = Result<(), ServiceError>> + Send {
         ready(Ok(()))
+    }
+
+    /// Under what a request with this id is remembered.
+    fn remembered_as(&self, id: RequestId) -> Result<Remembered, ServiceError> {
+        Ok(Remembered { id, fingerprint: fingerprint(self) })
     }
 
     /// Parses the fields other than customer and request id.
@@ -153,9 +163,9 @@ impl Commit {
 
 /// The id and fingerprint under which a request is remembered.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Remembered {
-    pub(super) id: RequestId,
-    pub(super) fingerprint: Fingerprint,
+pub(crate) struct Remembered {
+    pub(crate) id: RequestId,
+    pub(crate) fingerprint: Fingerprint,
 }
 
 /// The options of a write, apart from the mutation itself.
@@ -206,14 +216,6 @@ struct Written {
     answer: Vec<u8>,
     masked: Masked,
     answered: Answered,
-    /// Identifiers that the record loses by this write.
-    lost: Vec<BlindedIdentifier>,
-}
-
-impl Written {
-    const fn unmasked(answer: Vec<u8>, answered: Answered) -> Self {
-        Self { answer, masked: Masked::No, answered, lost: Vec::new() }
-    }
 }
 
 /// What is loaded for a write besides the record and the remembered requests.
@@ -276,7 +278,7 @@ impl ShardContext {
             stated => stated,
         };
         let remembered = id.filter(|_| commit == Commit::Yes);
-        let remembered = remembered.map(|id| Remembered { id, fingerprint: fingerprint(request) });
+        let remembered = remembered.map(|id| request.remembered_as(id)).transpose()?;
         let recorded_by = &recorder(caller, R::METHOD)?;
         let etag = R::etag(&input);
         let options = WriteOptions { recorded_by, sight, remembered, etag, made_at: origin.made_at, commit };
@@ -288,14 +290,8 @@ impl ShardContext {
         let comes_late = |record: &CustomerRecord| R::comes_late(&input, record);
         let needs = Needs { events: R::events(&input), ledger: &comes_late };
         let written = self.mutate(location, options, &view, needs, deadline, &evaluate);
-        let Some(Written { answer, masked, answered, lost }) = Box::pin(written).await? else {
-            return Ok(None);
-        };
+        let Some(Written { answer, masked, answered }) = Box::pin(written).await? else { return Ok(None) };
         failpoint("write-committed");
-        if !lost.is_empty() {
-            failpoint("release-committed");
-            Box::pin(self.release(&lost, location.customer, deadline)).await;
-        }
         let answer = R::Answer::decode(&*answer).map_err(|_error| ServiceError::Unreadable)?;
         R::note(answered, &answer, self, &view);
         if sight == Sight::Full {
@@ -353,7 +349,8 @@ impl ShardContext {
         let requests = if needed { self.requests(location)? } else { None };
         let now = now();
         if let Some(answer) = answered_before(requests.as_ref(), remembered, now)? {
-            return Ok(Attempt::Done(Written::unmasked(answer, Answered::Before)));
+            let (masked, answered) = (Masked::No, Answered::Before);
+            return Ok(Attempt::Done(Written { answer, masked, answered }));
         }
         let mut state = CustomerState {
             location,
@@ -381,12 +378,10 @@ impl ShardContext {
         let changes = mutation.record.is_some() || !mutation.events.is_empty() || remembered.is_some();
         if commit == Commit::ValidateOnly || !changes {
             let answered = if commit == Commit::Yes { Answered::Now } else { Answered::Never };
-            let written = Written { masked, ..Written::unmasked(mutation.answer, answered) };
-            return Ok(Attempt::Done(written));
+            return Ok(Attempt::Done(Written { answer: mutation.answer, masked, answered }));
         }
-        let lost = mutation.record.as_ref().map_or(Ok(Vec::new()), |after| self.lost(&state, after))?;
         let command = command::build(self, &state, remembered, &mutation, deadline).await?;
-        let answer = Written { lost, masked, ..Written::unmasked(mutation.answer, Answered::Now) };
+        let answer = Written { answer: mutation.answer, masked, answered: Answered::Now };
         Ok(Attempt::Propose { command, answer })
     }
 }

@@ -231,6 +231,7 @@ impl Blind {
             precondition: precondition(R::etag(input), made_at, self.now),
             events: stored.events,
             history: Vec::new(),
+            taken: TakenIdentifiers::new(),
             core: stored.record.map(|value| Loaded { header, value }),
             requests: None,
         };
