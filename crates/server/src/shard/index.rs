@@ -11,8 +11,8 @@
 //!
 //! Invariant: an entry is only a pointer. A customer holds an identifier if and only if its record says so, and the record's
 //! Raft entry is the commit point. A record gains an identifier only after the claim was acknowledged, under the revision
-//! that it had before the claim; and a claim is removed or replaced only after its holder was settled, so that a record
-//! which was about to gain the identifier then fails its condition. Hence an identifier of one person is in at most one record,
+//! that it had before the claim; and a claim is replaced only after its holder was settled, so that a record which was
+//! about to gain the identifier then fails its condition. Hence an identifier of one person is in at most one record,
 //! whatever dies in between, and each record's identifiers are found by the index. docs/identity.md has the proof.
 
 use std::time::Duration;
@@ -82,11 +82,11 @@ impl ShardContext {
         let attempt = || async move {
             let entry = self.entry(key)?;
             let Some(holders) = &entry.holders else {
-                return Ok(entry.replaced(key, Some(Holders::of(customer)), Claimed::Granted));
+                return Ok(entry.replaced(key, &Holders::of(customer)));
             };
-            // Written again though it is there: so a removal that was about to happen fails.
+            // Written again though it is there: so a replacement that was about to happen fails.
             if holders.contains(&customer) || holders.customers().len() < holders_max {
-                return Ok(entry.replaced(key, Some(holders.with(customer)), Claimed::Granted));
+                return Ok(entry.replaced(key, &holders.with(customer)));
             }
             let mut held = None;
             for holder in holders.customers() {
@@ -96,7 +96,7 @@ impl ShardContext {
                         failpoint("claim-settled");
                         let others = holders.without(holder);
                         let holders = others.map_or_else(|| Holders::of(customer), |of| of.with(customer));
-                        return Ok(entry.replaced(key, Some(holders), Claimed::Granted));
+                        return Ok(entry.replaced(key, &holders));
                     }
                     Settled::Held => held = Some(*holder),
                     Settled::Busy => return Ok(Attempt::Done(Claimed::Busy)),
@@ -119,8 +119,7 @@ impl ShardContext {
             return Ok(Entry { revision: 0, holders: None });
         };
         let (header, payload) = ValueHeader::decode(&value)?;
-        let holders = (!payload.is_empty()).then(|| Holders::decode(&payload)).transpose()?;
-        Ok(Entry { revision: header.revision, holders })
+        Ok(Entry { revision: header.revision, holders: Some(Holders::decode(&payload)?) })
     }
 }
 
@@ -130,18 +129,16 @@ fn patience(customer: CustomerId, holder: CustomerId) -> Duration {
 }
 
 impl Entry {
-    /// The command that puts other holders, if the entry is still as it was read.
-    ///
-    /// An entry without holders stays, empty: where it was removed and made again, a revision would come twice.
-    fn replaced<T>(&self, key: &Key, holders: Option<Holders>, answer: T) -> Attempt<T> {
+    /// The command that puts other holders, if the entry is still as it was read. An entry is never removed: where it was made
+    /// again, a revision would come twice.
+    fn replaced(&self, key: &Key, holders: &Holders) -> Attempt<Claimed> {
         let key = key.as_bytes();
         let header = ValueHeader { revision: self.revision.saturating_add(1), ..ValueHeader::default() };
-        let payload = holders.map(|holders| holders.encode()).unwrap_or_default();
         let expected = Expected::as_read(self.revision);
         let command = Command {
             conditions: vec![Condition { key: key.clone(), expected }],
-            writes: vec![Write { key: key.clone(), value: Some(header.encode(&payload)) }],
+            writes: vec![Write { key: key.clone(), value: Some(header.encode(&holders.encode())) }],
         };
-        Attempt::Propose { command, answer }
+        Attempt::Propose { command, answer: Claimed::Granted }
     }
 }
