@@ -4,7 +4,7 @@ use custodia_proto::v1::identity_service_client::IdentityServiceClient;
 use custodia_proto::v1::profile_service_client::ProfileServiceClient;
 use custodia_proto::v1::{self, IngestProfileRequest, Recipient, RefusalReason};
 use custodia_tests::actions::create_recipient;
-use custodia_tests::sample::{grant, ingest, new_customer, texts};
+use custodia_tests::sample::{grant, ingest, new_customer, new_id, texts};
 use custodia_tests::{Sandbox, Suite};
 use futures::future::join_all;
 use tonic::Code;
@@ -179,7 +179,7 @@ async fn a_writer_who_may_not_read_does_not_learn_who_is_known(sandbox: &Sandbox
     };
     create_recipient(sandbox, 0, recipient).await;
     let (known, unknown) = (new_email("known"), new_email("unknown"));
-    ingested(sandbox, 0, identified("", &[("email", &known)])).await;
+    let holder = ingested(sandbox, 0, identified("", &[("email", &known)])).await.customer_id;
     for node in 0..3 {
         let channel = sandbox.channel_as(node, "ingest", "till-identity").await;
         let mut till = ProfileServiceClient::new(channel);
@@ -199,22 +199,43 @@ async fn a_writer_who_may_not_read_does_not_learn_who_is_known(sandbox: &Sandbox
             }
         }
         assert!(answers.iter().all(|answer| *answer == answers[0]), "{answers:?}");
+        // How the customer was found is not for a caller to say.
+        for email in [&known, &unknown] {
+            let customer = new_customer();
+            let probe = IngestProfileRequest {
+                found_by: 1,
+                validate_only: true,
+                ..identified(&customer, &[("email", email)])
+            };
+            let answer = till.ingest_profile(probe).await.expect("judged").into_inner();
+            assert_eq!(answer.customer_id, customer);
+        }
+        // An attribute that is an identifier: whether it is newer than what is stored.
+        let mut told = Vec::new();
+        for seconds in [1, 1_700_000_000 + i64::try_from(node).expect("small")] {
+            let mut probe = ingest(&holder, texts(&[("email", &new_email("probe"))]));
+            probe.observations[0].observed_at = Some(custodia_proto::Timestamp { seconds, nanos: 0 });
+            told.push(till.ingest_profile(probe).await.expect("judged").into_inner());
+        }
+        assert_eq!(told[0], told[1]);
     }
 }
 
 /// Regression: each taken identifier made room for another one, and after eight rounds the write failed for ever.
 async fn many_taken_identifiers_do_not_exhaust_a_write(sandbox: &Sandbox) {
     define(sandbox).await;
-    let taken: Vec<_> = (0..20).map(|_| new_email("taken")).collect();
-    for chunk in taken.chunks(10) {
-        let wanted: Vec<_> = chunk.iter().map(|email| ("email", email.as_str())).collect();
-        ingested(sandbox, 0, identified(&new_customer(), &wanted)).await;
+    let mut all = Vec::new();
+    for _ in 0..10 {
+        let passport = new_id();
+        ingested(sandbox, 0, identified(&new_customer(), &[("passport", &passport)])).await;
+        all.push(passport);
     }
-    let own: Vec<_> = (0..12).map(|_| new_email("own")).collect();
-    let all: Vec<_> = taken.iter().chain(&own).map(|email| ("email", email.as_str())).collect();
-    let answer = ingested(sandbox, 1, identified(&new_customer(), &all)).await;
-    assert!(answer.identifiers[..20].iter().all(|of| of.refusal() == RefusalReason::IdentifierTaken));
-    assert!(answer.identifiers[20..].iter().all(|of| of.merged), "{answer:?}");
+    all.push(new_id());
+    let wanted: Vec<_> = all.iter().map(|passport| ("passport", passport.as_str())).collect();
+    let request = identified(&new_customer(), &wanted);
+    let answer = sandbox.profiles(1).await.ingest_profile(request).await.expect("it ends").into_inner();
+    assert!(answer.identifiers[..10].iter().all(|of| of.refusal() == RefusalReason::IdentifierTaken));
+    assert!(answer.identifiers[10].merged, "{answer:?}");
 }
 
 /// Regression: the entry in the index was emptied at once, which raised the revision behind the answer's back.

@@ -10,8 +10,8 @@ use custodia_tests::sample::{ingest, texts};
 use custodia_tests::{PATIENCE, Sandbox};
 use tonic::{Code, Status};
 
-/// Defines `email` (which the attribute of that name is; for service and marketing), and for service alone `phone` (shared), `card`
-/// and `device`; once for all tests.
+/// Defines `email` (which the attribute of that name is; for service and marketing), and for service alone `phone` (shared), `card`,
+/// `device` and `passport` (one a person); once for all tests.
 pub(crate) async fn define(sandbox: &Sandbox) {
     let email = Namespace {
         kind: NamespaceKind::Email.into(),
@@ -28,7 +28,8 @@ pub(crate) async fn define(sandbox: &Sandbox) {
     let card = Namespace { priority: 20, pattern: "[0-9]{8}".to_owned(), ..namespace("card", &["service"]) };
     let device = Namespace { priority: 10, ..namespace("device", &["service"]) };
     let mut catalog = sandbox.catalog(0).await;
-    for namespace in [email, phone, card, device] {
+    let passport = Namespace { per_customer_max: 1, ..namespace("passport", &["service"]) };
+    for namespace in [email, phone, card, device, passport] {
         let request = CreateNamespaceRequest { namespace: Some(namespace), validate_only: false };
         match catalog.create_namespace(request).await {
             Ok(_) => {}
