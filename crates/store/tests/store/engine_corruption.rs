@@ -1,5 +1,9 @@
 //! Damage at rest: flipped bits and cut files. The engine may fail to open (it is set aside), fail to read, or return to an
 //! earlier whole state (its applied number says which); it may not return one wrong value.
+//!
+//! One exception is fjall's: the checksum of a batch in its journal does not cover the batch's sequence number (3.1.13,
+//! `journal/writer.rs`). A flip there makes the batch older or newer than others, and an older value of a key comes back. Only the
+//! verification between replicas finds that.
 
 use std::path::Path;
 
@@ -39,11 +43,12 @@ struct Tally {
     set_aside: usize,
     refused: usize,
     earlier: usize,
+    mixed: usize,
     no_effect: usize,
 }
 
 impl Tally {
-    fn count(&mut self, subject: Subject, damaged: &Image) {
+    fn count(&mut self, subject: Subject, damaged: &Image, flipped: Option<&Path>) {
         let disk = tempfile::tempdir().unwrap();
         damaged.write(&disk.path().join("state"));
         let (engine, set_aside) = subject.open(&disk.path().join("state")).unwrap();
@@ -56,9 +61,15 @@ impl Tally {
             (0, Found::Refused) => self.refused += 1,
             (0, Found::Whole(BATCHES)) => self.no_effect += 1,
             (0, Found::Whole(_)) => self.earlier += 1,
+            (0, Found::Mixed) if flipped.is_some_and(is_journal) => self.mixed += 1,
+            (0, Found::Mixed) => panic!("a value is older than it should be"),
             (more, _) => panic!("{more} folders were set aside for one damage"),
         }
     }
+}
+
+fn is_journal(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension == "jnl")
 }
 
 fn is_data(path: &Path) -> bool {
@@ -82,7 +93,7 @@ fn flipped_bit_is_never_served() {
             };
             let path = damaged.flip_bit(&mut random, wanted);
             println!("{subject:?}: a bit of {}", path.display());
-            tally.count(subject, &damaged);
+            tally.count(subject, &damaged, Some(&path));
         }
         println!("{subject:?}, {FLIPS} flips: {tally:?}");
     }
@@ -120,7 +131,7 @@ fn cut_file_is_never_served_as_whole() {
             let path =
                 damaged.cut_file(&mut random, |path| is_data(path) && path.starts_with(subject.database()));
             println!("{subject:?}: {} cut", path.display());
-            tally.count(subject, &damaged);
+            tally.count(subject, &damaged, None);
         }
         println!("{subject:?}, {CUTS} cuts: {tally:?}");
     }
