@@ -64,11 +64,12 @@ impl<'a> Named<'a> {
         Self { namespace, value, observed_at: *observed_at, from_attribute: None }
     }
 
-    /// In normal form; none if it has none.
-    fn identifier(&self, catalogue: &Catalogue) -> Option<Identifier> {
-        let namespace = catalogue.namespace(self.namespace.as_str())?;
-        let value = namespace.normalise(self.value).ok()?;
-        Some(Identifier { namespace: namespace.id.clone(), value })
+    /// In normal form, or why it has none.
+    fn identifier(&self, catalogue: &Catalogue) -> Result<Identifier, RefusalReason> {
+        let namespace = catalogue.namespace(self.namespace.as_str());
+        let namespace = namespace.ok_or(RefusalReason::UnknownNamespace)?;
+        let value = namespace.normalise(self.value)?;
+        Ok(Identifier { namespace: namespace.id.clone(), value })
     }
 
     /// None if no namespace has the attribute.
@@ -92,7 +93,7 @@ pub fn named_identifiers(input: &Observations, catalogue: &Catalogue) -> BTreeSe
     let by_attribute = |observation| Named::by_attribute(observation, catalogue);
     let by_itself = input.identifiers.iter().map(Named::by_itself);
     let all = by_itself.chain(input.observations.iter().filter_map(by_attribute));
-    all.filter_map(|named| named.identifier(catalogue)).collect()
+    all.filter_map(|named| named.identifier(catalogue).ok()).collect()
 }
 
 impl Collection<'_> {
@@ -111,10 +112,11 @@ impl Collection<'_> {
             .filter_map(|(observation, _)| Named::by_attribute(observation, catalogue));
         let all = self.input.identifiers.iter().map(Named::by_itself).chain(by_attribute);
         all.map(|named| {
-            let stored = self.store_identifier(&named, catalogue, taken, record);
+            let identifier = named.identifier(catalogue);
+            let stored = self.store_identifier(&named, &identifier, catalogue, taken, record);
             IdentifierOutcome {
                 namespace: named.namespace.clone(),
-                identifier: named.identifier(catalogue),
+                identifier: identifier.ok(),
                 outcome: stored.map_or_else(Outcome::Refused, |()| Outcome::Merged),
                 from_attribute: named.from_attribute.cloned(),
             }
@@ -125,6 +127,7 @@ impl Collection<'_> {
     fn store_identifier(
         &self,
         named: &Named<'_>,
+        identifier: &Result<Identifier, RefusalReason>,
         catalogue: &Catalogue,
         taken: &BTreeMap<Identifier, RefusalReason>,
         record: &mut CustomerRecord,
@@ -133,29 +136,28 @@ impl Collection<'_> {
         let namespace = namespace.ok_or(RefusalReason::UnknownNamespace)?;
         let observed_at = named.observed_at.unwrap_or(self.now);
         let basis = self.permitted(namespace)?;
-        let value = namespace.normalise(named.value)?;
+        let identifier = identifier.as_ref().map_err(|reason| *reason)?;
         if self.is_in_future(observed_at) {
             return Err(RefusalReason::ObservedInFuture);
         }
-        let identifier = Identifier { namespace: namespace.id.clone(), value };
         let incoming = StoredIdentifier {
             original: original(named.value).map_err(|_too_long| RefusalReason::IdentifierInvalid)?,
             provenance: self.provenance(observed_at, basis),
             verified: None,
             bounced_at: None,
         };
-        let kept = match record.identifiers.get(&identifier) {
+        let kept = match record.identifiers.get(identifier) {
             // What is held stays as it is.
             Some(_) if record.subject.legal_hold.is_some() => return Ok(()),
             Some(stored) => stored.clone().newest(incoming),
-            None => match taken.get(&identifier) {
+            None => match taken.get(identifier) {
                 Some(reason) => return Err(*reason),
                 None if !has_room(record, namespace) => return Err(RefusalReason::IdentifierLimit),
                 None => incoming,
             },
         };
-        if record.identifiers.get(&identifier) != Some(&kept) {
-            record.identifiers.insert(identifier, kept);
+        if record.identifiers.get(identifier) != Some(&kept) {
+            record.identifiers.insert(identifier.clone(), kept);
             record.updated_at = record.updated_at.max(self.now);
         }
         Ok(())

@@ -117,7 +117,7 @@ pub(super) async fn customer_read<R: CustomerRead>(
             read.await.map(Answered::here)
         }
         // Boxed, as on every rare path: the future of the common path stays small.
-        Route::Forward(leader) => Box::pin(forward(context, call, leader, request)).await,
+        Route::Forward(leader) => Box::pin(forward(context, call, leader, &request)).await,
     }
 }
 
@@ -133,7 +133,7 @@ pub(super) async fn holder_read<R: HolderRead>(
     let identifier = context.looked_up(call, wire, request.purpose()).await?;
     match context.routing().route(context.index_group(&identifier)?, call.hop)? {
         Route::Here => find(context, call, &identifier, request).await.map(Answered::here),
-        Route::Forward(leader) => Box::pin(forward(context, call, leader, request)).await,
+        Route::Forward(leader) => Box::pin(forward(context, call, leader, &request)).await,
     }
 }
 
@@ -179,18 +179,17 @@ async fn find<R: HolderRead>(
 pub(super) async fn customer_write<R: CustomerWrite>(
     context: &ShardContext,
     call: &Call,
-    request: R,
+    mut request: R,
 ) -> Result<Answered<R::Answer>, ServiceError> {
     if request.is_complete(call.hop) {
         let location = locate(context, &request)?;
-        return write_at(context, call, location, request).await;
+        return write_at(context, call, location, &request).await;
     }
     let mut moved = Vec::new();
     for _ in 1..TRIES_MAX {
-        let mut completed = request.clone();
-        completed.complete(context, call, &moved).await?;
-        let location = locate(context, &completed)?;
-        match write_at(context, call, location, completed).await {
+        request.complete(context, call, &moved).await?;
+        let location = locate(context, &request)?;
+        match write_at(context, call, location, &request).await {
             Err(error) if error.is_identifier_moved() => moved.push(location.customer),
             // The leader of a customer whom the caller has not named would tell who it is.
             answered => return answered.map(|answered| Answered::here(answered.answer)),
@@ -203,11 +202,11 @@ async fn write_at<R: CustomerWrite>(
     context: &ShardContext,
     call: &Call,
     location: CustomerLocation,
-    request: R,
+    request: &R,
 ) -> Result<Answered<R::Answer>, ServiceError> {
     match context.routing().route(location.group(), call.hop)? {
         Route::Here => {
-            context.write(&call.caller, location, &request, call.deadline).await.map(Answered::here)
+            context.write(&call.caller, location, request, call.deadline).await.map(Answered::here)
         }
         Route::Forward(leader) => Box::pin(forward(context, call, leader, request)).await,
     }
@@ -221,7 +220,7 @@ pub(super) async fn directory_write<R: DirectoryWrite>(
     match context.routing().route(GroupId::Directory, call.hop)? {
         Route::Here => request.execute(context, &call.caller, call.deadline).await.map(Answered::here),
         Route::Forward(leader) => {
-            let answered = Box::pin(forward(context, call, leader, request)).await?;
+            let answered = Box::pin(forward(context, call, leader, &request)).await?;
             // The change is acknowledged either way. A later call that needs it here catches up by itself.
             if let Err(error) = Box::pin(context.catalogue().catch_up(call.deadline)).await {
                 tracing::debug!(%error, "catalogue change not yet applied on this node");
@@ -257,9 +256,9 @@ async fn forward<R: Unary>(
     context: &ShardContext,
     call: &Call,
     leader: LeaderHint,
-    request: R,
+    request: &R,
 ) -> Result<Answered<R::Answer>, ServiceError> {
-    let answer = context.forward(&leader, call, &request).await?;
+    let answer = context.forward(&leader, call, request).await?;
     Ok(Answered { answer, leader: Some(leader) })
 }
 

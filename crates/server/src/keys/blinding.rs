@@ -13,14 +13,12 @@ use arc_swap::ArcSwapOption;
 use bytes::Bytes;
 use custodia_consensus::{Command, Consensus, ConsensusError};
 use custodia_profile::{BlindedIdentifier, GroupId, Identifier, KeyEpoch};
-use custodia_seal::{
-    BlindingKey, ClusterId, Parent, RandomSource, RootKey, SealError, WrappedKey, WrappedKeys,
-};
+use custodia_seal::{BlindingKey, ClusterId, Parent, RandomSource, RootKey, WrappedKey, WrappedKeys};
 use custodia_store::Key;
 
 use super::{
     KeysError,
-    entry::{self, KeyEntry},
+    entry::{self, KeyEntry, with_reload},
 };
 use crate::propose::{Attempt, propose_until_applied};
 
@@ -112,14 +110,7 @@ impl BlindingKeys {
 
     fn unwrapped(&self, wrapped: &WrappedKey) -> Result<BlindingKey, KeysError> {
         let (root, cluster) = (&*self.root, self.cluster()?);
-        match BlindingKey::unwrap(wrapped, root, cluster) {
-            // The operator may have added the key to the file since it was read.
-            Err(SealError::UnknownRootKey { .. }) => {
-                root.reload()?;
-                Ok(BlindingKey::unwrap(wrapped, root, cluster)?)
-            }
-            unwrapped => Ok(unwrapped?),
-        }
+        Ok(with_reload(root, || BlindingKey::unwrap(wrapped, root, cluster))?)
     }
 
     fn cluster(&self) -> Result<ClusterId, KeysError> {

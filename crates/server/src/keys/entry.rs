@@ -5,7 +5,7 @@
 use bytes::Bytes;
 use custodia_consensus::{Condition, Expected, Write};
 use custodia_profile::KeyEpoch;
-use custodia_seal::WrappedKeys;
+use custodia_seal::{RootKey, SealError, WrappedKeys};
 use custodia_store::{Key, StateEngine, ValueHeader};
 
 use super::KeysError;
@@ -76,6 +76,21 @@ impl KeyEntry {
     /// The entry removed.
     pub(super) fn remove(&self) -> Write {
         Write { key: self.key.clone().into_bytes(), value: None }
+    }
+}
+
+/// Unwraps a key that a root key wrapped. If there is no such root key, the operator may have added it to the file since that was
+/// read: then it is read again.
+pub(super) fn with_reload<T>(
+    root: &dyn RootKey,
+    unwrap: impl Fn() -> Result<T, SealError>,
+) -> Result<T, SealError> {
+    match unwrap() {
+        Err(SealError::UnknownRootKey { .. }) => {
+            root.reload()?;
+            unwrap()
+        }
+        unwrapped => unwrapped,
     }
 }
 

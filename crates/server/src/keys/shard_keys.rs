@@ -12,8 +12,8 @@ use bytes::Bytes;
 use custodia_consensus::Condition;
 use custodia_profile::{CustomerId, GroupId, KeyEpoch};
 use custodia_seal::{
-    BucketId, BucketKey, CustomerKey, Keyring, RandomSource, RootKey, SealContext, SealError, ShardKey,
-    ShardKeyContext, WrappedKey, WrappedKeys, sealed_epoch,
+    BucketId, BucketKey, CustomerKey, Keyring, RandomSource, RootKey, SealContext, ShardKey, ShardKeyContext,
+    WrappedKey, WrappedKeys, sealed_epoch,
 };
 use custodia_store::{Key, KeyKind, KeyParts, KeyPrefix, StateEngine};
 use parking_lot::RwLock;
@@ -21,7 +21,7 @@ use tokio::sync::Mutex;
 use zeroize::Zeroizing;
 
 use super::bucket_allocator::OpenBucket;
-use super::entry::{self, KeyEntry};
+use super::entry::{self, KeyEntry, with_reload};
 use super::writer::{self, CustomerWriter};
 use super::{CustomerKeyCache, KeysError, Opened};
 use crate::propose::{Propose, TRIES_MAX};
@@ -332,15 +332,7 @@ impl ShardKeys {
         let entry = KeyEntry::read(self.engine(), key)?.ok_or(KeysError::EpochGone { epoch })?;
         let wrapped = entry.keys().of_epoch(epoch).ok_or(KeysError::ShardKeyMissing { epoch })?;
         let root = &*self.parts.root;
-        let unwrap = || ShardKey::unwrap(wrapped, root, &self.parts.place);
-        let unwrapped = match unwrap() {
-            // The operator may have added the key to the file since it was read.
-            Err(SealError::UnknownRootKey { .. }) => {
-                root.reload()?;
-                unwrap()?
-            }
-            unwrapped => unwrapped?,
-        };
+        let unwrapped = with_reload(root, || ShardKey::unwrap(wrapped, root, &self.parts.place))?;
         Ok(self.ring.write().keep_shard_key(unwrapped))
     }
 

@@ -15,7 +15,7 @@ use tokio::time::Instant;
 
 use super::{
     ShardContext,
-    index::Claimed,
+    index::{Claim, Claimed},
     index_call::{customer_in, request},
     write::{Commit, CustomerState},
 };
@@ -83,10 +83,10 @@ impl ShardContext {
         let mut taken = TakenIdentifiers::new();
         for (blinded, identifier) in gained {
             let (holders_max, reason) = holders_max(identifier, state.view)?;
-            let customer = state.location.customer;
+            let claim = &Claim { identifier: blinded, customer: state.location.customer, holders_max };
             let claimed = match commit {
-                Commit::Yes => self.claim_patiently(&blinded, customer, holders_max, deadline).await?,
-                Commit::ValidateOnly => self.would_claim(&blinded, customer, holders_max, deadline).await?,
+                Commit::Yes => self.claim_patiently(claim, deadline).await?,
+                Commit::ValidateOnly => self.would_claim(claim, deadline).await?,
             };
             match claimed {
                 Claimed::Granted => {}
@@ -100,35 +100,23 @@ impl ShardContext {
     }
 
     /// Claims again while others change the same entry, or a write of a holder is in progress.
-    async fn claim_patiently(
-        &self,
-        identifier: &BlindedIdentifier,
-        customer: CustomerId,
-        holders_max: usize,
-        deadline: Instant,
-    ) -> Result<Claimed, ServiceError> {
+    async fn claim_patiently(&self, claim: &Claim, deadline: Instant) -> Result<Claimed, ServiceError> {
         for _ in 1..TRIES_MAX {
-            match self.claim(identifier, customer, holders_max, deadline).await? {
+            match self.claim(claim, deadline).await? {
                 Claimed::Busy => {}
                 claimed @ (Claimed::Granted | Claimed::Held(_)) => return Ok(claimed),
             }
         }
-        self.claim(identifier, customer, holders_max, deadline).await
+        self.claim(claim, deadline).await
     }
 
-    async fn claim(
-        &self,
-        identifier: &BlindedIdentifier,
-        customer: CustomerId,
-        holders_max: usize,
-        deadline: Instant,
-    ) -> Result<Claimed, ServiceError> {
-        let Some(leader) = self.leader_of(identifier)? else {
-            let claimed = Box::pin(self.claim_here(identifier, customer, holders_max, deadline)).await;
-            return claimed.map_err(of_index);
+    async fn claim(&self, claim: &Claim, deadline: Instant) -> Result<Claimed, ServiceError> {
+        let Some(leader) = self.leader_of(&claim.identifier)? else {
+            return Box::pin(self.claim_here(claim, deadline)).await.map_err(of_index);
         };
-        let holders_max = u32::try_from(holders_max).unwrap_or(u32::MAX);
-        let request = IndexRequest { holders_max, ..request(IndexAction::Claim, identifier, Some(customer)) };
+        let holders_max = u32::try_from(claim.holders_max).unwrap_or(u32::MAX);
+        let of_customer = request(IndexAction::Claim, &claim.identifier, Some(claim.customer));
+        let request = IndexRequest { holders_max, ..of_customer };
         let answer = self.call_index(&leader, request, deadline).await?;
         match answer.outcome() {
             IndexOutcome::Done => Ok(Claimed::Granted),
@@ -141,22 +129,17 @@ impl ShardContext {
     }
 
     /// What [`Self::claim`] would answer, as far as it can be told without claiming.
-    async fn would_claim(
-        &self,
-        identifier: &BlindedIdentifier,
-        customer: CustomerId,
-        holders_max: usize,
-        deadline: Instant,
-    ) -> Result<Claimed, ServiceError> {
+    async fn would_claim(&self, claim: &Claim, deadline: Instant) -> Result<Claimed, ServiceError> {
+        let Claim { identifier, customer, holders_max } = claim;
         let mut others = self.holders(identifier, ReadMode::Lease, deadline).await?;
-        others.retain(|holder| *holder != customer);
+        others.retain(|holder| holder != customer);
         let mut held = Vec::new();
         for holder in others {
             if self.settle(holder, identifier, Fence::No, deadline).await? == Settled::Held {
                 held.push(holder);
             }
         }
-        let full = held.len() >= holders_max;
+        let full = held.len() >= *holders_max;
         Ok(held.first().filter(|_| full).map_or(Claimed::Granted, |holder| Claimed::Held(*holder)))
     }
 
@@ -198,26 +181,33 @@ impl ShardContext {
         deadline: Instant,
     ) -> Result<Settled, ServiceError> {
         let location = self.routing().locate(customer)?;
-        let route = self.routing().route(location.group(), Hop::First);
-        let leader = match route.map_err(of_index)? {
-            Route::Here => {
-                return match Box::pin(self.settled_here(location, identifier, fence, deadline)).await {
-                    Err(ServiceError::DeadlinePassed) => Ok(Settled::Busy),
-                    settled => settled.map_err(of_index),
-                };
+        let settled = match self.routing().route(location.group(), Hop::First) {
+            Ok(Route::Here) => Box::pin(self.settled_here(location, identifier, fence, deadline)).await,
+            Ok(Route::Forward(leader)) => {
+                self.settled_at(&leader, customer, identifier, fence, deadline).await
             }
-            Route::Forward(leader) => leader,
+            Err(error) => Err(error),
         };
+        match settled {
+            Err(ServiceError::DeadlinePassed) => Ok(Settled::Busy),
+            settled => settled.map_err(of_index),
+        }
+    }
+
+    async fn settled_at(
+        &self,
+        leader: &LeaderHint,
+        customer: CustomerId,
+        identifier: &BlindedIdentifier,
+        fence: Fence,
+        deadline: Instant,
+    ) -> Result<Settled, ServiceError> {
         let action = match fence {
             Fence::Yes => IndexAction::Settle,
             Fence::No => IndexAction::Check,
         };
         let request = request(action, identifier, Some(customer));
-        let answer = match self.call_index(&leader, request, deadline).await {
-            Err(ServiceError::DeadlinePassed) => return Ok(Settled::Busy),
-            answer => answer?,
-        };
-        Ok(match answer.outcome() {
+        Ok(match self.call_index(leader, request, deadline).await?.outcome() {
             IndexOutcome::Held => Settled::Held,
             IndexOutcome::Free => Settled::Free,
             IndexOutcome::Unspecified | IndexOutcome::Done | IndexOutcome::Busy => Settled::Busy,

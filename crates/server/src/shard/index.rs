@@ -29,6 +29,15 @@ use super::{
 };
 use crate::{propose::Attempt, wire::ServiceError};
 
+/// An identifier that a customer is about to gain.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Claim {
+    pub(crate) identifier: BlindedIdentifier,
+    pub(crate) customer: CustomerId,
+    /// How many customers may hold it.
+    pub(crate) holders_max: usize,
+}
+
 /// What became of a claim.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Claimed {
@@ -69,14 +78,10 @@ impl ShardContext {
         Ok(entry.holders.map(|holders| holders.customers().to_vec()).unwrap_or_default())
     }
 
-    /// Claims an identifier that `holders_max` customers may hold. Executed on the leader of its shard.
-    pub(crate) async fn claim_here(
-        &self,
-        identifier: &BlindedIdentifier,
-        customer: CustomerId,
-        holders_max: usize,
-        deadline: Instant,
-    ) -> Result<Claimed, ServiceError> {
+    /// Executes a claim on the leader of the identifier's shard.
+    pub(crate) async fn claim_here(&self, claim: &Claim, deadline: Instant) -> Result<Claimed, ServiceError> {
+        let Claim { identifier, customer, holders_max } = claim;
+        let (customer, holders_max) = (*customer, *holders_max);
         let group = self.index_group(identifier)?;
         let key = &Key::identifier(group, identifier);
         let attempt = || async move {

@@ -9,7 +9,7 @@ use tonic::Code;
 use super::{
     ShardContext,
     claims::{Fence, Settled},
-    index::Claimed,
+    index::{Claim, Claimed},
 };
 use crate::wire::{LeaderHint, ServiceError};
 
@@ -75,8 +75,8 @@ pub(crate) async fn answer_index_call(
         }
         IndexAction::Claim => {
             let holders_max = usize::try_from(request.holders_max).unwrap_or(usize::MAX);
-            let claimed = context.claim_here(identifier, customer()?, holders_max, deadline).await?;
-            Ok(match claimed {
+            let claim = Claim { identifier: *identifier, customer: customer()?, holders_max };
+            Ok(match context.claim_here(&claim, deadline).await? {
                 Claimed::Granted => done,
                 Claimed::Held(holder) => IndexAnswer {
                     outcome: IndexOutcome::Held.into(),

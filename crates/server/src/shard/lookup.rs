@@ -29,9 +29,7 @@ impl ShardContext {
         let parsed = |view: &CatalogueView| {
             let purpose = view.purpose(stated, "purpose")?;
             let reader = reader_for(&call.caller, view, purpose)?;
-            let identifier = identifier(wire, view)?;
-            check_use(namespace(wire, view)?, purpose, reader)?;
-            Ok(identifier)
+            usable(wire, purpose, reader, view)
         };
         let parsed = self.catalogue().parse_on(CatalogueNeed::Names, call.deadline, parsed, |_, _| true);
         let (_view, identifier) = parsed.await?;
@@ -68,8 +66,17 @@ pub(crate) fn written_identifier(
     view: &CatalogueView,
 ) -> Result<Identifier, ServiceError> {
     let wire = wire.ok_or_else(|| ServiceError::missing("identifier"))?;
+    usable(wire, purpose, reader(caller, &view.catalogue), view)
+}
+
+fn usable(
+    wire: &v1::Identifier,
+    purpose: &Purpose,
+    reader: Reader<'_>,
+    view: &CatalogueView,
+) -> Result<Identifier, ServiceError> {
     let identifier = identifier(wire, view)?;
-    check_use(namespace(wire, view)?, purpose, reader(caller, &view.catalogue))?;
+    check_use(namespace(wire, view)?, purpose, reader)?;
     Ok(identifier)
 }
 

@@ -6,11 +6,9 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use custodia_profile::{
-    CustomerId, CustomerRecord, Identifier, Permission, RefusalReason, StoredEvent, Verdict,
-};
+use custodia_profile::{CustomerId, CustomerRecord, Identifier, Permission, RefusalReason};
 use custodia_proto::v1;
-use custodia_store::{Key, KeyKind, KeyPrefix};
+use custodia_store::{Key, KeyKind, KeyPrefix, ValueHeader};
 
 use super::{
     convert::Shown,
@@ -21,12 +19,12 @@ use crate::{
     api::{
         handler::HolderRead,
         preference::{channel_permissions, knows_purposes, preferences_for},
-        profile::{ReadRequest, stored_event, withheld_events},
+        profile::{ReadRequest, SeenEvent, seen_event, stored_event, withheld_events},
     },
     catalogue::CatalogueView,
     propose::TRIES_MAX,
     scan::Scan,
-    shard::{CustomerRead, Loaded, ProfileView, ReadAccess, identifier},
+    shard::{CustomerRead, ProfileView, ReadAccess, identifier},
     wire::ServiceError,
 };
 
@@ -121,9 +119,15 @@ fn context(query: &Query, profile: &ProfileView<'_>) -> Result<Option<v1::AgentC
         identifiers,
         candidates: Vec::new(),
     };
-    let again = profile.context.core(profile.location)?;
-    let is_same = again.is_some_and(|again| again.header == profile.stored.header);
-    Ok(Some(answer).filter(|_| is_same && newest_event(profile).is_ok_and(|again| again == newest)))
+    let is_same = header(profile)? == Some(profile.stored.header) && newest_event(profile)? == newest;
+    Ok(is_same.then_some(answer))
+}
+
+/// The header of the record as it is stored now. A change of the record changes it, so the record itself need not be opened.
+fn header(profile: &ProfileView<'_>) -> Result<Option<ValueHeader>, ServiceError> {
+    let key = Key::core(profile.location.group(), &profile.location.customer);
+    let stored = profile.context.engine().get(key.as_ref())?;
+    Ok(stored.map(|value| ValueHeader::decode(&value)).transpose()?.map(|(header, _)| header))
 }
 
 fn events_of(profile: &ProfileView<'_>) -> KeyPrefix {
@@ -170,23 +174,15 @@ impl Interactions {
         key: &Key,
         value: Bytes,
     ) -> Result<bool, ServiceError> {
-        let event: Loaded<StoredEvent> = match profile.context.open(profile.location, key, value) {
-            Ok(Some(event)) => event,
-            Ok(None) => return Ok(false),
-            Err(ServiceError::Unreadable) => {
-                *self.withheld.entry(RefusalReason::Unreadable).or_insert(0) += 1;
-                return Ok(false);
-            }
-            Err(error) => return Err(error),
-        };
-        let ground = match profile.permission.for_event(&event.value) {
-            Verdict::Permit { ground, .. } => ground,
-            Verdict::Refuse(reason) => {
+        let (event, ground) = match seen_event(profile, key, value)? {
+            SeenEvent::Given(event, ground) => (event, ground),
+            SeenEvent::Withheld(reason) => {
                 *self.withheld.entry(reason).or_insert(0) += 1;
                 return Ok(false);
             }
+            SeenEvent::Gone => return Ok(false),
         };
-        let name = event.value.event.channel.as_ref().map(|channel| channel.as_str()).unwrap_or_default();
+        let name = event.event.channel.as_ref().map(|channel| channel.as_str()).unwrap_or_default();
         let at = self.shown.iter().position(|of| of.channel == name).unwrap_or(self.shown.len());
         if at == self.shown.len() {
             self.shown.push(v1::ChannelInteractions { channel: name.to_owned(), events: Vec::new() });
@@ -194,7 +190,7 @@ impl Interactions {
         let Some(channel) = self.shown.get_mut(at).filter(|of| of.events.len() < per_channel) else {
             return Ok(false);
         };
-        channel.events.push(stored_event(&event.value, ground, &profile.view.catalogue));
+        channel.events.push(stored_event(&event, ground, &profile.view.catalogue));
         Ok(true)
     }
 }

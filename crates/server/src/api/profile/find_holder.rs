@@ -35,18 +35,25 @@ pub(super) async fn find(
     request: &v1::IngestProfileRequest,
     moved: &[CustomerId],
 ) -> Result<Found, ServiceError> {
+    let nobody = Found { by_identifier: false, holder: None };
     if request.identifiers.is_empty() && request.observations.is_empty() {
-        return Ok(Found { by_identifier: false, holder: None });
+        return Ok(nobody);
     }
     // Before the index is asked: a caller who may not write for the purpose learns nothing from the time that it takes.
     let parsed = |view: &CatalogueView| {
+        if !may_name_identifiers(request, view) {
+            return Ok(None);
+        }
         let numbers = |purpose: &PurposeId| view.purpose_number(purpose, "purpose");
         let (observations, _etag) = parse::ingest(request, call.caller.roles, &numbers)?;
         check_writer(&call.caller, view, &parse::access(&observations))?;
-        Ok(observations)
+        Ok(Some(observations))
+    };
+    let knows = |observations: &Option<Observations>, view: &CatalogueView| {
+        observations.as_ref().is_none_or(|observations| knows(observations, view))
     };
     let parsed = context.catalogue().parse_on(CatalogueNeed::Names, call.deadline, parsed, knows).await?;
-    let (view, observations) = parsed;
+    let (view, Some(observations)) = parsed else { return Ok(nobody) };
     let mut identifiers = of_one_person(&observations, &view);
     identifiers.sort_by_key(|(priority, _)| Reverse(*priority));
     let holders = identifiers.iter().map(|(_, identifier)| async move {
@@ -56,6 +63,15 @@ pub(super) async fn find(
     let holders = try_join_all(holders).await?;
     let holder = holders.into_iter().flatten().find(|holder| !moved.contains(holder));
     Ok(Found { by_identifier: !identifiers.is_empty(), holder })
+}
+
+/// Whether a request may have identifiers. Most have none, and need not be parsed before they reach their leader.
+fn may_name_identifiers(request: &v1::IngestProfileRequest, view: &CatalogueView) -> bool {
+    let may_be_one = |observation: &v1::Observation| {
+        let attribute = view.catalogue.attribute_by_name(&observation.attribute);
+        attribute.is_none_or(|attribute| view.catalogue.namespace_of_attribute(attribute.number).is_some())
+    };
+    !request.identifiers.is_empty() || request.observations.iter().any(may_be_one)
 }
 
 /// Whether the catalogue has every attribute and every namespace of a request. An unknown one is refused, but is not an error of the

@@ -37,6 +37,10 @@ impl CustomerWrite for v1::IngestProfileRequest {
     ) -> Result<(), ServiceError> {
         // Only another node may say it.
         self.found_by = 0;
+        if !moved.is_empty() {
+            // It was filled in before.
+            self.customer_id.clear();
+        }
         if !self.customer_id.is_empty() {
             return Ok(());
         }

@@ -7,17 +7,20 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use custodia_profile::{RefusalReason, StoredEvent, Verdict};
+use custodia_profile::RefusalReason;
 use custodia_proto::v1;
 use custodia_seal::BucketId;
 use custodia_store::{EventSortKey, Key, KeyKind, KeyParts, KeyPrefix};
 
-use super::convert;
+use super::{
+    convert,
+    seen_event::{SeenEvent, seen_event},
+};
 use crate::{
     catalogue::CatalogueView,
     keys::KeysError,
     scan::Scan,
-    shard::{CustomerRead, Loaded, ProfileView, ReadAccess},
+    shard::{CustomerRead, ProfileView, ReadAccess},
     wire::{Listing, PageSize, Pager, ServiceError, foreign_page_token, page_start, page_token},
 };
 
@@ -100,21 +103,12 @@ struct Page<'a> {
 
 impl Page<'_> {
     fn add(&mut self, key: &Key, value: Bytes) -> Result<(), ServiceError> {
-        let ProfileView { context, location, permission, view, .. } = self.profile;
-        let stored: Loaded<StoredEvent> = match context.open(*location, key, value) {
-            Ok(Some(stored)) => stored,
-            Ok(None) => return Ok(()),
-            Err(ServiceError::Unreadable) => {
-                *self.withheld.entry(RefusalReason::Unreadable).or_insert(0) += 1;
-                return Ok(());
+        match seen_event(self.profile, key, value)? {
+            SeenEvent::Given(event, ground) => {
+                self.events.push(convert::stored_event(&event, ground, &self.profile.view.catalogue));
             }
-            Err(error) => return Err(error),
-        };
-        match permission.for_event(&stored.value) {
-            Verdict::Permit { ground, .. } => {
-                self.events.push(convert::stored_event(&stored.value, ground, &view.catalogue));
-            }
-            Verdict::Refuse(reason) => *self.withheld.entry(reason).or_insert(0) += 1,
+            SeenEvent::Withheld(reason) => *self.withheld.entry(reason).or_insert(0) += 1,
+            SeenEvent::Gone => {}
         }
         Ok(())
     }

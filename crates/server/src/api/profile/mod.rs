@@ -11,7 +11,9 @@ mod list_events;
 mod parse;
 #[cfg(test)]
 mod parse_tests;
+mod seen_event;
 
 pub(super) use convert::{stored_event, withheld_events};
 pub(super) use get_profile::ReadRequest;
 pub(super) use ingest_profiles::ingest_profiles;
+pub(super) use seen_event::{SeenEvent, seen_event};
