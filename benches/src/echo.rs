@@ -8,9 +8,9 @@ use custodia_proto::internal::v1::peer_service_client::PeerServiceClient;
 use custodia_proto::internal::v1::peer_service_server::{PeerService, PeerServiceServer};
 use custodia_proto::internal::v1::{
     ForwardRequest, ForwardResponse, GetNodeFactsRequest, GetStateChecksumsRequest,
-    GetStateChecksumsResponse, IndexAnswer, IndexRequest, NodeFacts, PeerFrame, RecordUsageRequest,
-    RecordUsageResponse, RenewCatalogueLeaseRequest, RenewCatalogueLeaseResponse, ReplaceReplicaRequest,
-    ReplaceReplicaResponse,
+    GetStateChecksumsResponse, IndexAnswer, IndexRequest, MergeAnswer, MergeRequest, NodeFacts, PeerFrame,
+    RecordUsageRequest, RecordUsageResponse, RenewCatalogueLeaseRequest, RenewCatalogueLeaseResponse,
+    ReplaceReplicaRequest, ReplaceReplicaResponse,
 };
 
 use custodia_tests::{Sandbox, Validity, connect, free_port};
@@ -75,6 +75,10 @@ impl PeerService for Echo {
     }
 
     async fn call_index(&self, _: Request<IndexRequest>) -> Result<Response<IndexAnswer>, Status> {
+        Err(calls_only())
+    }
+
+    async fn call_merge(&self, _: Request<MergeRequest>) -> Result<Response<MergeAnswer>, Status> {
         Err(calls_only())
     }
 

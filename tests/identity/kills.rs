@@ -31,11 +31,14 @@ const WRITERS: usize = 40;
 const TRIES: usize = 6;
 
 pub(crate) fn tests(suite: Suite) -> Suite {
-    let limit = Duration::from_secs(60 + 30 * rounds());
-    suite.alone_within(limit, whoever_dies_between_two_steps_no_identifier_is_lost_or_held_twice)
+    suite.alone_within(limit(), whoever_dies_between_two_steps_no_identifier_is_lost_or_held_twice)
 }
 
-fn rounds() -> u64 {
+pub(crate) fn limit() -> Duration {
+    Duration::from_secs(60 + 30 * rounds())
+}
+
+pub(crate) fn rounds() -> u64 {
     let stated = std::env::var("CUSTODIA_KILL_ROUNDS").ok();
     stated.map_or(FAILPOINTS.len() as u64, |text| text.parse().expect("a number of rounds"))
 }

@@ -11,6 +11,8 @@ mod claims;
 mod context;
 mod kills;
 mod lookup;
+mod merge_kills;
+mod merging;
 mod namespaces;
 mod upsert;
 
@@ -21,6 +23,6 @@ use custodia_tests::{Options, Suite};
 fn main() -> ExitCode {
     // Nothing fails over here: elections are as slow as in production, so that a busy machine causes none.
     let suite = Suite::sharing(Options { config: String::new(), ..Options::default() });
-    let suite = claims::tests(lookup::tests(suite));
-    kills::tests(upsert::tests(context::tests(suite))).run()
+    let suite = merging::tests(claims::tests(lookup::tests(suite)));
+    merge_kills::tests(kills::tests(upsert::tests(context::tests(suite)))).run()
 }

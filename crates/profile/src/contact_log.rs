@@ -103,6 +103,35 @@ impl ContactLog {
         Ok(())
     }
 
+    /// The contacts of both, for one person.
+    #[must_use]
+    pub(crate) fn joined(&self, other: &Self, now: TimestampMs) -> Self {
+        let mut joined = self.clone();
+        for (key, theirs) in &other.contacts {
+            let made = joined.contacts.entry(key.clone()).or_default();
+            let new: Vec<_> = theirs.iter().filter(|contact| !made.contains(contact)).copied().collect();
+            made.extend(new);
+            made.sort_by_key(|contact| std::cmp::Reverse(contact.at));
+            made.truncate(CAP_CONTACTS_MAX.into());
+        }
+        joined.forgotten_until = joined.forgotten_until.max(other.forgotten_until);
+        joined.forget(now.plus_ms(-i64::from(CAP_WINDOW_HOURS_MAX) * HOUR_MS));
+        joined
+    }
+
+    /// The contacts that the other log has not.
+    #[must_use]
+    pub(crate) fn without(&self, other: &Self) -> Self {
+        let mut rest = self.clone();
+        rest.contacts.retain(|key, made| {
+            let theirs = other.contacts.get(key).map(Vec::as_slice).unwrap_or_default();
+            made.retain(|contact| !theirs.contains(contact));
+            !made.is_empty()
+        });
+        rest.forgotten_until = rest.forgotten_until.filter(|until| Some(*until) > other.forgotten_until);
+        rest
+    }
+
     /// Drops what no cap can count any more, up to and including `outdated`, and surplus pairs.
     fn forget(&mut self, outdated: TimestampMs) {
         self.contacts.retain(|_, made| {

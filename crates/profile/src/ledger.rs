@@ -8,7 +8,7 @@ use crate::{
     data_subject::DataSubject,
     ground::{GroundState, LawfulBasis},
     iab::{StoredGppString, StoredTcString},
-    id::{PurposeId, PurposeNumber, TimestampMs},
+    id::{CustomerId, MergeId, PurposeId, PurposeNumber, TimestampMs},
     recorder::Recorder,
 };
 
@@ -62,6 +62,23 @@ pub enum LedgerBody {
     TcString(StoredTcString),
     /// The GPP string that was recorded.
     GppString(StoredGppString),
+    /// Another customer was merged into this one. The law begins anew: the entries after this one say what it rests on.
+    Merged(OtherLedger),
+    /// A merge was undone, in which this customer was the survivor or the other one. The law begins anew, as above.
+    Unmerged(OtherLedger),
+}
+
+/// The ledger of the other customer of a merge, as it was then.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OtherLedger {
+    /// The merge.
+    pub merge: MergeId,
+    /// Whose ledger it is.
+    pub customer: CustomerId,
+    /// How many entries it had.
+    pub entries: u64,
+    /// The hash of the last one.
+    pub head: [u8; 32],
 }
 
 /// What the law rested on at a past moment, as recorded by then.
@@ -96,6 +113,7 @@ impl LawAsOf {
             }
             LedgerBody::TcString(stored) => self.tc_string = Some(stored.clone()),
             LedgerBody::GppString(stored) => self.gpp_string = Some(stored.clone()),
+            LedgerBody::Merged(_) | LedgerBody::Unmerged(_) => *self = Self::default(),
         }
     }
 }

@@ -18,7 +18,7 @@
 //! | `permission` | the law: may this data be used for this purpose now |
 //! | `consent`, `subject_change`, `preference_change`, `identifier_change` | decisions, withdrawals, signals, and what else changes |
 //! | `replacement` | when a request may replace a value |
-//! | `ingest`, `merge`, `contact` | judge and merge incoming data; two records of one customer; when to contact |
+//! | `ingest`, `merge`, `contact` | judge and merge incoming data; two customers who are one, and two again; when to contact |
 //! | `iab` | TC strings and GPP strings |
 //! | `codec` | the bytes on disk |
 //! | `numbered` | the form of enums whose members have numbers |
@@ -87,8 +87,8 @@ pub use iab::{
 };
 pub use id::{
     AttributeName, AttributeNumber, BlindedIdentifier, CallerName, CategoryId, ChannelId, CustomerId,
-    GroupId, JurisdictionId, KeyEpoch, NamespaceId, NodeAddress, NodeAddressError, NodeId, PoolId, PurposeId,
-    PurposeNumber, RecipientId, Region, ReplicaId, RequestId, Revision, ShardId, SlotId, SourceId,
+    GroupId, JurisdictionId, KeyEpoch, MergeId, NamespaceId, NodeAddress, NodeAddressError, NodeId, PoolId,
+    PurposeId, PurposeNumber, RecipientId, Region, ReplicaId, RequestId, Revision, ShardId, SlotId, SourceId,
     TimestampMs, TopicId,
 };
 pub use identifier::{Identifier, IdentifierValue};
@@ -101,9 +101,12 @@ pub use label::{
     Address, Channel, Collector, EventId, EventName, Label, Language, NoticeId, OriginalText, PropertyName,
     Reference,
 };
-pub use ledger::{LawAsOf, LedgerBody, LedgerEntry, NO_HASH, as_of};
+pub use ledger::{LawAsOf, LedgerBody, LedgerEntry, NO_HASH, OtherLedger, as_of};
 pub use memory::{RememberedRequest, RequestMemory};
-pub use merge::merge_law;
+pub use merge::{
+    AttributeChoice, MergedProfile, OtherAlone, Survivorship, SurvivorshipRules, UnmergedProfiles, merge_law,
+    merge_profiles, unmerge_profiles,
+};
 pub use permission::{GroundOrigin, Permission, Reader, Verdict};
 pub use preference_change::update_preferences;
 pub use preferences::{
@@ -113,7 +116,8 @@ pub use preferences::{
 pub use provenance::{Party, Provenance};
 pub use reason::RefusalReason;
 pub use record::{
-    AttributeValue, CustomerRecord, RequestDates, StoredIdentifier, Verification, VerificationMethod,
+    AttributeValue, CustomerRecord, Merge, MergedInto, RequestDates, Restored, StoredIdentifier,
+    Verification, VerificationMethod,
 };
 pub use recorder::{CallerRole, Recorder};
 pub use replacement::Precondition;

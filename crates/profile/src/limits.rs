@@ -151,3 +151,5 @@ pub const IDENTIFIER_HOLDERS_MAX: usize = 16;
 pub const IDENTIFIER_BYTES_MAX: usize = 256;
 /// Bytes of an identifier as the source wrote it.
 pub const IDENTIFIER_ORIGINAL_BYTES_MAX: usize = 512;
+/// Customers who were merged into one, and into those.
+pub const MERGED_CUSTOMERS_MAX: usize = 16;

@@ -150,13 +150,25 @@ impl Rpc {
         for parent in parents {
             owner = format!("{owner}.{0}.as_ref().ok_or(\"{0}\")?", parent.name());
         }
+        let mut assigned = "request".to_owned();
+        let mut unless_missing = String::new();
+        for parent in parents {
+            unless_missing += &format!(
+                "let Some(parent) = {assigned}.{}.as_mut() else {{ return request }};",
+                parent.name()
+            );
+            assigned = "parent".to_owned();
+        }
         let purpose = if self.has("purpose") { "fn purpose(&self) -> &str { &self.purpose }" } else { "" };
         Some(format!(
             "impl AboutCustomer for v1::{} {{ const CUSTOMER_FIELD: &'static str = \"{}\";
-            fn customer_id(&self) -> Result<&str, &'static str> {{ Ok(&{owner}.{}) }} {purpose} }}\n",
+            fn customer_id(&self) -> Result<&str, &'static str> {{ Ok(&{owner}.{last}) }}
+            fn about(&self, customer_id: String) -> Self {{
+                let mut request = self.clone(); {unless_missing} {assigned}.{last} = customer_id; request
+            }} {purpose} }}\n",
             self.request(),
             path.join("."),
-            last.name(),
+            last = last.name(),
         ))
     }
 

@@ -82,6 +82,10 @@ pub trait AboutCustomer: Unary {
     /// The name of the enclosing message, if the request lacks it.
     fn customer_id(&self) -> Result<&str, &'static str>;
 
+    /// The same request about another customer.
+    #[must_use]
+    fn about(&self, customer_id: String) -> Self;
+
     /// The stated purpose; empty if the request has no such field.
     fn purpose(&self) -> &str {
         ""

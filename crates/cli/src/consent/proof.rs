@@ -13,7 +13,9 @@
 
 use std::path::{Path, PathBuf};
 
-use custodia_profile::{ChainFault, ChainLink, CustomerId, LedgerEntry, Stored as _, verify_chain};
+use custodia_profile::{
+    ChainFault, ChainLink, CustomerId, LedgerBody, LedgerEntry, NO_HASH, Stored as _, verify_chain,
+};
 use custodia_proto::v1;
 use data_encoding::{HEXLOWER, HEXLOWER_PERMISSIVE};
 use serde::{Deserialize, Serialize};
@@ -42,6 +44,9 @@ pub(crate) struct VerifyHistory {
     /// The head that the file must have, from a copy kept elsewhere
     #[arg(long, value_name = "HEX")]
     head: Option<String>,
+    /// The history of a customer who was merged with this one: it must be the one that the entry of the merge names (repeatable)
+    #[arg(long = "merged", value_name = "FILE")]
+    merged: Vec<PathBuf>,
 }
 
 /// The first line.
@@ -101,8 +106,43 @@ pub(crate) fn write(
 impl VerifyHistory {
     pub(crate) fn run(self, format: Format) -> Result<(), CliError> {
         let text = files::read_text(&self.file)?;
-        report(format, &self.file, verify(&text, self.head.as_deref()))
+        let mut verified = verify(&text, self.head.as_deref());
+        for path in &self.merged {
+            let other = files::read_text(path)?;
+            if let Err(fault) = verify(&other, None) {
+                return report(format, path, Err(fault));
+            }
+            verified = verified.and_then(|header| check_merged(&text, &other).map(|()| header));
+        }
+        report(format, &self.file, verified)
     }
+}
+
+/// Checks that a history is the one of the merges with its customer: the entries that it had then are in it. Both were verified before.
+fn check_merged(text: &str, other: &str) -> Result<(), Fault> {
+    let customer = read_header(other.lines().next().unwrap_or_default())?.customer_id;
+    let mut merges = 0;
+    for (line, number) in text.lines().zip(1..).skip(1) {
+        let (canonical, _) = read_entry(line, number)?;
+        let of = match LedgerEntry::decode(&canonical).map(|entry| entry.body) {
+            Ok(LedgerBody::Merged(of) | LedgerBody::Unmerged(of)) if of.customer.to_string() == customer => {
+                of
+            }
+            Ok(_) | Err(_) => continue,
+        };
+        merges += 1;
+        let position = usize::try_from(of.entries).unwrap_or(usize::MAX);
+        let last = if of.entries == 0 { None } else { other.lines().nth(position) };
+        let head = last.map_or(Ok(NO_HASH), |line| read_entry(line, of.entries + 1).map(|(_, hash)| hash))?;
+        if head != of.head {
+            let reason = format!("the history of {customer} is not the one that was merged");
+            return Err(Fault::new(number, reason));
+        }
+    }
+    if merges == 0 {
+        return Err(Fault::new(1, format!("{customer} was never merged with this customer")));
+    }
+    Ok(())
 }
 
 fn report(format: Format, path: &Path, verified: Result<Header, Fault>) -> Result<(), CliError> {

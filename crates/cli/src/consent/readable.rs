@@ -2,7 +2,7 @@
 //! text, so that a file with both can be checked; every entry has every field, null if there is nothing.
 
 use custodia_profile::{
-    DataSubject, Evidence, GroundState, Label, LawfulBasis, LedgerBody, LedgerEntry, PurposeId,
+    DataSubject, Evidence, GroundState, Label, LawfulBasis, LedgerBody, LedgerEntry, OtherLedger, PurposeId,
     PurposeNumber, TimestampMs,
 };
 use custodia_proto::v1;
@@ -36,6 +36,17 @@ enum Body {
     DataSubject(Subject),
     TcString(ConsentString),
     GppString(ConsentString),
+    Merged(Other),
+    Unmerged(Other),
+}
+
+/// The ledger of the other customer of a merge, as it was then.
+#[derive(Debug, Serialize)]
+struct Other {
+    merge_id: String,
+    customer_id: String,
+    entries: u64,
+    head: String,
 }
 
 #[derive(Debug, Serialize)]
@@ -104,6 +115,8 @@ impl Readable {
             LedgerBody::GppString(stored) => {
                 Body::GppString(consent_string(&stored.text, stored.recorded_at))
             }
+            LedgerBody::Merged(of) => Body::Merged(other(of)),
+            LedgerBody::Unmerged(of) => Body::Unmerged(other(of)),
         };
         Self {
             sequence: entry.sequence,
@@ -115,6 +128,15 @@ impl Readable {
             },
             body,
         }
+    }
+}
+
+fn other(of: &OtherLedger) -> Other {
+    Other {
+        merge_id: of.merge.to_string(),
+        customer_id: of.customer.to_string(),
+        entries: of.entries,
+        head: HEXLOWER.encode(&of.head),
     }
 }
 

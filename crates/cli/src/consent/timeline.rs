@@ -2,6 +2,7 @@
 
 use custodia_client::{Client, ClientError};
 use custodia_proto::v1::{self, consent_history_entry::Change};
+use data_encoding::HEXLOWER;
 
 use crate::connection::pages;
 use crate::customer::CustomerQuery;
@@ -33,6 +34,8 @@ pub(crate) fn timeline_text(entries: &[v1::ConsentHistoryEntry]) -> String {
             Some(Change::DataSubject(subject)) => ("-", subject_text(subject)),
             Some(Change::TcString(tc_string)) => ("-", tc_string_text(tc_string)),
             Some(Change::GppString(gpp_string)) => ("-", gpp_string_text(gpp_string)),
+            Some(Change::Merged(of)) => ("-", other_ledger_text("merged with", of)),
+            Some(Change::Unmerged(of)) => ("-", other_ledger_text("separated from", of)),
             None => ("-", "a change that this version does not know".into()),
         };
         let recorded_by = entry.recorded_by.as_ref();
@@ -91,6 +94,15 @@ fn subject_text(subject: &v1::DataSubject) -> String {
         subject.legal_hold.as_ref().map(|one| format!("legal hold ({})", one.reference)),
     ]);
     format!("the customer: {}", or(&known, "nothing known"))
+}
+
+/// `merged with cust_…, which has 3 entries of its own, the last 5f0c…`
+fn other_ledger_text(what: &str, of: &v1::OtherLedger) -> String {
+    let entries = match of.total {
+        0 => "which has no entries of its own".to_owned(),
+        total => format!("which has {total} entries of its own, the last {}", HEXLOWER.encode(&of.head)),
+    };
+    format!("{what} {}, {entries}; what counts from now on:", of.customer_id)
 }
 
 fn gpp_string_text(gpp_string: &v1::GppString) -> String {

@@ -68,6 +68,9 @@ pub(crate) fn profile_text(profile: &v1::Profile) -> String {
         time_text(profile.updated_at.as_ref()),
         table(&columns, &profile.attributes),
     );
+    if !profile.merged_customer_ids.is_empty() {
+        text.push_str(&format!("\n\nmerged into it: {}", profile.merged_customer_ids.join(", ")));
+    }
     if !profile.withheld.is_empty() {
         text.push_str(&format!("\n\n{}", table(WITHHELD_COLUMNS, &profile.withheld)));
     }
@@ -132,10 +135,12 @@ mod tests {
             created_at: None,
             updated_at: None,
             withheld_others: 0,
+            merged_customer_ids: vec!["cust_y".into()],
         };
         let text = profile_text(&profile);
         assert!(text.contains("city       Perth  contract"), "{text}");
         assert!(text.contains("age       no-ground  nothing allows it"), "{text}");
+        assert!(text.contains("merged into it: cust_y"), "{text}");
         assert!(!text.contains("UNTIL"), "no value expires: {text}");
         let mut ending = profile;
         ending.attributes[0].until = Some(values::parse_time("2027-01-01").unwrap());

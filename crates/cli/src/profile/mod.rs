@@ -4,6 +4,7 @@ mod events;
 mod find;
 mod get;
 mod ingest;
+mod merge;
 
 use crate::connection::Connection;
 use crate::error::CliError;
@@ -20,6 +21,10 @@ pub(crate) enum ProfileCommand {
     Find(find::FindProfile),
     /// Merge attribute values into one profile
     Ingest(Box<ingest::IngestProfile>),
+    /// Merge a customer into another who is the same person
+    Merge(merge::MergeProfiles),
+    /// Undo the last merge of a customer
+    Unmerge(merge::UnmergeProfiles),
 }
 
 impl ProfileCommand {
@@ -28,6 +33,8 @@ impl ProfileCommand {
             Self::Get(get) => get.run(connection).await,
             Self::Find(find) => find.run(connection).await,
             Self::Ingest(ingest) => ingest.run(connection).await,
+            Self::Merge(merge) => merge.run(connection).await,
+            Self::Unmerge(unmerge) => unmerge.run(connection).await,
         }
     }
 }

@@ -63,6 +63,7 @@ impl_enum_text! {
     ChannelKind "CHANNEL_KIND_": ElectronicMail TextMessage AutomatedCall Call Post Visit;
     NamespaceKind "NAMESPACE_KIND_": Email Phone Text;
     LinkPolicy "LINK_POLICY_": Propose Merge;
+    Survivorship "SURVIVORSHIP_": Newest TrustedSource VerifiedFirst Survivor Merged;
     GoogleConsentType "GOOGLE_CONSENT_TYPE_":
         AdStorage AdUserData AdPersonalization AnalyticsStorage FunctionalityStorage PersonalizationStorage
         SecurityStorage;

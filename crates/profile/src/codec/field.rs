@@ -14,8 +14,9 @@ use crate::{
     ground::{AffirmativeAct, ConsentMethod, DecidedBy, Evidence, GroundStatus, LawfulBasis},
     iab::{StoredGppString, StoredTcString},
     id::{
-        AttributeName, AttributeNumber, CallerName, CategoryId, ChannelId, JurisdictionId, NamespaceId,
-        PurposeId, PurposeNumber, RecipientId, Region, Revision, SourceId, TimestampMs, TopicId,
+        AttributeName, AttributeNumber, CallerName, CategoryId, ChannelId, CustomerId, JurisdictionId,
+        MergeId, NamespaceId, PurposeId, PurposeNumber, RecipientId, Region, Revision, SourceId, TimestampMs,
+        TopicId,
     },
     label::Label,
     preferences::{ContactChannel, DayOfWeek, LocalTime, TimeZoneName},
@@ -66,6 +67,10 @@ stored_as! {
     u16 as u32: |of| (*of).into(), |number| Self::try_from(number).ok();
     usize as u64: |of| *of as u64, |number| Self::try_from(number).ok();
     [u8; 32] as Vec<u8>: |of| of.to_vec(), |bytes| Self::try_from(bytes).ok();
+    CustomerId as Vec<u8>: |of| of.as_bytes().to_vec(), |bytes| {
+        Self::from_bytes(<[u8; 16]>::try_from(bytes).unwrap_or_default())
+    };
+    MergeId as Vec<u8>: |of| of.as_bytes().to_vec(), |bytes| Self::from_bytes(&bytes);
     AttributeNumber as u32: |of| of.as_u32(), |number| Self::new(number);
     PurposeNumber as u32: |of| of.as_u32(), |number| Self::new(number);
     Revision as u64: |of| of.as_u64(), |number| Some(Self::from_u64(number));

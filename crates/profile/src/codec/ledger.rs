@@ -8,6 +8,7 @@ use super::{
     field::message,
     frame,
     ground::WireGround,
+    merge::WireOtherLedger,
     preferences::{WireGppString, WireTcString},
     subject::WireSubject,
     unframe,
@@ -15,9 +16,10 @@ use super::{
 use crate::{
     data_subject::DataSubject,
     error::ProfileError,
+    ground::{GroundState, LawfulBasis},
     iab::{StoredGppString, StoredTcString},
-    id::{PurposeId, TimestampMs},
-    ledger::{LedgerBody, LedgerEntry, NO_HASH},
+    id::{PurposeId, PurposeNumber, TimestampMs},
+    ledger::{LedgerBody, LedgerEntry, NO_HASH, OtherLedger},
     recorder::Recorder,
 };
 
@@ -28,7 +30,7 @@ message! {
     }
 }
 
-/// Exactly one of `ground`, `subject`, `tc_string`, `superseded` and `gpp_string` is set. They are not a `oneof`: decoding one
+/// Exactly one of `ground`, `subject`, `tc_string`, `superseded`, `gpp_string`, `merged` and `unmerged` is set. They are not a `oneof`: decoding one
 /// would silently keep the last of two bodies.
 #[derive(Clone, PartialEq, Message)]
 struct WireLedgerEntry {
@@ -53,6 +55,10 @@ struct WireLedgerEntry {
     superseded: Option<WireGround>,
     #[prost(message, optional, tag = "10")]
     gpp_string: Option<WireGppString>,
+    #[prost(message, optional, tag = "11")]
+    merged: Option<WireOtherLedger>,
+    #[prost(message, optional, tag = "12")]
+    unmerged: Option<WireOtherLedger>,
 }
 
 const KIND: &str = "ledger entry";
@@ -78,34 +84,15 @@ impl Stored for LedgerEntry {
             LedgerBody::Subject(subject) => wire.subject = Some(subject.to_wire()),
             LedgerBody::TcString(stored) => wire.tc_string = Some(stored.to_wire()),
             LedgerBody::GppString(stored) => wire.gpp_string = Some(stored.to_wire()),
+            LedgerBody::Merged(of) => wire.merged = Some(of.to_wire()),
+            LedgerBody::Unmerged(of) => wire.unmerged = Some(of.to_wire()),
         }
         frame(&wire)
     }
 
     fn decode(bytes: &[u8]) -> Result<Self, ProfileError> {
-        let wire: WireLedgerEntry = unframe(KIND, bytes)?;
-        let body = match (wire.ground, wire.superseded, wire.subject, wire.tc_string, wire.gpp_string) {
-            (Some(ground), None, None, None, None) => {
-                let ((purpose, basis), state) = ground.into_state(KIND)?;
-                let purpose_id = PurposeId::from_wire(wire.purpose_id, KIND, "purpose name")?;
-                LedgerBody::Ground { purpose, purpose_id, basis, state }
-            }
-            (None, Some(superseded), None, None, None) => {
-                let ((purpose, basis), state) = superseded.into_state(KIND)?;
-                let purpose_id = PurposeId::from_wire(wire.purpose_id, KIND, "purpose name")?;
-                LedgerBody::Superseded { purpose, purpose_id, basis, state }
-            }
-            (None, None, Some(subject), None, None) => {
-                LedgerBody::Subject(DataSubject::from_wire(subject, KIND, "body")?)
-            }
-            (None, None, None, Some(stored), None) => {
-                LedgerBody::TcString(StoredTcString::from_wire(stored, KIND, "body")?)
-            }
-            (None, None, None, None, Some(stored)) => {
-                LedgerBody::GppString(StoredGppString::from_wire(stored, KIND, "body")?)
-            }
-            _ => return Err(ProfileError::CorruptField { kind: KIND, field: "body" }),
-        };
+        let mut wire: WireLedgerEntry = unframe(KIND, bytes)?;
+        let body = body(&mut wire)?;
         Ok(Self {
             sequence: wire.sequence,
             previous: <[u8; 32]>::from_wire(wire.previous, KIND, "previous")?,
@@ -114,6 +101,40 @@ impl Stored for LedgerEntry {
             body,
         })
     }
+}
+
+/// The one body that is set.
+fn body(wire: &mut WireLedgerEntry) -> Result<LedgerBody, ProfileError> {
+    let ground = wire.ground.take().map(|ground| {
+        let (((purpose, basis), state), purpose_id) = decided(ground, &mut wire.purpose_id)?;
+        Ok(LedgerBody::Ground { purpose, purpose_id, basis, state })
+    });
+    let superseded = wire.superseded.take().map(|superseded| {
+        let (((purpose, basis), state), purpose_id) = decided(superseded, &mut wire.purpose_id)?;
+        Ok(LedgerBody::Superseded { purpose, purpose_id, basis, state })
+    });
+    let subject = wire.subject.take();
+    let tc_string = wire.tc_string.take();
+    let gpp_string = wire.gpp_string.take();
+    let bodies = [
+        ground,
+        superseded,
+        subject.map(|of| DataSubject::from_wire(of, KIND, "body").map(LedgerBody::Subject)),
+        tc_string.map(|of| StoredTcString::from_wire(of, KIND, "body").map(LedgerBody::TcString)),
+        gpp_string.map(|of| StoredGppString::from_wire(of, KIND, "body").map(LedgerBody::GppString)),
+        wire.merged.take().map(|of| OtherLedger::from_wire(of, KIND, "body").map(LedgerBody::Merged)),
+        wire.unmerged.take().map(|of| OtherLedger::from_wire(of, KIND, "body").map(LedgerBody::Unmerged)),
+    ];
+    let mut bodies = bodies.into_iter().flatten();
+    let body = bodies.next().filter(|_| bodies.next().is_none());
+    body.intact(KIND, "body")?
+}
+
+type Decided = (((PurposeNumber, LawfulBasis), GroundState), PurposeId);
+
+fn decided(ground: WireGround, purpose_id: &mut String) -> Result<Decided, ProfileError> {
+    let purpose_id = PurposeId::from_wire(std::mem::take(purpose_id), KIND, "purpose name")?;
+    Ok((ground.into_state(KIND)?, purpose_id))
 }
 
 /// A hash; no bytes for [`NO_HASH`].

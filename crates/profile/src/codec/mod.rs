@@ -8,6 +8,7 @@ mod ground;
 mod holders;
 mod identifier;
 mod ledger;
+mod merge;
 mod preferences;
 mod record;
 mod subject;

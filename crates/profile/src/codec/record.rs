@@ -10,6 +10,7 @@ use super::{
     ground::WireGround,
     identifier::WireIdentifier,
     ledger::{read_hash, write_hash},
+    merge::{WireMerge, WireMergedInto},
     preferences::{WireContactLog, WireGppString, WirePreferences, WireTcString},
     subject::WireSubject,
     unframe,
@@ -141,6 +142,10 @@ struct WireRecord {
     gpp_string_requested_at: Option<i64>,
     #[prost(message, repeated, tag = "17")]
     identifiers: Vec<WireIdentifier>,
+    #[prost(message, repeated, tag = "18")]
+    merges: Vec<WireMerge>,
+    #[prost(message, optional, boxed, tag = "19")]
+    merged_into: Option<Box<WireMergedInto>>,
 }
 
 const KIND: &str = "record";
@@ -184,6 +189,8 @@ impl Stored for CustomerRecord {
             tc_string_requested_at: self.requested.tc_string.to_wire(),
             gpp_string: self.gpp_string.to_wire(),
             gpp_string_requested_at: self.requested.gpp_string.to_wire(),
+            merges: self.merges.to_wire(),
+            merged_into: self.merged_into.as_ref().map(|of| Box::new(of.to_wire())),
         })
     }
 
@@ -213,6 +220,8 @@ impl Stored for CustomerRecord {
                 tc_string: Option::from_wire(wire.tc_string_requested_at, KIND, "request date")?,
                 gpp_string: Option::from_wire(wire.gpp_string_requested_at, KIND, "request date")?,
             },
+            merges: Vec::from_wire(wire.merges, KIND, "merges")?,
+            merged_into: wire.merged_into.map(|of| Box::from_wire(*of, KIND, "merged into")).transpose()?,
             created_at: TimestampMs::from_ms(wire.created_at),
             updated_at: TimestampMs::from_ms(wire.updated_at),
         })

@@ -90,12 +90,18 @@ fn past_decisions<'a>(
         | LedgerBody::Superseded { .. }
         | LedgerBody::Subject(_)
         | LedgerBody::TcString(_)
-        | LedgerBody::GppString(_) => None,
+        | LedgerBody::GppString(_)
+        | LedgerBody::Merged(_)
+        | LedgerBody::Unmerged(_) => None,
     };
     let stored = LawfulBasis::ALL.into_iter().filter_map(|basis| {
         Some(PastDecision { basis, state: record.ground(purpose.number, basis)?, was_state: true })
     });
-    history.iter().filter_map(of_purpose).chain(stored).collect()
+    // A merge, or its undoing, restates what stands, so what was decided before it is summed up there.
+    let restated =
+        |entry: &LedgerEntry| matches!(entry.body, LedgerBody::Merged(_) | LedgerBody::Unmerged(_));
+    let begins = history.iter().rposition(restated).unwrap_or(0);
+    history.iter().skip(begins).filter_map(of_purpose).chain(stored).collect()
 }
 
 /// Goes through the decisions on one ground, by date.

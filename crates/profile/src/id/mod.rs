@@ -10,6 +10,7 @@ mod cluster;
 mod customer;
 mod jurisdiction;
 mod key_epoch;
+mod merge;
 mod namespace;
 mod purpose;
 mod recipient;
@@ -30,6 +31,7 @@ pub use cluster::{GroupId, NodeAddress, NodeAddressError, NodeId, PoolId, Replic
 pub use customer::CustomerId;
 pub use jurisdiction::JurisdictionId;
 pub use key_epoch::KeyEpoch;
+pub use merge::MergeId;
 pub use namespace::NamespaceId;
 pub use purpose::{PurposeId, PurposeNumber};
 pub use recipient::RecipientId;

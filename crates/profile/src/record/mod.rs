@@ -2,17 +2,19 @@
 //! numbers instead of names.
 
 mod identifier;
+mod merge;
 
 use std::collections::BTreeMap;
 
 pub use identifier::{StoredIdentifier, Verification, VerificationMethod};
+pub use merge::{Merge, MergedInto, Restored};
 
 use crate::{
     contact_log::ContactLog,
     data_subject::DataSubject,
     ground::{GroundState, LawfulBasis},
     iab::{StoredGppString, StoredTcString},
-    id::{AttributeNumber, PurposeNumber, TimestampMs},
+    id::{AttributeNumber, CustomerId, MergeId, PurposeNumber, TimestampMs},
     identifier::Identifier,
     ledger::NO_HASH,
     preferences::Preferences,
@@ -94,6 +96,10 @@ pub struct CustomerRecord {
     pub gpp_string: Option<StoredGppString>,
     /// When the last changes of what requests replace were asked for.
     pub requested: RequestDates,
+    /// The customers who were merged into this one, in the order of the merges.
+    pub merges: Vec<Merge>,
+    /// The customer into whom this one was, or is about to be, merged. Until that is undone the record stays as it is.
+    pub merged_into: Option<Box<MergedInto>>,
     /// When the customer was stored first.
     pub created_at: TimestampMs,
     /// When the record changed last.
@@ -116,9 +122,22 @@ impl CustomerRecord {
             tc_string: None,
             gpp_string: None,
             requested: RequestDates::default(),
+            merges: Vec::new(),
+            merged_into: None,
             created_at: now,
             updated_at: now,
         }
+    }
+
+    /// Whether a merge into this customer is in force.
+    #[must_use]
+    pub fn has_merge(&self, id: MergeId) -> bool {
+        self.merges.iter().any(|merge| merge.id == id)
+    }
+
+    /// The customers whose events belong to this one too.
+    pub fn members(&self) -> impl Iterator<Item = &CustomerId> {
+        self.merges.iter().flat_map(|merge| &merge.members)
     }
 
     /// The state of one ground for one purpose.

@@ -13,6 +13,8 @@ mod identifier;
 #[cfg(test)]
 mod law;
 #[cfg(test)]
+mod merging;
+#[cfg(test)]
 mod storage;
 #[cfg(test)]
 mod world;

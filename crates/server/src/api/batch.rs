@@ -16,10 +16,10 @@ use super::handler::ShardLeadersCall;
 use crate::{
     catalogue::{CatalogueNeed, CatalogueView},
     propose::TRIES_MAX,
-    routing::{Call, CustomerLocation, Route},
-    shard::{ProfileView, ShardContext, reader_for},
+    routing::{Call, CustomerLocation, Hop, Route},
+    shard::{ProfileView, ShardContext, check_merges, reader_for},
     wire::{
-        LeaderHint, ServiceError,
+        CUSTOMER_MERGED, LeaderHint, MERGE_NOT_IN_FORCE, ServiceError,
         parse::{self, within_limit},
         row_error,
     },
@@ -107,6 +107,9 @@ impl<R: BatchRead> ShardLeadersCall for R {
             let (request, view) = (&self, &*view);
             let batch = Batch { context, call, request, purpose, query, view, need, lacks_names, budget };
             let mut answered = batch.answer().await?;
+            if call.hop != Hop::Forwarded {
+                Box::pin(batch.follow_merges(&mut answered)).await?;
+            }
             if batch.lacks_names.into_inner() {
                 need = CatalogueNeed::Current;
             } else if context.catalogue().is_in_force(view) {
@@ -151,6 +154,35 @@ impl<R: BatchRead> Batch<'_, R> {
         Ok(answered)
     }
 
+    /// Asks again about customers who were merged, for the survivors.
+    async fn follow_merges(&self, answered: &mut Answered<R>) -> Result<(), ServiceError> {
+        for (at, item) in answered.iter_mut() {
+            let Some(text) = self.request.asked().0.get(*at) else { continue };
+            for _ in 0..TRIES_MAX {
+                if !item.as_ref().is_err_and(is_redirection) {
+                    break;
+                }
+                let named = parse::customer_id(text)?;
+                let redirect = self.context.merged_into(named, self.call.deadline).await?;
+                let asked = redirect.map_or(named, |redirect| redirect.survivor).to_string();
+                let call = Call { redirects: redirect.into_iter().collect(), ..self.call.clone() };
+                let again = Batch {
+                    request: &self.request.part(vec![asked]),
+                    call: &call,
+                    query: self.request.parse(self.view)?,
+                    lacks_names: AtomicBool::new(false),
+                    budget: Budget::of(self.context),
+                    ..*self
+                };
+                let first = again.answer().await?.pop().map(|(_, item)| item);
+                let missing = ServiceError::Internal { context: "a batch of one without a result" };
+                *item = first.unwrap_or_else(|| Err(row_error(missing)));
+                self.lacks_names.fetch_or(again.lacks_names.into_inner(), Ordering::Relaxed);
+            }
+        }
+        Ok(())
+    }
+
     /// Reads on this node. One barrier serves the whole shard, since the call came before it.
     async fn read_shard(&self, shard: ShardId, asked: Vec<Asked>) -> Answered<R> {
         let Call { read_mode, deadline, .. } = *self.call;
@@ -170,11 +202,13 @@ impl<R: BatchRead> Batch<'_, R> {
 
     fn read(&self, location: CustomerLocation) -> Result<R::Read, ServiceError> {
         let stored = self.context.core(location)?.ok_or(ServiceError::CustomerNotFound)?;
+        check_merges(&self.call.redirects, location, Some(&stored.value))?;
         if self.need == CatalogueNeed::Names && !R::knows(&self.query, &stored.value, self.view) {
             self.lacks_names.store(true, Ordering::Relaxed);
         }
-        let (caller, purpose) = (&self.call.caller, self.view.purpose(self.purpose, "purpose")?);
-        R::read(&self.query, &ProfileView::new(self.context, caller, location, &stored, self.view, purpose)?)
+        let purpose = self.view.purpose(self.purpose, "purpose")?;
+        let profile = ProfileView::new(self.context, self.call, location, &stored, self.view, purpose)?;
+        R::read(&self.query, &profile)
     }
 
     /// Asks the node that leads these customers' shards.
@@ -195,6 +229,11 @@ impl<R: BatchRead> Batch<'_, R> {
             Err(error) => failed_alike::<R>(&asked, error),
         }
     }
+}
+
+/// Whether a customer was merged, or not any more.
+fn is_redirection(error: &v1::RowError) -> bool {
+    error.reason == CUSTOMER_MERGED || error.reason == MERGE_NOT_IN_FORCE
 }
 
 fn failed_alike<R: BatchRead>(asked: &[Asked], error: ServiceError) -> Answered<R> {

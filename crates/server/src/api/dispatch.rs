@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use custodia_consensus::ReadMode;
+use custodia_profile::{CustomerId, MergeId};
 use custodia_proto::{
-    internal::v1::{ForwardRequest, ForwardResponse},
+    internal::v1::{self as wire, ForwardRequest, ForwardResponse},
     rpc::Unary,
     v1,
 };
@@ -21,7 +22,7 @@ use super::handler::{
 };
 use crate::{
     identity::{Caller, RoleSet},
-    routing::{Call, Hop},
+    routing::{Call, Hop, Redirect},
     shard::ShardContext,
     wire::ServiceError,
 };
@@ -35,13 +36,25 @@ pub(crate) async fn answer_forwarded(
     let deadline = Instant::now() + Duration::from_millis(request.timeout_ms.into());
     let caller = Caller { name: request.caller.as_str().into(), roles };
     let read_mode = if request.quorum_read { ReadMode::Quorum } else { ReadMode::Lease };
-    let call = Call { caller, hop: Hop::Forwarded, read_mode, deadline };
+    let redirects = request.redirects.iter().map(redirect).collect::<Option<Vec<_>>>();
     let judged = async {
+        let malformed = ServiceError::Internal { context: "a malformed redirect between nodes" };
+        let redirects = redirects.ok_or(malformed)?;
+        let call = Call { caller, hop: Hop::Forwarded, read_mode, deadline, redirects };
         context.catalogue().at_least(request.catalogue_version, deadline).await?;
         dispatch(context, &request.method, &call, request.body).await
     };
     let answered = timeout_at(deadline, judged).await;
     response(answered.unwrap_or(Err(ServiceError::OutcomeUnknown)).map(|answered| answered.answer))
+}
+
+fn redirect(wire: &wire::Redirect) -> Option<Redirect> {
+    let customer = |bytes: &[u8]| CustomerId::from_bytes(<[u8; 16]>::try_from(bytes).ok()?).ok();
+    Some(Redirect {
+        named: customer(&wire.named)?,
+        survivor: customer(&wire.survivor)?,
+        merge: MergeId::from_bytes(&wire.merge).ok()?,
+    })
 }
 
 /// One arm for each unary method of the public API.

@@ -17,7 +17,7 @@ use crate::{
     identity::Caller,
     propose::TRIES_MAX,
     routing::{Call, CustomerLocation, Hop, Route},
-    shard::{CustomerRead, CustomerWrite, ShardContext},
+    shard::{CustomerRead, CustomerWrite, ShardContext, Trail},
     transport::RequestBytes,
     wire::{LeaderHint, ServiceError, name_leader, parse},
 };
@@ -87,9 +87,6 @@ pub(super) trait HolderRead: CustomerRead + Sync {
     /// The identifier, if the call names one.
     fn identifier(&self) -> Option<&v1::Identifier>;
 
-    /// The same call about one holder.
-    fn about(&self, holder: CustomerId) -> Self;
-
     /// One answer from those about several holders, in the order of their ids.
     fn joined(answers: Vec<Self::Answer>) -> Self::Answer;
 }
@@ -102,7 +99,7 @@ pub(super) fn admitted<T>(request: &Request<T>) -> Result<Call, ServiceError> {
     let (caller, Deadline(deadline)) = caller.zip(deadline).ok_or(missing)?;
     let read_mode = parse::read_mode(request.metadata())?;
     let hop = extensions.get::<Hop>().copied().unwrap_or(Hop::First);
-    Ok(Call { caller: caller.clone(), hop, read_mode, deadline: *deadline })
+    Ok(Call { caller: caller.clone(), hop, read_mode, deadline: *deadline, redirects: Vec::new() })
 }
 
 pub(super) async fn customer_read<R: CustomerRead>(
@@ -111,13 +108,43 @@ pub(super) async fn customer_read<R: CustomerRead>(
     request: R,
 ) -> Result<Answered<R::Answer>, ServiceError> {
     let location = locate(context, &request)?;
-    match context.routing().route(location.group(), call.hop)? {
-        Route::Here => {
-            let read = context.read(&call.caller, location, &request, call.read_mode, call.deadline);
-            read.await.map(Answered::here)
+    match read_at(context, call, location, &request).await {
+        Err(error) if error.redirection().is_some() && call.hop != Hop::Forwarded => {
+            Box::pin(redirected_read(context, call, location.customer, &request, error)).await
         }
+        answered => answered,
+    }
+}
+
+async fn read_at<R: CustomerRead>(
+    context: &ShardContext,
+    call: &Call,
+    location: CustomerLocation,
+    request: &R,
+) -> Result<Answered<R::Answer>, ServiceError> {
+    match context.routing().route(location.group(), call.hop)? {
+        Route::Here => context.read(call, location, request).await.map(Answered::here),
         // Boxed, as on every rare path: the future of the common path stays small.
-        Route::Forward(leader) => Box::pin(forward(context, call, leader, &request)).await,
+        Route::Forward(leader) => Box::pin(forward(context, call, leader, request)).await,
+    }
+}
+
+/// The same for a customer who was merged into another.
+async fn redirected_read<R: CustomerRead>(
+    context: &ShardContext,
+    call: &Call,
+    named: CustomerId,
+    request: &R,
+    mut error: ServiceError,
+) -> Result<Answered<R::Answer>, ServiceError> {
+    let mut trail = Trail::of(named);
+    loop {
+        let (customer, call) = trail.follow(context, call, error).await?;
+        let request = request.about(customer.to_string());
+        match read_at(context, &call, locate(context, &request)?, &request).await {
+            Ok(Answered { answer, .. }) => return Ok(Answered { answer, leader: None }),
+            Err(failed) => error = failed,
+        }
     }
 }
 
@@ -156,7 +183,7 @@ async fn find<R: HolderRead>(
             context.looked_up(call, wire, request.purpose()).await?;
             return Err(ServiceError::CustomerNotFound);
         }
-        let about = |holder: &CustomerId| customer_read(context, onward, request.about(*holder));
+        let about = |holder: &CustomerId| customer_read(context, onward, request.about(holder.to_string()));
         let mut found = Vec::with_capacity(holders.len());
         for answer in join_all(holders.iter().map(about)).await {
             match answer {
@@ -189,7 +216,9 @@ pub(super) async fn customer_write<R: CustomerWrite>(
     for _ in 1..TRIES_MAX {
         request.complete(context, call, &moved).await?;
         let location = locate(context, &request)?;
-        match write_at(context, call, location, &request).await {
+        let written = write_at(context, call, location, &request).await;
+        request.finish(context, call).await;
+        match written {
             Err(error) if error.is_identifier_moved() => moved.push(location.customer),
             // The leader of a customer whom the caller has not named would tell who it is.
             answered => return answered.map(|answered| Answered::here(answered.answer)),
@@ -204,11 +233,42 @@ async fn write_at<R: CustomerWrite>(
     location: CustomerLocation,
     request: &R,
 ) -> Result<Answered<R::Answer>, ServiceError> {
-    match context.routing().route(location.group(), call.hop)? {
-        Route::Here => {
-            context.write(&call.caller, location, request, call.deadline).await.map(Answered::here)
+    match write_once_at(context, call, location, request).await {
+        Err(error) if error.redirection().is_some() && call.hop != Hop::Forwarded => {
+            Box::pin(redirected_write(context, call, location.customer, request, error)).await
         }
+        answered => answered,
+    }
+}
+
+async fn write_once_at<R: CustomerWrite>(
+    context: &ShardContext,
+    call: &Call,
+    location: CustomerLocation,
+    request: &R,
+) -> Result<Answered<R::Answer>, ServiceError> {
+    match context.routing().route(location.group(), call.hop)? {
+        Route::Here => context.write(call, location, request).await.map(Answered::here),
         Route::Forward(leader) => Box::pin(forward(context, call, leader, request)).await,
+    }
+}
+
+/// The same for a customer who was merged into another.
+async fn redirected_write<R: CustomerWrite>(
+    context: &ShardContext,
+    call: &Call,
+    named: CustomerId,
+    request: &R,
+    mut error: ServiceError,
+) -> Result<Answered<R::Answer>, ServiceError> {
+    let mut trail = Trail::of(named);
+    loop {
+        let (customer, call) = trail.follow(context, call, error).await?;
+        let request = request.about(customer.to_string());
+        match write_once_at(context, &call, locate(context, &request)?, &request).await {
+            Ok(Answered { answer, .. }) => return Ok(Answered { answer, leader: None }),
+            Err(failed) => error = failed,
+        }
     }
 }
 

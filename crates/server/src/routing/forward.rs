@@ -9,9 +9,9 @@ use async_trait::async_trait;
 use custodia_consensus::ReadMode;
 use custodia_proto::{
     internal::v1::{
-        ForwardRequest, ForwardResponse, GetStateChecksumsRequest, GetStateChecksumsResponse, IndexAnswer,
-        IndexRequest, NodeFacts, RecordUsageRequest, RenewCatalogueLeaseRequest, RenewCatalogueLeaseResponse,
-        ReplaceReplicaRequest,
+        self as wire, ForwardRequest, ForwardResponse, GetStateChecksumsRequest, GetStateChecksumsResponse,
+        IndexAnswer, IndexRequest, MergeAnswer, MergeRequest, NodeFacts, RecordUsageRequest,
+        RenewCatalogueLeaseRequest, RenewCatalogueLeaseResponse, ReplaceReplicaRequest,
     },
     rpc::Unary,
 };
@@ -19,7 +19,7 @@ use prost::Message;
 use tokio::time::Instant;
 use tonic::{Code, Status};
 
-use super::{Call, Routing};
+use super::{Call, Redirect, Routing};
 use crate::{
     counters::count_forwarded,
     wire::{LeaderHint, ServiceError, leader_in, name_leader},
@@ -77,6 +77,14 @@ pub(crate) trait PeerCalls: fmt::Debug + Send + Sync + 'static {
         deadline: Instant,
     ) -> Result<IndexAnswer, Status>;
 
+    /// `PeerService.CallMerge`.
+    async fn call_merge(
+        &self,
+        to: &LeaderHint,
+        request: MergeRequest,
+        deadline: Instant,
+    ) -> Result<MergeAnswer, Status>;
+
     /// `PeerService.GetNodeFacts`.
     async fn node_facts(&self, to: &LeaderHint, deadline: Instant) -> Result<NodeFacts, Status>;
 }
@@ -94,7 +102,7 @@ impl Routing {
         request: &R,
         catalogue_version: u64,
     ) -> Result<R::Answer, ServiceError> {
-        let Call { caller, read_mode, deadline, .. } = call;
+        let Call { caller, read_mode, deadline, redirects, .. } = call;
         let left = deadline.saturating_duration_since(Instant::now());
         if left.is_zero() {
             return Err(ServiceError::DeadlinePassed);
@@ -107,6 +115,7 @@ impl Routing {
             roles: caller.roles.iter().map(|role| role.name().to_owned()).collect(),
             quorum_read: *read_mode == ReadMode::Quorum,
             catalogue_version,
+            redirects: redirects.iter().map(redirect).collect(),
             timeout_ms: u32::try_from(left.as_millis()).unwrap_or(u32::MAX).max(1),
         };
         count_forwarded(method);
@@ -115,6 +124,14 @@ impl Routing {
             Err(_status) => Err(ServiceError::LeaderUnreachable { leader: leader.clone() }),
             Ok(response) => decoded(response),
         }
+    }
+}
+
+fn redirect(of: &Redirect) -> wire::Redirect {
+    wire::Redirect {
+        named: of.named.as_bytes().to_vec().into(),
+        survivor: of.survivor.as_bytes().to_vec().into(),
+        merge: of.merge.as_bytes().to_vec().into(),
     }
 }
 

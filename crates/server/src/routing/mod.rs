@@ -18,7 +18,7 @@ mod forward;
 use std::{fmt, sync::Arc};
 
 use custodia_consensus::{Consensus, ConsensusError, ReadBarrier, ReadMode};
-use custodia_profile::{CustomerId, GroupId, NodeId, ShardId};
+use custodia_profile::{CustomerId, GroupId, MergeId, NodeId, ShardId};
 use custodia_seal::ClusterId;
 use tokio::time::Instant;
 
@@ -62,6 +62,18 @@ pub(crate) struct Call {
     pub(crate) hop: Hop,
     pub(crate) read_mode: ReadMode,
     pub(crate) deadline: Instant,
+    /// The merges that brought the call to the customer whom it is about.
+    pub(crate) redirects: Vec<Redirect>,
+}
+
+/// A call about a customer who was merged into another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Redirect {
+    /// Whom the caller named.
+    pub(crate) named: CustomerId,
+    pub(crate) survivor: CustomerId,
+    /// It must be in force for the answer to be about the customer who was named.
+    pub(crate) merge: MergeId,
 }
 
 /// Which node answers a call.

@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 
 use custodia_consensus::ReadMode;
-use custodia_profile::{BlindedIdentifier, CustomerId, CustomerRecord, Identifier, RefusalReason};
+use custodia_profile::{BlindedIdentifier, CustomerId, CustomerRecord, Identifier, MergeId, RefusalReason};
 use custodia_proto::internal::v1::{IndexAction, IndexOutcome, IndexRequest};
 use futures::future::BoxFuture;
 use tokio::time::Instant;
@@ -17,20 +17,21 @@ use super::{
     ShardContext,
     index::{Claim, Claimed},
     index_call::{customer_in, request},
+    merge::{REDIRECTS_MAX, check_merges},
     write::{Commit, CustomerState},
 };
 use crate::{
     catalogue::CatalogueView,
     propose::TRIES_MAX,
-    routing::{CustomerLocation, Hop, Route},
+    routing::{CustomerLocation, Hop, Redirect, Route},
     wire::{LeaderHint, ServiceError},
 };
 
 /// Whether a customer who claimed an identifier holds it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Settled {
-    /// Its record has the identifier.
-    Held,
+    /// The record of this customer has the identifier: of the one who claimed it, or of the one into whom that one was merged.
+    Held(CustomerId),
     /// Its record has it not, and will not have it by any write that has loaded the record before.
     Free,
     /// A write of this customer is in progress.
@@ -124,7 +125,11 @@ impl ShardContext {
                 let holder = answer.holders.first().map(|bytes| customer_in(bytes)).transpose()?;
                 Ok(holder.map_or(Claimed::Busy, Claimed::Held))
             }
-            IndexOutcome::Unspecified | IndexOutcome::Free | IndexOutcome::Busy => Ok(Claimed::Busy),
+            IndexOutcome::Unspecified
+            | IndexOutcome::Free
+            | IndexOutcome::Busy
+            | IndexOutcome::Merged
+            | IndexOutcome::NotInForce => Ok(Claimed::Busy),
         }
     }
 
@@ -135,7 +140,8 @@ impl ShardContext {
         others.retain(|holder| holder != customer);
         let mut held = Vec::new();
         for holder in others {
-            if self.settle(holder, identifier, Fence::No, deadline).await? == Settled::Held {
+            let settled = self.settle(holder, identifier, Fence::No(*customer), deadline).await?;
+            if let Settled::Held(holder) = settled {
                 held.push(holder);
             }
         }
@@ -159,8 +165,22 @@ impl ShardContext {
         answer.holders.iter().map(|bytes| customer_in(bytes)).collect()
     }
 
-    /// Whether a customer who claimed an identifier holds it; if not, and with a fence, its writes in progress will not give it the
-    /// identifier.
+    /// Adds a customer to those who are asked for an identifier.
+    pub(super) async fn point(
+        &self,
+        identifier: &BlindedIdentifier,
+        customer: CustomerId,
+        deadline: Instant,
+    ) -> Result<(), ServiceError> {
+        let Some(leader) = self.leader_of(identifier)? else {
+            return self.point_here(identifier, customer, deadline).await.map_err(of_index);
+        };
+        let request = request(IndexAction::Point, identifier, Some(customer));
+        self.call_index(&leader, request, deadline).await.map(|_done| ())
+    }
+
+    /// Whether a customer who claimed an identifier holds it, or the one into whom that customer was merged; if not, and with a fence,
+    /// their writes in progress will not give them the identifier.
     ///
     /// Of a named type, because to settle is a write, a write claims, and a claim settles.
     pub(super) fn settle<'a>(
@@ -170,7 +190,12 @@ impl ShardContext {
         fence: Fence,
         deadline: Instant,
     ) -> BoxFuture<'a, Result<Settled, ServiceError>> {
-        Box::pin(self.settled(customer, identifier, fence, deadline))
+        Box::pin(async move {
+            match self.settled(customer, identifier, fence, deadline).await {
+                Err(ServiceError::DeadlinePassed | ServiceError::Contended { .. }) => Ok(Settled::Busy),
+                settled => settled.map_err(of_index),
+            }
+        })
     }
 
     async fn settled(
@@ -180,56 +205,111 @@ impl ShardContext {
         fence: Fence,
         deadline: Instant,
     ) -> Result<Settled, ServiceError> {
-        let location = self.routing().locate(customer)?;
-        let settled = match self.routing().route(location.group(), Hop::First) {
-            Ok(Route::Here) => Box::pin(self.settled_here(location, identifier, fence, deadline)).await,
-            Ok(Route::Forward(leader)) => {
-                self.settled_at(&leader, customer, identifier, fence, deadline).await
-            }
-            Err(error) => Err(error),
+        let (claimant, raise) = match fence {
+            Fence::Of(claimant) => (claimant, Raise::Yes),
+            Fence::No(claimant) => (claimant, Raise::No),
         };
-        match settled {
-            Err(ServiceError::DeadlinePassed) => Ok(Settled::Busy),
-            settled => settled.map_err(of_index),
+        let (mut at, mut led_by) = (customer, None);
+        let mut followed = Vec::new();
+        for _ in 0..REDIRECTS_MAX {
+            match self.settled_at(at, led_by, identifier, raise, deadline).await {
+                Err(ServiceError::CustomerMerged { survivor, merge }) if survivor == claimant => {
+                    // Its write is the one that claims, so it is not waited for.
+                    return self.settled_with_claimant(at, (survivor, merge), deadline).await;
+                }
+                Err(ServiceError::CustomerMerged { survivor, merge }) => {
+                    followed.push((at, led_by));
+                    (at, led_by) = (survivor, Some(merge));
+                }
+                Err(ServiceError::MergeNotInForce) => {
+                    (at, led_by) = followed.pop().unwrap_or((customer, None));
+                    self.settle_merge(at, deadline).await?;
+                }
+                settled => return settled,
+            }
         }
+        Ok(Settled::Busy)
+    }
+
+    /// A customer who claimed an identifier was merged into the one who claims it now: if that is in force, nobody else holds it by this
+    /// claim; if not, the customer may hold it.
+    async fn settled_with_claimant(
+        &self,
+        customer: CustomerId,
+        (claimant, merge): (CustomerId, MergeId),
+        deadline: Instant,
+    ) -> Result<Settled, ServiceError> {
+        let in_force = self.lists_merge(claimant, merge, deadline).await?;
+        Ok(if in_force { Settled::Free } else { Settled::Held(customer) })
     }
 
     async fn settled_at(
         &self,
-        leader: &LeaderHint,
         customer: CustomerId,
+        merge: Option<MergeId>,
         identifier: &BlindedIdentifier,
-        fence: Fence,
+        raise: Raise,
         deadline: Instant,
     ) -> Result<Settled, ServiceError> {
-        let action = match fence {
-            Fence::Yes => IndexAction::Settle,
-            Fence::No => IndexAction::Check,
+        let location = self.routing().locate(customer)?;
+        let leader = match self.routing().route(location.group(), Hop::First)? {
+            Route::Here => {
+                return Box::pin(self.settled_here(location, merge, identifier, raise, deadline)).await;
+            }
+            Route::Forward(leader) => leader,
         };
-        let request = request(action, identifier, Some(customer));
-        Ok(match self.call_index(leader, request, deadline).await?.outcome() {
-            IndexOutcome::Held => Settled::Held,
+        let action = match raise {
+            Raise::Yes => IndexAction::Settle,
+            Raise::No => IndexAction::Check,
+        };
+        let merge = merge.map(|merge| merge.as_bytes().to_vec()).unwrap_or_default().into();
+        let request = IndexRequest { merge, ..request(action, identifier, Some(customer)) };
+        let answer = self.call_index(&leader, request, deadline).await?;
+        Ok(match answer.outcome() {
+            IndexOutcome::Held => Settled::Held(customer),
             IndexOutcome::Free => Settled::Free,
             IndexOutcome::Unspecified | IndexOutcome::Done | IndexOutcome::Busy => Settled::Busy,
+            IndexOutcome::NotInForce => return Err(ServiceError::MergeNotInForce),
+            IndexOutcome::Merged => {
+                let survivor = answer.holders.first().map(|bytes| customer_in(bytes)).transpose()?;
+                let survivor = survivor.ok_or(ServiceError::IndexUnavailable)?;
+                let merge = MergeId::from_bytes(&answer.merge)?;
+                return Err(ServiceError::CustomerMerged { survivor, merge });
+            }
         })
     }
 
-    /// The same, executed on the leader of the customer's shard.
+    /// The same, executed on the leader of the customer's shard. `merge` is the merge that led to the customer.
+    ///
+    /// # Errors
+    /// [`ServiceError::CustomerMerged`]: another customer must be asked; [`ServiceError::MergeNotInForce`].
     pub(crate) async fn settled_here(
         &self,
         location: CustomerLocation,
+        merge: Option<MergeId>,
         identifier: &BlindedIdentifier,
-        fence: Fence,
+        raise: Raise,
         deadline: Instant,
     ) -> Result<Settled, ServiceError> {
         let barrier = self.routing().read_barrier(location.group(), ReadMode::Lease, deadline).await?;
         let stored = self.core(location)?;
-        let held = stored.as_ref().map_or(Ok(false), |stored| self.holds(&stored.value, identifier))?;
+        let record = stored.as_ref().map(|stored| &stored.value);
+        let led_by = |merge| Redirect { named: location.customer, survivor: location.customer, merge };
+        let redirects: Vec<_> = merge.map(led_by).into_iter().collect();
+        let followed = check_merges(&redirects, location, record);
+        let held = record.map_or(Ok(false), |record| self.holds(record, identifier))?;
         self.routing().still_valid(location.group(), &barrier)?;
-        match (held, fence) {
-            (true, _) => Ok(Settled::Held),
-            (false, Fence::No) => Ok(Settled::Free),
-            (false, Fence::Yes) => self.fence(location, identifier, stored.is_some(), deadline).await,
+        followed?;
+        match (held, raise) {
+            (true, _) => Ok(Settled::Held(location.customer)),
+            (false, Raise::No) => Ok(Settled::Free),
+            (false, Raise::Yes) => {
+                let unless = |record: &CustomerRecord| {
+                    check_merges(&redirects, location, Some(record))?;
+                    self.holds(record, identifier)
+                };
+                self.fence(location, &unless, stored.is_some(), deadline).await
+            }
         }
     }
 
@@ -243,9 +323,16 @@ impl ShardContext {
     }
 }
 
-/// Whether a customer without the identifier must not get it by a write in progress.
+/// Whether a customer without the identifier must not get it by a write in progress, and who wants to know.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Fence {
+    Of(CustomerId),
+    No(CustomerId),
+}
+
+/// Whether the revision of a record without the identifier is raised.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Raise {
     Yes,
     No,
 }

@@ -3,7 +3,7 @@
 //! Invariant: personal data is in the command only sealed, and everything that the mutation was evaluated on is a
 //! condition.
 
-use custodia_consensus::{Command, Condition, Expected};
+use custodia_consensus::{Command, Condition, Expected, Write};
 use custodia_profile::{Stored, StoredEvent};
 use custodia_seal::BucketId;
 use custodia_store::{EventSortKey, Key};
@@ -20,12 +20,13 @@ use crate::{
     wire::ServiceError,
 };
 
-/// Seals the values of a mutation and adds what it was evaluated on as conditions.
+/// Seals the values of a mutation and adds what it was evaluated on as conditions. `moved` are events that another customer has by now.
 pub(super) async fn build(
     context: &ShardContext,
     state: &CustomerState<'_>,
     remembered: Option<Remembered>,
     mutation: &Mutation<Vec<u8>>,
+    moved: &[StoredEvent],
     deadline: Instant,
 ) -> Result<Command, ServiceError> {
     let location = state.location;
@@ -36,6 +37,7 @@ pub(super) async fn build(
     let mut builder = CommandBuilder { location, writer, command: Command::default() };
     builder.conditions(state, remembered);
     builder.records(state, remembered, mutation).map_err(failed)?;
+    moved.iter().for_each(|event| builder.remove_event(event));
     Ok(builder.finish())
 }
 
@@ -127,6 +129,15 @@ impl CommandBuilder {
         let pointer = self.writer.clear(&by_id, at.revision, at.guard, sort_key.as_bytes());
         self.command.writes.push(pointer);
         self.seal(&Key::event(group, &customer, &sort_key), at, event)
+    }
+
+    /// Removes an event, which another customer has by now, and its id.
+    fn remove_event(&mut self, event: &StoredEvent) {
+        let (group, customer) = (self.location.group(), self.location.customer);
+        let id = event.event.id.as_str();
+        let sort_key = EventSortKey::new(event.event.occurred_at, id);
+        let keys = [Key::event(group, &customer, &sort_key), Key::event_id(group, &customer, id)];
+        self.command.writes.extend(keys.map(|key| Write { key: key.into_bytes(), value: None }));
     }
 
     fn memory(

@@ -15,7 +15,7 @@
 //! about to gain the identifier then fails its condition. Hence an identifier of one person is in at most one record,
 //! whatever dies in between, and each record's identifiers are found by the index. docs/identity.md has the proof.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use custodia_consensus::{Command, Condition, Expected, ReadMode, Write};
 use custodia_profile::{BlindedIdentifier, CustomerId, GroupId, Holders, Stored as _};
@@ -89,25 +89,31 @@ impl ShardContext {
             let Some(holders) = &entry.holders else {
                 return Ok(entry.replaced(key, &Holders::of(customer)));
             };
-            // Written again though it is there: so a replacement that was about to happen fails.
-            if holders.contains(&customer) || holders.customers().len() < holders_max {
-                return Ok(entry.replaced(key, &holders.with(customer)));
-            }
-            let mut held = None;
-            for holder in holders.customers() {
-                let deadline = deadline.min(Instant::now() + patience(customer, *holder));
-                match self.settle(*holder, identifier, Fence::Yes, deadline).await? {
+            let mut others = holders.customers().to_vec();
+            others.retain(|holder| *holder != customer);
+            let mut held = BTreeSet::new();
+            let mut unsettled = others.clone().into_iter();
+            // Several may lead to one holder, where customers were merged.
+            while held.len() + unsettled.len() >= holders_max {
+                let Some(pointer) = unsettled.next() else {
+                    return Ok(Attempt::Done(held.pop_first().map_or(Claimed::Busy, Claimed::Held)));
+                };
+                let deadline = deadline.min(Instant::now() + patience(customer, pointer));
+                match self.settle(pointer, identifier, Fence::Of(customer), deadline).await? {
                     Settled::Free => {
                         failpoint("claim-settled");
-                        let others = holders.without(holder);
-                        let holders = others.map_or_else(|| Holders::of(customer), |of| of.with(customer));
-                        return Ok(entry.replaced(key, &holders));
+                        others.retain(|holder| *holder != pointer);
                     }
-                    Settled::Held => held = Some(*holder),
+                    Settled::Held(holder) => {
+                        held.insert(holder);
+                    }
                     Settled::Busy => return Ok(Attempt::Done(Claimed::Busy)),
                 }
             }
-            Ok(Attempt::Done(held.map_or(Claimed::Busy, Claimed::Held)))
+            // Written again even if it is there: so a replacement that was about to happen fails.
+            let others = Holders::from_customers(others);
+            let holders = others.map_or_else(|| Holders::of(customer), |of| of.with(customer));
+            Ok(entry.replaced(key, &holders))
         };
         let claimed = match self.routing().propose_until_applied(group, deadline, attempt).await {
             Err(ServiceError::Contended { .. }) => Claimed::Busy,
@@ -117,6 +123,27 @@ impl ShardContext {
             failpoint("claim-put");
         }
         Ok(claimed)
+    }
+
+    /// Adds a customer to those who are asked for an identifier. Executed on the leader of its shard.
+    pub(crate) async fn point_here(
+        &self,
+        identifier: &BlindedIdentifier,
+        customer: CustomerId,
+        deadline: Instant,
+    ) -> Result<(), ServiceError> {
+        let group = self.index_group(identifier)?;
+        let key = &Key::identifier(group, identifier);
+        let attempt = || async move {
+            let entry = self.entry(key)?;
+            let holders = entry.holders.as_ref();
+            Ok(match holders {
+                Some(holders) if holders.contains(&customer) => Attempt::Done(Claimed::Granted),
+                Some(holders) => entry.replaced(key, &holders.with(customer)),
+                None => entry.replaced(key, &Holders::of(customer)),
+            })
+        };
+        self.routing().propose_until_applied(group, deadline, attempt).await.map(|_granted| ())
     }
 
     fn entry(&self, key: &Key) -> Result<Entry, ServiceError> {
@@ -129,7 +156,7 @@ impl ShardContext {
 }
 
 /// How long a customer's claim waits for a write of a holder: so that of two who wait for each other one gives up first.
-fn patience(customer: CustomerId, holder: CustomerId) -> Duration {
+pub(super) fn patience(customer: CustomerId, holder: CustomerId) -> Duration {
     if customer < holder { PATIENCE } else { PATIENCE / 2 }
 }
 

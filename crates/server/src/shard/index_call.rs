@@ -1,14 +1,14 @@
 //! The calls between nodes for the index of identifiers: their messages, and what a node answers.
 
 use custodia_consensus::ReadMode;
-use custodia_profile::{BlindedIdentifier, CustomerId};
+use custodia_profile::{BlindedIdentifier, CustomerId, MergeId};
 use custodia_proto::internal::v1::{IndexAction, IndexAnswer, IndexOutcome, IndexRequest};
 use tokio::time::Instant;
 use tonic::Code;
 
 use super::{
     ShardContext,
-    claims::{Fence, Settled},
+    claims::{Raise, Settled},
     index::{Claim, Claimed},
 };
 use crate::wire::{LeaderHint, ServiceError};
@@ -64,7 +64,7 @@ pub(crate) async fn answer_index_call(
     let bytes = <[u8; 32]>::try_from(&*request.identifier).map_err(|_length| malformed)?;
     let identifier = &BlindedIdentifier::from_bytes(bytes)?;
     let customer = || customer_in(&request.customer);
-    let done = IndexAnswer { outcome: IndexOutcome::Done.into(), holders: Vec::new() };
+    let done = IndexAnswer { outcome: IndexOutcome::Done.into(), ..IndexAnswer::default() };
     match request.action() {
         IndexAction::Unspecified => Err(ServiceError::RequestMalformed),
         IndexAction::Holders => {
@@ -81,27 +81,41 @@ pub(crate) async fn answer_index_call(
                 Claimed::Held(holder) => IndexAnswer {
                     outcome: IndexOutcome::Held.into(),
                     holders: vec![holder.as_bytes().to_vec().into()],
+                    ..done
                 },
                 Claimed::Busy => IndexAnswer { outcome: IndexOutcome::Busy.into(), ..done },
             })
         }
-        IndexAction::Settle => settled(context, identifier, customer()?, Fence::Yes, deadline).await,
-        IndexAction::Check => settled(context, identifier, customer()?, Fence::No, deadline).await,
+        IndexAction::Point => {
+            context.point_here(identifier, customer()?, deadline).await?;
+            Ok(done)
+        }
+        IndexAction::Settle => settled(context, request, identifier, Raise::Yes, deadline).await,
+        IndexAction::Check => settled(context, request, identifier, Raise::No, deadline).await,
     }
 }
 
 async fn settled(
     context: &ShardContext,
+    request: &IndexRequest,
     identifier: &BlindedIdentifier,
-    customer: CustomerId,
-    fence: Fence,
+    raise: Raise,
     deadline: Instant,
 ) -> Result<IndexAnswer, ServiceError> {
-    let location = context.routing().locate(customer)?;
-    let outcome = match context.settled_here(location, identifier, fence, deadline).await? {
-        Settled::Held => IndexOutcome::Held,
-        Settled::Free => IndexOutcome::Free,
-        Settled::Busy => IndexOutcome::Busy,
-    };
-    Ok(IndexAnswer { outcome: outcome.into(), holders: Vec::new() })
+    let location = context.routing().locate(customer_in(&request.customer)?)?;
+    let merge = Some(&request.merge).filter(|bytes| !bytes.is_empty());
+    let merge = merge.map(|bytes| MergeId::from_bytes(bytes)).transpose()?;
+    let answer = |outcome: IndexOutcome| IndexAnswer { outcome: outcome.into(), ..IndexAnswer::default() };
+    match context.settled_here(location, merge, identifier, raise, deadline).await {
+        Ok(Settled::Held(_)) => Ok(answer(IndexOutcome::Held)),
+        Ok(Settled::Free) => Ok(answer(IndexOutcome::Free)),
+        Ok(Settled::Busy) => Ok(answer(IndexOutcome::Busy)),
+        Err(ServiceError::CustomerMerged { survivor, merge }) => Ok(IndexAnswer {
+            holders: vec![survivor.as_bytes().to_vec().into()],
+            merge: merge.as_bytes().to_vec().into(),
+            ..answer(IndexOutcome::Merged)
+        }),
+        Err(ServiceError::MergeNotInForce) => Ok(answer(IndexOutcome::NotInForce)),
+        Err(error) => Err(error),
+    }
 }

@@ -19,6 +19,7 @@ mod index_call;
 mod ledger;
 mod locks;
 mod lookup;
+mod merge;
 mod read;
 mod reader;
 mod record;
@@ -32,6 +33,9 @@ pub(crate) use fingerprint::{Fingerprint, fingerprint};
 pub(crate) use index_call::answer_index_call;
 pub(crate) use ledger::Ledger;
 pub(crate) use lookup::{check_use, identifier, written_identifier};
+pub(crate) use merge::{
+    EventSource, MemberEvents, Need, OtherChange, OtherCustomer, Trail, answer_merge_call, check_merges,
+};
 pub(crate) use read::{CustomerRead, ProfileView, ReadAccess};
 pub(crate) use reader::{reader_for, reader_named};
 pub(crate) use record::{Loaded, StoredEvents};

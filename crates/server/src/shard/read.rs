@@ -17,12 +17,11 @@ use custodia_profile::{CustomerRecord, Permission, Purpose, PurposeId, Reader, T
 use custodia_proto::rpc::AboutCustomer;
 use tokio::time::Instant;
 
-use super::{Loaded, ShardContext, reader::reader_for};
+use super::{Loaded, ShardContext, merge::check_merges, reader::reader_for};
 use crate::{
     catalogue::{CatalogueNeed, CatalogueView},
-    identity::Caller,
     propose::TRIES_MAX,
-    routing::CustomerLocation,
+    routing::{Call, CustomerLocation},
     wire::{ServiceError, convert::RecordVersion, now, parse},
 };
 
@@ -52,6 +51,12 @@ pub(crate) trait CustomerRead: AboutCustomer + Send + Sync {
         true
     }
 
+    /// Whether the query is about a customer who was merged into another at some moment, rather than about the survivor: what was
+    /// before belongs to it alone.
+    fn is_of_merged(_query: &Self::Query, _merged_at: TimestampMs) -> bool {
+        false
+    }
+
     /// The answer: nothing beyond what the permission allows.
     fn answer(
         query: Self::Query,
@@ -69,6 +74,8 @@ pub(crate) struct ProfileView<'a> {
     pub(crate) reader: Reader<'a>,
     pub(crate) permission: Permission<'a>,
     pub(crate) now: TimestampMs,
+    /// What further reads for the answer may rely on, and until when they must be done.
+    pub(crate) reading: (ReadMode, Instant),
 }
 
 impl<'a> ProfileView<'a> {
@@ -78,16 +85,17 @@ impl<'a> ProfileView<'a> {
     /// The caller is not registered for the purpose.
     pub(crate) fn new(
         context: &'a ShardContext,
-        caller: &Caller,
+        call: &Call,
         location: CustomerLocation,
         stored: &'a Loaded<CustomerRecord>,
         view: &'a CatalogueView,
         purpose: &'a Purpose,
     ) -> Result<Self, ServiceError> {
         let now = now();
-        let reader = reader_for(caller, view, purpose)?;
+        let reader = reader_for(&call.caller, view, purpose)?;
         let permission = Permission::for_purpose(purpose, reader, &stored.value, &view.catalogue, now);
-        Ok(Self { context, location, stored, view, purpose, reader, permission, now })
+        let reading = (call.read_mode, call.deadline);
+        Ok(Self { context, location, stored, view, purpose, reader, permission, now, reading })
     }
 
     pub(crate) const fn record(&self) -> &'a CustomerRecord {
@@ -112,7 +120,7 @@ impl<'a> ProfileView<'a> {
 
 /// A parsed read.
 struct Read<'a, Query> {
-    caller: &'a Caller,
+    call: &'a Call,
     location: CustomerLocation,
     view: &'a CatalogueView,
     need: CatalogueNeed,
@@ -124,12 +132,12 @@ impl ShardContext {
     /// Answers a read on the leader of the customer's shard.
     pub(crate) async fn read<R: CustomerRead>(
         &self,
-        caller: &Caller,
+        call: &Call,
         location: CustomerLocation,
         request: &R,
-        mode: ReadMode,
-        deadline: Instant,
     ) -> Result<R::Answer, ServiceError> {
+        let Call { caller, read_mode, deadline, .. } = call;
+        let (mode, deadline) = (*read_mode, *deadline);
         let stated = &parse::purpose(request.purpose(), "purpose")?;
         let admitted = |view: &CatalogueView| {
             reader_for(caller, view, view.purpose(stated, "purpose")?)?;
@@ -139,7 +147,7 @@ impl ShardContext {
         for _ in 0..TRIES_MAX {
             let (view, query) = self.catalogue().parse_on(need, deadline, admitted, |_, _| true).await?;
             let barrier = self.routing().read_barrier(location.group(), mode, deadline).await?;
-            let read = Read { caller, location, view: &view, need, query, stated };
+            let read = Read { call, location, view: &view, need, query, stated };
             let answer = self.read_behind_barrier::<R>(read).await;
             self.routing().still_valid(location.group(), &barrier)?;
             if let Ok(None) = answer {
@@ -156,10 +164,15 @@ impl ShardContext {
         &self,
         read: Read<'_, R::Query>,
     ) -> Result<Option<R::Answer>, ServiceError> {
-        let Read { caller, location, view, need, query, stated } = read;
+        let Read { call, location, view, need, query, stated } = read;
         let stored = self.core(location)?.ok_or(ServiceError::CustomerNotFound)?;
+        let is_of_merged =
+            stored.value.merged_into.as_ref().is_some_and(|into| R::is_of_merged(&query, into.merged_at));
+        if !is_of_merged {
+            check_merges(&call.redirects, location, Some(&stored.value))?;
+        }
         let purpose = view.purpose(stated, "purpose")?;
-        let profile = ProfileView::new(self, caller, location, &stored, view, purpose)?;
+        let profile = ProfileView::new(self, call, location, &stored, view, purpose)?;
         profile.check(R::ACCESS)?;
         if need == CatalogueNeed::Names && !R::knows(&query, &stored.value, view) {
             return Ok(None);

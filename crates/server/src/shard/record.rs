@@ -44,6 +44,18 @@ impl StoredEvents {
         Self([(event.event.id.clone(), Some(event))].into())
     }
 
+    /// Adds those that members have.
+    pub(super) fn add(&mut self, members: Vec<(EventId, Option<StoredEvent>)>) {
+        for (id, event) in members {
+            self.0.entry(id).or_insert(event);
+        }
+    }
+
+    /// Whether an event with this id is stored.
+    pub(super) fn has(&self, id: &EventId) -> bool {
+        self.0.contains_key(id)
+    }
+
     /// The outcome for an event whose id is already stored; `None` if it is not.
     fn outcome_of(&self, event: &StoredEvent) -> Option<Outcome> {
         Some(match self.0.get(&event.event.id)? {
@@ -135,7 +147,7 @@ impl ShardContext {
         Ok(StoredEvents(stored))
     }
 
-    fn event_of_id(
+    pub(super) fn event_of_id(
         &self,
         location: CustomerLocation,
         id: &EventId,

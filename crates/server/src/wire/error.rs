@@ -8,12 +8,12 @@ use std::borrow::Cow;
 
 use custodia_consensus::ConsensusError;
 use custodia_profile::{
-    GppStringError, NodeId, ProfileError, PurposeId, RefusalReason, TcStringError,
+    CustomerId, GppStringError, MergeId, NodeId, ProfileError, PurposeId, RefusalReason, TcStringError,
     limits::{GPP_STRING_BYTES_MAX, TC_STRING_BYTES_MAX},
 };
 use custodia_store::StoreError;
 
-use super::status::reason_in;
+use super::status::{reason_in, redirection_in};
 use crate::{identity::Role, keys::KeysError};
 
 /// The leader of a shard, so that the caller can retry there.
@@ -23,6 +23,15 @@ pub(crate) struct LeaderHint {
     pub(crate) node: NodeId,
     /// Its address, `host:port`.
     pub(crate) address: String,
+}
+
+/// Where a call about a customer who was merged goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Redirection {
+    /// With the survivor.
+    Merged { survivor: CustomerId, merge: MergeId },
+    /// Back: the merge that led there is not in force.
+    NotInForce,
 }
 
 /// What is wrong with a field. The field's path precedes the text.
@@ -158,6 +167,31 @@ pub(crate) enum ServiceError {
     /// The customer has no record.
     #[error("no such customer")]
     CustomerNotFound,
+    /// The other customer of a merge has no record.
+    #[error("merged_customer_id: no such customer")]
+    OtherCustomerNotFound,
+    /// The customer was merged into another. Between nodes only: the node that took the call asks about the survivor.
+    #[error("the customer was merged into another")]
+    CustomerMerged {
+        /// The customer who goes on.
+        survivor: CustomerId,
+        /// The merge.
+        merge: MergeId,
+    },
+    /// The merge that led to the customer is not in force. Between nodes only.
+    #[error("the merge is not in force")]
+    MergeNotInForce,
+    /// Two customers of whom one is the other.
+    #[error("the two customers are one already: {0}")]
+    SameCustomer(&'static str),
+    /// There is nothing to undo, or something else must be undone first.
+    #[error("{0}")]
+    NotMerged(&'static str),
+    /// A merge is undone, and too many events would move.
+    #[error(
+        "too many events came since the merge from the other customer's sources: at most 10,000 can move"
+    )]
+    TooManyEventsToMove,
     /// The entry is not in the catalogue.
     #[error("no such {kind}")]
     EntryNotFound {
@@ -219,6 +253,9 @@ pub(crate) enum ServiceError {
     /// The node that keeps the index entry of an identifier, or the record it points to, did not answer. Nothing was changed.
     #[error("the index of identifiers cannot be reached")]
     IndexUnavailable,
+    /// The shard of the other customer of a merge did not answer.
+    #[error("the other customer's shard cannot be reached")]
+    OtherShardUnavailable,
     /// The response would exceed a limit.
     #[error("the response exceeds {limit}: request fewer entries")]
     ResponseTooLarge {
@@ -293,6 +330,17 @@ impl ServiceError {
             return reason_in(status).as_deref() == Some("IDENTIFIER_MOVED");
         }
         matches!(self, Self::IdentifierMoved)
+    }
+
+    /// Where a call goes on, if the customer whom it is about was merged, here or as the node that it was forwarded to says.
+    pub(crate) fn redirection(&self) -> Option<Redirection> {
+        if let Self::CustomerMerged { survivor, merge } = self {
+            return Some(Redirection::Merged { survivor: *survivor, merge: *merge });
+        }
+        if let Self::Forwarded(status) = self {
+            return redirection_in(status);
+        }
+        matches!(self, Self::MergeNotInForce).then_some(Redirection::NotInForce)
     }
 
     /// The same error with the field's name replaced.

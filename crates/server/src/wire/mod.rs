@@ -11,10 +11,10 @@ pub(crate) mod parse;
 mod status;
 mod time;
 
-pub(crate) use error::{FieldFault, LeaderHint, ServiceError};
+pub(crate) use error::{FieldFault, LeaderHint, Redirection, ServiceError};
 pub(crate) use etag::{etag, parse_etag};
 pub(crate) use paging::{Listing, PageSize, Pager, foreign_page_token, page_start, page_token};
-pub(crate) use status::{leader_in, name_leader, row_error};
+pub(crate) use status::{CUSTOMER_MERGED, MERGE_NOT_IN_FORCE, leader_in, name_leader, row_error};
 pub(crate) use time::{
     correct_clock, made_at, now, observed_at, parse_optional, parse_timestamp, timestamp, wall_clock,
 };

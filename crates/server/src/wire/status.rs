@@ -13,6 +13,7 @@ use custodia_store::StoreError;
 use tonic::{Code, Status, metadata::MetadataMap};
 use tonic_types::{ErrorDetails, StatusExt as _};
 
+use super::error::Redirection;
 use super::{FieldFault, LeaderHint, ServiceError};
 use crate::{counters::count_error, keys::KeysError, refusal::Refusal};
 
@@ -20,6 +21,11 @@ use crate::{counters::count_error, keys::KeysError, refusal::Refusal};
 const ERROR_DOMAIN: &str = "custodia";
 
 /// Key in `google.rpc.ErrorInfo.metadata`: the same leader, so that it survives the hop between nodes.
+/// Reasons that nodes tell each other, and the details that go with them.
+pub(crate) const CUSTOMER_MERGED: &str = "CUSTOMER_MERGED";
+pub(crate) const MERGE_NOT_IN_FORCE: &str = "MERGE_NOT_IN_FORCE";
+const SURVIVOR_DETAIL: &str = "survivor";
+const MERGE_DETAIL: &str = "merge";
 const LEADER_DETAIL: &str = "leader";
 
 /// Key in `google.rpc.ErrorInfo.metadata`: the purpose that the caller may not state.
@@ -138,6 +144,13 @@ fn class_of(error: &ServiceError) -> Class {
         ServiceError::ResponseTooLarge { .. } => permanent(Code::ResourceExhausted, "LIMIT_EXCEEDED"),
         ServiceError::CatalogueUnavailable => leaderless("CATALOGUE_UNAVAILABLE"),
         ServiceError::IndexUnavailable => leaderless("INDEX_UNAVAILABLE"),
+        ServiceError::OtherShardUnavailable => leaderless("OTHER_SHARD_UNAVAILABLE"),
+        ServiceError::OtherCustomerNotFound => permanent(Code::NotFound, "OTHER_CUSTOMER_NOT_FOUND"),
+        ServiceError::CustomerMerged { .. } => permanent(Code::FailedPrecondition, CUSTOMER_MERGED),
+        ServiceError::MergeNotInForce => permanent(Code::FailedPrecondition, MERGE_NOT_IN_FORCE),
+        ServiceError::SameCustomer(_) => permanent(Code::FailedPrecondition, "SAME_CUSTOMER"),
+        ServiceError::NotMerged(_) => permanent(Code::FailedPrecondition, "NOT_MERGED"),
+        ServiceError::TooManyEventsToMove => permanent(Code::FailedPrecondition, "LIMIT_EXCEEDED"),
         ServiceError::CustomerBusy => retryable(Code::ResourceExhausted, "CUSTOMER_BUSY", RETRY_AFTER_BUSY),
         ServiceError::Contended { .. } => retryable(Code::Aborted, "CONTENDED", RETRY_AFTER_BUSY),
         ServiceError::DeadlinePassed => permanent(Code::DeadlineExceeded, "DEADLINE_PASSED"),
@@ -318,6 +331,19 @@ pub(crate) fn leader_in(status: &Status) -> Option<LeaderHint> {
     parse_leader(info.metadata.get(LEADER_DETAIL)?)
 }
 
+/// Where a call goes on, as another node says in the details of its status.
+pub(super) fn redirection_in(status: &Status) -> Option<Redirection> {
+    let info = status.get_details_error_info()?;
+    match info.reason.as_str() {
+        CUSTOMER_MERGED => Some(Redirection::Merged {
+            survivor: info.metadata.get(SURVIVOR_DETAIL)?.parse().ok()?,
+            merge: info.metadata.get(MERGE_DETAIL)?.parse().ok()?,
+        }),
+        MERGE_NOT_IN_FORCE => Some(Redirection::NotInForce),
+        _ => None,
+    }
+}
+
 /// The reason in the details of another node's status.
 pub(super) fn reason_in(status: &Status) -> Option<String> {
     Some(status.get_details_error_info()?.reason)
@@ -346,6 +372,10 @@ fn facts_of(error: &ServiceError) -> HashMap<String, String> {
     | ServiceError::PurposeRefused { purpose, .. } = error
     {
         facts.insert(PURPOSE_DETAIL.to_owned(), purpose.as_str().to_owned());
+    }
+    if let ServiceError::CustomerMerged { survivor, merge } = error {
+        facts.insert(SURVIVOR_DETAIL.to_owned(), survivor.to_string());
+        facts.insert(MERGE_DETAIL.to_owned(), merge.to_string());
     }
     if let Some(reason) = refusal_of(error) {
         facts.insert(REASON_DETAIL.to_owned(), reason.name().to_owned());

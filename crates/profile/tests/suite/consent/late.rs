@@ -334,7 +334,11 @@ proptest! {
                     (*basis, state.status) == (decision.basis, decision.status)
                         && Some(state.decided_at) == decision.decided_at
                 }
-                LedgerBody::Subject(_) | LedgerBody::TcString(_) | LedgerBody::GppString(_) => false,
+                LedgerBody::Subject(_)
+                | LedgerBody::TcString(_)
+                | LedgerBody::GppString(_)
+                | LedgerBody::Merged(_)
+                | LedgerBody::Unmerged(_) => false,
             });
             prop_assert!(decisions.iter().all(is_there), "every decision is an entry of the ledger");
         }

@@ -4,7 +4,8 @@ use custodia_profile::{
     AffirmativeAct, ConsentMethod, CustomerRecord, DataSubject, DecidedBy, Evidence, GroundState,
     GroundStatus::{Given, Revoked},
     LawfulBasis::Consent,
-    LedgerBody, LedgerEntry, LegalHold, ProfileError, Restriction, Stored, StoredGppString, StoredTcString,
+    LedgerBody, LedgerEntry, LegalHold, MergeId, OtherLedger, ProfileError, Restriction, Stored,
+    StoredGppString, StoredTcString,
 };
 use proptest::{option, prelude::*, sample::select};
 
@@ -12,8 +13,8 @@ use crate::{
     contact::preferences::{drawn_contacts, drawn_preferences},
     storage::codec::{hex, holds, unhex},
     world::{
-        MARKETING, NOW, PURPOSES, at, bases, hashes, label, labels, moments, notice, purpose, record_with,
-        recorder, recorders, records, states, subjects,
+        MARKETING, NOW, PURPOSES, at, bases, customer, hashes, label, labels, moments, notice, purpose,
+        record_with, recorder, recorders, records, states, subjects,
     },
 };
 
@@ -196,6 +197,15 @@ fn gpp_strings() -> impl Strategy<Value = StoredGppString> {
     (labels(), moments()).prop_map(|(text, recorded_at)| StoredGppString { text, recorded_at })
 }
 
+fn other_ledgers() -> impl Strategy<Value = OtherLedger> {
+    (any::<u128>(), hashes(), any::<u64>()).prop_map(|(id, head, entries)| OtherLedger {
+        merge: MergeId::from_bytes(&(id | 1).to_be_bytes()).unwrap(),
+        customer: customer(),
+        entries,
+        head,
+    })
+}
+
 fn bodies() -> impl Strategy<Value = LedgerBody> {
     let names = select(vec!["service", "marketing"]).prop_map(|name| name.parse().unwrap());
     let grounds = (select(PURPOSES.to_vec()), names, bases(), states()).prop_map(
@@ -214,11 +224,15 @@ fn bodies() -> impl Strategy<Value = LedgerBody> {
         LedgerBody::Superseded { .. }
         | LedgerBody::Subject(_)
         | LedgerBody::TcString(_)
-        | LedgerBody::GppString(_) => body,
+        | LedgerBody::GppString(_)
+        | LedgerBody::Merged(_)
+        | LedgerBody::Unmerged(_) => body,
     });
     prop_oneof![
         grounds,
         superseded,
+        other_ledgers().prop_map(LedgerBody::Merged),
+        other_ledgers().prop_map(LedgerBody::Unmerged),
         subjects().prop_map(LedgerBody::Subject),
         tc_strings().prop_map(LedgerBody::TcString),
         gpp_strings().prop_map(LedgerBody::GppString),

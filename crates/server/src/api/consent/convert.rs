@@ -1,8 +1,8 @@
 //! Converts recorded decisions to wire messages.
 
 use custodia_profile::{
-    Catalogue, DataSubject, Evidence, GroundState, GroundStatus, LawfulBasis, LedgerEntry, PurposeNumber,
-    Recorder, Revision, TimestampMs,
+    Catalogue, DataSubject, Evidence, GroundState, GroundStatus, LawfulBasis, LedgerEntry, OtherLedger,
+    PurposeNumber, Recorder, Revision, TimestampMs,
 };
 use custodia_proto::v1;
 
@@ -134,5 +134,15 @@ pub(super) fn data_subject(at: RecordVersion, subject: &DataSubject) -> v1::Data
         sensitive_limited_at: subject.sensitive_limit.map(timestamp),
         // A customer who does not exist has no etag.
         etag: if at.revision == Revision::NONE { String::new() } else { etag(at.revision) },
+    }
+}
+
+/// The ledger of the other customer of a merge.
+pub(super) fn other_ledger(of: &OtherLedger) -> v1::OtherLedger {
+    v1::OtherLedger {
+        merge_id: of.merge.to_string(),
+        customer_id: of.customer.to_string(),
+        total: i64::try_from(of.entries).unwrap_or(i64::MAX),
+        head: of.head.to_vec(),
     }
 }

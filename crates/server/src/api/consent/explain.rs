@@ -33,6 +33,10 @@ impl CustomerRead for v1::ExplainDecisionRequest {
         Decision::parse(self, view)
     }
 
+    fn is_of_merged(decision: &Decision, merged_at: TimestampMs) -> bool {
+        decision.time.is_some_and(|time| time < merged_at)
+    }
+
     async fn answer(
         decision: Decision,
         profile: ProfileView<'_>,

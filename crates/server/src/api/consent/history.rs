@@ -41,6 +41,11 @@ impl CustomerRead for v1::ListConsentHistoryRequest {
         Ok((after, Pager::new(Listing::History, self.page_size, PAGE)?))
     }
 
+    /// A ledger is of one id: that of a customer who was merged ends there.
+    fn is_of_merged(_query: &Self::Query, _merged_at: TimestampMs) -> bool {
+        true
+    }
+
     async fn answer(
         (after, pager): Self::Query,
         profile: ProfileView<'_>,
@@ -101,6 +106,8 @@ fn history_entry(
         LedgerBody::Subject(subject) => Change::DataSubject(convert::data_subject(at, subject)),
         LedgerBody::TcString(stored) => Change::TcString(iab::tc_string(customer, stored, &[])?),
         LedgerBody::GppString(stored) => Change::GppString(iab::gpp_string(customer, stored)?),
+        LedgerBody::Merged(of) => Change::Merged(convert::other_ledger(of)),
+        LedgerBody::Unmerged(of) => Change::Unmerged(convert::other_ledger(of)),
     };
     Ok(v1::ConsentHistoryEntry {
         sequence: entry.sequence,
@@ -123,6 +130,10 @@ impl CustomerRead for v1::GetConsentsAsOfRequest {
             return Err(ServiceError::missing("time"));
         }
         past_moment(self.time.as_ref())
+    }
+
+    fn is_of_merged(moment: &Option<TimestampMs>, merged_at: TimestampMs) -> bool {
+        moment.is_some_and(|moment| moment < merged_at)
     }
 
     fn knows(_moment: &Option<TimestampMs>, record: &CustomerRecord, view: &CatalogueView) -> bool {
@@ -197,7 +208,11 @@ pub(super) async fn consents(
             tokio::task::yield_now().await;
         }
         if let LedgerBody::Ground { purpose, basis: LawfulBasis::Consent, state, .. } = entry.body {
-            found.entry(purpose).or_default().push(state);
+            let states = found.entry(purpose).or_default();
+            // A merge, and its undoing, state again what stands.
+            if states.last() != Some(&state) {
+                states.push(state);
+            }
         }
     }
     Ok(found)

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use custodia_profile::{CustomerId, CustomerRecord, Identifier, Permission, RefusalReason};
+use custodia_profile::{CustomerRecord, Identifier, Permission, RefusalReason};
 use custodia_proto::v1;
 use custodia_store::{Key, KeyKind, KeyPrefix, ValueHeader};
 
@@ -23,8 +23,7 @@ use crate::{
     },
     catalogue::CatalogueView,
     propose::TRIES_MAX,
-    scan::Scan,
-    shard::{CustomerRead, ProfileView, ReadAccess, identifier},
+    shard::{CustomerRead, EventSource, MemberEvents, ProfileView, ReadAccess, check_merges, identifier},
     wire::ServiceError,
 };
 
@@ -73,7 +72,7 @@ impl CustomerRead for v1::GetAgentContextRequest {
         if let Some(identifier) = &query.identifier {
             check_holder(identifier, &profile)?;
         }
-        if let Some(answer) = context(&query, &profile)? {
+        if let Some(answer) = context(&query, &profile).await? {
             return Ok(answer);
         }
         for _ in 1..TRIES_MAX {
@@ -81,7 +80,10 @@ impl CustomerRead for v1::GetAgentContextRequest {
             let (purpose, catalogue) = (profile.purpose, &profile.view.catalogue);
             let permission =
                 Permission::for_purpose(purpose, profile.reader, &again.value, catalogue, profile.now);
-            if let Some(answer) = context(&query, &ProfileView { stored: &again, permission, ..profile })? {
+            // It was not merged since: that would be another record than the one by which the call came here.
+            check_merges(&[], profile.location, Some(&again.value))?;
+            let again = ProfileView { stored: &again, permission, ..profile };
+            if let Some(answer) = context(&query, &again).await? {
                 return Ok(answer);
             }
         }
@@ -94,10 +96,6 @@ impl HolderRead for v1::GetAgentContextRequest {
         self.identifier.as_ref()
     }
 
-    fn about(&self, holder: CustomerId) -> Self {
-        Self { customer_id: holder.to_string(), ..self.clone() }
-    }
-
     fn joined(answers: Vec<v1::AgentContext>) -> v1::AgentContext {
         let candidates = answers.into_iter().filter_map(|answer| answer.profile).collect();
         v1::AgentContext { candidates, ..Default::default() }
@@ -105,9 +103,9 @@ impl HolderRead for v1::GetAgentContextRequest {
 }
 
 /// The whole context; nothing if the customer has changed while it was read.
-fn context(query: &Query, profile: &ProfileView<'_>) -> Result<Option<v1::AgentContext>, ServiceError> {
+async fn context(query: &Query, profile: &ProfileView<'_>) -> Result<Option<v1::AgentContext>, ServiceError> {
     let newest = newest_event(profile)?;
-    let events = Interactions::read(query.interactions_max, profile)?;
+    let events = Interactions::read(query.interactions_max, profile).await?;
     let (identifiers, _withheld) = given(profile, Shown::Masked);
     let answer = v1::AgentContext {
         profile: Some(query.read.answer(profile)?),
@@ -130,12 +128,10 @@ fn header(profile: &ProfileView<'_>) -> Result<Option<ValueHeader>, ServiceError
     Ok(stored.map(|value| ValueHeader::decode(&value)).transpose()?.map(|(header, _)| header))
 }
 
-fn events_of(profile: &ProfileView<'_>) -> KeyPrefix {
-    KeyPrefix::customer(profile.location.group(), KeyKind::Event, &profile.location.customer)
-}
-
+/// The newest of the customer's own events: those of members stay as they are.
 fn newest_event(profile: &ProfileView<'_>) -> Result<Option<Bytes>, ServiceError> {
-    let first = profile.context.engine().scan(events_of(profile).as_bytes(), None, 1)?;
+    let events = KeyPrefix::customer(profile.location.group(), KeyKind::Event, &profile.location.customer);
+    let first = profile.context.engine().scan(events.as_bytes(), None, 1)?;
     Ok(first.into_iter().next().map(|(key, _)| key))
 }
 
@@ -147,19 +143,21 @@ struct Interactions {
 }
 
 impl Interactions {
-    fn read(per_channel: usize, profile: &ProfileView<'_>) -> Result<Self, ServiceError> {
+    async fn read(per_channel: usize, profile: &ProfileView<'_>) -> Result<Self, ServiceError> {
         let mut found = Self { shown: Vec::new(), withheld: BTreeMap::new(), has_older: false };
-        let mut stored = Scan::new(profile.context.engine(), events_of(profile), None, CHUNK);
+        let (context, location) = (profile.context, profile.location);
+        let mut stored =
+            MemberEvents::after(context, location, profile.record(), (None, CHUNK), profile.reading);
         let mut bytes_left = profile.context.limits().response_bytes_max / 2;
         let mut seen = 0;
-        while let Some((key, value)) = stored.next_stored()? {
-            let fits = bytes_left.checked_sub(value.len());
+        while let Some((_, event)) = stored.next().await? {
+            let fits = bytes_left.checked_sub(event.len());
             let Some(left) = fits.filter(|_| seen < EVENTS_MAX) else {
                 found.has_older = true;
                 break;
             };
             seen += 1;
-            if found.add(per_channel, profile, &Key::parse(key)?, value)? {
+            if found.add(per_channel, profile, event)? {
                 bytes_left = left;
             }
         }
@@ -171,10 +169,9 @@ impl Interactions {
         &mut self,
         per_channel: usize,
         profile: &ProfileView<'_>,
-        key: &Key,
-        value: Bytes,
+        event: EventSource,
     ) -> Result<bool, ServiceError> {
-        let (event, ground) = match seen_event(profile, key, value)? {
+        let (event, ground) = match seen_event(profile, event)? {
             SeenEvent::Given(event, ground) => (event, ground),
             SeenEvent::Withheld(reason) => {
                 *self.withheld.entry(reason).or_insert(0) += 1;

@@ -1,6 +1,6 @@
 //! LookupProfile: the profiles of those who hold an identifier.
 
-use custodia_profile::{CustomerId, CustomerRecord, Identifier};
+use custodia_profile::{CustomerRecord, Identifier};
 use custodia_proto::v1;
 
 use crate::{
@@ -43,10 +43,6 @@ impl CustomerRead for v1::LookupProfileRequest {
 impl HolderRead for v1::LookupProfileRequest {
     fn identifier(&self) -> Option<&v1::Identifier> {
         self.identifier.as_ref()
-    }
-
-    fn about(&self, holder: CustomerId) -> Self {
-        Self { customer_id: holder.to_string(), ..self.clone() }
     }
 
     fn joined(answers: Vec<v1::LookupProfileResponse>) -> v1::LookupProfileResponse {

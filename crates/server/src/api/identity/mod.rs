@@ -5,5 +5,7 @@ mod batch_lookup;
 mod convert;
 mod list_identifiers;
 mod lookup_profile;
+mod merge_profiles;
 mod release_identifier;
+mod unmerge_profiles;
 mod update_identifier;

@@ -81,6 +81,7 @@ pub(super) fn profile<'a>(
         created_at: Some(timestamp(record.created_at)),
         updated_at: Some(timestamp(record.updated_at)),
         withheld_others: others,
+        merged_customer_ids: record.members().map(ToString::to_string).collect(),
     }
 }
 

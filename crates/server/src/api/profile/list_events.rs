@@ -6,11 +6,10 @@
 
 use std::collections::BTreeMap;
 
-use bytes::Bytes;
 use custodia_profile::RefusalReason;
 use custodia_proto::v1;
 use custodia_seal::BucketId;
-use custodia_store::{EventSortKey, Key, KeyKind, KeyParts, KeyPrefix};
+use custodia_store::EventSortKey;
 
 use super::{
     convert,
@@ -19,8 +18,7 @@ use super::{
 use crate::{
     catalogue::CatalogueView,
     keys::KeysError,
-    scan::Scan,
-    shard::{CustomerRead, ProfileView, ReadAccess},
+    shard::{CustomerRead, EventSource, MemberEvents, ProfileView, ReadAccess},
     wire::{Listing, PageSize, Pager, ServiceError, foreign_page_token, page_start, page_token},
 };
 
@@ -50,24 +48,23 @@ impl CustomerRead for v1::ListEventsRequest {
     }
 
     async fn answer(query: Query, profile: ProfileView<'_>) -> Result<v1::ListEventsResponse, ServiceError> {
-        page(query, &profile)
+        page(query, &profile).await
     }
 }
 
 /// Fills a page. It ends early if it would exceed half of the maximum response.
-fn page(query: Query, profile: &ProfileView<'_>) -> Result<v1::ListEventsResponse, ServiceError> {
-    let (group, customer) = (profile.location.group(), &profile.location.customer);
+async fn page(query: Query, profile: &ProfileView<'_>) -> Result<v1::ListEventsResponse, ServiceError> {
     let mut pager = query.pager.within_bytes(profile.context.limits().response_bytes_max / 2);
     let mut page = Page { profile, events: Vec::new(), withheld: BTreeMap::new() };
     let after = query.after.map(|sealed| opened(profile, &sealed)).transpose()?;
-    let last = after.map(|key| Key::event(group, customer, &key).into_bytes());
-    let prefix = KeyPrefix::customer(group, KeyKind::Event, customer);
-    let mut stored = Scan::new(profile.context.engine(), prefix, last, pager.entries_wanted().min(CHUNK));
-    while let Some((key, value)) = stored.next_stored()? {
-        if !pager.admits(KeyParts::parse(&key)?.suffix, value.len()) {
+    let from = (after.as_ref(), pager.entries_wanted().min(CHUNK));
+    let (context, location) = (profile.context, profile.location);
+    let mut stored = MemberEvents::after(context, location, profile.record(), from, profile.reading);
+    while let Some((position, event)) = stored.next().await? {
+        if !pager.admits(position.as_bytes(), event.len()) {
             break;
         }
-        page.add(&Key::parse(key)?, value)?;
+        page.add(event)?;
     }
     let next = pager.next_position().map(|position| sealed(profile, &position)).transpose()?;
     Ok(v1::ListEventsResponse {
@@ -102,8 +99,8 @@ struct Page<'a> {
 }
 
 impl Page<'_> {
-    fn add(&mut self, key: &Key, value: Bytes) -> Result<(), ServiceError> {
-        match seen_event(self.profile, key, value)? {
+    fn add(&mut self, event: EventSource) -> Result<(), ServiceError> {
+        match seen_event(self.profile, event)? {
             SeenEvent::Given(event, ground) => {
                 self.events.push(convert::stored_event(&event, ground, &self.profile.view.catalogue));
             }

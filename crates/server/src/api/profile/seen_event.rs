@@ -1,11 +1,9 @@
 //! A stored event as a caller may see it: opened, and judged for the stated purpose.
 
-use bytes::Bytes;
 use custodia_profile::{LawfulBasis, RefusalReason, StoredEvent, Verdict};
-use custodia_store::Key;
 
 use crate::{
-    shard::{Loaded, ProfileView},
+    shard::{EventSource, Loaded, ProfileView},
     wire::ServiceError,
 };
 
@@ -19,20 +17,23 @@ pub(in crate::api) enum SeenEvent {
     Gone,
 }
 
-/// The event that was read from `key`.
+/// What the caller sees of an event.
 pub(in crate::api) fn seen_event(
     profile: &ProfileView<'_>,
-    key: &Key,
-    value: Bytes,
+    source: EventSource,
 ) -> Result<SeenEvent, ServiceError> {
-    let event: Loaded<StoredEvent> = match profile.context.open(profile.location, key, value) {
-        Ok(Some(event)) => event,
-        Ok(None) => return Ok(SeenEvent::Gone),
-        Err(ServiceError::Unreadable) => return Ok(SeenEvent::Withheld(RefusalReason::Unreadable)),
-        Err(error) => return Err(error),
+    let event = match source {
+        EventSource::Stored { key, value } => match profile.context.open(profile.location, &key, value) {
+            Ok(Some(Loaded { value, .. })) => value,
+            Ok(None) => return Ok(SeenEvent::Gone),
+            Err(ServiceError::Unreadable) => return Ok(SeenEvent::Withheld(RefusalReason::Unreadable)),
+            Err(error) => return Err(error),
+        },
+        EventSource::Sent { event: Some(event), .. } => *event,
+        EventSource::Sent { event: None, .. } => return Ok(SeenEvent::Withheld(RefusalReason::Unreadable)),
     };
-    Ok(match profile.permission.for_event(&event.value) {
-        Verdict::Permit { ground, .. } => SeenEvent::Given(event.value, ground),
+    Ok(match profile.permission.for_event(&event) {
+        Verdict::Permit { ground, .. } => SeenEvent::Given(event, ground),
         Verdict::Refuse(reason) => SeenEvent::Withheld(reason),
     })
 }

@@ -23,6 +23,7 @@
 //! is looked at again, and if another is in force by then, all begins anew with the parsing.
 
 mod claimed;
+mod own;
 mod state;
 
 use std::future::{Future, ready};
@@ -42,6 +43,7 @@ use super::{
     command,
     failpoint::failpoint,
     fingerprint::{Fingerprint, fingerprint},
+    merge::{OtherChange, OtherCustomer, check_merges},
     writer::{self, Sight, WriteAccess},
 };
 use crate::{
@@ -49,7 +51,7 @@ use crate::{
     counters::BlindWrite,
     identity::{Caller, Role},
     propose::{Attempt, TRIES_MAX},
-    routing::{Call, CustomerLocation, Hop},
+    routing::{Call, CustomerLocation, Hop, Redirect},
     wire::{FieldFault, ServiceError, made_at, now, parse},
 };
 
@@ -85,6 +87,11 @@ pub(crate) trait CustomerWrite: AboutCustomer + Send + Sync {
         _moved: &[CustomerId],
     ) -> impl Future<Output = Result<(), ServiceError>> + Send {
         ready(Ok(()))
+    }
+
+    /// What is left to do after the call, however it ended; on the node that took it.
+    fn finish(&self, _context: &ShardContext, _call: &Call) -> impl Future<Output = ()> + Send {
+        ready(())
     }
 
     /// Under what a request with this id is remembered.
@@ -128,6 +135,11 @@ pub(crate) trait CustomerWrite: AboutCustomer + Send + Sync {
         &[]
     }
 
+    /// Another customer whom the write reads and changes too.
+    fn other(_input: &Self::Input) -> Option<OtherCustomer> {
+        None
+    }
+
     /// Whether the input has a decision that is sorted into the ledger, which is then loaded before the evaluation.
     fn comes_late(_input: &Self::Input, _record: &CustomerRecord) -> bool {
         false
@@ -138,6 +150,14 @@ pub(crate) trait CustomerWrite: AboutCustomer + Send + Sync {
         input: &Self::Input,
         state: &CustomerState<'_>,
     ) -> Result<Mutation<Self::Answer>, ServiceError>;
+
+    /// The same, with what becomes of the other customer.
+    fn evaluate_both(
+        input: &Self::Input,
+        state: &CustomerState<'_>,
+    ) -> Result<(Mutation<Self::Answer>, Option<OtherChange>), ServiceError> {
+        Ok((Self::evaluate(input, state)?, None))
+    }
 
     /// Counts an answer. Called once for each call, however many conflicts there were.
     fn note(_answered: Answered, _answer: &Self::Answer, _context: &ShardContext, _view: &CatalogueView) {}
@@ -221,28 +241,37 @@ struct Written {
 /// What is loaded for a write besides the record and the remembered requests.
 #[derive(Clone, Copy)]
 struct Needs<'a> {
+    /// Another customer.
+    other: Option<OtherCustomer>,
+    /// Whether identifiers that the record gains are claimed.
+    claims: bool,
     /// The stored events with the ids of these.
     events: &'a [Event],
     /// The ledger, if this says so of the record.
     ledger: &'a (dyn Fn(&CustomerRecord) -> bool + Send + Sync),
 }
 
+/// An evaluated write.
+struct Evaluated<A> {
+    mutation: Mutation<A>,
+    masked: Masked,
+    other: Option<OtherChange>,
+}
+
 /// Evaluates the loaded state. The answer is encoded, so that one function serves all methods.
-type Evaluate<'a> =
-    dyn Fn(&CustomerState<'_>) -> Result<(Mutation<Vec<u8>>, Masked), ServiceError> + Send + Sync + 'a;
+type Evaluate<'a> = dyn Fn(&CustomerState<'_>) -> Result<Evaluated<Vec<u8>>, ServiceError> + Send + Sync + 'a;
 
 impl ShardContext {
     /// Executes a write on the leader of the customer's shard, or returns the remembered answer of a repeated request.
     pub(crate) async fn write<R: CustomerWrite>(
         &self,
-        caller: &Caller,
+        call: &Call,
         location: CustomerLocation,
         request: &R,
-        deadline: Instant,
     ) -> Result<R::Answer, ServiceError> {
         let request_id = parse::request_id(request.request_id())?;
         for _ in 0..TRIES_MAX {
-            let judged = self.write_on_catalogue(caller, location, request, request_id, deadline);
+            let judged = self.write_on_catalogue(call, location, request, request_id);
             if let Some(answer) = judged.await? {
                 return Ok(answer);
             }
@@ -253,12 +282,13 @@ impl ShardContext {
     /// The same by the catalogue of this moment; nothing if another was in force before anything was proposed.
     async fn write_on_catalogue<R: CustomerWrite>(
         &self,
-        caller: &Caller,
+        call: &Call,
         location: CustomerLocation,
         request: &R,
         request_id: Option<RequestId>,
-        deadline: Instant,
     ) -> Result<Option<R::Answer>, ServiceError> {
+        let Call { caller, redirects, deadline, .. } = call;
+        let deadline = *deadline;
         let commit = Commit::of(request.validate_only());
         let origin = Origin { caller, made_at: made_at(request_id, now()) };
         let parsed = |view: &CatalogueView| {
@@ -282,13 +312,18 @@ impl ShardContext {
         let recorded_by = &recorder(caller, R::METHOD)?;
         let etag = R::etag(&input);
         let options = WriteOptions { recorded_by, sight, remembered, etag, made_at: origin.made_at, commit };
+        let named = CustomerLocation { customer: named_customer(redirects, location), ..location };
         let evaluate = |state: &CustomerState<'_>| {
-            let (judged, masked) = judge(request, &input, state)?;
-            let Mutation { record, ledger, events, answer } = judged;
-            Ok((Mutation { record, ledger, events, answer: answer.encode_to_vec() }, masked))
+            check_merges(redirects, location, state.record())?;
+            let Evaluated { mutation, masked, other } = judge(request, &input, state, named)?;
+            let Mutation { record, ledger, events, answer } = mutation;
+            let mutation = Mutation { record, ledger, events, answer: answer.encode_to_vec() };
+            Ok(Evaluated { mutation, masked, other })
         };
         let comes_late = |record: &CustomerRecord| R::comes_late(&input, record);
-        let needs = Needs { events: R::events(&input), ledger: &comes_late };
+        let other = R::other(&input);
+        let claims = other.is_none();
+        let needs = Needs { events: R::events(&input), ledger: &comes_late, other, claims };
         let written = self.mutate(location, options, &view, needs, deadline, &evaluate);
         let Some(Written { answer, masked, answered }) = Box::pin(written).await? else { return Ok(None) };
         failpoint("write-committed");
@@ -303,7 +338,7 @@ impl ShardContext {
         if masked == Masked::Yes || R::has_no_effect(&answer) {
             count(BlindWrite::WithoutEffect);
         }
-        Ok(Some(request.echo(location, answer)))
+        Ok(Some(request.echo(named, answer)))
     }
 
     /// Counts a writer that is not registered for what it sent.
@@ -362,6 +397,7 @@ impl ShardContext {
             events: StoredEvents::default(),
             history: Vec::new(),
             taken: TakenIdentifiers::new(),
+            other: None,
             core,
             requests,
         };
@@ -373,14 +409,33 @@ impl ShardContext {
             let needs_ledger = (needs.ledger)(&core.value);
             state.events = self.stored_events(location, needs.events)?;
             state.history = if needs_ledger { self.ledger(location)? } else { Vec::new() };
+            if !needs.events.is_empty() && !core.value.merges.is_empty() {
+                let members = Box::pin(self.events_of_members(&core.value, needs.events, deadline)).await?;
+                state.events.add(members);
+            }
         }
-        let (mutation, masked) = self.evaluate_claimed(&mut state, commit, deadline, evaluate).await?;
+        if let Some(other) = needs.other {
+            state.other = Some(Box::pin(self.other(&state, other, deadline)).await?);
+        }
+        let evaluated = if needs.claims {
+            self.evaluate_claimed(&mut state, commit, deadline, evaluate).await?
+        } else {
+            evaluate(&state)?
+        };
+        let Evaluated { mutation, masked, other: other_change } = evaluated;
         let changes = mutation.record.is_some() || !mutation.events.is_empty() || remembered.is_some();
         if commit == Commit::ValidateOnly || !changes {
             let answered = if commit == Commit::Yes { Answered::Now } else { Answered::Never };
             return Ok(Attempt::Done(Written { answer: mutation.answer, masked, answered }));
         }
-        let command = command::build(self, &state, remembered, &mutation, deadline).await?;
+        let mut moved = Vec::new();
+        if let (Some(other), Some(change)) = (&state.other, other_change) {
+            if !Box::pin(self.put_other(location.customer, other, &change, deadline)).await? {
+                return Err(ServiceError::Contended { tries: 1 });
+            }
+            moved = change.events;
+        }
+        let command = command::build(self, &state, remembered, &mutation, &moved, deadline).await?;
         let answer = Written { answer: mutation.answer, masked, answered: Answered::Now };
         Ok(Attempt::Propose { command, answer })
     }
@@ -399,15 +454,23 @@ fn judge<R: CustomerWrite>(
     request: &R,
     input: &R::Input,
     state: &CustomerState<'_>,
-) -> Result<(Mutation<R::Answer>, Masked), ServiceError> {
-    match R::evaluate(input, state) {
-        Ok(mutation) => Ok((mutation, Masked::No)),
+    named: CustomerLocation,
+) -> Result<Evaluated<R::Answer>, ServiceError> {
+    match R::evaluate_both(input, state) {
+        Ok((mutation, other)) => Ok(Evaluated { mutation, masked: Masked::No, other }),
         Err(error) if state.sight == Sight::Echo && !writer::may_be_told(&error) => {
-            let answer = request.echo(state.location, R::Answer::default());
-            Ok((Mutation { record: None, ledger: Vec::new(), events: Vec::new(), answer }, Masked::Yes))
+            let answer = request.echo(named, R::Answer::default());
+            let mutation = Mutation { record: None, ledger: Vec::new(), events: Vec::new(), answer };
+            Ok(Evaluated { mutation, masked: Masked::Yes, other: None })
         }
         Err(error) => Err(error),
     }
+}
+
+/// Whom the caller named: a caller who may not read is not told that the customer was merged.
+fn named_customer(redirects: &[Redirect], location: CustomerLocation) -> CustomerId {
+    let led_here = redirects.iter().find(|redirect| redirect.survivor == location.customer);
+    led_here.map_or(location.customer, |redirect| redirect.named)
 }
 
 /// Who records the change: the caller, with a role that allows the call. The role `privacy` comes first, since only the

@@ -7,7 +7,7 @@ use custodia_profile::{
 use crate::{
     catalogue::CatalogueView,
     routing::CustomerLocation,
-    shard::{Loaded, StoredEvents, claims::TakenIdentifiers, writer::Sight},
+    shard::{Loaded, StoredEvents, claims::TakenIdentifiers, merge::Other, writer::Sight},
     wire::ServiceError,
 };
 
@@ -24,9 +24,11 @@ pub(crate) struct CustomerState<'a> {
     pub(crate) precondition: Precondition,
     pub(crate) events: StoredEvents,
     /// The ledger so far, if a decision comes late.
-    pub(super) history: Vec<LedgerEntry>,
+    pub(in crate::shard) history: Vec<LedgerEntry>,
     /// The identifiers that the record cannot gain, as far as they are known.
     pub(crate) taken: TakenIdentifiers,
+    /// The other customer of a merge.
+    pub(crate) other: Option<Other>,
     pub(in crate::shard) core: Option<Loaded<CustomerRecord>>,
     pub(in crate::shard) requests: Option<Loaded<RequestMemory>>,
 }
@@ -61,13 +63,19 @@ impl CustomerState<'_> {
     }
 
     /// The record's current revision.
-    pub(in crate::shard) fn revision(&self) -> Revision {
+    pub(crate) fn revision(&self) -> Revision {
         self.core.as_ref().map_or(Revision::NONE, Loaded::revision)
     }
 
     /// The record's revision after this write.
     pub(crate) fn revision_after(&self, changes: bool) -> Revision {
-        if changes { self.revision().next() } else { self.revision() }
+        let revision = self.revision();
+        if !changes {
+            return revision;
+        }
+        // After a merge no etag of the other customer fits the survivor.
+        let other = self.other.as_ref().map_or(Revision::NONE, |other| Revision::from_u64(other.revision));
+        revision.max(other).next()
     }
 
     /// The customer's consent revision after these decisions; each raises it by one.

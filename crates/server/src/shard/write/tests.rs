@@ -232,11 +232,12 @@ impl Blind {
             events: stored.events,
             history: Vec::new(),
             taken: TakenIdentifiers::new(),
+            other: None,
             core: stored.record.map(|value| Loaded { header, value }),
             requests: None,
         };
-        match judge(request, input, &state) {
-            Ok((mutation, _)) => {
+        match judge(request, input, &state, self.location) {
+            Ok(Evaluated { mutation, .. }) => {
                 format!("{:?}", request.echo(self.location, mutation.answer).encode_to_vec())
             }
             Err(error) => format!("refused: {error}"),

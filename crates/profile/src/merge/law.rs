@@ -84,7 +84,8 @@ fn lost_first(one: &GroundState, other: &GroundState) -> TimestampMs {
     lost.unwrap_or(one.since().min(other.since()))
 }
 
-fn of_both(
+/// The state of one ground that permits no more than either of two.
+pub(super) fn of_both(
     one: &GroundState,
     other: &GroundState,
     basis: LawfulBasis,

@@ -1,0 +1,57 @@
+//! Follows a call from a customer who was merged to the survivor, and back where a merge turns out not to be in force.
+
+use custodia_profile::CustomerId;
+use tokio::time::Instant;
+
+use crate::{
+    routing::{Call, Redirect},
+    shard::ShardContext,
+    wire::{Redirection, ServiceError},
+};
+
+/// How often a call is redirected at most: as often as customers can be merged one into another, and back.
+pub(crate) const REDIRECTS_MAX: usize = 2 * custodia_profile::limits::MERGED_CUSTOMERS_MAX;
+
+/// The way of one call.
+#[derive(Debug)]
+pub(crate) struct Trail {
+    named: CustomerId,
+    followed: Vec<Redirect>,
+}
+
+impl Trail {
+    /// The way of a call about this customer.
+    pub(crate) const fn of(named: CustomerId) -> Self {
+        Self { named, followed: Vec::new() }
+    }
+
+    /// The customer whom the call is about next, and the call to make. Another error is given back.
+    pub(crate) async fn follow(
+        &mut self,
+        context: &ShardContext,
+        call: &Call,
+        error: ServiceError,
+    ) -> Result<(CustomerId, Call), ServiceError> {
+        match error.redirection() {
+            None => return Err(error),
+            Some(Redirection::Merged { survivor, merge }) if self.followed.len() < REDIRECTS_MAX => {
+                self.followed.push(Redirect { named: self.named, survivor, merge });
+            }
+            Some(Redirection::Merged { .. }) => return Err(ServiceError::Contended { tries: 1 }),
+            Some(Redirection::NotInForce) => {
+                self.followed.pop();
+                self.settle(context, call.deadline).await?;
+            }
+        }
+        let redirects = self.followed.last().copied().into_iter().collect();
+        Ok((self.at(), Call { redirects, ..call.clone() }))
+    }
+
+    async fn settle(&self, context: &ShardContext, deadline: Instant) -> Result<(), ServiceError> {
+        context.settle_merge(self.at(), deadline).await
+    }
+
+    fn at(&self) -> CustomerId {
+        self.followed.last().map_or(self.named, |redirect| redirect.survivor)
+    }
+}
