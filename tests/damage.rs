@@ -30,6 +30,7 @@ fn main() -> ExitCode {
     Suite::default()
         .alone(an_altered_record_is_data_loss_for_itself_and_the_shard_goes_on)
         .alone_within(LIMIT, flipped_bits_in_tables_cost_one_partition_which_is_rebuilt)
+        .alone_within(LIMIT, flipped_bits_that_apply_meets_cost_one_partition_which_is_rebuilt)
         .alone_within(LIMIT, flipped_bits_in_sled_cost_one_partition_which_is_rebuilt)
         .alone_within(LIMIT, a_single_node_rebuilds_from_its_own_log)
         .alone(an_event_sent_again_is_refused_alone_where_the_stored_one_is_altered)
@@ -42,6 +43,8 @@ const LIMIT: Duration = Duration::from_secs(300);
 /// Customers of 8 KB each: more than the memtables of two shards.
 const CUSTOMERS: usize = 1_280;
 const AT_ONCE: usize = 32;
+/// Customers that are changed: half are of shard 0, and every fourth of these has a flipped bit.
+const CHANGED: usize = 256;
 
 async fn an_altered_record_is_data_loss_for_itself_and_the_shard_goes_on() {
     let mut sandbox = Sandbox::start_with(Options { nodes: 1, ..Options::default() }).await;
@@ -173,8 +176,8 @@ fn flip_bits(path: &Path) {
     }
 }
 
-/// Damages the files of shard 0 on the node that leads it and reads there until that node meets the damage. Returns the node.
-async fn damage_shard_0(sandbox: &Sandbox, engine: &str, customers: &[String]) -> usize {
+/// The node that leads shard 0.
+async fn leader_of_shard_0(sandbox: &Sandbox) -> usize {
     let mut leader = 0;
     eventually("shard 0 is led", async || {
         let shards = sandbox.shards(0).await.unwrap_or_default();
@@ -182,25 +185,67 @@ async fn damage_shard_0(sandbox: &Sandbox, engine: &str, customers: &[String]) -
         leader > 0
     })
     .await;
-    let node = sandbox.nodes.iter().position(|node| node.id == leader).expect("a node");
-    eventually("the engine has written files", async || {
-        !data_files(&sandbox.nodes[node], engine, "00").is_empty()
-    })
-    .await;
-    for file in data_files(&sandbox.nodes[node], engine, "00") {
+    sandbox.nodes.iter().position(|node| node.id == leader).expect("a node")
+}
+
+/// Damages the files of shard 0 on a node that runs.
+async fn damage_shard_0(node: &Node, engine: &str) {
+    eventually("the engine has written files", async || !data_files(node, engine, "00").is_empty()).await;
+    for file in data_files(node, engine, "00") {
         flip_bits(&file);
     }
+}
+
+/// Who meets the damage.
+#[derive(Clone, Copy)]
+enum MetBy {
+    /// A caller that reads from the node that leads the shard.
+    Read,
+    /// A replica that follows, when it applies what the leader has proposed. Nobody reads from it.
+    Apply,
+}
+
+impl MetBy {
+    /// Damages the files of shard 0 on a node, and has it meet the damage. Returns the node.
+    async fn damage(self, sandbox: &Sandbox, engine: &str, customers: &[String]) -> usize {
+        let leader = leader_of_shard_0(sandbox).await;
+        match self {
+            Self::Read => {
+                damage_shard_0(&sandbox.nodes[leader], engine).await;
+                read_until_met(sandbox, leader, customers).await;
+                leader
+            }
+            Self::Apply => {
+                let node = (leader + 1) % sandbox.nodes.len();
+                damage_shard_0(&sandbox.nodes[node], engine).await;
+                change(sandbox, &customers[..CHANGED]).await;
+                node
+            }
+        }
+    }
+}
+
+async fn read_until_met(sandbox: &Sandbox, node: usize, customers: &[String]) {
     let mut profiles = sandbox.profiles(node).await;
     for customer in customers {
         if let Err(status) = profiles.get_profile(get(customer, "service")).await {
             assert_eq!(status.code(), Code::Unavailable, "{status:?}");
-            return node;
+            return;
         }
     }
     panic!("the damage was not met");
 }
 
-async fn partition_is_lost_and_rebuilt(engine: &'static str) {
+/// Changes customers; the other nodes are a majority. Apply compares what is stored, so it reads it.
+async fn change(sandbox: &Sandbox, customers: &[String]) {
+    let client = sandbox.client();
+    for customer in customers {
+        let request = ingest(customer, texts(&[("surname", "z")]));
+        client.ingest_profile(request).await.expect("a majority is sound");
+    }
+}
+
+async fn partition_is_lost_and_rebuilt(engine: &'static str, met_by: MetBy) {
     let options = Options { shards: 2, engine, ..Options::default() };
     let mut sandbox = Sandbox::start_with(options).await;
     let customers = store_customers(&sandbox).await;
@@ -212,7 +257,7 @@ async fn partition_is_lost_and_rebuilt(engine: &'static str) {
         }
         sandbox.wait_until_healthy().await;
     }
-    let damaged = damage_shard_0(&sandbox, engine, &customers).await;
+    let damaged = met_by.damage(&sandbox, engine, &customers).await;
     let (id, other) = (sandbox.nodes[damaged].id, (damaged + 1) % 3);
     for asked in [damaged, other] {
         eventually("the status says which replica does not run", async || {
@@ -246,18 +291,22 @@ async fn partition_is_lost_and_rebuilt(engine: &'static str) {
 }
 
 async fn flipped_bits_in_tables_cost_one_partition_which_is_rebuilt() {
-    partition_is_lost_and_rebuilt("fjall").await;
+    partition_is_lost_and_rebuilt("fjall", MetBy::Read).await;
+}
+
+async fn flipped_bits_that_apply_meets_cost_one_partition_which_is_rebuilt() {
+    partition_is_lost_and_rebuilt("fjall", MetBy::Apply).await;
 }
 
 async fn flipped_bits_in_sled_cost_one_partition_which_is_rebuilt() {
-    partition_is_lost_and_rebuilt("sled").await;
+    partition_is_lost_and_rebuilt("sled", MetBy::Read).await;
 }
 
 /// No other node has the state. The log still has every entry, so nothing is lost.
 async fn a_single_node_rebuilds_from_its_own_log() {
     let sandbox = Sandbox::start_with(Options { nodes: 1, shards: 2, ..Options::default() }).await;
     let customers = store_customers(&sandbox).await;
-    damage_shard_0(&sandbox, "fjall", &customers).await;
+    MetBy::Read.damage(&sandbox, "fjall", &customers).await;
     eventually("every replica runs again", async || {
         sandbox.status(0).await.is_ok_and(|status| status.shards_with_full_replicas == 2)
     })

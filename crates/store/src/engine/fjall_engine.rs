@@ -15,8 +15,8 @@ use bytes::Bytes;
 use fjall::config::{BlockSizePolicy, CompressionPolicy};
 use fjall::{CompressionType, Database, Keyspace, KeyspaceCreateOptions, PersistMode, Readable};
 
-use super::fjall_manifest;
 use super::{Batch, EngineSnapshot, Pair, StateEngine, call_engine, prefix_end, prefix_range, take_chunk};
+use super::{fjall_journal, fjall_manifest};
 use crate::engine_kind::EngineKind;
 use crate::error::StoreError;
 use crate::files;
@@ -61,6 +61,7 @@ impl FjallEngine {
     /// When it is locked, damaged or unreadable. May panic on damage: [`super::open_engine`] catches that.
     pub(super) fn open(path: &Path, shared: &fjall::Config) -> Result<Self, StoreError> {
         fjall_manifest::check(path)?;
+        let replay = fjall_journal::check(path)?;
         let open = || -> fjall::Result<(Database, Keyspace)> {
             let mut config = Database::builder(path)
                 .max_journaling_size(FJALL_JOURNALS_BYTES)
@@ -77,6 +78,7 @@ impl FjallEngine {
             let locked = matches!(error, fjall::Error::Locked);
             if locked { StoreError::Locked { path: path.to_path_buf() } } else { failed(error) }
         })?;
+        replay.check(&keyspace)?;
         Ok(Self { path: path.to_path_buf(), keyspace, database, poison: Poison::default() })
     }
 

@@ -65,12 +65,12 @@ impl Image {
         image
     }
 
-    /// Flips one bit of one non-zero byte in a wanted file.
+    /// Flips one bit in the used part of a wanted file.
     pub(crate) fn flip_bit(&mut self, random: &mut Random, wanted: impl Fn(&Path) -> bool) -> PathBuf {
         let (path, number) = self.pick_block(random, wanted);
         let block = self.files.get_mut(&path).unwrap().blocks.get_mut(&number).unwrap();
-        let used: Vec<usize> = (0..block.len()).filter(|&at| block[at] != 0).collect();
-        block[used[pick(random, used.len())]] ^= 1 << random.below(8);
+        let used = block.iter().rposition(|&byte| byte != 0).map_or(0, |last| last + 1);
+        block[pick(random, used)] ^= 1 << random.below(8);
         path
     }
 

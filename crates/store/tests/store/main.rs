@@ -9,6 +9,7 @@
 
 mod engine_conformance;
 mod engine_corruption;
+mod engine_journal;
 mod engine_open;
 mod engine_power_cut;
 mod image;
