@@ -12,6 +12,7 @@ mod context;
 mod kills;
 mod lookup;
 mod merge_kills;
+mod merge_law;
 mod merging;
 mod namespaces;
 mod upsert;
@@ -23,6 +24,6 @@ use custodia_tests::{Options, Suite};
 fn main() -> ExitCode {
     // Nothing fails over here: elections are as slow as in production, so that a busy machine causes none.
     let suite = Suite::sharing(Options { config: String::new(), ..Options::default() });
-    let suite = merging::tests(claims::tests(lookup::tests(suite)));
+    let suite = merge_law::tests(merging::tests(claims::tests(lookup::tests(suite))));
     merge_kills::tests(kills::tests(upsert::tests(context::tests(suite)))).run()
 }

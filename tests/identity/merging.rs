@@ -1,14 +1,11 @@
 //! Two customers who are one person become one, and two again, on every node at once (ID-4).
 
 use custodia_proto::v1::{
-    self, AppendEventsRequest, BatchGetProfilesRequest, ConsentStatus, GetAgentContextRequest,
-    GetConsentsRequest, IngestProfileRequest, ListConsentHistoryRequest, ListEventsRequest,
-    MergeProfilesRequest, MergeProfilesResponse, Profile, RefusalReason, Survivorship,
-    UnmergeProfilesRequest, UnmergeProfilesResponse, consent_history_entry::Change,
+    self, AppendEventsRequest, BatchGetProfilesRequest, GetAgentContextRequest, GetConsentsRequest,
+    IngestProfileRequest, ListEventsRequest, MergeProfilesRequest, MergeProfilesResponse, Profile,
+    RefusalReason, Survivorship, UnmergeProfilesRequest, UnmergeProfilesResponse,
 };
-use custodia_tests::sample::{
-    consent, event, fault, get, ingest, new_id, observation, text_of, texts, withdrawal, withheld,
-};
+use custodia_tests::sample::{consent, event, fault, get, ingest, new_id, observation, text_of, texts};
 use custodia_tests::{Sandbox, Suite};
 use futures::future::join_all;
 use tonic::{Code, Status};
@@ -23,9 +20,6 @@ pub(crate) fn tests(suite: Suite) -> Suite {
         .shared(a_merge_is_seen_by_every_node_at_once)
         .shared(a_merge_that_is_undone_gives_back_both)
         .shared(what_came_since_goes_back_to_its_source)
-        .shared(a_merged_profile_permits_no_more_than_either_did)
-        .shared(a_no_after_a_merge_counts_for_both)
-        .shared(the_ledgers_of_both_are_kept_and_joined)
         .shared(an_identifier_of_a_merged_customer_is_the_survivors)
         .shared(merges_of_merges_lead_to_the_last_survivor_and_never_in_a_circle)
         .shared(of_two_merges_in_opposite_directions_one_wins_at_most)
@@ -33,6 +27,7 @@ pub(crate) fn tests(suite: Suite) -> Suite {
         .shared(writes_that_race_with_a_merge_are_in_the_survivor)
         .shared(an_event_of_either_is_stored_once)
         .shared(a_repeated_merge_is_answered_again)
+        .shared(two_known_people_are_merged_where_the_namespace_wants_it)
         .shared(who_may_not_merge_is_refused_and_bad_input_is_named)
 }
 
@@ -101,7 +96,7 @@ pub(crate) async fn profile(sandbox: &Sandbox, node: usize, customer: &str) -> P
 }
 
 /// The ids of a customer's events, newest first, in pages of two.
-async fn events(sandbox: &Sandbox, node: usize, customer: &str) -> Vec<String> {
+pub(crate) async fn events(sandbox: &Sandbox, node: usize, customer: &str) -> Vec<String> {
     let mut profiles = sandbox.profiles(node).await;
     let mut ids = Vec::new();
     let mut page_token = String::new();
@@ -122,21 +117,11 @@ async fn events(sandbox: &Sandbox, node: usize, customer: &str) -> Vec<String> {
     }
 }
 
-async fn consents(sandbox: &Sandbox, customer: &str) -> Vec<(String, i32, i32)> {
+pub(crate) async fn consents(sandbox: &Sandbox, customer: &str) -> Vec<(String, i32, i32)> {
     let request =
         GetConsentsRequest { customer_id: customer.to_owned(), purpose: "privacy-requests".to_owned() };
     let answer = sandbox.consents(1).await.get_consents(request).await.expect("consents").into_inner();
     answer.consents.into_iter().map(|of| (of.purpose, of.lawful_basis, of.status)).collect()
-}
-
-async fn history(sandbox: &Sandbox, customer: &str) -> v1::ListConsentHistoryResponse {
-    let request = ListConsentHistoryRequest {
-        customer_id: customer.to_owned(),
-        purpose: "privacy-requests".to_owned(),
-        page_size: 500,
-        ..Default::default()
-    };
-    sandbox.consents(2).await.list_consent_history(request).await.expect("a history").into_inner()
 }
 
 /// What must be as before after a merge was undone.
@@ -267,61 +252,6 @@ async fn what_came_since_goes_back_to_its_source(sandbox: &Sandbox) {
     let third = person(sandbox, "third", "web").await;
     let taken = ingested(sandbox, 0, identified(&third.id, &[("card", &of_crm)])).await;
     assert_eq!(taken.identifiers[0].held_by, anna.id);
-}
-
-async fn a_merged_profile_permits_no_more_than_either_did(sandbox: &Sandbox) {
-    let (ana, anna) = (person(sandbox, "ana", "shop").await, person(sandbox, "annalena", "crm").await);
-    let mut consents_of = sandbox.consents(0).await;
-    consents_of.record_consent(consent(&anna.id, "marketing")).await.expect("a consent");
-    let given = ConsentStatus::Given;
-    let answer = merged(sandbox, 0, &ana.id, &anna.id).await;
-    let marketing = answer.consents.iter().find(|of| of.purpose == "marketing").expect("marketing");
-    assert_eq!((marketing.survivor, marketing.merged()), (0, given));
-    assert_eq!(marketing.after(), ConsentStatus::Invalidated, "one of the two never consented");
-    let service = answer.consents.iter().find(|of| of.purpose == "service").expect("service");
-    assert_eq!(service.after(), given, "both consented");
-    let read = sandbox.profiles(1).await.get_profile(get(&ana.id, "marketing")).await.expect("an answer");
-    let read = read.into_inner();
-    assert!(read.attributes.is_empty());
-    assert_eq!(withheld(&read, "email"), Some(RefusalReason::ConsentInvalidated));
-}
-
-async fn a_no_after_a_merge_counts_for_both(sandbox: &Sandbox) {
-    let (ana, anna) = (person(sandbox, "ana", "shop").await, person(sandbox, "annalena", "crm").await);
-    merged(sandbox, 0, &ana.id, &anna.id).await;
-    let mut consents_of = sandbox.consents(2).await;
-    consents_of.withdraw_consent(withdrawal(&anna.id, "service")).await.expect("withdrawn");
-    unmerged(sandbox, 1, &ana.id, &anna.id).await;
-    for id in [&ana.id, &anna.id] {
-        let read = profile(sandbox, 0, id).await;
-        assert!(read.attributes.is_empty());
-        assert_eq!(withheld(&read, "email"), Some(RefusalReason::ConsentWithdrawn));
-    }
-}
-
-async fn the_ledgers_of_both_are_kept_and_joined(sandbox: &Sandbox) {
-    let (ana, anna) = (person(sandbox, "ana", "shop").await, person(sandbox, "annalena", "crm").await);
-    let (ours, theirs) = (history(sandbox, &ana.id).await, history(sandbox, &anna.id).await);
-    merged(sandbox, 0, &ana.id, &anna.id).await;
-    let joined = history(sandbox, &ana.id).await;
-    assert_eq!(joined.entries[..ours.entries.len()], ours.entries[..]);
-    let Some(Change::Merged(of)) = &joined.entries[ours.entries.len()].change else {
-        panic!("{:?}", joined.entries[ours.entries.len()])
-    };
-    assert_eq!(
-        (of.customer_id.as_str(), of.total),
-        (anna.id.as_str(), i64::try_from(theirs.entries.len()).expect("few"))
-    );
-    assert_eq!(of.head, theirs.head);
-    // The other ledger is still there under its own id, and ends where the merge says.
-    assert_eq!(history(sandbox, &anna.id).await, theirs);
-    unmerged(sandbox, 0, &ana.id, &anna.id).await;
-    let after = history(sandbox, &anna.id).await;
-    assert_eq!(after.entries[..theirs.entries.len()], theirs.entries[..]);
-    let Some(Change::Unmerged(of)) = &after.entries[theirs.entries.len()].change else {
-        panic!("{:?}", after.entries[theirs.entries.len()])
-    };
-    assert_eq!(of.head, history(sandbox, &ana.id).await.head);
 }
 
 async fn an_identifier_of_a_merged_customer_is_the_survivors(sandbox: &Sandbox) {
@@ -484,6 +414,33 @@ async fn a_repeated_merge_is_answered_again(sandbox: &Sandbox) {
     assert_eq!(try_unmerge(sandbox, 2, undo).await.expect("again"), first);
     let nothing = try_unmerge(sandbox, 1, unmerge(&ana.id, &anna.id)).await.expect_err("nothing to undo");
     assert_eq!(fault(&nothing).1, "NOT_MERGED");
+}
+
+async fn two_known_people_are_merged_where_the_namespace_wants_it(sandbox: &Sandbox) {
+    define(sandbox).await;
+    let (email, login) = (new_email("known"), new_id());
+    let one = ingested(sandbox, 0, identified("", &[("email", &email)])).await;
+    let two = ingested(sandbox, 1, identified("", &[("login", &login)])).await;
+    assert_ne!(one.customer_id, two.customer_id);
+    let both = identified("", &[("email", &email), ("login", &login)]);
+    let answer = ingested(sandbox, 2, both.clone()).await;
+    assert_eq!(answer.customer_id, one.customer_id);
+    assert_eq!(answer.merged_customer_ids, std::slice::from_ref(&two.customer_id));
+    assert!(answer.identifiers.iter().all(|of| of.merged && of.held_by.is_empty()), "{answer:?}");
+    let after = profile(sandbox, 0, &two.customer_id).await;
+    assert_eq!((after.customer_id, after.etag), (one.customer_id.clone(), answer.etag.clone()));
+    assert_eq!(ingested(sandbox, 0, both).await, answer, "a retry");
+    // Whoever names the customer may be mistaken about the identifier, and limits hold: a person has one login here.
+    let three = ingested(sandbox, 0, identified("", &[("login", &new_id()), ("card", &new_card())])).await;
+    let theirs = listed(sandbox, 0, &three.customer_id).await;
+    let card = theirs.iter().find(|of| of.namespace == "card").expect("a card").value.clone();
+    let login = theirs.iter().find(|of| of.namespace == "login").expect("a login").value.clone();
+    let named = ingested(sandbox, 1, identified(&one.customer_id, &[("login", &login)])).await;
+    assert!(!named.identifiers[0].merged && named.merged_customer_ids.is_empty(), "{named:?}");
+    let found =
+        ingested(sandbox, 2, identified("", &[("email", &email), ("login", &login), ("card", &card)])).await;
+    assert!(found.merged_customer_ids.is_empty() && found.customer_id == one.customer_id, "{found:?}");
+    assert_eq!(profile(sandbox, 0, &three.customer_id).await.customer_id, three.customer_id);
 }
 
 async fn who_may_not_merge_is_refused_and_bad_input_is_named(sandbox: &Sandbox) {

@@ -11,7 +11,7 @@ use custodia_tests::{PATIENCE, Sandbox};
 use tonic::{Code, Status};
 
 /// Defines `email` (which the attribute of that name is; for service and marketing), and for service alone `phone` (shared), `card`,
-/// `device` and `passport` (one a person); once for all tests.
+/// `device`, `passport` (one a person) and `login` (one a person, and who has it is merged); once for all tests.
 pub(crate) async fn define(sandbox: &Sandbox) {
     let email = Namespace {
         kind: NamespaceKind::Email.into(),
@@ -29,7 +29,12 @@ pub(crate) async fn define(sandbox: &Sandbox) {
     let device = Namespace { priority: 10, ..namespace("device", &["service"]) };
     let mut catalog = sandbox.catalog(0).await;
     let passport = Namespace { per_customer_max: 1, ..namespace("passport", &["service"]) };
-    for namespace in [email, phone, card, device, passport] {
+    let login = Namespace {
+        per_customer_max: 1,
+        on_conflict: v1::LinkPolicy::Merge.into(),
+        ..namespace("login", &["service"])
+    };
+    for namespace in [email, phone, card, device, passport, login] {
         let request = CreateNamespaceRequest { namespace: Some(namespace), validate_only: false };
         match catalog.create_namespace(request).await {
             Ok(_) => {}

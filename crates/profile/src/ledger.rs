@@ -79,6 +79,10 @@ pub struct OtherLedger {
     pub entries: u64,
     /// The hash of the last one.
     pub head: [u8; 32],
+    /// How many of the entries that follow this one only say what the law rests on from now on.
+    pub restated: u64,
+    /// In the ledger of a customer who was merged into the other one: since when. From then to this entry, the other ledger counts.
+    pub merged_at: Option<TimestampMs>,
 }
 
 /// What the law rested on at a past moment, as recorded by then.

@@ -106,6 +106,10 @@ pub(super) struct WireOtherLedger {
     entries: u64,
     #[prost(bytes = "vec", tag = "4")]
     head: Vec<u8>,
+    #[prost(uint64, tag = "5")]
+    restated: u64,
+    #[prost(sint64, optional, tag = "6")]
+    merged_at: Option<i64>,
 }
 
 impl Field for OtherLedger {
@@ -117,6 +121,8 @@ impl Field for OtherLedger {
             customer: self.customer.to_wire(),
             entries: self.entries,
             head: write_hash(&self.head),
+            restated: self.restated,
+            merged_at: self.merged_at.to_wire(),
         }
     }
 
@@ -130,6 +136,8 @@ impl Field for OtherLedger {
             customer: CustomerId::from_wire(wire.customer, kind, "merged customer")?,
             entries: wire.entries,
             head: read_hash(&wire.head, kind)?,
+            restated: wire.restated,
+            merged_at: Option::from_wire(wire.merged_at, kind, "moment of a merge")?,
         })
     }
 }

@@ -146,6 +146,8 @@ struct WireRecord {
     merges: Vec<WireMerge>,
     #[prost(message, optional, boxed, tag = "19")]
     merged_into: Option<Box<WireMergedInto>>,
+    #[prost(uint64, tag = "20")]
+    revision_ahead: u64,
 }
 
 const KIND: &str = "record";
@@ -191,6 +193,7 @@ impl Stored for CustomerRecord {
             gpp_string_requested_at: self.requested.gpp_string.to_wire(),
             merges: self.merges.to_wire(),
             merged_into: self.merged_into.as_ref().map(|of| Box::new(of.to_wire())),
+            revision_ahead: self.revision_ahead,
         })
     }
 
@@ -220,6 +223,7 @@ impl Stored for CustomerRecord {
                 tc_string: Option::from_wire(wire.tc_string_requested_at, KIND, "request date")?,
                 gpp_string: Option::from_wire(wire.gpp_string_requested_at, KIND, "request date")?,
             },
+            revision_ahead: wire.revision_ahead,
             merges: Vec::from_wire(wire.merges, KIND, "merges")?,
             merged_into: wire.merged_into.map(|of| Box::from_wire(*of, KIND, "merged into")).transpose()?,
             created_at: TimestampMs::from_ms(wire.created_at),

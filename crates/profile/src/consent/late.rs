@@ -14,7 +14,11 @@
 //! 3. What was the state once was lawful then. So it needs no predecessor, and it answers the nos before it. A live no follows
 //!    whatever is imported with a date before it: nothing makes it vanish.
 //!
-//! Why the order of arrival does not matter: rules 1 and 2 look at the set of decisions alone. Of a given ground they
+//! 4. A merge of two customers, and its undoing, states again what stands. A permission that is dated before it becomes an entry, but
+//!    never the state: it may be one that did not prevail there. A live no from before it still counts, and what answered it must
+//!    have been stated again.
+//!
+//! Why the order of arrival does not matter, between one merge and the next: rules 1 and 2 look at the set of decisions alone. Of a given ground they
 //! also ask whether it was the state once, but only if it is dated after a live no: then it was the state because it
 //! answered that no, as an import cannot.
 
@@ -35,6 +39,8 @@ struct PastDecision<'a> {
     state: &'a GroundState,
     /// Whether it was the state of its ground once.
     was_state: bool,
+    /// Whether it was decided before a merge, or its undoing, that stated again what stands.
+    restated: bool,
 }
 
 /// Sorts a decision into those on the same ground. The record has whatever state follows from all of them.
@@ -50,7 +56,8 @@ pub(super) fn sort_in(
     let is_known = own.iter().any(|one| one.state.says_the_same(&state));
     let signal = signalled_no(record, purpose, catalogue).filter(|_| basis == LawfulBasis::Consent);
     let live_no = unanswered_live_no(basis, &past, signal);
-    own.push(PastDecision { basis, state: &state, was_state: false });
+    own.push(PastDecision { basis, state: &state, was_state: false, restated: false });
+    own.retain(|one| !one.restated && (one.was_state || !precedes_a_merge(one.state, context.history)));
     let follows_from_all = state_after(own, purpose, live_no).cloned();
     let before = record.ground(purpose.number, basis);
     let is_state = |of: Option<&GroundState>, one: &GroundState| of.is_some_and(|of| of.says_the_same(one));
@@ -81,10 +88,10 @@ fn past_decisions<'a>(
 ) -> Vec<PastDecision<'a>> {
     let of_purpose = |entry: &'a LedgerEntry| match &entry.body {
         LedgerBody::Ground { purpose: of, basis, state, .. } if *of == purpose.number => {
-            Some(PastDecision { basis: *basis, state, was_state: true })
+            Some(PastDecision { basis: *basis, state, was_state: true, restated: false })
         }
         LedgerBody::Superseded { purpose: of, basis, state, .. } if *of == purpose.number => {
-            Some(PastDecision { basis: *basis, state, was_state: false })
+            Some(PastDecision { basis: *basis, state, was_state: false, restated: false })
         }
         LedgerBody::Ground { .. }
         | LedgerBody::Superseded { .. }
@@ -95,13 +102,31 @@ fn past_decisions<'a>(
         | LedgerBody::Unmerged(_) => None,
     };
     let stored = LawfulBasis::ALL.into_iter().filter_map(|basis| {
-        Some(PastDecision { basis, state: record.ground(purpose.number, basis)?, was_state: true })
+        let state = record.ground(purpose.number, basis)?;
+        Some(PastDecision { basis, state, was_state: true, restated: false })
     });
-    // A merge, or its undoing, restates what stands, so what was decided before it is summed up there.
-    let restated =
-        |entry: &LedgerEntry| matches!(entry.body, LedgerBody::Merged(_) | LedgerBody::Unmerged(_));
-    let begins = history.iter().rposition(restated).unwrap_or(0);
-    history.iter().skip(begins).filter_map(of_purpose).chain(stored).collect()
+    let before = history.len() - since_restated(history).len();
+    let decided = history.iter().zip(0..).filter_map(|(entry, position)| {
+        of_purpose(entry).map(|decision| PastDecision { restated: position < before, ..decision })
+    });
+    decided.chain(stored).collect()
+}
+
+/// The entries from the last merge on, or its undoing: they state again all that stands.
+fn since_restated(history: &[LedgerEntry]) -> &[LedgerEntry] {
+    let begins = history.iter().rposition(is_merge).unwrap_or(0);
+    history.get(begins..).unwrap_or_default()
+}
+
+fn is_merge(entry: &LedgerEntry) -> bool {
+    matches!(entry.body, LedgerBody::Merged(_) | LedgerBody::Unmerged(_))
+}
+
+/// Whether a permission was dated before a merge, or its undoing. It may be in the other ledger, where it did not prevail.
+fn precedes_a_merge(state: &GroundState, history: &[LedgerEntry]) -> bool {
+    let last = history.iter().rev().find(|entry| is_merge(entry));
+    let permits = matches!(state.status, GroundStatus::Given | GroundStatus::Requested);
+    permits && last.is_some_and(|merge| state.decided_at <= merge.recorded_at)
 }
 
 /// Goes through the decisions on one ground, by date.
@@ -112,7 +137,7 @@ fn state_after<'a>(
 ) -> Option<&'a GroundState> {
     own.sort_by(|one, other| one.state.order(other.state));
     let mut stands = None;
-    for PastDecision { basis, state, was_state } in own {
+    for PastDecision { basis, state, was_state, .. } in own {
         let saw_every_no = was_state
             || state.status != GroundStatus::Given
             || live_no.is_none_or(|no| state.decided_at <= no);
@@ -140,6 +165,7 @@ fn unanswered_live_no(
     let newest = newest.max(signal)?;
     let answers = |one: &PastDecision<'_>| {
         one.was_state
+            && !one.restated
             && one.basis == basis
             && one.state.status == GroundStatus::Given
             && one.state.decided_at > newest

@@ -47,7 +47,7 @@ pub(super) fn moment_of(
     let newest = newest_moment(record, purpose, catalogue);
     match (decision.recording, decision.status) {
         (Recording::Imported, _) => Ok(past),
-        (Recording::Live { answers: Some(revision) }, _) if revision != record.ledger_entries => {
+        (Recording::Live { answers: Some(revision) }, _) if revision != record.consent_revision() => {
             Err(ProfileError::ConsentRevisionStale)
         }
         (Recording::Live { answers: Some(_) }, GroundStatus::Given) => {

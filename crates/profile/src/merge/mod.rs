@@ -22,17 +22,24 @@ use crate::{
     record::CustomerRecord,
 };
 
-/// Appends that the law begins anew, and all that it rests on from now on.
+/// Takes the current value if it is another than after the merge.
+fn changed<T: Clone + PartialEq>(before: &mut T, merged: &T, current: &T) {
+    if merged != current {
+        before.clone_from(current);
+    }
+}
+
+/// Appends that the law begins anew, and all that it rests on from now on. The consent revision ends above `above`.
 ///
 /// # Errors
 /// `Unknown` for a purpose that the catalogue lacks.
 fn append_law(
     record: &mut CustomerRecord,
-    begins: LedgerBody,
+    (begins, above): (impl FnOnce(u64) -> LedgerBody, u64),
     catalogue: &Catalogue,
     context: ChangeContext<'_>,
 ) -> Result<Vec<LedgerEntry>, ProfileError> {
-    let mut bodies = vec![begins];
+    let mut bodies = Vec::new();
     for ((number, basis), state) in &record.grounds {
         let purpose = catalogue.purpose(*number).ok_or(ProfileError::Unknown { field: "purpose" })?;
         let (purpose, purpose_id) = (*number, purpose.id.clone());
@@ -43,5 +50,7 @@ fn append_law(
     }
     bodies.extend(record.tc_string.clone().map(LedgerBody::TcString));
     bodies.extend(record.gpp_string.clone().map(LedgerBody::GppString));
+    bodies.insert(0, begins(u64::try_from(bodies.len()).unwrap_or(u64::MAX)));
+    record.revision_ahead += above.saturating_sub(record.consent_revision());
     Ok(bodies.into_iter().map(|body| record.append_ledger(body, context)).collect())
 }

@@ -1,16 +1,17 @@
 //! The preferences and contacts of two customers who are one person. Always: what one of the two did not want is not wanted, and
 //! every cap and every quiet hour of both counts.
 
+use super::changed;
 use crate::{
     error::ProfileError,
+    label::Address,
     preferences::{ChannelPreference, PreferenceFields, Preferences, TopicPreference},
 };
 
-/// The preferences of both. Where they differ in what is no limit (language, time zone, address, order), the survivor's count. Quiet
-/// hours of both are hours of the one time zone that is kept.
+/// The preferences of both. Where they differ in what is no limit (language, time zone, address, order), the survivor's count.
 ///
 /// # Errors
-/// `TooMany` if both together exceed a limit.
+/// `TooMany` if both together exceed a limit; `Malformed` if the other has quiet hours in another time zone.
 pub(super) fn merge_preferences(
     survivor: &Preferences,
     other: &Preferences,
@@ -30,6 +31,14 @@ pub(super) fn merge_preferences(
             }
             None => topics.push(theirs.clone()),
         }
+    }
+    let zones = survivor.time_zone.as_ref().zip(other.time_zone.as_ref());
+    let differ = zones.is_some_and(|(ours, theirs)| ours != theirs);
+    if differ && !other.quiet_hours.is_empty() {
+        return Err(ProfileError::Malformed {
+            field: "time_zone",
+            expected: "one time zone of both customers, since the other one has quiet hours in its own",
+        });
     }
     Preferences::new(PreferenceFields {
         language: survivor.language.clone().or_else(|| other.language.clone()),
@@ -59,52 +68,82 @@ fn both<T: Clone + PartialEq>(ours: &[T], theirs: &[T]) -> Vec<T> {
     all
 }
 
-/// What was said since a merge, on the preferences of one of the two. A part that was not changed since is as it was before. `narrow`
-/// takes only what is no longer wanted.
+/// What was said since a merge, on the preferences of one of the two: each entry that was not changed since is as it was before, so that
+/// nothing of the other is left. `narrow` takes only what is no longer wanted.
+///
+/// # Errors
+/// `TooMany` if the result would exceed a limit.
 pub(super) fn preferences_since(
     before: &Preferences,
     merged: &Preferences,
     current: &Preferences,
     narrow: bool,
 ) -> Result<Preferences, ProfileError> {
-    let mut fields = PreferenceFields::clone(before);
     if current == merged {
         return Ok(before.clone());
     }
-    if narrow {
-        for now in current.channels.iter().filter(|now| !merged.channels.contains(now)) {
-            match fields.channels.iter_mut().find(|of| of.channel == now.channel) {
-                Some(of) => *of = narrower(of, now),
-                None if !now.wanted || !now.unwanted_purposes.is_empty() => {
-                    fields.channels.push(ChannelPreference { address: None, ..now.clone() });
-                }
-                None => {}
+    let mut fields = PreferenceFields::clone(before);
+    for now in current.channels.iter().filter(|now| !merged.channels.contains(now)) {
+        let said = ChannelPreference { address: address_since(before, merged, now, narrow), ..now.clone() };
+        match fields.channels.iter_mut().find(|of| of.channel == now.channel) {
+            Some(ours) if narrow => *ours = narrower(ours, &said),
+            Some(ours) => *ours = said,
+            None if !narrow || !said.wanted || !said.unwanted_purposes.is_empty() => {
+                fields.channels.push(said);
             }
+            None => {}
         }
-        for now in current.topics.iter().filter(|now| !now.wanted && !merged.topics.contains(now)) {
-            match fields.topics.iter_mut().find(|of| of.topic == now.topic) {
-                Some(of) => of.wanted = false,
-                None => fields.topics.push(now.clone()),
-            }
-        }
-        return Preferences::new(fields);
     }
-    let PreferenceFields { language, time_zone, channels, frequency_caps, quiet_hours, topics } = &**current;
-    changed(&mut fields.language, &merged.language, language);
-    changed(&mut fields.channels, &merged.channels, channels);
-    changed(&mut fields.frequency_caps, &merged.frequency_caps, frequency_caps);
-    changed(&mut fields.topics, &merged.topics, topics);
-    // Quiet hours need their time zone.
-    if merged.time_zone != *time_zone || merged.quiet_hours != *quiet_hours {
-        fields.time_zone.clone_from(time_zone);
-        fields.quiet_hours.clone_from(quiet_hours);
+    for now in current.topics.iter().filter(|now| !merged.topics.contains(now)) {
+        match fields.topics.iter_mut().find(|of| of.topic == now.topic) {
+            Some(of) => of.wanted = now.wanted && (of.wanted || !narrow),
+            None if !narrow || !now.wanted => fields.topics.push(now.clone()),
+            None => {}
+        }
+    }
+    add_new(&mut fields.frequency_caps, &merged.frequency_caps, &current.frequency_caps);
+    add_new(&mut fields.quiet_hours, &merged.quiet_hours, &current.quiet_hours);
+    if !narrow {
+        let is_dropped = |of: &ChannelPreference| {
+            merged.channel(&of.channel).is_some() && current.channel(&of.channel).is_none()
+        };
+        fields.channels.retain(|of| !is_dropped(of));
+        let has =
+            |topics: &[TopicPreference], of: &TopicPreference| topics.iter().any(|one| one.topic == of.topic);
+        fields.topics.retain(|of| !has(&merged.topics, of) || has(&current.topics, of));
+        drop_gone(&mut fields.frequency_caps, &merged.frequency_caps, &current.frequency_caps);
+        drop_gone(&mut fields.quiet_hours, &merged.quiet_hours, &current.quiet_hours);
+        changed(&mut fields.language, &merged.language, &current.language);
+        changed(&mut fields.time_zone, &merged.time_zone, &current.time_zone);
+    }
+    if !fields.quiet_hours.is_empty() && fields.time_zone.is_none() {
+        fields.time_zone.clone_from(&current.time_zone);
     }
     Preferences::new(fields)
 }
 
-/// Takes the current value if it is another than after the merge.
-pub(super) fn changed<T: Clone + PartialEq>(before: &mut T, merged: &T, current: &T) {
-    if merged != current {
-        before.clone_from(current);
+/// The address of a channel whose preference was changed since: the one that was there before, unless another was stated since.
+fn address_since(
+    before: &Preferences,
+    merged: &Preferences,
+    now: &ChannelPreference,
+    narrow: bool,
+) -> Option<Address> {
+    let was = merged.channel(&now.channel).and_then(|was| was.address.as_ref());
+    if !narrow && was != now.address.as_ref() {
+        return now.address.clone();
     }
+    before.channel(&now.channel).and_then(|ours| ours.address.clone())
+}
+
+/// Adds what is new since the merge.
+fn add_new<T: Clone + PartialEq>(before: &mut Vec<T>, merged: &[T], current: &[T]) {
+    let new = current.iter().filter(|one| !merged.contains(one) && !before.contains(one)).cloned();
+    let new: Vec<_> = new.collect();
+    before.extend(new);
+}
+
+/// Drops what was taken back since the merge.
+fn drop_gone<T: PartialEq>(before: &mut Vec<T>, merged: &[T], current: &[T]) {
+    before.retain(|one| !merged.contains(one) || current.contains(one));
 }

@@ -9,12 +9,12 @@ use crate::{
     catalogue::Catalogue,
     chain::ChangeContext,
     error::ProfileError,
-    id::{AttributeNumber, CustomerId, MergeId, SourceId},
+    id::{AttributeNumber, CustomerId, MergeId, NamespaceId, SourceId},
     identifier::Identifier,
     ledger::{LedgerBody, LedgerEntry, OtherLedger},
     limits::{MERGED_CUSTOMERS_MAX, RECORD_IDENTIFIERS_MAX},
     numbered::numbered,
-    record::{AttributeValue, CustomerRecord, Merge, RequestDates},
+    record::{AttributeValue, CustomerRecord, Merge, RequestDates, StoredIdentifier},
     value::Value,
 };
 
@@ -70,7 +70,7 @@ pub struct MergedProfile {
 /// Merges a customer's record into the survivor's, whose change `context` describes.
 ///
 /// # Errors
-/// `TooMany` if the result would exceed a limit on identifiers, preferences or merged customers; `Unknown` for a purpose that the
+/// `TooMany` if the result would exceed a limit on identifiers (of a namespace, or of all), preferences or merged customers; `Unknown` for a purpose that the
 /// catalogue lacks.
 pub fn merge_profiles(
     survivor: &CustomerRecord,
@@ -89,9 +89,7 @@ pub fn merge_profiles(
         };
         identifiers.insert(identifier.clone(), kept);
     }
-    if identifiers.len() > RECORD_IDENTIFIERS_MAX {
-        return Err(ProfileError::TooMany { field: "identifiers", count_max: RECORD_IDENTIFIERS_MAX });
-    }
+    check_identifiers(&identifiers, survivor, catalogue)?;
     let merges = merges_with(survivor, (customer, other), merge, context)?;
     let mut choices = Vec::new();
     let mut attributes = survivor.attributes.clone();
@@ -100,11 +98,15 @@ pub fn merge_profiles(
             attributes.insert(*number, theirs.clone());
             continue;
         };
-        let rule = rules.attributes.get(number).copied().unwrap_or(rules.default);
+        let stated = rules.attributes.get(number).copied().unwrap_or(rules.default);
         // What is held for a legal claim is not replaced.
-        let held = survivor.subject.legal_hold.is_some();
+        let rule = match (&survivor.subject.legal_hold, &other.subject.legal_hold) {
+            (Some(_), _) => Survivorship::Survivor,
+            (None, Some(_)) => Survivorship::Other,
+            (None, None) => stated,
+        };
         let sides = Sides { catalogue, rules, ours: (survivor, ours), theirs: (other, theirs) };
-        let other_kept = !held && sides.other_prevails(*number, rule);
+        let other_kept = sides.other_prevails(*number, rule);
         if ours.value != theirs.value {
             choices.push(AttributeChoice { attribute: *number, other_kept, rule });
         }
@@ -130,10 +132,40 @@ pub fn merge_profiles(
         merged_into: None,
         ledger_entries: survivor.ledger_entries,
         ledger_head: survivor.ledger_head,
+        revision_ahead: survivor.revision_ahead,
     };
-    let ledger = OtherLedger { merge, customer, entries: other.ledger_entries, head: other.ledger_head };
-    let ledger = append_law(&mut record, LedgerBody::Merged(ledger), catalogue, context)?;
+    let begins = |restated| {
+        let (entries, head) = (other.ledger_entries, other.ledger_head);
+        LedgerBody::Merged(OtherLedger { merge, customer, entries, head, restated, merged_at: None })
+    };
+    let above = other.consent_revision();
+    let ledger = append_law(&mut record, (begins, above), catalogue, context)?;
     Ok(MergedProfile { record, ledger, choices })
+}
+
+/// Checks the limits, which keep chains of customers with one device or one catch-all address from becoming one. What the survivor had
+/// more than a limit that was lowered since is not held against it.
+fn check_identifiers(
+    identifiers: &BTreeMap<Identifier, StoredIdentifier>,
+    survivor: &CustomerRecord,
+    catalogue: &Catalogue,
+) -> Result<(), ProfileError> {
+    let too_many = |count_max| ProfileError::TooMany { field: "identifiers", count_max };
+    if identifiers.len() > RECORD_IDENTIFIERS_MAX {
+        return Err(too_many(RECORD_IDENTIFIERS_MAX));
+    }
+    let mut counts: BTreeMap<&NamespaceId, usize> = BTreeMap::new();
+    for identifier in identifiers.keys() {
+        *counts.entry(&identifier.namespace).or_default() += 1;
+    }
+    for (namespace, count) in counts {
+        let before = survivor.identifiers.keys().filter(|of| of.namespace == *namespace).count();
+        let limit = catalogue.namespace(namespace.as_str()).map(|of| usize::from(of.per_customer_max));
+        if let Some(limit) = limit.filter(|limit| count > *limit && count > before) {
+            return Err(too_many(limit));
+        }
+    }
+    Ok(())
 }
 
 /// The survivor's merges, with this one. The members of the other customer come with it.
@@ -200,7 +232,7 @@ fn said_by_both<T: Clone>(ours: Option<&T>, theirs: Option<&T>, text: impl Fn(&T
     (text(ours) == text(theirs)).then(|| ours.clone())
 }
 
-fn latest(ours: RequestDates, theirs: RequestDates) -> RequestDates {
+pub(super) fn latest(ours: RequestDates, theirs: RequestDates) -> RequestDates {
     RequestDates {
         subject: ours.subject.max(theirs.subject),
         preferences: ours.preferences.max(theirs.preferences),

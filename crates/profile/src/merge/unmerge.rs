@@ -8,11 +8,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{
-    append_law,
-    law::of_both,
-    preferences::{changed, preferences_since},
-};
+use super::{append_law, changed, law::of_both, preferences::preferences_since, profiles::latest};
 use crate::{
     catalogue::Catalogue,
     chain::ChangeContext,
@@ -89,16 +85,19 @@ pub fn unmerge_profiles(
     let before = CustomerRecord { merged_into: None, ..other.clone() };
     let mut restored = since.side(&before, Side::Other)?;
     restored.updated_at = other.updated_at.max(context.now);
-    let of_other = OtherLedger { merge, customer, entries: other.ledger_entries, head: other.ledger_head };
-    let ledger = append_law(&mut survivor, LedgerBody::Unmerged(of_other), catalogue, context)?;
-    let of_survivor = OtherLedger {
-        merge,
-        customer: *context.customer,
-        entries: survivor.ledger_entries,
-        head: survivor.ledger_head,
+    let begins = |restated| {
+        let (entries, head) = (other.ledger_entries, other.ledger_head);
+        LedgerBody::Unmerged(OtherLedger { merge, customer, entries, head, restated, merged_at: None })
+    };
+    survivor.revision_ahead = current.revision_ahead;
+    let ledger = append_law(&mut survivor, (begins, current.consent_revision()), catalogue, context)?;
+    let (entries, head) = (survivor.ledger_entries, survivor.ledger_head);
+    let begins = |restated| {
+        let (customer, merged_at) = (*context.customer, Some(archive.merged_at));
+        LedgerBody::Unmerged(OtherLedger { merge, customer, entries, head, restated, merged_at })
     };
     let as_other = ChangeContext { customer: &customer, ..context };
-    let entries = append_law(&mut restored, LedgerBody::Unmerged(of_survivor), catalogue, as_other)?;
+    let entries = append_law(&mut restored, (begins, survivor.consent_revision()), catalogue, as_other)?;
     Ok(UnmergedProfiles { survivor, ledger, other: Restored { record: restored, ledger: entries } })
 }
 
@@ -117,12 +116,11 @@ struct Since<'a> {
     history: &'a [LedgerEntry],
 }
 
-/// The last states of a ground since a merge.
+/// What was decided on a ground since a merge.
 struct Decided<'a> {
-    /// The last one, and whose it is.
-    state: &'a GroundState,
-    owner: Side,
-    /// The last one that permits nothing.
+    /// The present state, if it is another than after the merge, and whose it is.
+    changed: Option<(&'a GroundState, Side)>,
+    /// The last state that permits nothing.
     no: Option<&'a GroundState>,
 }
 
@@ -160,38 +158,52 @@ impl Since<'_> {
         if !made_since.is_empty() {
             record.contacts = before.contacts.joined(&made_since, current.updated_at);
         }
+        if current.requested != merged.requested {
+            record.requested = latest(before.requested, current.requested);
+        }
         if side == Side::Survivor {
             changed(&mut record.tc_string, &merged.tc_string, &current.tc_string);
             changed(&mut record.gpp_string, &merged.gpp_string, &current.gpp_string);
-            changed(&mut record.requested, &merged.requested, &current.requested);
         }
         Ok(record)
     }
 
     /// The grounds. A permission that was given since is its owner's alone; a no is both's.
     fn decide(&self, record: &mut CustomerRecord, side: Side) {
-        for (key @ (number, basis), Decided { state, owner, no }) in self.decided() {
+        for (key @ (number, basis), Decided { changed, no }) in self.decided() {
             let purpose = self.catalogue.purpose(number).map(|purpose| &**purpose);
             let narrowed = no.map(|no| match record.grounds.get(&key) {
                 Some(before) => of_both(before, no, basis, purpose),
                 None => no.clone(),
             });
-            let stays = if owner == side { Some(state.clone()) } else { narrowed };
-            record.grounds.extend(stays.map(|state| (key, state)));
+            let own = changed.filter(|(_, owner)| *owner == side).map(|(state, _)| state.clone());
+            record.grounds.extend(own.or(narrowed).map(|state| (key, state)));
         }
     }
 
-    /// What was decided since.
+    /// What was decided since. What later merges, and their undoing, only stated again is no decision.
     fn decided(&self) -> BTreeMap<(PurposeNumber, LawfulBasis), Decided<'_>> {
         let mut decided: BTreeMap<_, Decided<'_>> = BTreeMap::new();
+        let mut restated = 0;
         for entry in self.history {
+            if let LedgerBody::Merged(of) | LedgerBody::Unmerged(of) = &entry.body {
+                restated = of.restated;
+                continue;
+            }
+            if restated > 0 {
+                restated -= 1;
+                continue;
+            }
             let LedgerBody::Ground { purpose, basis, state, .. } = &entry.body else { continue };
             let key = (*purpose, *basis);
-            let ends = !matches!(state.status, GroundStatus::Given | GroundStatus::Requested);
-            let before = decided.get(&key).and_then(|before| before.no);
-            let owner = self.alone.owner_of_decision(&entry.recorded_by.name);
-            let no = if ends { Some(state) } else { before };
-            decided.insert(key, Decided { state, owner, no });
+            let of = decided.entry(key).or_insert(Decided { changed: None, no: None });
+            if !matches!(state.status, GroundStatus::Given | GroundStatus::Requested) {
+                of.no = Some(state);
+            }
+            let is_present = self.current.grounds.get(&key) == Some(state);
+            if is_present && self.archive.merged.grounds.get(&key) != Some(state) {
+                of.changed = Some((state, self.alone.owner_of_decision(&entry.recorded_by.name)));
+            }
         }
         decided
     }
@@ -216,6 +228,13 @@ impl Since<'_> {
             changed(&mut subject.regions, &merged.regions, &current.regions);
             changed(&mut subject.region_unknown, &merged.region_unknown, &current.region_unknown);
             changed(&mut subject.birth_date, &merged.birth_date, &current.birth_date);
+        } else {
+            // The younger age, and the rules of each place, are the stricter.
+            let said = Some(current.birth_date).filter(|date| *date != merged.birth_date).flatten();
+            subject.birth_date = subject.birth_date.max(said);
+            let knew_none = subject.regions.is_empty();
+            subject.regions.extend(current.regions.difference(&merged.regions).cloned());
+            subject.region_unknown |= knew_none && !subject.regions.is_empty();
         }
         subject.updated_at = subject.updated_at.max(current.updated_at);
         subject

@@ -96,6 +96,9 @@ pub struct CustomerRecord {
     pub gpp_string: Option<StoredGppString>,
     /// When the last changes of what requests replace were asked for.
     pub requested: RequestDates,
+    /// By how much the consent revision is ahead of the number of ledger entries: so that after a merge, or its undoing, none that was
+    /// read of the other customer fits.
+    pub revision_ahead: u64,
     /// The customers who were merged into this one, in the order of the merges.
     pub merges: Vec<Merge>,
     /// The customer into whom this one was, or is about to be, merged. Until that is undone the record stays as it is.
@@ -122,11 +125,18 @@ impl CustomerRecord {
             tc_string: None,
             gpp_string: None,
             requested: RequestDates::default(),
+            revision_ahead: 0,
             merges: Vec::new(),
             merged_into: None,
             created_at: now,
             updated_at: now,
         }
+    }
+
+    /// The version of the consent state; each ledger entry raises it by one.
+    #[must_use]
+    pub const fn consent_revision(&self) -> u64 {
+        self.ledger_entries.saturating_add(self.revision_ahead)
     }
 
     /// Whether a merge into this customer is in force.

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use custodia_profile::{
-    AttributeNumber, AttributeValue, ChainLink, ChangeContext, CustomerId, CustomerRecord, GroundStatus,
-    LawfulBasis, LedgerEntry, MergeId, MergedInto, MergedProfile, NO_HASH, OtherAlone, PoolId, PrivacySignal,
-    ProfileError, Revision, Stored, Survivorship, SurvivorshipRules, TimestampMs, UnmergedProfiles,
+    AttributeNumber, AttributeValue, ChainLink, ChangeContext, ChannelPreference, ContactChannel, CustomerId,
+    CustomerRecord, FrequencyCap, GroundStatus, LawfulBasis, LedgerEntry, MergeId, MergedInto, MergedProfile,
+    NO_HASH, OtherAlone, PoolId, PreferenceFields, Preferences, PrivacySignal, ProfileError, QuietHours,
+    Revision, Stored, Survivorship, SurvivorshipRules, TimeZoneName, TimestampMs, UnmergedProfiles,
     Withdrawal, as_of, merge_profiles, record_decision, record_signal, unmerge_profiles, verify_chain,
     withdraw,
 };
@@ -33,7 +34,13 @@ fn rules(default: Survivorship) -> SurvivorshipRules {
 
 /// The record without its ledger and its clock, which go on.
 fn content(record: &CustomerRecord) -> CustomerRecord {
-    CustomerRecord { ledger_entries: 0, ledger_head: NO_HASH, updated_at: NOW, ..record.clone() }
+    CustomerRecord {
+        ledger_entries: 0,
+        ledger_head: NO_HASH,
+        revision_ahead: 0,
+        updated_at: NOW,
+        ..record.clone()
+    }
 }
 
 /// Two customers who were merged.
@@ -303,7 +310,7 @@ fn a_merge_that_is_not_the_last_one_is_not_undone() {
     later.id = "0192f0e4-7c1a-7000-8000-000000000002".parse().unwrap();
     twice.merges.push(later);
     assert_eq!(undo(&twice), Err(refused));
-    pair.merged.record.preferences = custodia_profile::Preferences::default();
+    pair.merged.record.preferences = Preferences::default();
     assert!(pair.undo(&pair.merged.record, &[], &OtherAlone::default(), &catalogue()).is_ok());
 }
 
@@ -339,4 +346,136 @@ fn rules_choose_the_value() {
     let merged = Pair::merge(&held, &theirs, Survivorship::Other, &catalogue()).merged;
     assert!(!merged.choices[0].other_kept, "what is held for a legal claim is not replaced");
     assert_eq!(merged.record.subject.legal_hold, held.subject.legal_hold);
+}
+
+/// Another customer who was merged later, and then not.
+fn nested(pair: &Pair, current: &CustomerRecord) -> (CustomerRecord, Vec<LedgerEntry>) {
+    let third = CustomerId::from_parts(1_700_000_000_002, [5; 10], PoolId::default());
+    let id: MergeId = "0192f0e4-7c1a-7000-8000-000000000003".parse().unwrap();
+    let nobody = CustomerRecord::new(NOW);
+    let (rules, change) = (rules(Survivorship::Newest), context(NOW.plus_ms(1_000)));
+    let merged = merge_profiles(current, (third, &nobody), id, &rules, &catalogue(), change).unwrap();
+    let into = MergedInto {
+        survivor: customer(),
+        merge: id,
+        merged_at: NOW,
+        survivor_revision: Revision::from_u64(1),
+        survivor_before: current.clone(),
+        merged: merged.record.clone(),
+        restored: None,
+    };
+    let frozen = CustomerRecord { merged_into: Some(Box::new(into)), ..nobody };
+    let history = [&pair.merged.ledger[..], &merged.ledger].concat();
+    let change = ChangeContext { history: &history, ..context(NOW.plus_ms(2_000)) };
+    let alone = OtherAlone::default();
+    let undone = unmerge_profiles(&merged.record, (third, &frozen), &alone, &catalogue(), change).unwrap();
+    (undone.survivor, [merged.ledger, undone.ledger].concat())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 1_000, ..config() })]
+
+    /// What a later merge and its undoing state again is no decision (CO-8).
+    #[test]
+    fn a_merge_is_undone_after_a_later_one_was(survivor in records(), other_record in records()) {
+        let pair = Pair::merge(&survivor, &other_record, Survivorship::Newest, &catalogue());
+        let (current, since) = nested(&pair, &pair.merged.record);
+        prop_assert_eq!(content(&current), content(&pair.merged.record));
+        for alone in [OtherAlone::default(), alone("web.eu", "dpo")] {
+            let undone = pair.undo(&current, &since, &alone, &catalogue()).unwrap();
+            prop_assert_eq!(content(&undone.survivor), content(&survivor));
+            prop_assert_eq!(content(&undone.other.record), content(&other_record));
+        }
+    }
+
+    #[test]
+    fn no_consent_revision_of_one_customer_fits_another(survivor in records(), other_record in records()) {
+        let pair = Pair::merge(&survivor, &other_record, Survivorship::Newest, &catalogue());
+        let merged = pair.merged.record.consent_revision();
+        prop_assert!(merged > survivor.consent_revision() && merged > other_record.consent_revision());
+        let undone = pair.undo(&pair.merged.record, &[], &OtherAlone::default(), &catalogue()).unwrap();
+        prop_assert!(undone.survivor.consent_revision() > merged);
+        prop_assert!(undone.other.record.consent_revision() > undone.survivor.consent_revision());
+    }
+}
+
+fn wishes(fields: PreferenceFields) -> CustomerRecord {
+    CustomerRecord { preferences: Preferences::new(fields).unwrap(), ..CustomerRecord::new(NOW) }
+}
+
+fn channel(name: &str, wanted: bool, address: Option<&str>) -> ChannelPreference {
+    ChannelPreference {
+        channel: ContactChannel::new("channel", name).unwrap(),
+        wanted,
+        unwanted_purposes: Vec::new(),
+        address: address.map(label),
+    }
+}
+
+fn fields(channels: Vec<ChannelPreference>) -> PreferenceFields {
+    PreferenceFields { channels, ..PreferenceFields::default() }
+}
+
+#[test]
+fn preferences_of_one_are_not_left_on_the_other_and_what_narrows_is_both_s() {
+    let ours = wishes(fields(vec![channel("email", true, Some("ana@example.org"))]));
+    let theirs = wishes(fields(vec![channel("sms", true, Some("+4915112345678"))]));
+    let pair = Pair::merge(&ours, &theirs, Survivorship::Newest, &catalogue());
+    let cap = FrequencyCap { channel: None, purpose: None, contacts_max: 1, window_hours: 24 };
+    let said = PreferenceFields {
+        channels: vec![
+            channel("email", false, Some("ana@example.org")),
+            channel("sms", true, Some("+4915112345678")),
+        ],
+        frequency_caps: vec![cap.clone()],
+        ..PreferenceFields::default()
+    };
+    let current =
+        CustomerRecord { preferences: Preferences::new(said).unwrap(), ..pair.merged.record.clone() };
+    let undone = pair.undo(&current, &[], &OtherAlone::default(), &catalogue()).unwrap();
+    let (ours, theirs) = (&undone.survivor.preferences, &undone.other.record.preferences);
+    assert_eq!(ours.channels, [channel("email", false, Some("ana@example.org"))]);
+    assert_eq!(
+        theirs.channels,
+        [channel("sms", true, Some("+4915112345678")), channel("email", false, None)]
+    );
+    assert_eq!((&ours.frequency_caps, &theirs.frequency_caps), (&vec![cap.clone()], &vec![cap]));
+}
+
+#[test]
+fn quiet_hours_in_two_time_zones_are_not_merged() {
+    let quiet = |zone: &str| PreferenceFields {
+        time_zone: Some(TimeZoneName::new(zone).unwrap()),
+        quiet_hours: vec![QuietHours {
+            days: std::collections::BTreeSet::new(),
+            begins: "22:00".parse().unwrap(),
+            ends: "08:00".parse().unwrap(),
+            channel: None,
+        }],
+        ..PreferenceFields::default()
+    };
+    let merge = |ours: &CustomerRecord, theirs: &CustomerRecord| {
+        let (rules, change) = (rules(Survivorship::Newest), context(NOW));
+        merge_profiles(ours, (other(), theirs), merge_id(), &rules, &catalogue(), change)
+            .map(|of| of.record.preferences)
+    };
+    let (berlin, tokyo) = (wishes(quiet("Europe/Berlin")), wishes(quiet("Asia/Tokyo")));
+    assert!(matches!(merge(&berlin, &tokyo), Err(ProfileError::Malformed { field: "time_zone", .. })));
+    assert_eq!(merge(&berlin, &berlin).unwrap(), berlin.preferences);
+    assert_eq!(merge(&CustomerRecord::new(NOW), &tokyo).unwrap(), tokyo.preferences);
+}
+
+#[test]
+fn a_birth_date_and_a_region_that_were_stated_since_count_for_both() {
+    let adult = CustomerRecord::new(NOW);
+    let pair = Pair::merge(&adult, &adult, Survivorship::Newest, &catalogue());
+    let mut current = pair.merged.record.clone();
+    current.subject.birth_date = Some("2019-05-01".parse().unwrap());
+    current.subject.regions = ["DE".parse().unwrap()].into();
+    let undone = pair.undo(&current, &[], &OtherAlone::default(), &catalogue()).unwrap();
+    for record in [&undone.survivor, &undone.other.record] {
+        assert_eq!(record.subject.birth_date, current.subject.birth_date);
+        assert_eq!(record.subject.regions, current.subject.regions);
+    }
+    assert!(undone.other.record.subject.region_unknown, "it may live elsewhere");
 }

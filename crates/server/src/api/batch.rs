@@ -108,7 +108,7 @@ impl<R: BatchRead> ShardLeadersCall for R {
             let batch = Batch { context, call, request, purpose, query, view, need, lacks_names, budget };
             let mut answered = batch.answer().await?;
             if call.hop != Hop::Forwarded {
-                Box::pin(batch.follow_merges(&mut answered)).await?;
+                Box::pin(batch.follow_merges(&mut answered)).await;
             }
             if batch.lacks_names.into_inner() {
                 need = CatalogueNeed::Current;
@@ -155,32 +155,40 @@ impl<R: BatchRead> Batch<'_, R> {
     }
 
     /// Asks again about customers who were merged, for the survivors.
-    async fn follow_merges(&self, answered: &mut Answered<R>) -> Result<(), ServiceError> {
+    async fn follow_merges(&self, answered: &mut Answered<R>) {
         for (at, item) in answered.iter_mut() {
             let Some(text) = self.request.asked().0.get(*at) else { continue };
             for _ in 0..TRIES_MAX {
                 if !item.as_ref().is_err_and(is_redirection) {
                     break;
                 }
-                let named = parse::customer_id(text)?;
-                let redirect = self.context.merged_into(named, self.call.deadline).await?;
-                let asked = redirect.map_or(named, |redirect| redirect.survivor).to_string();
-                let call = Call { redirects: redirect.into_iter().collect(), ..self.call.clone() };
-                let again = Batch {
-                    request: &self.request.part(vec![asked]),
-                    call: &call,
-                    query: self.request.parse(self.view)?,
-                    lacks_names: AtomicBool::new(false),
-                    budget: Budget::of(self.context),
-                    ..*self
-                };
-                let first = again.answer().await?.pop().map(|(_, item)| item);
-                let missing = ServiceError::Internal { context: "a batch of one without a result" };
-                *item = first.unwrap_or_else(|| Err(row_error(missing)));
-                self.lacks_names.fetch_or(again.lacks_names.into_inner(), Ordering::Relaxed);
+                let followed = self.followed(text).await;
+                *item = self.budget.spend(followed.unwrap_or_else(|error| Err(row_error(error))));
+            }
+            if item.as_ref().is_err_and(is_redirection) {
+                *item = Err(row_error(ServiceError::Contended { tries: TRIES_MAX }));
             }
         }
-        Ok(())
+    }
+
+    /// The result for the survivor of one customer.
+    async fn followed(&self, text: &str) -> Result<Item<R>, ServiceError> {
+        let named = parse::customer_id(text)?;
+        let redirect = self.context.merged_into(named, self.call.deadline).await?;
+        let asked = redirect.map_or(named, |redirect| redirect.survivor).to_string();
+        let call = Call { redirects: redirect.into_iter().collect(), ..self.call.clone() };
+        let again = Batch {
+            request: &self.request.part(vec![asked]),
+            call: &call,
+            query: self.request.parse(self.view)?,
+            lacks_names: AtomicBool::new(false),
+            budget: Budget::of(self.context),
+            ..*self
+        };
+        let first = again.answer().await?.pop().map(|(_, item)| item);
+        self.lacks_names.fetch_or(again.lacks_names.into_inner(), Ordering::Relaxed);
+        let missing = ServiceError::Internal { context: "a batch of one without a result" };
+        Ok(first.unwrap_or_else(|| Err(row_error(missing))))
     }
 
     /// Reads on this node. One barrier serves the whole shard, since the call came before it.

@@ -1,6 +1,6 @@
 //! Routes each call to its handler, on this node or over the one hop to another.
 
-use std::{future::Future, sync::Arc};
+use std::{collections::BTreeSet, future::Future, sync::Arc};
 
 use custodia_profile::{BlindedIdentifier, CustomerId, GroupId};
 use custodia_proto::{
@@ -27,11 +27,13 @@ use crate::{
 pub(super) struct Answered<A> {
     pub(super) answer: A,
     leader: Option<LeaderHint>,
+    /// Whom a call about one customer was answered about, if that one was merged into another.
+    survivor: Option<CustomerId>,
 }
 
 impl<A> Answered<A> {
     const fn here(answer: A) -> Self {
-        Self { answer, leader: None }
+        Self { answer, leader: None, survivor: None }
     }
 
     /// The answer alone.
@@ -41,7 +43,7 @@ impl<A> Answered<A> {
 
     /// The same with another form of the answer.
     pub(super) fn map<B>(self, form: impl FnOnce(A) -> B) -> Answered<B> {
-        Answered { answer: form(self.answer), leader: self.leader }
+        Answered { answer: form(self.answer), leader: self.leader, survivor: self.survivor }
     }
 
     pub(super) fn into_response(self) -> Response<A> {
@@ -142,10 +144,26 @@ async fn redirected_read<R: CustomerRead>(
         let (customer, call) = trail.follow(context, call, error).await?;
         let request = request.about(customer.to_string());
         match read_at(context, &call, locate(context, &request)?, &request).await {
-            Ok(Answered { answer, .. }) => return Ok(Answered { answer, leader: None }),
+            Ok(Answered { answer, .. }) => return redirected(context, named, customer, answer),
             Err(failed) => error = failed,
         }
     }
+}
+
+/// An answer about a survivor. The leader that it names is that of the customer who was named, as for any other: it does not tell that the
+/// customer was merged.
+fn redirected<A>(
+    context: &ShardContext,
+    named: CustomerId,
+    survivor: CustomerId,
+    answer: A,
+) -> Result<Answered<A>, ServiceError> {
+    let location = context.routing().locate(named)?;
+    let leader = match context.routing().route(location.group(), Hop::First) {
+        Ok(Route::Forward(leader)) => Some(leader),
+        Ok(Route::Here) | Err(_) => None,
+    };
+    Ok(Answered { answer, leader, survivor: Some(survivor) })
 }
 
 pub(super) async fn holder_read<R: HolderRead>(
@@ -185,9 +203,14 @@ async fn find<R: HolderRead>(
         }
         let about = |holder: &CustomerId| customer_read(context, onward, request.about(holder.to_string()));
         let mut found = Vec::with_capacity(holders.len());
-        for answer in join_all(holders.iter().map(about)).await {
+        let mut seen = BTreeSet::new();
+        for (holder, answer) in holders.iter().zip(join_all(holders.iter().map(about)).await) {
             match answer {
-                Ok(answered) => found.push(answered.answer),
+                // Several may lead to one customer, where customers were merged.
+                Ok(answered) if seen.insert(answered.survivor.unwrap_or(*holder)) => {
+                    found.push(answered.answer);
+                }
+                Ok(_same) => {}
                 Err(error) if error.is_customer_not_found() => {}
                 Err(error) => return Err(error),
             }
@@ -266,7 +289,7 @@ async fn redirected_write<R: CustomerWrite>(
         let (customer, call) = trail.follow(context, call, error).await?;
         let request = request.about(customer.to_string());
         match write_once_at(context, &call, locate(context, &request)?, &request).await {
-            Ok(Answered { answer, .. }) => return Ok(Answered { answer, leader: None }),
+            Ok(Answered { answer, .. }) => return redirected(context, named, customer, answer),
             Err(failed) => error = failed,
         }
     }
@@ -319,7 +342,7 @@ async fn forward<R: Unary>(
     request: &R,
 ) -> Result<Answered<R::Answer>, ServiceError> {
     let answer = context.forward(&leader, call, request).await?;
-    Ok(Answered { answer, leader: Some(leader) })
+    Ok(Answered { answer, leader: Some(leader), survivor: None })
 }
 
 pub(super) fn ingest_profiles(

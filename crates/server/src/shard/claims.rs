@@ -5,7 +5,7 @@
 //! wait for each other. Old claims, of what a record has lost or never gained, break that order. So a wait for another write is
 //! short, and shorter towards the customer with the smaller id: of those who wait in a circle one gives up first.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use custodia_consensus::ReadMode;
 use custodia_profile::{BlindedIdentifier, CustomerId, CustomerRecord, Identifier, MergeId, RefusalReason};
@@ -36,6 +36,8 @@ pub(crate) enum Settled {
     Free,
     /// A write of this customer is in progress.
     Busy,
+    /// It was merged into the one who wants to know, so that one's own record says.
+    Own,
 }
 
 /// Why a customer cannot have an identifier, and who has it.
@@ -138,11 +140,11 @@ impl ShardContext {
         let Claim { identifier, customer, holders_max } = claim;
         let mut others = self.holders(identifier, ReadMode::Lease, deadline).await?;
         others.retain(|holder| holder != customer);
-        let mut held = Vec::new();
+        let mut held = BTreeSet::new();
         for holder in others {
             let settled = self.settle(holder, identifier, Fence::No(*customer), deadline).await?;
             if let Settled::Held(holder) = settled {
-                held.push(holder);
+                held.insert(holder);
             }
         }
         let full = held.len() >= *holders_max;
@@ -215,7 +217,8 @@ impl ShardContext {
             match self.settled_at(at, led_by, identifier, raise, deadline).await {
                 Err(ServiceError::CustomerMerged { survivor, merge }) if survivor == claimant => {
                     // Its write is the one that claims, so it is not waited for.
-                    return self.settled_with_claimant(at, (survivor, merge), deadline).await;
+                    let named = (survivor, merge);
+                    return self.settled_with_claimant(at, named, identifier, deadline).await;
                 }
                 Err(ServiceError::CustomerMerged { survivor, merge }) => {
                     followed.push((at, led_by));
@@ -231,16 +234,21 @@ impl ShardContext {
         Ok(Settled::Busy)
     }
 
-    /// A customer who claimed an identifier was merged into the one who claims it now: if that is in force, nobody else holds it by this
-    /// claim; if not, the customer may hold it.
+    /// A customer who claimed an identifier names the one who claims it now as the survivor of a merge. If that is not in force, the customer
+    /// holds what its record says without it.
     async fn settled_with_claimant(
         &self,
         customer: CustomerId,
         (claimant, merge): (CustomerId, MergeId),
+        identifier: &BlindedIdentifier,
         deadline: Instant,
     ) -> Result<Settled, ServiceError> {
-        let in_force = self.lists_merge(claimant, merge, deadline).await?;
-        Ok(if in_force { Settled::Free } else { Settled::Held(customer) })
+        if self.record_of(claimant, deadline).await?.is_some_and(|record| record.has_merge(merge)) {
+            return Ok(Settled::Own);
+        }
+        let record = self.record_of(customer, deadline).await?.map(CustomerRecord::unmerged);
+        let held = record.map_or(Ok(false), |(record, _)| self.holds(&record, identifier))?;
+        Ok(if held { Settled::Held(customer) } else { Settled::Free })
     }
 
     async fn settled_at(

@@ -100,7 +100,10 @@ impl CommandBuilder {
         let (group, customer) = (self.location.group(), self.location.customer);
         let after = Revisions {
             revision: state.revision_after(mutation.record.is_some()).as_u64(),
-            guard: state.consent_revision_after(&mutation.ledger),
+            guard: match &mutation.record {
+                Some(record) => record.consent_revision(),
+                None => state.consent_revision_after(&mutation.ledger),
+            },
         };
         if let Some(record) = &mutation.record {
             self.seal(&Key::core(group, &customer), after, record)?;

@@ -93,7 +93,7 @@ impl ShardContext {
             others.retain(|holder| *holder != customer);
             let mut held = BTreeSet::new();
             let mut unsettled = others.clone().into_iter();
-            // Several may lead to one holder, where customers were merged.
+            // Several may lead to one holder, where customers were merged. Who leads to this customer stays: its merge may be undone.
             while held.len() + unsettled.len() >= holders_max {
                 let Some(pointer) = unsettled.next() else {
                     return Ok(Attempt::Done(held.pop_first().map_or(Claimed::Busy, Claimed::Held)));
@@ -107,6 +107,7 @@ impl ShardContext {
                     Settled::Held(holder) => {
                         held.insert(holder);
                     }
+                    Settled::Own => {}
                     Settled::Busy => return Ok(Attempt::Done(Claimed::Busy)),
                 }
             }

@@ -109,7 +109,7 @@ async fn settled(
     match context.settled_here(location, merge, identifier, raise, deadline).await {
         Ok(Settled::Held(_)) => Ok(answer(IndexOutcome::Held)),
         Ok(Settled::Free) => Ok(answer(IndexOutcome::Free)),
-        Ok(Settled::Busy) => Ok(answer(IndexOutcome::Busy)),
+        Ok(Settled::Busy | Settled::Own) => Ok(answer(IndexOutcome::Busy)),
         Err(ServiceError::CustomerMerged { survivor, merge }) => Ok(IndexAnswer {
             holders: vec![survivor.as_bytes().to_vec().into()],
             merge: merge.as_bytes().to_vec().into(),

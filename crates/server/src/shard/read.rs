@@ -21,7 +21,7 @@ use super::{Loaded, ShardContext, merge::check_merges, reader::reader_for};
 use crate::{
     catalogue::{CatalogueNeed, CatalogueView},
     propose::TRIES_MAX,
-    routing::{Call, CustomerLocation},
+    routing::{Call, CustomerLocation, Redirect},
     wire::{ServiceError, convert::RecordVersion, now, parse},
 };
 
@@ -74,6 +74,8 @@ pub(crate) struct ProfileView<'a> {
     pub(crate) reader: Reader<'a>,
     pub(crate) permission: Permission<'a>,
     pub(crate) now: TimestampMs,
+    /// The merges that led to the customer.
+    pub(crate) redirects: &'a [Redirect],
     /// What further reads for the answer may rely on, and until when they must be done.
     pub(crate) reading: (ReadMode, Instant),
 }
@@ -85,7 +87,7 @@ impl<'a> ProfileView<'a> {
     /// The caller is not registered for the purpose.
     pub(crate) fn new(
         context: &'a ShardContext,
-        call: &Call,
+        call: &'a Call,
         location: CustomerLocation,
         stored: &'a Loaded<CustomerRecord>,
         view: &'a CatalogueView,
@@ -94,8 +96,8 @@ impl<'a> ProfileView<'a> {
         let now = now();
         let reader = reader_for(&call.caller, view, purpose)?;
         let permission = Permission::for_purpose(purpose, reader, &stored.value, &view.catalogue, now);
-        let reading = (call.read_mode, call.deadline);
-        Ok(Self { context, location, stored, view, purpose, reader, permission, now, reading })
+        let (redirects, reading) = (call.redirects.as_slice(), (call.read_mode, call.deadline));
+        Ok(Self { context, location, stored, view, purpose, reader, permission, now, redirects, reading })
     }
 
     pub(crate) const fn record(&self) -> &'a CustomerRecord {

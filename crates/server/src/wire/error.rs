@@ -181,9 +181,18 @@ pub(crate) enum ServiceError {
     /// The merge that led to the customer is not in force. Between nodes only.
     #[error("the merge is not in force")]
     MergeNotInForce,
-    /// Two customers of whom one is the other.
-    #[error("the two customers are one already: {0}")]
-    SameCustomer(&'static str),
+    /// The survivor of a merge, as it was named, was merged into the other customer.
+    #[error("the two customers are one already")]
+    SameCustomer,
+    /// The other customer of a merge was merged into somebody else.
+    #[error("merged_customer_id was merged into another customer: name that one, or undo that merge first")]
+    MergedElsewhere,
+    /// At that time, another customer's ledger counted.
+    #[error("at that time the customer was merged into another: ask about {survivor}")]
+    MergedThen {
+        /// The customer to ask about.
+        survivor: CustomerId,
+    },
     /// There is nothing to undo, or something else must be undone first.
     #[error("{0}")]
     NotMerged(&'static str),
@@ -254,7 +263,7 @@ pub(crate) enum ServiceError {
     #[error("the index of identifiers cannot be reached")]
     IndexUnavailable,
     /// The shard of the other customer of a merge did not answer.
-    #[error("the other customer's shard cannot be reached")]
+    #[error("the shard's leader is unreachable")]
     OtherShardUnavailable,
     /// The response would exceed a limit.
     #[error("the response exceeds {limit}: request fewer entries")]

@@ -21,12 +21,12 @@ use crate::{counters::count_error, keys::KeysError, refusal::Refusal};
 const ERROR_DOMAIN: &str = "custodia";
 
 /// Key in `google.rpc.ErrorInfo.metadata`: the same leader, so that it survives the hop between nodes.
+const LEADER_DETAIL: &str = "leader";
 /// Reasons that nodes tell each other, and the details that go with them.
 pub(crate) const CUSTOMER_MERGED: &str = "CUSTOMER_MERGED";
 pub(crate) const MERGE_NOT_IN_FORCE: &str = "MERGE_NOT_IN_FORCE";
 const SURVIVOR_DETAIL: &str = "survivor";
 const MERGE_DETAIL: &str = "merge";
-const LEADER_DETAIL: &str = "leader";
 
 /// Key in `google.rpc.ErrorInfo.metadata`: the purpose that the caller may not state.
 const PURPOSE_DETAIL: &str = "purpose";
@@ -144,11 +144,13 @@ fn class_of(error: &ServiceError) -> Class {
         ServiceError::ResponseTooLarge { .. } => permanent(Code::ResourceExhausted, "LIMIT_EXCEEDED"),
         ServiceError::CatalogueUnavailable => leaderless("CATALOGUE_UNAVAILABLE"),
         ServiceError::IndexUnavailable => leaderless("INDEX_UNAVAILABLE"),
-        ServiceError::OtherShardUnavailable => leaderless("OTHER_SHARD_UNAVAILABLE"),
+        ServiceError::OtherShardUnavailable => leaderless("LEADER_UNREACHABLE"),
         ServiceError::OtherCustomerNotFound => permanent(Code::NotFound, "OTHER_CUSTOMER_NOT_FOUND"),
         ServiceError::CustomerMerged { .. } => permanent(Code::FailedPrecondition, CUSTOMER_MERGED),
         ServiceError::MergeNotInForce => permanent(Code::FailedPrecondition, MERGE_NOT_IN_FORCE),
-        ServiceError::SameCustomer(_) => permanent(Code::FailedPrecondition, "SAME_CUSTOMER"),
+        ServiceError::SameCustomer => permanent(Code::FailedPrecondition, "SAME_CUSTOMER"),
+        ServiceError::MergedElsewhere => permanent(Code::FailedPrecondition, "MERGED_ELSEWHERE"),
+        ServiceError::MergedThen { .. } => permanent(Code::FailedPrecondition, "MERGED_THEN"),
         ServiceError::NotMerged(_) => permanent(Code::FailedPrecondition, "NOT_MERGED"),
         ServiceError::TooManyEventsToMove => permanent(Code::FailedPrecondition, "LIMIT_EXCEEDED"),
         ServiceError::CustomerBusy => retryable(Code::ResourceExhausted, "CUSTOMER_BUSY", RETRY_AFTER_BUSY),

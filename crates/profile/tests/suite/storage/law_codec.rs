@@ -203,6 +203,8 @@ fn other_ledgers() -> impl Strategy<Value = OtherLedger> {
         customer: customer(),
         entries,
         head,
+        restated: entries / 3,
+        merged_at: (id % 2 == 0).then_some(NOW),
     })
 }
 

@@ -6,8 +6,8 @@
 use std::collections::BTreeMap;
 
 use custodia_profile::{
-    CustomerRecord, GroundState, LawAsOf, LawfulBasis, LedgerBody, LedgerEntry, ProfileError, PurposeNumber,
-    Revision, Stored, TimestampMs, ledger_hash, limits::FUTURE_MAX_MS,
+    CustomerRecord, GroundState, LawAsOf, LawfulBasis, LedgerBody, LedgerEntry, OtherLedger, ProfileError,
+    PurposeNumber, Revision, Stored, TimestampMs, ledger_hash, limits::FUTURE_MAX_MS,
 };
 use custodia_proto::v1::{self, consent_history_entry::Change};
 use prost::Message as _;
@@ -178,10 +178,15 @@ pub(super) async fn law_as_of(
     moment: Option<TimestampMs>,
 ) -> Result<(LawAsOf, u64), ServiceError> {
     let (mut law, mut entries) = (LawAsOf::default(), 0_u64);
+    let mut is_past = false;
     let mut ledger = Ledger::after(context, location, None);
     while let Some(Loaded { value: entry, .. }) = ledger.next_entry::<LedgerEntry>()? {
         if moment.is_some_and(|moment| entry.recorded_at > moment) {
-            break;
+            is_past = true;
+        }
+        if is_past {
+            check_ledger_counts(&entry, moment)?;
+            continue;
         }
         law.apply(&entry);
         entries = entries.saturating_add(1);
@@ -190,6 +195,19 @@ pub(super) async fn law_as_of(
         }
     }
     Ok((law, entries))
+}
+
+/// Refuses a moment at which the customer was merged into another: then that one's ledger counted.
+///
+/// # Errors
+/// [`ServiceError::MergedThen`].
+fn check_ledger_counts(entry: &LedgerEntry, moment: Option<TimestampMs>) -> Result<(), ServiceError> {
+    if let LedgerBody::Unmerged(OtherLedger { customer, merged_at: Some(merged_at), .. }) = entry.body
+        && moment.is_some_and(|moment| moment >= merged_at)
+    {
+        return Err(ServiceError::MergedThen { survivor: customer });
+    }
+    Ok(())
 }
 
 /// Every state of consent to each purpose, in the order in which they were recorded; of the entries that the record counts.

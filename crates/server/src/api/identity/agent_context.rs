@@ -80,8 +80,7 @@ impl CustomerRead for v1::GetAgentContextRequest {
             let (purpose, catalogue) = (profile.purpose, &profile.view.catalogue);
             let permission =
                 Permission::for_purpose(purpose, profile.reader, &again.value, catalogue, profile.now);
-            // It was not merged since: that would be another record than the one by which the call came here.
-            check_merges(&[], profile.location, Some(&again.value))?;
+            check_merges(profile.redirects, profile.location, Some(&again.value))?;
             let again = ProfileView { stored: &again, permission, ..profile };
             if let Some(answer) = context(&query, &again).await? {
                 return Ok(answer);

@@ -46,6 +46,14 @@ pub(super) fn merged_customer(text: &str) -> Result<CustomerId, ServiceError> {
     text.parse().map_err(named(field))
 }
 
+/// Refuses one customer in the place of two.
+pub(super) fn check_two(customer_id: &str, merged_customer_id: &str) -> Result<(), ServiceError> {
+    if customer_id == merged_customer_id && !customer_id.is_empty() {
+        return Err(ServiceError::invalid("merged_customer_id", "is the survivor itself"));
+    }
+    Ok(())
+}
+
 /// Ends what is left of an earlier merge of the other customer, before the survivor is locked, or after.
 pub(super) async fn settle(
     context: &ShardContext,
@@ -68,6 +76,7 @@ impl CustomerWrite for v1::MergeProfilesRequest {
         call: &Call,
         _moved: &[CustomerId],
     ) -> Result<(), ServiceError> {
+        check_two(&self.customer_id, &self.merged_customer_id)?;
         settle(context, call, &self.merged_customer_id).await
     }
 
@@ -78,9 +87,6 @@ impl CustomerWrite for v1::MergeProfilesRequest {
 
     fn parse(&self, _origin: Origin<'_>, view: &CatalogueView) -> Result<Merge, ServiceError> {
         let other = merged_customer(&self.merged_customer_id)?;
-        if self.merged_customer_id == self.customer_id {
-            return Err(ServiceError::invalid("merged_customer_id", "is the survivor itself"));
-        }
         Ok(Merge {
             purpose: view.purpose(&parse::purpose(&self.purpose, "purpose")?, "purpose")?.number,
             other,
@@ -118,7 +124,7 @@ impl CustomerWrite for v1::MergeProfilesRequest {
         let missing = ServiceError::Internal { context: "a merge without the other customer" };
         let other = state.other.as_ref().ok_or(missing)?;
         if other.customer == state.location.customer {
-            return Err(ServiceError::SameCustomer("the other was merged into the survivor, or is it"));
+            return Err(ServiceError::SameCustomer);
         }
         if let Some(done) = survivor.merges.iter().find(|of| of.members.contains(&other.customer)) {
             let answer = v1::MergeProfilesResponse {
@@ -135,9 +141,7 @@ impl CustomerWrite for v1::MergeProfilesRequest {
             into.survivor == state.location.customer && into.merge == id && into.restored.is_none()
         };
         if !other.record.merged_into.as_deref().is_none_or(is_begun) {
-            return Err(ServiceError::NotMerged(
-                "merged_customer_id was merged into another customer: name that one, or undo that merge first",
-            ));
+            return Err(ServiceError::MergedElsewhere);
         }
         let theirs = &CustomerRecord { merged_into: None, ..other.record.clone() };
         let of_other = (other.customer, theirs);

@@ -7,7 +7,7 @@ use custodia_profile::{
 };
 use custodia_proto::{rpc::Unary, v1};
 
-use super::merge_profiles::{finish, merged_customer, settle};
+use super::merge_profiles::{check_two, finish, merged_customer, settle};
 use crate::{
     catalogue::CatalogueView,
     routing::{Call, CustomerLocation, Hop},
@@ -39,6 +39,7 @@ impl CustomerWrite for v1::UnmergeProfilesRequest {
         call: &Call,
         _moved: &[CustomerId],
     ) -> Result<(), ServiceError> {
+        check_two(&self.customer_id, &self.merged_customer_id)?;
         settle(context, call, &self.merged_customer_id).await
     }
 

@@ -73,6 +73,8 @@ pub(super) fn profile<'a>(
     shown.sort_unstable_by(|one, other| one.name.cmp(&other.name));
     withheld.sort_unstable_by(|one, other| one.name.cmp(&other.name));
     let version = profile.version();
+    let is_permitted = matches!(profile.permission.verdict(), Verdict::Permit { .. });
+    let may_see_members = is_permitted || profile.reader == Reader::Controller;
     v1::Profile {
         customer_id: version.customer.to_string(),
         etag: etag(version.revision),
@@ -81,7 +83,11 @@ pub(super) fn profile<'a>(
         created_at: Some(timestamp(record.created_at)),
         updated_at: Some(timestamp(record.updated_at)),
         withheld_others: others,
-        merged_customer_ids: record.members().map(ToString::to_string).collect(),
+        merged_customer_ids: if may_see_members {
+            record.members().map(ToString::to_string).collect()
+        } else {
+            Vec::new()
+        },
     }
 }
 

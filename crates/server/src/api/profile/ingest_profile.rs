@@ -1,8 +1,10 @@
 //! IngestProfile: merges observations, consents and events into one customer's profile, as far as the law permits.
 
+use std::collections::BTreeSet;
+
 use custodia_profile::{
-    CustomerId, CustomerRecord, Decision, Event, Identifier, Observations, PoolId, PurposeId, Recording,
-    RequestId, Revision, TimestampMs,
+    CustomerId, CustomerRecord, Decision, Event, Identifier, LinkPolicy, Observations, PoolId, PurposeId,
+    Recording, RequestId, Revision, TimestampMs,
 };
 use custodia_proto::v1;
 use uuid::Uuid;
@@ -158,6 +160,7 @@ impl CustomerWrite for v1::IngestProfileRequest {
                 .iter()
                 .map(|outcome| convert::identifier_outcome(outcome, &state.taken))
                 .collect(),
+            merged_customer_ids: Vec::new(),
         };
         let record = changed.then_some(ingested.record);
         Ok(Mutation { record, ledger: ingested.ledger, events: ingested.events, answer })
@@ -178,6 +181,47 @@ impl CustomerWrite for v1::IngestProfileRequest {
             }
         }
     }
+
+    /// Of a customer who was found by an identifier: a request that names the customer may be mistaken about the identifier.
+    fn merges(&self, answer: &Self::Answer, view: &CatalogueView) -> Vec<v1::MergeProfilesRequest> {
+        if self.found_by() != v1::FoundBy::Identifier {
+            return Vec::new();
+        }
+        let others: BTreeSet<_> = held_by_others(answer, view).collect();
+        let merge = |other: &str| v1::MergeProfilesRequest {
+            customer_id: answer.customer_id.clone(),
+            merged_customer_id: other.to_owned(),
+            purpose: self.purpose.clone(),
+            ..Default::default()
+        };
+        others.into_iter().map(merge).collect()
+    }
+
+    fn note_merged(answer: &mut Self::Answer, merged: &str, etag: String) {
+        for outcome in answer.identifiers.iter_mut().filter(|outcome| outcome.held_by == merged) {
+            *outcome = v1::IdentifierOutcome {
+                namespace: outcome.namespace.clone(),
+                attribute: outcome.attribute.clone(),
+                merged: true,
+                ..Default::default()
+            };
+        }
+        answer.merged_customer_ids.push(merged.to_owned());
+        answer.etag = etag;
+    }
+}
+
+/// The identifiers of a request that are another customer's, though the policy of their namespace wants the two to be one.
+fn held_by_others<'a>(
+    answer: &'a v1::IngestProfileResponse,
+    view: &CatalogueView,
+) -> impl Iterator<Item = &'a str> {
+    let to_merge = |outcome: &&v1::IdentifierOutcome| {
+        let namespace = view.catalogue.namespace(&outcome.namespace);
+        namespace.is_some_and(|namespace| namespace.on_conflict == LinkPolicy::Merge)
+    };
+    let held = answer.identifiers.iter().filter(|outcome| !outcome.held_by.is_empty());
+    held.filter(to_merge).map(|outcome| outcome.held_by.as_str())
 }
 
 /// The parsed request.

@@ -80,10 +80,12 @@ async fn read(
     if with == Sources::Yes {
         let of_record = provenances(&stored.value).map(|of| of.source.clone());
         let mut sources: BTreeSet<SourceId> = of_record.collect();
-        context.each_event(location, |event| {
-            sources.insert(event.provenance.source);
-            Ok(())
-        })?;
+        context
+            .each_event(location, |event| {
+                sources.insert(event.provenance.source);
+                Ok(())
+            })
+            .await?;
         let mut callers: BTreeSet<CallerName> = BTreeSet::new();
         let mut ledger = Ledger::after(context, location, None);
         while let Some(Loaded { value, .. }) = ledger.next_entry::<custodia_profile::LedgerEntry>()? {
@@ -143,7 +145,7 @@ async fn check(
     Ok(match context.fence(location, &unless, stored.is_some(), deadline).await? {
         Settled::Held(_) => MergeOutcome::Done,
         Settled::Free => MergeOutcome::NotInForce,
-        Settled::Busy => MergeOutcome::Busy,
+        Settled::Busy | Settled::Own => MergeOutcome::Busy,
     })
 }
 

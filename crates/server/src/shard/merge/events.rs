@@ -10,6 +10,7 @@ use custodia_consensus::ReadMode;
 use custodia_profile::{CustomerId, CustomerRecord, Event, EventId, Stored as _, StoredEvent};
 use custodia_proto::internal::v1::{MergeAction, MergeRequest, MergedEvent};
 use custodia_store::{EventSortKey, Key, KeyKind, KeyParts, KeyPrefix};
+use futures::future::try_join_all;
 use tokio::time::Instant;
 
 use super::request;
@@ -90,8 +91,9 @@ impl<'a> MemberEvents<'a> {
             return Ok(self.next_own.take());
         }
         // The own events first: one that moves to a member is there before it is gone here.
-        for member in &mut self.members {
-            member.fetch(self.context, self.mode, self.deadline).await?;
+        if self.members.iter().any(Member::is_empty) {
+            let empty = self.members.iter_mut().filter(|member| member.is_empty());
+            try_join_all(empty.map(|member| member.fetch(self.context, self.mode, self.deadline))).await?;
         }
         let sent = self.members.iter().filter_map(Member::position).min();
         let own = self.next_own.as_ref().map(|(position, _)| Bytes::copy_from_slice(position.as_bytes()));
@@ -125,16 +127,18 @@ impl Member {
         self.fetched.pop_front()
     }
 
-    /// Fetches the next events, if none is left.
+    /// Whether more must be fetched before the next event is known.
+    fn is_empty(&self) -> bool {
+        self.fetched.is_empty() && self.has_more
+    }
+
+    /// Fetches the next events.
     async fn fetch(
         &mut self,
         context: &ShardContext,
         mode: ReadMode,
         deadline: Instant,
     ) -> Result<(), ServiceError> {
-        if !self.fetched.is_empty() || !self.has_more {
-            return Ok(());
-        }
         let list = MergeRequest {
             after: self.after.clone(),
             quorum_read: mode == ReadMode::Quorum,
@@ -158,16 +162,18 @@ impl ShardContext {
         events: &[Event],
         deadline: Instant,
     ) -> Result<Vec<(EventId, Option<StoredEvent>)>, ServiceError> {
+        let event_ids: Vec<_> = events.iter().map(|event| event.id.as_str().to_owned()).collect();
+        let answers = record.members().map(|member| {
+            let find =
+                MergeRequest { event_ids: event_ids.clone(), ..request(MergeAction::FindEvents, *member) };
+            self.call_merge(*member, find, deadline)
+        });
+        let answers = try_join_all(answers).await?;
         let mut found = Vec::new();
-        for member in record.members() {
-            let event_ids = events.iter().map(|event| event.id.as_str().to_owned()).collect();
-            let find = MergeRequest { event_ids, ..request(MergeAction::FindEvents, *member) };
-            for MergedEvent { sort_key: id, event } in self.call_merge(*member, find, deadline).await?.events
-            {
-                let of = events.iter().find(|sent| sent.id.as_str().as_bytes() == id);
-                let event = if event.is_empty() { None } else { Some(StoredEvent::decode(&event)?) };
-                found.extend(of.map(|sent| (sent.id.clone(), event)));
-            }
+        for MergedEvent { sort_key: id, event } in answers.into_iter().flat_map(|answer| answer.events) {
+            let of = events.iter().find(|sent| sent.id.as_str().as_bytes() == id);
+            let event = if event.is_empty() { None } else { Some(StoredEvent::decode(&event)?) };
+            found.extend(of.map(|sent| (sent.id.clone(), event)));
         }
         Ok(found)
     }

@@ -102,11 +102,7 @@ impl ShardContext {
         let mut from = named;
         for _ in 0..REDIRECTS_MAX {
             let at = redirect.map_or(named, |redirect| redirect.survivor);
-            let answer = self.call_merge(at, request(MergeAction::Read, at), deadline).await?;
-            if answer.record.is_empty() {
-                return Ok(redirect);
-            }
-            let record = CustomerRecord::decode(&answer.record)?;
+            let Some(record) = self.record_of(at, deadline).await? else { return Ok(redirect) };
             match (record.merged_into, redirect) {
                 (_, Some(led_by)) if !record.merges.iter().any(|merge| merge.id == led_by.merge) => {
                     self.settle_merge(from, deadline).await?;
@@ -141,15 +137,17 @@ impl ShardContext {
         }
     }
 
-    /// Whether a customer's record lists a merge.
-    pub(super) async fn lists_merge(
+    /// A customer's record, from the leader of its shard.
+    pub(super) async fn record_of(
         &self,
-        survivor: CustomerId,
-        merge: MergeId,
+        customer: CustomerId,
         deadline: Instant,
-    ) -> Result<bool, ServiceError> {
-        let answer = self.call_merge(survivor, request(MergeAction::Read, survivor), deadline).await?;
-        Ok(!answer.record.is_empty() && CustomerRecord::decode(&answer.record)?.has_merge(merge))
+    ) -> Result<Option<CustomerRecord>, ServiceError> {
+        let answer = self.call_merge(customer, request(MergeAction::Read, customer), deadline).await?;
+        if answer.record.is_empty() {
+            return Ok(None);
+        }
+        Ok(Some(CustomerRecord::decode(&answer.record)?))
     }
 
     /// Whether a merge into a customer is in force; if not, none in progress will be. `None`: a write of the customer has not ended.

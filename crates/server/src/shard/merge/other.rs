@@ -2,10 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use custodia_profile::{
-    CallerName, CustomerId, CustomerRecord, OtherAlone, Provenance, SourceId, Stored as _, StoredEvent,
-};
-use custodia_proto::internal::v1::{MergeAction, MergeOutcome, MergeRequest};
+use custodia_profile::{CustomerId, CustomerRecord, OtherAlone, Provenance, Stored as _, StoredEvent};
+use custodia_proto::internal::v1::{MergeAction, MergeAnswer, MergeOutcome, MergeRequest};
 use custodia_store::{Key, KeyKind, KeyPrefix};
 use tokio::time::Instant;
 
@@ -86,64 +84,86 @@ impl ShardContext {
             events: Vec::new(),
         };
         if let (Need::Sources, Some(survivor)) = (need, state.record()) {
-            other.alone.sources = answer.sources.iter().map(|text| text.parse()).collect::<Result<_, _>>()?;
-            other.alone.callers = answer.callers.iter().map(|text| text.parse()).collect::<Result<_, _>>()?;
-            self.tell_apart(state, survivor, &mut other)?;
+            other.alone = alone(&answer)?;
+            for member in other.record.members() {
+                let of_member = self.call_merge(*member, request(action, *member), deadline).await?;
+                add(&mut other.alone, alone(&of_member)?);
+            }
+            self.tell_apart(state, survivor, &mut other, deadline).await?;
         }
         Ok(other)
     }
 
     /// Leaves of the other customer's sources those that the survivor had not before the merge, and finds the survivor's events that came
     /// since from them.
-    fn tell_apart(
+    async fn tell_apart(
         &self,
         state: &CustomerState<'_>,
         survivor: &CustomerRecord,
         other: &mut Other,
+        deadline: Instant,
     ) -> Result<(), ServiceError> {
         let Some(archive) = &other.record.merged_into else { return Ok(()) };
         let Some(merge) = survivor.merges.iter().find(|merge| merge.id == archive.merge) else {
             return Ok(());
         };
         let before = &archive.survivor_before;
-        let of_record = provenances(before).map(|of| of.source.clone());
-        let mut sources: BTreeSet<SourceId> = of_record.collect();
+        let mut ours = OtherAlone {
+            sources: provenances(before).map(|of| of.source.clone()).collect(),
+            callers: BTreeSet::new(),
+        };
+        for member in before.members() {
+            let members = request(MergeAction::ReadSources, *member);
+            add(&mut ours, alone(&self.call_merge(*member, members, deadline).await?)?);
+        }
+        let decided = state.history.iter().filter(|entry| entry.sequence < before.ledger_entries);
+        ours.callers.extend(decided.map(|entry| entry.recorded_by.name.clone()));
+        let is_before = |event: &StoredEvent| event.provenance.recorded_at < merge.merged_at;
+        self.each_event(state.location, |event| {
+            if is_before(&event) {
+                ours.sources.insert(event.provenance.source);
+            }
+            Ok(())
+        })
+        .await?;
+        other.alone.sources.retain(|source| !ours.sources.contains(source));
+        other.alone.callers.retain(|caller| !ours.callers.contains(caller));
+        if other.alone.sources.is_empty() {
+            return Ok(());
+        }
         let mut since = Vec::new();
         self.each_event(state.location, |event| {
-            let Provenance { source, recorded_at, .. } = &event.provenance;
-            if *recorded_at < merge.merged_at {
-                sources.insert(source.clone());
-            } else if other.alone.sources.contains(source) {
+            if !is_before(&event) && other.alone.sources.contains(&event.provenance.source) {
                 since.push(event);
             }
             if since.len() > MOVED_EVENTS_MAX {
                 return Err(ServiceError::TooManyEventsToMove);
             }
             Ok(())
-        })?;
-        other.alone.sources.retain(|source| !sources.contains(source));
-        since.retain(|event| other.alone.sources.contains(&event.provenance.source));
-        let entries = before.ledger_entries;
-        let ours = state.history.iter().filter(|entry| entry.sequence < entries);
-        let ours: BTreeSet<&CallerName> = ours.map(|entry| &entry.recorded_by.name).collect();
-        other.alone.callers.retain(|caller| !ours.contains(caller));
+        })
+        .await?;
         other.events = since;
         Ok(())
     }
 
     /// Goes through a customer's events, newest first. One that cannot be read is left out.
-    pub(super) fn each_event(
+    pub(super) async fn each_event(
         &self,
         location: CustomerLocation,
-        mut seen: impl FnMut(StoredEvent) -> Result<(), ServiceError>,
+        mut seen: impl FnMut(StoredEvent) -> Result<(), ServiceError> + Send,
     ) -> Result<(), ServiceError> {
         let prefix = KeyPrefix::customer(location.group(), KeyKind::Event, &location.customer);
         let mut stored = Scan::new(self.engine(), prefix, None, CHUNK);
+        let mut count = 0_usize;
         while let Some((key, value)) = stored.next_stored()? {
             match self.open(location, &Key::parse(key)?, value) {
                 Ok(Some(Loaded { value, .. })) => seen(value)?,
                 Ok(None) | Err(ServiceError::Unreadable) => {}
                 Err(error) => return Err(error),
+            }
+            count += 1;
+            if count.is_multiple_of(CHUNK) {
+                tokio::task::yield_now().await;
             }
         }
         Ok(())
@@ -184,6 +204,19 @@ impl ShardContext {
         failpoint("merge-other-put");
         Ok(put.outcome() == MergeOutcome::Done)
     }
+}
+
+/// The sources and callers in an answer.
+fn alone(answer: &MergeAnswer) -> Result<OtherAlone, ServiceError> {
+    Ok(OtherAlone {
+        sources: answer.sources.iter().map(|text| text.parse()).collect::<Result<_, _>>()?,
+        callers: answer.callers.iter().map(|text| text.parse()).collect::<Result<_, _>>()?,
+    })
+}
+
+fn add(all: &mut OtherAlone, more: OtherAlone) {
+    all.sources.extend(more.sources);
+    all.callers.extend(more.callers);
 }
 
 /// Where the attributes and identifiers of a record come from.

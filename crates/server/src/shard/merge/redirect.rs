@@ -4,6 +4,7 @@ use custodia_profile::CustomerId;
 use tokio::time::Instant;
 
 use crate::{
+    propose::TRIES_MAX,
     routing::{Call, Redirect},
     shard::ShardContext,
     wire::{Redirection, ServiceError},
@@ -17,12 +18,13 @@ pub(crate) const REDIRECTS_MAX: usize = 2 * custodia_profile::limits::MERGED_CUS
 pub(crate) struct Trail {
     named: CustomerId,
     followed: Vec<Redirect>,
+    steps: usize,
 }
 
 impl Trail {
     /// The way of a call about this customer.
     pub(crate) const fn of(named: CustomerId) -> Self {
-        Self { named, followed: Vec::new() }
+        Self { named, followed: Vec::new(), steps: 0 }
     }
 
     /// The customer whom the call is about next, and the call to make. Another error is given back.
@@ -32,12 +34,15 @@ impl Trail {
         call: &Call,
         error: ServiceError,
     ) -> Result<(CustomerId, Call), ServiceError> {
+        self.steps += 1;
         match error.redirection() {
             None => return Err(error),
-            Some(Redirection::Merged { survivor, merge }) if self.followed.len() < REDIRECTS_MAX => {
+            Some(_) if self.steps > REDIRECTS_MAX => {
+                return Err(ServiceError::Contended { tries: TRIES_MAX });
+            }
+            Some(Redirection::Merged { survivor, merge }) => {
                 self.followed.push(Redirect { named: self.named, survivor, merge });
             }
-            Some(Redirection::Merged { .. }) => return Err(ServiceError::Contended { tries: 1 }),
             Some(Redirection::NotInForce) => {
                 self.followed.pop();
                 self.settle(context, call.deadline).await?;

@@ -32,7 +32,10 @@ use custodia_profile::{
     CallerName, CallerRole, CustomerId, CustomerRecord, Event, LedgerEntry, Precondition, Recorder,
     RequestId, RequestMemory, Revision, StoredEvent, TimestampMs,
 };
-use custodia_proto::rpc::{AboutCustomer, Method};
+use custodia_proto::{
+    rpc::{AboutCustomer, Method},
+    v1,
+};
 use prost::Message;
 use tokio::time::Instant;
 use uuid::Uuid;
@@ -161,6 +164,14 @@ pub(crate) trait CustomerWrite: AboutCustomer + Send + Sync {
 
     /// Counts an answer. Called once for each call, however many conflicts there were.
     fn note(_answered: Answered, _answer: &Self::Answer, _context: &ShardContext, _view: &CatalogueView) {}
+
+    /// The merges that follow from the answer by the policies of the catalogue.
+    fn merges(&self, _answer: &Self::Answer, _view: &CatalogueView) -> Vec<v1::MergeProfilesRequest> {
+        Vec::new()
+    }
+
+    /// Notes in the answer that a customer was merged, and the etag of the profile after that.
+    fn note_merged(_answer: &mut Self::Answer, _merged: &str, _etag: String) {}
 
     /// Completes the remembered answer for the caller.
     fn present(_location: CustomerLocation, answer: Self::Answer) -> Result<Self::Answer, ServiceError> {
@@ -327,8 +338,15 @@ impl ShardContext {
         let written = self.mutate(location, options, &view, needs, deadline, &evaluate);
         let Some(Written { answer, masked, answered }) = Box::pin(written).await? else { return Ok(None) };
         failpoint("write-committed");
-        let answer = R::Answer::decode(&*answer).map_err(|_error| ServiceError::Unreadable)?;
+        let mut answer = R::Answer::decode(&*answer).map_err(|_error| ServiceError::Unreadable)?;
         R::note(answered, &answer, self, &view);
+        if commit == Commit::Yes {
+            for merge in request.merges(&answer, &view) {
+                if let Some(merged) = self.merge_by_policy(location, &merge, deadline).await {
+                    R::note_merged(&mut answer, &merge.merged_customer_id, merged.etag);
+                }
+            }
+        }
         if sight == Sight::Full {
             return R::present(location, answer).map(Some);
         }

@@ -1,17 +1,25 @@
 //! Writes that no caller asked for: those that keep another write from committing, and the steps of a merge at the other customer.
 
+use custodia_consensus::ReadMode;
 use custodia_profile::{CallerName, CallerRole, CustomerRecord, Event, Recorder, RequestId};
+use custodia_proto::v1;
+use futures::future::BoxFuture;
 use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::{
-    Commit, CustomerState, Evaluated, Masked, Mutation, Needs, Remembered, ShardContext, WriteOptions,
+    Commit, CustomerState, CustomerWrite as _, Evaluated, Masked, Mutation, Needs, Remembered, ShardContext,
+    WriteOptions,
 };
 use crate::{
-    routing::CustomerLocation,
+    identity::{Caller, Role, RoleSet},
+    routing::{Call, CustomerLocation, Hop},
     shard::{claims::Settled, failpoint::failpoint, fingerprint::Fingerprint, writer::Sight},
     wire::ServiceError,
 };
+
+/// Who records what no caller asked for.
+const PROGRAM: &str = "custodia";
 
 /// Evaluates a write of the program's own.
 type EvaluateOwn<'a> =
@@ -51,6 +59,29 @@ impl ShardContext {
         }
     }
 
+    /// Merges a customer into this one, as the policy of a namespace wants it. None: it was not merged, and the next request that names
+    /// both tries again.
+    ///
+    /// Of a named type, because a merge is a write, and a write may be followed by a merge.
+    pub(super) fn merge_by_policy<'a>(
+        &'a self,
+        location: CustomerLocation,
+        merge: &'a v1::MergeProfilesRequest,
+        deadline: Instant,
+    ) -> BoxFuture<'a, Option<v1::MergeProfilesResponse>> {
+        Box::pin(async move {
+            let caller = Caller { name: PROGRAM.into(), roles: RoleSet::of(&[Role::Privacy]) };
+            let (hop, read_mode) = (Hop::Forwarded, ReadMode::Lease);
+            let call = &Call { caller, hop, read_mode, deadline, redirects: Vec::new() };
+            let merged = self.write(call, location, merge).await;
+            if let Err(error) = &merged {
+                tracing::debug!(%error, "two customers with identifiers of one request are not merged");
+                merge.finish(self, call).await;
+            }
+            merged.ok()
+        })
+    }
+
     /// A step of a merge. Identifiers that the record gains are not claimed: the merge sees to it that they lead here.
     pub(in crate::shard) async fn mutate_merged(
         &self,
@@ -72,7 +103,7 @@ impl ShardContext {
     ) -> Result<Vec<u8>, ServiceError> {
         let view = self.catalogue().view()?;
         let options = WriteOptions {
-            recorded_by: &Recorder { name: CallerName::new("custodia")?, role: CallerRole::Ingest },
+            recorded_by: &Recorder { name: CallerName::new(PROGRAM)?, role: CallerRole::Ingest },
             sight: Sight::Full,
             remembered,
             etag: None,

@@ -73,9 +73,11 @@ impl CustomerState<'_> {
         if !changes {
             return revision;
         }
-        // After a merge no etag of the other customer fits the survivor.
+        // After a merge no etag of the other customer fits the survivor, nor after its undoing one of the survivor the other.
         let other = self.other.as_ref().map_or(Revision::NONE, |other| Revision::from_u64(other.revision));
-        revision.max(other).next()
+        let merged_into = self.record().and_then(|record| record.merged_into.as_ref());
+        let survivor = merged_into.map_or(Revision::NONE, |into| into.survivor_revision.next());
+        revision.max(other).max(survivor).next()
     }
 
     /// The customer's consent revision after these decisions; each raises it by one.
