@@ -9,9 +9,9 @@ use async_trait::async_trait;
 use custodia_consensus::ReadMode;
 use custodia_proto::{
     internal::v1::{
-        ForwardRequest, ForwardResponse, GetStateChecksumsRequest, GetStateChecksumsResponse, IndexAnswer,
-        IndexRequest, NodeFacts, RecordUsageRequest, RenewCatalogueLeaseRequest, RenewCatalogueLeaseResponse,
-        ReplaceReplicaRequest,
+        DuplicateAnswer, DuplicateRequest, ForwardRequest, ForwardResponse, GetStateChecksumsRequest,
+        GetStateChecksumsResponse, IndexAnswer, IndexRequest, NodeFacts, RecordUsageRequest,
+        RenewCatalogueLeaseRequest, RenewCatalogueLeaseResponse, ReplaceReplicaRequest,
     },
     rpc::Unary,
 };
@@ -76,6 +76,14 @@ pub(crate) trait PeerCalls: fmt::Debug + Send + Sync + 'static {
         request: IndexRequest,
         deadline: Instant,
     ) -> Result<IndexAnswer, Status>;
+
+    /// `PeerService.CallDuplicates`.
+    async fn call_duplicates(
+        &self,
+        to: &LeaderHint,
+        request: DuplicateRequest,
+        deadline: Instant,
+    ) -> Result<DuplicateAnswer, Status>;
 
     /// `PeerService.GetNodeFacts`.
     async fn node_facts(&self, to: &LeaderHint, deadline: Instant) -> Result<NodeFacts, Status>;
