@@ -63,6 +63,11 @@ impl_enum_text! {
     ChannelKind "CHANNEL_KIND_": ElectronicMail TextMessage AutomatedCall Call Post Visit;
     NamespaceKind "NAMESPACE_KIND_": Email Phone Text;
     LinkPolicy "LINK_POLICY_": Propose Merge;
+    MatchField "MATCH_FIELD_":
+        GivenName Surname FullName DateOfBirth Gender Email Phone Identifier Street HouseNumber AddressLine PostalCode City
+        Region FirstProperty SecondProperty ThirdProperty FourthProperty FreeText;
+    MatchVerdict "MATCH_VERDICT_": Same Review;
+    ReviewDecision "REVIEW_DECISION_": Same Different Later;
     GoogleConsentType "GOOGLE_CONSENT_TYPE_":
         AdStorage AdUserData AdPersonalization AnalyticsStorage FunctionalityStorage PersonalizationStorage
         SecurityStorage;
