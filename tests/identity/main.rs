@@ -1,4 +1,5 @@
-//! Customers found by what identifies them, on every node of one cluster (ID-1, ID-2, ID-3, PR-5).
+//! Customers found by what identifies them, on every node of one cluster (ID-1, ID-2, ID-3, PR-5), and customers who may be one
+//! person (ID-4).
 #![expect(
     clippy::expect_used,
     clippy::indexing_slicing,
@@ -9,9 +10,14 @@
 
 mod claims;
 mod context;
+mod duplicates;
 mod kills;
 mod lookup;
 mod namespaces;
+mod people;
+#[path = "../stored_state.rs"]
+#[expect(dead_code, reason = "what is stored is only read here")]
+mod stored_state;
 mod upsert;
 
 use std::process::ExitCode;
@@ -21,6 +27,6 @@ use custodia_tests::{Options, Suite};
 fn main() -> ExitCode {
     // Nothing fails over here: elections are as slow as in production, so that a busy machine causes none.
     let suite = Suite::sharing(Options { config: String::new(), ..Options::default() });
-    let suite = claims::tests(lookup::tests(suite));
+    let suite = duplicates::tests(claims::tests(lookup::tests(suite)));
     kills::tests(upsert::tests(context::tests(suite))).run()
 }

@@ -74,7 +74,7 @@ pub(crate) fn identified(customer_id: &str, identifiers: &[(&str, &str)]) -> Ing
 }
 
 /// Repeats a call while the leadership moves.
-async fn patiently<T>(mut call: impl AsyncFnMut() -> Result<T, Status>) -> Result<T, Status> {
+pub(crate) async fn patiently<T>(mut call: impl AsyncFnMut() -> Result<T, Status>) -> Result<T, Status> {
     let deadline = Instant::now() + PATIENCE;
     loop {
         match call().await {
