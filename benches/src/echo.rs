@@ -7,10 +7,10 @@ use std::pin::Pin;
 use custodia_proto::internal::v1::peer_service_client::PeerServiceClient;
 use custodia_proto::internal::v1::peer_service_server::{PeerService, PeerServiceServer};
 use custodia_proto::internal::v1::{
-    ForwardRequest, ForwardResponse, GetNodeFactsRequest, GetStateChecksumsRequest,
-    GetStateChecksumsResponse, IndexAnswer, IndexRequest, MergeAnswer, MergeRequest, NodeFacts, PeerFrame,
-    RecordUsageRequest, RecordUsageResponse, RenewCatalogueLeaseRequest, RenewCatalogueLeaseResponse,
-    ReplaceReplicaRequest, ReplaceReplicaResponse,
+    DuplicateAnswer, DuplicateRequest, ForwardRequest, ForwardResponse, GetNodeFactsRequest,
+    GetStateChecksumsRequest, GetStateChecksumsResponse, IndexAnswer, IndexRequest, MergeAnswer,
+    MergeRequest, NodeFacts, PeerFrame, RecordUsageRequest, RecordUsageResponse, RenewCatalogueLeaseRequest,
+    RenewCatalogueLeaseResponse, ReplaceReplicaRequest, ReplaceReplicaResponse,
 };
 
 use custodia_tests::{Sandbox, Validity, connect, free_port};
@@ -79,6 +79,13 @@ impl PeerService for Echo {
     }
 
     async fn call_merge(&self, _: Request<MergeRequest>) -> Result<Response<MergeAnswer>, Status> {
+        Err(calls_only())
+    }
+
+    async fn call_duplicates(
+        &self,
+        _: Request<DuplicateRequest>,
+    ) -> Result<Response<DuplicateAnswer>, Status> {
         Err(calls_only())
     }
 

@@ -1,4 +1,5 @@
-//! Customers found by what identifies them, on every node of one cluster (ID-1, ID-2, ID-3, PR-5).
+//! Customers found by what identifies them, on every node of one cluster (ID-1, ID-2, ID-3, PR-5), and customers who may be one
+//! person (ID-4).
 #![expect(
     clippy::expect_used,
     clippy::indexing_slicing,
@@ -9,12 +10,17 @@
 
 mod claims;
 mod context;
+mod duplicates;
 mod kills;
 mod lookup;
 mod merge_kills;
 mod merge_law;
 mod merging;
 mod namespaces;
+mod people;
+#[path = "../stored_state.rs"]
+#[expect(dead_code, reason = "what is stored is only read here")]
+mod stored_state;
 mod upsert;
 
 use std::process::ExitCode;
@@ -24,6 +30,7 @@ use custodia_tests::{Options, Suite};
 fn main() -> ExitCode {
     // Nothing fails over here: elections are as slow as in production, so that a busy machine causes none.
     let suite = Suite::sharing(Options { config: String::new(), ..Options::default() });
-    let suite = merge_law::tests(merging::tests(claims::tests(lookup::tests(suite))));
+    let suite = duplicates::tests(claims::tests(lookup::tests(suite)));
+    let suite = merge_law::tests(merging::tests(suite));
     merge_kills::tests(kills::tests(upsert::tests(context::tests(suite)))).run()
 }

@@ -15,6 +15,7 @@ use custodia_client::{Client, ClientIdentity, ClientOptions};
 use custodia_proto::v1::catalog_service_client::CatalogServiceClient;
 use custodia_proto::v1::cluster_service_client::ClusterServiceClient;
 use custodia_proto::v1::consent_service_client::ConsentServiceClient;
+use custodia_proto::v1::duplicate_service_client::DuplicateServiceClient;
 use custodia_proto::v1::identity_service_client::IdentityServiceClient;
 use custodia_proto::v1::preference_service_client::PreferenceServiceClient;
 use custodia_proto::v1::profile_service_client::ProfileServiceClient;
@@ -291,6 +292,11 @@ impl Sandbox {
     /// The identity service of one node, as the admin.
     pub async fn identity(&self, node: usize) -> IdentityServiceClient<Channel> {
         IdentityServiceClient::new(self.channel(node, &self.admin).await.expect("a channel"))
+    }
+
+    /// The duplicate service of one node, as the admin.
+    pub async fn duplicates(&self, node: usize) -> DuplicateServiceClient<Channel> {
+        DuplicateServiceClient::new(self.channel(node, &self.admin).await.expect("a channel"))
     }
 
     /// The catalogue service of one node, as the admin.

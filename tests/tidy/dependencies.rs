@@ -16,7 +16,14 @@ const EDGES: &[(&str, &[&str])] = &[
     ("custodia-client", &["custodia-profile", "custodia-proto"]),
     (
         "custodia-server",
-        &["custodia-profile", "custodia-seal", "custodia-store", "custodia-consensus", "custodia-proto"],
+        &[
+            "custodia-profile",
+            "custodia-linkage",
+            "custodia-seal",
+            "custodia-store",
+            "custodia-consensus",
+            "custodia-proto",
+        ],
     ),
     ("custodia", &["custodia-profile", "custodia-proto", "custodia-client", "custodia-server"]),
     ("custodia-tests", &["custodia-proto", "custodia-client"]),

@@ -63,6 +63,9 @@ pub(crate) enum Command {
     /// List, verify and release what customers are known by
     #[command(subcommand)]
     Identifier(crate::identity::IdentifierCommand),
+    /// Find customers who may be one person, and decide on them
+    #[command(subcommand)]
+    Duplicates(crate::duplicates::DuplicatesCommand),
     /// Read and write profiles
     #[command(subcommand)]
     Profile(crate::profile::ProfileCommand),

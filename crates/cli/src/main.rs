@@ -15,6 +15,7 @@ mod connection;
 mod consent;
 mod customer;
 mod dev;
+mod duplicates;
 mod error;
 mod files;
 mod identity;
@@ -133,6 +134,7 @@ async fn run(arguments: Arguments) -> Result<(), CliError> {
         Command::Identifier(command) => command.run(&connection).await,
         Command::Channel(command) => command.run(&connection).await,
         Command::Namespace(command) => command.run(&connection).await,
+        Command::Duplicates(command) => command.run(&connection).await,
         Command::Profile(command) => command.run(&connection).await,
         Command::Consent(command) => command.run(&connection).await,
         Command::Subject(command) => command.run(&connection).await,

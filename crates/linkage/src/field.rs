@@ -133,6 +133,33 @@ impl Field {
         Self::FreeText,
     ];
 
+    /// Its name for people.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::GivenName => "given name",
+            Self::Surname => "surname",
+            Self::NameOrder => "name order",
+            Self::BirthDate => "date of birth",
+            Self::BirthYear => "year of birth",
+            Self::Gender => "gender",
+            Self::Email => "e-mail",
+            Self::Phone => "phone",
+            Self::Identifier => "identifier",
+            Self::Street => "street",
+            Self::HouseNumber => "house number",
+            Self::AddressLine => "address line",
+            Self::PostalCode => "postal code",
+            Self::City => "city",
+            Self::Region => "region",
+            Self::FirstCategory => "first property",
+            Self::SecondCategory => "second property",
+            Self::ThirdCategory => "third property",
+            Self::FourthCategory => "fourth property",
+            Self::FreeText => "free text",
+        }
+    }
+
     /// The names of the levels, from full agreement to difference.
     #[must_use]
     pub fn levels(self) -> &'static [&'static str] {

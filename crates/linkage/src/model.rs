@@ -19,8 +19,15 @@ impl Linkage {
     /// chooses the pairs that are looked at. The same input gives the same model.
     #[must_use]
     pub fn train(sample: &[Features], seed: u64) -> Model {
+        Self::train_for(sample, sample.len() as u64, seed)
+    }
+
+    /// Learns from a sample of whole blocks, to judge pairs of as many records as `population`: a pair of them is as much
+    /// less probable to be of one person as there are more records than in the sample.
+    #[must_use]
+    pub fn train_for(sample: &[Features], population: u64, seed: u64) -> Model {
         let frequencies = Frequencies::of(sample);
-        let estimate = training::estimate(sample, &frequencies, seed);
+        let estimate = training::estimate(sample, &frequencies, population, seed);
         let thresholds = Thresholds::for_scores(estimate.scored);
         Model { frequencies, parameters: estimate.parameters, thresholds }
     }

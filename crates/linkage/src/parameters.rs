@@ -194,6 +194,21 @@ impl Parameters {
         1.0 + together / (apart(Field::GivenName) * apart(Field::Surname))
     }
 
+    /// The same for more records than were counted. A record has as many others of its person, and as many members of its
+    /// household, among however many strangers: their shares of all pairs fall as the number of records grows.
+    pub(crate) fn for_population(mut self, records: f64) -> Self {
+        let rarer = ((self.records - 1.0).max(1.0) / (records - 1.0).max(1.0)).min(1.0);
+        let [related @ .., strangers] = &mut self.classes;
+        let mut left = 0.0;
+        for share in related.iter_mut().flatten() {
+            left += *share * (1.0 - rarer);
+            *share *= rarer;
+        }
+        let sum: f64 = strangers.iter().sum();
+        strangers.iter_mut().for_each(|share| *share *= 1.0 + left / sum.max(f64::MIN_POSITIVE));
+        self
+    }
+
     /// The share of pairs that are of one person.
     pub(crate) fn prior(&self) -> f64 {
         self.classes.iter().take(1).flatten().sum()

@@ -81,8 +81,13 @@ pub(crate) struct Estimate {
     pub(crate) scored: Vec<(f64, f64)>,
 }
 
-/// Estimates the parameters, with values counted in `frequencies`.
-pub(crate) fn estimate(sample: &[Features], frequencies: &Frequencies, seed: u64) -> Estimate {
+/// Estimates the parameters, with values counted in `frequencies`, for as many records as `population`.
+pub(crate) fn estimate(
+    sample: &[Features],
+    frequencies: &Frequencies,
+    population: u64,
+    seed: u64,
+) -> Estimate {
     let observations = observe(sample, frequencies, seed);
     let mut parameters = initial(frequencies, &observations);
     let priors = parameters.clone();
@@ -94,6 +99,7 @@ pub(crate) fn estimate(sample: &[Features], frequencies: &Frequencies, seed: u64
             break;
         }
     }
+    let parameters = parameters.for_population(population as f64);
     let blocked = observations.iter().filter(|observation| !observation.random);
     let scored = blocked.map(|it| (log_odds(&parameters.joint(&it.comparison)), it.weight)).collect();
     Estimate { parameters, scored }
@@ -115,7 +121,10 @@ fn observe(sample: &[Features], frequencies: &Frequencies, seed: u64) -> Vec<Obs
     let blocked = observations.len() as f64 / rate;
     let all = records as f64 * (records as f64 - 1.0) / 2.0;
     let mut apart = Vec::new();
-    for _ in 0..RANDOM_PAIRS {
+    // of a small sample each pair is looked at about once
+    let random =
+        if all < RANDOM_PAIRS as f64 { records * records.saturating_sub(1) / 2 } else { RANDOM_PAIRS };
+    for _ in 0..random {
         let (left, right) = (generator.below(records), generator.below(records));
         let numbers = (u32::try_from(left), u32::try_from(right));
         if let (Some(one), Some(other), (Ok(left), Ok(right))) =

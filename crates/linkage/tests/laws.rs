@@ -36,6 +36,19 @@ const KINDS: [FieldKind; 17] = [
     FieldKind::FreeText,
 ];
 
+#[test]
+fn among_more_people_the_same_pair_is_less_probable_to_be_one_person() {
+    let sample = u64::try_from(SAMPLE.len()).unwrap();
+    let models = [sample, 10 * sample, 1_000 * sample].map(|people| Linkage::train_for(&SAMPLE, people, 1));
+    assert_eq!(models[0], *MODEL);
+    assert!(models.windows(2).all(|pair| pair[1].prior() < pair[0].prior()));
+    PairIndex::new(SAMPLE.iter().map(BlockingDigests::of)).for_each(|pair| {
+        let (left, right) = (&SAMPLE[pair.left as usize], &SAMPLE[pair.right as usize]);
+        let log_odds = models.each_ref().map(|model| model.log_odds(left, right));
+        assert!(log_odds.is_sorted_by(|fewer, more| fewer >= more), "{log_odds:?}");
+    });
+}
+
 /// Any values: letters of many scripts, digits, signs, and what looks like a date, a phone number or an address.
 fn values() -> impl Strategy<Value = Vec<(FieldKind, String)>> {
     let text = prop_oneof![

@@ -21,6 +21,7 @@
 //! | `ingest`, `merge`, `contact` | judge and merge incoming data; two customers who are one, and two again; when to contact |
 //! | `iab` | TC strings and GPP strings |
 //! | `codec` | the bytes on disk |
+//! | `duplicate` | suspected duplicates, and the blocking keys by which they are found |
 //! | `numbered` | the form of enums whose members have numbers |
 
 pub mod id;
@@ -33,6 +34,7 @@ mod consent;
 mod contact;
 mod contact_log;
 mod data_subject;
+mod duplicate;
 mod error;
 mod event;
 mod ground;
@@ -60,7 +62,7 @@ mod value;
 pub use catalogue::{
     AttributeDefinition, AttributeFields, BalancingTest, Catalogue, CatalogueChange, CatalogueEntry,
     ChannelDefinition, ChannelFields, ChannelKind, Classification, ConsentModel, GoogleConsentType,
-    Jurisdiction, JurisdictionBases, JurisdictionFields, LinkPolicy, Namespace, NamespaceFields,
+    Jurisdiction, JurisdictionBases, JurisdictionFields, LinkPolicy, MatchField, Namespace, NamespaceFields,
     NamespaceKind, NoContactHours, Notice, Purpose, PurposeFields, Recipient, RecipientFields, RegionalAge,
     SensitiveConsent, SourceMapping, SpecialCategoryGround, SpecialUse, check_dpv_purpose, dpv_personal_data,
 };
@@ -74,6 +76,10 @@ pub use consent::{
 pub use contact::{Contact, ContactQuestion, check_contact};
 pub use contact_log::{ContactLog, MadeContact};
 pub use data_subject::{DataSubject, LegalHold, Restriction};
+pub use duplicate::{
+    BLOCK_REFINEMENTS, BlockingSet, DuplicatePair, FieldEvidence, MatchVerdict, PairReview, PairScore,
+    ReviewDecision,
+};
 pub use error::{EncodingFault, GppStringError, ProfileError, TcStringError};
 pub use event::{Event, Properties, StoredEvent};
 pub use ground::{

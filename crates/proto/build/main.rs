@@ -5,12 +5,13 @@ mod methods;
 
 use std::{error::Error, path::PathBuf};
 
-const FILES: [&str; 7] = [
+const FILES: [&str; 8] = [
     "custodia/v1/profile.proto",
     "custodia/v1/consent.proto",
     "custodia/v1/catalog.proto",
     "custodia/v1/preference.proto",
     "custodia/v1/identity.proto",
+    "custodia/v1/duplicate.proto",
     "custodia/v1/cluster.proto",
     "custodia/internal/v1/peer.proto",
 ];

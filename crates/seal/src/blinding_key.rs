@@ -1,8 +1,10 @@
-//! The key that blinds identifiers: an HMAC-SHA-256 (RFC 2104) under a key of its own, so that the index of identifiers
-//! shows equal values as equal and nothing else. Without the key nobody can try values against the index.
+//! The key that blinds identifiers and blocking keys: an HMAC-SHA-256 (RFC 2104) under a key of its own, so that their indexes
+//! show equal values as equal and nothing else. Without the key nobody can try values against them.
 //!
 //! ```text
-//! blinded = HMAC-SHA-256(key, namespace ‖ 0 ‖ normalised value)        no namespace contains a zero byte
+//! identifier    HMAC-SHA-256(key, namespace ‖ 0 ‖ normalised value)        no namespace contains a zero byte, or is empty
+//! blocking key  HMAC-SHA-256(key, 0 ‖ 1 ‖ kind ‖ bytes), its first 8 bytes
+//! refinement    HMAC-SHA-256(key, 0 ‖ 2 ‖ place ‖ value), its first 4 bytes; never 0
 //! ```
 
 use std::fmt;
@@ -45,14 +47,31 @@ impl BlindingKey {
     /// Blinds a normalised value of a namespace.
     #[must_use]
     pub fn blind(&self, namespace: &str, value: &str) -> BlindedIdentifier {
+        BlindedIdentifier::from_hash(self.tag(&[namespace.as_bytes(), &[0], value.as_bytes()]))
+    }
+
+    /// Blinds a blocking key: records that have it in common have the same number. Two keys have it by chance with a
+    /// probability of 2^-64.
+    #[must_use]
+    pub fn blind_block(&self, kind: u8, bytes: &[u8]) -> u64 {
+        u64::from_be_bytes(self.tag(&[&[0, 1, kind], bytes]))
+    }
+
+    /// Blinds a value that refines an over-full block, of those that stand in this place; never 0.
+    #[must_use]
+    pub fn blind_refinement(&self, place: u8, value: u32) -> u32 {
+        u32::from_be_bytes(self.tag(&[&[0, 2, place], &value.to_be_bytes()])).max(1)
+    }
+
+    /// The first bytes of the HMAC over these parts, one after another.
+    fn tag<const BYTES: usize>(&self, parts: &[&[u8]]) -> [u8; BYTES] {
         let mut context = hmac::Context::with_key(&self.key);
-        for part in [namespace.as_bytes(), &[0], value.as_bytes()] {
+        for part in parts {
             context.update(part);
         }
         let tag = context.sign();
         // HMAC-SHA-256 always has 32 bytes.
-        let bytes = tag.as_ref().first_chunk().copied().unwrap_or_default();
-        BlindedIdentifier::from_hash(bytes)
+        tag.as_ref().first_chunk().copied().unwrap_or([0; BYTES])
     }
 
     /// Wraps this key with the current root key.

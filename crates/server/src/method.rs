@@ -14,6 +14,7 @@ use crate::identity::{Role, RoleSet};
 pub(crate) enum ServiceId {
     Profile,
     Identity,
+    Duplicate,
     Consent,
     Preference,
     Catalog,
@@ -26,15 +27,23 @@ pub(crate) enum ServiceId {
 
 impl ServiceId {
     /// The number of services.
-    pub(crate) const COUNT: usize = 10;
+    pub(crate) const COUNT: usize = 11;
 
     /// Those of the public API.
-    pub(crate) const PUBLIC: [Self; 6] =
-        [Self::Profile, Self::Identity, Self::Consent, Self::Preference, Self::Catalog, Self::Cluster];
+    pub(crate) const PUBLIC: [Self; 7] = [
+        Self::Profile,
+        Self::Identity,
+        Self::Duplicate,
+        Self::Consent,
+        Self::Preference,
+        Self::Catalog,
+        Self::Cluster,
+    ];
 
     const ALL: [Self; Self::COUNT] = [
         Self::Profile,
         Self::Identity,
+        Self::Duplicate,
         Self::Consent,
         Self::Preference,
         Self::Catalog,
@@ -54,6 +63,7 @@ impl ServiceId {
         match self {
             Self::Profile => "custodia.v1.ProfileService",
             Self::Identity => "custodia.v1.IdentityService",
+            Self::Duplicate => "custodia.v1.DuplicateService",
             Self::Consent => "custodia.v1.ConsentService",
             Self::Preference => "custodia.v1.PreferenceService",
             Self::Catalog => "custodia.v1.CatalogService",
@@ -243,7 +253,11 @@ mod tests {
         for method in &*METHODS {
             let is_of_customers = matches!(
                 method.service,
-                ServiceId::Profile | ServiceId::Identity | ServiceId::Consent | ServiceId::Preference
+                ServiceId::Profile
+                    | ServiceId::Identity
+                    | ServiceId::Duplicate
+                    | ServiceId::Consent
+                    | ServiceId::Preference
             );
             if is_of_customers {
                 let Access::Roles(roles) = method.access else { panic!("{} is open", method.path) };

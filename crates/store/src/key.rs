@@ -10,6 +10,9 @@
 //!              │  4      │ customer 16 ‖ sequence BE 8 consent ledger entry
 //!              │  5      │ customer 16 ‖ xxh3-128 16   event id → sort key of the event
 //!              │  6      │ blinded identifier 32       its holders; its first 16 bytes have the form of a customer
+//!              │  8      │ blocking key 8 ‖ customer 16  blinded; a customer whom it may match
+//!              │  9      │ customer 16                 the blocking keys that the customer is under
+//!              │ 10      │ customer 16 ‖ customer 16   suspected duplicates
 //!              │ 16      │ epoch BE 4                  wrapped shard key
 //!              │ 17      │ bucket BE 4                 wrapped bucket key
 //!              │ 18      │ bucket BE 4 ‖ customer 16   wrapped customer key
@@ -58,6 +61,12 @@ numbered! {
         EventId = 5,
         /// The holders of an identifier.
         Identifier = 6,
+        /// A customer under a blinded blocking key.
+        BlockingKey = 8,
+        /// The blinded blocking keys of a customer.
+        BlockingSet = 9,
+        /// A customer, and another who may be the same person.
+        Duplicate = 10,
         /// A wrapped shard key.
         ShardKey = 16,
         /// A wrapped bucket key.
@@ -101,6 +110,9 @@ impl KeyKind {
             Self::Ledger => "ledger",
             Self::EventId => "event-id",
             Self::Identifier => "identifier",
+            Self::BlockingKey => "blocking-key",
+            Self::BlockingSet => "blocking-set",
+            Self::Duplicate => "duplicate",
             Self::ShardKey => "shard-key",
             Self::BucketKey => "bucket-key",
             Self::CustomerKey => "customer-key",
@@ -132,6 +144,7 @@ pub enum ReplicaEntry {
 const GROUP_BYTES: usize = 2;
 const KIND_BYTES: usize = 1;
 const CUSTOMER_BYTES: usize = 16;
+const BLOCKING_KEY_BYTES: usize = 8;
 
 /// Orders a customer's events: newest first, then by hash of the event id.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -216,6 +229,14 @@ keys! {
     /// The holders of an identifier.
     identifier(group: GroupId, identifier: &BlindedIdentifier) =
         group, Identifier, [identifier.place().as_bytes(), identifier.rest()];
+    /// A customer under a blinded blocking key.
+    blocking_key(group: GroupId, blocking_key: u64, customer: &CustomerId) =
+        group, BlockingKey, [&blocking_key.to_be_bytes(), customer.as_bytes()];
+    /// The blinded blocking keys of a customer.
+    blocking_set(group: GroupId, customer: &CustomerId) = group, BlockingSet, [customer.as_bytes()];
+    /// A customer, and another who may be the same person.
+    duplicate(group: GroupId, customer: &CustomerId, other: &CustomerId) =
+        group, Duplicate, [customer.as_bytes(), other.as_bytes()];
     /// The wrapped shard key of an epoch.
     shard_key(group: GroupId, epoch: KeyEpoch) = group, ShardKey, [&epoch.as_u32().to_be_bytes()];
     /// The wrapped key of a bucket.
@@ -316,6 +337,12 @@ impl KeyPrefix {
         Self(build(group, kind, &[customer.as_bytes()]).0)
     }
 
+    /// The customers under a blinded blocking key.
+    #[must_use]
+    pub fn block(group: GroupId, blocking_key: u64) -> Self {
+        Self(build(group, KeyKind::BlockingKey, &[&blocking_key.to_be_bytes()]).0)
+    }
+
     /// The wrapped keys of a bucket's customers.
     #[must_use]
     pub fn bucket_customers(group: GroupId, bucket: u32) -> Self {
@@ -374,9 +401,16 @@ impl<'a> KeyParts<'a> {
             | KeyKind::Event
             | KeyKind::Ledger
             | KeyKind::EventId
-            | KeyKind::Identifier => {
+            | KeyKind::Identifier
+            | KeyKind::BlockingSet
+            | KeyKind::Duplicate => {
                 let (customer, suffix) = split_customer(rest)?;
                 Ok(parts(Some(customer), suffix))
+            }
+            KeyKind::BlockingKey => {
+                let (blocking_key, rest) = rest.split_at_checked(BLOCKING_KEY_BYTES).ok_or(MALFORMED)?;
+                let (customer, end) = split_customer(rest)?;
+                if end.is_empty() { Ok(parts(Some(customer), blocking_key)) } else { Err(MALFORMED) }
             }
             KeyKind::CustomerKey => {
                 let (bucket, rest) = rest.split_at_checked(4).ok_or(MALFORMED)?;

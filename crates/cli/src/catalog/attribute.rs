@@ -64,6 +64,10 @@ pub(crate) struct AttributeFields {
     /// Its field in a source, and how the values differ, e.g. "crm=birthday:without the year" (repeatable)
     #[arg(long = "mapping", value_name = "SOURCE=FIELD[:DIFFERENCE]")]
     mappings: Option<Vec<SourceMapping>>,
+    /// What its values are compared as where duplicates are sought
+    #[arg(long, value_parser = v1::MatchField::parser())]
+    #[serde(deserialize_with = "enum_text::deserialize")]
+    match_as: Option<v1::MatchField>,
 }
 
 /// An attribute's field in one source.
@@ -132,6 +136,7 @@ impl Definition for AttributeFields {
         set(&mut attribute.r#type, self.kind.map(i32::from));
         set(&mut attribute.classification, self.classification.map(i32::from));
         set(&mut attribute.data_category, self.category);
+        set(&mut attribute.match_as, self.match_as.map(i32::from));
         let mapping =
             |SourceMapping { source, field, difference }| v1::SourceMapping { source, field, difference };
         set(&mut attribute.mappings, self.mappings.map(|all| all.into_iter().map(mapping).collect()));
@@ -146,10 +151,15 @@ impl Definition for AttributeFields {
         facts([
             ("unit", attribute.unit.clone()),
             ("retention", days_text(attribute.retention_days)),
+            ("compared as", compared_as(attribute)),
             ("sources", attribute.mappings.iter().map(mapping).collect::<Vec<_>>().join("\n")),
             ("etag", attribute.etag.clone()),
         ])
     }
+}
+
+fn compared_as(attribute: &v1::AttributeDefinition) -> String {
+    if attribute.match_as == 0 { String::new() } else { enum_text::<v1::MatchField>(attribute.match_as) }
 }
 
 #[cfg(test)]

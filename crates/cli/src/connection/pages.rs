@@ -56,4 +56,5 @@ impl_listing! {
     ListRecipientsRequest: recipients of Recipient;
     ListChannelsRequest: channels of ChannelDefinition;
     ListNamespacesRequest: namespaces of Namespace;
+    ListDuplicatesRequest: pairs of DuplicatePair;
 }

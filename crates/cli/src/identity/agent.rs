@@ -71,6 +71,12 @@ pub(crate) fn context_text(context: &v1::AgentContext) -> String {
     if !context.identifiers.is_empty() {
         parts.push(held_text(&context.identifiers));
     }
+    for suspected in &context.suspected_duplicates {
+        let (customer, probability) = (&suspected.customer_id, suspected.probability);
+        parts.push(format!(
+            "may be the same person as {customer} ({probability:.3}): see `custodia duplicates`"
+        ));
+    }
     if let Some(preferences) = &context.preferences {
         parts.push(preferences_text(preferences));
     }

@@ -64,6 +64,11 @@ impl_enum_text! {
     NamespaceKind "NAMESPACE_KIND_": Email Phone Text;
     LinkPolicy "LINK_POLICY_": Propose Merge;
     Survivorship "SURVIVORSHIP_": Newest TrustedSource VerifiedFirst Survivor Merged;
+    MatchField "MATCH_FIELD_":
+        GivenName Surname FullName DateOfBirth Gender Email Phone Identifier Street HouseNumber AddressLine PostalCode City
+        Region FirstProperty SecondProperty ThirdProperty FourthProperty FreeText;
+    MatchVerdict "MATCH_VERDICT_": Same Review;
+    ReviewDecision "REVIEW_DECISION_": Same Different Later;
     GoogleConsentType "GOOGLE_CONSENT_TYPE_":
         AdStorage AdUserData AdPersonalization AnalyticsStorage FunctionalityStorage PersonalizationStorage
         SecurityStorage;

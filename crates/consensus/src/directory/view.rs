@@ -180,6 +180,9 @@ impl Directory {
             | KeyKind::Ledger
             | KeyKind::EventId
             | KeyKind::Identifier
+            | KeyKind::BlockingKey
+            | KeyKind::BlockingSet
+            | KeyKind::Duplicate
             | KeyKind::ShardKey
             | KeyKind::BucketKey
             | KeyKind::CustomerKey => return Err(MALFORMED),

@@ -2,7 +2,7 @@
 
 use std::ops::Deref;
 
-use super::check_list;
+use super::{check_list, match_field::MatchField};
 use crate::{
     error::ProfileError,
     id::{AttributeName, AttributeNumber, CategoryId, PurposeNumber, Revision, SourceId},
@@ -68,6 +68,8 @@ pub struct AttributeFields {
     pub retention_days: u32,
     /// Its names in the sources; each field of a source once.
     pub mappings: Vec<SourceMapping>,
+    /// What its values are compared as where records of one person are sought; none: they are not compared.
+    pub match_as: Option<MatchField>,
     /// The entry's revision: its etag.
     pub revision: Revision,
 }
@@ -93,6 +95,7 @@ impl AttributeDefinition {
         if fields.bytes_max > TEXT_BYTES_MAX {
             return Err(ProfileError::TooLong { field: "attribute.bytes_max", bytes_max: TEXT_BYTES_MAX });
         }
+        check_match(&fields)?;
         if fields.bytes_max == 0 {
             fields.bytes_max = TEXT_BYTES_MAX;
         }
@@ -122,6 +125,19 @@ impl Deref for AttributeDefinition {
 
     fn deref(&self) -> &AttributeFields {
         &self.0
+    }
+}
+
+/// Only what reads as text is compared, and no special categories of data: who is ill may not tell who somebody is.
+fn check_match(fields: &AttributeFields) -> Result<(), ProfileError> {
+    let malformed = |expected| Err(ProfileError::Malformed { field: "attribute.match_as", expected });
+    match (fields.match_as, fields.value_type, fields.classification) {
+        (None, ..) => Ok(()),
+        (Some(_), _, Classification::Sensitive) => malformed("nothing, since the attribute is sensitive"),
+        (Some(_), ValueType::Text | ValueType::Integer | ValueType::Date, _) => Ok(()),
+        (Some(_), ValueType::Decimal | ValueType::Boolean | ValueType::Timestamp, _) => {
+            malformed("an attribute of type text, integer or date")
+        }
     }
 }
 

@@ -11,6 +11,7 @@ mod dpv;
 mod google;
 mod jurisdiction;
 mod jurisdictions;
+mod match_field;
 mod namespace;
 mod notice;
 mod purpose;
@@ -30,6 +31,7 @@ pub use jurisdiction::{
     ConsentModel, Jurisdiction, JurisdictionFields, NoContactHours, RegionalAge, SensitiveConsent,
 };
 use jurisdictions::Jurisdictions;
+pub use match_field::MatchField;
 pub use namespace::{LinkPolicy, Namespace, NamespaceFields, NamespaceKind};
 pub use notice::Notice;
 pub use purpose::{JurisdictionBases, Purpose, PurposeFields};
@@ -138,6 +140,12 @@ impl Catalogue {
     /// Every attribute, by name.
     pub fn attributes(&self) -> impl Iterator<Item = &Arc<AttributeDefinition>> {
         self.attribute_numbers.values().filter_map(|number| self.attributes.get(number))
+    }
+
+    /// Whether duplicates are sought: some attribute says what it is compared as.
+    #[must_use]
+    pub fn compares(&self) -> bool {
+        self.attributes().any(|attribute| attribute.match_as.is_some())
     }
 
     /// The jurisdiction with a name.

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use super::{Intact, byte};
 use crate::{
     catalogue::{
-        BalancingTest, ChannelKind, Classification, ConsentModel, GoogleConsentType, LinkPolicy,
+        BalancingTest, ChannelKind, Classification, ConsentModel, GoogleConsentType, LinkPolicy, MatchField,
         NamespaceKind, SensitiveConsent, SpecialCategoryGround, SpecialUse,
     },
     data_subject::{LegalHold, Restriction},
@@ -99,7 +99,7 @@ macro_rules! members {
 }
 members! {
     AffirmativeAct CallerRole ChannelKind Classification ConsentMethod ConsentModel DayOfWeek DecidedBy
-    GoogleConsentType GroundStatus LawfulBasis LinkPolicy NamespaceKind Party SensitiveConsent SpecialCategoryGround SpecialUse ValueType
+    GoogleConsentType GroundStatus LawfulBasis LinkPolicy MatchField NamespaceKind Party SensitiveConsent SpecialCategoryGround SpecialUse ValueType
     VerificationMethod
 }
 
@@ -122,7 +122,7 @@ macro_rules! never_default {
     ($($type:ty)+) => { $(impl NeverDefault for $type {})+ };
 }
 never_default! {
-    [u8; 32] AffirmativeAct AttributeNumber CategoryId ConsentMethod ContactChannel PurposeNumber Region SpecialUse
+    [u8; 32] AffirmativeAct AttributeNumber CategoryId ConsentMethod ContactChannel MatchField PurposeNumber Region SpecialUse
     TimeZoneName
 }
 impl<const BYTES_MAX: usize> NeverDefault for Label<BYTES_MAX> {}

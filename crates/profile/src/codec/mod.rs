@@ -3,6 +3,7 @@
 //! never reused; version 1 was never released and is not read.
 
 mod catalogue;
+mod duplicate;
 mod field;
 mod ground;
 mod holders;

@@ -143,6 +143,7 @@ pub(crate) fn attribute_fields(
         unit: String::new(),
         retention_days: 0,
         mappings: Vec::new(),
+        match_as: None,
         revision: Revision::from_u64(1),
     }
 }

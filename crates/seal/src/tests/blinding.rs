@@ -24,6 +24,26 @@ fn only_the_same_value_of_the_same_namespace_under_the_same_key_blinds_alike() {
     }
 }
 
+/// ID-4: blocking keys are blinded apart from identifiers, kinds apart from each other.
+#[test]
+fn only_the_same_blocking_key_of_the_same_kind_blinds_alike() {
+    let random = CountingRandom::default();
+    let (one, other) = (key(1, &random), key(2, &random));
+    let blinded = one.blind_block(1, b"ada");
+    assert_eq!(blinded, one.blind_block(1, b"ada"));
+    for different in [
+        one.blind_block(2, b"ada"),
+        one.blind_block(1, b"adb"),
+        other.blind_block(1, b"ada"),
+        u64::from_be_bytes(*one.blind("\u{1}\u{1}ada", "").to_bytes().first_chunk().expect("32 bytes")),
+    ] {
+        assert_ne!(blinded, different);
+    }
+    let refinement = one.blind_refinement(0, 7);
+    assert_eq!(refinement, one.blind_refinement(0, 7));
+    assert!(refinement != one.blind_refinement(1, 7) && refinement != other.blind_refinement(0, 7));
+}
+
 #[test]
 fn a_wrapped_key_blinds_as_before_and_opens_in_its_cluster_alone() {
     let random = CountingRandom::default();

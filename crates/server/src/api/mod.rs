@@ -14,6 +14,7 @@ mod catalog;
 mod cluster;
 mod consent;
 mod dispatch;
+mod duplicate;
 mod handler;
 mod identity;
 mod preference;

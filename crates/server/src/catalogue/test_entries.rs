@@ -63,6 +63,7 @@ pub(crate) fn attribute(number: u32, name: &str, purposes: &[u32]) -> AttributeD
         unit: String::new(),
         retention_days: 0,
         mappings: Vec::new(),
+        match_as: None,
         revision: Revision::from_u64(1),
     })
     .expect("valid")

@@ -1,11 +1,12 @@
-//! The keys that blind identifiers: one entry of the directory, so that every node blinds alike.
+//! The keys that blind identifiers and blocking keys: one entry of the directory, so that every node blinds alike.
 //!
 //! ```text
 //! key of the entry        revision                  guard                        payload
 //! Meta ‖ blinding_keys    grows with every change   epoch of the current key     WrappedKeys, newest first
 //! ```
 //!
-//! Must always hold: the entry is there before the first namespace, and a node that knows a namespace has it.
+//! Must always hold: the entry is there before the first namespace, and before the first attribute by which duplicates are
+//! sought; a node that knows one of them has it.
 
 use std::{fmt, future::ready, sync::Arc, time::Instant};
 
@@ -38,6 +39,17 @@ struct Opened {
     key: BlindingKey,
 }
 
+/// The key that is current at one moment.
+pub(crate) struct CurrentBlindingKey(Arc<Opened>);
+
+impl std::ops::Deref for CurrentBlindingKey {
+    type Target = BlindingKey;
+
+    fn deref(&self) -> &BlindingKey {
+        &self.0.key
+    }
+}
+
 impl fmt::Debug for BlindingKeys {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("BlindingKeys").finish_non_exhaustive()
@@ -60,6 +72,14 @@ impl BlindingKeys {
     pub(crate) fn blind(&self, identifier: &Identifier) -> Result<BlindedIdentifier, KeysError> {
         let key = &self.opened()?.key;
         Ok(key.blind(identifier.namespace.as_str(), identifier.value.as_str()))
+    }
+
+    /// The current key, to blind many values with.
+    ///
+    /// # Errors
+    /// As [`Self::blind`].
+    pub(crate) fn current(&self) -> Result<CurrentBlindingKey, KeysError> {
+        Ok(CurrentBlindingKey(self.opened()?))
     }
 
     /// Creates the first key, unless there is one. Called on the leader of the directory.

@@ -17,7 +17,8 @@ use super::{KeysError, Rotated, ShardKeys, writer};
 use crate::propose::Attempt;
 
 /// Everything of a customer that is sealed with the customer's key.
-const SEALED_KINDS: [KeyKind; 4] = [KeyKind::Core, KeyKind::Requests, KeyKind::Event, KeyKind::Ledger];
+const SEALED_KINDS: [KeyKind; 5] =
+    [KeyKind::Core, KeyKind::Requests, KeyKind::Event, KeyKind::Ledger, KeyKind::Duplicate];
 
 impl ShardKeys {
     /// The bucket that holds a customer's key. A customer about whom nothing could be kept yet has no core record but

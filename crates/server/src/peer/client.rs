@@ -19,10 +19,10 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use custodia_consensus::{Peer, PeerTransport, TransportError};
 use custodia_proto::internal::v1::{
-    ForwardRequest, ForwardResponse, GetNodeFactsRequest, GetStateChecksumsRequest,
-    GetStateChecksumsResponse, IndexAnswer, IndexRequest, MergeAnswer, MergeRequest, NodeFacts, PeerFrame,
-    RecordUsageRequest, RenewCatalogueLeaseRequest, RenewCatalogueLeaseResponse, ReplaceReplicaRequest,
-    peer_service_client::PeerServiceClient,
+    DuplicateAnswer, DuplicateRequest, ForwardRequest, ForwardResponse, GetNodeFactsRequest,
+    GetStateChecksumsRequest, GetStateChecksumsResponse, IndexAnswer, IndexRequest, MergeAnswer,
+    MergeRequest, NodeFacts, PeerFrame, RecordUsageRequest, RenewCatalogueLeaseRequest,
+    RenewCatalogueLeaseResponse, ReplaceReplicaRequest, peer_service_client::PeerServiceClient,
 };
 use futures::{Stream, StreamExt as _, stream, stream::BoxStream};
 use metrics::Counter;
@@ -225,6 +225,15 @@ impl PeerCalls for Peers {
         deadline: Instant,
     ) -> Result<MergeAnswer, Status> {
         answer(deadline, self.forwards(to).call_merge(request_until(request, deadline))).await
+    }
+
+    async fn call_duplicates(
+        &self,
+        to: &LeaderHint,
+        request: DuplicateRequest,
+        deadline: Instant,
+    ) -> Result<DuplicateAnswer, Status> {
+        answer(deadline, self.forwards(to).call_duplicates(request_until(request, deadline))).await
     }
 
     async fn node_facts(&self, to: &LeaderHint, deadline: Instant) -> Result<NodeFacts, Status> {

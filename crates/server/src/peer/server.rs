@@ -12,10 +12,10 @@ use std::sync::{Arc, atomic::Ordering};
 
 use custodia_consensus::{Consensus, Directory, TransportError};
 use custodia_proto::internal::v1::{
-    ForwardRequest, ForwardResponse, GetNodeFactsRequest, GetStateChecksumsRequest,
-    GetStateChecksumsResponse, IndexAnswer, IndexRequest, MergeAnswer, MergeRequest, NodeFacts, PeerFrame,
-    RecordUsageRequest, RecordUsageResponse, RenewCatalogueLeaseRequest, RenewCatalogueLeaseResponse,
-    ReplaceReplicaRequest, ReplaceReplicaResponse,
+    DuplicateAnswer, DuplicateRequest, ForwardRequest, ForwardResponse, GetNodeFactsRequest,
+    GetStateChecksumsRequest, GetStateChecksumsResponse, IndexAnswer, IndexRequest, MergeAnswer,
+    MergeRequest, NodeFacts, PeerFrame, RecordUsageRequest, RecordUsageResponse, RenewCatalogueLeaseRequest,
+    RenewCatalogueLeaseResponse, ReplaceReplicaRequest, ReplaceReplicaResponse,
     peer_service_server::{PeerService, PeerServiceServer},
 };
 use futures::{StreamExt as _, future::ready, stream::BoxStream};
@@ -32,7 +32,7 @@ use crate::{
     method,
     peer::connector::host_of,
     refusal::Refusal,
-    shard::{ShardContext, answer_index_call, answer_merge_call},
+    shard::{ShardContext, answer_duplicate_call, answer_index_call, answer_merge_call},
     transport::BytesFull,
     verification,
 };
@@ -199,6 +199,15 @@ impl PeerService for PeerEndpoint {
     async fn call_merge(&self, request: Request<MergeRequest>) -> Result<Response<MergeAnswer>, Status> {
         self.member(&request, WithoutDirectory::Refuse)?;
         let answer = answer_merge_call(&self.context, request.get_ref(), deadline(&request)).await?;
+        Ok(Response::new(answer))
+    }
+
+    async fn call_duplicates(
+        &self,
+        request: Request<DuplicateRequest>,
+    ) -> Result<Response<DuplicateAnswer>, Status> {
+        self.member(&request, WithoutDirectory::Refuse)?;
+        let answer = answer_duplicate_call(&self.context, request.get_ref(), deadline(&request)).await?;
         Ok(Response::new(answer))
     }
 

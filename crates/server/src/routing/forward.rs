@@ -9,9 +9,10 @@ use async_trait::async_trait;
 use custodia_consensus::ReadMode;
 use custodia_proto::{
     internal::v1::{
-        self as wire, ForwardRequest, ForwardResponse, GetStateChecksumsRequest, GetStateChecksumsResponse,
-        IndexAnswer, IndexRequest, MergeAnswer, MergeRequest, NodeFacts, RecordUsageRequest,
-        RenewCatalogueLeaseRequest, RenewCatalogueLeaseResponse, ReplaceReplicaRequest,
+        self as wire, DuplicateAnswer, DuplicateRequest, ForwardRequest, ForwardResponse,
+        GetStateChecksumsRequest, GetStateChecksumsResponse, IndexAnswer, IndexRequest, MergeAnswer,
+        MergeRequest, NodeFacts, RecordUsageRequest, RenewCatalogueLeaseRequest, RenewCatalogueLeaseResponse,
+        ReplaceReplicaRequest,
     },
     rpc::Unary,
 };
@@ -84,6 +85,14 @@ pub(crate) trait PeerCalls: fmt::Debug + Send + Sync + 'static {
         request: MergeRequest,
         deadline: Instant,
     ) -> Result<MergeAnswer, Status>;
+
+    /// `PeerService.CallDuplicates`.
+    async fn call_duplicates(
+        &self,
+        to: &LeaderHint,
+        request: DuplicateRequest,
+        deadline: Instant,
+    ) -> Result<DuplicateAnswer, Status>;
 
     /// `PeerService.GetNodeFacts`.
     async fn node_facts(&self, to: &LeaderHint, deadline: Instant) -> Result<NodeFacts, Status>;

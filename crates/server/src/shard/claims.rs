@@ -374,7 +374,7 @@ fn holders_max(
 
 /// A failure of another shard than the customer's, as the customer's leader reports it: the leader that it may name is not the
 /// customer's.
-fn of_index(error: ServiceError) -> ServiceError {
+pub(super) fn of_index(error: ServiceError) -> ServiceError {
     let is_of_shard = matches!(
         error,
         ServiceError::NotLeader { .. }

@@ -38,6 +38,10 @@ pub(super) async fn build(
     builder.conditions(state, remembered);
     builder.records(state, remembered, mutation).map_err(failed)?;
     moved.iter().for_each(|event| builder.remove_event(event));
+    if let Some(record) = mutation.record.as_ref().filter(|_| state.view.catalogue.compares()) {
+        let change = context.blocking_change(location, record, &state.view.catalogue)?;
+        change.add_to(&mut builder.command, &builder.writer);
+    }
     Ok(builder.finish())
 }
 

@@ -6,7 +6,7 @@ use custodia_proto::rpc::Unary;
 use custodia_store::StateEngine;
 use tokio::sync::Mutex;
 
-use super::locks::CustomerLocks;
+use super::{duplicate::Duplicates, locks::CustomerLocks};
 use crate::{
     catalogue::{CatalogueCache, Usage},
     config::ControllerConfig,
@@ -27,6 +27,7 @@ pub(crate) struct ShardContext {
     usage: Usage,
     controller: ControllerConfig,
     verifying: Mutex<()>,
+    duplicates: Duplicates,
 }
 
 impl fmt::Debug for ShardContext {
@@ -55,6 +56,7 @@ impl ShardContext {
             usage: Usage::new(),
             controller,
             verifying: Mutex::new(()),
+            duplicates: Duplicates::default(),
         }
     }
 
@@ -86,6 +88,11 @@ impl ShardContext {
     /// Held by the one verification that this node leads.
     pub(crate) const fn verifying(&self) -> &Mutex<()> {
         &self.verifying
+    }
+
+    /// What this node has learned about duplicates.
+    pub(super) const fn duplicates(&self) -> &Duplicates {
+        &self.duplicates
     }
 
     pub(super) const fn locks(&self) -> &CustomerLocks {

@@ -12,6 +12,7 @@
 mod claims;
 mod command;
 mod context;
+mod duplicate;
 mod failpoint;
 mod fingerprint;
 mod index;
@@ -28,6 +29,10 @@ mod writer;
 
 pub(crate) use claims::TakenIdentifiers;
 pub(crate) use context::ShardContext;
+pub(crate) use duplicate::{
+    Found, PairPage, ScanPosition, ScanStep, Similar, TrainedModel, answer_duplicate_call, pair_bytes,
+    pair_in_bytes, score_message,
+};
 pub use failpoint::arm_failpoint;
 pub(crate) use fingerprint::{Fingerprint, fingerprint};
 pub(crate) use index_call::answer_index_call;

@@ -274,6 +274,7 @@ impl Admission {
             ServiceId::Peer => Some(connection.node.clone().ok_or(Refusal::NamelessNode)?),
             ServiceId::Profile
             | ServiceId::Identity
+            | ServiceId::Duplicate
             | ServiceId::Consent
             | ServiceId::Preference
             | ServiceId::Catalog
@@ -311,6 +312,7 @@ impl Admission {
         let permits = match method.service {
             ServiceId::Profile
             | ServiceId::Identity
+            | ServiceId::Duplicate
             | ServiceId::Consent
             | ServiceId::Preference
             | ServiceId::Catalog
@@ -350,6 +352,7 @@ impl Admission {
         match method.service {
             ServiceId::Profile
             | ServiceId::Identity
+            | ServiceId::Duplicate
             | ServiceId::Consent
             | ServiceId::Preference
             | ServiceId::Catalog

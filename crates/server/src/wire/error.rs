@@ -259,12 +259,18 @@ pub(crate) enum ServiceError {
     /// This node's catalogue may be out of date, and the node could not catch up in time.
     #[error("the catalogue on this node may be out of date and could not catch up in time")]
     CatalogueUnavailable,
-    /// The node that keeps the index entry of an identifier, or the record it points to, did not answer. Nothing was changed.
-    #[error("the index of identifiers cannot be reached")]
+    /// The node that keeps an entry of an index, or the record it points to, did not answer. Nothing was changed.
+    #[error("the index cannot be reached: the leader of another shard did not answer")]
     IndexUnavailable,
     /// The shard of the other customer of a merge did not answer.
     #[error("the shard's leader is unreachable")]
     OtherShardUnavailable,
+    /// Duplicates cannot be sought: the catalogue does not say what is compared.
+    #[error("no attribute of the catalogue says what it is compared as: set match_as")]
+    NothingCompared,
+    /// The two customers are no suspected pair.
+    #[error("no scan has found these two customers to be alike")]
+    PairNotFound,
     /// The response would exceed a limit.
     #[error("the response exceeds {limit}: request fewer entries")]
     ResponseTooLarge {

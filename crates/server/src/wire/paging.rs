@@ -31,6 +31,8 @@ pub(crate) enum Listing {
     History = 8,
     Channels = 9,
     Namespaces = 10,
+    Duplicates = 11,
+    DuplicateScan = 12,
 }
 
 impl Listing {

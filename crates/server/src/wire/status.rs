@@ -125,6 +125,8 @@ fn class_of(error: &ServiceError) -> Class {
         ServiceError::TcStringNotFound => permanent(Code::NotFound, "TC_STRING_NOT_FOUND"),
         ServiceError::GppStringNotFound => permanent(Code::NotFound, "GPP_STRING_NOT_FOUND"),
         ServiceError::IdentifierNotFound => permanent(Code::NotFound, "IDENTIFIER_NOT_FOUND"),
+        ServiceError::NothingCompared => permanent(Code::FailedPrecondition, "NOTHING_COMPARED"),
+        ServiceError::PairNotFound => permanent(Code::NotFound, "PAIR_NOT_FOUND"),
         ServiceError::HeldForClaim => permanent(Code::FailedPrecondition, "LEGAL_HOLD"),
         ServiceError::NothingConsented => permanent(Code::FailedPrecondition, "NOTHING_CONSENTED"),
         ServiceError::EntryNotFound { .. } => permanent(Code::NotFound, "ENTRY_NOT_FOUND"),

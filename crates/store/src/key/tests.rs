@@ -34,6 +34,10 @@ fn layout_is_pinned() {
     let blinded =
         BlindedIdentifier::from_bytes([*id.as_bytes(), [7; 16]].concat().try_into().unwrap()).unwrap();
     assert_eq!(hex(Key::identifier(group(5), &blinded)), format!("000506{raw}{}", "07".repeat(16)));
+    assert_eq!(hex(Key::blocking_key(group(5), 9, &id)), format!("0005080000000000000009{raw}"));
+    assert_eq!(hex(KeyPrefix::block(group(5), 9)), "0005080000000000000009");
+    assert_eq!(hex(Key::blocking_set(group(5), &id)), format!("000509{raw}"));
+    assert_eq!(hex(Key::duplicate(group(5), &id, &id)), format!("00050a{raw}{raw}"));
     assert_eq!(hex(Key::shard_key(group(5), epoch)), "00051000000003");
     assert_eq!(hex(Key::bucket_key(group(5), 258)), "00051100000102");
     assert_eq!(hex(Key::customer_key(group(5), 258, &id)), format!("00051200000102{raw}"));
@@ -74,6 +78,16 @@ proptest! {
         let expected = [
             (Key::core(group(shard), &customer), KeyKind::Core, Vec::new()),
             (Key::event(group(shard), &customer, &sort_key), KeyKind::Event, sort_key.as_bytes().to_vec()),
+            (
+                Key::blocking_key(group(shard), sequence, &customer),
+                KeyKind::BlockingKey,
+                sequence.to_be_bytes().to_vec(),
+            ),
+            (
+                Key::duplicate(group(shard), &customer, &customer),
+                KeyKind::Duplicate,
+                customer.as_bytes().to_vec(),
+            ),
             (Key::ledger(group(shard), &customer, sequence), KeyKind::Ledger, sequence.to_be_bytes().to_vec()),
             (Key::customer_key(group(shard), bucket, &customer), KeyKind::CustomerKey, bucket.to_be_bytes().to_vec()),
         ];

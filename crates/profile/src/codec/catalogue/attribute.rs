@@ -26,6 +26,7 @@ message! {
         11 [string] unit: String;
         12 [uint32] retention_days: u32;
         13 [message, repeated] mappings: Vec<WireMapping>;
+        14 [uint32] match_as: u32;
     }
 }
 stored!(AttributeDefinition of AttributeFields, "attribute");

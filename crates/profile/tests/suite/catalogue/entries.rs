@@ -1,9 +1,9 @@
 //! The catalogue: what cannot be defined, and what cannot change (GO-1, GO-3).
 
 use custodia_profile::{
-    AttributeDefinition, AttributeFields, BalancingTest, Catalogue, GoogleConsentType, JurisdictionBases,
-    LawfulBasis, Notice, ProfileError, Purpose, PurposeFields, Recipient, RecipientFields, Revision,
-    SourceMapping, SpecialUse, ValueType,
+    AttributeDefinition, AttributeFields, BalancingTest, Catalogue, Classification, GoogleConsentType,
+    JurisdictionBases, LawfulBasis, MatchField, Notice, ProfileError, Purpose, PurposeFields, Recipient,
+    RecipientFields, Revision, SourceMapping, SpecialUse, ValueType,
 };
 
 use crate::world::{
@@ -313,6 +313,21 @@ fn an_error_in_how_sources_call_an_attribute_names_the_field_and_the_limit() {
     let many = |count| mapped((0..count).map(|at| mapping(&format!("f{at}"), "")).collect());
     let cases = [
         (AttributeFields { unit: "x".repeat(33), ..good() }, "attribute.unit is longer than 32 bytes"),
+        (
+            AttributeFields {
+                match_as: Some(MatchField::City),
+                classification: Classification::Sensitive,
+                ..good()
+            },
+            "attribute.match_as is malformed, expected nothing, since the attribute is sensitive",
+        ),
+        (
+            AttributeFields {
+                match_as: Some(MatchField::City),
+                ..attribute_fields(9, "balance", ValueType::Decimal, &[SERVICE])
+            },
+            "attribute.match_as is malformed, expected an attribute of type text, integer or date",
+        ),
         (many(65), "attribute.mappings has more than 64 entries"),
         (mapped(vec![mapping("f", ""), mapping("f", "other")]), "attribute.mappings has a duplicate entry"),
         (mapped(vec![mapping("", "")]), "attribute.mappings.field is required"),

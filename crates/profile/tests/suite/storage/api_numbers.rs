@@ -2,7 +2,9 @@
 
 use std::{collections::BTreeMap, fs};
 
-use custodia_profile::{ConsentModel, GoogleConsentType, RefusalReason};
+use custodia_profile::{
+    ConsentModel, GoogleConsentType, MatchField, MatchVerdict, RefusalReason, ReviewDecision,
+};
 
 /// The members of an enum of the API but for the one of number 0, without the enum's prefix, by number.
 fn members(file: &str, name: &str, prefix: &str) -> BTreeMap<u8, String> {
@@ -48,4 +50,27 @@ fn consent_models_have_the_numbers_of_the_api() {
         assert_eq!(ConsentModel::from_number(model.number()), Ok(model));
     }
     assert!(ConsentModel::from_number(0).is_err() && ConsentModel::from_number(3).is_err());
+}
+
+#[test]
+fn what_an_attribute_is_compared_as_has_the_names_and_numbers_of_the_api() {
+    let name = |field: MatchField| {
+        let pascal = format!("{field:?}");
+        let words = pascal.char_indices().flat_map(|(at, letter)| {
+            let gap = (at > 0 && letter.is_uppercase()).then_some('_');
+            gap.into_iter().chain([letter.to_ascii_uppercase()])
+        });
+        (field.number(), words.collect::<String>())
+    };
+    let here = BTreeMap::from(MatchField::ALL.map(name));
+    assert_eq!(here, members("catalog.proto", "MatchField", "MATCH_FIELD_"));
+}
+
+#[test]
+fn verdicts_and_decisions_on_a_pair_have_the_numbers_of_the_api() {
+    let upper = |text: String| text.to_uppercase();
+    let here = BTreeMap::from(MatchVerdict::ALL.map(|one| (one.number(), upper(format!("{one:?}")))));
+    assert_eq!(here, members("duplicate.proto", "MatchVerdict", "MATCH_VERDICT_"));
+    let here = BTreeMap::from(ReviewDecision::ALL.map(|one| (one.number(), upper(format!("{one:?}")))));
+    assert_eq!(here, members("duplicate.proto", "ReviewDecision", "REVIEW_DECISION_"));
 }

@@ -3,8 +3,8 @@
 use custodia_profile::{
     AttributeDefinition, AttributeFields, BalancingTest, CatalogueChange, CatalogueEntry, ChannelDefinition,
     ChannelFields, ChannelKind, ConsentModel, Date, DayOfWeek, GoogleConsentType, Jurisdiction,
-    JurisdictionBases, JurisdictionFields, LawfulBasis, NoContactHours, Notice, ProfileError, Purpose,
-    PurposeFields, Recipient, RecipientFields, Region, RegionalAge, Revision, SensitiveConsent,
+    JurisdictionBases, JurisdictionFields, LawfulBasis, MatchField, NoContactHours, Notice, ProfileError,
+    Purpose, PurposeFields, Recipient, RecipientFields, Region, RegionalAge, Revision, SensitiveConsent,
     SourceMapping, SpecialCategoryGround, SpecialUse, Stored, TimestampMs, ValueType,
 };
 use proptest::{collection, option, prelude::*, sample::subsequence};
@@ -336,13 +336,15 @@ fn attributes() -> impl Strategy<Value = AttributeDefinition> {
     };
     let mappings = collection::vec(mapping, 0..4).prop_map(distinct);
     let category = option::of("[a-z0-9][a-z0-9-]{0,9}");
-    (category, texts(), any::<u32>(), mappings, revisions()).prop_map(
-        |(category, unit, retention_days, mappings, revision)| {
+    let match_as = option::of(proptest::sample::select(MatchField::ALL.to_vec()));
+    (category, texts(), any::<u32>(), mappings, match_as, revisions()).prop_map(
+        |(category, unit, retention_days, mappings, match_as, revision)| {
             let fields = AttributeFields {
                 data_category: category.map(|id| id.parse().unwrap()),
                 unit,
                 retention_days,
                 mappings,
+                match_as,
                 revision,
                 ..attribute_fields(1, "email", ValueType::Text, &[1])
             };

@@ -99,6 +99,7 @@ pub(super) fn attribute(attribute: &AttributeDefinition, catalogue: &Catalogue) 
         unit: attribute.unit.clone(),
         retention_days: attribute.retention_days,
         mappings: attribute.mappings.iter().map(mapping).collect(),
+        match_as: attribute.match_as.map_or(0, |field| field.number().into()),
     }
 }
 

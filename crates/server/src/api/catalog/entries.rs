@@ -104,6 +104,9 @@ async fn create<E: Entry>(
     deadline: Instant,
 ) -> Result<E::Wire, ServiceError> {
     let wire = wire.ok_or_else(|| ServiceError::missing(E::KIND))?;
+    if commit == Commit::Yes {
+        ensure_blinding_key::<E>(context, &wire, deadline).await?;
+    }
     change(context, caller, commit, deadline, |catalogue| created::<E>(&wire, catalogue)).await
 }
 
@@ -122,6 +125,7 @@ async fn update<E: Entry>(
     deadline: Instant,
 ) -> Result<E::Wire, ServiceError> {
     let wire = wire.ok_or_else(|| ServiceError::missing(E::KIND))?;
+    ensure_blinding_key::<E>(context, &wire, deadline).await?;
     change(context, caller, Commit::Yes, deadline, |catalogue| updated::<E>(&wire, catalogue)).await
 }
 
@@ -139,6 +143,18 @@ fn updated<E: Entry>(wire: &E::Wire, catalogue: &Catalogue) -> Result<E, Service
     E::parse(wire, Some(stored), catalogue).map_err(within)
 }
 
+async fn ensure_blinding_key<E: Entry>(
+    context: &ShardContext,
+    wire: &E::Wire,
+    deadline: Instant,
+) -> Result<(), ServiceError> {
+    if !E::is_blinded(wire) {
+        return Ok(());
+    }
+    let created = context.keys().blinding().ensure(deadline.into_std()).await;
+    created.map_err(|error| context.key_failure(GroupId::Directory, error))
+}
+
 async fn change<E: Entry>(
     context: &ShardContext,
     caller: &Caller,
@@ -146,10 +162,6 @@ async fn change<E: Entry>(
     deadline: Instant,
     evaluate: impl Fn(&Catalogue) -> Result<E, ServiceError> + Send + Sync,
 ) -> Result<E::Wire, ServiceError> {
-    if E::IS_BLINDED && commit == Commit::Yes {
-        let created = context.keys().blinding().ensure(deadline.into_std()).await;
-        created.map_err(|error| context.key_failure(GroupId::Directory, error))?;
-    }
     let evaluate = &evaluate;
     let attempt = || async move {
         let view = context.catalogue().view()?;

@@ -25,8 +25,11 @@ pub(super) trait Entry: Stored + Clone + Into<CatalogueEntry> + Send + Sync + 's
     /// Its name in errors, and the request's field that contains it.
     const KIND: &'static str;
     const LISTING: Listing;
-    /// Whether the cluster needs the key that blinds identifiers before it has such an entry.
-    const IS_BLINDED: bool = false;
+
+    /// Whether the cluster needs the key that blinds identifiers and blocking keys before it has this entry.
+    fn is_blinded(_wire: &Self::Wire) -> bool {
+        false
+    }
 
     /// The entry's name in its wire message.
     fn wire_name(wire: &Self::Wire) -> &str;
@@ -140,6 +143,10 @@ entry! {
     AttributeDefinition: "attribute", Attributes;
     name name: AttributeName; key attribute; find attribute_by_name; all attributes;
 
+    fn is_blinded(wire: &v1::AttributeDefinition) -> bool {
+        wire.match_as != 0
+    }
+
     fn parse(
         wire: &v1::AttributeDefinition,
         stored: Option<&Self>,
@@ -215,7 +222,9 @@ entry! {
     Namespace: "namespace", Namespaces;
     name id: NamespaceId; key namespace; find namespace; all namespaces;
 
-    const IS_BLINDED: bool = true;
+    fn is_blinded(_wire: &v1::Namespace) -> bool {
+        true
+    }
 
     fn parse(
         wire: &v1::Namespace,

@@ -8,10 +8,10 @@ use custodia_profile::{
     AttributeDefinition, AttributeFields, AttributeName, AttributeNumber, BalancingTest, Catalogue,
     CategoryId, ChannelDefinition, ChannelFields, ChannelId, ChannelKind, Classification, ConsentModel,
     GoogleConsentType, Jurisdiction, JurisdictionBases, JurisdictionFields, JurisdictionId, LawfulBasis,
-    LinkPolicy, Namespace, NamespaceFields, NamespaceId, NamespaceKind, NoContactHours, Notice, NoticeId,
-    ProfileError, Purpose, PurposeFields, PurposeId, PurposeNumber, Recipient, RecipientFields, RecipientId,
-    Region, RegionalAge, Revision, SensitiveConsent, SourceId, SourceMapping, SpecialCategoryGround,
-    SpecialUse, ValueType, check_dpv_purpose,
+    LinkPolicy, MatchField, Namespace, NamespaceFields, NamespaceId, NamespaceKind, NoContactHours, Notice,
+    NoticeId, ProfileError, Purpose, PurposeFields, PurposeId, PurposeNumber, Recipient, RecipientFields,
+    RecipientId, Region, RegionalAge, Revision, SensitiveConsent, SourceId, SourceMapping,
+    SpecialCategoryGround, SpecialUse, ValueType, check_dpv_purpose,
     limits::{
         ATTRIBUTE_PURPOSES_MAX, BLOCKED_VALUES_MAX, DATA_CATEGORIES_MAX, DOTLESS_DOMAINS_MAX,
         JURISDICTION_BASES_MAX, JURISDICTION_REGIONS_MAX, MAPPINGS_MAX, NAMESPACE_PURPOSES_MAX,
@@ -171,6 +171,7 @@ pub(super) fn attribute(
         unit: wire.unit.clone(),
         retention_days: wire.retention_days,
         mappings: each("mappings", &wire.mappings, mapping)?,
+        match_as: chosen(wire.match_as, MatchField::from_number).map_err(named("match_as"))?,
         revision,
     };
     AttributeDefinition::new(fields).map_err(of_definition("attribute."))

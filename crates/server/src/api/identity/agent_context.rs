@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use custodia_profile::{CustomerRecord, Identifier, Permission, RefusalReason};
+use custodia_profile::{CustomerRecord, Identifier, Permission, RefusalReason, Verdict};
 use custodia_proto::v1;
 use custodia_store::{Key, KeyKind, KeyPrefix, ValueHeader};
 
@@ -31,6 +31,8 @@ use crate::{
 const EVENTS_MAX: usize = 1_000;
 /// Events read from the engine at a time.
 const CHUNK: usize = 64;
+/// Suspected duplicates that are named.
+const SUSPECTED_MAX: usize = 5;
 /// Interactions on each channel: if the caller does not say, and at most.
 const INTERACTIONS_DEFAULT: usize = 3;
 const INTERACTIONS_MAX: usize = 20;
@@ -115,9 +117,24 @@ async fn context(query: &Query, profile: &ProfileView<'_>) -> Result<Option<v1::
         preferences: Some(preferences_for(profile)),
         identifiers,
         candidates: Vec::new(),
+        suspected_duplicates: suspected_duplicates(profile)?,
     };
     let is_same = header(profile)? == Some(profile.stored.header) && newest_event(profile)? == newest;
     Ok(is_same.then_some(answer))
+}
+
+/// Who may be the same person, as far as a scan found and nobody has decided.
+fn suspected_duplicates(profile: &ProfileView<'_>) -> Result<Vec<v1::SuspectedDuplicate>, ServiceError> {
+    if !matches!(profile.permission.verdict(), Verdict::Permit { .. }) {
+        return Ok(Vec::new());
+    }
+    let mut open = profile.context.open_pairs_of(profile.location)?;
+    open.sort_by(|(_, one), (_, other)| other.score.probability.total_cmp(&one.score.probability));
+    let suspected = open.into_iter().take(SUSPECTED_MAX).map(|(customer, pair)| v1::SuspectedDuplicate {
+        customer_id: customer.to_string(),
+        probability: pair.score.probability,
+    });
+    Ok(suspected.collect())
 }
 
 /// The header of the record as it is stored now. A change of the record changes it, so the record itself need not be opened.

@@ -1,0 +1,52 @@
+//! What a node answers about the shards that it leads.
+
+use custodia_consensus::ReadMode;
+use custodia_profile::{GroupId, ShardId};
+use custodia_proto::internal::v1::{DuplicateAnswer, DuplicateRequest, duplicate_request::Action};
+use tokio::time::Instant;
+
+use crate::{shard::ShardContext, wire::ServiceError};
+
+/// Answers another node, or this one.
+///
+/// # Errors
+/// This node does not lead a shard; why the state cannot be read or changed.
+pub(crate) async fn answer_duplicate_call(
+    context: &ShardContext,
+    request: &DuplicateRequest,
+    deadline: Instant,
+) -> Result<DuplicateAnswer, ServiceError> {
+    let shards = request.shards.iter().map(|shard| context.routing().known_shard(*shard));
+    let shards = shards.collect::<Result<Vec<_>, _>>()?;
+    let one = || shards.first().copied().ok_or(ServiceError::RequestMalformed);
+    match request.action.as_ref().ok_or(ServiceError::RequestMalformed)? {
+        Action::Lookup(lookup) => context.looked_up_blocks(&shards, lookup, deadline).await,
+        Action::Range(range) => context.ranged_blocks(&shards, range, deadline).await,
+        Action::Records(batch) => context.match_records(&shards, batch, deadline).await,
+        Action::Store(batch) => context.stored_pairs(batch, deadline).await,
+        Action::Copy(batch) => context.copied_pairs(batch, deadline).await,
+        Action::Pairs(walk) => context.walked_pairs(one()?, walk, deadline).await,
+        Action::Index(step) => context.reindexed(one()?, step, deadline).await,
+        Action::Review(review) => context.reviewed_pair(review, deadline).await,
+        Action::ForgetModel(_) => {
+            context.duplicates().models.forget();
+            Ok(DuplicateAnswer::default())
+        }
+    }
+}
+
+impl ShardContext {
+    /// Reads a shard that this node leads, behind a read barrier.
+    pub(super) async fn read_led<T>(
+        &self,
+        shard: ShardId,
+        deadline: Instant,
+        read: impl AsyncFnOnce() -> Result<T, ServiceError>,
+    ) -> Result<T, ServiceError> {
+        let group = GroupId::Shard(shard);
+        let barrier = self.routing().read_barrier(group, ReadMode::Lease, deadline).await?;
+        let answer = read().await?;
+        self.routing().still_valid(group, &barrier)?;
+        Ok(answer)
+    }
+}
