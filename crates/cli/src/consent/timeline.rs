@@ -96,13 +96,13 @@ fn subject_text(subject: &v1::DataSubject) -> String {
     format!("the customer: {}", or(&known, "nothing known"))
 }
 
-/// `merged with cust_…, which has 3 entries of its own, the last 5f0c…`
+/// `merged with cust_… (entries of its own: 3, the last 5f0c…); what counts from now on:`
 fn other_ledger_text(what: &str, of: &v1::OtherLedger) -> String {
     let entries = match of.total {
-        0 => "which has no entries of its own".to_owned(),
-        total => format!("which has {total} entries of its own, the last {}", HEXLOWER.encode(&of.head)),
+        0 => "0".to_owned(),
+        total => format!("{total}, the last {}", HEXLOWER.encode(&of.head)),
     };
-    format!("{what} {}, {entries}; what counts from now on:", of.customer_id)
+    format!("{what} {} (entries of its own: {entries}); what counts from now on:", of.customer_id)
 }
 
 fn gpp_string_text(gpp_string: &v1::GppString) -> String {

@@ -97,7 +97,7 @@ fn merged_text(answer: &v1::MergeProfilesResponse, dry_run: bool) -> String {
         format!("merged into {}, etag {}", answer.customer_id, answer.etag)
     };
     let gained = format!(
-        "{} attributes and {} identifiers of the other customer alone",
+        "of the other customer alone: attributes {}, identifiers {}",
         answer.attributes_gained, answer.identifiers_gained
     );
     let mut parts = vec![first, gained];

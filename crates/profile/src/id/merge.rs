@@ -1,10 +1,8 @@
 //! Owns the id of a merge: a UUID, so that a merge that is begun again is the same one. Always: not nil.
 
 use uuid::Uuid;
-use xxhash_rust::xxh3::xxh3_128;
 
-use super::CustomerId;
-use crate::{error::ProfileError, record::CustomerRecord};
+use crate::error::ProfileError;
 
 /// The id of a merge of two customers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -20,21 +18,6 @@ impl MergeId {
     /// `Malformed` for the nil UUID.
     pub fn new(id: Uuid) -> Result<Self, ProfileError> {
         if id.is_nil() { Err(Self::MALFORMED) } else { Ok(Self(id)) }
-    }
-
-    /// The id of the merge of one customer, whose record this is, into another: as long as the record stays as it is, a merge that is
-    /// begun again is the same one.
-    ///
-    /// # Errors
-    /// Never in practice: `Malformed` if the hash is zero.
-    pub fn derive(
-        survivor: &CustomerId,
-        customer: &CustomerId,
-        record: &CustomerRecord,
-    ) -> Result<Self, ProfileError> {
-        let moments = [record.ledger_entries.to_be_bytes(), record.updated_at.as_ms().to_be_bytes()].concat();
-        let parts = [&survivor.as_bytes()[..], customer.as_bytes(), &record.ledger_head, &moments].concat();
-        Self::new(uuid::Builder::from_custom_bytes(xxh3_128(&parts).to_be_bytes()).into_uuid())
     }
 
     /// The id in sixteen stored bytes.

@@ -3,8 +3,12 @@
 
 use std::collections::BTreeSet;
 
+use uuid::Builder;
+use xxhash_rust::xxh3::xxh3_128;
+
 use super::CustomerRecord;
 use crate::{
+    error::ProfileError,
     id::{CustomerId, MergeId, Revision, TimestampMs},
     ledger::LedgerEntry,
 };
@@ -51,6 +55,17 @@ pub struct Restored {
 }
 
 impl CustomerRecord {
+    /// The id of the merge of this customer into a survivor: as long as the record stays as it is, a merge that is begun again is the same
+    /// one.
+    ///
+    /// # Errors
+    /// Never in practice: `Malformed` if the hash is zero.
+    pub fn merge_id(&self, customer: &CustomerId, survivor: &CustomerId) -> Result<MergeId, ProfileError> {
+        let moments = [self.ledger_entries.to_be_bytes(), self.updated_at.as_ms().to_be_bytes()].concat();
+        let parts = [&survivor.as_bytes()[..], customer.as_bytes(), &self.ledger_head, &moments].concat();
+        MergeId::new(Builder::from_custom_bytes(xxh3_128(&parts).to_be_bytes()).into_uuid())
+    }
+
     /// The record of a customer whose merge into another is not in force, with the ledger entries that it gains: what it is once the merge
     /// was undone, or what it was if the merge never came into force.
     #[must_use]

@@ -17,7 +17,8 @@ use super::{
     ShardContext,
     index::{Claim, Claimed},
     index_call::{customer_in, request},
-    merge::{REDIRECTS_MAX, check_merges},
+    merge::REDIRECTS_MAX,
+    other::check_merges,
     write::{Commit, CustomerState},
 };
 use crate::{
@@ -36,7 +37,8 @@ pub(crate) enum Settled {
     Free,
     /// A write of this customer is in progress.
     Busy,
-    /// It was merged into the one who wants to know, so that one's own record says.
+    /// It names the one who wants to know as its survivor, and does not hold the identifier itself. It is kept in the entry, since its merge
+    /// may be undone.
     Own,
 }
 
@@ -218,7 +220,10 @@ impl ShardContext {
                 Err(ServiceError::CustomerMerged { survivor, merge }) if survivor == claimant => {
                     // Its write is the one that claims, so it is not waited for.
                     let named = (survivor, merge);
-                    return self.settled_with_claimant(at, named, identifier, deadline).await;
+                    let settled = self.settled_with_claimant(at, named, identifier, deadline).await?;
+                    if let Some(settled) = settled {
+                        return Ok(settled);
+                    }
                 }
                 Err(ServiceError::CustomerMerged { survivor, merge }) => {
                     followed.push((at, led_by));
@@ -235,20 +240,21 @@ impl ShardContext {
     }
 
     /// A customer who claimed an identifier names the one who claims it now as the survivor of a merge. If that is not in force, the customer
-    /// holds what its record says without it.
+    /// holds what its record says without it. None: it names nobody any more, and must be asked again.
     async fn settled_with_claimant(
         &self,
         customer: CustomerId,
         (claimant, merge): (CustomerId, MergeId),
         identifier: &BlindedIdentifier,
         deadline: Instant,
-    ) -> Result<Settled, ServiceError> {
+    ) -> Result<Option<Settled>, ServiceError> {
         if self.record_of(claimant, deadline).await?.is_some_and(|record| record.has_merge(merge)) {
-            return Ok(Settled::Own);
+            return Ok(Some(Settled::Own));
         }
-        let record = self.record_of(customer, deadline).await?.map(CustomerRecord::unmerged);
-        let held = record.map_or(Ok(false), |(record, _)| self.holds(&record, identifier))?;
-        Ok(if held { Settled::Held(customer) } else { Settled::Free })
+        let record = self.record_of(customer, deadline).await?;
+        let Some(record) = record.filter(|record| record.merged_into.is_some()) else { return Ok(None) };
+        let (record, _) = record.unmerged();
+        Ok(Some(if self.holds(&record, identifier)? { Settled::Held(customer) } else { Settled::Own }))
     }
 
     async fn settled_at(

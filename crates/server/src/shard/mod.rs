@@ -21,6 +21,7 @@ mod ledger;
 mod locks;
 mod lookup;
 mod merge;
+mod other;
 mod read;
 mod reader;
 mod record;
@@ -38,9 +39,8 @@ pub(crate) use fingerprint::{Fingerprint, fingerprint};
 pub(crate) use index_call::answer_index_call;
 pub(crate) use ledger::Ledger;
 pub(crate) use lookup::{check_use, identifier, written_identifier};
-pub(crate) use merge::{
-    EventSource, MemberEvents, Need, OtherChange, OtherCustomer, Trail, answer_merge_call, check_merges,
-};
+pub(crate) use merge::{EventSource, MemberEvents, Trail, answer_merge_call};
+pub(crate) use other::{Need, OtherChange, OtherCustomer, check_merges};
 pub(crate) use read::{CustomerRead, ProfileView, ReadAccess};
 pub(crate) use reader::{reader_for, reader_named};
 pub(crate) use record::{Loaded, StoredEvents};

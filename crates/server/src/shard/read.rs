@@ -17,7 +17,7 @@ use custodia_profile::{CustomerRecord, Permission, Purpose, PurposeId, Reader, T
 use custodia_proto::rpc::AboutCustomer;
 use tokio::time::Instant;
 
-use super::{Loaded, ShardContext, merge::check_merges, reader::reader_for};
+use super::{Loaded, ShardContext, other::check_merges, reader::reader_for};
 use crate::{
     catalogue::{CatalogueNeed, CatalogueView},
     propose::TRIES_MAX,

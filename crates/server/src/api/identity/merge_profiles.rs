@@ -136,7 +136,7 @@ impl CustomerWrite for v1::MergeProfilesRequest {
             };
             return Ok((Mutation { record: None, ledger: Vec::new(), events: Vec::new(), answer }, None));
         }
-        let id = MergeId::derive(&state.location.customer, &other.customer, &other.record)?;
+        let id = other.record.merge_id(&other.customer, &state.location.customer)?;
         let is_begun = |into: &MergedInto| {
             into.survivor == state.location.customer && into.merge == id && into.restored.is_none()
         };

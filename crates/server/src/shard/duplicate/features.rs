@@ -10,9 +10,9 @@ use custodia_profile::{Catalogue, CustomerId, CustomerRecord, MatchField, Namesp
 /// A value, and what it is compared as.
 pub(super) type MatchValue = (MatchField, String);
 
-/// Whether a customer may be found: not while its data is restricted.
+/// Whether a customer may be found: not while its data is restricted, nor once it is merged into another.
 pub(super) const fn is_compared(record: &CustomerRecord) -> bool {
-    record.subject.restriction.is_none()
+    record.subject.restriction.is_none() && record.merged_into.is_none()
 }
 
 /// The values of a record that are compared.

@@ -20,7 +20,6 @@ mod redirect;
 
 pub(crate) use answer::answer_merge_call;
 pub(crate) use events::{EventSource, MemberEvents};
-pub(crate) use other::{Need, Other, OtherChange, OtherCustomer};
 pub(crate) use redirect::{REDIRECTS_MAX, Trail};
 
 use custodia_profile::{CustomerId, CustomerRecord, MergeId, Stored as _};
@@ -31,7 +30,7 @@ use tonic::Code;
 
 use super::ShardContext;
 use crate::{
-    routing::{CustomerLocation, Hop, Redirect, Route},
+    routing::{Hop, Redirect, Route},
     wire::ServiceError,
 };
 
@@ -40,26 +39,6 @@ fn request(action: MergeAction, customer: CustomerId) -> MergeRequest {
         action: action.into(),
         customer: customer.as_bytes().to_vec().into(),
         ..MergeRequest::default()
-    }
-}
-
-/// Refuses to go on with the record of a customer who was merged into another, and to answer about the survivor by a merge that is not
-/// in force.
-///
-/// # Errors
-/// [`ServiceError::CustomerMerged`], [`ServiceError::MergeNotInForce`].
-pub(crate) fn check_merges(
-    redirects: &[Redirect],
-    location: CustomerLocation,
-    record: Option<&CustomerRecord>,
-) -> Result<(), ServiceError> {
-    let mut followed = redirects.iter().filter(|redirect| redirect.survivor == location.customer);
-    if !followed.all(|redirect| record.is_some_and(|record| record.has_merge(redirect.merge))) {
-        return Err(ServiceError::MergeNotInForce);
-    }
-    match record.and_then(|record| record.merged_into.as_ref()) {
-        None => Ok(()),
-        Some(into) => Err(ServiceError::CustomerMerged { survivor: into.survivor, merge: into.merge }),
     }
 }
 

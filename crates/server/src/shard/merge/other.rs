@@ -11,7 +11,13 @@ use super::request;
 use crate::{
     routing::CustomerLocation,
     scan::Scan,
-    shard::{Loaded, ShardContext, failpoint::failpoint, index::patience, write::CustomerState},
+    shard::{
+        Loaded, ShardContext,
+        failpoint::failpoint,
+        index::patience,
+        other::{Need, Other, OtherChange, OtherCustomer},
+        write::CustomerState,
+    },
     wire::ServiceError,
 };
 
@@ -19,42 +25,6 @@ use crate::{
 pub(crate) const MOVED_EVENTS_MAX: usize = 10_000;
 /// Events stored with one call, and read from the engine at a time.
 const CHUNK: usize = 64;
-
-/// What is needed of another customer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Need {
-    /// The record, to merge it.
-    Record,
-    /// Also what tells to which of the two belongs what came since the merge, to undo it.
-    Sources,
-}
-
-/// Another customer whom a write needs.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct OtherCustomer {
-    pub(crate) customer: CustomerId,
-    pub(crate) need: Need,
-}
-
-/// The other customer of a merge, as it was read.
-#[derive(Debug)]
-pub(crate) struct Other {
-    pub(crate) customer: CustomerId,
-    pub(crate) record: CustomerRecord,
-    pub(in crate::shard) revision: u64,
-    pub(crate) alone: OtherAlone,
-    /// The survivor's events that are the other customer's.
-    pub(crate) events: Vec<StoredEvent>,
-}
-
-/// What becomes of the other customer.
-#[derive(Debug)]
-pub(crate) struct OtherChange {
-    /// Its record, if the merge is in force then, or while it may be.
-    pub(crate) record: CustomerRecord,
-    /// Events that move from the survivor to the other customer.
-    pub(crate) events: Vec<StoredEvent>,
-}
 
 impl ShardContext {
     /// Reads the other customer.

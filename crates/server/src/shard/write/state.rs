@@ -7,7 +7,7 @@ use custodia_profile::{
 use crate::{
     catalogue::CatalogueView,
     routing::CustomerLocation,
-    shard::{Loaded, StoredEvents, claims::TakenIdentifiers, merge::Other, writer::Sight},
+    shard::{Loaded, StoredEvents, claims::TakenIdentifiers, other::Other, writer::Sight},
     wire::ServiceError,
 };
 
