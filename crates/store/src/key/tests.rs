@@ -120,23 +120,25 @@ proptest! {
     #[test]
     fn bytes_split_only_if_group_kind_and_customer_are_valid_and_join_again(
         group in prop_oneof![4 => 0..8_u16, 1 => any::<u16>()],
-        kind in prop_oneof![1..7_u8, Just(18), 0..64_u8], rest in any_rest()
+        kind in prop_oneof![1..11_u8, Just(18), 0..64_u8], rest in any_rest()
     ) {
         let bytes = [&group.to_be_bytes()[..], &[kind], &rest].concat();
         let customer_at = match kind {
-            1..=6 => Some(0),
+            1..=6 | 9 | 10 => Some(0),
+            8 => Some(BLOCKING_KEY_BYTES),
             18 => Some(4),
             _ => None,
         };
         let customer = customer_at.map(|at| rest.get(at..at + 16).filter(|id| id[6] >> 4 == 7 && id[8] >> 6 == 2));
-        let known = matches!(kind, 0..=6 | 16..=18 | 32..=42) && GroupId::from_u16(group).is_ok();
-        let valid = known && customer != Some(None) && (kind != 18 || rest.len() == 20);
+        let known = matches!(kind, 0..=6 | 8..=10 | 16..=18 | 32..=42) && GroupId::from_u16(group).is_ok();
+        let ends_with_customer = !matches!(kind, 8 | 18) || customer_at.is_some_and(|at| rest.len() == at + 16);
+        let valid = known && customer != Some(None) && ends_with_customer;
         match KeyParts::parse(&bytes) {
             Ok(KeyParts { group, kind, customer, suffix }) => {
                 prop_assert!(valid);
                 let customer = customer.map_or_else(Vec::new, |id| id.as_bytes().to_vec());
-                let in_bucket = kind == KeyKind::CustomerKey;
-                let rest = if in_bucket { [suffix, &customer].concat() } else { [&customer, suffix].concat() };
+                let is_last = matches!(kind, KeyKind::CustomerKey | KeyKind::BlockingKey);
+                let rest = if is_last { [suffix, &customer].concat() } else { [&customer, suffix].concat() };
                 prop_assert_eq!([&group.as_u16().to_be_bytes()[..], &[kind.number()], &rest].concat(), bytes);
             }
             Err(_) => prop_assert!(!valid),
@@ -150,17 +152,17 @@ proptest! {
     }
 }
 
-/// What follows the kind: a bucket or not, a customer id that may be invalid, a suffix; often cut.
+/// What follows the kind: a bucket, a blocking key or neither, a customer id that may be invalid, a suffix; often cut.
 fn any_rest() -> impl Strategy<Value = Vec<u8>> {
     let suffix = proptest::collection::vec(any::<u8>(), 0..4);
-    let length = prop_oneof![3 => Just(usize::MAX), 1 => Just(16), 1 => Just(20), 1 => 0..24_usize];
-    (any::<bool>(), any::<bool>(), any::<[u8; 16]>(), suffix, length).prop_map(
-        |(bucket, valid, mut id, suffix, length)| {
+    let length = prop_oneof![3 => Just(usize::MAX), 1 => Just(16), 1 => Just(20), 1 => 0..28_usize];
+    (0..3_usize, any::<bool>(), any::<[u8; 16]>(), suffix, length).prop_map(
+        |(first, valid, mut id, suffix, length)| {
             if valid {
                 (id[6], id[8]) = (0x70 | id[6] & 0x0f, 0x80 | id[8] & 0x3f);
             }
-            let bucket: &[u8] = if bucket { &[0, 0, 1, 2] } else { &[] };
-            let mut rest = [bucket, &id, &suffix].concat();
+            let first = &[0, 0, 1, 2, 3, 4, 5, 6][..4 * first];
+            let mut rest = [first, &id, &suffix].concat();
             rest.truncate(length);
             rest
         },
