@@ -52,37 +52,42 @@ async fn whoever_dies_between_two_steps_no_identifier_is_lost_or_held_twice() {
     let mut random = Rng::with_seed(20_261_130);
     for round in 0..usize::try_from(rounds()).expect("few") {
         let (failpoint, node) = (FAILPOINTS[round % FAILPOINTS.len()], random.usize(0..3));
-        let armed = format!("{failpoint}:{}", random.u32(0..2));
-        sandbox.nodes[node].kill();
-        sandbox.nodes[node].environment = vec![("CUSTODIA_FAILPOINT", PathBuf::from(armed))];
-        sandbox.nodes[node].start();
-        sandbox.wait_until_healthy().await;
-        leads_its_share(&sandbox, node).await;
+        arm(&mut sandbox, node, &format!("{failpoint}:{}", random.u32(0..2))).await;
         let writers =
             (0..WRITERS).map(|_| write(&sandbox, &emails, &customers, Rng::with_seed(random.u64(..))));
         let written = join_all(writers.collect::<Vec<_>>()).await;
         customers.extend(written.into_iter().flatten());
-        sandbox.nodes[node].environment.clear();
-        if sandbox.nodes[node].has_ended() {
+        if disarm(&mut sandbox, node).await {
             *died.entry(failpoint).or_default() += 1;
         }
-        sandbox.nodes[node].kill();
-        sandbox.nodes[node].start();
-        sandbox.wait_until_healthy().await;
         check(&sandbox, &emails, &customers).await;
     }
     println!("nodes that died, by failpoint: {died:?}");
     assert!(!died.is_empty(), "no failpoint was reached");
 }
 
-/// Waits until a node that was restarted leads a share of the shards again: one that leads nothing passes no failpoint.
-pub(crate) async fn leads_its_share(sandbox: &Sandbox, node: usize) {
+/// Restarts a node so that it dies at a failpoint. Until it leads a share of the shards again, it passes none.
+pub(crate) async fn arm(sandbox: &mut Sandbox, node: usize, failpoint: &str) {
+    sandbox.nodes[node].kill();
+    sandbox.nodes[node].environment = vec![("CUSTODIA_FAILPOINT", PathBuf::from(failpoint))];
+    sandbox.nodes[node].start();
+    sandbox.wait_until_healthy().await;
     let id = sandbox.nodes[node].id;
     eventually("the armed node leads its share of the shards again", async || {
         let shards = sandbox.shards(node).await.unwrap_or_default();
         4 * shards.iter().filter(|shard| shard.leader_node_id == id).count() >= shards.len().max(1)
     })
     .await;
+}
+
+/// Kills the node if it still runs, and starts it as usual. Whether it had died.
+pub(crate) async fn disarm(sandbox: &mut Sandbox, node: usize) -> bool {
+    let died = sandbox.nodes[node].has_ended();
+    sandbox.nodes[node].environment.clear();
+    sandbox.nodes[node].kill();
+    sandbox.nodes[node].start();
+    sandbox.wait_until_healthy().await;
+    died
 }
 
 /// Registers some of the identifiers for a new customer, or for one that holds some, and sometimes releases one; the new customer.

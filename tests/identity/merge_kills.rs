@@ -4,13 +4,12 @@
 //! `CUSTODIA_KILL_ROUNDS=250 cargo test --workspace --test identity whoever_dies_in_a_merge` runs as many rounds as it says.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 
 use custodia_tests::{Sandbox, Suite};
 use fastrand::Rng;
 use futures::future::join_all;
 
-use crate::kills::{leads_its_share, limit, rounds};
+use crate::kills::{arm, disarm, limit, rounds};
 use crate::merging::{Person, merge, person, profile, state, try_merge, try_unmerge, unmerge};
 use crate::namespaces::found_everywhere;
 
@@ -36,12 +35,7 @@ async fn whoever_dies_in_a_merge_it_has_happened_or_it_has_not() {
             pairs.push((pair, before));
         }
         let (failpoint, node) = (FAILPOINTS[round % FAILPOINTS.len()], random.usize(0..3));
-        let armed = format!("{failpoint}:{}", random.u32(0..2));
-        sandbox.nodes[node].kill();
-        sandbox.nodes[node].environment = vec![("CUSTODIA_FAILPOINT", PathBuf::from(armed))];
-        sandbox.nodes[node].start();
-        sandbox.wait_until_healthy().await;
-        leads_its_share(&sandbox, node).await;
+        arm(&mut sandbox, node, &format!("{failpoint}:{}", random.u32(0..2))).await;
         let through = (node + random.usize(1..3)) % 3;
         let undone = random.bool();
         join_all(pairs.iter().map(|((ana, anna), _)| async {
@@ -51,13 +45,9 @@ async fn whoever_dies_in_a_merge_it_has_happened_or_it_has_not() {
             }
         }))
         .await;
-        sandbox.nodes[node].environment.clear();
-        if sandbox.nodes[node].has_ended() {
+        if disarm(&mut sandbox, node).await {
             *died.entry(failpoint).or_default() += 1;
         }
-        sandbox.nodes[node].kill();
-        sandbox.nodes[node].start();
-        sandbox.wait_until_healthy().await;
         for ((ana, anna), before) in &pairs {
             let is_merged = check(&sandbox, ana, anna).await;
             let now = |id| state(&sandbox, id);

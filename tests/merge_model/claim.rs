@@ -64,12 +64,7 @@ impl Claim {
     }
 
     pub(crate) fn proposed(&mut self, applied: bool, rules: &Rules) -> Next {
-        self.tries += 1;
-        match applied {
-            true => Next::Return(Answer::Done),
-            false if self.tries < rules.tries_max => Next::Stay,
-            false => Next::Return(Answer::GaveUp),
-        }
+        Next::after_proposal(&mut self.tries, applied, rules)
     }
 }
 

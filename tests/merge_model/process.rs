@@ -68,6 +68,18 @@ pub(crate) enum Next {
     Return(Answer),
 }
 
+impl Next {
+    /// What follows when a command was applied, or met a conflict.
+    pub(crate) const fn after_proposal(tries: &mut u8, applied: bool, rules: &Rules) -> Self {
+        *tries += 1;
+        match applied {
+            true => Self::Return(Answer::Done),
+            false if *tries < rules.tries_max => Self::Stay,
+            false => Self::Return(Answer::GaveUp),
+        }
+    }
+}
+
 /// A chain of calls.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Process {

@@ -68,12 +68,7 @@ impl Write {
     }
 
     pub(crate) fn proposed(&mut self, applied: bool, rules: &Rules) -> Next {
-        self.tries += 1;
-        match applied {
-            true => Next::Return(Answer::Done),
-            false if self.tries < rules.tries_max => Next::Stay,
-            false => Next::Return(Answer::GaveUp),
-        }
+        Next::after_proposal(&mut self.tries, applied, rules)
     }
 
     pub(crate) fn answered(&mut self, answer: Answer) -> Next {

@@ -84,9 +84,7 @@ pub(super) struct Sources<'a>(Vec<&'a SourceId>);
 
 impl<'a> Sources<'a> {
     fn of(record: &'a CustomerRecord) -> Self {
-        let of_attributes = record.attributes.values().map(|of| &of.provenance.source);
-        let of_identifiers = record.identifiers.values().map(|of| &of.provenance.source);
-        let mut sources: Vec<_> = of_attributes.chain(of_identifiers).collect();
+        let mut sources: Vec<_> = record.provenances().map(|of| &of.source).collect();
         sources.sort_unstable();
         sources.dedup();
         Self(sources)

@@ -63,9 +63,12 @@ fn narrower(ours: &ChannelPreference, theirs: &ChannelPreference) -> ChannelPref
 
 /// All entries of both, each once.
 fn both<T: Clone + PartialEq>(ours: &[T], theirs: &[T]) -> Vec<T> {
-    let mut all = ours.to_vec();
-    all.extend(theirs.iter().filter(|one| !ours.contains(one)).cloned());
-    all
+    [ours, &without(theirs, ours)].concat()
+}
+
+/// The entries that are not among others.
+fn without<T: Clone + PartialEq>(entries: &[T], others: &[T]) -> Vec<T> {
+    entries.iter().filter(|one| !others.contains(one)).cloned().collect()
 }
 
 /// What was said since a merge, on the preferences of one of the two: each entry that was not changed since is as it was before, so that
@@ -101,8 +104,9 @@ pub(super) fn preferences_since(
             None => {}
         }
     }
-    add_new(&mut fields.frequency_caps, &merged.frequency_caps, &current.frequency_caps);
-    add_new(&mut fields.quiet_hours, &merged.quiet_hours, &current.quiet_hours);
+    fields.frequency_caps =
+        both(&fields.frequency_caps, &without(&current.frequency_caps, &merged.frequency_caps));
+    fields.quiet_hours = both(&fields.quiet_hours, &without(&current.quiet_hours, &merged.quiet_hours));
     if !narrow {
         let is_dropped = |of: &ChannelPreference| {
             merged.channel(&of.channel).is_some() && current.channel(&of.channel).is_none()
@@ -134,13 +138,6 @@ fn address_since(
         return now.address.clone();
     }
     before.channel(&now.channel).and_then(|ours| ours.address.clone())
-}
-
-/// Adds what is new since the merge.
-fn add_new<T: Clone + PartialEq>(before: &mut Vec<T>, merged: &[T], current: &[T]) {
-    let new = current.iter().filter(|one| !merged.contains(one) && !before.contains(one)).cloned();
-    let new: Vec<_> = new.collect();
-    before.extend(new);
 }
 
 /// Drops what was taken back since the merge.

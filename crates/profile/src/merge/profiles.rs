@@ -70,8 +70,8 @@ pub struct MergedProfile {
 /// Merges a customer's record into the survivor's, whose change `context` describes.
 ///
 /// # Errors
-/// `TooMany` if the result would exceed a limit on identifiers (of a namespace, or of all), preferences or merged customers; `Unknown` for a purpose that the
-/// catalogue lacks.
+/// `TooMany` if the result would exceed a limit on identifiers (of a namespace, or of all), preferences or merged customers;
+/// `Malformed` if the other has quiet hours in another time zone; `Unknown` for a purpose that the catalogue lacks.
 pub fn merge_profiles(
     survivor: &CustomerRecord,
     (customer, other): (CustomerId, &CustomerRecord),

@@ -150,6 +150,12 @@ impl CustomerRecord {
         self.merges.iter().flat_map(|merge| &merge.members)
     }
 
+    /// Where the attributes and the identifiers come from.
+    pub fn provenances(&self) -> impl Iterator<Item = &Provenance> {
+        let of_attributes = self.attributes.values().map(|of| &of.provenance);
+        of_attributes.chain(self.identifiers.values().map(|of| &of.provenance))
+    }
+
     /// The state of one ground for one purpose.
     #[must_use]
     pub fn ground(&self, purpose: PurposeNumber, basis: LawfulBasis) -> Option<&GroundState> {

@@ -109,30 +109,74 @@ pub(super) async fn customer_read<R: CustomerRead>(
     call: &Call,
     request: R,
 ) -> Result<Answered<R::Answer>, ServiceError> {
-    let location = locate(context, &request)?;
-    match read_at(context, call, location, &request).await {
+    at_leader::<Reading, R>(context, call, locate(context, &request)?, &request).await
+}
+
+/// How the leader of a customer's shard executes a call.
+trait Execute<R: AboutCustomer> {
+    fn execute(
+        context: &ShardContext,
+        call: &Call,
+        location: CustomerLocation,
+        request: &R,
+    ) -> impl Future<Output = Result<R::Answer, ServiceError>> + Send;
+}
+
+struct Reading;
+
+impl<R: CustomerRead> Execute<R> for Reading {
+    async fn execute(
+        context: &ShardContext,
+        call: &Call,
+        location: CustomerLocation,
+        request: &R,
+    ) -> Result<R::Answer, ServiceError> {
+        context.read(call, location, request).await
+    }
+}
+
+struct Writing;
+
+impl<R: CustomerWrite> Execute<R> for Writing {
+    async fn execute(
+        context: &ShardContext,
+        call: &Call,
+        location: CustomerLocation,
+        request: &R,
+    ) -> Result<R::Answer, ServiceError> {
+        context.write(call, location, request).await
+    }
+}
+
+/// Executes a call on the leader of the customer's shard; if the customer was merged into another, on the survivor's.
+async fn at_leader<E: Execute<R>, R: AboutCustomer>(
+    context: &ShardContext,
+    call: &Call,
+    location: CustomerLocation,
+    request: &R,
+) -> Result<Answered<R::Answer>, ServiceError> {
+    match once_at_leader::<E, R>(context, call, location, request).await {
+        // Boxed, as on every rare path: the future of the common path stays small.
         Err(error) if error.redirection().is_some() && call.hop != Hop::Forwarded => {
-            Box::pin(redirected_read(context, call, location.customer, &request, error)).await
+            Box::pin(at_survivor::<E, R>(context, call, location.customer, request, error)).await
         }
         answered => answered,
     }
 }
 
-async fn read_at<R: CustomerRead>(
+async fn once_at_leader<E: Execute<R>, R: AboutCustomer>(
     context: &ShardContext,
     call: &Call,
     location: CustomerLocation,
     request: &R,
 ) -> Result<Answered<R::Answer>, ServiceError> {
     match context.routing().route(location.group(), call.hop)? {
-        Route::Here => context.read(call, location, request).await.map(Answered::here),
-        // Boxed, as on every rare path: the future of the common path stays small.
+        Route::Here => E::execute(context, call, location, request).await.map(Answered::here),
         Route::Forward(leader) => Box::pin(forward(context, call, leader, request)).await,
     }
 }
 
-/// The same for a customer who was merged into another.
-async fn redirected_read<R: CustomerRead>(
+async fn at_survivor<E: Execute<R>, R: AboutCustomer>(
     context: &ShardContext,
     call: &Call,
     named: CustomerId,
@@ -143,7 +187,7 @@ async fn redirected_read<R: CustomerRead>(
     loop {
         let (customer, call) = trail.follow(context, call, error).await?;
         let request = request.about(customer.to_string());
-        match read_at(context, &call, locate(context, &request)?, &request).await {
+        match once_at_leader::<E, R>(context, &call, locate(context, &request)?, &request).await {
             Ok(Answered { answer, .. }) => return redirected(context, named, customer, answer),
             Err(failed) => error = failed,
         }
@@ -233,13 +277,13 @@ pub(super) async fn customer_write<R: CustomerWrite>(
 ) -> Result<Answered<R::Answer>, ServiceError> {
     if request.is_complete(call.hop) {
         let location = locate(context, &request)?;
-        return write_at(context, call, location, &request).await;
+        return at_leader::<Writing, R>(context, call, location, &request).await;
     }
     let mut moved = Vec::new();
     for _ in 1..TRIES_MAX {
         request.complete(context, call, &moved).await?;
         let location = locate(context, &request)?;
-        let written = write_at(context, call, location, &request).await;
+        let written = at_leader::<Writing, R>(context, call, location, &request).await;
         request.finish(context, call).await;
         match written {
             Err(error) if error.is_identifier_moved() => moved.push(location.customer),
@@ -248,51 +292,6 @@ pub(super) async fn customer_write<R: CustomerWrite>(
         }
     }
     Err(ServiceError::IdentifierMoved)
-}
-
-async fn write_at<R: CustomerWrite>(
-    context: &ShardContext,
-    call: &Call,
-    location: CustomerLocation,
-    request: &R,
-) -> Result<Answered<R::Answer>, ServiceError> {
-    match write_once_at(context, call, location, request).await {
-        Err(error) if error.redirection().is_some() && call.hop != Hop::Forwarded => {
-            Box::pin(redirected_write(context, call, location.customer, request, error)).await
-        }
-        answered => answered,
-    }
-}
-
-async fn write_once_at<R: CustomerWrite>(
-    context: &ShardContext,
-    call: &Call,
-    location: CustomerLocation,
-    request: &R,
-) -> Result<Answered<R::Answer>, ServiceError> {
-    match context.routing().route(location.group(), call.hop)? {
-        Route::Here => context.write(call, location, request).await.map(Answered::here),
-        Route::Forward(leader) => Box::pin(forward(context, call, leader, request)).await,
-    }
-}
-
-/// The same for a customer who was merged into another.
-async fn redirected_write<R: CustomerWrite>(
-    context: &ShardContext,
-    call: &Call,
-    named: CustomerId,
-    request: &R,
-    mut error: ServiceError,
-) -> Result<Answered<R::Answer>, ServiceError> {
-    let mut trail = Trail::of(named);
-    loop {
-        let (customer, call) = trail.follow(context, call, error).await?;
-        let request = request.about(customer.to_string());
-        match write_once_at(context, &call, locate(context, &request)?, &request).await {
-            Ok(Answered { answer, .. }) => return redirected(context, named, customer, answer),
-            Err(failed) => error = failed,
-        }
-    }
 }
 
 pub(super) async fn directory_write<R: DirectoryWrite>(

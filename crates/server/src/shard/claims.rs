@@ -305,15 +305,12 @@ impl ShardContext {
         raise: Raise,
         deadline: Instant,
     ) -> Result<Settled, ServiceError> {
-        let barrier = self.routing().read_barrier(location.group(), ReadMode::Lease, deadline).await?;
-        let stored = self.core(location)?;
+        let stored = self.led_core(location, deadline).await?;
         let record = stored.as_ref().map(|stored| &stored.value);
         let led_by = |merge| Redirect { named: location.customer, survivor: location.customer, merge };
         let redirects: Vec<_> = merge.map(led_by).into_iter().collect();
-        let followed = check_merges(&redirects, location, record);
+        check_merges(&redirects, location, record)?;
         let held = record.map_or(Ok(false), |record| self.holds(record, identifier))?;
-        self.routing().still_valid(location.group(), &barrier)?;
-        followed?;
         match (held, raise) {
             (true, _) => Ok(Settled::Held(location.customer)),
             (false, Raise::No) => Ok(Settled::Free),
@@ -378,16 +375,7 @@ fn holders_max(
     })
 }
 
-/// A failure of another shard than the customer's, as the customer's leader reports it: the leader that it may name is not the
-/// customer's.
+/// A failure of another shard than the customer's, as the customer's leader reports it.
 pub(super) fn of_index(error: ServiceError) -> ServiceError {
-    let is_of_shard = matches!(
-        error,
-        ServiceError::NotLeader { .. }
-            | ServiceError::LeaderUnreachable { .. }
-            | ServiceError::LeadershipLost
-            | ServiceError::OutcomeUnknown
-            | ServiceError::Consensus(_)
-    );
-    if is_of_shard { ServiceError::IndexUnavailable } else { error }
+    if error.is_of_shard() { ServiceError::IndexUnavailable } else { error }
 }

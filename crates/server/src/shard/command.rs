@@ -20,13 +20,12 @@ use crate::{
     wire::ServiceError,
 };
 
-/// Seals the values of a mutation and adds what it was evaluated on as conditions. `moved` are events that another customer has by now.
+/// Seals the values of a mutation and adds what it was evaluated on as conditions.
 pub(super) async fn build(
     context: &ShardContext,
     state: &CustomerState<'_>,
     remembered: Option<Remembered>,
     mutation: &Mutation<Vec<u8>>,
-    moved: &[StoredEvent],
     deadline: Instant,
 ) -> Result<Command, ServiceError> {
     let location = state.location;
@@ -37,7 +36,9 @@ pub(super) async fn build(
     let mut builder = CommandBuilder { location, writer, command: Command::default() };
     builder.conditions(state, remembered);
     builder.records(state, remembered, mutation).map_err(failed)?;
-    moved.iter().for_each(|event| builder.remove_event(event));
+    if let Some(other) = &mutation.other {
+        other.events.iter().for_each(|event| builder.remove_event(event));
+    }
     if let Some(record) = mutation.record.as_ref().filter(|_| state.view.catalogue.compares()) {
         let change = context.blocking_change(location, record, &state.view.catalogue)?;
         change.add_to(&mut builder.command, &builder.writer);

@@ -2,9 +2,11 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
+use custodia_consensus::ReadMode;
+use custodia_profile::GroupId;
 use custodia_proto::rpc::Unary;
 use custodia_store::StateEngine;
-use tokio::sync::Mutex;
+use tokio::{sync::Mutex, time::Instant};
 
 use super::{duplicate::Duplicates, locks::CustomerLocks};
 use crate::{
@@ -116,6 +118,23 @@ impl ShardContext {
     /// This node's state engine; read it behind a read barrier.
     pub(crate) fn engine(&self) -> &dyn StateEngine {
         &**self.routing.consensus().engine()
+    }
+
+    /// Reads the state of a group that this node leads, behind a read barrier.
+    ///
+    /// # Errors
+    /// The barrier failed, or ended before the read was done; what the read fails with.
+    pub(super) async fn read_led<T>(
+        &self,
+        group: GroupId,
+        mode: ReadMode,
+        deadline: Instant,
+        read: impl AsyncFnOnce() -> Result<T, ServiceError>,
+    ) -> Result<T, ServiceError> {
+        let barrier = self.routing.read_barrier(group, mode, deadline).await?;
+        let answer = read().await;
+        self.routing.still_valid(group, &barrier)?;
+        answer
     }
 
     /// Keeps this node's lease on the catalogue; runs until aborted.

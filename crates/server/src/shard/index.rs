@@ -72,9 +72,8 @@ impl ShardContext {
         deadline: Instant,
     ) -> Result<Vec<CustomerId>, ServiceError> {
         let group = self.index_group(identifier)?;
-        let barrier = self.routing().read_barrier(group, mode, deadline).await?;
-        let entry = self.entry(&Key::identifier(group, identifier))?;
-        self.routing().still_valid(group, &barrier)?;
+        let read = async || self.entry(&Key::identifier(group, identifier));
+        let entry = self.read_led(group, mode, deadline, read).await?;
         Ok(entry.holders.map(|holders| holders.customers().to_vec()).unwrap_or_default())
     }
 

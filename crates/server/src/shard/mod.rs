@@ -44,5 +44,7 @@ pub(crate) use other::{Need, OtherChange, OtherCustomer, check_merges};
 pub(crate) use read::{CustomerRead, ProfileView, ReadAccess};
 pub(crate) use reader::{reader_for, reader_named};
 pub(crate) use record::{Loaded, StoredEvents};
-pub(crate) use write::{Answered, Commit, CustomerState, CustomerWrite, Mutation, Origin, Remembered};
+pub(crate) use write::{
+    Answered, Commit, CustomerState, CustomerWrite, Mutation, Origin, Remembered, merged_customer,
+};
 pub(crate) use writer::{Sight, WriteAccess, check as check_writer};

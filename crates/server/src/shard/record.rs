@@ -6,11 +6,13 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use bytes::Bytes;
+use custodia_consensus::ReadMode;
 use custodia_profile::{
     CustomerRecord, Event, EventId, GroupId, Ingested, Outcome, RefusalReason, RequestMemory, Revision,
     ShardId, Stored, StoredEvent,
 };
 use custodia_store::{EventSortKey, Key, KeyParts, ValueHeader};
+use tokio::time::Instant;
 
 use super::ShardContext;
 use crate::{
@@ -101,6 +103,16 @@ impl ShardContext {
         location: CustomerLocation,
     ) -> Result<Option<Loaded<CustomerRecord>>, ServiceError> {
         self.load(location, &Key::core(location.group(), &location.customer))
+    }
+
+    /// The customer's core record, behind a read barrier.
+    pub(super) async fn led_core(
+        &self,
+        location: CustomerLocation,
+        deadline: Instant,
+    ) -> Result<Option<Loaded<CustomerRecord>>, ServiceError> {
+        let read = async || self.core(location);
+        self.read_led(location.group(), ReadMode::Lease, deadline, read).await
     }
 
     /// The customer's remembered requests.

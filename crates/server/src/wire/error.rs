@@ -347,6 +347,19 @@ impl ServiceError {
         matches!(self, Self::IdentifierMoved)
     }
 
+    /// Whether the leader of a shard failed to answer. Where that is another shard than the customer's, the leader that the error may name is
+    /// not the customer's.
+    pub(crate) const fn is_of_shard(&self) -> bool {
+        matches!(
+            self,
+            Self::NotLeader { .. }
+                | Self::LeaderUnreachable { .. }
+                | Self::LeadershipLost
+                | Self::OutcomeUnknown
+                | Self::Consensus(_)
+        )
+    }
+
     /// Where a call goes on, if the customer whom it is about was merged, here or as the node that it was forwarded to says.
     pub(crate) fn redirection(&self) -> Option<Redirection> {
         if let Self::CustomerMerged { survivor, merge } = self {

@@ -77,7 +77,7 @@ impl CustomerWrite for v1::UpdateDataSubjectRequest {
         let at = RecordVersion { customer: state.location.customer, revision: state.revision_after(applied) };
         let answer = only(&update.mask, convert::data_subject(at, &changed.record.subject));
         let ledger = changed.ledger.into_iter().collect();
-        Ok(Mutation { record: applied.then_some(changed.record), ledger, events: Vec::new(), answer })
+        Ok(Mutation::new(applied.then_some(changed.record), ledger, answer))
     }
 }
 

@@ -66,7 +66,7 @@ impl CustomerWrite for v1::RecordGppStringRequest {
             ..Default::default()
         };
         let record = (!recorded.ledger.is_empty()).then_some(recorded.record);
-        Ok(Mutation { record, ledger: recorded.ledger, events: Vec::new(), answer })
+        Ok(Mutation::new(record, recorded.ledger, answer))
     }
 
     fn present(location: CustomerLocation, remembered: v1::GppString) -> Result<v1::GppString, ServiceError> {

@@ -50,6 +50,6 @@ impl CustomerWrite for v1::RecordPrivacySignalRequest {
             consents: consents.collect(),
         };
         let record = applied.then_some(recorded.record);
-        Ok(Mutation { record, ledger: recorded.ledger, events: Vec::new(), answer })
+        Ok(Mutation::new(record, recorded.ledger, answer))
     }
 }

@@ -141,5 +141,5 @@ pub(super) fn decided(
         effect: effect_number(effect),
         ..consent_state(of, (&purpose_name(purpose, catalogue), basis), &decided)
     };
-    Mutation { record: changes.then_some(record), ledger, events: Vec::new(), answer }
+    Mutation::new(changes.then_some(record), ledger, answer)
 }

@@ -47,7 +47,7 @@ impl CustomerWrite for v1::RecordTcStringRequest {
         };
         let record = changed.ledger.is_some().then_some(changed.record);
         let ledger = changed.ledger.into_iter().collect();
-        Ok(Mutation { record, ledger, events: Vec::new(), answer })
+        Ok(Mutation::new(record, ledger, answer))
     }
 
     fn present(location: CustomerLocation, remembered: v1::TcString) -> Result<v1::TcString, ServiceError> {

@@ -51,6 +51,6 @@ impl CustomerWrite for v1::WithdrawAllConsentsRequest {
             consents: states.collect(),
         };
         let record = applied.then_some(withdrawn.record);
-        Ok(Mutation { record, ledger: withdrawn.ledger, events: Vec::new(), answer })
+        Ok(Mutation::new(record, withdrawn.ledger, answer))
     }
 }

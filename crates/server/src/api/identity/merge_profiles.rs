@@ -1,6 +1,6 @@
 //! MergeProfiles: two customers who prove to be one person become one.
 
-use std::{collections::BTreeSet, future::Future};
+use std::collections::BTreeSet;
 
 use custodia_profile::{
     AttributeChoice, CustomerId, CustomerRecord, GroundState, LedgerEntry, MergeId, MergedInto,
@@ -10,10 +10,10 @@ use custodia_proto::{rpc::Unary, v1};
 
 use crate::{
     catalogue::CatalogueView,
-    routing::{Call, CustomerLocation, Hop},
+    routing::CustomerLocation,
     shard::{
-        CustomerState, CustomerWrite, Mutation, Need, Origin, OtherChange, OtherCustomer, ShardContext,
-        WriteAccess,
+        CustomerState, CustomerWrite, Mutation, Need, Origin, OtherChange, OtherCustomer, WriteAccess,
+        merged_customer,
     },
     wire::{
         FieldFault, ServiceError,
@@ -37,52 +37,11 @@ pub(crate) struct Merge {
     etag: Option<Revision>,
 }
 
-/// The other customer of a merge.
-pub(super) fn merged_customer(text: &str) -> Result<CustomerId, ServiceError> {
-    let field = "merged_customer_id";
-    if text.is_empty() {
-        return Err(ServiceError::missing(field));
-    }
-    text.parse().map_err(named(field))
-}
-
-/// Refuses one customer in the place of two.
-pub(super) fn check_two(customer_id: &str, merged_customer_id: &str) -> Result<(), ServiceError> {
-    if customer_id == merged_customer_id && !customer_id.is_empty() {
-        return Err(ServiceError::invalid("merged_customer_id", "is the survivor itself"));
-    }
-    Ok(())
-}
-
-/// Ends what is left of an earlier merge of the other customer, before the survivor is locked, or after.
-pub(super) async fn settle(
-    context: &ShardContext,
-    call: &Call,
-    merged_customer_id: &str,
-) -> Result<(), ServiceError> {
-    context.settle_merge(merged_customer(merged_customer_id)?, call.deadline).await
-}
-
 impl CustomerWrite for v1::MergeProfilesRequest {
     type Input = Merge;
 
-    fn is_complete(&self, hop: Hop) -> bool {
-        hop == Hop::Forwarded
-    }
-
-    async fn complete(
-        &mut self,
-        context: &ShardContext,
-        call: &Call,
-        _moved: &[CustomerId],
-    ) -> Result<(), ServiceError> {
-        check_two(&self.customer_id, &self.merged_customer_id)?;
-        settle(context, call, &self.merged_customer_id).await
-    }
-
-    /// A merge that failed half-way is ended, so that the other customer need not wait for the next call.
-    fn finish(&self, context: &ShardContext, call: &Call) -> impl Future<Output = ()> + Send {
-        finish(self.validate_only(), &self.merged_customer_id, context, call)
+    fn merged_customer_id(&self) -> Option<&str> {
+        Some(&self.merged_customer_id)
     }
 
     fn parse(&self, _origin: Origin<'_>, view: &CatalogueView) -> Result<Merge, ServiceError> {
@@ -113,13 +72,6 @@ impl CustomerWrite for v1::MergeProfilesRequest {
     }
 
     fn evaluate(merge: &Merge, state: &CustomerState<'_>) -> Result<Mutation<Self::Answer>, ServiceError> {
-        Self::evaluate_both(merge, state).map(|(mutation, _)| mutation)
-    }
-
-    fn evaluate_both(
-        merge: &Merge,
-        state: &CustomerState<'_>,
-    ) -> Result<(Mutation<Self::Answer>, Option<OtherChange>), ServiceError> {
         let survivor = state.existing()?;
         let missing = ServiceError::Internal { context: "a merge without the other customer" };
         let other = state.other.as_ref().ok_or(missing)?;
@@ -134,7 +86,7 @@ impl CustomerWrite for v1::MergeProfilesRequest {
                 already_merged: true,
                 ..Default::default()
             };
-            return Ok((Mutation { record: None, ledger: Vec::new(), events: Vec::new(), answer }, None));
+            return Ok(Mutation::new(None, Vec::new(), answer));
         }
         let id = other.record.merge_id(&other.customer, &state.location.customer)?;
         let is_begun = |into: &MergedInto| {
@@ -159,20 +111,8 @@ impl CustomerWrite for v1::MergeProfilesRequest {
         };
         let record = CustomerRecord { merged_into: Some(Box::new(merged_into)), ..theirs.clone() };
         let ledger: Vec<LedgerEntry> = merged.ledger;
-        let mutation = Mutation { record: Some(merged.record), ledger, events: Vec::new(), answer };
-        Ok((mutation, Some(OtherChange { record, events: Vec::new() })))
-    }
-}
-
-/// Settles the other customer's merge; if that fails, the next call about it does.
-pub(super) async fn finish(
-    validate_only: bool,
-    merged_customer_id: &str,
-    context: &ShardContext,
-    call: &Call,
-) {
-    if !validate_only && let Err(error) = settle(context, call, merged_customer_id).await {
-        tracing::debug!(%error, "a merge is not settled yet");
+        let other = Some(OtherChange { record, events: Vec::new() });
+        Ok(Mutation { other, ..Mutation::new(Some(merged.record), ledger, answer) })
     }
 }
 

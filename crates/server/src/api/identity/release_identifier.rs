@@ -50,6 +50,6 @@ impl CustomerWrite for v1::ReleaseIdentifierRequest {
             etag: etag(state.revision_after(record.is_some())),
             released: record.is_some(),
         };
-        Ok(Mutation { record, ledger: Vec::new(), events: Vec::new(), answer })
+        Ok(Mutation::new(record, Vec::new(), answer))
     }
 }

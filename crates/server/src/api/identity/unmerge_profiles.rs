@@ -1,19 +1,16 @@
 //! UnmergeProfiles: undoes the last merge of a customer.
 
-use std::future::Future;
-
 use custodia_profile::{
     CustomerId, CustomerRecord, MergedInto, PurposeNumber, Revision, UnmergedProfiles, unmerge_profiles,
 };
-use custodia_proto::{rpc::Unary, v1};
+use custodia_proto::v1;
 
-use super::merge_profiles::{check_two, finish, merged_customer, settle};
 use crate::{
     catalogue::CatalogueView,
-    routing::{Call, CustomerLocation, Hop},
+    routing::CustomerLocation,
     shard::{
-        CustomerState, CustomerWrite, Mutation, Need, Origin, OtherChange, OtherCustomer, ShardContext,
-        WriteAccess,
+        CustomerState, CustomerWrite, Mutation, Need, Origin, OtherChange, OtherCustomer, WriteAccess,
+        merged_customer,
     },
     wire::{ServiceError, etag, parse, parse_etag},
 };
@@ -29,23 +26,8 @@ pub(crate) struct Unmerge {
 impl CustomerWrite for v1::UnmergeProfilesRequest {
     type Input = Unmerge;
 
-    fn is_complete(&self, hop: Hop) -> bool {
-        hop == Hop::Forwarded
-    }
-
-    async fn complete(
-        &mut self,
-        context: &ShardContext,
-        call: &Call,
-        _moved: &[CustomerId],
-    ) -> Result<(), ServiceError> {
-        check_two(&self.customer_id, &self.merged_customer_id)?;
-        settle(context, call, &self.merged_customer_id).await
-    }
-
-    /// The other customer is there again at once.
-    fn finish(&self, context: &ShardContext, call: &Call) -> impl Future<Output = ()> + Send {
-        finish(self.validate_only(), &self.merged_customer_id, context, call)
+    fn merged_customer_id(&self) -> Option<&str> {
+        Some(&self.merged_customer_id)
     }
 
     fn parse(&self, _origin: Origin<'_>, view: &CatalogueView) -> Result<Unmerge, ServiceError> {
@@ -78,16 +60,9 @@ impl CustomerWrite for v1::UnmergeProfilesRequest {
     }
 
     fn evaluate(
-        unmerge: &Unmerge,
-        state: &CustomerState<'_>,
-    ) -> Result<Mutation<Self::Answer>, ServiceError> {
-        Self::evaluate_both(unmerge, state).map(|(mutation, _)| mutation)
-    }
-
-    fn evaluate_both(
         _unmerge: &Unmerge,
         state: &CustomerState<'_>,
-    ) -> Result<(Mutation<Self::Answer>, Option<OtherChange>), ServiceError> {
+    ) -> Result<Mutation<Self::Answer>, ServiceError> {
         let survivor = state.existing()?;
         let missing = ServiceError::Internal { context: "a merge without the other customer" };
         let other = state.other.as_ref().ok_or(missing)?;
@@ -117,7 +92,7 @@ impl CustomerWrite for v1::UnmergeProfilesRequest {
             ..MergedInto::clone(into)
         };
         let record = CustomerRecord { merged_into: Some(Box::new(merged_into)), ..other.record.clone() };
-        let mutation = Mutation { record: Some(survivor), ledger, events: Vec::new(), answer };
-        Ok((mutation, Some(OtherChange { record, events: other.events.clone() })))
+        let other = Some(OtherChange { record, events: other.events.clone() });
+        Ok(Mutation { other, ..Mutation::new(Some(survivor), ledger, answer) })
     }
 }

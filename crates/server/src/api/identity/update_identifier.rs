@@ -80,7 +80,7 @@ impl CustomerWrite for v1::UpdateIdentifierRequest {
             etag: etag(state.revision_after(changes)),
         };
         let record = changes.then_some(after);
-        Ok(Mutation { record, ledger: Vec::new(), events: Vec::new(), answer })
+        Ok(Mutation::new(record, Vec::new(), answer))
     }
 }
 

@@ -232,7 +232,7 @@ impl CustomerWrite for v1::RecordContactRequest {
             etag: etag(state.revision_after(counts)),
         };
         let record = counts.then_some(record);
-        Ok(Mutation { record, ledger: Vec::new(), events: Vec::new(), answer })
+        Ok(Mutation::new(record, Vec::new(), answer))
     }
 }
 

@@ -114,7 +114,7 @@ impl CustomerWrite for v1::UpdatePreferencesRequest {
             (Verdict::Permit { .. }, _) | (Verdict::Refuse(_), Some(_)) => Addresses::Given,
         };
         let answer = preferences_parse::wire(at, &preferences, addresses, catalogue);
-        Ok(Mutation { record: after, ledger: Vec::new(), events: Vec::new(), answer })
+        Ok(Mutation::new(after, Vec::new(), answer))
     }
 }
 

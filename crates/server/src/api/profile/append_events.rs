@@ -60,7 +60,7 @@ impl CustomerWrite for v1::AppendEventsRequest {
         // As with an ingest, a customer who is new is created where the law permits something.
         let is_created = state.record().is_none() && !ingested.events.is_empty();
         let record = is_created.then_some(ingested.record);
-        Ok(Mutation { record, ledger: Vec::new(), events: ingested.events, answer })
+        Ok(Mutation { events: ingested.events, ..Mutation::new(record, Vec::new(), answer) })
     }
 
     fn note(answered: Answered, answer: &Self::Answer, _context: &ShardContext, _view: &CatalogueView) {

@@ -163,7 +163,7 @@ impl CustomerWrite for v1::IngestProfileRequest {
             merged_customer_ids: Vec::new(),
         };
         let record = changed.then_some(ingested.record);
-        Ok(Mutation { record, ledger: ingested.ledger, events: ingested.events, answer })
+        Ok(Mutation { events: ingested.events, ..Mutation::new(record, ingested.ledger, answer) })
     }
 
     /// Counts all outcomes, and notes which attributes were collected today (GO-3).

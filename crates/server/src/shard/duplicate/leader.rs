@@ -1,7 +1,5 @@
 //! What a node answers about the shards that it leads.
 
-use custodia_consensus::ReadMode;
-use custodia_profile::{GroupId, ShardId};
 use custodia_proto::internal::v1::{DuplicateAnswer, DuplicateRequest, duplicate_request::Action};
 use tokio::time::Instant;
 
@@ -32,21 +30,5 @@ pub(crate) async fn answer_duplicate_call(
             context.duplicates().models.forget();
             Ok(DuplicateAnswer::default())
         }
-    }
-}
-
-impl ShardContext {
-    /// Reads a shard that this node leads, behind a read barrier.
-    pub(super) async fn read_led<T>(
-        &self,
-        shard: ShardId,
-        deadline: Instant,
-        read: impl AsyncFnOnce() -> Result<T, ServiceError>,
-    ) -> Result<T, ServiceError> {
-        let group = GroupId::Shard(shard);
-        let barrier = self.routing().read_barrier(group, ReadMode::Lease, deadline).await?;
-        let answer = read().await?;
-        self.routing().still_valid(group, &barrier)?;
-        Ok(answer)
     }
 }

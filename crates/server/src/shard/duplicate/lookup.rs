@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
+use custodia_consensus::ReadMode;
 use custodia_linkage::BLOCK_RECORDS_MAX;
 use custodia_profile::{BLOCK_REFINEMENTS, GroupId, ShardId};
 use custodia_proto::internal::v1::{
@@ -42,7 +43,7 @@ impl ShardContext {
     ) -> Result<DuplicateAnswer, ServiceError> {
         let mut blocks = Vec::new();
         for shard in shards {
-            let entries = self.read_led(*shard, deadline, async || {
+            let entries = self.read_led(GroupId::Shard(*shard), ReadMode::Lease, deadline, async || {
                 let mut entries = Vec::new();
                 for (count, key) in keys.iter().enumerate() {
                     entries.append(&mut self.block(*shard, *key, refinements)?);
@@ -87,7 +88,7 @@ impl ShardContext {
                 .checked_sub(1)
                 .map(|before| [KeyPrefix::block(group, before).as_bytes(), &[u8::MAX; 16]].concat());
             let read = async || Ok(self.engine().scan(prefix.as_bytes(), after.as_deref(), limit)?);
-            let stored = self.read_led(*shard, deadline, read).await?;
+            let stored = self.read_led(GroupId::Shard(*shard), ReadMode::Lease, deadline, read).await?;
             let entries = stored.iter().map(|(key, value)| entry(key, value));
             let at_end = stored.len() < limit;
             blocks.push(ShardBlocks { entries: entries.collect::<Result<_, _>>()?, at_end });
@@ -124,7 +125,7 @@ impl ShardContext {
                 }
                 Ok(())
             };
-            self.read_led(*shard, deadline, read).await?;
+            self.read_led(GroupId::Shard(*shard), ReadMode::Lease, deadline, read).await?;
         }
         Ok(DuplicateAnswer { records, ..DuplicateAnswer::default() })
     }

@@ -7,7 +7,7 @@
 //! Must always hold: a decision is replaced only by a person, or forgotten because the records agree in another way than when it
 //! was made. A copy may be behind; the next scan brings it up to date.
 
-use custodia_consensus::{Command, Condition, Expected, Write};
+use custodia_consensus::{Command, Condition, Expected, ReadMode, Write};
 use custodia_profile::{
     CallerName, CustomerId, DuplicatePair, GroupId, PairReview, PairScore, Revision, ShardId, Stored as _,
     TimestampMs,
@@ -320,7 +320,7 @@ impl ShardContext {
             }
             Ok(DuplicateAnswer { pairs, at_end, last: last.into(), ..DuplicateAnswer::default() })
         };
-        self.read_led(shard, deadline, read).await
+        self.read_led(GroupId::Shard(shard), ReadMode::Lease, deadline, read).await
     }
 }
 

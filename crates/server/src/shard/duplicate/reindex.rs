@@ -2,7 +2,7 @@
 //! compared, or said otherwise.
 
 use bytes::Bytes;
-use custodia_consensus::{Command, Condition, Expected};
+use custodia_consensus::{Command, Condition, Expected, ReadMode};
 use custodia_profile::{Catalogue, CustomerId, GroupId, ShardId};
 use custodia_proto::internal::v1::{DuplicateAnswer, IndexStep};
 use custodia_store::{Key, KeyKind, KeyParts, KeyPrefix};
@@ -50,7 +50,8 @@ impl ShardContext {
             }
             Ok((stored.last().map(|(key, _)| customer_of(key)).transpose()?, stored.len(), outdated))
         };
-        let (last, read, outdated) = self.read_led(shard, deadline, read).await?;
+        let (last, read, outdated) =
+            self.read_led(GroupId::Shard(shard), ReadMode::Lease, deadline, read).await?;
         let indexed: Vec<bool> = stream::iter(outdated)
             .map(|location| self.index(location, &view.catalogue, deadline))
             .buffer_unordered(AT_ONCE)

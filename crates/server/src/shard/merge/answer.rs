@@ -4,18 +4,17 @@ use std::collections::BTreeSet;
 
 use custodia_consensus::ReadMode;
 use custodia_profile::{
-    CallerName, CustomerRecord, Event, EventId, MergeId, Revision, SourceId, Stored as _, StoredEvent,
+    CustomerRecord, Event, EventId, MergeId, Revision, SourceId, Stored as _, StoredEvent,
 };
 use custodia_proto::internal::v1::{MergeAction, MergeAnswer, MergeOutcome, MergeRequest, MergedEvent};
 use custodia_store::{EventSortKey, Key, KeyKind, KeyParts, KeyPrefix};
 use tokio::time::Instant;
 
-use super::other::provenances;
 use crate::{
     routing::CustomerLocation,
     scan::Scan,
     shard::{
-        Ledger, Loaded, ShardContext,
+        Loaded, ShardContext,
         claims::Settled,
         failpoint::failpoint,
         index_call::customer_in,
@@ -70,32 +69,40 @@ async fn read(
     with: Sources,
     deadline: Instant,
 ) -> Result<MergeAnswer, ServiceError> {
-    let barrier = context.routing().read_barrier(location.group(), ReadMode::Lease, deadline).await?;
-    let Some(stored) = context.core(location)? else { return Ok(outcome(MergeOutcome::Done)) };
-    let mut answer = MergeAnswer {
-        record: stored.value.encode().into(),
-        revision: stored.header.revision,
-        ..outcome(MergeOutcome::Done)
+    let read = async || {
+        let Some(stored) = context.core(location)? else { return Ok(outcome(MergeOutcome::Done)) };
+        let (sources, callers) = match with {
+            Sources::Yes => sources_and_callers(context, location, &stored.value).await?,
+            Sources::No => (Vec::new(), Vec::new()),
+        };
+        Ok(MergeAnswer {
+            record: stored.value.encode().into(),
+            revision: stored.header.revision,
+            sources,
+            callers,
+            ..outcome(MergeOutcome::Done)
+        })
     };
-    if with == Sources::Yes {
-        let of_record = provenances(&stored.value).map(|of| of.source.clone());
-        let mut sources: BTreeSet<SourceId> = of_record.collect();
-        context
-            .each_event(location, |event| {
-                sources.insert(event.provenance.source);
-                Ok(())
-            })
-            .await?;
-        let mut callers: BTreeSet<CallerName> = BTreeSet::new();
-        let mut ledger = Ledger::after(context, location, None);
-        while let Some(Loaded { value, .. }) = ledger.next_entry::<custodia_profile::LedgerEntry>()? {
-            callers.insert(value.recorded_by.name);
-        }
-        answer.sources = sources.iter().map(|source| source.as_str().to_owned()).collect();
-        answer.callers = callers.iter().map(|caller| caller.as_str().to_owned()).collect();
-    }
-    context.routing().still_valid(location.group(), &barrier)?;
-    Ok(answer)
+    context.read_led(location.group(), ReadMode::Lease, deadline, read).await
+}
+
+/// The sources of a customer's data and events, and the callers who recorded its decisions.
+async fn sources_and_callers(
+    context: &ShardContext,
+    location: CustomerLocation,
+    record: &CustomerRecord,
+) -> Result<(Vec<String>, Vec<String>), ServiceError> {
+    let mut sources: BTreeSet<SourceId> = record.provenances().map(|of| of.source.clone()).collect();
+    context
+        .each_event(location, |event| {
+            sources.insert(event.provenance.source);
+            Ok(())
+        })
+        .await?;
+    let ledger = context.ledger(location)?;
+    let callers: BTreeSet<_> = ledger.iter().map(|entry| entry.recorded_by.name.as_str()).collect();
+    let sources = sources.iter().map(|source| source.as_str().to_owned());
+    Ok((sources.collect(), callers.into_iter().map(str::to_owned).collect()))
 }
 
 /// Replaces the record, if it still has the revision that was read.
@@ -117,12 +124,7 @@ async fn put(
                 (None | Some(_), None) | (None, Some(_)) => false,
             };
         let fits = state.revision() == revision && !is_older;
-        Ok(Mutation {
-            record: fits.then(|| record.clone()),
-            ledger: Vec::new(),
-            events: Vec::new(),
-            answer: vec![u8::from(fits)],
-        })
+        Ok(Mutation::new(fits.then(|| record.clone()), Vec::new(), vec![u8::from(fits)]))
     };
     let put = context.mutate_merged(location, &[], &evaluate, deadline).await?;
     Ok(outcome(if put == [1] { MergeOutcome::Done } else { MergeOutcome::Conflict }))
@@ -135,9 +137,7 @@ async fn check(
     merge: MergeId,
     deadline: Instant,
 ) -> Result<MergeOutcome, ServiceError> {
-    let barrier = context.routing().read_barrier(location.group(), ReadMode::Lease, deadline).await?;
-    let stored = context.core(location)?;
-    context.routing().still_valid(location.group(), &barrier)?;
+    let stored = context.led_core(location, deadline).await?;
     if stored.as_ref().is_some_and(|stored| stored.value.has_merge(merge)) {
         return Ok(MergeOutcome::Done);
     }
@@ -155,9 +155,7 @@ async fn settle(
     location: CustomerLocation,
     deadline: Instant,
 ) -> Result<MergeOutcome, ServiceError> {
-    let barrier = context.routing().read_barrier(location.group(), ReadMode::Lease, deadline).await?;
-    let stored = context.core(location)?;
-    context.routing().still_valid(location.group(), &barrier)?;
+    let stored = context.led_core(location, deadline).await?;
     let Some(Loaded { header, value }) = &stored else { return Ok(MergeOutcome::Done) };
     let Some(into) = &value.merged_into else { return Ok(MergeOutcome::Done) };
     match context.is_in_force(into.survivor, into.merge, deadline).await? {
@@ -171,7 +169,7 @@ async fn settle(
         let merged = state.record().filter(|_| state.revision() == revision);
         let settled = merged.map(|record| record.clone().unmerged());
         let (record, ledger) = settled.map_or((None, Vec::new()), |(record, ledger)| (Some(record), ledger));
-        Ok(Mutation { record, ledger, events: Vec::new(), answer: Vec::new() })
+        Ok(Mutation::new(record, ledger, Vec::new()))
     };
     context.mutate_merged(location, &[], &evaluate, deadline).await?;
     Ok(MergeOutcome::Done)
@@ -184,9 +182,17 @@ async fn list_events(
     deadline: Instant,
 ) -> Result<MergeAnswer, ServiceError> {
     let mode = if request.quorum_read { ReadMode::Quorum } else { ReadMode::Lease };
-    let barrier = context.routing().read_barrier(location.group(), mode, deadline).await?;
+    let read = async || next_events(context, location, &request.after);
+    context.read_led(location.group(), mode, deadline, read).await
+}
+
+fn next_events(
+    context: &ShardContext,
+    location: CustomerLocation,
+    after: &[u8],
+) -> Result<MergeAnswer, ServiceError> {
     let (group, customer) = (location.group(), &location.customer);
-    let after = match &*request.after {
+    let after = match after {
         [] => None,
         after => Some(Key::event(group, customer, &EventSortKey::from_bytes(after)?).into_bytes()),
     };
@@ -209,7 +215,6 @@ async fn list_events(
         };
         answer.events.push(MergedEvent { sort_key, event: event.into() });
     }
-    context.routing().still_valid(group, &barrier)?;
     Ok(answer)
 }
 
@@ -219,15 +224,16 @@ async fn find_events(
     request: &MergeRequest,
     deadline: Instant,
 ) -> Result<MergeAnswer, ServiceError> {
-    let barrier = context.routing().read_barrier(location.group(), ReadMode::Lease, deadline).await?;
-    let mut answer = outcome(MergeOutcome::Done);
-    for id in &request.event_ids {
-        let Some(event) = context.event_of_id(location, &EventId::new("id", id)?)? else { continue };
-        let event = event.map(|event| event.encode()).unwrap_or_default().into();
-        answer.events.push(MergedEvent { sort_key: id.clone().into_bytes().into(), event });
-    }
-    context.routing().still_valid(location.group(), &barrier)?;
-    Ok(answer)
+    let read = async || {
+        let mut answer = outcome(MergeOutcome::Done);
+        for id in &request.event_ids {
+            let Some(event) = context.event_of_id(location, &EventId::new("id", id)?)? else { continue };
+            let event = event.map(|event| event.encode()).unwrap_or_default().into();
+            answer.events.push(MergedEvent { sort_key: id.clone().into_bytes().into(), event });
+        }
+        Ok(answer)
+    };
+    context.read_led(location.group(), ReadMode::Lease, deadline, read).await
 }
 
 /// Stores events of the customer, unless events with their ids are stored.
@@ -242,7 +248,7 @@ async fn put_events(
     let ids: Vec<Event> = events.iter().map(|event| event.event.clone()).collect();
     let evaluate = |state: &CustomerState<'_>| {
         let new = events.iter().filter(|event| !state.events.has(&event.event.id)).cloned();
-        Ok(Mutation { record: None, ledger: Vec::new(), events: new.collect(), answer: Vec::new() })
+        Ok(Mutation { events: new.collect(), ..Mutation::new(None, Vec::new(), Vec::new()) })
     };
     context.mutate_merged(location, &ids, &evaluate, deadline).await?;
     Ok(outcome(MergeOutcome::Done))

@@ -146,15 +146,7 @@ impl ShardContext {
     }
 }
 
-/// A failure of another customer's shard: the leader that it may name is not that of the customer whom the call is about.
+/// A failure of another customer's shard.
 fn of_other_shard(error: ServiceError) -> ServiceError {
-    let is_of_shard = matches!(
-        error,
-        ServiceError::NotLeader { .. }
-            | ServiceError::LeaderUnreachable { .. }
-            | ServiceError::LeadershipLost
-            | ServiceError::OutcomeUnknown
-            | ServiceError::Consensus(_)
-    );
-    if is_of_shard { ServiceError::OtherShardUnavailable } else { error }
+    if error.is_of_shard() { ServiceError::OtherShardUnavailable } else { error }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use custodia_profile::{CustomerId, CustomerRecord, OtherAlone, Provenance, Stored as _, StoredEvent};
+use custodia_profile::{CustomerId, CustomerRecord, OtherAlone, Stored as _, StoredEvent};
 use custodia_proto::internal::v1::{MergeAction, MergeAnswer, MergeOutcome, MergeRequest};
 use custodia_store::{Key, KeyKind, KeyPrefix};
 use tokio::time::Instant;
@@ -79,7 +79,7 @@ impl ShardContext {
         };
         let before = &archive.survivor_before;
         let mut ours = OtherAlone {
-            sources: provenances(before).map(|of| of.source.clone()).collect(),
+            sources: before.provenances().map(|of| of.source.clone()).collect(),
             callers: BTreeSet::new(),
         };
         for member in before.members() {
@@ -187,10 +187,4 @@ fn alone(answer: &MergeAnswer) -> Result<OtherAlone, ServiceError> {
 fn add(all: &mut OtherAlone, more: OtherAlone) {
     all.sources.extend(more.sources);
     all.callers.extend(more.callers);
-}
-
-/// Where the attributes and identifiers of a record come from.
-pub(super) fn provenances(record: &CustomerRecord) -> impl Iterator<Item = &Provenance> {
-    let of_attributes = record.attributes.values().map(|of| &of.provenance);
-    of_attributes.chain(record.identifiers.values().map(|of| &of.provenance))
 }

@@ -1,7 +1,6 @@
 //! Follows a call from a customer who was merged to the survivor, and back where a merge turns out not to be in force.
 
 use custodia_profile::CustomerId;
-use tokio::time::Instant;
 
 use crate::{
     propose::TRIES_MAX,
@@ -45,15 +44,11 @@ impl Trail {
             }
             Some(Redirection::NotInForce) => {
                 self.followed.pop();
-                self.settle(context, call.deadline).await?;
+                context.settle_merge(self.at(), call.deadline).await?;
             }
         }
         let redirects = self.followed.last().copied().into_iter().collect();
         Ok((self.at(), Call { redirects, ..call.clone() }))
-    }
-
-    async fn settle(&self, context: &ShardContext, deadline: Instant) -> Result<(), ServiceError> {
-        context.settle_merge(self.at(), deadline).await
     }
 
     fn at(&self) -> CustomerId {

@@ -2,7 +2,7 @@
 
 use tokio::time::Instant;
 
-use super::{Commit, CustomerState, Evaluate, Evaluated, ShardContext};
+use super::{Commit, CustomerState, Evaluate, Masked, Mutation, ShardContext};
 use crate::{shard::failpoint::failpoint, wire::ServiceError};
 
 impl ShardContext {
@@ -13,16 +13,17 @@ impl ShardContext {
         commit: Commit,
         deadline: Instant,
         evaluate: &Evaluate<'_>,
-    ) -> Result<Evaluated<Vec<u8>>, ServiceError> {
+    ) -> Result<(Mutation<Vec<u8>>, Masked), ServiceError> {
         // Ends: each round but the last takes away an identifier, of at most as many as the request has.
         loop {
-            let evaluated = evaluate(state)?;
-            let after = evaluated.mutation.record.as_ref().filter(|after| !after.identifiers.is_empty());
-            let Some(after) = after else { return Ok(evaluated) };
+            let (mutation, masked) = evaluate(state)?;
+            let Some(after) = mutation.record.as_ref().filter(|after| !after.identifiers.is_empty()) else {
+                return Ok((mutation, masked));
+            };
             let taken = Box::pin(self.claim_gained(state, after, commit, deadline)).await?;
             if taken.is_empty() {
                 failpoint("claims-granted");
-                return Ok(evaluated);
+                return Ok((mutation, masked));
             }
             state.taken.extend(taken);
         }

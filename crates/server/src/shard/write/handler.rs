@@ -1,6 +1,6 @@
 //! What a handler of a write supplies; the path of a write is the same for all.
 
-use std::future::{Future, ready};
+use std::future::Future;
 
 use custodia_profile::{CustomerId, CustomerRecord, Event, RequestId, Revision, TimestampMs};
 use custodia_proto::{rpc::AboutCustomer, v1};
@@ -10,14 +10,19 @@ use crate::{
     catalogue::{CatalogueNeed, CatalogueView},
     identity::Caller,
     routing::{Call, CustomerLocation, Hop},
-    shard::{
-        ShardContext,
-        fingerprint::fingerprint,
-        other::{OtherChange, OtherCustomer},
-        writer::WriteAccess,
-    },
-    wire::ServiceError,
+    shard::{ShardContext, fingerprint::fingerprint, other::OtherCustomer, writer::WriteAccess},
+    wire::{ServiceError, parse},
 };
+
+const MERGED_CUSTOMER_ID: &str = "merged_customer_id";
+
+/// The other customer of a merge.
+///
+/// # Errors
+/// Names the field.
+pub(crate) fn merged_customer(text: &str) -> Result<CustomerId, ServiceError> {
+    parse::customer_id(text).map_err(|error| error.named(MERGED_CUSTOMER_ID))
+}
 
 /// Who sent a write, and when.
 #[derive(Debug, Clone, Copy)]
@@ -35,25 +40,43 @@ pub(crate) trait CustomerWrite: AboutCustomer + Send + Sync {
     /// The field of [`CustomerWrite::etag`].
     const ETAG_FIELD: &'static str = "etag";
 
-    /// Whether the request has what must be the same on every node.
-    fn is_complete(&self, _hop: Hop) -> bool {
-        true
+    /// The other customer of a merge, as the request names it.
+    fn merged_customer_id(&self) -> Option<&str> {
+        None
+    }
+
+    /// Whether the request has what must be the same on every node, and nothing is to be done before it.
+    fn is_complete(&self, hop: Hop) -> bool {
+        hop == Hop::Forwarded || self.merged_customer_id().is_none()
     }
 
     /// Fills in what must be the same on every node, before routing. `moved` are customers who were found by an identifier before and
-    /// turned out not to hold it.
+    /// turned out not to hold it. What is left of an earlier merge of the other customer is ended before the survivor is locked.
     fn complete(
         &mut self,
-        _context: &ShardContext,
-        _call: &Call,
+        context: &ShardContext,
+        call: &Call,
         _moved: &[CustomerId],
     ) -> impl Future<Output = Result<(), ServiceError>> + Send {
-        ready(Ok(()))
+        async move {
+            let Some(other) = self.merged_customer_id() else { return Ok(()) };
+            if !other.is_empty() && self.customer_id().is_ok_and(|customer| customer == other) {
+                return Err(ServiceError::invalid(MERGED_CUSTOMER_ID, "is the survivor itself"));
+            }
+            context.settle_merge(merged_customer(other)?, call.deadline).await
+        }
     }
 
-    /// What is left to do after the call, however it ended; on the node that took it.
-    fn finish(&self, _context: &ShardContext, _call: &Call) -> impl Future<Output = ()> + Send {
-        ready(())
+    /// What is left to do after the call, however it ended; on the node that took it. A merge that failed half-way, or that was undone, is
+    /// settled, so that the other customer need not wait for the next call about it.
+    fn finish(&self, context: &ShardContext, call: &Call) -> impl Future<Output = ()> + Send {
+        async move {
+            let Some(other) = self.merged_customer_id().filter(|_| !self.validate_only()) else { return };
+            let Ok(other) = merged_customer(other) else { return };
+            if let Err(error) = context.settle_merge(other, call.deadline).await {
+                tracing::debug!(%error, "a merge is not settled yet");
+            }
+        }
     }
 
     /// Under what a request with this id is remembered.
@@ -112,14 +135,6 @@ pub(crate) trait CustomerWrite: AboutCustomer + Send + Sync {
         input: &Self::Input,
         state: &CustomerState<'_>,
     ) -> Result<Mutation<Self::Answer>, ServiceError>;
-
-    /// The same, with what becomes of the other customer.
-    fn evaluate_both(
-        input: &Self::Input,
-        state: &CustomerState<'_>,
-    ) -> Result<(Mutation<Self::Answer>, Option<OtherChange>), ServiceError> {
-        Ok((Self::evaluate(input, state)?, None))
-    }
 
     /// Counts an answer. Called once for each call, however many conflicts there were.
     fn note(_answered: Answered, _answer: &Self::Answer, _context: &ShardContext, _view: &CatalogueView) {}

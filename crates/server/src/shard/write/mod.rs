@@ -54,7 +54,7 @@ use crate::{
     wire::{FieldFault, ServiceError, made_at, now, parse},
 };
 
-pub(crate) use handler::{CustomerWrite, Origin};
+pub(crate) use handler::{CustomerWrite, Origin, merged_customer};
 pub(crate) use state::CustomerState;
 
 /// Whether a mutation is committed or only validated.
@@ -106,7 +106,16 @@ pub(crate) struct Mutation<A> {
     pub(crate) ledger: Vec<LedgerEntry>,
     /// Events to append, none of them stored yet.
     pub(crate) events: Vec<StoredEvent>,
+    /// What becomes of the other customer of a merge.
+    pub(crate) other: Option<OtherChange>,
     pub(crate) answer: A,
+}
+
+impl<A> Mutation<A> {
+    /// A mutation without events and another customer.
+    pub(crate) const fn new(record: Option<CustomerRecord>, ledger: Vec<LedgerEntry>, answer: A) -> Self {
+        Self { record, ledger, events: Vec::new(), other: None, answer }
+    }
 }
 
 /// The call that caused an answer.
@@ -140,15 +149,9 @@ struct Needs<'a> {
     ledger: &'a (dyn Fn(&CustomerRecord) -> bool + Send + Sync),
 }
 
-/// An evaluated write.
-struct Evaluated<A> {
-    mutation: Mutation<A>,
-    masked: Masked,
-    other: Option<OtherChange>,
-}
-
 /// Evaluates the loaded state. The answer is encoded, so that one function serves all methods.
-type Evaluate<'a> = dyn Fn(&CustomerState<'_>) -> Result<Evaluated<Vec<u8>>, ServiceError> + Send + Sync + 'a;
+type Evaluate<'a> =
+    dyn Fn(&CustomerState<'_>) -> Result<(Mutation<Vec<u8>>, Masked), ServiceError> + Send + Sync + 'a;
 
 impl ShardContext {
     /// Executes a write on the leader of the customer's shard, or returns the remembered answer of a repeated request.
@@ -204,10 +207,9 @@ impl ShardContext {
         let named = CustomerLocation { customer: named_customer(redirects, location), ..location };
         let evaluate = |state: &CustomerState<'_>| {
             check_merges(redirects, location, state.record())?;
-            let Evaluated { mutation, masked, other } = judge(request, &input, state, named)?;
-            let Mutation { record, ledger, events, answer } = mutation;
-            let mutation = Mutation { record, ledger, events, answer: answer.encode_to_vec() };
-            Ok(Evaluated { mutation, masked, other })
+            let (judged, masked) = judge(request, &input, state, named)?;
+            let Mutation { record, ledger, events, other, answer } = judged;
+            Ok((Mutation { record, ledger, events, other, answer: answer.encode_to_vec() }, masked))
         };
         let comes_late = |record: &CustomerRecord| R::comes_late(&input, record);
         let other = R::other(&input);
@@ -313,25 +315,22 @@ impl ShardContext {
         if let Some(other) = needs.other {
             state.other = Some(Box::pin(self.other(&state, other, deadline)).await?);
         }
-        let evaluated = if needs.claims {
+        let (mutation, masked) = if needs.claims {
             self.evaluate_claimed(&mut state, commit, deadline, evaluate).await?
         } else {
             evaluate(&state)?
         };
-        let Evaluated { mutation, masked, other: other_change } = evaluated;
         let changes = mutation.record.is_some() || !mutation.events.is_empty() || remembered.is_some();
         if commit == Commit::ValidateOnly || !changes {
             let answered = if commit == Commit::Yes { Answered::Now } else { Answered::Never };
             return Ok(Attempt::Done(Written { answer: mutation.answer, masked, answered }));
         }
-        let mut moved = Vec::new();
-        if let (Some(other), Some(change)) = (&state.other, other_change) {
-            if !Box::pin(self.put_other(location.customer, other, &change, deadline)).await? {
-                return Err(ServiceError::Contended { tries: 1 });
-            }
-            moved = change.events;
+        if let (Some(other), Some(change)) = (&state.other, &mutation.other)
+            && !Box::pin(self.put_other(location.customer, other, change, deadline)).await?
+        {
+            return Err(ServiceError::Contended { tries: 1 });
         }
-        let command = command::build(self, &state, remembered, &mutation, &moved, deadline).await?;
+        let command = command::build(self, &state, remembered, &mutation, deadline).await?;
         let answer = Written { answer: mutation.answer, masked, answered: Answered::Now };
         Ok(Attempt::Propose { command, answer })
     }
@@ -351,13 +350,12 @@ fn judge<R: CustomerWrite>(
     input: &R::Input,
     state: &CustomerState<'_>,
     named: CustomerLocation,
-) -> Result<Evaluated<R::Answer>, ServiceError> {
-    match R::evaluate_both(input, state) {
-        Ok((mutation, other)) => Ok(Evaluated { mutation, masked: Masked::No, other }),
+) -> Result<(Mutation<R::Answer>, Masked), ServiceError> {
+    match R::evaluate(input, state) {
+        Ok(mutation) => Ok((mutation, Masked::No)),
         Err(error) if state.sight == Sight::Echo && !writer::may_be_told(&error) => {
             let answer = request.echo(named, R::Answer::default());
-            let mutation = Mutation { record: None, ledger: Vec::new(), events: Vec::new(), answer };
-            Ok(Evaluated { mutation, masked: Masked::Yes, other: None })
+            Ok((Mutation::new(None, Vec::new(), answer), Masked::Yes))
         }
         Err(error) => Err(error),
     }

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::{
-    Commit, CustomerState, CustomerWrite as _, Evaluated, Masked, Mutation, Needs, Remembered, ShardContext,
+    Commit, CustomerState, CustomerWrite as _, Masked, Mutation, Needs, Remembered, ShardContext,
     WriteOptions,
 };
 use crate::{
@@ -39,7 +39,7 @@ impl ShardContext {
             let held = state.record().map_or(Ok(false), unless)?;
             let record = state.record().filter(|_| !held).cloned();
             let answer = vec![u8::from(held)];
-            Ok(Mutation { record, ledger: Vec::new(), events: Vec::new(), answer })
+            Ok(Mutation::new(record, Vec::new(), answer))
         };
         let id = RequestId::new(Uuid::now_v7())?;
         let remembered = (!exists).then(|| Remembered { id, fingerprint: Fingerprint::default() });
@@ -111,9 +111,7 @@ impl ShardContext {
             commit: Commit::Yes,
         };
         let needs = Needs { events, ledger: &|_record| false, other: None, claims: false };
-        let evaluate = |state: &CustomerState<'_>| {
-            Ok(Evaluated { mutation: evaluate(state)?, masked: Masked::No, other: None })
-        };
+        let evaluate = |state: &CustomerState<'_>| Ok((evaluate(state)?, Masked::No));
         let written = Box::pin(self.mutate(location, options, &view, needs, deadline, &evaluate)).await?;
         written.map(|written| written.answer).ok_or(ServiceError::Contended { tries: 1 })
     }

@@ -237,7 +237,7 @@ impl Blind {
             requests: None,
         };
         match judge(request, input, &state, self.location) {
-            Ok(Evaluated { mutation, .. }) => {
+            Ok((mutation, _)) => {
                 format!("{:?}", request.echo(self.location, mutation.answer).encode_to_vec())
             }
             Err(error) => format!("refused: {error}"),
