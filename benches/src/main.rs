@@ -20,6 +20,7 @@ mod identity;
 mod load;
 mod lookup;
 mod process;
+mod scan;
 mod verdicts;
 
 use std::time::Duration;
@@ -82,6 +83,8 @@ enum Measurement {
     },
     /// Precision, recall, CPU time and memory of finding duplicates. No cluster runs.
     Duplicates(duplicates::Arguments),
+    /// What finding duplicates costs a cluster: writes, a scan of all customers, and lookups beside a scan.
+    Scan(scan::Arguments),
     /// CPU and memory of idle nodes.
     Idle {
         /// Shards of the cluster.
@@ -126,6 +129,7 @@ async fn main() {
         }
         Measurement::Footprint { customers, engine } => footprint::measure(customers, engine).await,
         Measurement::Duplicates(arguments) => duplicates::measure(&arguments),
+        Measurement::Scan(arguments) => scan::measure(&arguments).await,
         Measurement::Idle { shards, seconds } => footprint::idle(shards, Duration::from_secs(seconds)).await,
         Measurement::Cluster { engine, shards } => cluster::serve(engine, shards).await,
         Measurement::EchoServer { folder, address } => echo::serve(&folder, address).await,
