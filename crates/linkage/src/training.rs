@@ -115,10 +115,12 @@ fn observe(sample: &[Features], frequencies: &Frequencies, seed: u64) -> Vec<Obs
     index.sample(rate, generator.next(), |pair| {
         if let (Some(left), Some(right)) = (sample.get(pair.left as usize), sample.get(pair.right as usize)) {
             let comparison = compare(left, right, frequencies);
-            observations.push(Observation { comparison, weight: 1.0 / rate, random: false });
+            let visits = index.visits_at_most(pair.left, pair.right, &survey);
+            let weight = 1.0 / (rate * f64::from(visits.max(1)));
+            observations.push(Observation { comparison, weight, random: false });
         }
     });
-    let blocked = observations.len() as f64 / rate;
+    let blocked: f64 = observations.iter().map(|observation| observation.weight).sum();
     let all = records as f64 * (records as f64 - 1.0) / 2.0;
     let mut apart = Vec::new();
     // of a small sample each pair is looked at about once
