@@ -160,11 +160,13 @@ fn initial(frequencies: &Frequencies, observations: &[Observation]) -> Parameter
         for observation in observations.iter().filter(|observation| observation.random) {
             add(&mut counts, observation.comparison.levels[field], 1.0);
         }
-        let (apart, same) = if field == Field::NameOrder {
+        let agreement = if matches!(field, Field::NameOrder | Field::Gender) { 0.98 } else { 0.85 };
+        let same = usual_same(field, agreement);
+        let apart = if field == Field::NameOrder {
             // names swapped by chance agree as often as names in order
-            ([1.0; LEVELS_MAX], usual_same(field, 0.98))
+            [1.0; LEVELS_MAX]
         } else {
-            (smoothed(counts, usual_same(field, 0.1), APART_STRENGTH), usual_same(field, 0.85))
+            smoothed(counts, usual_same(field, 0.1), APART_STRENGTH)
         };
         let (common, _) = usual_common(field);
         FieldParameters { same, apart, common, coincidence: [1.0; SIZES], total: frequencies.total(field) }
@@ -201,6 +203,7 @@ fn usual_common(field: Field) -> (f64, f64) {
         Field::City => (0.85, 1.0),
         Field::Region => (0.95, 1.0),
         Field::Street | Field::AddressLine => (0.01, 0.1),
+        Field::MiddleName => (0.1, 0.3),
         Field::FirstCategory
         | Field::SecondCategory
         | Field::ThirdCategory

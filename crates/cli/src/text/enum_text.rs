@@ -66,7 +66,7 @@ impl_enum_text! {
     Survivorship "SURVIVORSHIP_": Newest TrustedSource VerifiedFirst Survivor Merged;
     MatchField "MATCH_FIELD_":
         GivenName Surname FullName DateOfBirth Gender Email Phone Identifier Street HouseNumber AddressLine PostalCode City
-        Region FirstProperty SecondProperty ThirdProperty FourthProperty FreeText;
+        Region FirstProperty SecondProperty ThirdProperty FourthProperty FreeText MiddleName;
     MatchVerdict "MATCH_VERDICT_": Same Review;
     ReviewDecision "REVIEW_DECISION_": Same Different Later;
     GoogleConsentType "GOOGLE_CONSENT_TYPE_":
