@@ -18,6 +18,7 @@ mod merge_law;
 mod merging;
 mod namespaces;
 mod people;
+mod proposals;
 #[path = "../stored_state.rs"]
 #[expect(dead_code, reason = "what is stored is only read here")]
 mod stored_state;
@@ -31,6 +32,6 @@ fn main() -> ExitCode {
     // Nothing fails over here: elections are as slow as in production, so that a busy machine causes none.
     let suite = Suite::sharing(Options { config: String::new(), ..Options::default() });
     let suite = duplicates::tests(claims::tests(lookup::tests(suite)));
-    let suite = merge_law::tests(merging::tests(suite));
+    let suite = proposals::tests(merge_law::tests(merging::tests(suite)));
     merge_kills::tests(kills::tests(upsert::tests(context::tests(suite)))).run()
 }

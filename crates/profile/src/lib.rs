@@ -77,8 +77,8 @@ pub use contact::{Contact, ContactQuestion, check_contact};
 pub use contact_log::{ContactLog, MadeContact};
 pub use data_subject::{DataSubject, LegalHold, Restriction};
 pub use duplicate::{
-    BLOCK_REFINEMENTS, BlockingSet, DuplicatePair, FieldEvidence, MatchVerdict, PairReview, PairScore,
-    ReviewDecision,
+    BLOCK_REFINEMENTS, BlockingSet, DuplicatePair, FieldEvidence, IdentifierConflict, MatchVerdict,
+    PairReview, PairScore, ReviewDecision,
 };
 pub use error::{EncodingFault, GppStringError, ProfileError, TcStringError};
 pub use event::{Event, Properties, StoredEvent};

@@ -137,6 +137,20 @@ impl ShardContext {
         }
     }
 
+    /// The other customer who holds an identifier of one person; none: nobody else does.
+    pub(super) async fn holder_besides(
+        &self,
+        identifier: &Identifier,
+        customer: CustomerId,
+        deadline: Instant,
+    ) -> Result<Option<CustomerId>, ServiceError> {
+        let claim = Claim { identifier: self.blind(identifier)?, customer, holders_max: 1 };
+        match self.would_claim(&claim, deadline).await? {
+            Claimed::Held(holder) => Ok(Some(holder)),
+            Claimed::Granted | Claimed::Busy => Ok(None),
+        }
+    }
+
     /// What [`Self::claim`] would answer, as far as it can be told without claiming.
     async fn would_claim(&self, claim: &Claim, deadline: Instant) -> Result<Claimed, ServiceError> {
         let Claim { identifier, customer, holders_max } = claim;

@@ -153,6 +153,12 @@ pub(crate) enum ServiceError {
         /// The refused purpose.
         purpose: PurposeId,
     },
+    /// A record's key at its source is no identifier of a customer, or may not be stored.
+    #[error("the key cannot be stored as an identifier: {}", reason.explanation())]
+    KeyRefused {
+        /// Why.
+        reason: RefusalReason,
+    },
     /// The namespace may not be used for the stated purpose.
     #[error("the namespace of the identifier is not in use for this purpose")]
     NamespaceRefused {

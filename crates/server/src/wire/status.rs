@@ -119,6 +119,7 @@ fn class_of(error: &ServiceError) -> Class {
         ServiceError::ReaderRefused { reason, .. }
         | ServiceError::WriterRefused { reason, .. }
         | ServiceError::NamespaceRefused { reason, .. } => permanent(Code::PermissionDenied, reason.name()),
+        ServiceError::KeyRefused { reason } => permanent(Code::FailedPrecondition, reason.name()),
         ServiceError::PurposeRefused { reason, .. } => permanent(Code::FailedPrecondition, reason.name()),
         ServiceError::CustomerNotFound => permanent(Code::NotFound, "CUSTOMER_NOT_FOUND"),
         ServiceError::IdentifierMoved => retryable(Code::Aborted, "IDENTIFIER_MOVED", RETRY_AFTER_BUSY),
@@ -414,6 +415,7 @@ fn refusal_of(error: &ServiceError) -> Option<RefusalReason> {
     | ServiceError::ReaderRefused { reason, .. }
     | ServiceError::NamespaceRefused { reason, .. }
     | ServiceError::WriterRefused { reason, .. }
+    | ServiceError::KeyRefused { reason }
     | ServiceError::PurposeRefused { reason, .. } = error
     {
         return Some(*reason);

@@ -3,10 +3,10 @@
 //! Invariant: all parts of an answer are of one version of the record. The events are read after it; if the record, or the newest
 //! event, is another after that, everything is read again.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
-use custodia_profile::{CustomerRecord, Identifier, Permission, RefusalReason, Verdict};
+use custodia_profile::{CustomerRecord, DuplicatePair, Identifier, Permission, RefusalReason, Verdict};
 use custodia_proto::v1;
 use custodia_store::{Key, KeyKind, KeyPrefix, ValueHeader};
 
@@ -123,16 +123,21 @@ async fn context(query: &Query, profile: &ProfileView<'_>) -> Result<Option<v1::
     Ok(is_same.then_some(answer))
 }
 
-/// Who may be the same person, as far as a scan found and nobody has decided.
+/// Who may be the same person, as far as a scan or an ingest found and nobody has decided.
 fn suspected_duplicates(profile: &ProfileView<'_>) -> Result<Vec<v1::SuspectedDuplicate>, ServiceError> {
     if !matches!(profile.permission.verdict(), Verdict::Permit { .. }) {
         return Ok(Vec::new());
     }
     let mut open = profile.context.open_pairs_of(profile.location)?;
-    open.sort_by(|(_, one), (_, other)| other.score.probability.total_cmp(&one.score.probability));
-    let suspected = open.into_iter().take(SUSPECTED_MAX).map(|(customer, pair)| v1::SuspectedDuplicate {
-        customer_id: customer.to_string(),
-        probability: pair.score.probability,
+    let probability = |pair: &DuplicatePair| pair.score.as_ref().map_or(0.0, |score| score.probability);
+    open.sort_by(|(_, one), (_, other)| probability(other).total_cmp(&probability(one)));
+    let suspected = open.into_iter().take(SUSPECTED_MAX).map(|(customer, pair)| {
+        let namespaces: BTreeSet<_> = pair.conflicts.iter().map(|conflict| &conflict.namespace).collect();
+        v1::SuspectedDuplicate {
+            customer_id: customer.to_string(),
+            probability: probability(&pair),
+            namespaces: namespaces.into_iter().map(|namespace| namespace.as_str().to_owned()).collect(),
+        }
     });
     Ok(suspected.collect())
 }

@@ -97,7 +97,8 @@ impl ShardContext {
         let pair = stored.map(|stored| stored.value);
         let decision = pair.as_ref().and_then(|pair| pair.review.as_ref()).map(|review| review.decision);
         if decision == Some(ReviewDecision::Different) {
-            let agrees_as_then = pair.is_some_and(|pair| pair.score.agrees_with(&score));
+            let known = pair.and_then(|pair| pair.score);
+            let agrees_as_then = known.is_some_and(|known| known.agrees_with(&score));
             return Ok((!agrees_as_then).then_some(Similar { customer: other, score, decision: None }));
         }
         Ok(Some(Similar { customer: other, score, decision }))

@@ -2,12 +2,12 @@
 //!
 //! Must always hold: an answer is bounded, whatever a block has, and reading makes way for other calls.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use custodia_consensus::ReadMode;
 use custodia_linkage::BLOCK_RECORDS_MAX;
-use custodia_profile::{BLOCK_REFINEMENTS, GroupId, ShardId};
+use custodia_profile::{BLOCK_REFINEMENTS, CustomerRecord, GroupId, ShardId};
 use custodia_proto::internal::v1::{
     BlockEntry, BlockLookup, BlockRange, DuplicateAnswer, MatchRecord, RecordBatch, ShardBlocks,
 };
@@ -118,6 +118,7 @@ impl ShardContext {
                     records.extend(stored.map(|stored| MatchRecord {
                         customer: Bytes::copy_from_slice(location.customer.as_bytes()),
                         values: values(&stored.value, catalogue).into_iter().map(match_value).collect(),
+                        namespaces: namespaces(&stored.value),
                     }));
                     if count % READS_AT_ONCE == 0 {
                         yield_now().await;
@@ -129,6 +130,12 @@ impl ShardContext {
         }
         Ok(DuplicateAnswer { records, ..DuplicateAnswer::default() })
     }
+}
+
+/// The namespaces of which a record has identifiers, each once.
+fn namespaces(record: &CustomerRecord) -> Vec<String> {
+    let held: BTreeSet<_> = record.identifiers.keys().map(|held| held.namespace.as_str()).collect();
+    held.into_iter().map(str::to_owned).collect()
 }
 
 fn entry(key: &Bytes, value: &Bytes) -> Result<BlockEntry, ServiceError> {

@@ -16,6 +16,7 @@
 //! | `model` | training, and what was learned |
 //! | `find`, `scan` | one customer, all customers |
 //! | `pairs`, `message` | the pairs that were found, stored and on the wire |
+//! | `proposal` | the pairs that follow from the identifiers of one ingest |
 //!
 //! Must always hold: a customer is in the index under exactly the keys of its stored set, and the set changes only by a command
 //! whose conditions it is part of. Nothing of a value is on disk. A customer whose data is restricted has no key.
@@ -29,6 +30,7 @@ mod lookup;
 mod message;
 mod model;
 mod pairs;
+mod proposal;
 mod reindex;
 mod scan;
 
@@ -37,6 +39,7 @@ pub(crate) use leader::answer_duplicate_call;
 pub(crate) use message::{pair_bytes, pair_in_bytes, score_message};
 pub(crate) use model::TrainedModel;
 pub(crate) use pairs::PairPage;
+pub(crate) use proposal::HeldByOthers;
 pub(crate) use scan::{ScanPosition, ScanStep};
 
 use model::Models;

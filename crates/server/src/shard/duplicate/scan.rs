@@ -4,7 +4,7 @@
 //! index    shard by shard, customer by customer: blocking keys as the catalogue says now
 //! compare  key by key: the index of every shard is sorted by blinded key, so a range of keys of all shards has whole blocks
 //!          ─▶ pairs ─▶ their records ─▶ scores ─▶ queue
-//! recheck  shard by shard, pair by pair: an open pair is compared again, and taken back if it no longer agrees
+//! recheck  shard by shard, pair by pair: an open pair is compared again, and taken back if it no longer agrees, nor is in conflict
 //! ```
 //! Must always hold: a step depends on its position alone, and repeating it changes nothing. So a scan survives the death of any
 //! node: its caller repeats the step. A node does one step at a time, and what computes longer than reads do runs apart from the
@@ -164,9 +164,11 @@ impl ShardContext {
         let pairs = answer.pairs.iter().map(customers_in).collect::<Result<Vec<_>, _>>()?;
         let compared = pairs.len();
         let judged = self.judged(pairs, &model, deadline).await?;
-        let (found, removed) = self.queue(judged, deadline).await?;
-        // what was decided while the node of the copy did not answer
-        self.copy_pairs(answer.pairs.into_iter().filter(|pair| pair.decision != 0), deadline).await?;
+        // What was decided while the node of the copy did not answer; before the pairs change, or their copies would come back.
+        let decided = answer.pairs.iter().filter(|pair| pair.decision != 0);
+        self.copy_pairs(decided.cloned().collect::<Vec<_>>(), deadline).await?;
+        let (found, mut removed) = self.queue(judged, deadline).await?;
+        removed += self.retain_standing(&answer.pairs, deadline).await?;
         let next = if answer.at_end {
             self.shard_after(Some(shard))?.map(|shard| ScanPosition::Recheck(shard, None))
         } else {

@@ -28,8 +28,8 @@ mod own;
 mod state;
 
 use custodia_profile::{
-    CallerName, CallerRole, CustomerId, CustomerRecord, Event, LedgerEntry, Precondition, Recorder,
-    RequestId, RequestMemory, Revision, StoredEvent, TimestampMs,
+    CallerName, CallerRole, CustomerId, CustomerRecord, Event, Identifier, LedgerEntry, Precondition,
+    Recorder, RequestId, RequestMemory, Revision, StoredEvent, TimestampMs,
 };
 use custodia_proto::rpc::Method;
 use prost::Message;
@@ -40,6 +40,7 @@ use super::{
     Loaded, ShardContext, StoredEvents,
     claims::TakenIdentifiers,
     command,
+    duplicate::HeldByOthers,
     failpoint::failpoint,
     fingerprint::Fingerprint,
     other::{OtherChange, OtherCustomer, check_merges},
@@ -108,13 +109,15 @@ pub(crate) struct Mutation<A> {
     pub(crate) events: Vec<StoredEvent>,
     /// What becomes of the other customer of a merge.
     pub(crate) other: Option<OtherChange>,
+    /// The identifiers that another customer holds, though the request found this one by others: a merge is proposed.
+    pub(crate) disputed: Vec<Identifier>,
     pub(crate) answer: A,
 }
 
 impl<A> Mutation<A> {
     /// A mutation without events and another customer.
     pub(crate) const fn new(record: Option<CustomerRecord>, ledger: Vec<LedgerEntry>, answer: A) -> Self {
-        Self { record, ledger, events: Vec::new(), other: None, answer }
+        Self { record, ledger, events: Vec::new(), other: None, disputed: Vec::new(), answer }
     }
 }
 
@@ -208,8 +211,9 @@ impl ShardContext {
         let evaluate = |state: &CustomerState<'_>| {
             check_merges(redirects, location, state.record())?;
             let (judged, masked) = judge(request, &input, state, named)?;
-            let Mutation { record, ledger, events, other, answer } = judged;
-            Ok((Mutation { record, ledger, events, other, answer: answer.encode_to_vec() }, masked))
+            let Mutation { record, ledger, events, other, disputed, answer } = judged;
+            let answer = answer.encode_to_vec();
+            Ok((Mutation { record, ledger, events, other, disputed, answer }, masked))
         };
         let comes_late = |record: &CustomerRecord| R::comes_late(&input, record);
         let other = R::other(&input);
@@ -221,9 +225,14 @@ impl ShardContext {
         let mut answer = R::Answer::decode(&*answer).map_err(|_error| ServiceError::Unreadable)?;
         R::note(answered, &answer, self, &view);
         if commit == Commit::Yes {
-            for merge in request.merges(&answer, &view) {
+            for (merge, namespaces) in request.merges(&answer, &view) {
                 if let Some(merged) = self.merge_by_policy(location, &merge, deadline).await {
                     R::note_merged(&mut answer, &merge.merged_customer_id, merged.etag);
+                } else {
+                    // If this fails, the request is repeated: it is answered from memory, and comes here again.
+                    let held =
+                        HeldByOthers::from([(merged_customer(&merge.merged_customer_id)?, namespaces)]);
+                    Box::pin(self.propose_pairs(location.customer, held, deadline)).await?;
                 }
             }
         }
@@ -320,6 +329,11 @@ impl ShardContext {
         } else {
             evaluate(&state)?
         };
+        if commit == Commit::Yes && !mutation.disputed.is_empty() {
+            // Before the commit, so that no ingest is acknowledged whose proposal is lost.
+            Box::pin(self.propose_disputed(&state, &mutation.disputed, deadline)).await?;
+            failpoint("merge-proposed");
+        }
         let changes = mutation.record.is_some() || !mutation.events.is_empty() || remembered.is_some();
         if commit == Commit::ValidateOnly || !changes {
             let answered = if commit == Commit::Yes { Answered::Now } else { Answered::Never };

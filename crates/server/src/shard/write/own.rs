@@ -76,8 +76,8 @@ impl ShardContext {
             let merged = self.write(call, location, merge).await;
             if let Err(error) = &merged {
                 tracing::debug!(%error, "two customers with identifiers of one request are not merged");
-                merge.finish(self, call).await;
             }
+            merge.finish(self, call).await;
             merged.ok()
         })
     }
