@@ -3,11 +3,11 @@
 //! Mail addresses end in `example.com`, phone numbers are from a range reserved for fiction, and bank account numbers have
 //! invalid check digits.
 
-use custodia_profile::CustomerId;
+use custodia_profile::{CustomerId, PoolId, RequestId};
 use custodia_proto::v1::{self, value::Kind};
 
 use crate::dev::catalogue::NOTICE;
-use crate::import::Identities;
+use crate::import::{Identities, derived_uuid};
 use crate::text::values::{parse_time, time_of};
 
 const GIVEN_NAMES: [&str; 16] = [
@@ -60,7 +60,7 @@ pub(crate) struct SampleCustomer {
 
 impl SampleCustomer {
     pub(crate) fn new(number: u32) -> Self {
-        Self { number, id: identities().customer(&number.to_string()) }
+        Self { number, id: customer_id(number) }
     }
 
     pub(crate) fn id(&self) -> CustomerId {
@@ -315,6 +315,16 @@ impl SampleCustomer {
 const MARKETING: u32 = 0;
 const ANALYTICS: u32 = 1;
 
+/// The id depends on the number alone, so that README.md and a second run name the same customer.
+fn customer_id(number: u32) -> CustomerId {
+    // A version-4 UUID is never nil, so this always is a request id.
+    let request = RequestId::new(derived_uuid(&["customer", "sample", &number.to_string()])).ok();
+    request.map_or_else(
+        || CustomerId::from_parts(0, [0; 10], PoolId::DEFAULT),
+        |request| CustomerId::derive("import/sample", request, PoolId::DEFAULT),
+    )
+}
+
 fn identities() -> Identities {
     Identities::new("sample", &["custodia dev"])
 }
@@ -352,6 +362,11 @@ mod tests {
             assert_eq!((one.subject(), one.preferences()), (two.subject(), two.preferences()));
         }
         assert_ne!(SampleCustomer::new(1).id(), SampleCustomer::new(2).id());
+        assert_eq!(
+            SampleCustomer::new(0).id().to_string(),
+            "cust_3ws04dz919fptr1t2q7tab7fxc",
+            "as in README.md"
+        );
     }
 
     #[test]

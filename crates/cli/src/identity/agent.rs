@@ -72,10 +72,12 @@ pub(crate) fn context_text(context: &v1::AgentContext) -> String {
         parts.push(held_text(&context.identifiers));
     }
     for suspected in &context.suspected_duplicates {
-        let (customer, probability) = (&suspected.customer_id, suspected.probability);
-        parts.push(format!(
-            "may be the same person as {customer} ({probability:.3}): see `custodia duplicates`"
-        ));
+        let customer = &suspected.customer_id;
+        let compared = (suspected.probability > 0.0).then(|| format!("{:.3}", suspected.probability));
+        let named = suspected.namespaces.iter().map(|namespace| format!("{namespace} in one ingest"));
+        let why: Vec<_> = compared.into_iter().chain(named).collect();
+        let why = why.join(", ");
+        parts.push(format!("may be the same person as {customer} ({why}): see `custodia duplicates`"));
     }
     if let Some(preferences) = &context.preferences {
         parts.push(preferences_text(preferences));

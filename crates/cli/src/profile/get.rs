@@ -1,12 +1,9 @@
 //! `custodia profile get`: reads one or several profiles for a purpose.
 
-use std::path::PathBuf;
-
 use custodia_proto::v1;
 
 use crate::connection::Connection;
 use crate::error::CliError;
-use crate::import;
 use crate::text::enum_text::{EnumText as _, enum_text};
 use crate::text::output::{Column, table};
 use crate::text::values::{text_of, time_text};
@@ -15,7 +12,7 @@ use crate::text::values::{text_of, time_text};
 #[derive(Debug, clap::Args)]
 pub(crate) struct GetProfile {
     /// Customer ids (cust_…)
-    #[arg(required_unless_present = "source_key")]
+    #[arg(required = true)]
     ids: Vec<String>,
     /// Purpose for which you read the data
     #[arg(long)]
@@ -26,19 +23,10 @@ pub(crate) struct GetProfile {
     /// full: values, and the reasons for withheld ones; none: values only; only: verdicts without values
     #[arg(long, default_value = "full", value_parser = v1::VerdictDetail::parser())]
     verdicts: v1::VerdictDetail,
-    /// Key in the source system instead of an id: the customer of the imported row with this key
-    #[arg(long, requires = "import_state", conflicts_with = "ids")]
-    source_key: Option<String>,
-    /// State folder of `custodia import`: FILE.custodia-import, or its --state
-    #[arg(long, value_name = "DIR")]
-    import_state: Option<PathBuf>,
 }
 
 impl GetProfile {
     pub(crate) async fn run(mut self, connection: &Connection) -> Result<(), CliError> {
-        if let (Some(key), Some(state)) = (&self.source_key, &self.import_state) {
-            self.ids = vec![import::customer_of(state, key)?.to_string()];
-        }
         let read_mask = (!self.attributes.is_empty())
             .then(|| custodia_proto::FieldMask { paths: std::mem::take(&mut self.attributes) });
         let verdicts = self.verdicts.into();
