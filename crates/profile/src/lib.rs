@@ -19,6 +19,7 @@
 //! | `consent`, `subject_change`, `preference_change`, `identifier_change` | decisions, withdrawals, signals, and what else changes |
 //! | `replacement` | when a request may replace a value |
 //! | `ingest`, `merge`, `contact` | judge and merge incoming data; two customers who are one, and two again; when to contact |
+//! | `format`, `quality` | what texts of an attribute look like; what is wrong with stored identifiers |
 //! | `iab` | TC strings and GPP strings |
 //! | `codec` | the bytes on disk |
 //! | `duplicate` | suspected duplicates, and the blocking keys by which they are found |
@@ -37,6 +38,7 @@ mod data_subject;
 mod duplicate;
 mod error;
 mod event;
+mod format;
 mod ground;
 mod holders;
 mod iab;
@@ -52,6 +54,7 @@ mod permission;
 mod preference_change;
 mod preferences;
 mod provenance;
+mod quality;
 mod reason;
 mod record;
 mod recorder;
@@ -82,6 +85,7 @@ pub use duplicate::{
 };
 pub use error::{EncodingFault, GppStringError, ProfileError, TcStringError};
 pub use event::{Event, Properties, StoredEvent};
+pub use format::ValueFormat;
 pub use ground::{
     AffirmativeAct, ConsentMethod, DecidedBy, Evidence, GroundState, GroundStatus, LawfulBasis, Prior,
     Transition, transition,
@@ -101,7 +105,7 @@ pub use identifier::{Identifier, IdentifierValue};
 pub use identifier_change::{record_bounce, release_identifier, verify_identifier};
 pub use ingest::{
     IdentifierObservation, IdentifierOutcome, Ingested, Observation, Observations, Outcome,
-    check_observations, ingest, named_identifiers,
+    check_observations, give_identifier, ingest, named_identifiers,
 };
 pub use label::{
     Address, Channel, Collector, EventId, EventName, Label, Language, NoticeId, OriginalText, PropertyName,
@@ -120,6 +124,7 @@ pub use preferences::{
     QuietHours, TimeZoneName, TopicPreference,
 };
 pub use provenance::{Party, Provenance};
+pub use quality::{IdentifierFault, Related, identifier_faults, related_data};
 pub use reason::RefusalReason;
 pub use record::{
     AttributeValue, CustomerRecord, Merge, MergedInto, RequestDates, Restored, StoredIdentifier,

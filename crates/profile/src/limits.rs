@@ -145,6 +145,8 @@ pub const CUSTOMER_IDENTIFIERS_DEFAULT: u8 = 16;
 pub const CUSTOMER_IDENTIFIERS_MAX: u8 = 64;
 /// Identifiers of one customer in all namespaces.
 pub const RECORD_IDENTIFIERS_MAX: usize = 256;
+/// Days after which an identifier is stale.
+pub const STALE_DAYS_MAX: u32 = 3_650;
 /// Customers who hold one shared identifier.
 pub const IDENTIFIER_HOLDERS_MAX: usize = 16;
 /// Bytes of an identifier's normal form.

@@ -8,7 +8,8 @@ use crate::connection::Connection;
 use crate::error::CliError;
 use crate::import;
 use crate::text::enum_text::{EnumText as _, enum_text};
-use crate::text::output::{Column, table};
+use crate::text::output::{Column, or_dash, table};
+use crate::text::printable;
 use crate::text::values::{text_of, time_text};
 
 /// What `profile get` takes.
@@ -60,7 +61,10 @@ impl GetProfile {
 /// A profile for people; `dev` prints one too.
 pub(crate) fn profile_text(profile: &v1::Profile) -> String {
     let any_expires = profile.attributes.iter().any(|attribute| attribute.until.is_some());
-    let columns = if any_expires { [ATTRIBUTE_COLUMNS, UNTIL].concat() } else { ATTRIBUTE_COLUMNS.to_vec() };
+    let any_cleaned = profile.attributes.iter().any(|attribute| !attribute.original.is_empty());
+    let mut columns = ATTRIBUTE_COLUMNS.to_vec();
+    columns.extend(UNTIL.iter().filter(|_| any_expires));
+    columns.extend(WRITTEN.iter().filter(|_| any_cleaned));
     let mut text = format!(
         "{}, etag {}, updated {}\n\n{}",
         profile.customer_id,
@@ -91,6 +95,10 @@ const ATTRIBUTE_COLUMNS: &[Column<v1::Attribute>] = &[
 
 /// Shown if some value expires.
 const UNTIL: &[Column<v1::Attribute>] = &[("UNTIL", |attribute| time_text(attribute.until.as_ref()))];
+
+/// Shown if some value is not as its source wrote it.
+const WRITTEN: &[Column<v1::Attribute>] =
+    &[("WRITTEN AS", |attribute| or_dash(&printable::in_line(&attribute.original)))];
 
 const WITHHELD_COLUMNS: &[Column<v1::WithheldAttribute>] = &[
     ("WITHHELD", |withheld| withheld.name.clone()),
@@ -126,6 +134,7 @@ mod tests {
                 provenance: None,
                 ground: v1::LawfulBasis::Contract.into(),
                 until: None,
+                original: String::new(),
             }],
             withheld: vec![v1::WithheldAttribute {
                 name: "age".into(),
@@ -142,8 +151,12 @@ mod tests {
         assert!(text.contains("age       no-ground  nothing allows it"), "{text}");
         assert!(text.contains("merged into it: cust_y"), "{text}");
         assert!(!text.contains("UNTIL"), "no value expires: {text}");
+        assert!(!text.contains("WRITTEN AS"), "all are as they were written: {text}");
         let mut ending = profile;
         ending.attributes[0].until = Some(values::parse_time("2027-01-01").unwrap());
-        assert!(profile_text(&ending).contains("2027-01-01T00:00:00Z"));
+        ending.attributes[0].original = " perth".into();
+        let text = profile_text(&ending);
+        assert!(text.contains("2027-01-01T00:00:00Z") && text.contains("WRITTEN AS"), "{text}");
+        assert!(text.contains(" perth"), "{text}");
     }
 }

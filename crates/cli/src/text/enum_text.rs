@@ -68,6 +68,8 @@ impl_enum_text! {
         GivenName Surname FullName DateOfBirth Gender Email Phone Identifier Street HouseNumber AddressLine PostalCode City
         Region FirstProperty SecondProperty ThirdProperty FourthProperty FreeText;
     MatchVerdict "MATCH_VERDICT_": Same Review;
+    ValueFormat "VALUE_FORMAT_": CountryCode PostalCode AddressLine City Email Phone;
+    IdentifierFault "IDENTIFIER_FAULT_": NeverVerified VerificationOutdated Stale Bounced Invalid Shared;
     ReviewDecision "REVIEW_DECISION_": Same Different Later;
     GoogleConsentType "GOOGLE_CONSENT_TYPE_":
         AdStorage AdUserData AdPersonalization AnalyticsStorage FunctionalityStorage PersonalizationStorage

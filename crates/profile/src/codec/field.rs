@@ -11,6 +11,7 @@ use crate::{
     },
     data_subject::{LegalHold, Restriction},
     error::ProfileError,
+    format::ValueFormat,
     ground::{AffirmativeAct, ConsentMethod, DecidedBy, Evidence, GroundStatus, LawfulBasis},
     iab::{StoredGppString, StoredTcString},
     id::{
@@ -99,7 +100,7 @@ macro_rules! members {
 }
 members! {
     AffirmativeAct CallerRole ChannelKind Classification ConsentMethod ConsentModel DayOfWeek DecidedBy
-    GoogleConsentType GroundStatus LawfulBasis LinkPolicy MatchField NamespaceKind Party SensitiveConsent SpecialCategoryGround SpecialUse ValueType
+    GoogleConsentType GroundStatus LawfulBasis LinkPolicy MatchField NamespaceKind Party SensitiveConsent SpecialCategoryGround SpecialUse ValueFormat ValueType
     VerificationMethod
 }
 
@@ -122,7 +123,7 @@ macro_rules! never_default {
     ($($type:ty)+) => { $(impl NeverDefault for $type {})+ };
 }
 never_default! {
-    [u8; 32] AffirmativeAct AttributeNumber CategoryId ConsentMethod ContactChannel MatchField PurposeNumber Region SpecialUse
+    [u8; 32] AffirmativeAct AttributeNumber CategoryId ConsentMethod ContactChannel MatchField PurposeNumber Region SpecialUse ValueFormat
     TimeZoneName
 }
 impl<const BYTES_MAX: usize> NeverDefault for Label<BYTES_MAX> {}

@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod catalogue;
 #[cfg(test)]
+mod cleaning;
+#[cfg(test)]
 mod consent;
 #[cfg(test)]
 mod contact;

@@ -3,7 +3,9 @@
 //! Invariant: a caller who may not use a namespace is refused before the index is asked, so neither the answer nor its time tells
 //! whether anybody holds the identifier.
 
-use custodia_profile::{BlindedIdentifier, Identifier, Namespace, Purpose, Reader, RefusalReason};
+use custodia_profile::{
+    BlindedIdentifier, Identifier, IdentifierValue, Namespace, Purpose, Reader, RefusalReason,
+};
 use custodia_proto::v1;
 
 use super::{
@@ -69,6 +71,33 @@ pub(crate) fn written_identifier(
     usable(wire, purpose, reader(caller, &view.catalogue), view)
 }
 
+/// The identifier that a writer takes away. One that today's rules refuse is named as it is stored, with the reason.
+///
+/// # Errors
+/// As [`written_identifier`], but for the value.
+pub(crate) fn held_identifier(
+    caller: &Caller,
+    wire: Option<&v1::Identifier>,
+    purpose: &Purpose,
+    view: &CatalogueView,
+) -> Result<(Identifier, Option<RefusalReason>), ServiceError> {
+    let wire = wire.ok_or_else(|| ServiceError::missing("identifier"))?;
+    let namespace = namespace(wire, view)?;
+    check_use(namespace, purpose, reader(caller, &view.catalogue))?;
+    let (value, refused) = match namespace.normalise(&wire.value) {
+        Ok(value) => (value, None),
+        Err(reason) => {
+            (IdentifierValue::as_stored(&wire.value).ok_or_else(|| refused_value(reason))?, Some(reason))
+        }
+    };
+    Ok((Identifier { namespace: namespace.id.clone(), value }, refused))
+}
+
+/// The value is no identifier of its namespace.
+pub(crate) fn refused_value(reason: RefusalReason) -> ServiceError {
+    ServiceError::field("identifier.value", FieldFault::NotRecordable(reason))
+}
+
 fn usable(
     wire: &v1::Identifier,
     purpose: &Purpose,
@@ -86,9 +115,8 @@ fn usable(
 /// Names the field.
 pub(crate) fn identifier(wire: &v1::Identifier, view: &CatalogueView) -> Result<Identifier, ServiceError> {
     let namespace = namespace(wire, view)?;
-    let value = namespace.normalise(&wire.value);
-    let refused = |reason| ServiceError::field("identifier.value", FieldFault::NotRecordable(reason));
-    Ok(Identifier { namespace: namespace.id.clone(), value: value.map_err(refused)? })
+    let value = namespace.normalise(&wire.value).map_err(refused_value)?;
+    Ok(Identifier { namespace: namespace.id.clone(), value })
 }
 
 fn namespace<'a>(wire: &v1::Identifier, view: &'a CatalogueView) -> Result<&'a Namespace, ServiceError> {

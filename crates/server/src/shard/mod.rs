@@ -15,6 +15,7 @@ mod context;
 mod duplicate;
 mod failpoint;
 mod fingerprint;
+mod identifiers;
 mod index;
 mod index_call;
 mod ledger;
@@ -35,16 +36,17 @@ pub(crate) use duplicate::{
     pair_in_bytes, score_message,
 };
 pub use failpoint::arm_failpoint;
-pub(crate) use fingerprint::{Fingerprint, fingerprint};
+pub(crate) use fingerprint::{fingerprint, with_content};
+pub(crate) use identifiers::{ReportPosition, ReportQuestion, answer_identifier_call};
 pub(crate) use index_call::answer_index_call;
 pub(crate) use ledger::Ledger;
-pub(crate) use lookup::{check_use, identifier, written_identifier};
+pub(crate) use lookup::{check_use, held_identifier, identifier, refused_value, written_identifier};
 pub(crate) use merge::{EventSource, MemberEvents, Trail, answer_merge_call};
 pub(crate) use other::{Need, OtherChange, OtherCustomer, check_merges};
 pub(crate) use read::{CustomerRead, ProfileView, ReadAccess};
 pub(crate) use reader::{reader_for, reader_named};
 pub(crate) use record::{Loaded, StoredEvents};
 pub(crate) use write::{
-    Answered, Commit, CustomerState, CustomerWrite, Mutation, Origin, Remembered, merged_customer,
+    Answered, Commit, CustomerState, CustomerWrite, Given, Mutation, Origin, Remembered, merged_customer,
 };
 pub(crate) use writer::{Sight, WriteAccess, check as check_writer};

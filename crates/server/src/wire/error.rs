@@ -168,7 +168,7 @@ pub(crate) enum ServiceError {
     #[error("no such customer")]
     CustomerNotFound,
     /// The other customer of a merge has no record.
-    #[error("merged_customer_id: no such customer")]
+    #[error("the other customer does not exist")]
     OtherCustomerNotFound,
     /// The customer was merged into another. Between nodes only: the node that took the call asks about the survivor.
     #[error("the customer was merged into another")]
@@ -185,8 +185,14 @@ pub(crate) enum ServiceError {
     #[error("the two customers are one already")]
     SameCustomer,
     /// The other customer of a merge was merged into somebody else.
-    #[error("merged_customer_id was merged into another customer: name that one, or undo that merge first")]
+    #[error("the other customer was merged into another one: name that one, or undo that merge first")]
     MergedElsewhere,
+    /// The other customer of a split may not have the identifier. Nothing was changed.
+    #[error("the other customer may not have it: {}", reason.explanation())]
+    SplitRefused { reason: RefusalReason },
+    /// The same, found out when the first customer had lost it already.
+    #[error("it was taken away, but the other customer may not have it: {}", reason.explanation())]
+    SplitIncomplete { reason: RefusalReason },
     /// At that time, another customer's ledger counted.
     #[error("at that time the customer was merged into another: ask about {survivor}")]
     MergedThen {

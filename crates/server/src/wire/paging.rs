@@ -33,6 +33,7 @@ pub(crate) enum Listing {
     Namespaces = 10,
     Duplicates = 11,
     DuplicateScan = 12,
+    IdentifierReport = 13,
 }
 
 impl Listing {

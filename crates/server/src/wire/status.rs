@@ -121,6 +121,8 @@ fn class_of(error: &ServiceError) -> Class {
         | ServiceError::NamespaceRefused { reason, .. } => permanent(Code::PermissionDenied, reason.name()),
         ServiceError::PurposeRefused { reason, .. } => permanent(Code::FailedPrecondition, reason.name()),
         ServiceError::CustomerNotFound => permanent(Code::NotFound, "CUSTOMER_NOT_FOUND"),
+        ServiceError::SplitRefused { reason } => permanent(Code::FailedPrecondition, reason.name()),
+        ServiceError::SplitIncomplete { .. } => permanent(Code::FailedPrecondition, "IDENTIFIER_NOT_GIVEN"),
         ServiceError::IdentifierMoved => retryable(Code::Aborted, "IDENTIFIER_MOVED", RETRY_AFTER_BUSY),
         ServiceError::TcStringNotFound => permanent(Code::NotFound, "TC_STRING_NOT_FOUND"),
         ServiceError::GppStringNotFound => permanent(Code::NotFound, "GPP_STRING_NOT_FOUND"),
@@ -414,6 +416,8 @@ fn refusal_of(error: &ServiceError) -> Option<RefusalReason> {
     | ServiceError::ReaderRefused { reason, .. }
     | ServiceError::NamespaceRefused { reason, .. }
     | ServiceError::WriterRefused { reason, .. }
+    | ServiceError::SplitRefused { reason }
+    | ServiceError::SplitIncomplete { reason }
     | ServiceError::PurposeRefused { reason, .. } = error
     {
         return Some(*reason);

@@ -85,6 +85,7 @@ fn balancing_test(test: &BalancingTest) -> v1::BalancingTest {
 
 /// An attribute on the wire.
 pub(super) fn attribute(attribute: &AttributeDefinition, catalogue: &Catalogue) -> v1::AttributeDefinition {
+    let country = attribute.country_attribute.and_then(|number| catalogue.attribute(number));
     v1::AttributeDefinition {
         name: attribute.name.as_str().to_owned(),
         number: attribute.number.as_u32(),
@@ -100,6 +101,8 @@ pub(super) fn attribute(attribute: &AttributeDefinition, catalogue: &Catalogue) 
         retention_days: attribute.retention_days,
         mappings: attribute.mappings.iter().map(mapping).collect(),
         match_as: attribute.match_as.map_or(0, |field| field.number().into()),
+        format: attribute.format.map_or(0, |format| format.number().into()),
+        country_attribute: country.map(|of| of.name.as_str().to_owned()).unwrap_or_default(),
     }
 }
 
@@ -200,6 +203,7 @@ pub(super) fn namespace(namespace: &Namespace, catalogue: &Catalogue) -> v1::Nam
         attribute: attribute.map(|attribute| attribute.name.as_str().to_owned()).unwrap_or_default(),
         on_conflict: namespace.on_conflict.number().into(),
         etag: etag(namespace.revision),
+        stale_after_days: namespace.stale_after_days,
     }
 }
 

@@ -7,5 +7,7 @@ mod list_identifiers;
 mod lookup_profile;
 mod merge_profiles;
 mod release_identifier;
+mod report_identifiers;
+mod split_identifier;
 mod unmerge_profiles;
 mod update_identifier;

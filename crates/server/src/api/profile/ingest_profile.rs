@@ -8,7 +8,6 @@ use custodia_profile::{
 };
 use custodia_proto::v1;
 use uuid::Uuid;
-use xxhash_rust::xxh3::xxh3_128;
 
 use super::{convert, find_holder, parse as ingest_parse};
 use crate::{
@@ -16,8 +15,8 @@ use crate::{
     counters::count_outcomes,
     routing::{Call, CustomerLocation, Hop},
     shard::{
-        Answered, CustomerState, CustomerWrite, Fingerprint, Mutation, Origin, Remembered, ShardContext,
-        Sight, WriteAccess, fingerprint,
+        Answered, CustomerState, CustomerWrite, Mutation, Origin, Remembered, ShardContext, Sight,
+        WriteAccess, fingerprint, with_content,
     },
     wire::{ServiceError, convert::purpose_name, etag, now, parse},
 };
@@ -243,12 +242,6 @@ fn check_found(Input { by, found_by, .. }: &Input, state: &CustomerState<'_>) ->
         (v1::FoundBy::Request, None) => !by.iter().any(|one| state.taken.contains_key(one)),
     };
     if is_found { Ok(()) } else { Err(ServiceError::IdentifierMoved) }
-}
-
-/// The id of a request together with its content.
-fn with_content(id: RequestId, content: Fingerprint) -> Result<RequestId, ServiceError> {
-    let both = [&id.as_bytes()[..], &content].concat();
-    Ok(RequestId::new(Uuid::from_u128(xxh3_128(&both)))?)
 }
 
 /// What a caller who may not read is told the outcome of: its consents count from their arrival, and one that has ended by

@@ -46,6 +46,6 @@ use tokio::sync::Mutex;
 #[derive(Debug, Default)]
 pub(crate) struct Duplicates {
     models: Models,
-    /// Held by the one step of a scan that this node does.
+    /// Held by the one step of a scan, or of a report of identifiers, that this node does.
     scanning: Mutex<()>,
 }

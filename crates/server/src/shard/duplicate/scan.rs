@@ -17,6 +17,7 @@ use custodia_profile::{BLOCK_REFINEMENTS, CustomerId, PairScore, ShardId};
 use custodia_proto::internal::v1::{BlockEntry, BlockRange, IndexStep, PairWalk, duplicate_request::Action};
 use futures::future::try_join_all;
 use tokio::{
+    sync::MutexGuard,
     task::spawn_blocking,
     time::{Instant, timeout_at},
 };
@@ -82,8 +83,7 @@ impl ShardContext {
         at: Option<ScanPosition>,
         deadline: Instant,
     ) -> Result<ScanStep, ServiceError> {
-        let scanning = timeout_at(deadline, self.duplicates().scanning.lock()).await;
-        let _scanning = scanning.map_err(|_elapsed| ServiceError::DeadlinePassed)?;
+        let _scanning = self.scan_turn(deadline).await?;
         if !self.catalogue().leased_view(deadline).await?.catalogue.compares() {
             return Err(ServiceError::NothingCompared);
         }
@@ -96,6 +96,15 @@ impl ShardContext {
             ScanPosition::Compare(from) => self.compare_step(from, deadline).await,
             ScanPosition::Recheck(shard, after) => self.recheck_step(shard, after, deadline).await,
         }
+    }
+
+    /// Held by the one step that this node does, of a scan or of a report.
+    pub(in crate::shard) async fn scan_turn(
+        &self,
+        deadline: Instant,
+    ) -> Result<MutexGuard<'_, ()>, ServiceError> {
+        let scanning = timeout_at(deadline, self.duplicates().scanning.lock()).await;
+        scanning.map_err(|_elapsed| ServiceError::DeadlinePassed)
     }
 
     async fn index_step(
@@ -242,7 +251,7 @@ impl ShardContext {
     }
 
     /// The share of the shards before this one; without one all.
-    fn share_done(&self, shard: Option<ShardId>) -> f64 {
+    pub(in crate::shard) fn share_done(&self, shard: Option<ShardId>) -> f64 {
         let directory = self.routing().consensus().directory();
         let (mut before, mut all) = (0_u32, 0_u32);
         for placement in directory.shards() {

@@ -139,6 +139,17 @@ pub(crate) trait CustomerWrite: AboutCustomer + Send + Sync {
     /// Counts an answer. Called once for each call, however many conflicts there were.
     fn note(_answered: Answered, _answer: &Self::Answer, _context: &ShardContext, _view: &CatalogueView) {}
 
+    /// What follows at another customer once the write is committed. A repeated request does it again, so it must be remembered there.
+    fn follow(
+        &self,
+        _input: &Self::Input,
+        _answer: &mut Self::Answer,
+        _context: &ShardContext,
+        _call: &Call,
+    ) -> impl Future<Output = Result<(), ServiceError>> + Send {
+        async { Ok(()) }
+    }
+
     /// The merges that follow from the answer by the policies of the catalogue.
     fn merges(&self, _answer: &Self::Answer, _view: &CatalogueView) -> Vec<v1::MergeProfilesRequest> {
         Vec::new()

@@ -23,6 +23,7 @@
 //! is looked at again, and if another is in force by then, all begins anew with the parsing.
 
 mod claimed;
+mod give;
 mod handler;
 mod own;
 mod state;
@@ -54,6 +55,7 @@ use crate::{
     wire::{FieldFault, ServiceError, made_at, now, parse},
 };
 
+pub(crate) use give::Given;
 pub(crate) use handler::{CustomerWrite, Origin, merged_customer};
 pub(crate) use state::CustomerState;
 
@@ -221,6 +223,7 @@ impl ShardContext {
         let mut answer = R::Answer::decode(&*answer).map_err(|_error| ServiceError::Unreadable)?;
         R::note(answered, &answer, self, &view);
         if commit == Commit::Yes {
+            Box::pin(request.follow(&input, &mut answer, self, call)).await?;
             for merge in request.merges(&answer, &view) {
                 if let Some(merged) = self.merge_by_policy(location, &merge, deadline).await {
                     R::note_merged(&mut answer, &merge.merged_customer_id, merged.etag);

@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// Who records what no caller asked for.
-const PROGRAM: &str = "custodia";
+pub(super) const PROGRAM: &str = "custodia";
 
 /// Evaluates a write of the program's own.
 type EvaluateOwn<'a> =

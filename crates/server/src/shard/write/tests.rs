@@ -118,7 +118,7 @@ fn fill(record: &mut CustomerRecord, draw: &mut Draw, now: TimestampMs) {
             };
             let value = Value::text(draw.pick(&["a@example.org", "m@example.org", "z"])).expect("a text");
             let attribute = AttributeNumber::new(attribute).expect("a number");
-            record.attributes.insert(attribute, AttributeValue { value, provenance });
+            record.attributes.insert(attribute, AttributeValue { value, original: None, provenance });
         }
     }
     if draw.maybe() {
