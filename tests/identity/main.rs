@@ -9,6 +9,7 @@
 )]
 
 mod claims;
+mod cleaning;
 mod context;
 mod duplicates;
 mod kills;
@@ -18,6 +19,7 @@ mod merge_law;
 mod merging;
 mod namespaces;
 mod people;
+mod split;
 #[path = "../stored_state.rs"]
 #[expect(dead_code, reason = "what is stored is only read here")]
 mod stored_state;
@@ -32,5 +34,6 @@ fn main() -> ExitCode {
     let suite = Suite::sharing(Options { config: String::new(), ..Options::default() });
     let suite = duplicates::tests(claims::tests(lookup::tests(suite)));
     let suite = merge_law::tests(merging::tests(suite));
+    let suite = split::tests(cleaning::tests(suite));
     merge_kills::tests(kills::tests(upsert::tests(context::tests(suite)))).run()
 }
