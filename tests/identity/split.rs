@@ -211,6 +211,9 @@ async fn what_stands_against_a_split_is_told_and_nothing_changes(sandbox: &Sandb
         (split(&wrong, &right, ("nothing", "7")), Code::InvalidArgument, "NAMESPACE_UNKNOWN"),
         (split(&wrong, "cust_7", of_card), Code::InvalidArgument, "FIELD_INVALID"),
     ];
+    let nameless = SplitIdentifierRequest { request_id: String::new(), ..split(&wrong, &right, of_card) };
+    let status = try_split(sandbox, 0, nameless).await.expect_err("it could not be completed");
+    assert_eq!(fault(&status), (Code::InvalidArgument, "FIELD_REQUIRED".into(), "request_id".into()));
     for (request, code, reason) in refused {
         let status = try_split(sandbox, 2, request).await.expect_err(reason);
         assert_eq!((status.code(), fault(&status).1.as_str()), (code, reason), "{status}");
@@ -262,7 +265,7 @@ async fn a_split_that_races_with_others_gives_the_identifier_to_one(sandbox: &Sa
         );
         let holder = holders(sandbox, 0, "card", &card).await.expect("held");
         let expected = if claimed.identifiers[0].merged { &claimed.customer_id } else { &right };
-        assert_eq!(&holder, &[expected.clone()], "{first:?} {second:?} {claimed:?}");
+        assert_eq!(holder, std::slice::from_ref(expected), "{first:?} {second:?} {claimed:?}");
         found_everywhere(sandbox, "card", &card, &[expected]).await;
         let done = [&first, &second].into_iter().filter(|answer| answer.is_ok()).count();
         assert_eq!(done, usize::from(expected == &right), "{first:?} {second:?} {claimed:?}");

@@ -4,11 +4,10 @@
 //! answer again and goes on with the second write, `shard/write/give.rs`, which is remembered too.
 
 use custodia_profile::{
-    CustomerId, CustomerRecord, Identifier, PoolId, PurposeId, PurposeNumber, Related, RequestId,
-    give_identifier, related_data, release_identifier,
+    CustomerId, CustomerRecord, Identifier, PoolId, PurposeId, PurposeNumber, Related, give_identifier,
+    related_data, release_identifier,
 };
 use custodia_proto::{internal::v1::GiveIdentifier, v1};
-use uuid::Uuid;
 
 use super::convert::{self, Shown};
 use crate::{
@@ -54,16 +53,16 @@ impl CustomerWrite for v1::SplitIdentifierRequest {
         hop == Hop::Forwarded
     }
 
-    /// The id of the request, of which that of a new customer is made. What is left of a merge of the other customer is ended before
-    /// the first one is locked.
+    /// A request without an id could not be completed by the same one. What is left of a merge of the other customer is ended before the
+    /// first one is locked.
     async fn complete(
         &mut self,
         context: &ShardContext,
         call: &Call,
         _moved: &[CustomerId],
     ) -> Result<(), ServiceError> {
-        if self.request_id.is_empty() {
-            self.request_id = RequestId::new(Uuid::now_v7())?.to_string();
+        if self.request_id.is_empty() && !self.validate_only {
+            return Err(ServiceError::missing("request_id"));
         }
         let Some(to) = named(self)? else { return Ok(()) };
         if self.to_customer_id == self.customer_id {
