@@ -8,6 +8,7 @@
     reason = "a test that cannot go on says why and stops; the kills print which steps they met"
 )]
 
+mod activity;
 mod claims;
 mod context;
 mod duplicates;
@@ -31,6 +32,7 @@ fn main() -> ExitCode {
     // Nothing fails over here: elections are as slow as in production, so that a busy machine causes none.
     let suite = Suite::sharing(Options { config: String::new(), ..Options::default() });
     let suite = duplicates::tests(claims::tests(lookup::tests(suite)));
+    let suite = activity::tests(suite);
     let suite = merge_law::tests(merging::tests(suite));
     merge_kills::tests(kills::tests(upsert::tests(context::tests(suite)))).run()
 }

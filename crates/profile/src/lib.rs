@@ -10,7 +10,7 @@
 //! | Module | Owns |
 //! |---|---|
 //! | [`id`], [`limits`], `label`, `value` | ids, every limit, short texts, values |
-//! | `catalogue` | purposes, attributes, jurisdictions, recipients, channels and namespaces |
+//! | `catalogue` | purposes, attributes, jurisdictions, recipients, channels, namespaces, types of matters and traits |
 //! | `holders` | an entry of the index of identifiers |
 //! | `identifier` | what a customer is found by, in normal form |
 //! | `record`, `ground`, `data_subject`, `preferences`, `contact_log`, `event`, `memory` | what is stored of a customer |
@@ -20,6 +20,7 @@
 //! | `replacement` | when a request may replace a value |
 //! | `ingest`, `merge`, `contact` | judge and merge incoming data; two customers who are one, and two again; when to contact |
 //! | `iab` | TC strings and GPP strings |
+//! | `activity` | what events add up to: open matters, traits |
 //! | `codec` | the bytes on disk |
 //! | `duplicate` | suspected duplicates, and the blocking keys by which they are found |
 //! | `numbered` | the form of enums whose members have numbers |
@@ -27,6 +28,7 @@
 pub mod id;
 pub mod limits;
 
+mod activity;
 mod catalogue;
 mod chain;
 mod codec;
@@ -59,12 +61,15 @@ mod replacement;
 mod subject_change;
 mod value;
 
+pub use activity::{ComputedTrait, LastEvent, MatterState, OpenMatter, OpenMatters, Traits};
 pub use catalogue::{
     AttributeDefinition, AttributeFields, BalancingTest, Catalogue, CatalogueChange, CatalogueEntry,
     ChannelDefinition, ChannelFields, ChannelKind, Classification, ConsentModel, GoogleConsentType,
-    Jurisdiction, JurisdictionBases, JurisdictionFields, LinkPolicy, MatchField, Namespace, NamespaceFields,
-    NamespaceKind, NoContactHours, Notice, Purpose, PurposeFields, Recipient, RecipientFields, RegionalAge,
-    SensitiveConsent, SourceMapping, SpecialCategoryGround, SpecialUse, check_dpv_purpose, dpv_personal_data,
+    Jurisdiction, JurisdictionBases, JurisdictionFields, LinkPolicy, MatchField, MatterType,
+    MatterTypeFields, Namespace, NamespaceFields, NamespaceKind, NoContactHours, Notice, Purpose,
+    PurposeFields, Recipient, RecipientFields, RegionalAge, SensitiveConsent, SourceMapping,
+    SpecialCategoryGround, SpecialUse, TraitAggregate, TraitDefinition, TraitFields, check_dpv_purpose,
+    dpv_personal_data,
 };
 pub use chain::{ChainFault, ChainLink, ChangeContext, ledger_hash, verify_chain};
 pub use codec::Stored;
@@ -93,9 +98,9 @@ pub use iab::{
 };
 pub use id::{
     AttributeName, AttributeNumber, BlindedIdentifier, CallerName, CategoryId, ChannelId, CustomerId,
-    GroupId, JurisdictionId, KeyEpoch, MergeId, NamespaceId, NodeAddress, NodeAddressError, NodeId, PoolId,
-    PurposeId, PurposeNumber, RecipientId, Region, ReplicaId, RequestId, Revision, ShardId, SlotId, SourceId,
-    TimestampMs, TopicId,
+    GroupId, JurisdictionId, KeyEpoch, MatterTypeId, MergeId, NamespaceId, NodeAddress, NodeAddressError,
+    NodeId, PoolId, PurposeId, PurposeNumber, RecipientId, Region, ReplicaId, RequestId, Revision, ShardId,
+    SlotId, SourceId, TimestampMs, TopicId, TraitId,
 };
 pub use identifier::{Identifier, IdentifierValue};
 pub use identifier_change::{record_bounce, release_identifier, verify_identifier};
@@ -104,8 +109,8 @@ pub use ingest::{
     check_observations, ingest, named_identifiers,
 };
 pub use label::{
-    Address, Channel, Collector, EventId, EventName, Label, Language, NoticeId, OriginalText, PropertyName,
-    Reference,
+    Address, Channel, Collector, EventId, EventName, Label, Language, MatterKey, NoticeId, OriginalText,
+    PropertyName, Reference,
 };
 pub use ledger::{LawAsOf, LedgerBody, LedgerEntry, NO_HASH, OtherLedger, as_of};
 pub use memory::{RememberedRequest, RequestMemory};

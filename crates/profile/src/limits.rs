@@ -153,3 +153,21 @@ pub const IDENTIFIER_BYTES_MAX: usize = 256;
 pub const IDENTIFIER_ORIGINAL_BYTES_MAX: usize = 512;
 /// Customers who were merged into one, and into those.
 pub const MERGED_CUSTOMERS_MAX: usize = 16;
+/// Types of matters of the catalogue.
+pub const MATTER_TYPES_MAX: usize = 64;
+/// Names of events that open a matter of one type, and of those that close it.
+pub const MATTER_EVENTS_MAX: usize = 32;
+/// Purposes of one type of matters.
+pub const MATTER_PURPOSES_MAX: usize = 64;
+/// Bytes of what names one matter; a longer value of the key property names none.
+pub const MATTER_KEY_BYTES_MAX: usize = 256;
+/// Days without an event after which a type's matters are stale.
+pub const STALE_DAYS_MAX: u32 = 3_650;
+/// Traits of the catalogue.
+pub const TRAITS_MAX: usize = 64;
+/// Names of events that one trait is made of.
+pub const TRAIT_EVENTS_MAX: usize = 32;
+/// Purposes of one trait.
+pub const TRAIT_PURPOSES_MAX: usize = 64;
+/// Days of a trait's window.
+pub const WINDOW_DAYS_MAX: u32 = 3_650;

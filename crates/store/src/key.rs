@@ -27,6 +27,8 @@
 //!              │ 40      │ attribute number BE 4       directory: when an attribute was last read and collected
 //!              │ 41      │ channel, UTF-8              directory: channel
 //!              │ 42      │ namespace, UTF-8            directory: namespace of identifiers
+//!              │ 43      │ matter type, UTF-8          directory: type of matters
+//!              │ 44      │ trait, UTF-8                directory: trait
 //! ```
 //!
 //! Invariants: the group comes first, so a group is one range. Kind 0 comes first in its group and never leaves the node.
@@ -37,7 +39,8 @@ use std::fmt;
 use bytes::{BufMut, Bytes, BytesMut};
 use custodia_profile::{
     AttributeName, AttributeNumber, BlindedIdentifier, ChannelId, CustomerId, GroupId, JurisdictionId,
-    KeyEpoch, NamespaceId, NodeId, PurposeId, RecipientId, ShardId, TimestampMs, numbered,
+    KeyEpoch, MatterTypeId, NamespaceId, NodeId, PurposeId, RecipientId, ShardId, TimestampMs, TraitId,
+    numbered,
 };
 use xxhash_rust::xxh3::xxh3_128;
 
@@ -95,6 +98,10 @@ numbered! {
         Channel = 41,
         /// Directory: a namespace of identifiers.
         Namespace = 42,
+        /// Directory: a type of matters.
+        MatterType = 43,
+        /// Directory: a trait.
+        Trait = 44,
     }
 }
 
@@ -127,6 +134,8 @@ impl KeyKind {
             Self::AttributeUsage => "attribute-usage",
             Self::Channel => "channel",
             Self::Namespace => "namespace",
+            Self::MatterType => "matter-type",
+            Self::Trait => "trait",
         }
     }
 }
@@ -268,6 +277,11 @@ keys! {
     channel(channel: &ChannelId) = GroupId::Directory, Channel, [channel.as_str().as_bytes()];
     /// The directory's entry of a namespace.
     namespace(namespace: &NamespaceId) = GroupId::Directory, Namespace, [namespace.as_str().as_bytes()];
+    /// The directory's entry of a type of matters.
+    matter_type(matter_type: &MatterTypeId) =
+        GroupId::Directory, MatterType, [matter_type.as_str().as_bytes()];
+    /// The directory's entry of a trait.
+    trait_definition(id: &TraitId) = GroupId::Directory, Trait, [id.as_str().as_bytes()];
 }
 
 impl Key {
@@ -430,7 +444,9 @@ impl<'a> KeyParts<'a> {
             | KeyKind::CatalogueChange
             | KeyKind::AttributeUsage
             | KeyKind::Channel
-            | KeyKind::Namespace => Ok(parts(None, rest)),
+            | KeyKind::Namespace
+            | KeyKind::MatterType
+            | KeyKind::Trait => Ok(parts(None, rest)),
         }
     }
 }

@@ -85,6 +85,8 @@ impl_enum_text! {
     ReplicaVerdict "REPLICA_VERDICT_":;
     Role "ROLE_":;
     KeyLevel "KEY_LEVEL_": Root Shard Bucket Customer;
+    TraitAggregate "TRAIT_AGGREGATE_": Count Sum Min Max First Last DaysSinceLast;
+    MatterState "MATTER_STATE_":;
 }
 
 /// The text of an enum field; `-` if it is unset or unknown to this version.

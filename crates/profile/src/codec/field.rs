@@ -7,7 +7,7 @@ use super::{Intact, byte};
 use crate::{
     catalogue::{
         BalancingTest, ChannelKind, Classification, ConsentModel, GoogleConsentType, LinkPolicy, MatchField,
-        NamespaceKind, SensitiveConsent, SpecialCategoryGround, SpecialUse,
+        NamespaceKind, SensitiveConsent, SpecialCategoryGround, SpecialUse, TraitAggregate,
     },
     data_subject::{LegalHold, Restriction},
     error::ProfileError,
@@ -15,8 +15,8 @@ use crate::{
     iab::{StoredGppString, StoredTcString},
     id::{
         AttributeName, AttributeNumber, CallerName, CategoryId, ChannelId, CustomerId, JurisdictionId,
-        MergeId, NamespaceId, PurposeId, PurposeNumber, RecipientId, Region, Revision, SourceId, TimestampMs,
-        TopicId,
+        MatterTypeId, MergeId, NamespaceId, PurposeId, PurposeNumber, RecipientId, Region, Revision,
+        SourceId, TimestampMs, TopicId, TraitId,
     },
     label::Label,
     preferences::{ContactChannel, DayOfWeek, LocalTime, TimeZoneName},
@@ -90,6 +90,7 @@ macro_rules! names {
 }
 names! {
     AttributeName CallerName CategoryId ChannelId JurisdictionId NamespaceId PurposeId RecipientId Region SourceId TopicId
+    MatterTypeId TraitId
 }
 
 macro_rules! members {
@@ -100,7 +101,7 @@ macro_rules! members {
 members! {
     AffirmativeAct CallerRole ChannelKind Classification ConsentMethod ConsentModel DayOfWeek DecidedBy
     GoogleConsentType GroundStatus LawfulBasis LinkPolicy MatchField NamespaceKind Party SensitiveConsent SpecialCategoryGround SpecialUse ValueType
-    VerificationMethod
+    VerificationMethod TraitAggregate
 }
 
 impl<const BYTES_MAX: usize> Field for Label<BYTES_MAX> {

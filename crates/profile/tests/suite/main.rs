@@ -1,6 +1,8 @@
 //! The laws of the profile, driven through its public functions.
 
 #[cfg(test)]
+mod activity;
+#[cfg(test)]
 mod catalogue;
 #[cfg(test)]
 mod consent;

@@ -33,6 +33,8 @@ pub(crate) enum Listing {
     Namespaces = 10,
     Duplicates = 11,
     DuplicateScan = 12,
+    MatterTypes = 13,
+    Traits = 14,
 }
 
 impl Listing {

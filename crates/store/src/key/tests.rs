@@ -52,6 +52,8 @@ fn layout_is_pinned() {
     assert_eq!(hex(Key::attribute_usage(AttributeNumber::new(259).unwrap())), "ffff2800000103");
     assert_eq!(hex(Key::channel(&"fax".parse().unwrap())), "ffff29666178");
     assert_eq!(hex(Key::namespace(&"email".parse().unwrap())), "ffff2a656d61696c");
+    assert_eq!(hex(Key::matter_type(&"case".parse().unwrap())), "ffff2b63617365");
+    assert_eq!(hex(Key::trait_definition(&"orders".parse().unwrap())), "ffff2c6f7264657273");
 }
 
 #[test]

@@ -9,6 +9,7 @@ use custodia_proto::v1;
 
 use data_encoding::HEXLOWER;
 
+use super::activity::{matter_type_wire, trait_wire};
 use crate::api::preference::hours_wire;
 use crate::wire::{convert::purpose_name, etag, timestamp};
 
@@ -20,7 +21,7 @@ fn bases(bases: &[LawfulBasis]) -> Vec<i32> {
     numbers(bases, LawfulBasis::number)
 }
 
-fn purpose_names(numbers: &[PurposeNumber], catalogue: &Catalogue) -> Vec<String> {
+pub(super) fn purpose_names(numbers: &[PurposeNumber], catalogue: &Catalogue) -> Vec<String> {
     numbers.iter().map(|number| purpose_name(*number, catalogue)).collect()
 }
 
@@ -213,6 +214,8 @@ pub(super) fn change(change: &CatalogueChange, catalogue: &Catalogue) -> v1::Cat
         CatalogueEntry::Recipient(entry) => Entry::Recipient(recipient(entry, catalogue)),
         CatalogueEntry::Channel(entry) => Entry::Channel(channel(entry)),
         CatalogueEntry::Namespace(entry) => Entry::Namespace(namespace(entry, catalogue)),
+        CatalogueEntry::MatterType(entry) => Entry::MatterType(matter_type_wire(entry, catalogue)),
+        CatalogueEntry::Trait(entry) => Entry::Trait(trait_wire(entry, catalogue)),
     };
     v1::CatalogChange {
         version: change.version(),

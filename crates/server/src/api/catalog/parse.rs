@@ -28,12 +28,12 @@ use crate::wire::{
 };
 
 /// Strips the message's name from the fields in the profile crate's errors: here the caller adds it, as for all others.
-fn of_definition(message: &str) -> impl Fn(ProfileError) -> ServiceError + '_ {
+pub(super) fn of_definition(message: &str) -> impl Fn(ProfileError) -> ServiceError + '_ {
     move |error| ServiceError::from(error).renamed(|field| field.strip_prefix(message).map(str::to_owned))
 }
 
 /// An enum's member that must not be unspecified.
-fn required<T>(
+pub(super) fn required<T>(
     field: &str,
     number: i32,
     member: impl Fn(u8) -> Result<T, ProfileError>,
@@ -140,7 +140,7 @@ fn notice(wire: &v1::NoticeVersion) -> Result<Notice, ServiceError> {
 }
 
 /// The number of a purpose named in a list.
-fn purpose_number(text: &str, catalogue: &Catalogue) -> Result<PurposeNumber, ServiceError> {
+pub(super) fn purpose_number(text: &str, catalogue: &Catalogue) -> Result<PurposeNumber, ServiceError> {
     let id = PurposeId::new(text).map_err(named(""))?;
     let known = catalogue.purpose_by_id(id.as_str()).map(|purpose| purpose.number);
     known.ok_or_else(|| ServiceError::field("", FieldFault::PurposeUnknown))

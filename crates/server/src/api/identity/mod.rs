@@ -1,5 +1,6 @@
 //! IdentityService: customers found by what identifies them.
 
+mod activity;
 mod agent_context;
 mod batch_lookup;
 mod convert;
