@@ -252,7 +252,7 @@ impl SampleCustomer {
         let mut events = vec![self.event(&id, "Order Completed", (day, "web"), properties)];
         if self.pick(70 + place, 8) != 0 {
             let id = format!("{id}-delivered");
-            events.push(self.event(&id, "Order Delivered", (day + 3, ""), [order].into()));
+            events.push(self.event(&id, "Order Delivered", (day + 3, "post"), [order].into()));
         }
         events
     }

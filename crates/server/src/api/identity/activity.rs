@@ -119,14 +119,18 @@ fn open_matter(matter: OpenMatter<'_>) -> v1::OpenMatter {
     }
 }
 
+fn count(events: u32) -> i32 {
+    i32::try_from(events).unwrap_or(i32::MAX)
+}
+
 fn trait_wire(computed: &ComputedTrait<'_>, purposes: Vec<String>, as_of: TimestampMs) -> v1::Trait {
     v1::Trait {
         id: computed.definition.id.as_str().to_owned(),
         display_name: computed.definition.display_name.clone(),
         value: computed.value.as_ref().map(value),
         unit: computed.definition.unit.clone(),
-        event_count: computed.event_count.into(),
-        skipped_event_count: computed.skipped_event_count.into(),
+        event_count: count(computed.event_count),
+        skipped_event_count: count(computed.skipped_event_count),
         is_partial: computed.is_partial,
         purposes,
         as_of: Some(timestamp(as_of)),
