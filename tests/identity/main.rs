@@ -18,6 +18,7 @@ mod merge_law;
 mod merging;
 mod namespaces;
 mod people;
+mod rotation;
 #[path = "../stored_state.rs"]
 #[expect(dead_code, reason = "what is stored is only read here")]
 mod stored_state;
@@ -32,5 +33,6 @@ fn main() -> ExitCode {
     let suite = Suite::sharing(Options { config: String::new(), ..Options::default() });
     let suite = duplicates::tests(claims::tests(lookup::tests(suite)));
     let suite = merge_law::tests(merging::tests(suite));
-    merge_kills::tests(kills::tests(upsert::tests(context::tests(suite)))).run()
+    let suite = merge_kills::tests(kills::tests(upsert::tests(context::tests(suite))));
+    rotation::tests(suite).run()
 }

@@ -16,6 +16,7 @@
 //!              │ 16      │ epoch BE 4                  wrapped shard key
 //!              │ 17      │ bucket BE 4                 wrapped bucket key
 //!              │ 18      │ bucket BE 4 ‖ customer 16   wrapped customer key
+//!              │ 19      │                             how far the shard is with the blinding keys
 //!              │ 32      │ node BE 4                   directory: node
 //!              │ 33      │ shard BE 2                  directory: shard
 //!              │ 34      │ purpose, UTF-8              directory: purpose
@@ -73,6 +74,8 @@ numbered! {
         BucketKey = 17,
         /// A wrapped customer key.
         CustomerKey = 18,
+        /// How far a shard is with the blinding keys.
+        BlindingStage = 19,
         /// Directory: a node.
         Node = 32,
         /// Directory: a shard.
@@ -116,6 +119,7 @@ impl KeyKind {
             Self::ShardKey => "shard-key",
             Self::BucketKey => "bucket-key",
             Self::CustomerKey => "customer-key",
+            Self::BlindingStage => "blinding-stage",
             Self::Node => "node",
             Self::Shard => "shard",
             Self::Purpose => "purpose",
@@ -244,6 +248,8 @@ keys! {
     /// The wrapped key of a customer, next to the others of its bucket.
     customer_key(group: GroupId, bucket: u32, customer: &CustomerId) =
         group, CustomerKey, [&bucket.to_be_bytes(), customer.as_bytes()];
+    /// How far a shard is with the blinding keys.
+    blinding_stage(group: GroupId) = group, BlindingStage, [&[]];
     /// The directory's entry of a node.
     node(node: NodeId) = GroupId::Directory, Node, [&node.as_u32().to_be_bytes()];
     /// The directory's entry of a shard.
@@ -420,6 +426,7 @@ impl<'a> KeyParts<'a> {
             KeyKind::Replica
             | KeyKind::ShardKey
             | KeyKind::BucketKey
+            | KeyKind::BlindingStage
             | KeyKind::Node
             | KeyKind::Shard
             | KeyKind::Purpose

@@ -84,7 +84,7 @@ impl_enum_text! {
     ReplicaRole "REPLICA_ROLE_": Voter Learner;
     ReplicaVerdict "REPLICA_VERDICT_":;
     Role "ROLE_":;
-    KeyLevel "KEY_LEVEL_": Root Shard Bucket Customer;
+    KeyLevel "KEY_LEVEL_": Root Shard Bucket Customer Blinding;
 }
 
 /// The text of an enum field; `-` if it is unset or unknown to this version.

@@ -185,7 +185,8 @@ impl Directory {
             | KeyKind::Duplicate
             | KeyKind::ShardKey
             | KeyKind::BucketKey
-            | KeyKind::CustomerKey => return Err(MALFORMED),
+            | KeyKind::CustomerKey
+            | KeyKind::BlindingStage => return Err(MALFORMED),
         }
         Ok(())
     }

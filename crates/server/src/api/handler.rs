@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, future::Future, sync::Arc};
 
-use custodia_profile::{BlindedIdentifier, CustomerId, GroupId};
+use custodia_profile::{CustomerId, GroupId, Identifier};
 use custodia_proto::{
     rpc::{AboutCustomer, Unary},
     v1,
@@ -220,25 +220,25 @@ pub(super) async fn holder_read<R: HolderRead>(
     }
     let wire = request.identifier().ok_or_else(|| ServiceError::missing("identifier"))?;
     let identifier = context.looked_up(call, wire, request.purpose()).await?;
-    match context.routing().route(context.index_group(&identifier)?, call.hop)? {
+    match context.lookup_route(&identifier, call.hop)? {
         Route::Here => find(context, call, &identifier, request).await.map(Answered::here),
         Route::Forward(leader) => Box::pin(forward(context, call, leader, &request)).await,
     }
 }
 
-/// Asks about each holder of an identifier whose shard this node leads. Where a record has the identifier no longer, the index is
-/// read again: it may have moved to another customer.
+/// Asks about each holder of an identifier. Where a record has the identifier no longer, the index is read again: it may have moved to
+/// another customer.
 async fn find<R: HolderRead>(
     context: &ShardContext,
     call: &Call,
-    identifier: &BlindedIdentifier,
+    identifier: &Identifier,
     request: R,
 ) -> Result<R::Answer, ServiceError> {
     // The second hop: a call that names its customer goes no further than to the customer's leader.
     let onward = &Call { hop: Hop::First, ..call.clone() };
     let mut before = Vec::new();
     loop {
-        let holders = context.holders_here(identifier, call.read_mode, call.deadline).await?;
+        let (_, holders) = context.holders(identifier, call.read_mode, call.deadline).await?;
         if holders == before {
             // By a catalogue that may be a newer one: whoever may no longer ask is not told.
             let wire = request.identifier().ok_or_else(|| ServiceError::missing("identifier"))?;

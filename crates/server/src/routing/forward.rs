@@ -12,7 +12,7 @@ use custodia_proto::{
         self as wire, DuplicateAnswer, DuplicateRequest, ForwardRequest, ForwardResponse,
         GetStateChecksumsRequest, GetStateChecksumsResponse, IndexAnswer, IndexRequest, MergeAnswer,
         MergeRequest, NodeFacts, RecordUsageRequest, RenewCatalogueLeaseRequest, RenewCatalogueLeaseResponse,
-        ReplaceReplicaRequest,
+        ReplaceReplicaRequest, RotationAnswer, RotationRequest,
     },
     rpc::Unary,
 };
@@ -93,6 +93,14 @@ pub(crate) trait PeerCalls: fmt::Debug + Send + Sync + 'static {
         request: DuplicateRequest,
         deadline: Instant,
     ) -> Result<DuplicateAnswer, Status>;
+
+    /// `PeerService.CallRotation`.
+    async fn call_rotation(
+        &self,
+        to: &LeaderHint,
+        request: RotationRequest,
+        deadline: Instant,
+    ) -> Result<RotationAnswer, Status>;
 
     /// `PeerService.GetNodeFacts`.
     async fn node_facts(&self, to: &LeaderHint, deadline: Instant) -> Result<NodeFacts, Status>;

@@ -3,7 +3,7 @@
 //! Invariant: a caller who may not use a namespace is refused before the index is asked, so neither the answer nor its time tells
 //! whether anybody holds the identifier.
 
-use custodia_profile::{BlindedIdentifier, Identifier, Namespace, Purpose, Reader, RefusalReason};
+use custodia_profile::{Identifier, Namespace, Purpose, Reader, RefusalReason};
 use custodia_proto::v1;
 
 use super::{
@@ -18,13 +18,13 @@ use crate::{
 };
 
 impl ShardContext {
-    /// The identifier that a call looks up, as the index knows it.
+    /// The identifier that a call looks up.
     pub(crate) async fn looked_up(
         &self,
         call: &Call,
         wire: &v1::Identifier,
         purpose: &str,
-    ) -> Result<BlindedIdentifier, ServiceError> {
+    ) -> Result<Identifier, ServiceError> {
         let stated = &parse::purpose(purpose, "purpose")?;
         let parsed = |view: &CatalogueView| {
             let purpose = view.purpose(stated, "purpose")?;
@@ -33,7 +33,7 @@ impl ShardContext {
         };
         let parsed = self.catalogue().parse_on(CatalogueNeed::Names, call.deadline, parsed, |_, _| true);
         let (_view, identifier) = parsed.await?;
-        self.blind(&identifier)
+        Ok(identifier)
     }
 }
 

@@ -25,6 +25,7 @@ mod other;
 mod read;
 mod reader;
 mod record;
+mod rotation;
 mod write;
 mod writer;
 
@@ -44,6 +45,7 @@ pub(crate) use other::{Need, OtherChange, OtherCustomer, check_merges};
 pub(crate) use read::{CustomerRead, ProfileView, ReadAccess};
 pub(crate) use reader::{reader_for, reader_named};
 pub(crate) use record::{Loaded, StoredEvents};
+pub(crate) use rotation::{BlindingPhase, answer_rotation_call};
 pub(crate) use write::{
     Answered, Commit, CustomerState, CustomerWrite, Mutation, Origin, Remembered, merged_customer,
 };

@@ -268,6 +268,9 @@ pub(crate) enum ServiceError {
     /// Duplicates cannot be sought: the catalogue does not say what is compared.
     #[error("no attribute of the catalogue says what it is compared as: set match_as")]
     NothingCompared,
+    /// Customers cannot be compared block by block: the keys of their blocks are being changed.
+    #[error("the blinding key is being rotated: scan again when every shard is filled under the new key")]
+    BlindingKeyRotating,
     /// The two customers are no suspected pair.
     #[error("no scan has found these two customers to be alike")]
     PairNotFound,

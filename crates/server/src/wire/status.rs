@@ -126,6 +126,7 @@ fn class_of(error: &ServiceError) -> Class {
         ServiceError::GppStringNotFound => permanent(Code::NotFound, "GPP_STRING_NOT_FOUND"),
         ServiceError::IdentifierNotFound => permanent(Code::NotFound, "IDENTIFIER_NOT_FOUND"),
         ServiceError::NothingCompared => permanent(Code::FailedPrecondition, "NOTHING_COMPARED"),
+        ServiceError::BlindingKeyRotating => permanent(Code::FailedPrecondition, "BLINDING_KEY_ROTATING"),
         ServiceError::PairNotFound => permanent(Code::NotFound, "PAIR_NOT_FOUND"),
         ServiceError::HeldForClaim => permanent(Code::FailedPrecondition, "LEGAL_HOLD"),
         ServiceError::NothingConsented => permanent(Code::FailedPrecondition, "NOTHING_CONSENTED"),

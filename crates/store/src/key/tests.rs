@@ -41,6 +41,7 @@ fn layout_is_pinned() {
     assert_eq!(hex(Key::shard_key(group(5), epoch)), "00051000000003");
     assert_eq!(hex(Key::bucket_key(group(5), 258)), "00051100000102");
     assert_eq!(hex(Key::customer_key(group(5), 258, &id)), format!("00051200000102{raw}"));
+    assert_eq!(hex(Key::blinding_stage(group(5))), "000513");
     assert_eq!(hex(Key::node(NodeId::new(2).unwrap())), "ffff2000000002");
     assert_eq!(hex(Key::shard(ShardId::new(7).unwrap())), "ffff210007");
     assert_eq!(hex(Key::purpose(&"care".parse().unwrap())), "ffff2263617265");

@@ -57,11 +57,11 @@ pub(super) async fn find(
     let mut identifiers = of_one_person(&observations, &view);
     identifiers.sort_by_key(|(priority, _)| Reverse(*priority));
     let holders = identifiers.iter().map(|(_, identifier)| async move {
-        let blinded = context.blind(identifier)?;
-        context.holders(&blinded, ReadMode::Lease, call.deadline).await
+        context.holders(identifier, ReadMode::Lease, call.deadline).await
     });
     let holders = try_join_all(holders).await?;
-    let holder = holders.into_iter().flatten().find(|holder| !moved.contains(holder));
+    let mut holders = holders.into_iter().flat_map(|(_, holders)| holders);
+    let holder = holders.find(|holder| !moved.contains(holder));
     Ok(Found { by_identifier: !identifiers.is_empty(), holder })
 }
 

@@ -29,21 +29,21 @@ use crate::{
 const RECORDS_AT_ONCE: usize = 512;
 
 /// A node, and what is asked of it. None: this node.
-pub(super) struct Part<T> {
-    leader: Option<LeaderHint>,
-    pub(super) shards: Vec<ShardId>,
+pub(in crate::shard) struct Part<T> {
+    pub(in crate::shard) leader: Option<LeaderHint>,
+    pub(in crate::shard) shards: Vec<ShardId>,
     pub(super) of: Vec<T>,
 }
 
 impl ShardContext {
     /// All shards, by the node that leads them.
-    pub(super) fn every_leader(&self) -> Result<Vec<Part<()>>, ServiceError> {
+    pub(in crate::shard) fn every_leader(&self) -> Result<Vec<Part<()>>, ServiceError> {
         let directory = self.routing().consensus().directory();
         self.by_leader(directory.shards().map(|placement| (placement.shard, ())))
     }
 
     /// The leader of one shard.
-    pub(super) fn leader_of_shard(&self, shard: ShardId) -> Result<Part<()>, ServiceError> {
+    pub(in crate::shard) fn leader_of_shard(&self, shard: ShardId) -> Result<Part<()>, ServiceError> {
         self.by_leader([(shard, ())])?.pop().ok_or(ServiceError::IndexUnavailable)
     }
 

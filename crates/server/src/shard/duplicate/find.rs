@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use custodia_linkage::{BLOCK_RECORDS_MAX, Edge, Features, clusters};
 use custodia_profile::{
-    BlockingSet, Catalogue, CustomerId, CustomerRecord, DuplicatePair, MatchVerdict, PairScore,
+    BlockingSet, Catalogue, CustomerId, CustomerRecord, DuplicatePair, KeyEpoch, MatchVerdict, PairScore,
     ReviewDecision,
 };
 use custodia_proto::internal::v1::{BlockEntry, BlockLookup};
@@ -12,6 +12,7 @@ use custodia_store::Key;
 use tokio::time::Instant;
 
 use super::{
+    blocking::blocking_set,
     features::{features, values},
     lookup::share_refinement,
     message::customer_in,
@@ -61,10 +62,17 @@ impl ShardContext {
         }
         let customer = location.customer;
         let asked = features(customer, &values(record, catalogue));
-        let set = self.blocking_set(&asked)?;
-        let lookup = BlockLookup { keys: set.keys().to_vec(), refinements: set.refinements().to_vec() };
+        // While the blinding key is rotated, some customers are in the index under one key, and the others under the other. The older is
+        // asked first: who moves in between is found under the newer.
+        let keys = self.blinding_keys(KeyEpoch::FIRST, deadline).await?;
+        let sets: Vec<_> = keys.all().iter().map(|key| blocking_set(&asked, key)).collect();
         let model = self.model(deadline).await?;
-        let candidates = candidates(customer, &set, &self.blocks(&lookup, deadline).await?)?;
+        let mut entries = Vec::new();
+        for set in &sets {
+            let lookup = BlockLookup { keys: set.keys().to_vec(), refinements: set.refinements().to_vec() };
+            entries.extend(self.blocks(&lookup, deadline).await?);
+        }
+        let candidates = candidates(customer, &sets, &entries)?;
         let others = self.features_of(candidates, deadline).await?;
         let now = now();
         let mut similar = Vec::new();
@@ -107,7 +115,7 @@ impl ShardContext {
 /// The customers who share the most blocks with one. In an over-full block only those count who share a refining value.
 fn candidates(
     customer: CustomerId,
-    set: &BlockingSet,
+    sets: &[BlockingSet],
     entries: &[BlockEntry],
 ) -> Result<Vec<CustomerId>, ServiceError> {
     let mut sizes: BTreeMap<u64, usize> = BTreeMap::new();
@@ -117,7 +125,9 @@ fn candidates(
     let mut shared: BTreeMap<CustomerId, usize> = BTreeMap::new();
     for entry in entries {
         let is_over_full = sizes.get(&entry.key).is_some_and(|size| *size > BLOCK_RECORDS_MAX);
-        if !is_over_full || share_refinement(&entry.refinements, set.refinements()) {
+        let asked = sets.iter().find(|set| set.keys().binary_search(&entry.key).is_ok());
+        let refined = asked.is_some_and(|set| share_refinement(&entry.refinements, set.refinements()));
+        if !is_over_full || refined {
             *shared.entry(customer_in(&entry.customer)?).or_default() += 1;
         }
     }

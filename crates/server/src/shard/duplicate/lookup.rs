@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use custodia_consensus::ReadMode;
 use custodia_linkage::BLOCK_RECORDS_MAX;
-use custodia_profile::{BLOCK_REFINEMENTS, GroupId, ShardId};
+use custodia_profile::{BLOCK_REFINEMENTS, GroupId, KeyEpoch, ShardId};
 use custodia_proto::internal::v1::{
     BlockEntry, BlockLookup, BlockRange, DuplicateAnswer, MatchRecord, RecordBatch, ShardBlocks,
 };
@@ -53,7 +53,7 @@ impl ShardContext {
                 }
                 Ok(entries)
             });
-            blocks.push(ShardBlocks { entries: entries.await?, at_end: true });
+            blocks.push(ShardBlocks { entries: entries.await?, at_end: true, ..ShardBlocks::default() });
         }
         Ok(DuplicateAnswer { blocks, ..DuplicateAnswer::default() })
     }
@@ -87,11 +87,17 @@ impl ShardContext {
                 .from
                 .checked_sub(1)
                 .map(|before| [KeyPrefix::block(group, before).as_bytes(), &[u8::MAX; 16]].concat());
-            let read = async || Ok(self.engine().scan(prefix.as_bytes(), after.as_deref(), limit)?);
-            let stored = self.read_led(GroupId::Shard(*shard), ReadMode::Lease, deadline, read).await?;
+            let read = async || {
+                let stored = self.engine().scan(prefix.as_bytes(), after.as_deref(), limit)?;
+                // Read after the entries: stages only grow, so all of them were under this key.
+                Ok((stored, self.stage(group)?.stage.blocks_under()))
+            };
+            let (stored, epoch) =
+                self.read_led(GroupId::Shard(*shard), ReadMode::Lease, deadline, read).await?;
             let entries = stored.iter().map(|(key, value)| entry(key, value));
             let at_end = stored.len() < limit;
-            blocks.push(ShardBlocks { entries: entries.collect::<Result<_, _>>()?, at_end });
+            let key_epoch = epoch.map_or(0, KeyEpoch::as_u32);
+            blocks.push(ShardBlocks { entries: entries.collect::<Result<_, _>>()?, at_end, key_epoch });
             yield_now().await;
         }
         Ok(DuplicateAnswer { blocks, ..DuplicateAnswer::default() })

@@ -10,7 +10,7 @@
 //! |---|---|
 //! | `features` | which values of a record are compared |
 //! | `blocking` | the change of the index that belongs to a write |
-//! | `reindex` | the same without a write, after a change of the catalogue |
+//! | `reindex` | the same without a write, after a change of the catalogue or of the blinding key |
 //! | `lookup`, `leader` | what the leader of a shard answers |
 //! | `ask` | the calls to all leaders |
 //! | `model` | training, and what was learned |
@@ -37,6 +37,7 @@ pub(crate) use leader::answer_duplicate_call;
 pub(crate) use message::{pair_bytes, pair_in_bytes, score_message};
 pub(crate) use model::TrainedModel;
 pub(crate) use pairs::PairPage;
+pub(in crate::shard) use reindex::customer_of;
 pub(crate) use scan::{ScanPosition, ScanStep};
 
 use model::Models;

@@ -14,8 +14,9 @@
 //!
 //! Invariant: no data slips past a withdrawal, and no request takes effect twice. Everything that was read is a
 //! condition of the command: revision and guard of the core, revision of the request memory, absence of each new event id,
-//! the customer's key. If any of it changed in between, even by an earlier proposal whose outcome nobody knows, the whole
-//! command fails and everything is evaluated again on the new state. The lock only saves that work.
+//! the customer's key, and with a new record the shard's stage of the blinding keys. If any of it changed in between, even
+//! by an earlier proposal whose outcome nobody knows, the whole command fails and everything is evaluated again on the new
+//! state. The lock only saves that work.
 //!
 //! A caller who may not read is answered as `writer` says: an echo, whatever the evaluation found.
 //!
@@ -295,6 +296,7 @@ impl ShardContext {
             events: StoredEvents::default(),
             history: Vec::new(),
             taken: TakenIdentifiers::new(),
+            blinding: self.stage(location.group())?,
             other: None,
             core,
             requests,

@@ -16,6 +16,7 @@ use super::*;
 use crate::{
     catalogue::test_entries::{attribute, purpose},
     identity::RoleSet,
+    shard::rotation::StoredStage,
     wire::timestamp,
 };
 
@@ -232,6 +233,7 @@ impl Blind {
             events: stored.events,
             history: Vec::new(),
             taken: TakenIdentifiers::new(),
+            blinding: StoredStage::first(self.location.group()),
             other: None,
             core: stored.record.map(|value| Loaded { header, value }),
             requests: None,
