@@ -17,7 +17,7 @@ use tonic::{Code, Status};
 
 use crate::duplicates::indexed;
 use crate::kills::{arm, check, disarm, limit, write};
-use crate::merging::{merged, person, unmerged};
+use crate::merging::{Person, merged, person, unmerged};
 use crate::namespaces::{define, found_everywhere, holders, identified, ingested, new_email, patiently};
 use crate::people::{self, alexandra, background, compare, found, scanned, stored_all, stored_as};
 use crate::stored_state::{SHARDS, stored};
@@ -89,40 +89,32 @@ async fn lookups_and_claims_go_on_while_the_blinding_key_is_rotated() {
     let mut sandbox = Sandbox::start_with(options).await;
     define(&sandbox).await;
     let known = known(&sandbox, 64).await;
-    let (ana, anna) = (person(&sandbox, "ana", "shop").await, person(&sandbox, "anna", "crm").await);
-    merged(&sandbox, 0, &ana.id, &anna.id).await;
+    let mut apart = pairs(&sandbox).await;
+    let together = apart.split_off(apart.len() / 2);
+    for pair in &together {
+        pair.merge(&sandbox, 0).await;
+    }
     let old = entries_of(&mut sandbox, 2).await;
     assert!(old.len() >= 64 + 4);
 
     let meanwhile = Meanwhile::default();
-    let rotate = async {
-        let mut seen = BTreeMap::new();
-        let mut last = step(&sandbox, 0, 0).await;
-        for node in (1..3).cycle() {
-            *seen.entry(last.phase).or_insert(0) += 1;
-            meanwhile.serves().await;
-            if last.complete {
-                break;
-            }
-            last = step(&sandbox, node, last.key_epoch).await;
-        }
-        meanwhile.over.store(true, Ordering::Relaxed);
-        assert_eq!((last.key_epoch, last.phase(), last.shards_done), (2, Phase::Finish, SHARDS.into()));
-        assert_eq!(seen[&Phase::Fill.into()], SHARDS, "a step for each shard: {seen:?}");
-        assert_eq!(seen[&Phase::Drop.into()], SHARDS, "{seen:?}");
-        assert_eq!(seen.len(), 4, "{seen:?}");
-    };
-    let ((), (), claimed) =
-        join3(rotate, look_up(&sandbox, &known, &meanwhile), claim(&sandbox, &meanwhile)).await;
+    let all = join3(
+        rotate_meanwhile(&sandbox, &meanwhile, apart, together),
+        look_up(&sandbox, &known, &meanwhile),
+        claim(&sandbox, &meanwhile),
+    );
+    let ((undone, done), (), claimed) = Box::pin(all).await;
     for (email, customer) in known.iter().chain(&claimed) {
         found_everywhere(&sandbox, "email", email, &[customer]).await;
     }
-    // Merged before, undone after: what leads to each of them has come with it.
-    found_everywhere(&sandbox, "card", &anna.card, &[&ana.id]).await;
-    unmerged(&sandbox, 1, &ana.id, &anna.id).await;
-    for one in [&ana, &anna] {
-        found_everywhere(&sandbox, "email", &one.email, &[&one.id]).await;
-        found_everywhere(&sandbox, "card", &one.card, &[&one.id]).await;
+    // What leads to those who are one customer now, or are no longer, has come with them.
+    for pair in &undone {
+        pair.are_found_apart(&sandbox).await;
+    }
+    for pair in &done {
+        pair.are_found_together(&sandbox).await;
+        pair.undo(&sandbox, 1).await;
+        pair.are_found_apart(&sandbox).await;
     }
     assert!(step(&sandbox, 1, 2).await.complete, "it is not begun again by a step that is repeated");
     let new = entries_of(&mut sandbox, 2).await;
@@ -130,7 +122,14 @@ async fn lookups_and_claims_go_on_while_the_blinding_key_is_rotated() {
     assert!(old.keys().all(|key| !new.contains_key(key)), "no old entry is left");
     assert!(new.values().all(|epoch| *epoch == 2), "{:?}", new.values().collect::<BTreeSet<_>>());
 
-    // The command does the same, and says how far it is.
+    by_command(&sandbox);
+    for (email, customer) in &known {
+        found_everywhere(&sandbox, "email", email, &[customer]).await;
+    }
+}
+
+/// The command does the same, and says how far it is.
+fn by_command(sandbox: &Sandbox) {
     let client = sandbox.client_file();
     let (code, said, progress) =
         custodia(&["--client", &client, "keys", "rotate", "--level", "blinding", "--pause", "0"]);
@@ -142,8 +141,77 @@ async fn lookups_and_claims_go_on_while_the_blinding_key_is_rotated() {
     for phase in ["every customer is in the indexes", "every lookup uses it", "the old key are gone"] {
         assert!(progress.contains(phase), "{progress}");
     }
-    for (email, customer) in &known {
-        found_everywhere(&sandbox, "email", email, &[customer]).await;
+}
+
+/// Rotates the key, a step on one node after another. In every phase a merge is undone, and another is made; those who are apart then, and
+/// those who are one.
+async fn rotate_meanwhile(
+    sandbox: &Sandbox,
+    meanwhile: &Meanwhile,
+    mut apart: Vec<Pair>,
+    mut together: Vec<Pair>,
+) -> (Vec<Pair>, Vec<Pair>) {
+    let (mut seen, mut undone, mut done) = (BTreeMap::new(), Vec::new(), Vec::new());
+    let mut last = step(sandbox, 0, 0).await;
+    for node in (1..3).cycle() {
+        *seen.entry(last.phase).or_insert(0) += 1;
+        meanwhile.serves().await;
+        if let Some(pair) = together.pop() {
+            pair.undo(sandbox, node).await;
+            undone.push(pair);
+        }
+        if let Some(pair) = apart.pop() {
+            pair.merge(sandbox, node).await;
+            done.push(pair);
+        }
+        if last.complete {
+            break;
+        }
+        last = step(sandbox, node, last.key_epoch).await;
+    }
+    meanwhile.over.store(true, Ordering::Relaxed);
+    assert_eq!((last.key_epoch, last.phase(), last.shards_done), (2, Phase::Finish, SHARDS.into()));
+    assert_eq!(seen[&Phase::Fill.into()], SHARDS, "a step for each shard: {seen:?}");
+    assert_eq!(seen[&Phase::Drop.into()], SHARDS, "{seen:?}");
+    assert_eq!(seen.len(), 4, "{seen:?}");
+    (undone, done)
+}
+
+/// Two customers who are one person.
+struct Pair {
+    survivor: Person,
+    other: Person,
+}
+
+/// Two for each step of a rotation.
+async fn pairs(sandbox: &Sandbox) -> Vec<Pair> {
+    let pair = async |_| Pair {
+        survivor: person(sandbox, "ana", "shop").await,
+        other: person(sandbox, "anna", "crm").await,
+    };
+    join_all((0..4 * SHARDS).map(pair)).await
+}
+
+impl Pair {
+    async fn merge(&self, sandbox: &Sandbox, node: usize) {
+        merged(sandbox, node, &self.survivor.id, &self.other.id).await;
+    }
+
+    async fn undo(&self, sandbox: &Sandbox, node: usize) {
+        unmerged(sandbox, node, &self.survivor.id, &self.other.id).await;
+    }
+
+    async fn are_found_together(&self, sandbox: &Sandbox) {
+        for of in [&self.survivor, &self.other] {
+            found_everywhere(sandbox, "card", &of.card, &[&self.survivor.id]).await;
+        }
+    }
+
+    async fn are_found_apart(&self, sandbox: &Sandbox) {
+        for of in [&self.survivor, &self.other] {
+            found_everywhere(sandbox, "email", &of.email, &[&of.id]).await;
+            found_everywhere(sandbox, "card", &of.card, &[&of.id]).await;
+        }
     }
 }
 
@@ -248,13 +316,8 @@ async fn duplicates_are_found_while_the_blinding_key_is_rotated() {
     let [first, second, ..] = &alexandra();
     let (ada, other) = (stored_as(&sandbox, 0, first).await, stored_as(&sandbox, 1, second).await);
     assert!(scanned(&sandbox, &[0, 1, 2]).await.pairs_found >= 1);
-    // A scan that compares already, under the first key.
-    let mut begun = ScanDuplicatesRequest { purpose: "service".to_owned(), ..Default::default() };
-    for _ in 0..=SHARDS {
-        let mut duplicates = sandbox.duplicates(0).await;
-        let step = patiently(async || duplicates.scan_duplicates(begun.clone()).await).await;
-        begun.page_token = step.expect("a step").into_inner().next_page_token;
-    }
+    // A scan that compares already: in the middle of the blocks under the first key.
+    let begun = compare_token(1, 1 << 63);
     let keys_of = |sandbox: &Sandbox| {
         let (entries, sets) = indexed(sandbox, 2);
         assert_eq!(entries, sets);
@@ -271,8 +334,11 @@ async fn duplicates_are_found_while_the_blinding_key_is_rotated() {
         assert_eq!(found(&sandbox, node, &ada).await.candidates[0].customer_id, other, "{last:?}");
         assert_eq!(found(&sandbox, node, &other).await.candidates[0].customer_id, ada, "{last:?}");
         let mut duplicates = sandbox.duplicates(node).await;
-        match patiently(async || duplicates.scan_duplicates(begun.clone()).await).await {
-            Ok(_step) => assert!(last.phase() != Phase::Fill || last.shards_done == last.shards, "{last:?}"),
+        match patiently(async || duplicates.scan_duplicates(scan_from(&begun)).await).await {
+            Ok(step) => {
+                assert!(last.phase() != Phase::Fill || last.shards_done == last.shards, "{last:?}");
+                assert_eq!(step.into_inner().next_page_token, compare_token(2, 0), "it compares anew");
+            }
             Err(status) => {
                 let said = (status.code(), fault(&status).1);
                 assert_eq!(said, (Code::FailedPrecondition, "BLINDING_KEY_ROTATING".to_owned()));
@@ -285,14 +351,14 @@ async fn duplicates_are_found_while_the_blinding_key_is_rotated() {
         last = step(&sandbox, node, last.key_epoch).await;
     }
     assert_eq!(refused, SHARDS - 1, "until the last shard is filled, blocks are not whole");
-    // The scan from before goes on, and neither it nor a new one finds what is not there.
-    let mut found_again = 0;
-    while !begun.page_token.is_empty() {
+    // Neither the scan that went on nor a new one finds what is not there.
+    let (mut at, mut found_again) = (begun, 0);
+    while !at.is_empty() {
         let mut duplicates = sandbox.duplicates(1).await;
-        let step = patiently(async || duplicates.scan_duplicates(begun.clone()).await).await;
+        let step = patiently(async || duplicates.scan_duplicates(scan_from(&at)).await).await;
         let step = step.expect("a step").into_inner();
         found_again += step.pairs_found;
-        begun.page_token = step.next_page_token;
+        at = step.next_page_token;
     }
     let sum = scanned(&sandbox, &[0, 1, 2]).await;
     assert_eq!(
@@ -303,4 +369,14 @@ async fn duplicates_are_found_while_the_blinding_key_is_rotated() {
     assert_eq!(sandbox.nodes[2].terminate(), Some(0));
     let new = keys_of(&sandbox);
     assert!(old.len() > 1_000 && old.is_disjoint(&new), "no old blocking key is left");
+}
+
+/// The token of a scan that compares the blocks under a key.
+fn compare_token(epoch: u32, from: u64) -> String {
+    const LISTING_AND_PHASE: &str = "0c02";
+    format!("{LISTING_AND_PHASE}{epoch:08x}{from:016x}")
+}
+
+fn scan_from(page_token: &str) -> ScanDuplicatesRequest {
+    ScanDuplicatesRequest { purpose: "service".to_owned(), page_token: page_token.to_owned() }
 }

@@ -24,6 +24,8 @@ pub(crate) struct Scope {
     pub(crate) placed: [usize; 2],
     /// How often a write is tried again after a conflict.
     pub(crate) tries: u8,
+    /// Whether somebody looks the identifier up.
+    pub(crate) lookup: bool,
 }
 
 /// A scope and what the rotation relies on in it.
@@ -174,9 +176,11 @@ impl Model for Rotation {
             }
         }
         match state.lookup {
-            Lookup::NotBegun => events.extend(Lookup::begins_under(committed).map(Event::BeginLookup)),
+            Lookup::NotBegun if self.scope.lookup => {
+                events.extend(Lookup::begins_under(committed).map(Event::BeginLookup));
+            }
             Lookup::Running(_) => events.push(Event::Lookup),
-            Lookup::Found(_) | Lookup::Nobody | Lookup::Wrong => {}
+            Lookup::NotBegun | Lookup::Found(_) | Lookup::Nobody | Lookup::Wrong => {}
         }
     }
 
@@ -187,14 +191,21 @@ impl Model for Rotation {
     }
 
     fn properties(&self) -> Vec<Property<Self>> {
-        vec![
+        let mut properties = Vec::new();
+        if self.scope.lookup {
+            properties.extend([
+                Property::sometimes("a lookup finds A", |_, state: &State| {
+                    state.lookup == Lookup::Found(Customer::A)
+                }),
+                Property::sometimes("a lookup finds nobody", |_, state: &State| {
+                    state.lookup == Lookup::Nobody
+                }),
+            ]);
+        }
+        properties.extend([
             Property::sometimes("the rotation is finished", |_, state: &State| {
                 state.committed.all_at_least(Stage::Dropped)
             }),
-            Property::sometimes("a lookup finds A", |_, state: &State| {
-                state.lookup == Lookup::Found(Customer::A)
-            }),
-            Property::sometimes("a lookup finds nobody", |_, state: &State| state.lookup == Lookup::Nobody),
             Property::always(ONE_HOLDER, |_, state: &State| state.committed.holders().count_ones() <= 1),
             Property::always(OLD_COMPLETE, |_, state: &State| {
                 state.committed.stages.iter().any(|stage| *stage >= Stage::Dropping)
@@ -212,7 +223,8 @@ impl Model for Rotation {
                 Customer::ALL.iter().all(|customer| model.is_free(state, *customer))
             }),
             Property::always(FINISHES, |model: &Self, state: &State| model.finishes(state)),
-        ]
+        ]);
+        properties
     }
 }
 

@@ -95,16 +95,18 @@ impl ShardContext {
         })
     }
 
-    /// The entries of these blocks in all shards.
+    /// The entries of these blocks in all shards, and the epoch of the newest blinding key that some may be under.
     pub(super) async fn blocks(
         &self,
         lookup: &BlockLookup,
         deadline: Instant,
-    ) -> Result<Vec<BlockEntry>, ServiceError> {
+    ) -> Result<(Vec<BlockEntry>, u32), ServiceError> {
         let leaders = self.every_leader()?;
         let asked = leaders.iter().map(|part| self.ask(part, Action::Lookup(lookup.clone()), deadline));
         let answers = try_join_all(asked).await?;
-        Ok(answers.into_iter().flat_map(|answer| answer.blocks).flat_map(|blocks| blocks.entries).collect())
+        let blocks = || answers.iter().flat_map(|answer| &answer.blocks);
+        let newest = blocks().map(|of| of.key_epoch).max().unwrap_or_default();
+        Ok((blocks().flat_map(|of| &of.entries).cloned().collect(), newest))
     }
 
     /// Makes every node learn anew before it judges the next pair.

@@ -62,17 +62,8 @@ impl ShardContext {
         }
         let customer = location.customer;
         let asked = features(customer, &values(record, catalogue));
-        // While the blinding key is rotated, some customers are in the index under one key, and the others under the other. The older is
-        // asked first: who moves in between is found under the newer.
-        let keys = self.blinding_keys(KeyEpoch::FIRST, deadline).await?;
-        let sets: Vec<_> = keys.all().iter().map(|key| blocking_set(&asked, key)).collect();
         let model = self.model(deadline).await?;
-        let mut entries = Vec::new();
-        for set in &sets {
-            let lookup = BlockLookup { keys: set.keys().to_vec(), refinements: set.refinements().to_vec() };
-            entries.extend(self.blocks(&lookup, deadline).await?);
-        }
-        let candidates = candidates(customer, &sets, &entries)?;
+        let candidates = self.candidates(customer, &asked, deadline).await?;
         let others = self.features_of(candidates, deadline).await?;
         let now = now();
         let mut similar = Vec::new();
@@ -93,6 +84,34 @@ impl ShardContext {
 }
 
 impl ShardContext {
+    /// The customers who are in the same blocks.
+    ///
+    /// While the blinding key is rotated, some are in the index under one key, and the others under the other. The older is asked first: who
+    /// moves in between is found under the newer. A shard may know of a newer one than this node; then it is asked again.
+    async fn candidates(
+        &self,
+        customer: CustomerId,
+        asked: &Features,
+        deadline: Instant,
+    ) -> Result<Vec<CustomerId>, ServiceError> {
+        let mut from = KeyEpoch::FIRST;
+        loop {
+            let keys = self.blinding_keys(from, deadline).await?;
+            let sets: Vec<_> = keys.all().iter().map(|key| blocking_set(asked, key)).collect();
+            let (mut entries, mut newest) = (Vec::new(), 0);
+            for set in &sets {
+                let (keys, refinements) = (set.keys().to_vec(), set.refinements().to_vec());
+                let (found, epoch) = self.blocks(&BlockLookup { keys, refinements }, deadline).await?;
+                entries.extend(found);
+                newest = newest.max(epoch);
+            }
+            if keys.all().last().is_some_and(|key| newest <= key.epoch().as_u32()) {
+                return candidates(customer, &sets, &entries);
+            }
+            from = KeyEpoch::new(newest)?;
+        }
+    }
+
     /// The other customer, unless a person decided that the two are different and their records still agree as then.
     fn undecided(
         &self,

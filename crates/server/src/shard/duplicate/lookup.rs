@@ -43,7 +43,8 @@ impl ShardContext {
     ) -> Result<DuplicateAnswer, ServiceError> {
         let mut blocks = Vec::new();
         for shard in shards {
-            let entries = self.read_led(GroupId::Shard(*shard), ReadMode::Lease, deadline, async || {
+            let group = GroupId::Shard(*shard);
+            let read = async || {
                 let mut entries = Vec::new();
                 for (count, key) in keys.iter().enumerate() {
                     entries.append(&mut self.block(*shard, *key, refinements)?);
@@ -51,9 +52,10 @@ impl ShardContext {
                         yield_now().await;
                     }
                 }
-                Ok(entries)
-            });
-            blocks.push(ShardBlocks { entries: entries.await?, at_end: true, ..ShardBlocks::default() });
+                Ok((entries, self.stage(group)?.stage.epoch))
+            };
+            let (entries, epoch) = self.read_led(group, ReadMode::Lease, deadline, read).await?;
+            blocks.push(ShardBlocks { entries, at_end: true, key_epoch: epoch.as_u32() });
         }
         Ok(DuplicateAnswer { blocks, ..DuplicateAnswer::default() })
     }
