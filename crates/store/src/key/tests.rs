@@ -131,7 +131,7 @@ proptest! {
             _ => None,
         };
         let customer = customer_at.map(|at| rest.get(at..at + 16).filter(|id| id[6] >> 4 == 7 && id[8] >> 6 == 2));
-        let known = matches!(kind, 0..=6 | 8..=10 | 16..=18 | 32..=42) && GroupId::from_u16(group).is_ok();
+        let known = matches!(kind, 0..=6 | 8..=10 | 16..=19 | 32..=42) && GroupId::from_u16(group).is_ok();
         let ends_with_customer = !matches!(kind, 8 | 18) || customer_at.is_some_and(|at| rest.len() == at + 16);
         let valid = known && customer != Some(None) && ends_with_customer;
         match KeyParts::parse(&bytes) {
