@@ -18,13 +18,13 @@ use crate::{
 };
 
 impl ShardContext {
-    /// The identifier that a call looks up.
+    /// The identifier that a call looks up, and whether one person at most has it.
     pub(crate) async fn looked_up(
         &self,
         call: &Call,
         wire: &v1::Identifier,
         purpose: &str,
-    ) -> Result<Identifier, ServiceError> {
+    ) -> Result<(Identifier, bool), ServiceError> {
         let stated = &parse::purpose(purpose, "purpose")?;
         let parsed = |view: &CatalogueView| {
             let purpose = view.purpose(stated, "purpose")?;
@@ -32,8 +32,9 @@ impl ShardContext {
             usable(wire, purpose, reader, view)
         };
         let parsed = self.catalogue().parse_on(CatalogueNeed::Names, call.deadline, parsed, |_, _| true);
-        let (_view, identifier) = parsed.await?;
-        Ok(identifier)
+        let (view, identifier) = parsed.await?;
+        let is_unique = namespace(wire, &view)?.unique;
+        Ok((identifier, is_unique))
     }
 }
 

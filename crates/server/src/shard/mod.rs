@@ -15,6 +15,7 @@ mod context;
 mod duplicate;
 mod failpoint;
 mod fingerprint;
+mod holder_hints;
 mod index;
 mod index_call;
 mod ledger;

@@ -97,6 +97,10 @@ impl HolderRead for v1::GetAgentContextRequest {
         self.identifier.as_ref()
     }
 
+    fn holder(answer: &v1::AgentContext) -> Option<&str> {
+        answer.profile.as_ref().map(|profile| profile.customer_id.as_str())
+    }
+
     fn joined(answers: Vec<v1::AgentContext>) -> v1::AgentContext {
         let candidates = answers.into_iter().filter_map(|answer| answer.profile).collect();
         v1::AgentContext { candidates, ..Default::default() }
