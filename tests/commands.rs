@@ -130,6 +130,8 @@ async fn every_answer_is_json_on_request(sandbox: &Sandbox) {
         (&["purpose", "list"], "purposes"),
         (&["attribute", "get", "email"], "name"),
         (&["namespace", "list"], "namespaces"),
+        (&["matter", "list"], "matter_types"),
+        (&["trait", "list"], "traits"),
         (&["profile", "get", &customer, "--purpose", "service"], "attributes"),
         (&["consent", "list", &customer, privacy[0], privacy[1]], "consents"),
         (&["consent", "history", &customer, "--file", &history, privacy[0], privacy[1]], "head"),

@@ -186,7 +186,17 @@ async fn a_development_cluster_shows_itself_stops_whole_and_comes_back_with_its_
     let customer = customer_in(&printed);
     assert!(paste(&printed, " cluster status").contains("16 with a leader"));
     let calling = paste(&printed, " agent context ");
-    for words in [customer.as_str(), "last on phone", "CONTACT ON", "KNOWN BY"] {
+    assert!(
+        table(&printed, "OPEN MATTER").iter().any(|row| row.starts_with("Support case  C-1000")),
+        "{printed}"
+    );
+    let traits = table(&printed, "TRAIT");
+    assert!(
+        traits.iter().any(|row| row.starts_with("Revenue in a year") && row.contains(" EUR")),
+        "{printed}"
+    );
+    assert!(traits.iter().any(|row| row.starts_with("Days since last contact  1")), "{printed}");
+    for words in [customer.as_str(), "last on phone", "CONTACT ON", "KNOWN BY", "OPEN MATTER", "TRAIT"] {
         assert!(calling.contains(words) && printed.contains(words), "{words}: {calling}");
     }
     assert!(paste(&printed, " profile find ").contains(&customer));

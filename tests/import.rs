@@ -1,6 +1,7 @@
 //! `custodia import`: everything in a file is loaded once or refused with a reason, whatever interrupts it (IN-1).
 #![expect(
     clippy::indexing_slicing,
+    clippy::panic,
     clippy::unwrap_used,
     reason = "a test that cannot go on says why and stops"
 )]
@@ -11,10 +12,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitCode, Stdio};
 
-use custodia_proto::v1::ListEventsRequest;
+use custodia_proto::v1::{Identifier, ListEventsRequest, LookupProfileRequest};
 use custodia_tests::sample::{get, text_of};
 use custodia_tests::{Options, Sandbox, Suite, binary, eventually};
 use serde_json::Value;
+use tonic::Code;
 
 fn main() -> ExitCode {
     Suite::default()
@@ -86,15 +88,38 @@ impl Import {
         PathBuf::from(format!("{}.custodia-import", self.file.display()))
     }
 
-    /// Each source key's customer, from the remembered map; no key stands there twice.
-    fn customers(&self) -> BTreeMap<String, String> {
+    /// The customer of each of these keys that is known.
+    async fn customers(
+        &self,
+        sandbox: &Sandbox,
+        keys: impl Iterator<Item = String>,
+    ) -> BTreeMap<String, String> {
+        let client = sandbox.client();
         let mut customers = BTreeMap::new();
-        for line in fs::read_to_string(self.state().join("customers.tsv")).unwrap().lines() {
-            let (key, customer) = line.split_once('\t').unwrap();
-            let known = customers.insert(serde_json::from_str::<String>(key).unwrap(), customer.to_owned());
-            assert_eq!(known, None, "{key} stands there twice");
+        for key in keys {
+            let identifier = Identifier { namespace: self.mapping.to_owned(), value: key.clone() };
+            let request = LookupProfileRequest {
+                identifier: Some(identifier),
+                purpose: "service".to_owned(),
+                ..Default::default()
+            };
+            match client.lookup_profile(request).await {
+                Ok(found) => {
+                    let [profile] = found.profiles.as_slice() else { panic!("{key} is several customers") };
+                    customers.insert(key, profile.customer_id.clone());
+                }
+                Err(error) => assert_eq!(error.code(), Code::NotFound, "{error}"),
+            }
         }
         customers
+    }
+
+    async fn people(&self, sandbox: &Sandbox) -> BTreeMap<String, String> {
+        self.customers(sandbox, (0..PEOPLE).map(key_of_person)).await
+    }
+
+    async fn buyers(&self, sandbox: &Sandbox) -> BTreeMap<String, String> {
+        self.customers(sandbox, buyers().map(key_of_buyer)).await
     }
 
     fn refused(&self) -> Vec<Value> {
@@ -206,6 +231,15 @@ const REFUSED_PEOPLE: [(u64, &str, &str); 5] = [
     (141, "date_of_birth", "not-parsed"),
 ];
 
+fn buyers() -> impl Iterator<Item = usize> {
+    // What has only zeros is nobody's key.
+    1..=BUYERS
+}
+
+fn key_of_buyer(number: usize) -> String {
+    format!("{number:05}")
+}
+
 /// What was bought by one customer: 2 to 6 purchases, some of them on one day.
 fn purchases(buyer: usize) -> Vec<String> {
     let row = |place: usize| {
@@ -218,7 +252,7 @@ fn purchases(buyer: usize) -> Vec<String> {
 /// Columns separated by one or several blanks.
 fn purchases_file() -> String {
     let mut text = " customer_id date number_of_cds dollar_value\n".to_owned();
-    for buyer in 0..BUYERS {
+    for buyer in buyers() {
         for row in purchases(buyer) {
             writeln!(text, " {row}").unwrap();
         }
@@ -228,7 +262,7 @@ fn purchases_file() -> String {
 
 /// Every person of the file is there as the file has them, and nobody twice.
 async fn assert_people(sandbox: &Sandbox, import: &Import) {
-    let customers = import.customers();
+    let customers = import.people(sandbox).await;
     let expected: BTreeSet<_> =
         (0..PEOPLE).filter(|number| ![99, 120].contains(number)).map(key_of_person).collect();
     assert_eq!(customers.keys().cloned().collect::<BTreeSet<_>>(), expected);
@@ -250,8 +284,8 @@ async fn assert_people(sandbox: &Sandbox, import: &Import) {
 async fn assert_purchases(sandbox: &Sandbox, customers: &BTreeMap<String, String>) {
     assert_eq!(customers.len(), BUYERS);
     let client = sandbox.client();
-    for buyer in 0..BUYERS {
-        let customer_id = customers[&format!("{buyer:05}")].clone();
+    for buyer in buyers() {
+        let customer_id = customers[&key_of_buyer(buyer)].clone();
         let request = ListEventsRequest { customer_id, purpose: "service".into(), ..Default::default() };
         let answer = client.list_events(request).await.unwrap();
         let mut ids: Vec<_> =
@@ -301,22 +335,24 @@ async fn what_cannot_be_loaded_is_counted_and_kept_and_all_else_is_loaded() {
     assert_eq!(refused[0]["refused"][0]["explanation"], "not a date in the format %Y%m%d");
     assert_people(&sandbox, &import).await;
 
+    let customers = import.people(&sandbox).await;
     let key = key_of_person(42);
     let mut look_up = Command::new(binary());
-    look_up.args(["--output", "json", "--client"]).arg(&import.client).args(["profile", "get"]);
-    look_up.args(["--purpose", "service", "--source-key", &key, "--import-state"]).arg(import.state());
+    look_up.args(["--output", "json", "--client"]).arg(&import.client).args(["profile", "find"]);
+    look_up.arg(format!("febrl={key}")).args(["--purpose", "service"]);
     let output = look_up.output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let found: Value = serde_json::from_slice(&output.stdout).unwrap();
-    assert_eq!(found["customer_id"], import.customers()[&key]);
+    assert_eq!(found["profiles"][0]["customer_id"], customers[&key], "{found}");
 
-    let before = etags(&sandbox, &import.customers()).await;
+    let before = etags(&sandbox, &customers).await;
     for options in [&[][..], &["--restart"]] {
         let again = import.run(options, PARTLY_REFUSED);
         assert_eq!((&again["rows"], &again["refused"]), (&counts["rows"], &counts["refused"]));
         let created = if options.is_empty() { PEOPLE - 2 } else { 0 };
         assert_eq!((&again["customers_created"], &again["rows_refused"]), (&created.into(), &5.into()));
-        assert_eq!(etags(&sandbox, &import.customers()).await, before, "{options:?} changes nothing");
+        assert_eq!(etags(&sandbox, &customers).await, before, "{options:?} changes nothing");
+        assert_eq!(import.people(&sandbox).await, customers);
         assert_eq!(import.refused(), refused);
     }
 }
@@ -324,11 +360,11 @@ async fn what_cannot_be_loaded_is_counted_and_kept_and_all_else_is_loaded() {
 async fn an_event_is_there_once_however_often_its_file_comes() {
     let sandbox = sandbox().await;
     let import = Import::new(&sandbox, "purchases.txt", "cdnow", &purchases_file());
-    let rows: usize = (0..BUYERS).map(|buyer| purchases(buyer).len()).sum();
+    let rows: usize = buyers().map(|buyer| purchases(buyer).len()).sum();
     let counts = import.run(&[], ALL);
     assert_eq!((&counts["rows"], &counts["events_appended"]), (&rows.into(), &rows.into()));
     assert_eq!((&counts["customers_created"], &counts["refused"]), (&BUYERS.into(), &serde_json::json!({})));
-    let customers = import.customers();
+    let customers = import.buyers(&sandbox).await;
     assert_purchases(&sandbox, &customers).await;
     import.run(&["--restart"], ALL);
     assert_purchases(&sandbox, &customers).await;
@@ -336,7 +372,7 @@ async fn an_event_is_there_once_however_often_its_file_comes() {
     let copy = Import::new(&sandbox, "copy.txt", "cdnow", &purchases_file());
     let counts = copy.run(&[], ALL);
     assert_eq!(counts["customers_created"], 0);
-    assert_eq!(copy.customers(), customers);
+    assert_eq!(copy.buyers(&sandbox).await, customers);
     assert_purchases(&sandbox, &customers).await;
 }
 
@@ -361,7 +397,7 @@ async fn an_import_killed_in_its_middle_goes_on_where_it_stopped() {
     progress(&sandbox, 20).await;
     running.kill();
     purchases_import.run(&[], ALL);
-    assert_purchases(&sandbox, &purchases_import.customers()).await;
+    assert_purchases(&sandbox, &purchases_import.buyers(&sandbox).await).await;
 }
 
 async fn an_import_completes_while_a_node_dies() {

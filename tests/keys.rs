@@ -30,6 +30,10 @@ async fn every_level_rotates_under_load_and_everything_stays_readable() {
         customers.push(client.ingest_profile(request).await.unwrap().customer_id);
     }
     let card = known_by_a_card(&sandbox, &customers[0]).await;
+    // A rotation of the blinding key that is left in the middle: there are two, and the root key wraps both.
+    let begun = RotateKeysRequest { level: KeyLevel::Blinding.into(), ..Default::default() };
+    let blinding = rotate(&sandbox, 0, begun.clone()).await.blinding.unwrap();
+    assert_eq!((blinding.key_epoch, blinding.complete), (2, false));
     let oracle = Oracle::start(&client, 4).await;
     oracle.wait_for_progress().await;
     for round in 0..2 {
@@ -65,8 +69,16 @@ async fn every_level_rotates_under_load_and_everything_stays_readable() {
         let profile = client.get_profile(get(customer, "service")).await.unwrap();
         assert_eq!(text_of(&profile, "given_name"), Some(format!("name {number}")));
     }
-    let found = client.lookup_profile(card).await.unwrap();
+    let found = client.lookup_profile(card.clone()).await.unwrap();
     assert_eq!(found.profiles[0].customer_id, customers[0], "the blinding key is under the new root key");
+    let mut complete = false;
+    while !complete {
+        let blinding = rotate(&sandbox, 1, begun.clone()).await.blinding.unwrap();
+        assert_eq!(blinding.key_epoch, 2, "it goes on with the one that was left");
+        complete = blinding.complete;
+    }
+    let found = client.lookup_profile(card).await.unwrap();
+    assert_eq!(found.profiles[0].customer_id, customers[0], "so is the one that it was rotated to");
 }
 
 /// Gives a customer an identifier; the lookup by it.

@@ -8,9 +8,10 @@ use custodia_proto::internal::v1::peer_service_client::PeerServiceClient;
 use custodia_proto::internal::v1::peer_service_server::{PeerService, PeerServiceServer};
 use custodia_proto::internal::v1::{
     DuplicateAnswer, DuplicateRequest, ForwardRequest, ForwardResponse, GetNodeFactsRequest,
-    GetStateChecksumsRequest, GetStateChecksumsResponse, IndexAnswer, IndexRequest, MergeAnswer,
-    MergeRequest, NodeFacts, PeerFrame, RecordUsageRequest, RecordUsageResponse, RenewCatalogueLeaseRequest,
-    RenewCatalogueLeaseResponse, ReplaceReplicaRequest, ReplaceReplicaResponse,
+    GetStateChecksumsRequest, GetStateChecksumsResponse, IdentifierAnswer, IdentifierRequest, IndexAnswer,
+    IndexRequest, MergeAnswer, MergeRequest, NodeFacts, PeerFrame, RecordUsageRequest, RecordUsageResponse,
+    RenewCatalogueLeaseRequest, RenewCatalogueLeaseResponse, ReplaceReplicaRequest, ReplaceReplicaResponse,
+    RotationAnswer, RotationRequest,
 };
 
 use custodia_tests::{Sandbox, Validity, connect, free_port};
@@ -86,6 +87,17 @@ impl PeerService for Echo {
         &self,
         _: Request<DuplicateRequest>,
     ) -> Result<Response<DuplicateAnswer>, Status> {
+        Err(calls_only())
+    }
+
+    async fn call_identifiers(
+        &self,
+        _: Request<IdentifierRequest>,
+    ) -> Result<Response<IdentifierAnswer>, Status> {
+        Err(calls_only())
+    }
+
+    async fn call_rotation(&self, _: Request<RotationRequest>) -> Result<Response<RotationAnswer>, Status> {
         Err(calls_only())
     }
 

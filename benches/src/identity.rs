@@ -7,11 +7,12 @@ use std::time::Duration;
 use custodia_proto::v1::identity_service_client::IdentityServiceClient;
 use custodia_proto::v1::profile_service_client::ProfileServiceClient;
 use custodia_proto::v1::{
-    CreateNamespaceRequest, Event, GetAgentContextRequest, Identifier, IdentifierObservation,
-    IngestProfileRequest, LookupProfileRequest, Namespace, NamespaceKind,
+    CreateMatterTypeRequest, CreateNamespaceRequest, CreateTraitRequest, Event, GetAgentContextRequest,
+    Identifier, IdentifierObservation, IngestProfileRequest, LookupProfileRequest, MatterType, Namespace,
+    NamespaceKind, TraitAggregate, TraitDefinition,
 };
 use custodia_tests::Sandbox;
-use custodia_tests::sample::{event, get};
+use custodia_tests::sample::{event, get, integer, text};
 use tonic::transport::Channel;
 
 use crate::load::{Figures, run, spread, with_cpu};
@@ -116,6 +117,39 @@ fn card(at: usize) -> String {
     format!("{:08}", 40_000_000 + at)
 }
 
+/// What a call centre shows: open orders, recency, frequency and revenue.
+async fn define_activity(sandbox: &Sandbox) {
+    let (completed, purposes) = (vec!["Order Completed".to_owned()], vec!["service".to_owned()]);
+    let order = MatterType {
+        id: "order".to_owned(),
+        opening_events: completed.clone(),
+        closing_events: vec!["Order Delivered".to_owned()],
+        key_property: "order_id".to_owned(),
+        purposes: purposes.clone(),
+        ..Default::default()
+    };
+    let mut catalog = sandbox.catalog(0).await;
+    let request = CreateMatterTypeRequest { matter_type: Some(order), validate_only: false };
+    catalog.create_matter_type(request).await.expect("a type of matters");
+    for (id, aggregate, property) in [
+        ("orders", TraitAggregate::Count, ""),
+        ("revenue", TraitAggregate::Sum, "total"),
+        ("days-since-last-order", TraitAggregate::DaysSinceLast, ""),
+    ] {
+        let definition = TraitDefinition {
+            id: id.to_owned(),
+            aggregate: aggregate.into(),
+            events: completed.clone(),
+            property: property.to_owned(),
+            window_days: 365,
+            purposes: purposes.clone(),
+            ..Default::default()
+        };
+        let request = CreateTraitRequest { r#trait: Some(definition), validate_only: false };
+        catalog.create_trait(request).await.expect("a trait");
+    }
+}
+
 /// Customers with a card and a few events; their ids.
 async fn load(sandbox: &Sandbox) -> Vec<String> {
     let namespace = Namespace {
@@ -126,12 +160,19 @@ async fn load(sandbox: &Sandbox) -> Vec<String> {
     };
     let request = CreateNamespaceRequest { namespace: Some(namespace), validate_only: false };
     sandbox.catalog(0).await.create_namespace(request).await.expect("a namespace");
+    define_activity(sandbox).await;
     let client = sandbox.client();
     let mut customers = Vec::with_capacity(CUSTOMERS);
     for at in 0..CUSTOMERS {
         let events = (0..EVENTS).map(|number| {
             let channel = ["web", "phone", "store"][number % 3].to_owned();
-            Event { channel, ..event(&format!("event-{number}"), number as i64 * 1_000) }
+            let properties = [("order_id", text(format!("O-{number}"))), ("total", integer(20))];
+            let properties = properties.into_iter().filter_map(|(name, of)| Some((name.to_owned(), of?)));
+            Event {
+                channel,
+                properties: properties.collect(),
+                ..event(&format!("event-{number}"), number as i64 * 1_000)
+            }
         });
         let observed =
             IdentifierObservation { namespace: NAMESPACE.to_owned(), value: card(at), observed_at: None };

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use clap::Args;
+use custodia_client::Client;
 use custodia_linkage::FieldKind;
 use custodia_linkage::population::{Rates, generate};
 use custodia_proto::v1::{
@@ -17,7 +18,6 @@ use custodia_proto::v1::{
 };
 use custodia_tests::Sandbox;
 use custodia_tests::sample::{attribute, get, ingest, texts};
-use tonic::{Code, Status};
 
 use crate::load::{Figures, run, spread, with_cpu};
 use crate::process::{CpuTimes, node_pids, resident_bytes};
@@ -180,12 +180,12 @@ async fn whole_scan(sandbox: &Sandbox, arguments: &Arguments) {
     let pids = node_pids(sandbox);
     let resident: Vec<u64> = pids.iter().map(|pid| resident_bytes(*pid)).collect();
     let mut peak = resident.clone();
-    let start = Instant::now();
+    let (client, start) = (sandbox.client(), Instant::now());
     let mut scan = Scan::default();
     let mut cpu: BTreeMap<&str, f64> = BTreeMap::new();
     loop {
         let before = CpuTimes::of(&pids);
-        let is_last = scan.step(sandbox).await;
+        let is_last = scan.step(&client).await;
         *cpu.entry(scan.phase.as_str_name()).or_default() += CpuTimes::of(&pids).since(&before).as_secs_f64();
         for (pid, peak) in pids.iter().zip(&mut peak) {
             *peak = resident_bytes(*pid).max(*peak);
@@ -224,18 +224,10 @@ struct Scan {
 }
 
 impl Scan {
-    /// The next step, on the nodes in turn; whether it was the last.
-    async fn step(&mut self, sandbox: &Sandbox) -> bool {
-        let node = self.steps as usize % sandbox.nodes.len();
-        let mut duplicates = sandbox.duplicates(node).await;
+    /// The next step, called as the command line does; whether it was the last.
+    async fn step(&mut self, client: &Client) -> bool {
         let request = ScanDuplicatesRequest { purpose: "service".to_owned(), page_token: self.token.clone() };
-        let step: ScanDuplicatesResponse = loop {
-            let step = duplicates.scan_duplicates(request.clone()).await;
-            let may_pass = |status: &Status| matches!(status.code(), Code::Unavailable | Code::Aborted);
-            if step.as_ref().err().is_none_or(|status| !may_pass(status)) {
-                break step.expect("a step").into_inner();
-            }
-        };
+        let step: ScanDuplicatesResponse = client.scan_duplicates(request).await.expect("a step");
         self.steps += 1;
         if step.phase() == ScanPhase::Index {
             self.records_read += step.records_read;
@@ -292,8 +284,9 @@ async fn lookups(sandbox: &Sandbox, arguments: &Arguments, customers: Vec<String
     let (time, pause) =
         (Duration::from_millis(arguments.milliseconds), Duration::from_millis(arguments.pause));
     let (mut scan, pids) = (Scan::default(), node_pids(sandbox));
+    let client = sandbox.client();
     while scan.phase != ScanPhase::Compare {
-        scan.step(sandbox).await;
+        scan.step(&client).await;
     }
     for callers in CALLERS {
         let mut figures = [false, true].map(|_| Vec::new());
@@ -304,7 +297,7 @@ async fn lookups(sandbox: &Sandbox, arguments: &Arguments, customers: Vec<String
             let beside = loop {
                 tokio::select! {
                     figures = &mut beside => break figures,
-                    _is_last = async { scan.step(sandbox).await; tokio::time::sleep(pause).await } => {}
+                    _is_last = async { scan.step(&client).await; tokio::time::sleep(pause).await } => {}
                 }
             };
             figures[1].push(beside);

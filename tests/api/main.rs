@@ -7,6 +7,7 @@
     reason = "a test that cannot go on says why and stops"
 )]
 
+mod activity;
 mod bad_input;
 mod blindness;
 mod catalogue;
@@ -32,5 +33,5 @@ fn main() -> ExitCode {
     let suite = data_subjects::tests(decisions::tests(suite));
     let suite = namespaces::tests(catalogue::tests(bad_input::tests(suite)));
     let suite = blindness::tests(clocks::tests(suite));
-    withdraw_all::tests(suite).run()
+    activity::tests(withdraw_all::tests(suite)).run()
 }

@@ -77,7 +77,8 @@ async fn decisions_are_imported_and_told_as_a_timeline(sandbox: &Sandbox) {
         }
         customers.push(customer);
     }
-    let mapping = MAPPING.replace("key = [\"contact\"]", "id = \"contact\"").replace("marketing", "letters");
+    let by_id = MAPPING.replace("key = [\"contact\"]\nnamespace = \"crm\"", "id = \"contact\"");
+    let mapping = by_id.replace("marketing", "letters");
     let (file, map) = (sandbox.path().join("decisions.csv"), sandbox.path().join("decisions.toml"));
     fs::write(&file, rows).unwrap();
     fs::write(&map, mapping).unwrap();

@@ -9,7 +9,7 @@ use custodia_tests::sample::{self, grant, new_customer};
 use custodia_tests::{Sandbox, Suite, custodia};
 use serde_json::{Value, json};
 
-use crate::{ALL, Import, PARTLY_REFUSED, WRONG_INPUT};
+use crate::{ALL, Import, PARTLY_REFUSED, WRONG_INPUT, known as known_by, namespace};
 
 pub(crate) fn tests(suite: Suite) -> Suite {
     suite
@@ -29,7 +29,7 @@ async fn an_export_that_comes_every_night_revives_no_withdrawn_consent(sandbox: 
     let import = Import { mapping: &mapping, ..Import::csv(sandbox, "nightly") };
     let first = import.load("1.csv", "id,name,agreed\na,Ada,2026-01-02\n", &[]);
     assert_eq!(first.counted(ALL), (1, 1, json!({})));
-    let customer = first.customer("a");
+    let customer = first.customer("a").await;
     sandbox.consents(0).await.withdraw_consent(sample::withdrawal(&customer, "marketing")).await.unwrap();
     let seconds = i64::try_from(sample::now().as_secs()).unwrap() + 60;
     let ahead = custodia_proto::Timestamp { seconds, nanos: 0 }.to_string();
@@ -107,14 +107,16 @@ fn decide(sandbox: &Sandbox, source: &str, name: &str, rows: &str, options: &[&s
     fs::create_dir_all(&folder).unwrap();
     let (file, map) = (folder.join(name), folder.join("decisions.toml"));
     fs::write(&file, format!("id,said,on\n{rows}")).unwrap();
-    let mapping = "[customer]\nkey = [\"id\"]\n[decision]\npurpose = { constant = \"marketing\" }\nstatus = \"said\"\n\
+    let customer = format!("[customer]\nkey = [\"id\"]\nnamespace = \"{source}\"\n");
+    let mapping = "[decision]\npurpose = { constant = \"marketing\" }\nstatus = \"said\"\n\
                    decided_at = \"on\"\nnotice_version = { constant = \"v1\" }\n\
                    method = { constant = \"explicit\" }\nact = { constant = \"signed\" }\n";
-    fs::write(&map, mapping).unwrap();
+    fs::write(&map, format!("{customer}{mapping}{}", namespace(source, "text"))).unwrap();
     let client = sandbox.client_file();
     let (path, map) = (file.display().to_string(), map.display().to_string());
     let import = ["--output", "json", "--client", &client, "consent", "import", &path, "--mapping", &map];
-    let (code, output, errors) = custodia(&[&import[..], &["--source", source], options].concat());
+    let rest = ["--source", source, "--define"];
+    let (code, output, errors) = custodia(&[&import[..], &rest, options].concat());
     let counts = serde_json::from_str(&output).unwrap_or(Value::Null);
     let refused = fs::read_to_string(format!("{path}.custodia-consents/refused.jsonl"));
     (code.unwrap(), counts, refused.unwrap_or(errors))
@@ -151,7 +153,7 @@ async fn files_of_data_and_of_decisions_say_the_same_in_either_order(sandbox: &S
         ("c", v1::ConsentStatus::Refused, "2026-02-01T00:00:00Z"),
         ("d", v1::ConsentStatus::Given, "2026-03-01T00:00:00Z"),
     ] {
-        assert_eq!(marketing(sandbox, &known.customer(key)).await, (status, date.to_owned()), "{key}");
+        assert_eq!(marketing(sandbox, &known.customer(key).await).await, (status, date.to_owned()), "{key}");
     }
     assert_eq!(import.load("data.csv", data, &["--restart"]).counted(ALL), (4, 4, json!({})), "nothing new");
 }
@@ -175,10 +177,10 @@ async fn a_ground_that_an_objection_forbids_costs_no_data(sandbox: &Sandbox) {
     let mapping = format!("[attributes]\ngiven_name = \"name\"\n{grounds}");
     let import = Import { mapping: &mapping, ..Import::csv(sandbox, "objections") };
     let known = Import::csv(sandbox, "objections").load("known.csv", "id,name\na,Ada\nb,Bo\n", &[]);
-    let objector = known.customer("a");
+    let objector = known.customer("a").await;
     let client = sandbox.client_file();
     for key in ["a", "b"] {
-        let region = ["--client", &client, "subject", "set", &known.customer(key), "--region", "DE"];
+        let region = ["--client", &client, "subject", "set", &known.customer(key).await, "--region", "DE"];
         assert_eq!(custodia(&region).0, Some(ALL));
     }
     let withdraw = ["--client", &client, "consent", "withdraw", &objector, "--purpose", "checks"];
@@ -207,11 +209,11 @@ async fn a_date_that_cannot_be_costs_its_own_decision_alone(sandbox: &Sandbox) {
     assert_eq!(loaded.counted(PARTLY_REFUSED), (3, 2, json!({ "not-parsed": 2 })));
     let told: Vec<_> = loaded.refused().iter().map(|line| line["row"].as_u64().unwrap()).collect();
     assert_eq!(told, [1, 2]);
-    assert_eq!(marketing(sandbox, &loaded.customer("a")).await.0, v1::ConsentStatus::Given);
+    assert_eq!(marketing(sandbox, &loaded.customer("a").await).await.0, v1::ConsentStatus::Given);
     let (code, _, told) =
         decide(sandbox, "dates", "d.csv", "a,refused,0026-03-01\na,refused,2026-02-01\n", &[]);
     assert!(code == PARTLY_REFUSED && told.contains("since the year 1900"), "{code} {told}");
-    assert_eq!(marketing(sandbox, &loaded.customer("a")).await.0, v1::ConsentStatus::Refused);
+    assert_eq!(marketing(sandbox, &loaded.customer("a").await).await.0, v1::ConsentStatus::Refused);
 }
 
 /// Regression: each row was sent and refused.
@@ -248,7 +250,7 @@ async fn a_decision_of_a_customer_that_does_not_exist_is_refused(sandbox: &Sandb
     assert!(told.contains("\"row\":2"), "{told}");
     let (code, counts, told) = decide(sandbox, "unknown", "d.csv", rows, &[]);
     assert_eq!((code, &counts["rows_refused"]), (PARTLY_REFUSED, &json!(2)), "{told}");
-    let (code, counts, told) =
-        decide(sandbox, "unknown", "d.csv", rows, &["--restart", "--create-customers"]);
-    assert_eq!((code, &counts["decisions_recorded"]), (ALL, &json!(2)), "{told}");
+    let (code, _, told) = decide(sandbox, "unknown", "e.csv", rows, &["--create-customers"]);
+    assert!(code == WRONG_INPUT && told.contains("customer.id"), "{code} {told}");
+    assert_eq!(known_by(sandbox, "unknown", "z").await, None, "a no that reached nobody made nobody");
 }

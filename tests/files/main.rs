@@ -8,6 +8,7 @@
 
 mod decisions;
 mod refusals;
+mod sources;
 
 use std::fs;
 use std::path::PathBuf;
@@ -17,6 +18,7 @@ use custodia_proto::v1;
 use custodia_tests::sample::{self, get, new_customer, text_of};
 use custodia_tests::{Options, Sandbox, Suite, custodia};
 use serde_json::{Value, json};
+use tonic::Code;
 
 fn main() -> ExitCode {
     // Nothing fails over here: elections are as slow as in production, so that a busy machine causes none.
@@ -30,7 +32,7 @@ fn main() -> ExitCode {
         .shared(who_was_refused_everything_was_not_updated)
         .shared(what_hides_or_reorders_is_escaped_wherever_it_prints)
         .shared(both_doors_take_and_refuse_the_same_values);
-    decisions::tests(refusals::tests(suite)).run()
+    sources::tests(decisions::tests(refusals::tests(suite))).run()
 }
 
 const ALL: i32 = 0;
@@ -42,51 +44,55 @@ struct Import<'s> {
     sandbox: &'s Sandbox,
     source: &'s str,
     format: &'s str,
-    /// The mapping after `[customer]`.
+    /// The mapping after `[customer]`. The namespace of the keys has the name of the source.
     mapping: &'s str,
 }
 
 /// What an import did.
-struct Done {
+struct Done<'s> {
+    sandbox: &'s Sandbox,
+    source: &'s str,
     code: i32,
     counts: Value,
     errors: String,
     state: PathBuf,
 }
 
-impl Import<'_> {
+impl<'s> Import<'s> {
     /// Loads the bytes as a new file. The consent to the purpose comes with the data and has the date of the file.
-    fn load(&self, name: &str, bytes: impl AsRef<[u8]>, options: &[&str]) -> Done {
+    fn load(&self, name: &str, bytes: impl AsRef<[u8]>, options: &[&str]) -> Done<'s> {
         let folder = self.sandbox.path().join(self.source);
         fs::create_dir_all(&folder).unwrap();
         let (file, map) = (folder.join(name), folder.join(format!("{name}.toml")));
         fs::write(&file, bytes).unwrap();
         let consent = "[[consents]]\npurpose = \"service\"\nnotice_version = \"v1\"\nmethod = \"explicit\"\nact = \"signed\"\n";
         let declared = "observed_at = { constant = \"2026-01-02\" }\n";
+        let (source, defined) = (self.source, namespace(self.source, "text"));
         let mapping = format!(
-            "{declared}[input]\n{}\n[customer]\nkey = [\"id\"]\n{}\n{consent}",
+            "{declared}[input]\n{}\n[customer]\nkey = [\"id\"]\nnamespace = \"{source}\"\n{}\n{consent}{defined}",
             self.format, self.mapping
         );
         fs::write(&map, mapping).unwrap();
         let client = self.sandbox.client_file();
         let (path, map) = (file.display().to_string(), map.display().to_string());
         let import = ["--output", "json", "--client", &client, "import", &path, "--mapping", &map];
-        let rest = ["--purpose", "service", "--source", self.source];
+        let rest = ["--purpose", "service", "--source", self.source, "--define"];
         let (code, output, errors) = custodia(&[&import[..], &rest, options].concat());
         let counts = serde_json::from_str(&output).unwrap_or(Value::Null);
-        Done { code: code.unwrap(), counts, errors, state: format!("{path}.custodia-import").into() }
+        let (sandbox, state) = (self.sandbox, format!("{path}.custodia-import").into());
+        Done { sandbox, source, code: code.unwrap(), counts, errors, state }
     }
 
-    fn csv<'s>(sandbox: &'s Sandbox, source: &'s str) -> Import<'s> {
+    fn csv(sandbox: &'s Sandbox, source: &'s str) -> Import<'s> {
         Import { sandbox, source, format: "", mapping: "[attributes]\ngiven_name = \"name\"" }
     }
 
-    fn jsonl<'s>(sandbox: &'s Sandbox, source: &'s str, mapping: &'s str) -> Import<'s> {
+    fn jsonl(sandbox: &'s Sandbox, source: &'s str, mapping: &'s str) -> Import<'s> {
         Import { sandbox, source, format: "format = \"jsonl\"", mapping }
     }
 }
 
-impl Done {
+impl Done<'_> {
     /// Fails unless the import ended with this code; the counts of rows, of values and of refusals.
     fn counted(&self, code: i32) -> (u64, u64, Value) {
         assert_eq!(self.code, code, "{} {}", self.counts, self.errors);
@@ -99,10 +105,29 @@ impl Done {
         text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 
-    fn customer(&self, key: &str) -> String {
-        let text = fs::read_to_string(self.state.join("customers.tsv")).unwrap();
-        let line = text.lines().find_map(|line| line.strip_prefix(&format!("{key:?}\t")));
-        line.unwrap().to_owned()
+    async fn customer(&self, key: &str) -> String {
+        known(self.sandbox, self.source, key).await.unwrap()
+    }
+}
+
+/// A namespace as a mapping defines it.
+fn namespace(id: &str, kind: &str) -> String {
+    format!(
+        "[[catalogue.namespaces]]\nid = \"{id}\"\nkind = \"{kind}\"\npurposes = [\"service\", \"marketing\"]\n"
+    )
+}
+
+/// Who is known by an identifier.
+async fn known(sandbox: &Sandbox, namespace: &str, value: &str) -> Option<String> {
+    let identifier = Some(v1::Identifier { namespace: namespace.to_owned(), value: value.to_owned() });
+    let purpose = "service".to_owned();
+    let request = v1::LookupProfileRequest { identifier, purpose, ..Default::default() };
+    match sandbox.client().lookup_profile(request).await {
+        Ok(found) => Some(found.profiles[0].customer_id.clone()),
+        Err(error) => {
+            assert_eq!(error.code(), Code::NotFound, "{error}");
+            None
+        }
     }
 }
 
@@ -123,7 +148,7 @@ async fn a_byte_order_mark_loses_nothing_and_another_encoding_is_named(sandbox: 
         &[],
     );
     assert_eq!(first.counted(ALL), (2, 2, json!({})));
-    assert_eq!(stored(sandbox, &first.customer("c"), "given_name").await.as_deref(), Some("Cy"));
+    assert_eq!(stored(sandbox, &first.customer("c").await, "given_name").await.as_deref(), Some("Cy"));
     let utf_16: Vec<u8> = "\u{feff}id,name\na,Ada\n".encode_utf16().flat_map(u16::to_le_bytes).collect();
     for (name, bytes, told) in
         [("w.csv", &utf_16[..], "UTF-16"), ("l.csv", b"id,name,stra\xdfe\na,b,c\n", "WINDOWS-1252")]
@@ -178,7 +203,7 @@ async fn text_keeps_its_digits_and_a_number_is_exact_or_refused(sandbox: &Sandbo
     let done = Import::jsonl(sandbox, "digits", mapping).load("a.jsonl", rows, &[]);
     assert_eq!(done.counted(PARTLY_REFUSED), (5, 6, json!({ "not-parsed": 4 })));
     for (key, name) in [("a", "1.10"), ("b", "1e3"), ("c", "1e400"), ("d", "Di")] {
-        assert_eq!(stored(sandbox, &done.customer(key), "given_name").await.as_deref(), Some(name));
+        assert_eq!(stored(sandbox, &done.customer(key).await, "given_name").await.as_deref(), Some(name));
     }
     let text = fs::read_to_string(done.state.join("refused.jsonl")).unwrap();
     assert!(text.contains("\"sum\":9007199254740993") && text.contains("1e400"), "{text}");
@@ -210,7 +235,7 @@ async fn an_address_has_line_ends_and_prints_on_one_line(sandbox: &Sandbox) {
         &[],
     );
     assert_eq!(done.counted(PARTLY_REFUSED), (2, 1, json!({ "not-parsed": 1 })));
-    let customer = done.customer("a");
+    let customer = done.customer("a").await;
     assert_eq!(stored(sandbox, &customer, "given_name").await.as_deref(), Some(address));
     let client = sandbox.client_file();
     let (_, output, _) =
@@ -259,11 +284,12 @@ async fn who_was_refused_everything_was_not_updated(sandbox: &Sandbox) {
 /// Point 32.
 async fn what_hides_or_reorders_is_escaped_wherever_it_prints(sandbox: &Sandbox) {
     let name = "user\u{202e}gpj.exe\u{200b}";
-    let done = Import::csv(sandbox, "hidden").load("a.csv", format!("id,name\nk\u{200d}1,{name}\n"), &[]);
-    assert_eq!(done.counted(ALL), (1, 1, json!({})));
-    let customers = fs::read_to_string(done.state.join("customers.tsv")).unwrap();
-    let (key, customer) = customers.trim().split_once('\t').unwrap();
-    assert_eq!(key, "\"k\\u200d1\"");
+    let rows = format!("id,name\nk1,{name}\nk\u{200d}2,Bo\n");
+    let done = Import::csv(sandbox, "hidden").load("a.csv", rows, &[]);
+    assert_eq!(done.counted(PARTLY_REFUSED), (2, 1, json!({ "identifier-invalid": 1 })));
+    let refused = fs::read_to_string(done.state.join("refused.jsonl")).unwrap();
+    assert!(refused.contains("k\\u200d2") && !refused.contains('\u{200d}'), "{refused}");
+    let customer = &done.customer("k1").await;
     assert_eq!(stored(sandbox, customer, "given_name").await.as_deref(), Some(name));
     let client = sandbox.client_file();
     for format in ["table", "json"] {

@@ -116,7 +116,7 @@ async fn what_a_file_says_in_two_ways_is_refused_with_its_rows(sandbox: &Sandbox
     assert_eq!(done.counted(PARTLY_REFUSED), (3, 1, json!({ "ambiguous": 2 })));
     let rows: Vec<_> = done.refused().iter().map(|line| line["row"].as_u64().unwrap()).collect();
     assert_eq!(rows, [1, 2]);
-    assert_eq!(stored(sandbox, &done.customer("b"), "given_name").await.as_deref(), Some("Bo\n"));
+    assert_eq!(stored(sandbox, &done.customer("b").await, "given_name").await.as_deref(), Some("Bo\n"));
     let joined = csv.load("b.csv", "id,name\nc,Cy\n\u{feff}id,name\nd,Di\n", &[]);
     assert_eq!(joined.counted(PARTLY_REFUSED), (3, 2, json!({ "unreadable-row": 1 })));
     let jsonl = Import::jsonl(sandbox, "two-ways", "[attributes]\ngiven_name = \"name\"");

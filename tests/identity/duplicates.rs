@@ -159,10 +159,10 @@ async fn leaves_the_queue(sandbox: &Sandbox) {
     assert!(!left.iter().any(|pair| is_of(pair, &gone.customer_id, &gone.other_customer_id)));
 }
 
-type Keys = BTreeSet<(CustomerId, u64)>;
+pub(crate) type Keys = BTreeSet<(CustomerId, u64)>;
 
 /// The keys under which customers are in the index, and those of their stored sets, on one node.
-fn indexed(sandbox: &Sandbox, node: usize) -> (Keys, Keys) {
+pub(crate) fn indexed(sandbox: &Sandbox, node: usize) -> (Keys, Keys) {
     let (mut entries, mut sets) = (BTreeSet::new(), BTreeSet::new());
     for (key, _) in stored(&sandbox.nodes[node], Some(KeyKind::BlockingKey)) {
         let parts = KeyParts::parse(&key).expect("a key");

@@ -91,7 +91,12 @@ pub(crate) async fn disarm(sandbox: &mut Sandbox, node: usize) -> bool {
 }
 
 /// Registers some of the identifiers for a new customer, or for one that holds some, and sometimes releases one; the new customer.
-async fn write(sandbox: &Sandbox, emails: &[String], known: &[String], mut random: Rng) -> Option<String> {
+pub(crate) async fn write(
+    sandbox: &Sandbox,
+    emails: &[String],
+    known: &[String],
+    mut random: Rng,
+) -> Option<String> {
     let old = (!known.is_empty() && random.bool()).then(|| known[random.usize(..known.len())].clone());
     let customer = old.clone().unwrap_or_else(new_customer);
     let mut wanted: Vec<_> = emails.iter().map(|email| ("email", email.as_str())).collect();
@@ -137,7 +142,7 @@ async fn tried(random: &mut Rng, mut call: impl AsyncFnMut(usize) -> Result<(), 
 }
 
 /// Compares the records with the lookups, and registers what nobody holds.
-async fn check(sandbox: &Sandbox, emails: &[String], customers: &[String]) {
+pub(crate) async fn check(sandbox: &Sandbox, emails: &[String], customers: &[String]) {
     let mut holders = BTreeMap::<String, Vec<&str>>::new();
     for customer in customers {
         for held in listed(sandbox, 0, customer).await {

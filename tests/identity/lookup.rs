@@ -7,8 +7,9 @@ use custodia_tests::sample::{detail, fault, text_of, withheld};
 use custodia_tests::{Sandbox, Suite};
 use tonic::Code;
 
+use crate::merging::{merged, unmerged};
 use crate::namespaces::{
-    define, found_everywhere, holders, identified, identifier, ingested, new_card, new_email,
+    define, found_everywhere, holders, identified, identifier, ingested, new_card, new_email, released,
 };
 
 pub(crate) fn tests(suite: Suite) -> Suite {
@@ -19,6 +20,7 @@ pub(crate) fn tests(suite: Suite) -> Suite {
         .shared(many_identifiers_are_looked_up_in_one_call)
         .shared(a_lookup_gives_what_the_law_permits)
         .shared(a_malformed_lookup_names_its_field)
+        .shared(a_holder_who_is_remembered_is_asked_again)
 }
 
 async fn a_customer_is_found_by_each_identifier_however_it_is_written(sandbox: &Sandbox) {
@@ -190,4 +192,26 @@ async fn a_malformed_lookup_names_its_field(sandbox: &Sandbox) {
         let status = identity.lookup_profile(request).await.expect_err(field);
         assert_eq!(fault(&status), (Code::InvalidArgument, reason.to_owned(), field.to_owned()));
     }
+}
+
+/// ID-2: a node remembers whom it found, and says what is true now.
+async fn a_holder_who_is_remembered_is_asked_again(sandbox: &Sandbox) {
+    define(sandbox).await;
+    let card = new_card();
+    let holder = async |node| ingested(sandbox, node, identified("", &[("card", &card)])).await.customer_id;
+    let first = holder(0).await;
+    found_everywhere(sandbox, "card", &card, &[&first]).await;
+    released(sandbox, 1, &first, ("card", &card)).await;
+    found_everywhere(sandbox, "card", &card, &[]).await;
+    let second = holder(2).await;
+    assert_ne!(first, second);
+    for _ in 0..2 {
+        found_everywhere(sandbox, "card", &card, &[&second]).await;
+    }
+    merged(sandbox, 0, &first, &second).await;
+    for _ in 0..2 {
+        found_everywhere(sandbox, "card", &card, &[&first]).await;
+    }
+    unmerged(sandbox, 1, &first, &second).await;
+    found_everywhere(sandbox, "card", &card, &[&second]).await;
 }

@@ -8,7 +8,9 @@
     reason = "a test that cannot go on says why and stops; the kills print which steps they met"
 )]
 
+mod activity;
 mod claims;
+mod cleaning;
 mod context;
 mod duplicates;
 mod kills;
@@ -18,6 +20,9 @@ mod merge_law;
 mod merging;
 mod namespaces;
 mod people;
+mod proposals;
+mod rotation;
+mod split;
 #[path = "../stored_state.rs"]
 #[expect(dead_code, reason = "what is stored is only read here")]
 mod stored_state;
@@ -31,6 +36,9 @@ fn main() -> ExitCode {
     // Nothing fails over here: elections are as slow as in production, so that a busy machine causes none.
     let suite = Suite::sharing(Options { config: String::new(), ..Options::default() });
     let suite = duplicates::tests(claims::tests(lookup::tests(suite)));
-    let suite = merge_law::tests(merging::tests(suite));
-    merge_kills::tests(kills::tests(upsert::tests(context::tests(suite)))).run()
+    let suite = proposals::tests(merge_law::tests(merging::tests(suite)));
+    let suite = split::tests(cleaning::tests(suite));
+    let suite = activity::tests(suite);
+    let suite = merge_kills::tests(kills::tests(upsert::tests(context::tests(suite))));
+    rotation::tests(suite).run()
 }

@@ -19,9 +19,9 @@ pub(crate) struct Table {
     /// The table. Values may be quoted; a quote inside is doubled.
     #[arg(long)]
     file: PathBuf,
-    /// `COLUMN=KIND`, once for each column that is compared. Kinds: given-name, surname, full-name, birth-date, gender,
-    /// email, phone, identifier, street, house-number, address-line, postal-code, city, region, category-1 to category-4,
-    /// free-text.
+    /// `COLUMN=KIND`, once for each column that is compared. Kinds: given-name, middle-name, surname, full-name, birth-date,
+    /// gender, email, phone, identifier, street, house-number, address-line, postal-code, city, region, category-1 to
+    /// category-4, free-text. Where only an age is known, the year of birth is a birth-date.
     #[arg(long = "field", required = true, value_parser = field)]
     fields: Vec<(String, FieldKind)>,
     /// The column that is equal for records of one person.
@@ -36,6 +36,7 @@ fn field(text: &str) -> Result<(String, FieldKind), String> {
     let (column, kind) = text.split_once('=').ok_or("expected COLUMN=KIND")?;
     let kind = match kind {
         "given-name" => FieldKind::GivenName,
+        "middle-name" => FieldKind::MiddleName,
         "surname" => FieldKind::Surname,
         "full-name" => FieldKind::FullName,
         "birth-date" => FieldKind::BirthDate,

@@ -57,6 +57,12 @@ pub(crate) enum Command {
     /// Manage namespaces: what customers are found by
     #[command(subcommand)]
     Namespace(crate::catalog::DefinitionCommand<crate::catalog::NamespaceFields>),
+    /// Manage types of matters: what customers may have open, e.g. a case or an order
+    #[command(subcommand)]
+    Matter(crate::catalog::DefinitionCommand<crate::catalog::MatterTypeFields>),
+    /// Manage traits: what is computed of a customer's events
+    #[command(subcommand)]
+    Trait(crate::catalog::DefinitionCommand<crate::catalog::TraitFields>),
     /// Show an agent who is calling
     #[command(subcommand)]
     Agent(crate::identity::AgentCommand),

@@ -69,9 +69,6 @@ pub(crate) enum CliError {
     /// A new cluster was not ready in time.
     #[error("cluster not ready after {seconds} s: {last}")]
     NotReady { seconds: u64, last: String },
-    /// The import's map of customers does not have the key.
-    #[error("no imported row has this key according to {}", path.display())]
-    UnknownSourceKey { path: PathBuf },
     /// A consent history file is not intact. `line` is the first bad line, from 1.
     #[error("{}: line {line}: {reason}", path.display())]
     Unproven { path: PathBuf, line: u64, reason: String },
@@ -147,7 +144,6 @@ impl CliError {
             Self::ReplicasDiffer { .. } => {
                 (1, Some("a replica that is replaced is rebuilt now: verify again"))
             }
-            Self::UnknownSourceKey { .. } => (5, None),
             Self::PartlyRefused => (6, Some("see the reasons above")),
             Self::Interrupted => (130, None),
         }

@@ -134,6 +134,8 @@ async fn run(arguments: Arguments) -> Result<(), CliError> {
         Command::Identifier(command) => command.run(&connection).await,
         Command::Channel(command) => command.run(&connection).await,
         Command::Namespace(command) => command.run(&connection).await,
+        Command::Matter(command) => command.run(&connection).await,
+        Command::Trait(command) => command.run(&connection).await,
         Command::Duplicates(command) => command.run(&connection).await,
         Command::Profile(command) => command.run(&connection).await,
         Command::Consent(command) => command.run(&connection).await,

@@ -11,7 +11,7 @@ use tonic_types::StatusExt as _;
 const NOT_STARTED: [&str; 3] = ["NOT_LEADER", "NO_LEADER", "DRAINING"];
 
 /// Reasons that are transient. A row's error has no `RetryInfo`, so the reason alone tells.
-const TRANSIENT: [&str; 3] = ["CUSTOMER_BUSY", "CONTENDED", "OVERLOADED"];
+const TRANSIENT: [&str; 4] = ["CUSTOMER_BUSY", "CONTENDED", "OVERLOADED", "IDENTIFIER_MOVED"];
 
 /// The TLS library's texts for a refusal by either side. In TLS 1.3 a node refuses a client's certificate after the
 /// handshake, and HTTP/2 then keeps only the text.
@@ -287,6 +287,7 @@ mod tests {
         };
         assert!(!row(Code::Aborted, "ETAG_STALE").is_transient());
         assert!(row(Code::Aborted, "CONTENDED").is_transient());
+        assert!(row(Code::Aborted, "IDENTIFIER_MOVED").is_transient());
         assert!(!row(Code::ResourceExhausted, "LIMIT_EXCEEDED").is_transient());
         assert!(row(Code::Unavailable, "NO_QUORUM").is_transient());
     }

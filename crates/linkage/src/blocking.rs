@@ -10,10 +10,11 @@
 //! sound of the surname ‖ day and month            wrong year
 //! postal code ‖ sound of a name                   wrong date
 //! street and number ‖ initial of the given name   wrong date, wrong postal code
-//! street and number ‖ postal code                 wrong or missing names
+//! street and number ‖ postal code                 wrong or missing names; the number is left out where a record lacks it
 //! street ‖ city ‖ initial of a name               wrong or missing house number and date
 //! first letters of both names                     a typing error further on; wrong date, moved
 //! postal code ‖ birth date                        the same
+//! property ‖ sound of a name                      wrong or missing other name, date and address
 //! ```
 //! The digits of a postal code count in any order. A short form of a given name (`bill`) has the key of its group too. A key is bytes, so that a caller can store
 //! and compare keyed hashes of them instead; nothing here needs the values again.
@@ -33,6 +34,10 @@ const NAME_LETTERS: usize = 3;
 const STREET_LETTERS: usize = 4;
 /// Words of a surname that have keys of their own.
 const SURNAME_WORDS_MAX: usize = 2;
+
+/// Properties of a person.
+const PROPERTIES: [Field; 4] =
+    [Field::FirstCategory, Field::SecondCategory, Field::ThirdCategory, Field::FourthCategory];
 
 /// The kind of a blocking key. Keys of different kinds never meet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -66,6 +71,8 @@ pub enum KeyKind {
     NamePrefixes = 13,
     /// First letters of street and city, and the initial of a name.
     StreetInitial = 14,
+    /// A property of the person and the sound of a name.
+    PropertyName = 15,
 }
 
 /// A blocking key: a kind and bytes. The bytes are personal data until they are blinded.
@@ -171,14 +178,26 @@ fn visit(features: &Features, visitor: &mut dyn FnMut(KeyKind, &[u8])) {
             two(KeyKind::NamePrefixes, one.min(other).as_bytes(), one.max(other).as_bytes());
         }
     }
+    for (number, field) in (0_u8..).zip(PROPERTIES) {
+        for property in features.values(field) {
+            // the same word may be a value of two properties
+            let property = [property.text.as_bytes(), &[number]].concat();
+            for name in given.iter().chain(&surnames) {
+                two(KeyKind::PropertyName, &property, &name.to_le_bytes());
+            }
+        }
+    }
     for street in features.values(Field::Street) {
         address_keys(features, prefix(street.text, STREET_LETTERS), &mut two);
     }
 }
 
 fn address_keys(features: &Features, street: &str, two: &mut TwoParts<'_>) {
-    for number in features.values(Field::HouseNumber) {
-        let place = [street, " ", number.text].concat();
+    let numbers = features.values(Field::HouseNumber).map(|number| number.text);
+    // records without a house number meet each other
+    let none = features.first(Field::HouseNumber).is_none().then_some("");
+    for number in numbers.chain(none) {
+        let place = [street, " ", number].concat();
         for code in features.values(Field::PostalCode) {
             two(KeyKind::Address, place.as_bytes(), &any_order(code.text));
         }

@@ -1,8 +1,8 @@
 //! The comparison of two records: a level for each field that both have. What one of them lacks is no evidence.
 
-use crate::features::{AddressKey, Features, NameKey, Value};
+use crate::features::{AddressKey, Features, NameKey, Value, birth_year};
 use crate::field::{FIELDS, Field, PerField};
-use crate::frequency::Frequencies;
+use crate::frequency::{Frequencies, HOUSEHOLD_MIN};
 use crate::similarity::{Likeness, likeness, within_one_edit};
 use crate::{nickname, normalise};
 
@@ -11,10 +11,16 @@ pub(crate) const MISSING: u8 = u8::MAX;
 
 /// Shorter words of a name (initials, particles) are no evidence that parts agree.
 const PART_BYTES_MIN: usize = 3;
+/// Digits of a year.
+const YEAR_DIGITS: usize = 4;
+/// Month and day of a date of which only the year is known.
+const FIRST_OF_JANUARY: &str = "0101";
 /// The level of e-mail addresses that differ in the provider alone.
 const EMAIL_OTHER_PROVIDER: u8 = 2;
-/// The last level of given names at which they are of one gender.
-const GIVEN_NAME_TELLS_GENDER: u8 = 3;
+/// The last level of given names at which they tell the gender: `paula` is one letter off `paul`.
+const GIVEN_NAME_TELLS_GENDER: u8 = 1;
+/// Years between births up to which a given name in common may be a matter of fashion.
+const FASHION_YEARS: u32 = 5;
 /// Bytes of a postal code that name the area.
 const AREA_BYTES_MIN: usize = 2;
 
@@ -26,9 +32,11 @@ pub(crate) struct Comparison {
     pub(crate) counts: PerField<f32>,
     /// Records that have the same given name and surname, where both agree.
     pub(crate) full_name: f32,
+    /// How much more often than usual strangers of this age have the given name on which both agree.
+    pub(crate) fashion: f32,
     /// How much more common than usual the area is that both live in.
     pub(crate) area: f32,
-    /// How much larger than usual the household is that both live in.
+    /// How large the household is that both live in, against what is usual.
     pub(crate) household: f32,
 }
 
@@ -50,8 +58,10 @@ pub(crate) fn compare_persons(left: &Features, right: &Features, frequencies: &F
         levels: PerField([MISSING; FIELDS]),
         counts: PerField([0.0; FIELDS]),
         full_name: 0.0,
+        fashion: 1.0,
         area: 1.0,
-        household: 1.0,
+        // what is known without addresses bounds what can follow from them
+        household: HOUSEHOLD_MIN,
     };
     let mut sides = Sides { left, right, frequencies, found };
     sides.names();
@@ -59,6 +69,7 @@ pub(crate) fn compare_persons(left: &Features, right: &Features, frequencies: &F
     sides.best_of_all(Field::Email, email_level);
     sides.best_of_all(Field::Phone, digits_level);
     sides.best_of_all(Field::Identifier, digits_level);
+    sides.best_of_all(Field::MiddleName, middle_name_level);
     sides.best_of_all(Field::Gender, |left, right| u8::from(left.text != right.text));
     for field in [
         Field::FirstCategory,
@@ -126,7 +137,10 @@ impl Sides<'_> {
             if both || one {
                 self.set(Field::GivenName, given);
                 self.set(Field::Surname, surname);
-                self.found.levels[Field::NameOrder] = 1;
+                // a name that stands alone has no order
+                if both {
+                    self.found.levels[Field::NameOrder] = 1;
+                }
                 return;
             }
         }
@@ -162,14 +176,16 @@ impl Sides<'_> {
         best
     }
 
-    /// Whole dates where both have them, else years.
+    /// Whole dates where both have them, else years. The first of January stands for a year of which no more is known, unless
+    /// both sides have the same.
     fn birth(&mut self) {
         let (Some(left), Some(right)) =
             (self.left.first(Field::BirthDate), self.right.first(Field::BirthDate))
         else {
             return;
         };
-        if left.text.len() == 8 && right.text.len() == 8 {
+        let whole = |date: &str| date.len() == 8 && !date.ends_with(FIRST_OF_JANUARY);
+        if (whole(left.text) && whole(right.text)) || (left.text == right.text && left.text.len() == 8) {
             self.best_of_all(Field::BirthDate, date_level);
         } else {
             self.found.levels[Field::BirthYear] = match years_apart(left.text, right.text) {
@@ -184,6 +200,7 @@ impl Sides<'_> {
     /// How common the area and how large the household is.
     #[expect(clippy::cast_possible_truncation, reason = "a ratio needs no more than 24 bits of precision")]
     fn place(&mut self) {
+        self.found.household = 1.0;
         let finest = [Field::PostalCode, Field::City, Field::Region]
             .into_iter()
             .find(|field| self.found.levels[*field] == 0);
@@ -210,13 +227,22 @@ impl Sides<'_> {
     #[expect(clippy::cast_possible_truncation, reason = "a count needs no more than 24 bits of precision")]
     fn dependent(&mut self) {
         let levels = &mut self.found.levels;
-        if levels[Field::Gender] == 0 && levels[Field::GivenName] <= GIVEN_NAME_TELLS_GENDER {
+        if levels[Field::GivenName] <= GIVEN_NAME_TELLS_GENDER {
             levels[Field::Gender] = MISSING;
         }
         if levels[Field::Email] == EMAIL_OTHER_PROVIDER && self.email_is_made_of_name() {
             self.found.levels[Field::Email] = MISSING;
         }
         let levels = &self.found.levels;
+        if levels[Field::GivenName] == 0
+            && let (Some(left), Some(right)) = (birth_year(self.left), birth_year(self.right))
+            && left.abs_diff(right) <= FASHION_YEARS
+            && let (Some(one), Some(other)) =
+                (self.left.first(Field::GivenName), self.right.first(Field::GivenName))
+        {
+            let of = |name: Value<'_>| self.frequencies.fashion(name.hash, [left, right]);
+            self.found.fashion = of(one).max(of(other)) as f32;
+        }
         if levels[Field::GivenName] == 0
             && levels[Field::Surname] == 0
             && let (Some(left), Some(right)) = (NameKey::of(self.left), NameKey::of(self.right))
@@ -295,6 +321,21 @@ fn is_initial(short: &str, long: &str) -> bool {
     short.len() == 1 && long.starts_with(short)
 }
 
+/// Levels of [`Field::MiddleName`].
+fn middle_name_level(left: Value<'_>, right: Value<'_>) -> u8 {
+    if left.text == right.text {
+        return 0;
+    }
+    let (one, other) = (first_word(left.text), first_word(right.text));
+    if is_initial(one, other) || is_initial(other, one) {
+        return 1;
+    }
+    match name_level(left, right, Field::GivenName) {
+        ..4 => 2,
+        _ => 3,
+    }
+}
+
 /// Levels of [`Field::BirthDate`].
 fn date_level(left: Value<'_>, right: Value<'_>) -> u8 {
     if left.text == right.text {
@@ -344,7 +385,23 @@ fn email_level(left: Value<'_>, right: Value<'_>) -> u8 {
         return 1;
     }
     let local = |text: &str| text.rsplit_once('@').map(|(local, _)| local.to_owned());
-    if local(left.text) == local(right.text) { 2 } else { 3 }
+    if local(left.text) == local(right.text) {
+        2
+    } else if own_number(left.text).is_some_and(|number| own_number(right.text) == Some(number)) {
+        3
+    } else {
+        4
+    }
+}
+
+/// The digits of an e-mail address's local part that tell it from those of namesakes: four or more, and no year.
+fn own_number(email: &str) -> Option<&str> {
+    let (local, _) = email.rsplit_once('@')?;
+    let mut runs = local.split(|letter: char| !letter.is_ascii_digit());
+    runs.find(|run| {
+        run.len() > YEAR_DIGITS
+            || (run.len() == YEAR_DIGITS && !run.starts_with("19") && !run.starts_with("20"))
+    })
 }
 
 /// Whether two texts have the same digits in the same order.

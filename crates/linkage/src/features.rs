@@ -78,6 +78,7 @@ impl Features {
         for (kind, value) in values.into_iter().take(VALUES_MAX) {
             normalised(kind, value, &mut parts);
         }
+        part_initials(&mut parts);
         parts.retain(|(_, text)| !text.is_empty());
         parts.sort();
         parts.dedup();
@@ -132,6 +133,11 @@ impl Features {
     }
 }
 
+/// The year of birth, if the record has one.
+pub(crate) fn birth_year(features: &Features) -> Option<u32> {
+    features.first(Field::BirthDate)?.text.get(..4)?.parse().ok()
+}
+
 /// A given name with its surname, by hash. The order does not matter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct NameKey(pub(crate) u32);
@@ -160,11 +166,12 @@ impl AddressKey {
 
 fn normalised(kind: FieldKind, value: &str, parts: &mut Vec<(Field, String)>) {
     match kind {
-        FieldKind::GivenName => parts.push((Field::GivenName, normalise::name(value))),
+        FieldKind::GivenName => parts.push((Field::GivenName, normalise::given_name(value))),
+        FieldKind::MiddleName => parts.push((Field::MiddleName, normalise::given_name(value))),
         FieldKind::Surname => parts.push((Field::Surname, normalise::name(value))),
         FieldKind::FullName => {
             let (given, surname) = normalise::full_name(value);
-            parts.extend([(Field::GivenName, given), (Field::Surname, surname)]);
+            parts.extend([(Field::GivenName, normalise::given_name(&given)), (Field::Surname, surname)]);
         }
         FieldKind::BirthDate => parts.push((Field::BirthDate, normalise::birth_date(value))),
         FieldKind::Gender => parts.push((Field::Gender, normalise::gender(value))),
@@ -183,6 +190,26 @@ fn normalised(kind: FieldKind, value: &str, parts: &mut Vec<(Field, String)>) {
         FieldKind::Category(category) => parts.push((category.into(), normalise::text(value))),
         FieldKind::FreeText => parts.push((Field::FreeText, normalise::text(value))),
     }
+}
+
+/// Initials beside a given name are of further given names: `Ada K` is `Ada` with the middle name `K`.
+fn part_initials(parts: &mut Vec<(Field, String)>) {
+    let is_initial = |word: &&str| word.len() == 1;
+    let is_name = |(field, text): &(Field, String)| {
+        *field == Field::GivenName && text.split(' ').any(|word| word.len() > 1)
+    };
+    if !parts.iter().any(is_name) {
+        return;
+    }
+    let mut initials = Vec::new();
+    for (_, text) in parts.iter_mut().filter(|(field, _)| *field == Field::GivenName) {
+        let (letters, words): (Vec<&str>, Vec<&str>) = text.split(' ').partition(is_initial);
+        if !letters.is_empty() {
+            initials.push((Field::MiddleName, letters.join(" ")));
+            *text = words.join(" ");
+        }
+    }
+    parts.append(&mut initials);
 }
 
 /// A 32-bit hash of a normalised text.

@@ -7,6 +7,8 @@ use std::ops::{Index, IndexMut};
 pub enum FieldKind {
     /// Given names, separated by spaces.
     GivenName,
+    /// Further given names, or their initials, where they stand apart from the first.
+    MiddleName,
     /// Family name.
     Surname,
     /// Given names and family name in one text: `Ada Lovelace` or `Lovelace, Ada`.
@@ -96,10 +98,12 @@ pub enum Field {
     FourthCategory,
     /// Free text.
     FreeText,
+    /// Further given names.
+    MiddleName,
 }
 
 /// Number of comparisons.
-pub(crate) const FIELDS: usize = 20;
+pub(crate) const FIELDS: usize = 21;
 
 /// Levels that a comparison may have, from full agreement to difference.
 pub(crate) const LEVELS_MAX: usize = 6;
@@ -131,6 +135,7 @@ impl Field {
         Self::ThirdCategory,
         Self::FourthCategory,
         Self::FreeText,
+        Self::MiddleName,
     ];
 
     /// Its name for people.
@@ -157,6 +162,7 @@ impl Field {
             Self::ThirdCategory => "third property",
             Self::FourthCategory => "fourth property",
             Self::FreeText => "free text",
+            Self::MiddleName => "middle name",
         }
     }
 
@@ -176,7 +182,10 @@ impl Field {
             ],
             Self::BirthYear => &["same", "one year apart", "up to three years apart", "different"],
             Self::Gender => &["same", "different"],
-            Self::Email => &["same", "one letter off", "same name, other provider", "different"],
+            Self::MiddleName => &["same", "initial", "similar", "different"],
+            Self::Email => {
+                &["same", "one letter off", "same name, other provider", "same number", "different"]
+            }
             Self::Phone | Self::Identifier => &["same", "one digit off", "different"],
             Self::HouseNumber => &["same", "part or one digit off", "different"],
             Self::PostalCode => &["same", "one digit off", "same area", "different"],

@@ -12,8 +12,13 @@ const TEXT_BYTES_MAX: usize = 128;
 
 const TITLES: &[&str] = &[
     "mr", "mrs", "ms", "miss", "dr", "prof", "herr", "frau", "sr", "jr", "mme", "dipl", "ing", "mag", "phd",
-    "md",
+    "md", "sir", "rev", "reverend", "rt", "esq", "capt", "lt", "bt", "baronet", "viscount", "baroness",
 ];
+
+/// What is put for a given name that nobody knows or wants to give. Words that are names somewhere, such as `Son`, are not here.
+const NO_NAMES: &str = "adult anonymous aunt baby brother child cousin dad daughter father female gentleman girl \
+granddaughter grandfather grandma grandmother grandpa grandson guest hija hijo husband infant inmate kid mom mother name nephew \
+newborn niece none occupant person resident senor senora sister student teenager test toddler uncle unknown unnamed wife woman";
 
 /// Letters and digits in lower-case ASCII, words separated by one space. Apostrophes join (`O'Brien` is `obrien`).
 pub(crate) fn text(value: &str) -> String {
@@ -56,8 +61,28 @@ pub(crate) fn name(value: &str) -> String {
     if words.is_empty() { whole } else { words.join(" ") }
 }
 
-/// Given names and surname of one text: split at a comma, else before the last word.
+/// A given name without titles. What is no name at all, such as `unknown` or `baby`, is left out.
+pub(crate) fn given_name(value: &str) -> String {
+    let name = name(value);
+    let is_name = |word: &&str| NO_NAMES.split(' ').all(|other| other != *word);
+    let words: Vec<&str> = name.split(' ').filter(is_name).collect();
+    // an initial beside such a word is of another given name
+    let is_other = words.len() < name.split(' ').count() && words.iter().all(|word| word.len() == 1);
+    if is_other { String::new() } else { words.join(" ") }
+}
+
+/// Given names and surname of one text: split at a comma, else before the last word. What follows a comma and is a rank, as in
+/// `Martin Luther King, Jr.` or `John Campbell, 9th Duke of Argyll`, is no given name.
 pub(crate) fn full_name(value: &str) -> (String, String) {
+    let rank = |text: &str| {
+        let plain = text.trim_start().to_ascii_lowercase();
+        let word = plain.split(|letter: char| !letter.is_ascii_alphanumeric()).next().unwrap_or_default();
+        TITLES.contains(&word) || word.starts_with(|letter: char| letter.is_ascii_digit())
+    };
+    let value = match value.split_once(',') {
+        Some((name, text)) if rank(text) => name,
+        _ => value,
+    };
     if let Some((surname, given)) = value.split_once(',') {
         let (given, surname) = (name(given), name(surname));
         if !given.is_empty() {
@@ -71,9 +96,20 @@ pub(crate) fn full_name(value: &str) -> (String, String) {
     }
 }
 
-/// `yyyymmdd`, or `yyyy` where no more is known; empty for what is no date.
+/// `yyyymmdd`, or `yyyy` where no more is known; empty for what is no date. Letters that character recognition puts for digits
+/// are read as those: no date in figures has letters.
 pub(crate) fn birth_date(value: &str) -> String {
-    let plain = text(value);
+    let read = |letter: char| match letter {
+        'l' | 'I' | 'i' | '|' => '1',
+        'O' | 'o' => '0',
+        'Z' | 'z' => '2',
+        'S' | 's' => '5',
+        'B' => '8',
+        other => other,
+    };
+    // a time may follow
+    let date = value.trim().split('T').next().unwrap_or_default();
+    let plain = text(&date.chars().take(VALUE_CHARS_MAX).map(read).collect::<String>());
     let groups: Vec<&str> = plain.split(' ').filter(|group| !group.is_empty()).collect();
     if !groups.iter().all(|group| group.bytes().all(|byte| byte.is_ascii_digit())) {
         return String::new();

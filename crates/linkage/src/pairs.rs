@@ -99,6 +99,20 @@ impl PairIndex {
         self.belongs_to_smaller(u64::MAX, left, right, &survey.over_full)
     }
 
+    /// How often [`Self::for_each`] visits two records that share a key: once for each over-full block that they have in
+    /// common, up to the first one that is not over-full. It is no more than that, because a refined block may leave them out.
+    pub(crate) fn visits_at_most(&self, left: u32, right: u32, survey: &Survey) -> u32 {
+        let (left, right) = (self.keys_of(left), self.keys_of(right));
+        let mut visits = 0;
+        for key in left.iter().filter(|key| right.binary_search(key).is_ok()) {
+            visits += 1;
+            if !survey.over_full.contains(key) {
+                break;
+            }
+        }
+        visits
+    }
+
     fn blocks(&self, visitor: &mut BlockVisitor<'_>) {
         let mut entries: Vec<(u64, u32)> = Vec::new();
         for part in 0..PARTS {

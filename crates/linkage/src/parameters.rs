@@ -17,6 +17,7 @@
 //! city are not independent over all pairs, because people live together and towns have postal codes of their own: the
 //! classes hold that dependence (Winkler 1993; Larsen and Rubin 2001, *Iterative automated record linkage using mixture
 //! models*). Namesakes and twins move as often as a person does, and are as rare as that among the members of households.
+//! A further given name tells father and son apart, but for the few sons who have both names of their father.
 //!
 //! Where a household may have a value in common, it has it with a probability of its own, and the value is observed
 //! through the same errors as one person's; else its members are as strangers. An area is the same for addresses.
@@ -122,6 +123,8 @@ pub(crate) fn dependence(field: Field) -> Dependence {
         Field::GivenName | Field::NameOrder | Field::Gender => {
             Dependence::Relation([SAME, APART, SAME, APART, APART])
         }
+        // father and son rarely have all their names in common
+        Field::MiddleName => Dependence::Relation([SAME, APART, TOGETHER, APART, APART]),
         Field::BirthDate | Field::BirthYear => Dependence::Relation([SAME, APART, APART, SAME, APART]),
         Field::Surname => Dependence::Relation([SAME, TOGETHER, SAME, SAME, APART]),
         Field::Email
@@ -163,16 +166,17 @@ impl Parameters {
                 }
             }
         }
-        let associated = self.association(comparison);
+        let associated = self.association(comparison) * f64::from(comparison.fashion);
         if let Some(strangers) = relation.last_mut() {
             *strangers *= associated;
         }
         let [home, area, elsewhere] = place;
         let area = area * f64::from(comparison.area);
-        let crowded = home * f64::from(comparison.household);
+        let household = f64::from(comparison.household);
+        // father and son are rare in a small household; of the others it may lack records
+        let homes = [1.0, household.max(1.0), household, household.max(1.0), 1.0].map(|size| home * size);
         let mut joint = self.classes;
-        for ((number, class), relation) in joint.iter_mut().enumerate().zip(relation) {
-            let home = if number == 0 { home } else { crowded };
+        for ((class, relation), home) in joint.iter_mut().zip(relation).zip(homes) {
             for (share, place) in class.iter_mut().zip([home, area, elsewhere]) {
                 *share *= relation * place;
             }

@@ -115,10 +115,12 @@ fn observe(sample: &[Features], frequencies: &Frequencies, seed: u64) -> Vec<Obs
     index.sample(rate, generator.next(), |pair| {
         if let (Some(left), Some(right)) = (sample.get(pair.left as usize), sample.get(pair.right as usize)) {
             let comparison = compare(left, right, frequencies);
-            observations.push(Observation { comparison, weight: 1.0 / rate, random: false });
+            let visits = index.visits_at_most(pair.left, pair.right, &survey);
+            let weight = 1.0 / (rate * f64::from(visits.max(1)));
+            observations.push(Observation { comparison, weight, random: false });
         }
     });
-    let blocked = observations.len() as f64 / rate;
+    let blocked: f64 = observations.iter().map(|observation| observation.weight).sum();
     let all = records as f64 * (records as f64 - 1.0) / 2.0;
     let mut apart = Vec::new();
     // of a small sample each pair is looked at about once
@@ -158,11 +160,13 @@ fn initial(frequencies: &Frequencies, observations: &[Observation]) -> Parameter
         for observation in observations.iter().filter(|observation| observation.random) {
             add(&mut counts, observation.comparison.levels[field], 1.0);
         }
-        let (apart, same) = if field == Field::NameOrder {
+        let agreement = if matches!(field, Field::NameOrder | Field::Gender) { 0.98 } else { 0.85 };
+        let same = usual_same(field, agreement);
+        let apart = if field == Field::NameOrder {
             // names swapped by chance agree as often as names in order
-            ([1.0; LEVELS_MAX], usual_same(field, 0.98))
+            [1.0; LEVELS_MAX]
         } else {
-            (smoothed(counts, usual_same(field, 0.1), APART_STRENGTH), usual_same(field, 0.85))
+            smoothed(counts, usual_same(field, 0.1), APART_STRENGTH)
         };
         let (common, _) = usual_common(field);
         FieldParameters { same, apart, common, coincidence: [1.0; SIZES], total: frequencies.total(field) }
@@ -199,6 +203,7 @@ fn usual_common(field: Field) -> (f64, f64) {
         Field::City => (0.85, 1.0),
         Field::Region => (0.95, 1.0),
         Field::Street | Field::AddressLine => (0.01, 0.1),
+        Field::MiddleName => (0.1, 0.3),
         Field::FirstCategory
         | Field::SecondCategory
         | Field::ThirdCategory

@@ -16,8 +16,9 @@ static SAMPLE: LazyLock<Vec<Features>> = LazyLock::new(|| {
 });
 static MODEL: LazyLock<Model> = LazyLock::new(|| Linkage::train(&SAMPLE, 1));
 
-const KINDS: [FieldKind; 17] = [
+const KINDS: [FieldKind; 18] = [
     FieldKind::GivenName,
+    FieldKind::MiddleName,
     FieldKind::Surname,
     FieldKind::FullName,
     FieldKind::BirthDate,
@@ -46,6 +47,16 @@ fn among_more_people_the_same_pair_is_less_probable_to_be_one_person() {
         let (left, right) = (&SAMPLE[pair.left as usize], &SAMPLE[pair.right as usize]);
         let log_odds = models.each_ref().map(|model| model.log_odds(left, right));
         assert!(log_odds.is_sorted_by(|fewer, more| fewer >= more), "{log_odds:?}");
+    });
+}
+
+/// What is known without the addresses must not be less than what can follow from them.
+#[test]
+fn no_pair_of_a_block_is_given_up_too_early() {
+    PairIndex::new(SAMPLE.iter().map(BlockingDigests::of)).for_each(|pair| {
+        let (left, right) = (&SAMPLE[pair.left as usize], &SAMPLE[pair.right as usize]);
+        let log_odds = MODEL.log_odds(left, right);
+        assert_eq!(MODEL.log_odds_from(left, right, log_odds), Some(log_odds));
     });
 }
 

@@ -76,6 +76,30 @@ fn people_without_duplicates_stay_apart() {
     assert!(same < 10, "{same} of 3,000 people");
 }
 
+/// A pair with several over-full blocks in common was counted once for each of them in training. Strangers of one town, with
+/// common names, have many: the model believed in twice as many matches as there were, and in the features of those strangers.
+#[test]
+fn people_of_one_town_are_counted_once() {
+    let (mut features, mut persons) = (Vec::new(), Vec::new());
+    generate(6_000, 14, &Rates::default(), |record| {
+        let of_town = |kind| matches!(kind, FieldKind::PostalCode | FieldKind::City | FieldKind::Region);
+        let values = record
+            .values
+            .iter()
+            .map(|(kind, value)| (*kind, if of_town(*kind) { "1000" } else { value.as_str() }));
+        features.push(Features::new(record.features.id(), values));
+        persons.push(record.person);
+    });
+    let people = People { features, persons };
+    let mut sizes: HashMap<u32, f64> = HashMap::new();
+    people.persons.iter().for_each(|person| *sizes.entry(*person).or_default() += 1.0);
+    let matches: f64 = sizes.into_values().map(|size| size * (size - 1.0) / 2.0).sum();
+    let records = f64::from(u32::try_from(people.features.len()).expect("few records"));
+    let share = matches / (records * (records - 1.0) / 2.0);
+    let ratio = Linkage::train(&people.features, 1).prior() / share;
+    assert!((0.9..1.15).contains(&ratio), "{ratio} of the matches that there are");
+}
+
 fn record(values: &[(FieldKind, &str)]) -> Features {
     Features::new(RecordId::new([0; 16]), values.iter().copied())
 }

@@ -29,6 +29,8 @@ pub type EventId = Label<{ limits::EVENT_NAME_BYTES_MAX }>;
 pub type EventName = Label<{ limits::EVENT_NAME_BYTES_MAX }>;
 /// The name of an event's property.
 pub type PropertyName = Label<{ limits::PROPERTY_NAME_BYTES_MAX }>;
+/// Which matter of its type one is: the number of a case, of an order …
+pub type MatterKey = Label<{ limits::MATTER_KEY_BYTES_MAX }>;
 
 impl<const BYTES_MAX: usize> Label<BYTES_MAX> {
     /// Checks the text of `field`.

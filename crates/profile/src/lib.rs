@@ -10,7 +10,7 @@
 //! | Module | Owns |
 //! |---|---|
 //! | [`id`], [`limits`], `label`, `value` | ids, every limit, short texts, values |
-//! | `catalogue` | purposes, attributes, jurisdictions, recipients, channels and namespaces |
+//! | `catalogue` | purposes, attributes, jurisdictions, recipients, channels, namespaces, types of matters and traits |
 //! | `holders` | an entry of the index of identifiers |
 //! | `identifier` | what a customer is found by, in normal form |
 //! | `record`, `ground`, `data_subject`, `preferences`, `contact_log`, `event`, `memory` | what is stored of a customer |
@@ -19,7 +19,9 @@
 //! | `consent`, `subject_change`, `preference_change`, `identifier_change` | decisions, withdrawals, signals, and what else changes |
 //! | `replacement` | when a request may replace a value |
 //! | `ingest`, `merge`, `contact` | judge and merge incoming data; two customers who are one, and two again; when to contact |
+//! | `format`, `quality` | what texts of an attribute look like; what is wrong with stored identifiers |
 //! | `iab` | TC strings and GPP strings |
+//! | `activity` | what events add up to: open matters, traits |
 //! | `codec` | the bytes on disk |
 //! | `duplicate` | suspected duplicates, and the blocking keys by which they are found |
 //! | `numbered` | the form of enums whose members have numbers |
@@ -27,6 +29,7 @@
 pub mod id;
 pub mod limits;
 
+mod activity;
 mod catalogue;
 mod chain;
 mod codec;
@@ -37,6 +40,7 @@ mod data_subject;
 mod duplicate;
 mod error;
 mod event;
+mod format;
 mod ground;
 mod holders;
 mod iab;
@@ -52,6 +56,7 @@ mod permission;
 mod preference_change;
 mod preferences;
 mod provenance;
+mod quality;
 mod reason;
 mod record;
 mod recorder;
@@ -59,12 +64,15 @@ mod replacement;
 mod subject_change;
 mod value;
 
+pub use activity::{ComputedTrait, LastEvent, MatterState, OpenMatter, OpenMatters, Traits};
 pub use catalogue::{
     AttributeDefinition, AttributeFields, BalancingTest, Catalogue, CatalogueChange, CatalogueEntry,
     ChannelDefinition, ChannelFields, ChannelKind, Classification, ConsentModel, GoogleConsentType,
-    Jurisdiction, JurisdictionBases, JurisdictionFields, LinkPolicy, MatchField, Namespace, NamespaceFields,
-    NamespaceKind, NoContactHours, Notice, Purpose, PurposeFields, Recipient, RecipientFields, RegionalAge,
-    SensitiveConsent, SourceMapping, SpecialCategoryGround, SpecialUse, check_dpv_purpose, dpv_personal_data,
+    Jurisdiction, JurisdictionBases, JurisdictionFields, LinkPolicy, MatchField, MatterType,
+    MatterTypeFields, Namespace, NamespaceFields, NamespaceKind, NoContactHours, Notice, Purpose,
+    PurposeFields, Recipient, RecipientFields, RegionalAge, SensitiveConsent, SourceMapping,
+    SpecialCategoryGround, SpecialUse, TraitAggregate, TraitDefinition, TraitFields, check_dpv_purpose,
+    dpv_personal_data,
 };
 pub use chain::{ChainFault, ChainLink, ChangeContext, ledger_hash, verify_chain};
 pub use codec::Stored;
@@ -77,11 +85,12 @@ pub use contact::{Contact, ContactQuestion, check_contact};
 pub use contact_log::{ContactLog, MadeContact};
 pub use data_subject::{DataSubject, LegalHold, Restriction};
 pub use duplicate::{
-    BLOCK_REFINEMENTS, BlockingSet, DuplicatePair, FieldEvidence, MatchVerdict, PairReview, PairScore,
-    ReviewDecision,
+    BLOCK_REFINEMENTS, BlockingSet, DuplicatePair, FieldEvidence, IdentifierConflict, MatchVerdict,
+    PairReview, PairScore, ReviewDecision,
 };
 pub use error::{EncodingFault, GppStringError, ProfileError, TcStringError};
 pub use event::{Event, Properties, StoredEvent};
+pub use format::ValueFormat;
 pub use ground::{
     AffirmativeAct, ConsentMethod, DecidedBy, Evidence, GroundState, GroundStatus, LawfulBasis, Prior,
     Transition, transition,
@@ -93,19 +102,19 @@ pub use iab::{
 };
 pub use id::{
     AttributeName, AttributeNumber, BlindedIdentifier, CallerName, CategoryId, ChannelId, CustomerId,
-    GroupId, JurisdictionId, KeyEpoch, MergeId, NamespaceId, NodeAddress, NodeAddressError, NodeId, PoolId,
-    PurposeId, PurposeNumber, RecipientId, Region, ReplicaId, RequestId, Revision, ShardId, SlotId, SourceId,
-    TimestampMs, TopicId,
+    GroupId, JurisdictionId, KeyEpoch, MatterTypeId, MergeId, NamespaceId, NodeAddress, NodeAddressError,
+    NodeId, PoolId, PurposeId, PurposeNumber, RecipientId, Region, ReplicaId, RequestId, Revision, ShardId,
+    SlotId, SourceId, TimestampMs, TopicId, TraitId,
 };
 pub use identifier::{Identifier, IdentifierValue};
 pub use identifier_change::{record_bounce, release_identifier, verify_identifier};
 pub use ingest::{
     IdentifierObservation, IdentifierOutcome, Ingested, Observation, Observations, Outcome,
-    check_observations, ingest, named_identifiers,
+    check_observations, give_identifier, ingest, named_identifiers,
 };
 pub use label::{
-    Address, Channel, Collector, EventId, EventName, Label, Language, NoticeId, OriginalText, PropertyName,
-    Reference,
+    Address, Channel, Collector, EventId, EventName, Label, Language, MatterKey, NoticeId, OriginalText,
+    PropertyName, Reference,
 };
 pub use ledger::{LawAsOf, LedgerBody, LedgerEntry, NO_HASH, OtherLedger, as_of};
 pub use memory::{RememberedRequest, RequestMemory};
@@ -120,6 +129,7 @@ pub use preferences::{
     QuietHours, TimeZoneName, TopicPreference,
 };
 pub use provenance::{Party, Provenance};
+pub use quality::{IdentifierFault, Related, identifier_faults, related_data};
 pub use reason::RefusalReason;
 pub use record::{
     AttributeValue, CustomerRecord, Merge, MergedInto, RequestDates, Restored, StoredIdentifier,

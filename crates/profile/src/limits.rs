@@ -145,6 +145,8 @@ pub const CUSTOMER_IDENTIFIERS_DEFAULT: u8 = 16;
 pub const CUSTOMER_IDENTIFIERS_MAX: u8 = 64;
 /// Identifiers of one customer in all namespaces.
 pub const RECORD_IDENTIFIERS_MAX: usize = 256;
+/// Days after which an identifier, or a matter without an event, is stale.
+pub const STALE_DAYS_MAX: u32 = 3_650;
 /// Customers who hold one shared identifier.
 pub const IDENTIFIER_HOLDERS_MAX: usize = 16;
 /// Bytes of an identifier's normal form.
@@ -153,3 +155,19 @@ pub const IDENTIFIER_BYTES_MAX: usize = 256;
 pub const IDENTIFIER_ORIGINAL_BYTES_MAX: usize = 512;
 /// Customers who were merged into one, and into those.
 pub const MERGED_CUSTOMERS_MAX: usize = 16;
+/// Types of matters of the catalogue.
+pub const MATTER_TYPES_MAX: usize = 64;
+/// Names of events that open a matter of one type, and of those that close it.
+pub const MATTER_EVENTS_MAX: usize = 32;
+/// Purposes of one type of matters.
+pub const MATTER_PURPOSES_MAX: usize = 64;
+/// Bytes of what names one matter; a longer value of the key property names none.
+pub const MATTER_KEY_BYTES_MAX: usize = 256;
+/// Traits of the catalogue.
+pub const TRAITS_MAX: usize = 64;
+/// Names of events that one trait is made of.
+pub const TRAIT_EVENTS_MAX: usize = 32;
+/// Purposes of one trait.
+pub const TRAIT_PURPOSES_MAX: usize = 64;
+/// Days of a trait's window.
+pub const WINDOW_DAYS_MAX: u32 = 3_650;

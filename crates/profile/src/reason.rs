@@ -113,6 +113,8 @@ numbered! {
         IdentifierLimit = 64 => "IDENTIFIER_LIMIT",
         /// As many customers share it as may.
         IdentifierSharedLimit = 65 => "IDENTIFIER_SHARED_LIMIT",
+        /// The value is not of the attribute's format.
+        InvalidFormat = 66 => "INVALID_FORMAT",
     }
 }
 
@@ -193,6 +195,7 @@ impl RefusalReason {
             Self::IdentifierTaken => "Another customer holds this identifier.",
             Self::IdentifierLimit => "The customer has as many identifiers as are allowed.",
             Self::IdentifierSharedLimit => "As many customers share this identifier as are allowed to.",
+            Self::InvalidFormat => "The value is a placeholder, or is not of the attribute's format.",
         }
     }
 }

@@ -16,6 +16,7 @@
 //!              │ 16      │ epoch BE 4                  wrapped shard key
 //!              │ 17      │ bucket BE 4                 wrapped bucket key
 //!              │ 18      │ bucket BE 4 ‖ customer 16   wrapped customer key
+//!              │ 19      │                             how far the shard is with the blinding keys
 //!              │ 32      │ node BE 4                   directory: node
 //!              │ 33      │ shard BE 2                  directory: shard
 //!              │ 34      │ purpose, UTF-8              directory: purpose
@@ -27,6 +28,8 @@
 //!              │ 40      │ attribute number BE 4       directory: when an attribute was last read and collected
 //!              │ 41      │ channel, UTF-8              directory: channel
 //!              │ 42      │ namespace, UTF-8            directory: namespace of identifiers
+//!              │ 43      │ matter type, UTF-8          directory: type of matters
+//!              │ 44      │ trait, UTF-8                directory: trait
 //! ```
 //!
 //! Invariants: the group comes first, so a group is one range. Kind 0 comes first in its group and never leaves the node.
@@ -37,7 +40,8 @@ use std::fmt;
 use bytes::{BufMut, Bytes, BytesMut};
 use custodia_profile::{
     AttributeName, AttributeNumber, BlindedIdentifier, ChannelId, CustomerId, GroupId, JurisdictionId,
-    KeyEpoch, NamespaceId, NodeId, PurposeId, RecipientId, ShardId, TimestampMs, numbered,
+    KeyEpoch, MatterTypeId, NamespaceId, NodeId, PurposeId, RecipientId, ShardId, TimestampMs, TraitId,
+    numbered,
 };
 use xxhash_rust::xxh3::xxh3_128;
 
@@ -73,6 +77,8 @@ numbered! {
         BucketKey = 17,
         /// A wrapped customer key.
         CustomerKey = 18,
+        /// How far a shard is with the blinding keys.
+        BlindingStage = 19,
         /// Directory: a node.
         Node = 32,
         /// Directory: a shard.
@@ -95,6 +101,10 @@ numbered! {
         Channel = 41,
         /// Directory: a namespace of identifiers.
         Namespace = 42,
+        /// Directory: a type of matters.
+        MatterType = 43,
+        /// Directory: a trait.
+        Trait = 44,
     }
 }
 
@@ -116,6 +126,7 @@ impl KeyKind {
             Self::ShardKey => "shard-key",
             Self::BucketKey => "bucket-key",
             Self::CustomerKey => "customer-key",
+            Self::BlindingStage => "blinding-stage",
             Self::Node => "node",
             Self::Shard => "shard",
             Self::Purpose => "purpose",
@@ -127,6 +138,8 @@ impl KeyKind {
             Self::AttributeUsage => "attribute-usage",
             Self::Channel => "channel",
             Self::Namespace => "namespace",
+            Self::MatterType => "matter-type",
+            Self::Trait => "trait",
         }
     }
 }
@@ -244,6 +257,8 @@ keys! {
     /// The wrapped key of a customer, next to the others of its bucket.
     customer_key(group: GroupId, bucket: u32, customer: &CustomerId) =
         group, CustomerKey, [&bucket.to_be_bytes(), customer.as_bytes()];
+    /// How far a shard is with the blinding keys.
+    blinding_stage(group: GroupId) = group, BlindingStage, [&[]];
     /// The directory's entry of a node.
     node(node: NodeId) = GroupId::Directory, Node, [&node.as_u32().to_be_bytes()];
     /// The directory's entry of a shard.
@@ -268,6 +283,11 @@ keys! {
     channel(channel: &ChannelId) = GroupId::Directory, Channel, [channel.as_str().as_bytes()];
     /// The directory's entry of a namespace.
     namespace(namespace: &NamespaceId) = GroupId::Directory, Namespace, [namespace.as_str().as_bytes()];
+    /// The directory's entry of a type of matters.
+    matter_type(matter_type: &MatterTypeId) =
+        GroupId::Directory, MatterType, [matter_type.as_str().as_bytes()];
+    /// The directory's entry of a trait.
+    trait_definition(id: &TraitId) = GroupId::Directory, Trait, [id.as_str().as_bytes()];
 }
 
 impl Key {
@@ -420,6 +440,7 @@ impl<'a> KeyParts<'a> {
             KeyKind::Replica
             | KeyKind::ShardKey
             | KeyKind::BucketKey
+            | KeyKind::BlindingStage
             | KeyKind::Node
             | KeyKind::Shard
             | KeyKind::Purpose
@@ -430,7 +451,9 @@ impl<'a> KeyParts<'a> {
             | KeyKind::CatalogueChange
             | KeyKind::AttributeUsage
             | KeyKind::Channel
-            | KeyKind::Namespace => Ok(parts(None, rest)),
+            | KeyKind::Namespace
+            | KeyKind::MatterType
+            | KeyKind::Trait => Ok(parts(None, rest)),
         }
     }
 }

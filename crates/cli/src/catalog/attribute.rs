@@ -68,6 +68,13 @@ pub(crate) struct AttributeFields {
     #[arg(long, value_parser = v1::MatchField::parser())]
     #[serde(deserialize_with = "enum_text::deserialize")]
     match_as: Option<v1::MatchField>,
+    /// What its values look like; they are stored in their normal form
+    #[arg(long, value_parser = v1::ValueFormat::parser())]
+    #[serde(deserialize_with = "enum_text::deserialize")]
+    format: Option<v1::ValueFormat>,
+    /// Of a postal code: the attribute that says the country
+    #[arg(long, value_name = "ATTRIBUTE")]
+    country_attribute: Option<String>,
 }
 
 /// An attribute's field in one source.
@@ -133,6 +140,8 @@ impl Definition for AttributeFields {
 
     fn apply(self, attribute: &mut v1::AttributeDefinition) {
         set_fields!(attribute, self, name, purposes, description, owner, bytes_max, unit, retention_days);
+        set_fields!(attribute, self, country_attribute);
+        set(&mut attribute.format, self.format.map(i32::from));
         set(&mut attribute.r#type, self.kind.map(i32::from));
         set(&mut attribute.classification, self.classification.map(i32::from));
         set(&mut attribute.data_category, self.category);
@@ -151,11 +160,17 @@ impl Definition for AttributeFields {
         facts([
             ("unit", attribute.unit.clone()),
             ("retention", days_text(attribute.retention_days)),
+            ("format", format_text(attribute)),
+            ("country in", attribute.country_attribute.clone()),
             ("compared as", compared_as(attribute)),
             ("sources", attribute.mappings.iter().map(mapping).collect::<Vec<_>>().join("\n")),
             ("etag", attribute.etag.clone()),
         ])
     }
+}
+
+fn format_text(attribute: &v1::AttributeDefinition) -> String {
+    if attribute.format == 0 { String::new() } else { enum_text::<v1::ValueFormat>(attribute.format) }
 }
 
 fn compared_as(attribute: &v1::AttributeDefinition) -> String {

@@ -1,4 +1,4 @@
-//! What `custodia purpose`, `attribute`, `jurisdiction`, `recipient`, `channel` and `namespace` have in common: every kind of
+//! What `custodia purpose`, `attribute`, `namespace` … have in common: every kind of
 //! catalogue entry is created, updated, shown and listed in the same way, and has a history.
 //!
 //! Invariant: an update starts from the current entry and sends its etag, so that fields that are not given keep their

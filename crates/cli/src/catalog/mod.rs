@@ -1,13 +1,15 @@
-//! `custodia purpose`, `attribute`, `jurisdiction`, `recipient`, `channel` and `namespace`: the catalogue.
+//! `custodia purpose`, `attribute`, `jurisdiction`, `recipient`, `channel`, `namespace`, `matter` and `trait`: the catalogue.
 
 mod attribute;
 mod channel;
 mod definition;
 mod history;
 mod jurisdiction;
+mod matter_type;
 mod namespace;
 mod purpose;
 mod recipient;
+mod trait_definition;
 
 use custodia_client::Client;
 use custodia_proto::v1;
@@ -19,9 +21,11 @@ pub(crate) use attribute::{AttributeCommand, AttributeFields};
 pub(crate) use channel::ChannelFields;
 pub(crate) use definition::DefinitionCommand;
 pub(crate) use jurisdiction::JurisdictionFields;
+pub(crate) use matter_type::MatterTypeFields;
 pub(crate) use namespace::NamespaceFields;
 pub(crate) use purpose::PurposeFields;
 pub(crate) use recipient::RecipientFields;
+pub(crate) use trait_definition::TraitFields;
 
 use definition::{all, create_missing_entries, entries};
 
@@ -35,6 +39,8 @@ pub(crate) struct CatalogueFile {
     recipients: Vec<RecipientFields>,
     channels: Vec<ChannelFields>,
     namespaces: Vec<NamespaceFields>,
+    matter_types: Vec<MatterTypeFields>,
+    traits: Vec<TraitFields>,
 }
 
 /// Entries to create together.
@@ -46,6 +52,8 @@ pub(crate) struct Entries {
     pub(crate) recipients: Vec<v1::Recipient>,
     pub(crate) channels: Vec<v1::ChannelDefinition>,
     pub(crate) namespaces: Vec<v1::Namespace>,
+    pub(crate) matter_types: Vec<v1::MatterType>,
+    pub(crate) traits: Vec<v1::TraitDefinition>,
 }
 
 impl CatalogueFile {
@@ -58,6 +66,8 @@ impl CatalogueFile {
             recipients: entries("catalogue.recipients", &self.recipients)?,
             channels: entries("catalogue.channels", &self.channels)?,
             namespaces: entries("catalogue.namespaces", &self.namespaces)?,
+            matter_types: entries("catalogue.matter_types", &self.matter_types)?,
+            traits: entries("catalogue.traits", &self.traits)?,
         })
     }
 }
@@ -70,7 +80,9 @@ pub(crate) async fn create_missing(client: &Client, entries: &Entries) -> Result
         + create_missing_entries::<AttributeFields>(client, &entries.attributes).await?
         + create_missing_entries::<RecipientFields>(client, &entries.recipients).await?
         + create_missing_entries::<ChannelFields>(client, &entries.channels).await?
-        + create_missing_entries::<NamespaceFields>(client, &entries.namespaces).await?)
+        + create_missing_entries::<NamespaceFields>(client, &entries.namespaces).await?
+        + create_missing_entries::<MatterTypeFields>(client, &entries.matter_types).await?
+        + create_missing_entries::<TraitFields>(client, &entries.traits).await?)
 }
 
 /// All attributes of the catalogue.

@@ -3,7 +3,7 @@
 use custodia_proto::{rpc::Unary, v1};
 use serde::Deserialize;
 
-use crate::catalog::definition::{Definition, Required, requests, set_fields};
+use crate::catalog::definition::{Definition, Required, days_text, requests, set_fields};
 use crate::text::enum_text::{self, EnumText, enum_text};
 use crate::text::output::{Column, facts, or_dash};
 use crate::text::set;
@@ -62,6 +62,9 @@ pub(crate) struct NamespaceFields {
     #[arg(long, value_parser = v1::LinkPolicy::parser())]
     #[serde(deserialize_with = "enum_text::deserialize")]
     on_conflict: Option<v1::LinkPolicy>,
+    /// Days without an observation or a verification after which an identifier is stale [default: never]
+    #[arg(long, value_name = "DAYS")]
+    stale_after_days: Option<u32>,
 }
 
 impl Definition for NamespaceFields {
@@ -103,7 +106,8 @@ impl Definition for NamespaceFields {
             case_sensitive,
             ignore_plus_tag,
             ignore_dots_of,
-            attribute
+            attribute,
+            stale_after_days
         );
         set(&mut namespace.display_name, self.name);
         set(&mut namespace.kind, self.kind.map(i32::from));
@@ -121,6 +125,7 @@ impl Definition for NamespaceFields {
             ("ignores what follows +", yes(namespace.ignore_plus_tag)),
             ("ignores dots of", namespace.ignore_dots_of.join(", ")),
             ("on conflict", enum_text::<v1::LinkPolicy>(namespace.on_conflict)),
+            ("stale after", days_text(namespace.stale_after_days)),
             ("etag", namespace.etag.clone()),
         ])
     }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use custodia_proto::v1;
 use serde_json::json;
 
+use super::blinding;
 use crate::connection::Connection;
 use crate::error::CliError;
 use crate::files::{self, Readers};
@@ -35,8 +36,9 @@ pub(crate) enum KeysCommand {
         id: String,
     },
     /// Rotate the keys of one level while the cluster serves
+    #[command(after_help = ROTATE_HELP)]
     Rotate {
-        /// Level of the keys: root, shard, bucket or customer
+        /// Level of the keys: root, shard, bucket, customer or blinding
         #[arg(long, value_parser = v1::KeyLevel::parser())]
         level: v1::KeyLevel,
         /// One shard (for levels shard and bucket)
@@ -48,8 +50,16 @@ pub(crate) enum KeysCommand {
         /// The customer whose key (level customer) or bucket key (level bucket) is rotated
         #[arg(long)]
         customer: Option<String>,
+        /// Pause after each step in milliseconds, for the other callers (for level blinding)
+        #[arg(long, default_value_t = 50, value_name = "MS")]
+        pause: u64,
     },
 }
+
+const ROTATE_HELP: &str = "\
+Level blinding moves the indexes of identifiers and of duplicates to a new key, step by step; lookups go on.
+If the command ends early, run it again: it goes on where the shards are. The old key and its entries are gone
+only when the command says so. Run it again to rotate once more.";
 
 const ADD_HELP: &str = "\
 To rotate the root key:
@@ -68,7 +78,10 @@ impl KeysCommand {
                 let text = format!("added key {id} to {}; `current` is unchanged", file.display());
                 output::report(connection.output, &text, &json!({ "file": file, "id": id }))
             }
-            Self::Rotate { level, shard, every_shard, customer } => {
+            Self::Rotate { level: v1::KeyLevel::Blinding, pause, .. } => {
+                blinding::rotate(connection, Duration::from_millis(pause)).await
+            }
+            Self::Rotate { level, shard, every_shard, customer, pause: _ } => {
                 let of_shards = matches!(level, v1::KeyLevel::Shard | v1::KeyLevel::Bucket);
                 if of_shards && shard.is_none() && !every_shard && customer.is_none() {
                     let reason = "is required, or --every-shard, or --customer with level bucket";
@@ -79,6 +92,7 @@ impl KeysCommand {
                     shard_id: shard.unwrap_or_default(),
                     every_shard,
                     customer_id: customer.unwrap_or_default(),
+                    blinding_epoch: 0,
                 };
                 let rotated = connection.client_with_deadline(ROTATE_DEADLINE)?.call(request).await?;
                 connection.print(&rotated, |rotated| {

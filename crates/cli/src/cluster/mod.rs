@@ -1,5 +1,6 @@
 //! `custodia cluster`, `shard` and `keys`: operating a cluster.
 
+mod blinding;
 mod keys;
 mod verify;
 

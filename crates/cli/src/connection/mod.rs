@@ -11,6 +11,7 @@
 //! ```
 
 pub(crate) mod pages;
+pub(crate) mod steps;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;

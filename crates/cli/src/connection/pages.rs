@@ -56,5 +56,7 @@ impl_listing! {
     ListRecipientsRequest: recipients of Recipient;
     ListChannelsRequest: channels of ChannelDefinition;
     ListNamespacesRequest: namespaces of Namespace;
+    ListMatterTypesRequest: matter_types of MatterType;
+    ListTraitsRequest: traits of TraitDefinition;
     ListDuplicatesRequest: pairs of DuplicatePair;
 }

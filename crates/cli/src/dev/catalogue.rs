@@ -27,7 +27,9 @@ mod tests {
         let ids: Vec<_> = entries.purposes.iter().map(|purpose| &purpose.id).collect();
         let attributes = entries.attributes.iter().map(|one| (&one.name, &one.purposes));
         let recipients = entries.recipients.iter().map(|one| (&one.id, &one.purposes));
-        for (name, purposes) in attributes.chain(recipients) {
+        let matters = entries.matter_types.iter().map(|one| (&one.id, &one.purposes));
+        let traits = entries.traits.iter().map(|one| (&one.id, &one.purposes));
+        for (name, purposes) in attributes.chain(recipients).chain(matters).chain(traits) {
             assert!(!purposes.is_empty(), "{name}");
             for purpose in purposes {
                 assert!(ids.contains(&purpose), "{name}: {purpose}");

@@ -1,13 +1,13 @@
-//! The sample's customers: fictitious, and the same in every run.
+//! The sample's customers: fictitious, and the same in every run that begins with the same day.
 //!
 //! Mail addresses end in `example.com`, phone numbers are from a range reserved for fiction, and bank account numbers have
 //! invalid check digits.
 
-use custodia_profile::CustomerId;
+use custodia_profile::{CustomerId, PoolId, RequestId};
 use custodia_proto::v1::{self, value::Kind};
 
 use crate::dev::catalogue::NOTICE;
-use crate::import::Identities;
+use crate::import::{Identities, derived_uuid};
 use crate::text::values::{parse_time, time_of};
 
 const GIVEN_NAMES: [&str; 16] = [
@@ -38,9 +38,10 @@ const TIERS: [&str; 4] = ["basic", "silver", "gold", "platinum"];
 const TOPICS: [&str; 4] = ["garden", "books", "travel", "music"];
 const NEEDS: [&str; 3] = ["large print", "text only, no calls", "step-free access"];
 
-/// When the data of the sample's first customer was collected.
-const FIRST_DAY: &str = "2025-06-02T08:00:00Z";
+/// When on the first day the data of the first customer was collected.
+const FIRST_SECOND: i64 = 8 * 60 * 60;
 
+const MINUTES_OF_A_DAY: i64 = 24 * 60;
 const MINUTES_BETWEEN_CUSTOMERS: i64 = 7;
 
 /// A customer's answer to a request for consent.
@@ -56,11 +57,15 @@ enum Answer {
 pub(crate) struct SampleCustomer {
     number: u32,
     id: CustomerId,
+    /// In seconds since 1970.
+    began: i64,
 }
 
 impl SampleCustomer {
-    pub(crate) fn new(number: u32) -> Self {
-        Self { number, id: identities().customer(&number.to_string()) }
+    /// The customer with a number, whose data begins on this day or after it.
+    pub(crate) fn new(number: u32, first_day: &str) -> Self {
+        let began = parse_time(first_day).map_or(0, |day| day.seconds) + FIRST_SECOND;
+        Self { number, id: customer_id(number), began }
     }
 
     pub(crate) fn id(&self) -> CustomerId {
@@ -122,7 +127,8 @@ impl SampleCustomer {
     /// The customer's data from all sources: service data with events, then the data that depends on consent.
     pub(crate) fn ingests(&self) -> Vec<v1::IngestProfileRequest> {
         let mut service = self.request(0, "service", "crm", self.service_values());
-        service.events = (0..1 + self.pick(16, 3)).map(|place| self.event(place)).collect();
+        service.events = (0..1 + self.pick(16, 3)).flat_map(|place| self.events(place)).collect();
+        service.events.extend(self.case());
         service.consents = vec![self.contract()];
         let account = vec![text("iban", &format!("XX00{:016}", self.number))];
         let mut ingests = vec![service, self.request(1, "billing", "billing", account)];
@@ -233,21 +239,56 @@ impl SampleCustomer {
         ]
     }
 
-    fn event(&self, place: u32) -> v1::Event {
-        let is_call = self.pick(20 + place, 2) == 0;
-        let (name, channel, property, kind) = if is_call {
-            let seconds = 30 + self.pick(40 + place, 900);
-            ("Call Ended", "phone", "seconds", Kind::Integer(seconds.into()))
-        } else {
-            let total = f64::from(500 + self.pick(50 + place, 20_000)) / 100.0;
-            ("Order Completed", "web", "total", Kind::Decimal(total))
+    /// A call; or an order, which was delivered unless it is one of the few that are under way.
+    fn events(&self, place: u32) -> Vec<v1::Event> {
+        let (id, day) = (format!("sample-{}-{place}", self.number), 120 * i64::from(place));
+        if self.pick(20 + place, 2) == 0 {
+            let seconds = Kind::Integer((30 + self.pick(40 + place, 900)).into());
+            return vec![self.event(&id, "Call Ended", (day, "phone"), [("seconds", seconds)].into())];
+        }
+        let total = Kind::Decimal(f64::from(500 + self.pick(50 + place, 20_000)) / 100.0);
+        let order = ("order_id", Kind::Text(format!("O-{}-{place}", self.number)));
+        let properties = [order.clone(), ("total", total)].into();
+        let mut events = vec![self.event(&id, "Order Completed", (day, "web"), properties)];
+        if self.pick(70 + place, 8) != 0 {
+            let id = format!("{id}-delivered");
+            events.push(self.event(&id, "Order Delivered", (day + 3, "post"), [order].into()));
+        }
+        events
+    }
+
+    /// What some customers complained about not long ago; the first customer's case is open.
+    fn case(&self) -> Vec<v1::Event> {
+        let step = |name: &str, day, channel: &str| {
+            let case = Kind::Text(format!("C-{}", 1_000 + self.number));
+            let id = format!("sample-{}-{}", self.number, name.to_lowercase().replace(' ', "-"));
+            self.event(&id, name, (day, channel), [("case_id", case)].into())
         };
+        let (opened, updated) = (step("Case Opened", 340, "phone"), step("Case Updated", 346, "email"));
+        match self.pick(60, 8) {
+            _ if self.number == 0 => vec![opened, updated],
+            0 => vec![opened],
+            1 => vec![opened, updated, step("Case Closed", 347, "email")],
+            _ => Vec::new(),
+        }
+    }
+
+    fn event(
+        &self,
+        id: &str,
+        name: &str,
+        (day, channel): (i64, &str),
+        properties: Vec<(&str, Kind)>,
+    ) -> v1::Event {
+        let properties = properties.into_iter();
         v1::Event {
-            event_id: format!("sample-{}-{place}", self.number),
+            event_id: id.to_owned(),
             name: name.into(),
-            occurred_at: self.time(60 + i64::from(place) * 1_440),
+            occurred_at: self.time(60 + day * MINUTES_OF_A_DAY),
             channel: channel.into(),
-            properties: [(property.to_owned(), v1::Value { kind: Some(kind) })].into(),
+            properties: properties
+                .map(|(name, kind)| (name.to_owned(), v1::Value { kind: Some(kind) }))
+                .collect(),
         }
     }
 
@@ -292,11 +333,10 @@ impl SampleCustomer {
 
     /// The time, in minutes after the customer's data was first collected.
     fn time(&self, minutes: i64) -> Option<custodia_proto::Timestamp> {
-        let first = parse_time(FIRST_DAY).ok()?.seconds;
         let minutes = i64::from(self.number) * MINUTES_BETWEEN_CUSTOMERS + minutes;
         // Wraps around after a year, so that a large sample does not reach into the future.
-        let within_a_year = minutes % (360 * 24 * 60);
-        Some(time_of(jiff::Timestamp::from_second(first + within_a_year * 60).ok()?))
+        let within_a_year = minutes % (360 * MINUTES_OF_A_DAY);
+        Some(time_of(jiff::Timestamp::from_second(self.began + within_a_year * 60).ok()?))
     }
 
     fn one_of<Item: Copy + Default>(&self, seed: u32, items: &[Item]) -> Item {
@@ -314,6 +354,16 @@ impl SampleCustomer {
 
 const MARKETING: u32 = 0;
 const ANALYTICS: u32 = 1;
+
+/// The id depends on the number alone, so that README.md and a second run name the same customer.
+fn customer_id(number: u32) -> CustomerId {
+    // A version-4 UUID is never nil, so this always is a request id.
+    let request = RequestId::new(derived_uuid(&["customer", "sample", &number.to_string()])).ok();
+    request.map_or_else(
+        || CustomerId::from_parts(0, [0; 10], PoolId::DEFAULT),
+        |request| CustomerId::derive("import/sample", request, PoolId::DEFAULT),
+    )
+}
 
 fn identities() -> Identities {
     Identities::new("sample", &["custodia dev"])
@@ -343,21 +393,26 @@ fn split_mix(seed: u64) -> u64 {
 mod tests {
     use super::*;
 
+    fn customer(number: u32) -> SampleCustomer {
+        SampleCustomer::new(number, "2025-06-02")
+    }
+
     #[test]
     fn the_same_number_is_the_same_customer_in_every_run() {
         for number in [0, 1, 999] {
-            let (one, two) = (SampleCustomer::new(number), SampleCustomer::new(number));
+            let (one, two) = (customer(number), customer(number));
             assert_eq!(one.ingests(), two.ingests());
             assert_eq!(one.refusals(), two.refusals());
             assert_eq!((one.subject(), one.preferences()), (two.subject(), two.preferences()));
         }
-        assert_ne!(SampleCustomer::new(1).id(), SampleCustomer::new(2).id());
+        assert_ne!(customer(1).id(), customer(2).id());
+        assert_eq!(customer(0).id().to_string(), "cust_3ws04dz919fptr1t2q7tab7fxc", "as in README.md");
     }
 
     #[test]
     fn no_two_requests_of_the_sample_share_an_id() {
         let mut ids = std::collections::BTreeSet::new();
-        for customer in (0..200).map(SampleCustomer::new) {
+        for customer in (0..200).map(customer) {
             let requests = customer.ingests().into_iter().map(|request| request.request_id);
             let refusals = customer.refusals().into_iter().map(|request| request.request_id);
             let others = [customer.subject().request_id, customer.preferences().request_id];
@@ -370,7 +425,7 @@ mod tests {
     #[test]
     fn every_value_is_in_the_sample_catalogue() {
         let catalogue = crate::dev::catalogue::entries().unwrap().attributes;
-        for request in (0..200).map(SampleCustomer::new).flat_map(|customer| customer.ingests()) {
+        for request in (0..200).map(customer).flat_map(|customer| customer.ingests()) {
             for observation in &request.observations {
                 let known = catalogue.iter().find(|one| one.name == observation.attribute).unwrap();
                 assert!(known.purposes.contains(&request.purpose), "{}", known.name);
@@ -380,10 +435,21 @@ mod tests {
 
     #[test]
     fn some_agree_and_some_refuse() {
-        let answers: Vec<_> =
-            (0..1_000).map(|number| SampleCustomer::new(number).answer(MARKETING)).collect();
+        let answers: Vec<_> = (0..1_000).map(|number| customer(number).answer(MARKETING)).collect();
         for answer in [Answer::Given, Answer::Refused, Answer::Unasked] {
             assert!(answers.iter().filter(|one| **one == answer).count() > 50, "{answer:?}");
+        }
+    }
+
+    #[test]
+    fn nothing_of_the_sample_is_in_the_future_and_ids_of_events_are_unique() {
+        let end = parse_time("2025-06-02").unwrap().seconds + 361 * 24 * 60 * 60;
+        for number in (0..400).chain([74_057, 999_999]) {
+            let ingests = customer(number).ingests();
+            let events: Vec<_> = ingests.iter().flat_map(|request| &request.events).collect();
+            let ids: std::collections::BTreeSet<_> = events.iter().map(|event| &event.event_id).collect();
+            assert_eq!(ids.len(), events.len());
+            assert!(events.iter().all(|event| event.occurred_at.unwrap().seconds < end), "{number}");
         }
     }
 }

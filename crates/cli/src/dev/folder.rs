@@ -1,7 +1,7 @@
 //! The folder of a development cluster.
 //!
 //! ```text
-//! DIR/dev.toml              the nodes' ports, and how many customers are wanted and loaded
+//! DIR/dev.toml              the nodes' ports, how many customers are wanted and loaded, and when their data begins
 //!     dev.lock              locked while the cluster runs
 //!     root-keys.toml        the root key (owner-only)
 //!     certificates/         ca.pem, ca-key.pem, node1.pem, node1-key.pem, …, admin.pem, agent.pem, …
@@ -58,6 +58,13 @@ struct DevFile {
     /// Number of sample customers that were asked for.
     #[serde(default)]
     customers_wanted: u32,
+    /// The first day of the sample customers' data, so that the same data is loaded after an interruption.
+    #[serde(default = "first_day_before_it_was_kept")]
+    first_day: String,
+}
+
+fn first_day_before_it_was_kept() -> String {
+    "2025-06-02".into()
 }
 
 /// What a cluster is asked to be. What is not asked for is as it was, or the default.
@@ -99,7 +106,7 @@ impl DevFolder {
             None => (free_ports(PORT_FIRST, nodes)?, free_ports(metrics_port(PORT_FIRST), nodes)?),
         };
         let customers_wanted = wanted.customers.unwrap_or(CUSTOMERS_DEFAULT);
-        let file = DevFile { ports, customers: 0, customers_wanted };
+        let file = DevFile { ports, customers: 0, customers_wanted, first_day: a_year_ago() };
         let folder = Self { root: root.to_owned(), file, _lock: lock };
         let key_path = folder.root.join("root-keys.toml");
         if !key_path.exists() {
@@ -162,6 +169,11 @@ impl DevFolder {
     /// How many sample customers there are to be.
     pub(crate) fn customers_wanted(&self) -> u32 {
         self.file.customers_wanted
+    }
+
+    /// The first day of the sample customers' data.
+    pub(crate) fn first_day(&self) -> &str {
+        &self.file.first_day
     }
 
     /// Saves how many sample customers are loaded.
@@ -249,6 +261,13 @@ key = \"certificates/{name}-key.pem\"
         let text = toml::to_string(file).map_err(CliError::content(&path))?;
         files::replace(&path, text.as_bytes(), Readers::Everyone)
     }
+}
+
+/// Where the data of the sample customers, which is of 360 days, ends yesterday.
+#[expect(clippy::disallowed_methods, reason = "the one clock of the command line")]
+fn a_year_ago() -> String {
+    let today = jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).date();
+    today.saturating_sub(jiff::Span::new().days(361)).to_string()
 }
 
 /// Keeps other processes out of the folder as long as the file is open.

@@ -53,7 +53,7 @@ pub(crate) async fn start_cluster(folder: &DevFolder, began: Instant) -> Result<
     }
     init(folder, &nodes).await?;
     catalog::create_missing(&client, &catalogue::entries()?).await?;
-    let first = SampleCustomer::new(0);
+    let first = SampleCustomer::new(0, folder.first_day());
     if folder.customers_loaded() == 0 {
         sample::load(&client, std::iter::once(&first)).await?;
     }
@@ -62,7 +62,8 @@ pub(crate) async fn start_cluster(folder: &DevFolder, began: Instant) -> Result<
     let mut loading = None;
     if folder.customers_loaded() < customers {
         let started = Instant::now();
-        let all: Vec<_> = (folder.customers_loaded()..customers).map(SampleCustomer::new).collect();
+        let customer = |number| SampleCustomer::new(number, folder.first_day());
+        let all: Vec<_> = (folder.customers_loaded()..customers).map(customer).collect();
         let loaded = sample::load(&client, &all).await?;
         folder.set_customers_loaded(customers)?;
         loading = Some(format!(

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use custodia_client::Client;
 use custodia_proto::v1::{self, MatchVerdict, ReviewDecision};
 
-use super::scan::STEP_DEADLINE;
+use crate::connection::steps::STEP_DEADLINE;
 use crate::connection::{Connection, pages};
 use crate::error::CliError;
 use crate::text::output::{self, Format, table_of};

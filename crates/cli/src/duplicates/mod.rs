@@ -6,6 +6,7 @@ mod scan;
 
 use custodia_proto::v1;
 
+use crate::connection::steps::STEP_DEADLINE;
 use crate::connection::{Connection, pages};
 use crate::customer::CustomerQuery;
 use crate::error::CliError;
@@ -59,7 +60,7 @@ impl DuplicatesCommand {
         match self {
             Self::Find(CustomerQuery { id: customer_id, purpose }) => {
                 let request = v1::FindDuplicatesRequest { customer_id, purpose, results_max: 0 };
-                let client = connection.client_with_deadline(scan::STEP_DEADLINE)?;
+                let client = connection.client_with_deadline(STEP_DEADLINE)?;
                 connection.print(&client.find_duplicates(request).await?, pairs::found_text)
             }
             Self::Scan(scan) => scan.run(connection).await,

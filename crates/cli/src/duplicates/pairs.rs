@@ -25,7 +25,7 @@ const PAIR_COLUMNS: &[Column<v1::DuplicatePair>] = &[
     ("DECISION", |pair| enum_text::<v1::ReviewDecision>(pair.decision)),
     ("BY", |pair| or_dash(&pair.decided_by)),
     ("NOTE", |pair| or_dash(&pair.note)),
-    ("REASONS (BITS)", |pair| reasons(pair.score.as_ref())),
+    ("REASONS (BITS)", |pair| all_reasons(pair)),
 ];
 
 /// Who may be the same person.
@@ -65,6 +65,16 @@ pub(super) fn model_text(model: &v1::DuplicateModel) -> String {
     ])
 }
 
+/// What comes from a source, and what comes from comparing.
+fn all_reasons(pair: &v1::DuplicatePair) -> String {
+    let in_one_ingest = pair
+        .conflicts
+        .iter()
+        .map(|of| format!("{} of {} in one ingest", of.namespace, of.holder_customer_id));
+    let compared = Some(reasons(pair.score.as_ref())).filter(|text| !text.is_empty());
+    in_one_ingest.chain(compared).collect::<Vec<_>>().join("; ")
+}
+
 fn probability(score: Option<&v1::MatchScore>) -> String {
     score.map_or_else(String::new, |score| format!("{:.3}", score.probability))
 }
@@ -101,5 +111,13 @@ mod tests {
         let text = list_text(&v1::ListDuplicatesResponse { pairs: vec![pair], ..Default::default() });
         assert!(text.contains("0.988"), "{text}");
         assert!(text.contains("surname same +9.2; city different -0.5"), "{text}");
+        let conflict = v1::IdentifierConflict {
+            namespace: "card".into(),
+            holder_customer_id: "cust_x".into(),
+            ..Default::default()
+        };
+        let pair = v1::DuplicatePair { conflicts: vec![conflict], ..Default::default() };
+        let text = list_text(&v1::ListDuplicatesResponse { pairs: vec![pair], ..Default::default() });
+        assert!(text.contains("card of cust_x in one ingest"), "{text}");
     }
 }

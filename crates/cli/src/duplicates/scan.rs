@@ -1,25 +1,18 @@
 //! `custodia duplicates scan`: step after step until the scan is complete.
 //!
-//! The scan is throttled here: a pause after each step, so that the nodes serve calls in between. A step that fails because a node is
-//! down is repeated, which changes nothing that it did before.
+//! The first step of the comparison also learns the model.
 
 use std::time::Duration;
 
-use custodia_client::{Client, ClientError};
 use custodia_proto::v1::{self, ScanPhase};
-use indicatif::{HumanCount, ProgressBar, ProgressStyle};
-use tonic::Code;
+use indicatif::{HumanCount, ProgressBar};
 
 use super::pairs::model_text;
 use crate::connection::Connection;
+use crate::connection::steps::{STEP_DEADLINE, progress_bar, step};
 use crate::error::CliError;
 use crate::text::output::facts;
 
-/// How long a step may take; the first of the comparison also learns the model.
-pub(super) const STEP_DEADLINE: Duration = Duration::from_secs(60);
-/// How often a step is repeated, and how long is waited before.
-const REPEATS_MAX: u32 = 30;
-const REPEAT_AFTER: Duration = Duration::from_secs(1);
 /// Steps of the progress bar.
 const PERCENT: f64 = 100.0;
 
@@ -37,10 +30,7 @@ pub(crate) struct Scan {
 impl Scan {
     pub(super) async fn run(self, connection: &Connection) -> Result<(), CliError> {
         let client = connection.client_with_deadline(STEP_DEADLINE)?;
-        let bar = ProgressBar::new(100);
-        if let Ok(style) = ProgressStyle::with_template("{bar:30} {percent:>3} %  {msg}  {elapsed}") {
-            bar.set_style(style);
-        }
+        let bar = progress_bar();
         let mut sum = v1::ScanDuplicatesResponse::default();
         let mut request = v1::ScanDuplicatesRequest { purpose: self.purpose, page_token: String::new() };
         loop {
@@ -56,23 +46,6 @@ impl Scan {
         bar.finish_and_clear();
         connection.print(&sum, scan_text)
     }
-}
-
-async fn step(
-    client: &Client,
-    request: &v1::ScanDuplicatesRequest,
-) -> Result<v1::ScanDuplicatesResponse, ClientError> {
-    for _ in 0..REPEATS_MAX {
-        match client.scan_duplicates(request.clone()).await {
-            Err(error) if may_pass(error.code()) => tokio::time::sleep(REPEAT_AFTER).await,
-            answer => return answer,
-        }
-    }
-    client.scan_duplicates(request.clone()).await
-}
-
-const fn may_pass(code: Code) -> bool {
-    matches!(code, Code::Unavailable | Code::Aborted | Code::DeadlineExceeded | Code::ResourceExhausted)
 }
 
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "percent of a share from 0 to 1")]

@@ -10,12 +10,12 @@ use crate::preference::preferences_text;
 use crate::profile::{events_text, profile_text};
 use crate::text::enum_text::enum_text;
 use crate::text::output::{Column, or, or_dash, table};
-use crate::text::values::time_text;
+use crate::text::values::{text_of, time_text};
 
 /// `custodia agent …`
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum AgentCommand {
-    /// Show who is calling, what happened last on each channel, and how the customer may be contacted
+    /// Show who is calling, what is open, what happened last on each channel, and how the customer may be contacted
     Context {
         /// Customer id (cust_…), or what the customer is known by: +49 30 901820, ana@example.org, loyalty-card=4006381333931
         whom: String,
@@ -52,6 +52,12 @@ pub(crate) fn context_text(context: &v1::AgentContext) -> String {
         );
     };
     let mut parts = vec![profile_text(profile)];
+    if !context.open_matters.is_empty() {
+        parts.push(matters_text(context));
+    }
+    if !context.traits.is_empty() {
+        parts.push(table(TRAIT_COLUMNS, &context.traits));
+    }
     for of in &context.interactions {
         let shown = v1::ListEventsResponse { events: of.events.clone(), ..Default::default() };
         parts.push(format!("last on {}\n{}", or(&of.channel, "no channel"), events_text(&shown)));
@@ -72,10 +78,12 @@ pub(crate) fn context_text(context: &v1::AgentContext) -> String {
         parts.push(held_text(&context.identifiers));
     }
     for suspected in &context.suspected_duplicates {
-        let (customer, probability) = (&suspected.customer_id, suspected.probability);
-        parts.push(format!(
-            "may be the same person as {customer} ({probability:.3}): see `custodia duplicates`"
-        ));
+        let customer = &suspected.customer_id;
+        let compared = (suspected.probability > 0.0).then(|| format!("{:.3}", suspected.probability));
+        let named = suspected.namespaces.iter().map(|namespace| format!("{namespace} in one ingest"));
+        let why: Vec<_> = compared.into_iter().chain(named).collect();
+        let why = why.join(", ");
+        parts.push(format!("may be the same person as {customer} ({why}): see `custodia duplicates`"));
     }
     if let Some(preferences) = &context.preferences {
         parts.push(preferences_text(preferences));
@@ -92,4 +100,37 @@ const CHANNEL_COLUMNS: &[Column<v1::ChannelPermission>] = &[
     }),
     ("REASON", |of| enum_text::<v1::RefusalReason>(of.reason)),
     ("EXPLANATION", |of| or_dash(&of.explanation)),
+];
+
+fn matters_text(context: &v1::AgentContext) -> String {
+    let mut text = table(MATTER_COLUMNS, &context.open_matters);
+    if context.has_more_open_matters {
+        text.push_str("\nmore are open, which were opened earlier");
+    }
+    text
+}
+
+const MATTER_COLUMNS: &[Column<v1::OpenMatter>] = &[
+    ("OPEN MATTER", |of| or(&of.display_name, &of.matter_type)),
+    ("KEY", |of| of.key.clone()),
+    ("STATE", |of| match (of.state(), of.is_stale) {
+        (v1::MatterState::Unknown, _) => "may be closed: a later event is withheld".into(),
+        (_, true) => "open, stale".into(),
+        (_, false) => "open".into(),
+    }),
+    ("OPENED", |of| time_text(of.opened_at.as_ref())),
+    ("THROUGH", |of| or_dash(&of.channel)),
+    ("LAST EVENT", |of| of.last_event.as_ref().map_or_else(String::new, |last| last.name.clone())),
+    ("OCCURRED", |of| time_text(of.last_event.as_ref().and_then(|last| last.occurred_at.as_ref()))),
+];
+
+const TRAIT_COLUMNS: &[Column<v1::Trait>] = &[
+    ("TRAIT", |of| or(&of.display_name, &of.id)),
+    ("VALUE", |of| match &of.value {
+        Some(value) if !of.unit.is_empty() => format!("{} {}", text_of(Some(value)), of.unit),
+        value => text_of(value.as_ref()),
+    }),
+    ("EVENTS", |of| of.event_count.to_string()),
+    ("SKIPPED", |of| of.skipped_event_count.to_string()),
+    ("OLDER EVENTS", |of| if of.is_partial { "not looked at" } else { "-" }.into()),
 ];

@@ -2,6 +2,7 @@
 
 use custodia_proto::{Timestamp, v1};
 
+use super::{report, split};
 use crate::connection::Connection;
 use crate::customer::CustomerQuery;
 use crate::error::CliError;
@@ -39,6 +40,10 @@ pub(crate) enum IdentifierCommand {
     },
     /// Take an identifier away from a customer, so that another may have it
     Release(Of),
+    /// Give an identifier that a customer got by mistake to the customer whose it is, with its source and evidence
+    Split(split::Split),
+    /// Count identifiers that are stale, invalid, never verified or shared, and list them
+    Report(report::Report),
 }
 
 /// One identifier of a customer.
@@ -65,6 +70,8 @@ impl IdentifierCommand {
                 update(of, Some(verification), None, connection).await
             }
             Self::Bounced { of, at } => update(of, None, Some(at), connection).await,
+            Self::Split(split) => split.run(connection).await,
+            Self::Report(report) => report.run(connection).await,
             Self::Release(Of { id: customer_id, identifier, purpose }) => {
                 let request = v1::ReleaseIdentifierRequest {
                     customer_id,
@@ -136,4 +143,5 @@ const COLUMNS: &[Column<v1::HeldIdentifier>] = &[
     ("BOUNCED", |held| held.bounced_at.as_ref().map_or_else(|| "-".into(), |at| time_text(Some(at)))),
     ("SOURCE", |held| or_dash(&held.provenance.clone().unwrap_or_default().source)),
     ("OBSERVED", |held| time_text(held.provenance.clone().unwrap_or_default().observed_at.as_ref())),
+    ("STALE", |held| if held.stale { "yes" } else { "-" }.into()),
 ];

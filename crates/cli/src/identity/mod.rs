@@ -2,6 +2,8 @@
 
 mod agent;
 mod identifiers;
+mod report;
+mod split;
 
 pub(crate) use agent::{AgentCommand, context_text};
 pub(crate) use identifiers::IdentifierCommand;

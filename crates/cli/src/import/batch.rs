@@ -43,10 +43,11 @@ impl Refusal {
 }
 
 /// One request, and what is needed to account for its answer.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Batch<Request> {
     /// `None` if nothing of the rows can be sent.
     pub(crate) request: Option<Request>,
+    /// Of rows that are sent together: their customer key in the source.
     pub(crate) key: String,
     pub(crate) rows: Vec<Row>,
     /// About how many bytes its rows take in memory.
@@ -58,15 +59,27 @@ pub(crate) struct Batch<Request> {
     pub(crate) memory: Option<OwnedSemaphorePermit>,
 }
 
+impl<Request> Default for Batch<Request> {
+    fn default() -> Self {
+        Self {
+            request: None,
+            key: String::new(),
+            rows: Vec::new(),
+            bytes: 0,
+            refused: Vec::new(),
+            position: None,
+            memory: None,
+        }
+    }
+}
+
 impl<Request> Batch<Request> {
     /// Adds a row that it accounts for.
     pub(crate) fn add(&mut self, row: Row) {
         self.bytes += row.bytes();
         self.rows.push(row);
     }
-}
 
-impl<Request: Default> Batch<Request> {
     /// A row by itself.
     pub(crate) fn of(row: Row) -> Self {
         let mut batch = Self { position: Some(position_after(&row)), ..Self::default() };
@@ -102,7 +115,7 @@ pub(crate) fn key_of(columns: &[String], row: &Row) -> Result<String, Refusal> {
 }
 
 /// A row that cannot be sent at all.
-pub(crate) fn unsendable<Request: Default>(row: Row, refusal: Refusal) -> Batch<Request> {
+pub(crate) fn unsendable<Request>(row: Row, refusal: Refusal) -> Batch<Request> {
     Batch { refused: vec![refusal], ..Batch::of(row) }
 }
 

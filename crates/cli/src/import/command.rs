@@ -10,6 +10,7 @@ use crate::connection::Connection;
 use crate::error::CliError;
 use crate::import::call_stream::{IngestStream, is_input_error, is_legal_refusal};
 use crate::import::grant;
+use crate::import::identifier;
 use crate::import::identity::Identities;
 use crate::import::job::{Job, LoadOptions};
 use crate::import::mapping::Mapping;
@@ -21,9 +22,11 @@ use crate::text::values;
 /// What `import` takes.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
+Each row reaches the customer who is known by its key, or by another of its identifiers; if nobody is, a new one. See the
+customer with `custodia profile find NAMESPACE=KEY`.
+
 To resume an interrupted import, run the same command again. The folder FILE.custodia-import (or --state DIR)
-has the progress, the customer of each source key (see `custodia profile get --source-key`), and the refused
-rows with their reasons.")]
+has the progress, and the refused rows with their reasons.")]
 pub(crate) struct ImportCommand {
     #[command(flatten)]
     load: LoadOptions,
@@ -51,6 +54,7 @@ impl ImportCommand {
         self.load.define(&client, &mapping).await?;
         common.types = self.types(&client).await?;
         mapping.check_formats(&common.types).map_err(CliError::content(&self.load.mapping))?;
+        self.check_namespaces(&client, &mapping).await?;
         self.check_consents(&client, &mapping, &common).await?;
         let stream = IngestStream::new(&client, self.load.window.into());
         job.run(stream, ProfileBatcher::new(&mapping, &common), &mapping.input).await
@@ -89,6 +93,21 @@ impl ImportCommand {
         })
     }
 
+    /// Whether the catalogue takes the identifiers of the mapping: if not, each row would be refused.
+    async fn check_namespaces(&self, client: &Client, mapping: &Mapping) -> Result<(), CliError> {
+        let of_mapping = self.load.of_mapping();
+        let key = identifier::check_key_namespace(client, &mapping.customer.namespace).await?;
+        let key = key.and_then(|key| identifier::check_use("customer.namespace", &key, &self.purpose));
+        key.map_err(&of_mapping)?;
+        for name in mapping.identifiers.keys() {
+            let key = format!("identifiers.{name}");
+            let known = identifier::namespace_of(client, &key, name).await?;
+            let known = known.and_then(|known| identifier::check_use(&key, &known, &self.purpose));
+            known.map_err(&of_mapping)?;
+        }
+        Ok(())
+    }
+
     /// Whether the cluster takes what the mapping says of the grounds, whatever the rows say: it decides on a sample of each.
     async fn check_consents(
         &self,
@@ -100,7 +119,7 @@ impl ImportCommand {
         let request = v1::IngestProfileRequest {
             consents: samples.collect(),
             validate_only: true,
-            ..common.request_of(String::new(), String::new())
+            ..common.unidentified()
         };
         if request.consents.is_empty() {
             return Ok(());

@@ -128,6 +128,7 @@ mod tests {
             r#"
             [customer]
             key = ["id"]
+            namespace = "crm"
             [[consents]]
             purpose = "offers"
             notice_version = "2026-01"
@@ -171,6 +172,7 @@ mod tests {
             r#"
             [customer]
             key = ["id"]
+            namespace = "crm"
             [[consents]]
             purpose = "service"
             basis = "contract"

@@ -76,6 +76,11 @@ impl LoadOptions {
         Ok((mapping, text))
     }
 
+    /// An error that names the mapping.
+    pub(crate) fn of_mapping(&self) -> impl Fn(String) -> CliError {
+        |reason| CliError::content(&self.mapping)(reason)
+    }
+
     /// Identifies the file.
     pub(crate) fn fingerprint(&self) -> Result<String, CliError> {
         identity::fingerprint(&self.file)

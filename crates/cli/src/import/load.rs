@@ -129,7 +129,7 @@ impl<'l, Stream: CallStream> Load<'l, Stream> {
             self.in_flight.insert(number, (order, batch));
         } else {
             let (tally, refused) = Tally::of::<Stream::Answer>(&mut batch, None);
-            self.advance(order, Done::new(batch, None, tally, refused));
+            self.advance(order, Done::new(&batch, tally, refused));
         }
         Ok(())
     }
@@ -145,12 +145,12 @@ impl<'l, Stream: CallStream> Load<'l, Stream> {
         answer: Result<Stream::Answer, ClientError>,
     ) -> Result<(), CliError> {
         let Some((order, mut batch)) = self.in_flight.remove(&number) else { return Ok(()) };
-        let (customer, answer) = match answer {
-            Ok(answer) => (Some(answer.customer_id().to_owned()), Ok(answer)),
-            Err(error) => (None, Err(row_error::<Stream>(error)?)),
+        let answer = match answer {
+            Ok(answer) => Ok(answer),
+            Err(error) => Err(row_error::<Stream>(error)?),
         };
         let (tally, refused) = Tally::of(&mut batch, Some(&answer));
-        self.advance(order, Done::new(batch, customer, tally, refused));
+        self.advance(order, Done::new(&batch, tally, refused));
         Ok(())
     }
 

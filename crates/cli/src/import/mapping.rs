@@ -8,7 +8,7 @@ use std::path::Path;
 
 use custodia_profile::limits::{GRANTS_MAX, PROPERTIES_MAX};
 use custodia_profile::{
-    AttributeName, Channel, Collector, EventName, Language, NoticeId, PropertyName, PurposeId,
+    AttributeName, Channel, Collector, EventName, Language, NamespaceId, NoticeId, PropertyName, PurposeId,
 };
 use custodia_proto::v1;
 use serde::Deserialize;
@@ -18,6 +18,7 @@ use crate::catalog::CatalogueFile;
 use crate::error::CliError;
 use crate::files;
 use crate::import::field::Field;
+use crate::import::identifier::{Customer, Fields};
 use crate::import::row::{COLUMNS_MAX, Row};
 use crate::text::enum_text;
 
@@ -30,6 +31,9 @@ pub(crate) struct Mapping {
     pub(crate) input: Input,
     /// The customer of a row.
     pub(crate) customer: Customer,
+    /// What else the customer is known by: namespace ← column, a table (see [`Field`]), or a list of these.
+    #[serde(default)]
+    pub(crate) identifiers: BTreeMap<String, Fields>,
     /// When the values were observed: a column or a constant. Default: when the file was last modified.
     pub(crate) observed_at: Option<Field>,
     /// Attribute ← column: `given_name = "given_name"`, or a table (see [`Field`]).
@@ -105,14 +109,6 @@ pub(crate) enum InputFormat {
     Csv,
     Whitespace,
     Jsonl,
-}
-
-/// `[customer]`
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Customer {
-    /// The columns that together form the customer's key in the source. Rows with equal keys become one customer.
-    pub(crate) key: Vec<String>,
 }
 
 /// `[[events]]`
@@ -267,11 +263,14 @@ impl MappingFile for Mapping {
     }
 
     fn check(&self) -> Result<(), String> {
-        if self.customer.key.is_empty() {
-            return Err("customer.key must name at least one column".into());
-        }
-        if self.attributes.is_empty() && self.events.is_empty() && self.consents.is_empty() {
-            return Err("attributes: nothing is mapped; map at least one attribute, event or consent".into());
+        self.customer.check()?;
+        if self.attributes.is_empty()
+            && self.identifiers.is_empty()
+            && self.events.is_empty()
+            && self.consents.is_empty()
+        {
+            let reason = "nothing is mapped; map at least one attribute, identifier, event or consent";
+            return Err(format!("attributes: {reason}"));
         }
         if self.consents.len() > GRANTS_MAX {
             return Err(format!("consents: more than {GRANTS_MAX}"));
@@ -318,6 +317,9 @@ impl Mapping {
     /// Whether the cluster can take the names and constants: what is wrong with them is wrong in every row.
     fn check_names(&self) -> Result<(), String> {
         let named = |key: String| move |error: custodia_profile::ProfileError| format!("{key}: {error}");
+        for name in self.identifiers.keys() {
+            NamespaceId::new(name).map_err(named(format!("identifiers.{name}")))?;
+        }
         for name in self.attributes.keys() {
             AttributeName::new(name).map_err(named(format!("attributes.{name}")))?;
         }
@@ -368,7 +370,10 @@ impl Mapping {
             let key = move |name: &str| format!("consents[{index}].{name}");
             fields.into_iter().filter_map(move |(name, field)| Some((key(name), field.as_ref()?)))
         });
-        observed.chain(attributes).chain(occurred).chain(properties).chain(consents)
+        let identifiers = self.identifiers.iter().flat_map(|(namespace, fields)| {
+            fields.iter().map(move |field| (format!("identifiers.{namespace}"), field))
+        });
+        observed.chain(identifiers).chain(attributes).chain(occurred).chain(properties).chain(consents)
     }
 }
 
@@ -376,7 +381,7 @@ impl Mapping {
 mod tests {
     use super::*;
 
-    const SMALL: &str = "[customer]\nkey = [\"id\"]\n[attributes]\ncity = \"city\"\n";
+    const SMALL: &str = "[customer]\nkey = [\"id\"]\nnamespace = \"crm\"\n[attributes]\ncity = \"city\"\n";
 
     #[test]
     fn a_small_mapping_has_sensible_defaults() {
@@ -391,53 +396,80 @@ mod tests {
     fn an_error_names_the_key() {
         for (text, key) in [
             ("[customer]\nkye = [\"id\"]", "kye"),
-            ("[customer]\nkey = []\n[attributes]\na = \"a\"", "customer.key"),
-            ("[customer]\nkey = [\"id\"]", "attributes"),
-            ("[customer]\nkey = [\"id\"]\n[attributes]\na = { colum = \"a\" }", "colum"),
-            ("[customer]\nkey = [\"id\"]\n[attributes]\na = { type = \"date\" }", "column"),
-            ("[customer]\nkey = [\"id\"]\n[attributes]\na = { column = \"a\", type = \"dat\" }", "dat"),
-            ("[input]\nformat = \"xml\"\n[customer]\nkey = [\"id\"]", "xml"),
+            ("[customer]\nkey = []\nnamespace = \"c\"\n[attributes]\na = \"a\"", "customer.key"),
+            ("[customer]\nkey = [\"id\"]\nnamespace = \"c\"", "attributes"),
+            ("[customer]\nkey = [\"id\"]\nnamespace = \"c\"\n[attributes]\na = { colum = \"a\" }", "colum"),
             (
-                "[input]\nheader = true\ncolumns = [\"a\", \"b\", \"a\"]\n[customer]\nkey = [\"a\"]",
+                "[customer]\nkey = [\"id\"]\nnamespace = \"c\"\n[attributes]\na = { type = \"date\" }",
+                "column",
+            ),
+            (
+                "[customer]\nkey = [\"id\"]\nnamespace = \"c\"\n[attributes]\na = { column = \"a\", type = \"dat\" }",
+                "dat",
+            ),
+            ("[input]\nformat = \"xml\"\n[customer]\nkey = [\"id\"]\nnamespace = \"c\"", "xml"),
+            (
+                "[input]\nheader = true\ncolumns = [\"a\", \"b\", \"a\"]\n[customer]\nkey = [\"a\"]\nnamespace = \"c\"",
                 "input.columns",
             ),
-            ("[input]\ncolumns = [\"a\"]\n[customer]\nkey = [\"a\"]", "input.header"),
-            ("[customer]\nkey = [\"id\"]\n[attributes]\na = \"\"", "`column` is empty"),
-            ("[customer]\nkey = [\"\"]\n[attributes]\na = \"a\"", "customer.key"),
-            ("[input]\ndelimiter = \"\\\"\"\n[customer]\nkey = [\"a\"]", "input.delimiter"),
-            ("[customer]\nkey = [\"id\"]\n[attributes]\nE-Mail = \"a\"", "attributes.E-Mail"),
-            ("[customer]\nkey = [\"id\"]\n[attributes]\na = { column = \"\" }", "`column` is empty"),
+            ("[input]\ncolumns = [\"a\"]\n[customer]\nkey = [\"a\"]\nnamespace = \"c\"", "input.header"),
+            ("[customer]\nkey = [\"id\"]\nnamespace = \"c\"\n[attributes]\na = \"\"", "`column` is empty"),
+            ("[customer]\nkey = [\"\"]\nnamespace = \"c\"\n[attributes]\na = \"a\"", "customer.key"),
             (
-                "[customer]\nkey = [\"id\"]\n[[consents]]\npurpose = \"p\"\nnotice_version = \"1\"\nmethod = \"explicit\"\nact = \"signed\"",
+                "[input]\ndelimiter = \"\\\"\"\n[customer]\nkey = [\"a\"]\nnamespace = \"c\"",
+                "input.delimiter",
+            ),
+            (
+                "[customer]\nkey = [\"id\"]\nnamespace = \"c\"\n[attributes]\nE-Mail = \"a\"",
+                "attributes.E-Mail",
+            ),
+            (
+                "[customer]\nkey = [\"id\"]\nnamespace = \"c\"\n[attributes]\na = { column = \"\" }",
+                "`column` is empty",
+            ),
+            (
+                "[customer]\nkey = [\"id\"]\nnamespace = \"c\"\n[[consents]]\npurpose = \"p\"\nnotice_version = \"1\"\nmethod = \"explicit\"\nact = \"signed\"",
                 "consents[0].given_at",
             ),
-            ("[input]\nheader = false\n[customer]\nkey = [\"id\"]", "input.columns"),
+            ("[input]\nheader = false\n[customer]\nkey = [\"id\"]\nnamespace = \"c\"", "input.columns"),
             (
-                "[customer]\nkey = [\"id\"]\n[[consents]]\npurpose = \"p\"\nnotice_version = \"1\"\nmethod = \"x\"",
+                "[customer]\nkey = [\"id\"]\nnamespace = \"c\"\n[[consents]]\npurpose = \"p\"\nnotice_version = \"1\"\nmethod = \"x\"",
                 "opt-out",
             ),
             (
-                "[customer]\nkey = [\"id\"]\n[[consents]]\npurpose = \"p\"\nnotice_version = \"1\"",
+                "[customer]\nkey = [\"id\"]\nnamespace = \"c\"\n[[consents]]\npurpose = \"p\"\nnotice_version = \"1\"",
                 "consents[0].method",
             ),
             (
-                "[customer]\nkey = [\"id\"]\n[[consents]]\npurpose = \"p\"\nbasis = \"contract\"",
+                "[customer]\nkey = [\"id\"]\nnamespace = \"c\"\n[[consents]]\npurpose = \"p\"\nbasis = \"contract\"",
                 "consents[0].reference",
             ),
             (
-                "[customer]\nkey = [\"id\"]\n[[consents]]\npurpose = \"p\"\nnotice_version = \"1\"\nmethod = \"explicit\"",
+                "[customer]\nkey = [\"id\"]\nnamespace = \"c\"\n[[consents]]\npurpose = \"p\"\nnotice_version = \"1\"\nmethod = \"explicit\"",
                 "consents[0].act",
             ),
             (
-                "[customer]\nkey = [\"id\"]\n[attributes]\na = \"a\"\n[[catalogue.purposes]]\nid = \"p\"",
+                "[customer]\nkey = [\"id\"]\nnamespace = \"c\"\n[attributes]\na = \"a\"\n[[catalogue.purposes]]\nid = \"p\"",
                 "catalogue.purposes[0].bases",
             ),
             (
-                "[customer]\nkey = [\"id\"]\n[attributes]\na = \"a\"\n[[catalogue.purposes]]\nid = \"p\"\nbases = [\"x\"]",
+                "[customer]\nkey = [\"id\"]\nnamespace = \"c\"\n[attributes]\na = \"a\"\n[[catalogue.purposes]]\nid = \"p\"\nbases = [\"x\"]",
                 "legal-obligation",
             ),
         ] {
             let error = Mapping::parse(text).unwrap_err();
+            assert!(error.contains(key), "{key} is not in: {error}");
+        }
+    }
+
+    #[test]
+    fn a_namespace_has_a_name_of_the_catalogue() {
+        for (text, key) in [
+            (SMALL.replace("namespace = \"crm\"\n", ""), "missing field `namespace`"),
+            (SMALL.replace("\"crm\"", "\"C R M\""), "customer.namespace"),
+            (format!("{SMALL}[identifiers]\nE-Mail = \"a\""), "identifiers.E-Mail"),
+        ] {
+            let error = Mapping::parse(&text).unwrap_err();
             assert!(error.contains(key), "{key} is not in: {error}");
         }
     }

@@ -72,6 +72,8 @@ impl Kind {
         match self {
             Self::Profiles => counts.extend([
                 ("customers_created", tally.customers_created),
+                ("customers_merged", tally.customers_merged),
+                ("merges_proposed", tally.merges_proposed),
                 ("values_merged", tally.values_merged),
                 ("events_appended", tally.events_appended),
             ]),
@@ -113,6 +115,9 @@ pub(crate) fn text(
             "\nsuperseded: in the customer's history; a newer decision stands, or a no that was said here",
         );
     }
+    if tally.merges_proposed > 0 {
+        text.push_str("\nproposed merges: `custodia duplicates list` has the pairs");
+    }
     if !tally.refused.is_empty() {
         text.push_str("\nrefused rows with their reasons: refused.jsonl in that folder");
     }
@@ -139,7 +144,7 @@ mod tests {
         let lines: Vec<_> = text.lines().map(str::trim_end).collect();
         assert_eq!(lines[1], "rows                            69,659");
         assert_eq!(lines[2], "rows refused, at least in part  12");
-        assert_eq!(lines[6], "refused: not-parsed             12");
+        assert_eq!(lines[8], "refused: not-parsed             12");
         assert!(text.contains("34,829 rows/s"), "{text}");
     }
 }

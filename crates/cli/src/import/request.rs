@@ -8,13 +8,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use custodia_profile::EventId;
-use custodia_profile::limits::{EVENTS_MAX, GRANTS_MAX, OBSERVATIONS_MAX};
+use custodia_profile::limits::{EVENTS_MAX, GRANTS_MAX, IDENTIFIERS_MAX, OBSERVATIONS_MAX};
 use custodia_proto::{Timestamp, v1};
 
 use crate::import::batch::{
     AMBIGUOUS, Batch, Batcher, NOT_PARSED, Refusal, key_of, position_after, unsendable,
 };
 use crate::import::grant::map_consent;
+use crate::import::identifier::{identifiers_of, observed};
 use crate::import::identity::Identities;
 use crate::import::mapping::{EventMapping, Mapping};
 use crate::import::row::Row;
@@ -40,10 +41,11 @@ pub(crate) struct Common {
     pub(crate) types: BTreeMap<String, v1::ValueType>,
 }
 
-/// The request of a customer's rows, and the row numbers of its observations and events, in their order.
+/// The request of a customer's rows, and the row numbers of its identifiers, observations and events, in their order.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Ingest {
     pub(crate) request: v1::IngestProfileRequest,
+    pub(crate) identifier_rows: Vec<u64>,
     pub(crate) observation_rows: Vec<u64>,
     pub(crate) event_rows: Vec<u64>,
     /// The attributes of which rows say different things of the same moment.
@@ -92,12 +94,12 @@ impl Batcher for ProfileBatcher<'_> {
             complete.extend(self.finish());
         }
         self.occurrence += 1;
-        let part = self.map_row(&row);
+        let part = self.map_row(&key, &row);
         if self.open.as_ref().is_some_and(|open| is_full(open) || !fits(open, &part)) {
             complete.extend(self.open.take());
         }
         let open = self.open.get_or_insert_with(|| Batch {
-            request: Some(Ingest { request: self.common.request(&key, row.number), ..Ingest::default() }),
+            request: Some(Ingest { request: self.common.request(row.number), ..Ingest::default() }),
             key,
             ..Batch::default()
         });
@@ -114,7 +116,7 @@ impl Batcher for ProfileBatcher<'_> {
 }
 
 impl ProfileBatcher<'_> {
-    fn map_row(&self, row: &Row) -> Part {
+    fn map_row(&self, key: &str, row: &Row) -> Part {
         let mut part = Part::default();
         let mut refuse = |item: &str, reason: String| {
             part.refused.push(Refusal::new(row.number, item, NOT_PARSED, &reason))
@@ -130,7 +132,14 @@ impl ProfileBatcher<'_> {
                 (None, None)
             }
         };
+        part.identifiers.push(observed(&self.mapping.customer.namespace, key.to_owned(), observed_at));
         // A value of an unknown moment could replace a newer one.
+        let mut unreadable = Vec::new();
+        if observed_at.is_some() {
+            let (identifiers, refused) = identifiers_of(&self.mapping.identifiers, row, observed_at);
+            part.identifiers.extend(identifiers);
+            unreadable = refused;
+        }
         for (name, field) in self.mapping.attributes.iter().filter(|_| observed_at.is_some()) {
             let catalogued = self.common.types.get(name).copied().unwrap_or(v1::ValueType::Text);
             match field.value(row, catalogued) {
@@ -153,6 +162,7 @@ impl ProfileBatcher<'_> {
                 Err(explanation) => refuse(&consent.purpose, explanation),
             }
         }
+        part.refused.extend(unreadable);
         part
     }
 
@@ -178,19 +188,19 @@ impl ProfileBatcher<'_> {
 }
 
 impl Common {
-    fn request(&self, key: &str, first_row: u64) -> v1::IngestProfileRequest {
-        self.request_of(self.identities.customer(key).to_string(), self.identities.request(first_row))
+    /// The request of the rows from this one on, without what they say.
+    fn request(&self, first_row: u64) -> v1::IngestProfileRequest {
+        let request_id = self.identities.request(first_row);
+        v1::IngestProfileRequest { request_id, has_key: true, ..self.unidentified() }
     }
 
-    /// A request about a customer; empty: a new one.
-    pub(crate) fn request_of(&self, customer_id: String, request_id: String) -> v1::IngestProfileRequest {
+    /// A request about nobody in particular.
+    pub(crate) fn unidentified(&self) -> v1::IngestProfileRequest {
         v1::IngestProfileRequest {
-            customer_id,
             purpose: self.purpose.clone(),
             source: self.source.clone(),
             party: self.party.into(),
             lawful_basis: self.basis.into(),
-            request_id,
             ..v1::IngestProfileRequest::default()
         }
     }
@@ -199,6 +209,8 @@ impl Common {
 /// What one row adds to its customer's request.
 #[derive(Debug, Default)]
 struct Part {
+    /// The key first.
+    identifiers: Vec<v1::IdentifierObservation>,
     observations: Vec<v1::Observation>,
     events: Vec<v1::Event>,
     consents: Vec<v1::ConsentGrant>,
@@ -212,13 +224,17 @@ fn is_full(open: &Batch<Ingest>) -> bool {
 
 fn fits(open: &Batch<Ingest>, part: &Part) -> bool {
     let Some(ingest) = &open.request else { return false };
-    ingest.observation_rows.len() + part.observations.len() <= OBSERVATIONS_MAX
+    ingest.request.identifiers.len() + ingest.new_identifiers(&part.identifiers) <= IDENTIFIERS_MAX
+        && ingest.observation_rows.len() + part.observations.len() <= OBSERVATIONS_MAX
         && ingest.event_rows.len() + part.events.len() <= EVENTS_MAX
         && ingest.request.consents.len() + part.consents.len() <= GRANTS_MAX
 }
 
 fn merge(open: &mut Batch<Ingest>, part: Part, row: Row) {
     if let Some(ingest) = &mut open.request {
+        for identifier in part.identifiers {
+            ingest.identify(identifier, row.number);
+        }
         for observation in part.observations {
             open.refused.extend(ingest.observe(observation, row.number));
         }
@@ -297,6 +313,7 @@ mod tests {
     const MAPPING: &str = r#"
         [customer]
         key = ["id"]
+        namespace = "crm"
         [attributes]
         city = "city"
         [[events]]
@@ -334,7 +351,11 @@ mod tests {
     fn consecutive_rows_of_a_customer_are_one_request() {
         let all = batches([row(1, "a", "19970101"), row(2, "a", "19970101"), row(3, "b", "19970102")]);
         assert_eq!(all.len(), 2);
-        let Ingest { request, event_rows, .. } = all[0].request.as_ref().unwrap();
+        let Ingest { request, event_rows, identifier_rows, .. } = all[0].request.as_ref().unwrap();
+        assert!(request.customer_id.is_empty() && request.has_key);
+        let observed_at = Some(Timestamp::default());
+        assert_eq!(request.identifiers, [observed("crm", "a".into(), observed_at)]);
+        assert_eq!(identifier_rows, &[1]);
         let ids: Vec<_> = request.events.iter().map(|event| event.event_id.as_str()).collect();
         assert_eq!(ids, ["a-19970101-1", "a-19970101-2"]);
         assert_eq!(request.observations.len(), 1, "the same value of the same time is sent once");
@@ -385,7 +406,7 @@ mod tests {
     /// Regression: such values got the date of the file, and so an old one replaced a newer one.
     #[test]
     fn values_whose_moment_is_declared_and_cannot_be_read_are_refused() {
-        let mapping = "observed_at = \"on\"\n[customer]\nkey = [\"id\"]\n[attributes]\ncity = \"city\"";
+        let mapping = "observed_at = \"on\"\n[customer]\nkey = [\"id\"]\nnamespace = \"crm\"\n[attributes]\ncity = \"city\"";
         for on in ["", "01.02.2019"] {
             let all = mapped(mapping, &[&[("id", "a"), ("city", "Perth"), ("on", on)]]);
             assert!(all[0].request.as_ref().unwrap().request.observations.is_empty());
@@ -395,7 +416,7 @@ mod tests {
 
     #[test]
     fn of_two_values_of_one_moment_none_is_sent_and_both_rows_are_told() {
-        let mapping = "observed_at = \"on\"\n[customer]\nkey = [\"id\"]\n[attributes]\ncity = \"city\"";
+        let mapping = "observed_at = \"on\"\n[customer]\nkey = [\"id\"]\nnamespace = \"crm\"\n[attributes]\ncity = \"city\"";
         let row = |city, on| [("id", "a"), ("city", city), ("on", on)];
         let rows = [
             row("Perth", "2026-01-01"),
@@ -414,7 +435,7 @@ mod tests {
     /// CO-5: a consent counts from the date that the file declares, never from the import.
     #[test]
     fn a_consent_without_a_date_of_its_own_has_that_of_the_file() {
-        let text = "observed_at = { constant = \"2026-01-31\" }\n[customer]\nkey = [\"id\"]\n[[consents]]\n\
+        let text = "observed_at = { constant = \"2026-01-31\" }\n[customer]\nkey = [\"id\"]\nnamespace = \"crm\"\n[[consents]]\n\
                     purpose = \"offers\"\nnotice_version = \"1\"\nmethod = \"explicit\"\nact = \"signed\"";
         let mapping = Mapping::parse(text).unwrap();
         let common = common();

@@ -2,21 +2,19 @@
 //!
 //! ```text
 //! FILE.custodia-import/          (or --state DIR)
-//!   checkpoint.toml              replaced whole: attempt, position, counts, and the lengths of the two files below
-//!   customers.tsv                appended: "source key" as JSON, tab, cust_…
+//!   checkpoint.toml              replaced whole: attempt, position, counts, and the length of the file below
 //!   refused.jsonl                appended: the refused rows with their reasons
 //!   lock                         locked while an import runs
 //! ```
 //!
-//! Saving appends to the two files and syncs them, then replaces the checkpoint. A crash in between leaves files longer
-//! than the checkpoint says; opening truncates them, and the rows after the checkpoint are sent again: the same requests
+//! Saving appends to the refused rows and syncs them, then replaces the checkpoint. A crash in between leaves a file longer
+//! than the checkpoint says; opening truncates it, and the rows after the checkpoint are sent again: the same requests
 //! with the same ids, which change nothing. A new start keeps what an earlier run did until it has done something itself.
 
 use std::collections::BTreeMap;
-use std::io::{BufRead as _, BufReader, Write as _};
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-use custodia_profile::CustomerId;
 use serde::{Deserialize, Serialize};
 
 use crate::error::CliError;
@@ -27,7 +25,7 @@ use crate::import::row::Row;
 use crate::import::tally::Tally;
 use crate::text::printable;
 
-const FORMAT: u32 = 2;
+const FORMAT: u32 = 3;
 
 /// The checkpoint file.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,7 +38,6 @@ struct Checkpoint {
     /// with the first answer, which tells of the earlier attempt.
     attempt: String,
     finished: bool,
-    customers_bytes: u64,
     refused_bytes: u64,
     done: Position,
     tally: Tally,
@@ -51,12 +48,8 @@ struct Checkpoint {
 pub(crate) struct ImportState {
     folder: PathBuf,
     checkpoint: Checkpoint,
-    customers: std::fs::File,
     refused: std::fs::File,
-    customers_new: Vec<u8>,
     refused_new: Vec<u8>,
-    /// The last key written: rows of one customer are mostly consecutive.
-    last_key: String,
     dirty: bool,
     /// Whether the folder still has the progress of an earlier run, which the first save replaces.
     replaces: bool,
@@ -89,24 +82,17 @@ impl ImportState {
             (Start::Resume, false) | (Start::Restart, _) => Checkpoint::new(run),
         };
         let is_new = checkpoint.done.rows == 0 && !checkpoint.finished;
-        let appended = |name: &str, length: u64| {
-            let path = folder.join(name);
-            if replaces {
-                files::append(&path, Readers::Owner)
-            } else {
-                files::append_from(&path, length, Readers::Owner)
-            }
+        let path = folder.join(REFUSED);
+        let refused = if replaces {
+            files::append(&path, Readers::Owner)?
+        } else {
+            files::append_from(&path, checkpoint.refused_bytes, Readers::Owner)?
         };
-        let customers = appended(CUSTOMERS, checkpoint.customers_bytes)?;
-        let refused = appended(REFUSED, checkpoint.refused_bytes)?;
         let mut state = Self {
             folder: folder.to_owned(),
             checkpoint,
-            customers,
             refused,
-            customers_new: Vec::new(),
             refused_new: Vec::new(),
-            last_key: String::new(),
             dirty: is_new && !replaces,
             replaces,
             _lock: lock,
@@ -144,14 +130,6 @@ impl ImportState {
     /// Adds what was done up to a position: all rows before it are accounted for.
     pub(crate) fn advance(&mut self, done: Done) {
         self.checkpoint.tally.add(&done.tally);
-        for (key, customer) in done.customers {
-            if key != self.last_key {
-                let key_text = serde_json::Value::from(key.as_str()).to_string();
-                let line = format!("{}\t{customer}\n", printable::in_json(&key_text));
-                self.customers_new.extend(line.bytes());
-                self.last_key = key;
-            }
-        }
         self.refused_new.extend_from_slice(&done.refused);
         if let Some(position) = done.position {
             self.checkpoint.done = position;
@@ -167,30 +145,21 @@ impl ImportState {
         if std::mem::take(&mut self.replaces) {
             self.replace()?;
         }
-        let appended = [
-            (&mut self.customers, &mut self.customers_new, &mut self.checkpoint.customers_bytes, CUSTOMERS),
-            (&mut self.refused, &mut self.refused_new, &mut self.checkpoint.refused_bytes, REFUSED),
-        ];
-        for (file, new, length, name) in appended {
-            if !new.is_empty() {
-                let written = file.write_all(new).and_then(|()| file.sync_data());
-                written.map_err(CliError::file(self.folder.join(name)))?;
-                *length += new.len() as u64;
-                new.clear();
-            }
+        if !self.refused_new.is_empty() {
+            let written = self.refused.write_all(&self.refused_new).and_then(|()| self.refused.sync_data());
+            written.map_err(CliError::file(self.refused_path()))?;
+            self.checkpoint.refused_bytes += self.refused_new.len() as u64;
+            self.refused_new.clear();
         }
         self.checkpoint.write(&self.folder.join(CHECKPOINT))
     }
 
-    /// Ends the progress of an earlier run: the checkpoint first, so that the other files are never shorter than it says.
+    /// Ends the progress of an earlier run: the checkpoint first, so that the other file is never shorter than it says.
     fn replace(&self) -> Result<(), CliError> {
         let Checkpoint { format, run, attempt, .. } = self.checkpoint.clone();
         let begun = Checkpoint { format, run, attempt, ..Checkpoint::default() };
         begun.write(&self.folder.join(CHECKPOINT))?;
-        for (file, name) in [(&self.customers, CUSTOMERS), (&self.refused, REFUSED)] {
-            file.set_len(0).map_err(CliError::file(self.folder.join(name)))?;
-        }
-        Ok(())
+        self.refused.set_len(0).map_err(CliError::file(self.refused_path()))
     }
 
     /// Saves that the import is finished.
@@ -202,7 +171,6 @@ impl ImportState {
 }
 
 const CHECKPOINT: &str = "checkpoint.toml";
-const CUSTOMERS: &str = "customers.tsv";
 const REFUSED: &str = "refused.jsonl";
 const LOCK: &str = "lock";
 
@@ -240,19 +208,13 @@ impl Checkpoint {
 #[derive(Debug, Default)]
 pub(crate) struct Done {
     tally: Tally,
-    customers: Vec<(String, String)>,
     refused: Vec<u8>,
     position: Option<Position>,
 }
 
 impl Done {
-    /// Accounts for one request: its counts, its customer (if any) and its refused rows.
-    pub(crate) fn new<Request>(
-        batch: Batch<Request>,
-        customer: Option<String>,
-        tally: Tally,
-        refused: Vec<Refusal>,
-    ) -> Self {
+    /// Accounts for one request: its counts and its refused rows.
+    pub(crate) fn new<Request>(batch: &Batch<Request>, tally: Tally, refused: Vec<Refusal>) -> Self {
         let mut by_row: BTreeMap<u64, Vec<Refusal>> = BTreeMap::new();
         for refusal in refused {
             by_row.entry(refusal.row).or_default().push(refusal);
@@ -265,14 +227,11 @@ impl Done {
             // It is read on terminals, too.
             lines.extend(printable::in_json(&line).bytes());
         }
-        let customers = customer.map(|customer| (batch.key, customer)).into_iter().collect();
-        Self { tally, customers, refused: lines, position: batch.position }
+        Self { tally, refused: lines, position: batch.position }
     }
 
     fn join(&mut self, later: Self) {
         self.tally.add(&later.tally);
-        self.customers.extend(later.customers);
-        self.customers.dedup();
         self.refused.extend(later.refused);
         self.position = later.position.or(self.position);
     }
@@ -315,38 +274,20 @@ impl Ordered {
     }
 }
 
-/// The customer of a source key according to the folder's map.
-pub(crate) fn customer_of(folder: &Path, key: &str) -> Result<CustomerId, CliError> {
-    let path = folder.join(CUSTOMERS);
-    let file = std::fs::File::open(&path).map_err(CliError::file(&path))?;
-    for line in BufReader::new(file).lines() {
-        let line = line.map_err(CliError::file(&path))?;
-        if let Some((known, customer)) = line.split_once('\t')
-            && serde_json::from_str::<String>(known).is_ok_and(|known| known == key)
-            && let Ok(customer) = customer.parse()
-        {
-            return Ok(customer);
-        }
-    }
-    Err(CliError::UnknownSourceKey { path })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn done(row: u64, is_last: bool) -> Done {
         let batch = Batch::<()> {
-            key: format!("key {row}"),
             rows: vec![Row::of_pairs(row, &[("a", "b")])],
             position: is_last.then_some(Position { bytes: row * 10, rows: row }),
             ..Batch::default()
         };
-        let customer = CustomerId::from_parts(row, [1; 10], custodia_profile::PoolId::DEFAULT).to_string();
         let tally = Tally { rows: 1, ..Tally::default() };
         let refusal =
             Refusal { row, item: "a".into(), reason: "no-ground".into(), explanation: String::new() };
-        Done::new(batch, Some(customer), tally, vec![refusal])
+        Done::new(&batch, tally, vec![refusal])
     }
 
     #[test]
@@ -369,7 +310,6 @@ mod tests {
         state.save().unwrap();
         state.advance(done(2, true));
         // The crash happens after the appends and before the checkpoint.
-        state.customers.write_all(&state.customers_new).unwrap();
         state.refused.write_all(&state.refused_new).unwrap();
         drop(state);
 
@@ -381,7 +321,6 @@ mod tests {
         let refused = std::fs::read_to_string(state.refused_path()).unwrap();
         assert_eq!(refused.lines().count(), 2, "{refused}");
         drop(state);
-        assert!(customer_of(folder.path(), "key 2").is_ok());
         assert!(ImportState::open(folder.path(), "run", Start::Resume).unwrap().is_finished());
         assert_eq!(
             ImportState::open(folder.path(), "run", Start::Restart).unwrap().done(),
@@ -399,7 +338,8 @@ mod tests {
         drop(state);
         open(Start::Restart).save().unwrap();
         let mut state = open(Start::Resume);
-        assert_eq!((state.done().rows, customer_of(folder.path(), "key 1").is_ok()), (1, true));
+        let refused = std::fs::read_to_string(state.refused_path()).unwrap();
+        assert_eq!((state.done().rows, refused.lines().count()), (1, 1));
         state.finish().unwrap();
         drop(state);
         let mut state = open(Start::Restart);
@@ -409,7 +349,7 @@ mod tests {
         let state = open(Start::Resume);
         assert_eq!((state.done().rows, state.is_finished()), (2, false));
         let refused = std::fs::read_to_string(state.refused_path()).unwrap();
-        assert_eq!((refused.lines().count(), customer_of(folder.path(), "key 1").is_err()), (1, true));
+        assert_eq!((refused.lines().count(), refused.contains("\"row\":2")), (1, true), "{refused}");
     }
 
     #[test]
@@ -436,16 +376,6 @@ mod tests {
     }
 
     #[test]
-    fn consecutive_rows_of_one_customer_map_its_key_once() {
-        let folder = tempfile::tempdir().unwrap();
-        let mut state = ImportState::open(folder.path(), "run", Start::Resume).unwrap();
-        for row in [1, 1, 2] {
-            state.advance(done(row, true));
-        }
-        assert_eq!(String::from_utf8_lossy(&state.customers_new).lines().count(), 2);
-    }
-
-    #[test]
     fn the_state_of_another_import_is_refused() {
         let folder = tempfile::tempdir().unwrap();
         drop(ImportState::open(folder.path(), "mended", Start::Resume).unwrap());
@@ -455,14 +385,5 @@ mod tests {
         drop(state);
         let error = ImportState::open(folder.path(), "other", Start::Resume).unwrap_err().to_string();
         assert!(error.contains("--restart"), "{error}");
-    }
-
-    #[test]
-    fn a_key_that_was_never_imported_is_not_found() {
-        let folder = tempfile::tempdir().unwrap();
-        let mut state = ImportState::open(folder.path(), "run", Start::Resume).unwrap();
-        state.advance(done(1, true));
-        state.save().unwrap();
-        assert!(matches!(customer_of(folder.path(), "key 7"), Err(CliError::UnknownSourceKey { .. })));
     }
 }

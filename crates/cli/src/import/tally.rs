@@ -18,6 +18,10 @@ pub(crate) struct Tally {
     pub(crate) rows: u64,
     pub(crate) requests: u64,
     pub(crate) customers_created: u64,
+    /// Into others, because one row named identifiers of both and their namespace has this policy.
+    pub(crate) customers_merged: u64,
+    /// Pairs of customers that rows named identifiers of, so that a person decides; each as often as such rows come.
+    pub(crate) merges_proposed: u64,
     pub(crate) values_merged: u64,
     pub(crate) events_appended: u64,
     /// Decisions, and grounds that came with data, that became the state.
@@ -38,6 +42,8 @@ impl Tally {
         self.rows += other.rows;
         self.requests += other.requests;
         self.customers_created += other.customers_created;
+        self.customers_merged += other.customers_merged;
+        self.merges_proposed += other.merges_proposed;
         self.values_merged += other.values_merged;
         self.events_appended += other.events_appended;
         self.decisions_recorded += other.decisions_recorded;
@@ -50,7 +56,7 @@ impl Tally {
     }
 
     /// Counts a decision that is in the ledger.
-    fn count_decision(&mut self, effect: v1::DecisionEffect) {
+    pub(crate) fn count_decision(&mut self, effect: v1::DecisionEffect) {
         match effect {
             v1::DecisionEffect::Unchanged => self.decisions_known += 1,
             v1::DecisionEffect::Applied | v1::DecisionEffect::Unspecified => self.decisions_recorded += 1,
@@ -101,9 +107,6 @@ impl Tally {
 pub(crate) trait Counted {
     type Request;
 
-    /// The customer of the rows.
-    fn customer_id(&self) -> &str;
-
     /// Counts what was accepted and collects what was refused.
     fn count(&self, batch: &Batch<Self::Request>, tally: &mut Tally, refused: &mut Vec<Refusal>);
 }
@@ -111,13 +114,13 @@ pub(crate) trait Counted {
 impl Counted for v1::IngestProfileResponse {
     type Request = Ingest;
 
-    fn customer_id(&self) -> &str {
-        &self.customer_id
-    }
-
     fn count(&self, batch: &Batch<Ingest>, tally: &mut Tally, refused: &mut Vec<Refusal>) {
         let Some(ingest) = &batch.request else { return };
         tally.customers_created = u64::from(self.created);
+        tally.customers_merged = self.merged_customer_ids.len() as u64;
+        let held = self.identifiers.iter().map(|outcome| outcome.held_by.as_str());
+        let others: BTreeSet<_> = held.filter(|other| !other.is_empty()).collect();
+        tally.merges_proposed = others.len() as u64;
         // Equal consents of several rows are sent once, so a refused one is told with the first row.
         let first = batch.rows.first().map_or(0, |row| row.number);
         for outcome in &self.consents {
@@ -126,6 +129,11 @@ impl Counted for v1::IngestProfileResponse {
             } else {
                 refused.push(refusal_of(first, &outcome.purpose, outcome.refusal, &outcome.explanation));
             }
+        }
+        // Those of attributes follow those of the request.
+        let rows = ingest.identifier_rows.iter().copied().chain(std::iter::repeat(first));
+        for (outcome, row) in self.identifiers.iter().zip(rows).filter(|(outcome, _)| !outcome.merged) {
+            refused.push(refusal_of(row, &outcome.namespace, outcome.refusal, &outcome.explanation));
         }
         for (outcome, row) in self.attributes.iter().zip(&ingest.observation_rows) {
             if outcome.merged {
@@ -146,18 +154,6 @@ impl Counted for v1::IngestProfileResponse {
 
 fn refusal_of(row: u64, item: &str, reason: i32, explanation: &str) -> Refusal {
     Refusal::new(row, item, &enum_text::<v1::RefusalReason>(reason), explanation)
-}
-
-impl Counted for v1::ConsentState {
-    type Request = v1::RecordConsentRequest;
-
-    fn customer_id(&self) -> &str {
-        &self.customer_id
-    }
-
-    fn count(&self, _batch: &Batch<Self::Request>, tally: &mut Tally, _refused: &mut Vec<Refusal>) {
-        tally.count_decision(self.effect());
-    }
 }
 
 #[cfg(test)]
@@ -203,16 +199,29 @@ mod tests {
     }
 
     #[test]
-    fn a_decision_that_was_known_is_not_counted_as_recorded() {
-        let counts = |effect: v1::DecisionEffect| {
-            let state = v1::ConsentState { effect: effect.into(), ..Default::default() };
-            let answer: Result<_, Answered> = Ok(state);
-            let (tally, _) = Tally::of(&mut Batch::default(), Some(&answer));
-            (tally.decisions_recorded, tally.decisions_superseded, tally.decisions_known)
+    fn two_known_customers_are_counted_as_merged_or_proposed() {
+        let outcome = |namespace: &str, held_by: &str| v1::IdentifierOutcome {
+            namespace: namespace.into(),
+            held_by: held_by.into(),
+            merged: held_by.is_empty(),
+            refusal: v1::RefusalReason::IdentifierTaken.into(),
+            ..Default::default()
         };
-        assert_eq!(counts(v1::DecisionEffect::Applied), (1, 0, 0));
-        assert_eq!(counts(v1::DecisionEffect::Superseded), (0, 1, 0));
-        assert_eq!(counts(v1::DecisionEffect::Unchanged), (0, 0, 1));
+        let identifiers =
+            vec![outcome("crm", ""), outcome("card", "b"), outcome("email", "b"), outcome("login", "c")];
+        let merged_customer_ids = vec!["d".into()];
+        let response = v1::IngestProfileResponse { identifiers, merged_customer_ids, ..Default::default() };
+        let request = Ingest { identifier_rows: vec![4, 5, 5], ..Ingest::default() };
+        let mut batch = Batch { request: Some(request), ..batch() };
+        let (tally, refused) = Tally::of(&mut batch, Some(&Ok(response)));
+        assert_eq!((tally.customers_merged, tally.merges_proposed), (1, 2));
+        let told: Vec<_> = refused.iter().map(|one| (one.row, one.item.as_str())).collect();
+        assert_eq!(
+            told,
+            [(5, "card"), (5, "email"), (4, "login")],
+            "what an attribute brought has the first row"
+        );
+        assert!(refused.iter().all(|one| one.reason == "identifier-taken"));
     }
 
     #[test]

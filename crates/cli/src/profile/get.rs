@@ -1,21 +1,19 @@
 //! `custodia profile get`: reads one or several profiles for a purpose.
 
-use std::path::PathBuf;
-
 use custodia_proto::v1;
 
 use crate::connection::Connection;
 use crate::error::CliError;
-use crate::import;
 use crate::text::enum_text::{EnumText as _, enum_text};
-use crate::text::output::{Column, table};
+use crate::text::output::{Column, or_dash, table};
+use crate::text::printable;
 use crate::text::values::{text_of, time_text};
 
 /// What `profile get` takes.
 #[derive(Debug, clap::Args)]
 pub(crate) struct GetProfile {
     /// Customer ids (cust_…)
-    #[arg(required_unless_present = "source_key")]
+    #[arg(required = true)]
     ids: Vec<String>,
     /// Purpose for which you read the data
     #[arg(long)]
@@ -26,19 +24,10 @@ pub(crate) struct GetProfile {
     /// full: values, and the reasons for withheld ones; none: values only; only: verdicts without values
     #[arg(long, default_value = "full", value_parser = v1::VerdictDetail::parser())]
     verdicts: v1::VerdictDetail,
-    /// Key in the source system instead of an id: the customer of the imported row with this key
-    #[arg(long, requires = "import_state", conflicts_with = "ids")]
-    source_key: Option<String>,
-    /// State folder of `custodia import`: FILE.custodia-import, or its --state
-    #[arg(long, value_name = "DIR")]
-    import_state: Option<PathBuf>,
 }
 
 impl GetProfile {
     pub(crate) async fn run(mut self, connection: &Connection) -> Result<(), CliError> {
-        if let (Some(key), Some(state)) = (&self.source_key, &self.import_state) {
-            self.ids = vec![import::customer_of(state, key)?.to_string()];
-        }
         let read_mask = (!self.attributes.is_empty())
             .then(|| custodia_proto::FieldMask { paths: std::mem::take(&mut self.attributes) });
         let verdicts = self.verdicts.into();
@@ -60,7 +49,10 @@ impl GetProfile {
 /// A profile for people; `dev` prints one too.
 pub(crate) fn profile_text(profile: &v1::Profile) -> String {
     let any_expires = profile.attributes.iter().any(|attribute| attribute.until.is_some());
-    let columns = if any_expires { [ATTRIBUTE_COLUMNS, UNTIL].concat() } else { ATTRIBUTE_COLUMNS.to_vec() };
+    let any_cleaned = profile.attributes.iter().any(|attribute| !attribute.original.is_empty());
+    let mut columns = ATTRIBUTE_COLUMNS.to_vec();
+    columns.extend(UNTIL.iter().filter(|_| any_expires));
+    columns.extend(WRITTEN.iter().filter(|_| any_cleaned));
     let mut text = format!(
         "{}, etag {}, updated {}\n\n{}",
         profile.customer_id,
@@ -91,6 +83,10 @@ const ATTRIBUTE_COLUMNS: &[Column<v1::Attribute>] = &[
 
 /// Shown if some value expires.
 const UNTIL: &[Column<v1::Attribute>] = &[("UNTIL", |attribute| time_text(attribute.until.as_ref()))];
+
+/// Shown if some value is not as its source wrote it.
+const WRITTEN: &[Column<v1::Attribute>] =
+    &[("WRITTEN AS", |attribute| or_dash(&printable::in_line(&attribute.original)))];
 
 const WITHHELD_COLUMNS: &[Column<v1::WithheldAttribute>] = &[
     ("WITHHELD", |withheld| withheld.name.clone()),
@@ -126,6 +122,7 @@ mod tests {
                 provenance: None,
                 ground: v1::LawfulBasis::Contract.into(),
                 until: None,
+                original: String::new(),
             }],
             withheld: vec![v1::WithheldAttribute {
                 name: "age".into(),
@@ -142,8 +139,12 @@ mod tests {
         assert!(text.contains("age       no-ground  nothing allows it"), "{text}");
         assert!(text.contains("merged into it: cust_y"), "{text}");
         assert!(!text.contains("UNTIL"), "no value expires: {text}");
+        assert!(!text.contains("WRITTEN AS"), "all are as they were written: {text}");
         let mut ending = profile;
         ending.attributes[0].until = Some(values::parse_time("2027-01-01").unwrap());
-        assert!(profile_text(&ending).contains("2027-01-01T00:00:00Z"));
+        ending.attributes[0].original = " perth".into();
+        let text = profile_text(&ending);
+        assert!(text.contains("2027-01-01T00:00:00Z") && text.contains("WRITTEN AS"), "{text}");
+        assert!(text.contains(" perth"), "{text}");
     }
 }

@@ -66,8 +66,10 @@ impl_enum_text! {
     Survivorship "SURVIVORSHIP_": Newest TrustedSource VerifiedFirst Survivor Merged;
     MatchField "MATCH_FIELD_":
         GivenName Surname FullName DateOfBirth Gender Email Phone Identifier Street HouseNumber AddressLine PostalCode City
-        Region FirstProperty SecondProperty ThirdProperty FourthProperty FreeText;
+        Region FirstProperty SecondProperty ThirdProperty FourthProperty FreeText MiddleName;
     MatchVerdict "MATCH_VERDICT_": Same Review;
+    ValueFormat "VALUE_FORMAT_": CountryCode PostalCode AddressLine City Email Phone;
+    IdentifierFault "IDENTIFIER_FAULT_": NeverVerified VerificationOutdated Stale Bounced Invalid Shared;
     ReviewDecision "REVIEW_DECISION_": Same Different Later;
     GoogleConsentType "GOOGLE_CONSENT_TYPE_":
         AdStorage AdUserData AdPersonalization AnalyticsStorage FunctionalityStorage PersonalizationStorage
@@ -84,7 +86,9 @@ impl_enum_text! {
     ReplicaRole "REPLICA_ROLE_": Voter Learner;
     ReplicaVerdict "REPLICA_VERDICT_":;
     Role "ROLE_":;
-    KeyLevel "KEY_LEVEL_": Root Shard Bucket Customer;
+    KeyLevel "KEY_LEVEL_": Root Shard Bucket Customer Blinding;
+    TraitAggregate "TRAIT_AGGREGATE_": Count Sum Min Max First Last DaysSinceLast;
+    MatterState "MATTER_STATE_":;
 }
 
 /// The text of an enum field; `-` if it is unset or unknown to this version.

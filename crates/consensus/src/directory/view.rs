@@ -24,7 +24,7 @@ use crate::transport::Peer;
 const PAGE: usize = 1_024;
 
 /// The kinds in the copy: all of the directory except changes of the catalogue.
-const KEPT: [KeyKind; 10] = [
+const KEPT: [KeyKind; 12] = [
     KeyKind::Node,
     KeyKind::Shard,
     KeyKind::Purpose,
@@ -35,6 +35,8 @@ const KEPT: [KeyKind; 10] = [
     KeyKind::AttributeUsage,
     KeyKind::Channel,
     KeyKind::Namespace,
+    KeyKind::MatterType,
+    KeyKind::Trait,
 ];
 
 /// An immutable copy of the directory.
@@ -169,7 +171,9 @@ impl Directory {
             | KeyKind::Recipient
             | KeyKind::AttributeUsage
             | KeyKind::Channel
-            | KeyKind::Namespace => {
+            | KeyKind::Namespace
+            | KeyKind::MatterType
+            | KeyKind::Trait => {
                 self.entries.insert(key, value);
             }
             KeyKind::Replica
@@ -185,7 +189,8 @@ impl Directory {
             | KeyKind::Duplicate
             | KeyKind::ShardKey
             | KeyKind::BucketKey
-            | KeyKind::CustomerKey => return Err(MALFORMED),
+            | KeyKind::CustomerKey
+            | KeyKind::BlindingStage => return Err(MALFORMED),
         }
         Ok(())
     }
@@ -212,6 +217,8 @@ mod tests {
             (usage(7), KeyKind::AttributeUsage),
             (Key::channel(&"fax".parse().expect("a name")), KeyKind::Channel),
             (Key::namespace(&"email".parse().expect("a name")), KeyKind::Namespace),
+            (Key::matter_type(&"case".parse().expect("a name")), KeyKind::MatterType),
+            (Key::trait_definition(&"orders".parse().expect("a name")), KeyKind::Trait),
         ];
         let mut batch = Batch::new();
         for (key, kind) in &kept {

@@ -5,6 +5,7 @@ use std::ops::Deref;
 use super::{check_list, match_field::MatchField};
 use crate::{
     error::ProfileError,
+    format::ValueFormat,
     id::{AttributeName, AttributeNumber, CategoryId, PurposeNumber, Revision, SourceId},
     label::check_text,
     limits::{
@@ -70,6 +71,10 @@ pub struct AttributeFields {
     pub mappings: Vec<SourceMapping>,
     /// What its values are compared as where records of one person are sought; none: they are not compared.
     pub match_as: Option<MatchField>,
+    /// What its values look like; none: any value of its type.
+    pub format: Option<ValueFormat>,
+    /// Of a postal code: the attribute that says the country; none: it is not known.
+    pub country_attribute: Option<AttributeNumber>,
     /// The entry's revision: its etag.
     pub revision: Revision,
 }
@@ -96,6 +101,7 @@ impl AttributeDefinition {
             return Err(ProfileError::TooLong { field: "attribute.bytes_max", bytes_max: TEXT_BYTES_MAX });
         }
         check_match(&fields)?;
+        check_format(&fields)?;
         if fields.bytes_max == 0 {
             fields.bytes_max = TEXT_BYTES_MAX;
         }
@@ -139,6 +145,23 @@ fn check_match(fields: &AttributeFields) -> Result<(), ProfileError> {
             malformed("an attribute of type text, integer or date")
         }
     }
+}
+
+/// Only texts have a format, and only a postal code has a country.
+fn check_format(fields: &AttributeFields) -> Result<(), ProfileError> {
+    if fields.format.is_some() && fields.value_type != ValueType::Text {
+        return Err(ProfileError::Malformed {
+            field: "attribute.format",
+            expected: "an attribute of type text",
+        });
+    }
+    if fields.country_attribute.is_some() && fields.format != Some(ValueFormat::PostalCode) {
+        return Err(ProfileError::Malformed {
+            field: "attribute.country_attribute",
+            expected: "none unless the format is POSTAL_CODE",
+        });
+    }
+    Ok(())
 }
 
 fn check_mappings(mappings: &[SourceMapping]) -> Result<(), ProfileError> {

@@ -3,7 +3,10 @@
 
 use std::sync::Arc;
 
-use super::{AttributeDefinition, Catalogue, ChannelDefinition, Jurisdiction, Namespace, Purpose, Recipient};
+use super::{
+    AttributeDefinition, Catalogue, ChannelDefinition, Jurisdiction, MatterType, Namespace, Purpose,
+    Recipient, TraitDefinition,
+};
 use crate::{error::ProfileError, id::TimestampMs, label::check_text, limits::CHANGED_BY_BYTES_MAX};
 
 /// One entry of the catalogue.
@@ -21,6 +24,10 @@ pub enum CatalogueEntry {
     Channel(Arc<ChannelDefinition>),
     /// A namespace of identifiers.
     Namespace(Arc<Namespace>),
+    /// A type of matters.
+    MatterType(Arc<MatterType>),
+    /// A trait.
+    Trait(Arc<TraitDefinition>),
 }
 
 macro_rules! entry_from {
@@ -34,7 +41,7 @@ macro_rules! entry_from {
 }
 entry_from! {
     Purpose(Purpose) Attribute(AttributeDefinition) Jurisdiction(Jurisdiction) Recipient(Recipient)
-    Channel(ChannelDefinition) Namespace(Namespace)
+    Channel(ChannelDefinition) Namespace(Namespace) MatterType(MatterType) Trait(TraitDefinition)
 }
 
 /// One change of the catalogue: the entry as it was after it.

@@ -44,5 +44,7 @@ numbered! {
         FourthProperty = 18,
         /// Free text about the person.
         FreeText = 19,
+        /// Further given names, or their initials.
+        MiddleName = 20,
     }
 }

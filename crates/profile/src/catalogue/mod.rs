@@ -12,12 +12,14 @@ mod google;
 mod jurisdiction;
 mod jurisdictions;
 mod match_field;
+mod matter_type;
 mod namespace;
 mod notice;
 mod purpose;
 mod recipient;
 mod special_category;
 mod special_use;
+mod trait_definition;
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -32,24 +34,31 @@ pub use jurisdiction::{
 };
 use jurisdictions::Jurisdictions;
 pub use match_field::MatchField;
+pub use matter_type::{MatterType, MatterTypeFields};
 pub use namespace::{LinkPolicy, Namespace, NamespaceFields, NamespaceKind};
 pub use notice::Notice;
 pub use purpose::{JurisdictionBases, Purpose, PurposeFields};
 pub use recipient::{Recipient, RecipientFields};
 pub use special_category::SpecialCategoryGround;
 pub use special_use::SpecialUse;
+pub use trait_definition::{TraitAggregate, TraitDefinition, TraitFields};
 
 pub(crate) use crate::label::{check_distinct, check_list};
 use crate::{
     error::ProfileError,
     id::{
-        AttributeName, AttributeNumber, ChannelId, NamespaceId, PurposeId, PurposeNumber, RecipientId, Region,
+        AttributeName, AttributeNumber, ChannelId, MatterTypeId, NamespaceId, PurposeId, PurposeNumber,
+        RecipientId, Region, TraitId,
     },
-    limits::{ATTRIBUTES_MAX, CHANNELS_MAX, NAMESPACES_MAX, PURPOSES_MAX, RECIPIENTS_MAX},
+    limits::{
+        ATTRIBUTES_MAX, CHANNELS_MAX, MATTER_TYPES_MAX, NAMESPACES_MAX, PURPOSES_MAX, RECIPIENTS_MAX,
+        TRAITS_MAX,
+    },
     value::ValueType,
 };
 
-/// All purposes, attributes, jurisdictions, recipients, channels and namespaces. Cloning shares the entries.
+/// All purposes, attributes, jurisdictions, recipients, channels, namespaces, types of matters and traits. Cloning shares the
+/// entries.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Catalogue {
     purposes: BTreeMap<PurposeNumber, Arc<Purpose>>,
@@ -60,6 +69,8 @@ pub struct Catalogue {
     recipients: BTreeMap<RecipientId, Arc<Recipient>>,
     channels: BTreeMap<ChannelId, Arc<ChannelDefinition>>,
     namespaces: BTreeMap<NamespaceId, Arc<Namespace>>,
+    matter_types: BTreeMap<MatterTypeId, Arc<MatterType>>,
+    traits: BTreeMap<TraitId, Arc<TraitDefinition>>,
 }
 
 impl Default for Catalogue {
@@ -81,6 +92,8 @@ impl Catalogue {
             recipients: BTreeMap::new(),
             channels: channel::built_in(),
             namespaces: BTreeMap::new(),
+            matter_types: BTreeMap::new(),
+            traits: BTreeMap::new(),
         }
     }
 
@@ -91,15 +104,17 @@ impl Catalogue {
     pub fn from_entries(entries: impl IntoIterator<Item = CatalogueEntry>) -> Result<Self, ProfileError> {
         let mut catalogue = Self::new();
         let mut jurisdictions = Vec::new();
-        // Namespaces refer to attributes and purposes, attributes and recipients to purposes, and purposes to jurisdictions.
+        // Namespaces refer to attributes and purposes, all others to purposes, and purposes to jurisdictions.
         let (mut first, mut then, mut last) = (Vec::new(), Vec::new(), Vec::new());
         for entry in entries {
             match entry {
                 CatalogueEntry::Jurisdiction(jurisdiction) => jurisdictions.push(jurisdiction),
                 CatalogueEntry::Purpose(_) => first.push(entry),
-                CatalogueEntry::Attribute(_) | CatalogueEntry::Recipient(_) | CatalogueEntry::Channel(_) => {
-                    then.push(entry);
-                }
+                CatalogueEntry::Attribute(_)
+                | CatalogueEntry::Recipient(_)
+                | CatalogueEntry::Channel(_)
+                | CatalogueEntry::MatterType(_)
+                | CatalogueEntry::Trait(_) => then.push(entry),
                 CatalogueEntry::Namespace(_) => last.push(entry),
             }
         }
@@ -204,6 +219,28 @@ impl Catalogue {
         self.namespaces().find(|namespace| namespace.attribute == Some(attribute))
     }
 
+    /// The type of matters with a name.
+    #[must_use]
+    pub fn matter_type(&self, id: &str) -> Option<&Arc<MatterType>> {
+        self.matter_types.get(id)
+    }
+
+    /// Every type of matters, by name.
+    pub fn matter_types(&self) -> impl Iterator<Item = &Arc<MatterType>> {
+        self.matter_types.values()
+    }
+
+    /// The trait with a name.
+    #[must_use]
+    pub fn trait_by_id(&self, id: &str) -> Option<&Arc<TraitDefinition>> {
+        self.traits.get(id)
+    }
+
+    /// Every trait, by name.
+    pub fn traits(&self) -> impl Iterator<Item = &Arc<TraitDefinition>> {
+        self.traits.values()
+    }
+
     /// The number for the next new purpose.
     ///
     /// # Errors
@@ -236,6 +273,8 @@ impl Catalogue {
             CatalogueEntry::Recipient(recipient) => self.put_recipient(recipient),
             CatalogueEntry::Channel(channel) => self.put_channel(channel),
             CatalogueEntry::Namespace(namespace) => self.put_namespace(namespace),
+            CatalogueEntry::MatterType(matter_type) => self.put_matter_type(matter_type),
+            CatalogueEntry::Trait(definition) => self.put_trait(definition),
         }
     }
 
@@ -348,6 +387,34 @@ impl Catalogue {
             }
         }
         self.namespaces.insert(namespace.id.clone(), namespace);
+        Ok(())
+    }
+
+    /// Adds a type of matters, or replaces the one with its name.
+    ///
+    /// # Errors
+    /// `TooMany`; `Unknown` if a purpose does not exist.
+    pub fn put_matter_type(&mut self, matter_type: impl Into<Arc<MatterType>>) -> Result<(), ProfileError> {
+        let matter_type = matter_type.into();
+        if !self.matter_types.contains_key(&matter_type.id) {
+            check_room("matter_types", &self.matter_types, MATTER_TYPES_MAX)?;
+        }
+        self.check_known("matter_type.purposes", &matter_type.purposes)?;
+        self.matter_types.insert(matter_type.id.clone(), matter_type);
+        Ok(())
+    }
+
+    /// Adds a trait, or replaces the one with its name.
+    ///
+    /// # Errors
+    /// `TooMany`; `Unknown` if a purpose does not exist.
+    pub fn put_trait(&mut self, definition: impl Into<Arc<TraitDefinition>>) -> Result<(), ProfileError> {
+        let definition = definition.into();
+        if !self.traits.contains_key(&definition.id) {
+            check_room("traits", &self.traits, TRAITS_MAX)?;
+        }
+        self.check_known("trait.purposes", &definition.purposes)?;
+        self.traits.insert(definition.id.clone(), definition);
         Ok(())
     }
 

@@ -13,7 +13,7 @@ use crate::{
     limits::{
         BLOCKED_VALUES_MAX, CUSTOMER_IDENTIFIERS_DEFAULT, CUSTOMER_IDENTIFIERS_MAX, DESCRIPTION_BYTES_MAX,
         DISPLAY_NAME_BYTES_MAX, DOTLESS_DOMAINS_MAX, IDENTIFIER_BYTES_MAX, NAMESPACE_BYTES_MAX,
-        NAMESPACE_PATTERN_BYTES_MAX, NAMESPACE_PURPOSES_MAX,
+        NAMESPACE_PATTERN_BYTES_MAX, NAMESPACE_PURPOSES_MAX, STALE_DAYS_MAX,
     },
     numbered::numbered,
     reason::RefusalReason,
@@ -79,6 +79,8 @@ pub struct NamespaceFields {
     pub attribute: Option<AttributeNumber>,
     /// What follows when the identifiers of one request belong to two customers.
     pub on_conflict: LinkPolicy,
+    /// After how many days without a sign of it an identifier is stale; 0: never.
+    pub stale_after_days: u32,
     /// The entry's revision: its etag.
     pub revision: Revision,
 }
@@ -116,6 +118,12 @@ impl Namespace {
         }
         if fields.per_customer_max == 0 {
             fields.per_customer_max = CUSTOMER_IDENTIFIERS_DEFAULT;
+        }
+        if fields.stale_after_days > STALE_DAYS_MAX {
+            return Err(ProfileError::Malformed {
+                field: "namespace.stale_after_days",
+                expected: "at most 3650",
+            });
         }
         check_blocked(&fields.blocked_values)?;
         check_kind(&fields)?;

@@ -7,16 +7,17 @@ use super::{Intact, byte};
 use crate::{
     catalogue::{
         BalancingTest, ChannelKind, Classification, ConsentModel, GoogleConsentType, LinkPolicy, MatchField,
-        NamespaceKind, SensitiveConsent, SpecialCategoryGround, SpecialUse,
+        NamespaceKind, SensitiveConsent, SpecialCategoryGround, SpecialUse, TraitAggregate,
     },
     data_subject::{LegalHold, Restriction},
     error::ProfileError,
+    format::ValueFormat,
     ground::{AffirmativeAct, ConsentMethod, DecidedBy, Evidence, GroundStatus, LawfulBasis},
     iab::{StoredGppString, StoredTcString},
     id::{
         AttributeName, AttributeNumber, CallerName, CategoryId, ChannelId, CustomerId, JurisdictionId,
-        MergeId, NamespaceId, PurposeId, PurposeNumber, RecipientId, Region, Revision, SourceId, TimestampMs,
-        TopicId,
+        MatterTypeId, MergeId, NamespaceId, PurposeId, PurposeNumber, RecipientId, Region, Revision,
+        SourceId, TimestampMs, TopicId, TraitId,
     },
     label::Label,
     preferences::{ContactChannel, DayOfWeek, LocalTime, TimeZoneName},
@@ -90,6 +91,7 @@ macro_rules! names {
 }
 names! {
     AttributeName CallerName CategoryId ChannelId JurisdictionId NamespaceId PurposeId RecipientId Region SourceId TopicId
+    MatterTypeId TraitId
 }
 
 macro_rules! members {
@@ -99,8 +101,8 @@ macro_rules! members {
 }
 members! {
     AffirmativeAct CallerRole ChannelKind Classification ConsentMethod ConsentModel DayOfWeek DecidedBy
-    GoogleConsentType GroundStatus LawfulBasis LinkPolicy MatchField NamespaceKind Party SensitiveConsent SpecialCategoryGround SpecialUse ValueType
-    VerificationMethod
+    GoogleConsentType GroundStatus LawfulBasis LinkPolicy MatchField NamespaceKind Party SensitiveConsent SpecialCategoryGround SpecialUse ValueFormat ValueType
+    VerificationMethod TraitAggregate
 }
 
 impl<const BYTES_MAX: usize> Field for Label<BYTES_MAX> {
@@ -122,7 +124,7 @@ macro_rules! never_default {
     ($($type:ty)+) => { $(impl NeverDefault for $type {})+ };
 }
 never_default! {
-    [u8; 32] AffirmativeAct AttributeNumber CategoryId ConsentMethod ContactChannel MatchField PurposeNumber Region SpecialUse
+    [u8; 32] AffirmativeAct AttributeNumber CategoryId ConsentMethod ContactChannel MatchField PurposeNumber Region SpecialUse ValueFormat
     TimeZoneName
 }
 impl<const BYTES_MAX: usize> NeverDefault for Label<BYTES_MAX> {}

@@ -25,7 +25,7 @@ use crate::{
     preferences::Preferences,
     provenance::{Party, Provenance},
     record::{AttributeValue, CustomerRecord, RequestDates},
-    value::Value,
+    value::{Text, Value},
 };
 
 #[derive(Clone, PartialEq, Message)]
@@ -46,6 +46,9 @@ struct WireAttribute {
     basis: u32,
     #[prost(uint32, tag = "13")]
     party: u32,
+    /// Empty where it is the value.
+    #[prost(string, tag = "14")]
+    original: String,
 }
 
 /// Where a value comes from, with the source as a position in the record's table.
@@ -165,6 +168,7 @@ impl Stored for CustomerRecord {
                 purpose,
                 basis,
                 party,
+                original: attribute.original.as_ref().map_or_else(String::new, |of| of.as_str().to_owned()),
             }
         });
         let identifiers = self.identifiers.iter();
@@ -239,7 +243,9 @@ fn read_attribute(
     let provenance = WireProvenance { source, observed_at, recorded_at, purpose, basis, party };
     let provenance = provenance.read(KIND, sources)?;
     let value = Value::from_wire(wire.value.intact(KIND, "value")?, KIND, "value")?;
-    Ok((number, AttributeValue { value, provenance }))
+    let original = Some(wire.original).filter(|text| !text.is_empty());
+    let original = original.map(|text| Text::from_string(text).intact(KIND, "original value")).transpose()?;
+    Ok((number, AttributeValue { value, original, provenance }))
 }
 
 /// A map of entries that must come in ascending order, each key once.

@@ -2,7 +2,9 @@
 //! value of a record, only what follows from comparing two.
 
 mod blocking_set;
+mod conflict;
 mod pair;
 
 pub use blocking_set::{BLOCK_REFINEMENTS, BlockingSet};
+pub use conflict::IdentifierConflict;
 pub use pair::{DuplicatePair, FieldEvidence, MatchVerdict, PairReview, PairScore, ReviewDecision};

@@ -1,8 +1,9 @@
-//! Owns a suspected pair: its score, and what a person decided. Always: a decision is replaced by a person, or forgotten because
-//! the records agree in another way than when it was made; `Debug` shows no note.
+//! Owns a suspected pair: why it is suspected, and what a person decided. Always: there is a score or a conflict; a decision is
+//! replaced by a person, or forgotten because there is evidence that was not there when it was made; `Debug` shows no note.
 
 use std::fmt;
 
+use super::IdentifierConflict;
 use crate::{
     id::{CallerName, TimestampMs},
     numbered::numbered,
@@ -103,11 +104,14 @@ impl fmt::Debug for PairReview {
     }
 }
 
-/// Two customers who may be one person: the score, and what a person decided.
+/// Two customers who may be one person: why, and what a person decided.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DuplicatePair {
-    /// The last score; after a decision of [`ReviewDecision::Same`] or [`ReviewDecision::Different`], the one that was decided on.
-    pub score: PairScore,
+    /// The last score; after a decision of [`ReviewDecision::Same`] or [`ReviewDecision::Different`], the one that was decided on. None:
+    /// no model takes the two for one person.
+    pub score: Option<PairScore>,
+    /// The identifiers of both that came in one ingest, in ascending order.
+    pub conflicts: Vec<IdentifierConflict>,
     /// The decision, if there is one.
     pub review: Option<PairReview>,
 }
@@ -116,13 +120,21 @@ impl DuplicatePair {
     /// A pair that nobody has looked at.
     #[must_use]
     pub const fn found(score: PairScore) -> Self {
-        Self { score, review: None }
+        Self { score: Some(score), conflicts: Vec::new(), review: None }
     }
 
     /// Whether somebody should look at it.
     #[must_use]
     pub fn is_open(&self) -> bool {
         self.review.as_ref().is_none_or(|review| review.decision == ReviewDecision::Later)
+    }
+
+    /// When it was found: by a model, else by the first ingest.
+    #[must_use]
+    pub fn found_at(&self) -> TimestampMs {
+        let by_ingest = self.conflicts.iter().map(|conflict| conflict.found_at).min();
+        let by_model = self.score.as_ref().map(|score| score.found_at);
+        by_model.or(by_ingest).unwrap_or_else(|| TimestampMs::from_ms(0))
     }
 
     /// The pair after it was found again: an open one takes the new score. A decided one stays, but for one decided to be two
@@ -132,9 +144,54 @@ impl DuplicatePair {
         match &self.review {
             Some(review) if review.decision == ReviewDecision::Same => self,
             Some(review) if review.decision == ReviewDecision::Different => {
-                if self.score.agrees_with(&score) { self } else { Self::found(score) }
+                if self.score.as_ref().is_some_and(|known| known.agrees_with(&score)) {
+                    self
+                } else {
+                    Self { score: Some(score), review: None, ..self }
+                }
             }
-            Some(_) | None => Self { score, ..self },
+            Some(_) | None => Self { score: Some(score), ..self },
         }
+    }
+
+    /// The pair after a model took the two for two people; none: nothing is left of it. A decided one stays.
+    #[must_use]
+    pub fn found_no_more(self) -> Option<Self> {
+        if self.is_open() { Self { score: None, ..self }.if_suspected() } else { Some(self) }
+    }
+
+    /// The pair after an ingest named identifiers of both. A decided one stays, but for one decided to be two people whose
+    /// conflicts are not all known: it is open again, with its earlier decision forgotten.
+    #[must_use]
+    pub fn in_conflict(mut self, conflicts: impl IntoIterator<Item = IdentifierConflict>) -> Self {
+        let decision = self.review.as_ref().map(|review| review.decision);
+        if decision == Some(ReviewDecision::Same) {
+            return self;
+        }
+        for conflict in conflicts {
+            if self.conflicts.iter().any(|known| known.is_same(&conflict)) {
+                continue;
+            }
+            self.conflicts.push(conflict);
+            self.conflicts.sort_unstable();
+            if decision == Some(ReviewDecision::Different) {
+                self.review = None;
+            }
+        }
+        self
+    }
+
+    /// The pair after all conflicts but these have ended; none: nothing is left of it. A decided one stays.
+    #[must_use]
+    pub fn with_standing(mut self, standing: &[IdentifierConflict]) -> Option<Self> {
+        if !self.is_open() {
+            return Some(self);
+        }
+        self.conflicts.retain(|conflict| standing.iter().any(|one| one.is_same(conflict)));
+        self.if_suspected()
+    }
+
+    fn if_suspected(self) -> Option<Self> {
+        (self.score.is_some() || !self.conflicts.is_empty()).then_some(self)
     }
 }

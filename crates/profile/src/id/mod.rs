@@ -1,6 +1,7 @@
-//! Owns the ids: one newtype per file, with a private field, parsed where input arrives. Always: a value of such a type
+//! Owns the ids: one newtype per file as a rule, with a private field, parsed where input arrives. Always: a value of such a type
 //! is valid.
 
+mod activity;
 mod attribute;
 mod blinded_identifier;
 mod caller;
@@ -22,6 +23,7 @@ mod source;
 mod timestamp;
 mod topic;
 
+pub use activity::{MatterTypeId, TraitId};
 pub use attribute::{AttributeName, AttributeNumber};
 pub use blinded_identifier::BlindedIdentifier;
 pub use caller::CallerName;

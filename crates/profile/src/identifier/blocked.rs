@@ -80,7 +80,7 @@ impl Blocked {
 }
 
 /// A word for nothing, only zeros (`0000`, `00-00`), or neither a letter nor a digit (`-`, `???`).
-fn is_placeholder(lower: &str) -> bool {
+pub(crate) fn is_placeholder(lower: &str) -> bool {
     let mut meant = lower.chars().filter(|character| character.is_alphanumeric());
     PLACEHOLDERS.contains(&lower) || meant.all(|character| digit(character) == Some('0'))
 }

@@ -31,23 +31,29 @@ pub(super) fn is_hidden(character: char) -> bool {
         || character == '\u{2800}'
 }
 
+/// Whether a character is a control or a format character: directions, joiners, soft hyphens, byte-order marks.
+pub(crate) fn is_control_or_format(character: char) -> bool {
+    let category = CodePointMapData::<GeneralCategory>::new().get(character);
+    matches!(category, GeneralCategory::Control | GeneralCategory::Format)
+}
+
 /// Whether every character is seen, and there is no blank.
 pub(super) fn is_unbroken(text: &str) -> bool {
     text.chars().all(|character| !character.is_whitespace() && !is_hidden(character))
 }
 
 /// The text without blanks and hidden characters at its ends: what comes along when somebody copies and pastes.
-pub(super) fn trim(text: &str) -> &str {
+pub(crate) fn trim(text: &str) -> &str {
     text.trim_matches(|character: char| character.is_whitespace() || is_hidden(character))
 }
 
 /// Normalization Form C, Unicode Standard Annex #15: one sequence of characters for each text that is drawn the same.
-pub(super) fn nfc(text: &str) -> Cow<'_, str> {
+pub(crate) fn nfc(text: &str) -> Cow<'_, str> {
     if text.is_ascii() { text.into() } else { ComposingNormalizerBorrowed::new_nfc().normalize(text) }
 }
 
 /// Lower case, in Normalization Form C. By character and not by word, so that a Greek capital sigma has one small letter.
-pub(super) fn lower_case(text: &str) -> String {
+pub(crate) fn lower_case(text: &str) -> String {
     if text.is_ascii() {
         return text.to_ascii_lowercase();
     }
@@ -63,7 +69,7 @@ const ZEROS: [char; 21] = [
 ];
 
 /// The ASCII digit of a decimal digit of any script.
-pub(super) fn digit(character: char) -> Option<char> {
+pub(crate) fn digit(character: char) -> Option<char> {
     let offset = |zero: char| u32::from(character).checked_sub(zero.into()).filter(|offset| *offset < 10);
     let value = ZEROS.into_iter().find_map(offset)?;
     char::from_digit(value, 10)

@@ -22,6 +22,8 @@ use crate::{
     reason::RefusalReason,
 };
 use blocked::Blocked;
+pub(crate) use blocked::is_placeholder;
+pub(crate) use characters::{digit, is_control_or_format, lower_case, nfc, trim};
 pub(crate) use email::{EmailRules, normal_domain};
 pub(crate) use phone::PhoneRules;
 pub(crate) use text::TextRules;
@@ -38,6 +40,12 @@ impl IdentifierValue {
     pub(crate) fn stored(text: &str) -> Result<Self, ProfileError> {
         check_text("identifier", text, IDENTIFIER_BYTES_MAX)?;
         if text.is_empty() { Err(ProfileError::Empty { field: "identifier" }) } else { Ok(Self(text.into())) }
+    }
+
+    /// What is stored as this very text, whatever the rules are now; none if nothing can be.
+    #[must_use]
+    pub fn as_stored(text: &str) -> Option<Self> {
+        Self::stored(trim(text)).ok()
     }
 
     /// The text.
@@ -67,7 +75,7 @@ pub struct Identifier {
 /// # Errors
 /// Names the limit that an identifier of no namespace passes.
 pub(crate) fn original(raw: &str) -> Result<OriginalText, ProfileError> {
-    OriginalText::new("identifier", characters::trim(raw))
+    OriginalText::new("identifier", trim(raw))
 }
 
 /// How the values of one kind are written in one way.
@@ -111,7 +119,7 @@ impl Normaliser {
         if raw.len() > IDENTIFIER_ORIGINAL_BYTES_MAX {
             return Err(RefusalReason::IdentifierInvalid);
         }
-        let text = characters::trim(raw);
+        let text = trim(raw);
         if self.blocked.contains(text) {
             return Err(RefusalReason::IdentifierBlocked);
         }

@@ -174,7 +174,7 @@ impl Collection<'_> {
 }
 
 /// Whether the customer may have one more identifier of a namespace.
-fn has_room(record: &CustomerRecord, namespace: &Namespace) -> bool {
+pub(super) fn has_room(record: &CustomerRecord, namespace: &Namespace) -> bool {
     let held = record.identifiers.keys().filter(|held| held.namespace == namespace.id).count();
     held < namespace.per_customer_max.into() && record.identifiers.len() < RECORD_IDENTIFIERS_MAX
 }

@@ -3,10 +3,13 @@
 //! stored first, or a limit the identifiers that came first; no ground that comes with data lifts a no that was said live, since it names no consent revision that it
 //! answers; one that is imported is sorted in by its date (CO-8).
 
+mod given;
 mod identifiers;
+mod normal_form;
 
 use std::{borrow::Cow, collections::BTreeMap};
 
+pub use given::give_identifier;
 pub use identifiers::{IdentifierObservation, IdentifierOutcome, named_identifiers};
 
 use crate::{
@@ -246,10 +249,11 @@ impl<'a> Collection<'a> {
             Ok(basis) => basis,
             Err(reason) => return Outcome::Refused(reason),
         };
-        let incoming = AttributeValue {
-            value: observation.value.clone(),
-            provenance: self.provenance(observed_at, basis),
+        let (value, original) = match self.normal_form(observation, definition, catalogue) {
+            Ok(stored) => stored,
+            Err(reason) => return Outcome::Refused(reason),
         };
+        let incoming = AttributeValue { value, original, provenance: self.provenance(observed_at, basis) };
         match record.attributes.get(&definition.number) {
             Some(stored) if !incoming.is_newer_than(stored) => {
                 return if incoming.is_same_observation(stored) {

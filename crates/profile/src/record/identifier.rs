@@ -2,7 +2,7 @@
 //! outlives the observations; nothing of it shows in `Debug`.
 
 use crate::{
-    id::TimestampMs,
+    id::{DAY_MS, TimestampMs},
     label::{OriginalText, Reference},
     numbered::numbered,
     provenance::Provenance,
@@ -55,6 +55,31 @@ impl StoredIdentifier {
         self.bounced_at.is_none_or(|bounced_at| bounced_at < verified.at)
     }
 
+    /// When there was the last sign that it is the customer's: it was observed, or verified.
+    #[must_use]
+    pub fn confirmed_at(&self) -> TimestampMs {
+        let verified_at = self.verified.as_ref().map(|of| of.at);
+        verified_at.map_or(self.provenance.observed_at, |at| at.max(self.provenance.observed_at))
+    }
+
+    /// Whether there was no sign for as many days; 0: never.
+    #[must_use]
+    pub fn is_stale(&self, after_days: u32, now: TimestampMs) -> bool {
+        is_over(self.confirmed_at(), after_days, now)
+    }
+
+    /// Whether it was verified, but not within as many days; 0: never.
+    #[must_use]
+    pub fn is_verification_outdated(&self, after_days: u32, now: TimestampMs) -> bool {
+        self.verified.as_ref().is_some_and(|of| is_over(of.at, after_days, now))
+    }
+
+    /// Whether a message to it has come back since it was verified last.
+    #[must_use]
+    pub fn has_bounced(&self) -> bool {
+        self.bounced_at.is_some() && !self.is_verified()
+    }
+
     /// Which of two observations of one identifier is kept, with all evidence. Commutative, associative and idempotent, as
     /// [`AttributeValue::newest`](super::AttributeValue::newest).
     #[must_use]
@@ -69,4 +94,8 @@ impl StoredIdentifier {
         let Provenance { source, observed_at, recorded_at, purpose, basis, party } = &self.provenance;
         (observed_at, source, &self.original, std::cmp::Reverse(recorded_at), party, purpose, basis)
     }
+}
+
+fn is_over(moment: TimestampMs, days: u32, now: TimestampMs) -> bool {
+    days > 0 && moment.plus_ms(DAY_MS * i64::from(days)) < now
 }

@@ -19,14 +19,16 @@ use crate::{
     ledger::NO_HASH,
     preferences::Preferences,
     provenance::Provenance,
-    value::Value,
+    value::{Text, Value},
 };
 
 /// One attribute's value and where it comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AttributeValue {
-    /// The value.
+    /// The value; of an attribute with a format, in its normal form.
     pub value: Value,
+    /// As the source wrote it; none where that is the value.
+    pub original: Option<Text>,
     /// Where it comes from.
     pub provenance: Provenance,
 }
@@ -53,7 +55,16 @@ impl AttributeValue {
 
     fn rank(&self) -> impl Ord + '_ {
         let Provenance { source, observed_at, recorded_at, purpose, basis, party } = &self.provenance;
-        (observed_at, source, &self.value, std::cmp::Reverse(recorded_at), party, purpose, basis)
+        (
+            observed_at,
+            source,
+            &self.value,
+            &self.original,
+            std::cmp::Reverse(recorded_at),
+            party,
+            purpose,
+            basis,
+        )
     }
 }
 

@@ -2,10 +2,12 @@
 
 mod date;
 mod decimal;
+mod exact;
 mod text;
 
 pub use date::Date;
 pub use decimal::Decimal;
+pub(crate) use exact::Exact;
 pub use text::Text;
 
 use crate::{error::ProfileError, id::TimestampMs, numbered::numbered};

@@ -1,7 +1,11 @@
 //! The laws of the profile, driven through its public functions.
 
 #[cfg(test)]
+mod activity;
+#[cfg(test)]
 mod catalogue;
+#[cfg(test)]
+mod cleaning;
 #[cfg(test)]
 mod consent;
 #[cfg(test)]

@@ -319,6 +319,7 @@ fn rules_choose_the_value() {
     let value = |text: &str, source: &str, at| {
         let mut of = AttributeValue {
             value: custodia_profile::Value::text(text).unwrap(),
+            original: None,
             provenance: crate::generated::collected_by_consent(1),
         };
         of.provenance.source = source.parse().unwrap();

@@ -8,7 +8,7 @@ use custodia_profile::{
     DataSubject, Date, DecidedBy, Decision, Event, Evidence, GroundState, GroundStatus, Identifier, Label,
     LawfulBasis, LegalHold, Namespace, NamespaceKind, Notice, NoticeId, Party, PoolId, Precondition,
     Properties, Provenance, Purpose, PurposeFields, PurposeNumber, Recorder, Recording, RefusalReason,
-    RequestDates, Restriction, Revision, SourceId, StoredEvent, StoredIdentifier, TimestampMs, Value,
+    RequestDates, Restriction, Revision, SourceId, StoredEvent, StoredIdentifier, Text, TimestampMs, Value,
     ValueType, Verification, VerificationMethod,
 };
 use proptest::{collection, option, prelude::*, sample::select};
@@ -144,6 +144,8 @@ pub(crate) fn attribute_fields(
         retention_days: 0,
         mappings: Vec::new(),
         match_as: None,
+        format: None,
+        country_attribute: None,
         revision: Revision::from_u64(1),
     }
 }
@@ -361,7 +363,12 @@ pub(crate) fn provenances() -> impl Strategy<Value = Provenance> {
 }
 
 pub(crate) fn attribute_values() -> impl Strategy<Value = AttributeValue> {
-    (values(), provenances()).prop_map(|(value, provenance)| AttributeValue { value, provenance })
+    let original = option::of("[a-z]{1,8}").prop_map(|text| text.map(|text| Text::new(&text).unwrap()));
+    (values(), original, provenances()).prop_map(|(value, original, provenance)| AttributeValue {
+        value,
+        original,
+        provenance,
+    })
 }
 
 fn identifiers() -> impl Strategy<Value = BTreeMap<Identifier, StoredIdentifier>> {

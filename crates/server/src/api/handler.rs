@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, future::Future, sync::Arc};
 
-use custodia_profile::{BlindedIdentifier, CustomerId, GroupId};
+use custodia_profile::{CustomerId, GroupId, Identifier};
 use custodia_proto::{
     rpc::{AboutCustomer, Unary},
     v1,
@@ -88,6 +88,9 @@ pub(super) trait ShardLeadersCall: Unary {
 pub(super) trait HolderRead: CustomerRead + Sync {
     /// The identifier, if the call names one.
     fn identifier(&self) -> Option<&v1::Identifier>;
+
+    /// The id of the holder, if the answer is about one.
+    fn holder(answer: &Self::Answer) -> Option<&str>;
 
     /// One answer from those about several holders, in the order of their ids.
     fn joined(answers: Vec<Self::Answer>) -> Self::Answer;
@@ -219,26 +222,38 @@ pub(super) async fn holder_read<R: HolderRead>(
         return customer_read(context, call, request).await;
     }
     let wire = request.identifier().ok_or_else(|| ServiceError::missing("identifier"))?;
-    let identifier = context.looked_up(call, wire, request.purpose()).await?;
-    match context.routing().route(context.index_group(&identifier)?, call.hop)? {
+    let (identifier, is_unique) = context.looked_up(call, wire, request.purpose()).await?;
+    let may_hint = is_unique && call.hop == Hop::First;
+    if may_hint && let Some(holder) = context.holder_hints().get(&identifier) {
+        match customer_read(context, call, request.about(holder.to_string())).await {
+            // As if the index had been asked: the leader of the holder's shard is named to nobody.
+            Ok(answered) => return Ok(Answered::here(answered.answer)),
+            Err(_error) => context.holder_hints().forget(&identifier),
+        }
+    }
+    let answered = match context.lookup_route(&identifier, call.hop)? {
         Route::Here => find(context, call, &identifier, request).await.map(Answered::here),
         Route::Forward(leader) => Box::pin(forward(context, call, leader, &request)).await,
+    }?;
+    if may_hint && let Some(Ok(holder)) = R::holder(&answered.answer).map(parse::customer_id) {
+        context.holder_hints().remember(&identifier, holder);
     }
+    Ok(answered)
 }
 
-/// Asks about each holder of an identifier whose shard this node leads. Where a record has the identifier no longer, the index is
-/// read again: it may have moved to another customer.
+/// Asks about each holder of an identifier. Where a record has the identifier no longer, the index is read again: it may have moved to
+/// another customer.
 async fn find<R: HolderRead>(
     context: &ShardContext,
     call: &Call,
-    identifier: &BlindedIdentifier,
+    identifier: &Identifier,
     request: R,
 ) -> Result<R::Answer, ServiceError> {
     // The second hop: a call that names its customer goes no further than to the customer's leader.
     let onward = &Call { hop: Hop::First, ..call.clone() };
     let mut before = Vec::new();
     loop {
-        let holders = context.holders_here(identifier, call.read_mode, call.deadline).await?;
+        let (_, holders) = context.holders(identifier, call.read_mode, call.deadline).await?;
         if holders == before {
             // By a catalogue that may be a newer one: whoever may no longer ask is not told.
             let wire = request.identifier().ok_or_else(|| ServiceError::missing("identifier"))?;

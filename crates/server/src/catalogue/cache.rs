@@ -7,6 +7,8 @@
 //!           ── recipient R      header{revision} ‖ Recipient v1
 //!           ── channel C        header{revision} ‖ ChannelDefinition v1
 //!           ── namespace N      header{revision} ‖ Namespace v1
+//!           ── matter type M    header{revision} ‖ MatterType v1
+//!           ── trait T          header{revision} ‖ Trait v1
 //!           ── meta "catalogue"   header{revision = catalogue version}
 //! ```
 //!
@@ -24,7 +26,7 @@ use arc_swap::ArcSwap;
 use custodia_consensus::{ConsensusError, Directory, ReadMode};
 use custodia_profile::{
     AttributeDefinition, Catalogue, CatalogueEntry, ChannelDefinition, ContactChannel, GroupId, Jurisdiction,
-    Namespace, NodeId, Purpose, PurposeId, PurposeNumber, Recipient, Stored,
+    MatterType, Namespace, NodeId, Purpose, PurposeId, PurposeNumber, Recipient, Stored, TraitDefinition,
 };
 use custodia_proto::internal::v1::RenewCatalogueLeaseRequest;
 use custodia_store::{Key, KeyKind, ValueHeader};
@@ -393,6 +395,8 @@ fn parse(directory: &Directory) -> Result<Catalogue, ServiceError> {
     read::<Recipient>(directory, KeyKind::Recipient, &mut entries)?;
     read::<ChannelDefinition>(directory, KeyKind::Channel, &mut entries)?;
     read::<Namespace>(directory, KeyKind::Namespace, &mut entries)?;
+    read::<MatterType>(directory, KeyKind::MatterType, &mut entries)?;
+    read::<TraitDefinition>(directory, KeyKind::Trait, &mut entries)?;
     Ok(Catalogue::from_entries(entries)?)
 }
 

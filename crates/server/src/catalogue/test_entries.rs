@@ -64,6 +64,8 @@ pub(crate) fn attribute(number: u32, name: &str, purposes: &[u32]) -> AttributeD
         retention_days: 0,
         mappings: Vec::new(),
         match_as: None,
+        format: None,
+        country_attribute: None,
         revision: Revision::from_u64(1),
     })
     .expect("valid")

@@ -77,7 +77,7 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use blinding::BlindingKeys;
+pub(crate) use blinding::{BlindingKeys, KnownBlindingKeys};
 use cache::CustomerKeyCache;
 pub(crate) use error::KeysError;
 pub(crate) use node_keys::NodeKeys;

@@ -20,9 +20,10 @@ use bytes::Bytes;
 use custodia_consensus::{Peer, PeerTransport, TransportError};
 use custodia_proto::internal::v1::{
     DuplicateAnswer, DuplicateRequest, ForwardRequest, ForwardResponse, GetNodeFactsRequest,
-    GetStateChecksumsRequest, GetStateChecksumsResponse, IndexAnswer, IndexRequest, MergeAnswer,
-    MergeRequest, NodeFacts, PeerFrame, RecordUsageRequest, RenewCatalogueLeaseRequest,
-    RenewCatalogueLeaseResponse, ReplaceReplicaRequest, peer_service_client::PeerServiceClient,
+    GetStateChecksumsRequest, GetStateChecksumsResponse, IdentifierAnswer, IdentifierRequest, IndexAnswer,
+    IndexRequest, MergeAnswer, MergeRequest, NodeFacts, PeerFrame, RecordUsageRequest,
+    RenewCatalogueLeaseRequest, RenewCatalogueLeaseResponse, ReplaceReplicaRequest, RotationAnswer,
+    RotationRequest, peer_service_client::PeerServiceClient,
 };
 use futures::{Stream, StreamExt as _, stream, stream::BoxStream};
 use metrics::Counter;
@@ -234,6 +235,24 @@ impl PeerCalls for Peers {
         deadline: Instant,
     ) -> Result<DuplicateAnswer, Status> {
         answer(deadline, self.forwards(to).call_duplicates(request_until(request, deadline))).await
+    }
+
+    async fn call_identifiers(
+        &self,
+        to: &LeaderHint,
+        request: IdentifierRequest,
+        deadline: Instant,
+    ) -> Result<IdentifierAnswer, Status> {
+        answer(deadline, self.forwards(to).call_identifiers(request_until(request, deadline))).await
+    }
+
+    async fn call_rotation(
+        &self,
+        to: &LeaderHint,
+        request: RotationRequest,
+        deadline: Instant,
+    ) -> Result<RotationAnswer, Status> {
+        answer(deadline, self.forwards(to).call_rotation(request_until(request, deadline))).await
     }
 
     async fn node_facts(&self, to: &LeaderHint, deadline: Instant) -> Result<NodeFacts, Status> {

@@ -13,9 +13,10 @@ use std::sync::{Arc, atomic::Ordering};
 use custodia_consensus::{Consensus, Directory, TransportError};
 use custodia_proto::internal::v1::{
     DuplicateAnswer, DuplicateRequest, ForwardRequest, ForwardResponse, GetNodeFactsRequest,
-    GetStateChecksumsRequest, GetStateChecksumsResponse, IndexAnswer, IndexRequest, MergeAnswer,
-    MergeRequest, NodeFacts, PeerFrame, RecordUsageRequest, RecordUsageResponse, RenewCatalogueLeaseRequest,
-    RenewCatalogueLeaseResponse, ReplaceReplicaRequest, ReplaceReplicaResponse,
+    GetStateChecksumsRequest, GetStateChecksumsResponse, IdentifierAnswer, IdentifierRequest, IndexAnswer,
+    IndexRequest, MergeAnswer, MergeRequest, NodeFacts, PeerFrame, RecordUsageRequest, RecordUsageResponse,
+    RenewCatalogueLeaseRequest, RenewCatalogueLeaseResponse, ReplaceReplicaRequest, ReplaceReplicaResponse,
+    RotationAnswer, RotationRequest,
     peer_service_server::{PeerService, PeerServiceServer},
 };
 use futures::{StreamExt as _, future::ready, stream::BoxStream};
@@ -32,7 +33,10 @@ use crate::{
     method,
     peer::connector::host_of,
     refusal::Refusal,
-    shard::{ShardContext, answer_duplicate_call, answer_index_call, answer_merge_call},
+    shard::{
+        ShardContext, answer_duplicate_call, answer_identifier_call, answer_index_call, answer_merge_call,
+        answer_rotation_call,
+    },
     transport::BytesFull,
     verification,
 };
@@ -208,6 +212,24 @@ impl PeerService for PeerEndpoint {
     ) -> Result<Response<DuplicateAnswer>, Status> {
         self.member(&request, WithoutDirectory::Refuse)?;
         let answer = answer_duplicate_call(&self.context, request.get_ref(), deadline(&request)).await?;
+        Ok(Response::new(answer))
+    }
+
+    async fn call_identifiers(
+        &self,
+        request: Request<IdentifierRequest>,
+    ) -> Result<Response<IdentifierAnswer>, Status> {
+        self.member(&request, WithoutDirectory::Refuse)?;
+        let answer = answer_identifier_call(&self.context, request.get_ref(), deadline(&request)).await?;
+        Ok(Response::new(answer))
+    }
+
+    async fn call_rotation(
+        &self,
+        request: Request<RotationRequest>,
+    ) -> Result<Response<RotationAnswer>, Status> {
+        self.member(&request, WithoutDirectory::Refuse)?;
+        let answer = answer_rotation_call(&self.context, request.get_ref(), deadline(&request)).await?;
         Ok(Response::new(answer))
     }
 

@@ -10,9 +10,10 @@ use custodia_consensus::ReadMode;
 use custodia_proto::{
     internal::v1::{
         self as wire, DuplicateAnswer, DuplicateRequest, ForwardRequest, ForwardResponse,
-        GetStateChecksumsRequest, GetStateChecksumsResponse, IndexAnswer, IndexRequest, MergeAnswer,
-        MergeRequest, NodeFacts, RecordUsageRequest, RenewCatalogueLeaseRequest, RenewCatalogueLeaseResponse,
-        ReplaceReplicaRequest,
+        GetStateChecksumsRequest, GetStateChecksumsResponse, IdentifierAnswer, IdentifierRequest,
+        IndexAnswer, IndexRequest, MergeAnswer, MergeRequest, NodeFacts, RecordUsageRequest,
+        RenewCatalogueLeaseRequest, RenewCatalogueLeaseResponse, ReplaceReplicaRequest, RotationAnswer,
+        RotationRequest,
     },
     rpc::Unary,
 };
@@ -93,6 +94,22 @@ pub(crate) trait PeerCalls: fmt::Debug + Send + Sync + 'static {
         request: DuplicateRequest,
         deadline: Instant,
     ) -> Result<DuplicateAnswer, Status>;
+
+    /// `PeerService.CallIdentifiers`.
+    async fn call_identifiers(
+        &self,
+        to: &LeaderHint,
+        request: IdentifierRequest,
+        deadline: Instant,
+    ) -> Result<IdentifierAnswer, Status>;
+
+    /// `PeerService.CallRotation`.
+    async fn call_rotation(
+        &self,
+        to: &LeaderHint,
+        request: RotationRequest,
+        deadline: Instant,
+    ) -> Result<RotationAnswer, Status>;
 
     /// `PeerService.GetNodeFacts`.
     async fn node_facts(&self, to: &LeaderHint, deadline: Instant) -> Result<NodeFacts, Status>;

@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use custodia_consensus::ReadMode;
-use custodia_profile::{BlindedIdentifier, CustomerId, CustomerRecord, Identifier, MergeId, RefusalReason};
+use custodia_profile::{CustomerId, CustomerRecord, GroupId, Identifier, KeyEpoch, MergeId, RefusalReason};
 use custodia_proto::internal::v1::{IndexAction, IndexOutcome, IndexRequest};
 use futures::future::BoxFuture;
 use tokio::time::Instant;
@@ -19,10 +19,12 @@ use super::{
     index_call::{customer_in, request},
     merge::REDIRECTS_MAX,
     other::check_merges,
+    rotation::Blinded,
     write::{Commit, CustomerState},
 };
 use crate::{
     catalogue::CatalogueView,
+    keys::{KeysError, KnownBlindingKeys},
     propose::TRIES_MAX,
     routing::{CustomerLocation, Hop, Redirect, Route},
     wire::{LeaderHint, ServiceError},
@@ -53,27 +55,29 @@ pub(crate) struct Taken {
 pub(crate) type TakenIdentifiers = BTreeMap<Identifier, Taken>;
 
 impl ShardContext {
-    /// The identifier as the index knows it.
-    pub(crate) fn blind(&self, identifier: &Identifier) -> Result<BlindedIdentifier, ServiceError> {
-        let group = custodia_profile::GroupId::Directory;
-        self.keys().blinding().blind(identifier).map_err(|error| self.key_failure(group, error))
+    /// The blinding keys, once this node has the one of this epoch.
+    pub(super) async fn blinding_keys(
+        &self,
+        epoch: KeyEpoch,
+        deadline: Instant,
+    ) -> Result<KnownBlindingKeys, ServiceError> {
+        let known = self.keys().blinding().known_from(epoch, deadline).await;
+        known.map_err(|error| self.blinding_failure(error))
+    }
+
+    pub(super) fn blinding_failure(&self, error: KeysError) -> ServiceError {
+        self.key_failure(GroupId::Directory, error)
     }
 
     /// Whether the record has the identifier.
-    pub(crate) fn holds(
-        &self,
-        record: &CustomerRecord,
-        identifier: &BlindedIdentifier,
-    ) -> Result<bool, ServiceError> {
-        for held in record.identifiers.keys() {
-            if self.blind(held)? == *identifier {
-                return Ok(true);
-            }
-        }
-        Ok(false)
+    pub(crate) fn holds(&self, record: &CustomerRecord, identifier: &Blinded) -> Result<bool, ServiceError> {
+        let keys = self.keys().blinding().known().map_err(|error| self.blinding_failure(error))?;
+        let key = keys.of_epoch(identifier.epoch).map_err(|error| self.blinding_failure(error))?;
+        Ok(record.identifiers.keys().any(|held| Blinded::by(key, held) == *identifier))
     }
 
-    /// Claims what a record gains; what it cannot have is returned.
+    /// Claims what a record gains; what it cannot have is returned. During a rotation of the blinding key an identifier is claimed
+    /// under each key that the customer's shard says, and the shard's stage is a condition of the record.
     pub(super) async fn claim_gained(
         &self,
         state: &CustomerState<'_>,
@@ -81,19 +85,36 @@ impl ShardContext {
         commit: Commit,
         deadline: Instant,
     ) -> Result<TakenIdentifiers, ServiceError> {
-        let gained = difference(after, state.record());
-        let mut gained =
-            gained.map(|one| Ok((self.blind(one)?, one))).collect::<Result<Vec<_>, ServiceError>>()?;
-        gained.sort_unstable();
         let mut taken = TakenIdentifiers::new();
-        for (blinded, identifier) in gained {
+        let gained: Vec<_> = difference(after, state.record()).collect();
+        if commit == Commit::ValidateOnly {
+            for identifier in gained {
+                let (holders_max, reason) = holders_max(identifier, state.view)?;
+                if let Some(holder) =
+                    self.would_be_held(state.location.customer, identifier, holders_max, deadline).await?
+                {
+                    taken.insert(identifier.clone(), Taken { reason, holder });
+                }
+            }
+            return Ok(taken);
+        }
+        let mut claimed = Vec::new();
+        if !gained.is_empty() {
+            let stage = state.blinding.stage;
+            let keys = self.blinding_keys(stage.epoch, deadline).await?;
+            for epoch in stage.claimed_under() {
+                let key = keys.of_epoch(epoch).map_err(|error| self.blinding_failure(error))?;
+                claimed.extend(gained.iter().map(|one| (Blinded::by(key, one), *one)));
+            }
+        }
+        claimed.sort_unstable();
+        for (blinded, identifier) in claimed {
+            if taken.contains_key(identifier) {
+                continue;
+            }
             let (holders_max, reason) = holders_max(identifier, state.view)?;
             let claim = &Claim { identifier: blinded, customer: state.location.customer, holders_max };
-            let claimed = match commit {
-                Commit::Yes => self.claim_patiently(claim, deadline).await?,
-                Commit::ValidateOnly => self.would_claim(claim, deadline).await?,
-            };
-            match claimed {
+            match self.claim_patiently(claim, deadline).await? {
                 Claimed::Granted => {}
                 Claimed::Held(holder) => {
                     taken.insert(identifier.clone(), Taken { reason, holder });
@@ -133,46 +154,94 @@ impl ShardContext {
             | IndexOutcome::Free
             | IndexOutcome::Busy
             | IndexOutcome::Merged
-            | IndexOutcome::NotInForce => Ok(Claimed::Busy),
+            | IndexOutcome::NotInForce
+            | IndexOutcome::Retired => Ok(Claimed::Busy),
         }
     }
 
-    /// What [`Self::claim`] would answer, as far as it can be told without claiming.
-    async fn would_claim(&self, claim: &Claim, deadline: Instant) -> Result<Claimed, ServiceError> {
-        let Claim { identifier, customer, holders_max } = claim;
-        let mut others = self.holders(identifier, ReadMode::Lease, deadline).await?;
-        others.retain(|holder| holder != customer);
+    /// Who would keep a customer from claiming an identifier, as far as it can be told without claiming.
+    pub(super) async fn would_be_held(
+        &self,
+        customer: CustomerId,
+        identifier: &Identifier,
+        holders_max: usize,
+        deadline: Instant,
+    ) -> Result<Option<CustomerId>, ServiceError> {
+        let (blinded, mut others) = self.holders(identifier, ReadMode::Lease, deadline).await?;
+        others.retain(|holder| *holder != customer);
         let mut held = BTreeSet::new();
         for holder in others {
-            let settled = self.settle(holder, identifier, Fence::No(*customer), deadline).await?;
-            if let Settled::Held(holder) = settled {
+            if let Settled::Held(holder) =
+                self.settle(holder, &blinded, Fence::No(customer), deadline).await?
+            {
                 held.insert(holder);
             }
         }
-        let full = held.len() >= *holders_max;
-        Ok(held.first().filter(|_| full).map_or(Claimed::Granted, |holder| Claimed::Held(*holder)))
+        let full = held.len() >= holders_max;
+        Ok(held.pop_first().filter(|_| full))
     }
 
-    /// The customers who claimed an identifier, from whichever node leads its shard.
+    /// The customers who claimed an identifier, from whichever node leads its shard, and by which key it was found.
+    ///
+    /// The oldest key comes first. If its shard refuses, every customer is in the index under the next.
     pub(crate) async fn holders(
         &self,
-        identifier: &BlindedIdentifier,
+        identifier: &Identifier,
         mode: ReadMode,
         deadline: Instant,
-    ) -> Result<Vec<CustomerId>, ServiceError> {
+    ) -> Result<(Blinded, Vec<CustomerId>), ServiceError> {
+        let blinding = self.keys().blinding();
+        let mut from = KeyEpoch::FIRST;
+        loop {
+            let keys = self.blinding_keys(from, deadline).await?;
+            for key in keys.for_lookups() {
+                let blinded = Blinded::by(key, identifier);
+                if let Some(holders) = self.holders_by(&blinded, mode, deadline).await? {
+                    return Ok((blinded, holders));
+                }
+                blinding.retire(key.epoch());
+            }
+            // This node's copy of the directory is behind: its newest key is out of use.
+            let newest = keys.all().last().and_then(|newest| newest.epoch().next());
+            from = newest.ok_or(ServiceError::IndexUnavailable)?;
+        }
+    }
+
+    /// The customers in the entry under a key. None: identifiers are looked up by a newer one.
+    async fn holders_by(
+        &self,
+        identifier: &Blinded,
+        mode: ReadMode,
+        deadline: Instant,
+    ) -> Result<Option<Vec<CustomerId>>, ServiceError> {
         let Some(leader) = self.leader_of(identifier)? else {
             return self.holders_here(identifier, mode, deadline).await.map_err(of_index);
         };
         let quorum_read = mode == ReadMode::Quorum;
         let request = IndexRequest { quorum_read, ..request(IndexAction::Holders, identifier, None) };
         let answer = self.call_index(&leader, request, deadline).await?;
-        answer.holders.iter().map(|bytes| customer_in(bytes)).collect()
+        if answer.outcome() == IndexOutcome::Retired {
+            return Ok(None);
+        }
+        answer.holders.iter().map(|bytes| customer_in(bytes)).collect::<Result<_, _>>().map(Some)
+    }
+
+    /// Where a lookup of an identifier goes. A node that it was forwarded to goes on itself: it may know of another key.
+    pub(crate) fn lookup_route(&self, identifier: &Identifier, hop: Hop) -> Result<Route, ServiceError> {
+        if hop == Hop::Forwarded {
+            return Ok(Route::Here);
+        }
+        let keys = self.keys().blinding().known().map_err(|error| self.blinding_failure(error))?;
+        match keys.for_lookups().next() {
+            Some(key) => self.routing().route(self.index_group(&Blinded::by(key, identifier))?, hop),
+            None => Ok(Route::Here),
+        }
     }
 
     /// Adds a customer to those who are asked for an identifier.
     pub(super) async fn point(
         &self,
-        identifier: &BlindedIdentifier,
+        identifier: &Blinded,
         customer: CustomerId,
         deadline: Instant,
     ) -> Result<(), ServiceError> {
@@ -190,7 +259,7 @@ impl ShardContext {
     pub(super) fn settle<'a>(
         &'a self,
         customer: CustomerId,
-        identifier: &'a BlindedIdentifier,
+        identifier: &'a Blinded,
         fence: Fence,
         deadline: Instant,
     ) -> BoxFuture<'a, Result<Settled, ServiceError>> {
@@ -205,7 +274,7 @@ impl ShardContext {
     async fn settled(
         &self,
         customer: CustomerId,
-        identifier: &BlindedIdentifier,
+        identifier: &Blinded,
         fence: Fence,
         deadline: Instant,
     ) -> Result<Settled, ServiceError> {
@@ -245,7 +314,7 @@ impl ShardContext {
         &self,
         customer: CustomerId,
         (claimant, merge): (CustomerId, MergeId),
-        identifier: &BlindedIdentifier,
+        identifier: &Blinded,
         deadline: Instant,
     ) -> Result<Option<Settled>, ServiceError> {
         if self.record_of(claimant, deadline).await?.is_some_and(|record| record.has_merge(merge)) {
@@ -254,6 +323,7 @@ impl ShardContext {
         let record = self.record_of(customer, deadline).await?;
         let Some(record) = record.filter(|record| record.merged_into.is_some()) else { return Ok(None) };
         let (record, _) = record.unmerged();
+        self.blinding_keys(identifier.epoch, deadline).await?;
         Ok(Some(if self.holds(&record, identifier)? { Settled::Held(customer) } else { Settled::Own }))
     }
 
@@ -261,7 +331,7 @@ impl ShardContext {
         &self,
         customer: CustomerId,
         merge: Option<MergeId>,
-        identifier: &BlindedIdentifier,
+        identifier: &Blinded,
         raise: Raise,
         deadline: Instant,
     ) -> Result<Settled, ServiceError> {
@@ -282,7 +352,9 @@ impl ShardContext {
         Ok(match answer.outcome() {
             IndexOutcome::Held => Settled::Held(customer),
             IndexOutcome::Free => Settled::Free,
-            IndexOutcome::Unspecified | IndexOutcome::Done | IndexOutcome::Busy => Settled::Busy,
+            IndexOutcome::Unspecified | IndexOutcome::Done | IndexOutcome::Busy | IndexOutcome::Retired => {
+                Settled::Busy
+            }
             IndexOutcome::NotInForce => return Err(ServiceError::MergeNotInForce),
             IndexOutcome::Merged => {
                 let survivor = answer.holders.first().map(|bytes| customer_in(bytes)).transpose()?;
@@ -301,10 +373,11 @@ impl ShardContext {
         &self,
         location: CustomerLocation,
         merge: Option<MergeId>,
-        identifier: &BlindedIdentifier,
+        identifier: &Blinded,
         raise: Raise,
         deadline: Instant,
     ) -> Result<Settled, ServiceError> {
+        self.blinding_keys(identifier.epoch, deadline).await?;
         let stored = self.led_core(location, deadline).await?;
         let record = stored.as_ref().map(|stored| &stored.value);
         let led_by = |merge| Redirect { named: location.customer, survivor: location.customer, merge };
@@ -325,7 +398,7 @@ impl ShardContext {
     }
 
     /// The other node that leads an identifier's shard; none if this node does.
-    fn leader_of(&self, identifier: &BlindedIdentifier) -> Result<Option<LeaderHint>, ServiceError> {
+    fn leader_of(&self, identifier: &Blinded) -> Result<Option<LeaderHint>, ServiceError> {
         let route = self.routing().route(self.index_group(identifier)?, Hop::First);
         match route.map_err(of_index)? {
             Route::Here => Ok(None),

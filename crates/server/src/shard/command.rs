@@ -39,9 +39,16 @@ pub(super) async fn build(
     if let Some(other) = &mutation.other {
         other.events.iter().for_each(|event| builder.remove_event(event));
     }
-    if let Some(record) = mutation.record.as_ref().filter(|_| state.view.catalogue.compares()) {
-        let change = context.blocking_change(location, record, &state.view.catalogue)?;
-        change.add_to(&mut builder.command, &builder.writer);
+    if let Some(record) = &mutation.record {
+        let epoch = state.blinding.stage.epoch;
+        // Its identifiers were claimed, and it comes into the index of duplicates, as this stage says.
+        builder.command.conditions.push(state.blinding.condition());
+        if state.view.catalogue.compares() {
+            let keys = context.blinding_keys(epoch, deadline).await?;
+            let key = keys.of_epoch(epoch).map_err(failed)?;
+            let change = context.blocking_change(location, record, &state.view.catalogue, key)?;
+            change.add_to(&mut builder.command, &builder.writer);
+        }
     }
     Ok(builder.finish())
 }

@@ -8,7 +8,7 @@ use custodia_proto::rpc::Unary;
 use custodia_store::StateEngine;
 use tokio::{sync::Mutex, time::Instant};
 
-use super::{duplicate::Duplicates, locks::CustomerLocks};
+use super::{duplicate::Duplicates, holder_hints::HolderHints, locks::CustomerLocks};
 use crate::{
     catalogue::{CatalogueCache, Usage},
     config::ControllerConfig,
@@ -30,6 +30,7 @@ pub(crate) struct ShardContext {
     controller: ControllerConfig,
     verifying: Mutex<()>,
     duplicates: Duplicates,
+    holder_hints: HolderHints,
 }
 
 impl fmt::Debug for ShardContext {
@@ -59,6 +60,7 @@ impl ShardContext {
             controller,
             verifying: Mutex::new(()),
             duplicates: Duplicates::default(),
+            holder_hints: HolderHints::default(),
         }
     }
 
@@ -95,6 +97,11 @@ impl ShardContext {
     /// What this node has learned about duplicates.
     pub(super) const fn duplicates(&self) -> &Duplicates {
         &self.duplicates
+    }
+
+    /// Where this node last found the holders of identifiers.
+    pub(crate) const fn holder_hints(&self) -> &HolderHints {
+        &self.holder_hints
     }
 
     pub(super) const fn locks(&self) -> &CustomerLocks {

@@ -7,8 +7,12 @@
 //! Invariant: equal requests have equal bytes, because the generated messages keep maps sorted. Fingerprints are
 //! stored only in sealed request memories and guard against mistakes of honest callers, so a fast hash is enough.
 
+use custodia_profile::RequestId;
 use custodia_proto::rpc::Unary;
-use xxhash_rust::xxh3::Xxh3Default;
+use uuid::Uuid;
+use xxhash_rust::xxh3::{Xxh3Default, xxh3_128};
+
+use crate::wire::ServiceError;
 
 /// A request's fingerprint.
 pub(crate) type Fingerprint = [u8; 16];
@@ -20,6 +24,15 @@ pub(crate) fn fingerprint<R: Unary>(request: &R) -> Fingerprint {
     hash.update(&[0]);
     hash.update(&request.encode_to_vec());
     hash.digest128().to_be_bytes()
+}
+
+/// The id of a request together with its content.
+///
+/// # Errors
+/// Never in practice: `Malformed` if the hash is zero.
+pub(crate) fn with_content(id: RequestId, content: Fingerprint) -> Result<RequestId, ServiceError> {
+    let both = [&id.as_bytes()[..], &content].concat();
+    Ok(RequestId::new(Uuid::from_u128(xxh3_128(&both)))?)
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! The calls between nodes for the index of identifiers: their messages, and what a node answers.
 
 use custodia_consensus::ReadMode;
-use custodia_profile::{BlindedIdentifier, CustomerId, MergeId};
+use custodia_profile::{BlindedIdentifier, CustomerId, KeyEpoch, MergeId};
 use custodia_proto::internal::v1::{IndexAction, IndexAnswer, IndexOutcome, IndexRequest};
 use tokio::time::Instant;
 use tonic::Code;
@@ -10,17 +10,19 @@ use super::{
     ShardContext,
     claims::{Raise, Settled},
     index::{Claim, Claimed},
+    rotation::Blinded,
 };
 use crate::wire::{LeaderHint, ServiceError};
 
 pub(super) fn request(
     action: IndexAction,
-    identifier: &BlindedIdentifier,
+    identifier: &Blinded,
     customer: Option<CustomerId>,
 ) -> IndexRequest {
     IndexRequest {
         action: action.into(),
-        identifier: identifier.to_bytes().to_vec().into(),
+        identifier: identifier.identifier.to_bytes().to_vec().into(),
+        key_epoch: identifier.epoch.as_u32(),
         customer: customer.map(|customer| customer.as_bytes().to_vec()).unwrap_or_default().into(),
         ..IndexRequest::default()
     }
@@ -62,14 +64,17 @@ pub(crate) async fn answer_index_call(
 ) -> Result<IndexAnswer, ServiceError> {
     let malformed = ServiceError::Internal { context: "a malformed identifier between nodes" };
     let bytes = <[u8; 32]>::try_from(&*request.identifier).map_err(|_length| malformed)?;
-    let identifier = &BlindedIdentifier::from_bytes(bytes)?;
+    let epoch = KeyEpoch::new(request.key_epoch)?;
+    let identifier = &Blinded { identifier: BlindedIdentifier::from_bytes(bytes)?, epoch };
     let customer = || customer_in(&request.customer);
     let done = IndexAnswer { outcome: IndexOutcome::Done.into(), ..IndexAnswer::default() };
     match request.action() {
         IndexAction::Unspecified => Err(ServiceError::RequestMalformed),
         IndexAction::Holders => {
             let mode = if request.quorum_read { ReadMode::Quorum } else { ReadMode::Lease };
-            let holders = context.holders_here(identifier, mode, deadline).await?;
+            let Some(holders) = context.holders_here(identifier, mode, deadline).await? else {
+                return Ok(IndexAnswer { outcome: IndexOutcome::Retired.into(), ..done });
+            };
             let holders = holders.iter().map(|holder| holder.as_bytes().to_vec().into()).collect();
             Ok(IndexAnswer { holders, ..done })
         }
@@ -98,7 +103,7 @@ pub(crate) async fn answer_index_call(
 async fn settled(
     context: &ShardContext,
     request: &IndexRequest,
-    identifier: &BlindedIdentifier,
+    identifier: &Blinded,
     raise: Raise,
     deadline: Instant,
 ) -> Result<IndexAnswer, ServiceError> {

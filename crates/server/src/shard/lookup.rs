@@ -3,7 +3,7 @@
 //! Invariant: a caller who may not use a namespace is refused before the index is asked, so neither the answer nor its time tells
 //! whether anybody holds the identifier.
 
-use custodia_profile::{BlindedIdentifier, Identifier, Namespace, Purpose, Reader, RefusalReason};
+use custodia_profile::{Identifier, IdentifierValue, Namespace, Purpose, Reader, RefusalReason};
 use custodia_proto::v1;
 
 use super::{
@@ -18,13 +18,13 @@ use crate::{
 };
 
 impl ShardContext {
-    /// The identifier that a call looks up, as the index knows it.
+    /// The identifier that a call looks up, and whether one person at most has it.
     pub(crate) async fn looked_up(
         &self,
         call: &Call,
         wire: &v1::Identifier,
         purpose: &str,
-    ) -> Result<BlindedIdentifier, ServiceError> {
+    ) -> Result<(Identifier, bool), ServiceError> {
         let stated = &parse::purpose(purpose, "purpose")?;
         let parsed = |view: &CatalogueView| {
             let purpose = view.purpose(stated, "purpose")?;
@@ -32,8 +32,9 @@ impl ShardContext {
             usable(wire, purpose, reader, view)
         };
         let parsed = self.catalogue().parse_on(CatalogueNeed::Names, call.deadline, parsed, |_, _| true);
-        let (_view, identifier) = parsed.await?;
-        self.blind(&identifier)
+        let (view, identifier) = parsed.await?;
+        let is_unique = namespace(wire, &view)?.unique;
+        Ok((identifier, is_unique))
     }
 }
 
@@ -69,6 +70,33 @@ pub(crate) fn written_identifier(
     usable(wire, purpose, reader(caller, &view.catalogue), view)
 }
 
+/// The identifier that a writer takes away. One that today's rules refuse is named as it is stored, with the reason.
+///
+/// # Errors
+/// As [`written_identifier`], but for the value.
+pub(crate) fn held_identifier(
+    caller: &Caller,
+    wire: Option<&v1::Identifier>,
+    purpose: &Purpose,
+    view: &CatalogueView,
+) -> Result<(Identifier, Option<RefusalReason>), ServiceError> {
+    let wire = wire.ok_or_else(|| ServiceError::missing("identifier"))?;
+    let namespace = namespace(wire, view)?;
+    check_use(namespace, purpose, reader(caller, &view.catalogue))?;
+    let (value, refused) = match namespace.normalise(&wire.value) {
+        Ok(value) => (value, None),
+        Err(reason) => {
+            (IdentifierValue::as_stored(&wire.value).ok_or_else(|| refused_value(reason))?, Some(reason))
+        }
+    };
+    Ok((Identifier { namespace: namespace.id.clone(), value }, refused))
+}
+
+/// The value is no identifier of its namespace.
+pub(crate) fn refused_value(reason: RefusalReason) -> ServiceError {
+    ServiceError::field("identifier.value", FieldFault::NotRecordable(reason))
+}
+
 fn usable(
     wire: &v1::Identifier,
     purpose: &Purpose,
@@ -86,9 +114,8 @@ fn usable(
 /// Names the field.
 pub(crate) fn identifier(wire: &v1::Identifier, view: &CatalogueView) -> Result<Identifier, ServiceError> {
     let namespace = namespace(wire, view)?;
-    let value = namespace.normalise(&wire.value);
-    let refused = |reason| ServiceError::field("identifier.value", FieldFault::NotRecordable(reason));
-    Ok(Identifier { namespace: namespace.id.clone(), value: value.map_err(refused)? })
+    let value = namespace.normalise(&wire.value).map_err(refused_value)?;
+    Ok(Identifier { namespace: namespace.id.clone(), value })
 }
 
 fn namespace<'a>(wire: &v1::Identifier, view: &'a CatalogueView) -> Result<&'a Namespace, ServiceError> {

@@ -15,6 +15,8 @@ mod context;
 mod duplicate;
 mod failpoint;
 mod fingerprint;
+mod holder_hints;
+mod identifiers;
 mod index;
 mod index_call;
 mod ledger;
@@ -25,6 +27,7 @@ mod other;
 mod read;
 mod reader;
 mod record;
+mod rotation;
 mod write;
 mod writer;
 
@@ -35,16 +38,18 @@ pub(crate) use duplicate::{
     pair_in_bytes, score_message,
 };
 pub use failpoint::arm_failpoint;
-pub(crate) use fingerprint::{Fingerprint, fingerprint};
+pub(crate) use fingerprint::{fingerprint, with_content};
+pub(crate) use identifiers::{ReportPosition, ReportQuestion, answer_identifier_call};
 pub(crate) use index_call::answer_index_call;
 pub(crate) use ledger::Ledger;
-pub(crate) use lookup::{check_use, identifier, written_identifier};
+pub(crate) use lookup::{check_use, held_identifier, identifier, refused_value, written_identifier};
 pub(crate) use merge::{EventSource, MemberEvents, Trail, answer_merge_call};
 pub(crate) use other::{Need, OtherChange, OtherCustomer, check_merges};
 pub(crate) use read::{CustomerRead, ProfileView, ReadAccess};
 pub(crate) use reader::{reader_for, reader_named};
 pub(crate) use record::{Loaded, StoredEvents};
+pub(crate) use rotation::{BlindingPhase, answer_rotation_call};
 pub(crate) use write::{
-    Answered, Commit, CustomerState, CustomerWrite, Mutation, Origin, Remembered, merged_customer,
+    Answered, Commit, CustomerState, CustomerWrite, Given, Mutation, Origin, Remembered, merged_customer,
 };
 pub(crate) use writer::{Sight, WriteAccess, check as check_writer};

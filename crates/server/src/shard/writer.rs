@@ -132,6 +132,7 @@ pub(super) const fn may_be_told(error: &ServiceError) -> bool {
         ServiceError::Internal { .. }
             | ServiceError::Unreadable
             | ServiceError::PurposeRefused { .. }
+            | ServiceError::KeyRefused { .. }
             | ServiceError::IdentifierMoved
     )
 }

@@ -8,8 +8,7 @@ use std::borrow::Cow;
 
 use custodia_consensus::ConsensusError;
 use custodia_profile::{
-    CustomerId, GppStringError, MergeId, NodeId, ProfileError, PurposeId, RefusalReason, TcStringError,
-    limits::{GPP_STRING_BYTES_MAX, TC_STRING_BYTES_MAX},
+    CustomerId, GppStringError, MergeId, NodeId, PurposeId, RefusalReason, TcStringError,
 };
 use custodia_store::StoreError;
 
@@ -153,6 +152,12 @@ pub(crate) enum ServiceError {
         /// The refused purpose.
         purpose: PurposeId,
     },
+    /// A record's key at its source is no identifier of a customer, or may not be stored.
+    #[error("the key cannot be stored as an identifier: {}", reason.explanation())]
+    KeyRefused {
+        /// Why.
+        reason: RefusalReason,
+    },
     /// The namespace may not be used for the stated purpose.
     #[error("the namespace of the identifier is not in use for this purpose")]
     NamespaceRefused {
@@ -168,7 +173,7 @@ pub(crate) enum ServiceError {
     #[error("no such customer")]
     CustomerNotFound,
     /// The other customer of a merge has no record.
-    #[error("merged_customer_id: no such customer")]
+    #[error("the other customer does not exist")]
     OtherCustomerNotFound,
     /// The customer was merged into another. Between nodes only: the node that took the call asks about the survivor.
     #[error("the customer was merged into another")]
@@ -185,8 +190,14 @@ pub(crate) enum ServiceError {
     #[error("the two customers are one already")]
     SameCustomer,
     /// The other customer of a merge was merged into somebody else.
-    #[error("merged_customer_id was merged into another customer: name that one, or undo that merge first")]
+    #[error("the other customer was merged into another one: name that one, or undo that merge first")]
     MergedElsewhere,
+    /// The other customer of a split may not have the identifier. Nothing was changed.
+    #[error("the other customer may not have it: {}", reason.explanation())]
+    SplitRefused { reason: RefusalReason },
+    /// The same, found out when the first customer had lost it already.
+    #[error("it was taken away, but the other customer may not have it: {}", reason.explanation())]
+    SplitIncomplete { reason: RefusalReason },
     /// At that time, another customer's ledger counted.
     #[error("at that time the customer was merged into another: ask about {survivor}")]
     MergedThen {
@@ -268,6 +279,9 @@ pub(crate) enum ServiceError {
     /// Duplicates cannot be sought: the catalogue does not say what is compared.
     #[error("no attribute of the catalogue says what it is compared as: set match_as")]
     NothingCompared,
+    /// Customers cannot be compared block by block: the keys of their blocks are being changed.
+    #[error("the blinding key is being rotated: scan again when every shard is filled under the new key")]
+    BlindingKeyRotating,
     /// The two customers are no suspected pair.
     #[error("no scan has found these two customers to be alike")]
     PairNotFound,
@@ -426,66 +440,4 @@ impl From<StoreError> for ServiceError {
     fn from(error: StoreError) -> Self {
         Self::Consensus(ConsensusError::Store(error))
     }
-}
-
-impl From<ProfileError> for ServiceError {
-    fn from(error: ProfileError) -> Self {
-        match error {
-            ProfileError::Empty { field } => Self::field(field, FieldFault::Missing),
-            ProfileError::TooLong { field, bytes_max } => Self::field(field, FieldFault::TooLong(bytes_max)),
-            ProfileError::TooMany { field, count_max } => Self::field(field, FieldFault::TooMany(count_max)),
-            ProfileError::Malformed { field, expected } => {
-                Self::invalid(field, format!("expected {expected}"))
-            }
-            ProfileError::Duplicate { field } => Self::invalid(field, "has a duplicate entry"),
-            ProfileError::Unknown { field: field @ "notice_version" } => {
-                Self::field(field, FieldFault::NoticeUnknown)
-            }
-            ProfileError::Unknown { field } => Self::field(field, FieldFault::PurposeUnknown),
-            ProfileError::Immutable { field } => Self::invalid(field, "cannot change"),
-            ProfileError::InFuture { field, ahead_max_ms } => {
-                Self::invalid(field, format!("is more than {ahead_max_ms} ms in the future"))
-            }
-            ProfileError::NotRecordable { reason } => {
-                Self::field(field_of_decision(reason), FieldFault::NotRecordable(reason))
-            }
-            ProfileError::NoStands { reason } => {
-                Self::field("consent_revision", FieldFault::NoStands(reason))
-            }
-            ProfileError::ConsentRevisionStale => Self::field("consent_revision", FieldFault::RevisionStale),
-            ProfileError::NewerStands { reason } => Self::field("status", FieldFault::NewerStands(reason)),
-            ProfileError::LiftsUnseen { limit } => Self::field("etag", FieldFault::EtagNeeded(limit)),
-            ProfileError::RequestSuperseded => Self::RequestSuperseded,
-            ProfileError::TcStringSuperseded => Self::TcStringSuperseded,
-            ProfileError::ObjectionStands => Self::ObjectionStands,
-            ProfileError::IdentifierNotFound => Self::IdentifierNotFound,
-            ProfileError::HeldForClaim => Self::HeldForClaim,
-            ProfileError::TcString { fault: TcStringError::TooLong } => {
-                Self::field("tc_string", FieldFault::TooLong(TC_STRING_BYTES_MAX))
-            }
-            ProfileError::TcString { fault } => Self::field("tc_string", FieldFault::TcString(fault)),
-            ProfileError::GppString { fault: GppStringError::TooLong } => {
-                Self::field("gpp_string", FieldFault::TooLong(GPP_STRING_BYTES_MAX))
-            }
-            ProfileError::GppString { fault } => Self::field("gpp_string", FieldFault::GppString(fault)),
-            ProfileError::UnsupportedVersion { .. }
-            | ProfileError::Corrupt { .. }
-            | ProfileError::CorruptField { .. } => Self::Unreadable,
-        }
-    }
-}
-
-/// The field that prevents a decision from being recorded.
-fn field_of_decision(reason: RefusalReason) -> &'static str {
-    const FIELDS: [(RefusalReason, &str); 8] = [
-        (RefusalReason::PurposeDeprecated, "purpose"),
-        (RefusalReason::PreTicked, "evidence.act"),
-        (RefusalReason::Silence, "evidence.act"),
-        (RefusalReason::Bundled, "evidence.bundled"),
-        (RefusalReason::GuardianConsentNeeded, "evidence.decided_by"),
-        (RefusalReason::GuardianNotEntitled, "evidence.decided_by"),
-        (RefusalReason::OptOutNotAllowed, "method"),
-        (RefusalReason::IllegalTransition, "status"),
-    ];
-    FIELDS.iter().find(|(refusal, _)| *refusal == reason).map_or("lawful_basis", |(_, field)| field)
 }

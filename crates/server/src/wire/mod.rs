@@ -6,13 +6,16 @@
 pub(crate) mod convert;
 mod error;
 mod etag;
+mod masked;
 mod paging;
 pub(crate) mod parse;
+mod profile_error;
 mod status;
 mod time;
 
 pub(crate) use error::{FieldFault, LeaderHint, Redirection, ServiceError};
 pub(crate) use etag::{etag, parse_etag};
+pub(crate) use masked::masked;
 pub(crate) use paging::{Listing, PageSize, Pager, foreign_page_token, page_start, page_token};
 pub(crate) use status::{CUSTOMER_MERGED, MERGE_NOT_IN_FORCE, leader_in, name_leader, row_error};
 pub(crate) use time::{

@@ -33,6 +33,9 @@ pub(crate) enum Listing {
     Namespaces = 10,
     Duplicates = 11,
     DuplicateScan = 12,
+    IdentifierReport = 13,
+    MatterTypes = 14,
+    Traits = 15,
 }
 
 impl Listing {

@@ -119,13 +119,17 @@ fn class_of(error: &ServiceError) -> Class {
         ServiceError::ReaderRefused { reason, .. }
         | ServiceError::WriterRefused { reason, .. }
         | ServiceError::NamespaceRefused { reason, .. } => permanent(Code::PermissionDenied, reason.name()),
+        ServiceError::KeyRefused { reason } => permanent(Code::FailedPrecondition, reason.name()),
         ServiceError::PurposeRefused { reason, .. } => permanent(Code::FailedPrecondition, reason.name()),
         ServiceError::CustomerNotFound => permanent(Code::NotFound, "CUSTOMER_NOT_FOUND"),
+        ServiceError::SplitRefused { reason } => permanent(Code::FailedPrecondition, reason.name()),
+        ServiceError::SplitIncomplete { .. } => permanent(Code::FailedPrecondition, "IDENTIFIER_NOT_GIVEN"),
         ServiceError::IdentifierMoved => retryable(Code::Aborted, "IDENTIFIER_MOVED", RETRY_AFTER_BUSY),
         ServiceError::TcStringNotFound => permanent(Code::NotFound, "TC_STRING_NOT_FOUND"),
         ServiceError::GppStringNotFound => permanent(Code::NotFound, "GPP_STRING_NOT_FOUND"),
         ServiceError::IdentifierNotFound => permanent(Code::NotFound, "IDENTIFIER_NOT_FOUND"),
         ServiceError::NothingCompared => permanent(Code::FailedPrecondition, "NOTHING_COMPARED"),
+        ServiceError::BlindingKeyRotating => permanent(Code::FailedPrecondition, "BLINDING_KEY_ROTATING"),
         ServiceError::PairNotFound => permanent(Code::NotFound, "PAIR_NOT_FOUND"),
         ServiceError::HeldForClaim => permanent(Code::FailedPrecondition, "LEGAL_HOLD"),
         ServiceError::NothingConsented => permanent(Code::FailedPrecondition, "NOTHING_CONSENTED"),
@@ -414,6 +418,9 @@ fn refusal_of(error: &ServiceError) -> Option<RefusalReason> {
     | ServiceError::ReaderRefused { reason, .. }
     | ServiceError::NamespaceRefused { reason, .. }
     | ServiceError::WriterRefused { reason, .. }
+    | ServiceError::KeyRefused { reason }
+    | ServiceError::SplitRefused { reason }
+    | ServiceError::SplitIncomplete { reason }
     | ServiceError::PurposeRefused { reason, .. } = error
     {
         return Some(*reason);

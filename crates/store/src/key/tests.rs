@@ -41,6 +41,7 @@ fn layout_is_pinned() {
     assert_eq!(hex(Key::shard_key(group(5), epoch)), "00051000000003");
     assert_eq!(hex(Key::bucket_key(group(5), 258)), "00051100000102");
     assert_eq!(hex(Key::customer_key(group(5), 258, &id)), format!("00051200000102{raw}"));
+    assert_eq!(hex(Key::blinding_stage(group(5))), "000513");
     assert_eq!(hex(Key::node(NodeId::new(2).unwrap())), "ffff2000000002");
     assert_eq!(hex(Key::shard(ShardId::new(7).unwrap())), "ffff210007");
     assert_eq!(hex(Key::purpose(&"care".parse().unwrap())), "ffff2263617265");
@@ -52,6 +53,8 @@ fn layout_is_pinned() {
     assert_eq!(hex(Key::attribute_usage(AttributeNumber::new(259).unwrap())), "ffff2800000103");
     assert_eq!(hex(Key::channel(&"fax".parse().unwrap())), "ffff29666178");
     assert_eq!(hex(Key::namespace(&"email".parse().unwrap())), "ffff2a656d61696c");
+    assert_eq!(hex(Key::matter_type(&"case".parse().unwrap())), "ffff2b63617365");
+    assert_eq!(hex(Key::trait_definition(&"orders".parse().unwrap())), "ffff2c6f7264657273");
 }
 
 #[test]
@@ -130,7 +133,7 @@ proptest! {
             _ => None,
         };
         let customer = customer_at.map(|at| rest.get(at..at + 16).filter(|id| id[6] >> 4 == 7 && id[8] >> 6 == 2));
-        let known = matches!(kind, 0..=6 | 8..=10 | 16..=18 | 32..=42) && GroupId::from_u16(group).is_ok();
+        let known = matches!(kind, 0..=6 | 8..=10 | 16..=19 | 32..=44) && GroupId::from_u16(group).is_ok();
         let ends_with_customer = !matches!(kind, 8 | 18) || customer_at.is_some_and(|at| rest.len() == at + 16);
         let valid = known && customer != Some(None) && ends_with_customer;
         match KeyParts::parse(&bytes) {

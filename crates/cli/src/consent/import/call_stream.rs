@@ -9,12 +9,13 @@ use futures::stream::FuturesUnordered;
 use futures::{FutureExt as _, StreamExt as _};
 use tonic::Code;
 
+use super::decision::{DatedDecision, Named};
 use crate::import::{CallStream, is_input_error, is_legal_refusal, is_record_error};
 
 /// The answer to a decision.
 struct Answer {
     number: u64,
-    customer_id: String,
+    customer: Named,
     result: Result<v1::ConsentState, ClientError>,
 }
 
@@ -22,7 +23,7 @@ struct Answer {
 pub(crate) struct DecisionStream {
     client: Client,
     calls: FuturesUnordered<LocalBoxFuture<'static, Answer>>,
-    waiting: BTreeMap<String, VecDeque<(u64, v1::RecordConsentRequest)>>,
+    waiting: BTreeMap<Named, VecDeque<(u64, DatedDecision)>>,
     next: u64,
     is_open: bool,
 }
@@ -33,20 +34,20 @@ impl DecisionStream {
         Self { client: client.clone(), calls, waiting, next: 0, is_open: true }
     }
 
-    fn call(&self, number: u64, request: v1::RecordConsentRequest) {
+    fn call(&self, number: u64, decision: DatedDecision) {
         let client = self.client.clone();
         let call = async move {
-            let customer_id = request.customer_id.clone();
-            Answer { number, customer_id, result: client.record_consent(request).await }
+            let customer = decision.customer.clone();
+            Answer { number, customer, result: decision.record(&client).await }
         };
         self.calls.push(call.boxed_local());
     }
 
     /// Sends the customer's next decision, if one is waiting.
-    fn send_next(&mut self, customer_id: &str) {
-        match self.waiting.get_mut(customer_id).and_then(VecDeque::pop_front) {
-            Some((number, request)) => self.call(number, request),
-            None => drop(self.waiting.remove(customer_id)),
+    fn send_next(&mut self, customer: &Named) {
+        match self.waiting.get_mut(customer).and_then(VecDeque::pop_front) {
+            Some((number, decision)) => self.call(number, decision),
+            None => drop(self.waiting.remove(customer)),
         }
     }
 }
@@ -54,21 +55,21 @@ impl DecisionStream {
 impl CallStream for DecisionStream {
     type Answer = v1::ConsentState;
 
-    async fn send(&mut self, request: &v1::RecordConsentRequest) -> Result<u64, ClientError> {
+    async fn send(&mut self, decision: &DatedDecision) -> Result<u64, ClientError> {
         let number = self.next;
         self.next += 1;
-        if let Some(waiting) = self.waiting.get_mut(&request.customer_id) {
-            waiting.push_back((number, request.clone()));
+        if let Some(waiting) = self.waiting.get_mut(&decision.customer) {
+            waiting.push_back((number, decision.clone()));
         } else {
-            self.waiting.insert(request.customer_id.clone(), VecDeque::new());
-            self.call(number, request.clone());
+            self.waiting.insert(decision.customer.clone(), VecDeque::new());
+            self.call(number, decision.clone());
         }
         Ok(number)
     }
 
     async fn next(&mut self) -> Option<(u64, Result<v1::ConsentState, ClientError>)> {
-        if let Some(Answer { number, customer_id, result }) = self.calls.next().await {
-            self.send_next(&customer_id);
+        if let Some(Answer { number, customer, result }) = self.calls.next().await {
+            self.send_next(&customer);
             return Some((number, result));
         }
         // Nothing is in flight; the caller may cancel the wait and send more.
@@ -119,10 +120,10 @@ mod tests {
         let options = custodia_client::ClientOptions::new(vec!["127.0.0.1:1".into()], Vec::new());
         let Ok(client) = Client::new(&options) else { panic!("a client needs no connection") };
         let mut stream = DecisionStream::new(&client.with_deadline(std::time::Duration::from_millis(1)));
-        let request =
-            |customer: &str| v1::RecordConsentRequest { customer_id: customer.into(), ..Default::default() };
+        let decision =
+            |id: &str| DatedDecision { customer: Named::Id(id.into()), request: Default::default() };
         for customer in ["a", "a", "b", "a"] {
-            stream.send(&request(customer)).await.unwrap();
+            stream.send(&decision(customer)).await.unwrap();
         }
         assert_eq!(stream.calls.len(), 2, "one of each customer is in flight");
         stream.close();

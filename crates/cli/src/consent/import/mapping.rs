@@ -7,6 +7,7 @@ use custodia_proto::v1;
 use serde::Deserialize;
 
 use crate::catalog::CatalogueFile;
+use crate::import;
 use crate::import::{Condition, Field, Input, MappingFile, Row, with_names};
 use crate::text::enum_text::EnumText;
 
@@ -33,14 +34,21 @@ pub(crate) struct DecisionMapping {
     pub(crate) catalogue: CatalogueFile,
 }
 
-/// `[customer]`: one of the two.
+/// `[customer]`: `key` and `namespace`, or `id`.
 #[derive(Debug, Deserialize)]
-#[serde(rename_all = "lowercase", deny_unknown_fields)]
+#[serde(untagged, expecting = "expected `key` and `namespace`, or `id`, and nothing else")]
 pub(crate) enum Customer {
-    /// `key`: the columns that together form the customer's key in the source, as in `custodia import`.
-    Key(Vec<String>),
+    /// The columns of the key and its namespace, as in `custodia import`.
+    Key(import::Customer),
     /// `id`: the column with the customer id, `cust_…`.
-    Id(String),
+    Id(CustomerColumn),
+}
+
+/// The column with the customer id.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct CustomerColumn {
+    pub(crate) id: String,
 }
 
 /// `[decision]`
@@ -183,8 +191,8 @@ impl MappingFile for DecisionMapping {
     }
 
     fn check(&self) -> Result<(), String> {
-        if matches!(&self.customer, Customer::Key(columns) if columns.is_empty()) {
-            return Err("customer.key must name at least one column".into());
+        if let Customer::Key(customer) = &self.customer {
+            customer.check()?;
         }
         for (name, field) in self.decision.fields().filter(|(name, _)| !TIMES.contains(name)) {
             let of_key = |reason| format!("decision.{name}: {reason}");
@@ -195,10 +203,10 @@ impl MappingFile for DecisionMapping {
 
     fn columns(&self) -> Vec<(String, &str)> {
         let customer = match &self.customer {
-            Customer::Key(columns) => {
-                columns.iter().map(|column| ("customer.key", column.as_str())).collect()
+            Customer::Key(customer) => {
+                customer.key.iter().map(|column| ("customer.key", column.as_str())).collect()
             }
-            Customer::Id(column) => vec![("customer.id", column.as_str())],
+            Customer::Id(column) => vec![("customer.id", column.id.as_str())],
         };
         let customer = customer.into_iter().map(|(key, column)| (key.to_owned(), column));
         let fields = self.decision.fields();
@@ -228,7 +236,7 @@ mod tests {
     #[test]
     fn an_error_names_the_key() {
         for (text, key) in [
-            (SMALL.replace("id = \"who\"", "key = []"), "customer.key"),
+            (SMALL.replace("id = \"who\"", "key = []\nnamespace = \"crm\""), "customer.key"),
             (SMALL.replace("id = \"who\"", "name = \"who\""), "name"),
             (SMALL.replace("id = \"who\"", "id = \"who\"\nkey = [\"who\"]"), "customer"),
             (SMALL.replace("decided_at = \"on\"\n", ""), "decided_at"),

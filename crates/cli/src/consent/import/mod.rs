@@ -5,6 +5,7 @@
 //! one by one in the order of the file, because each is sorted into the ledger that the one before has changed.
 
 mod call_stream;
+mod decision;
 mod mapping;
 
 use custodia_proto::v1;
@@ -12,10 +13,12 @@ use custodia_proto::v1;
 use crate::connection::Connection;
 use crate::error::CliError;
 use crate::import::{
-    Batch, Batcher, Identities, Job, Kind, LoadOptions, NOT_PARSED, Refusal, Row, key_of, unsendable,
+    Batch, Batcher, Identities, Job, Kind, LoadOptions, NOT_PARSED, Refusal, Row, check_key_namespace,
+    key_of, unsendable,
 };
 
 use call_stream::DecisionStream;
+use decision::{DatedDecision, Named};
 use mapping::{Customer, DecisionMapping};
 
 /// What `consent import` takes.
@@ -24,11 +27,12 @@ use mapping::{Customer, DecisionMapping};
 Needs the role privacy. Every decision becomes an entry of the customer's history, once, in whatever order they come; the
 newest counts. None lifts a no that was recorded here as it was said: that is counted as superseded.
 
-A row of a customer that does not exist is refused, unless --create-customers is given.
+A row of a customer that does not exist is refused. With `customer.id`, --create-customers creates it; with `customer.key`, import
+the customers first.
 
 To resume an interrupted import, run the same command again. Repeating a finished import changes nothing. The folder
-FILE.custodia-consents (or --state DIR) has the progress and the refused rows with their reasons. With the same
---source, `customer.key` identifies the same customers as in `custodia import`.")]
+FILE.custodia-consents (or --state DIR) has the progress and the refused rows with their reasons. With the same namespace,
+`customer.key` identifies the same customers as in `custodia import`.")]
 pub(crate) struct ImportDecisions {
     #[command(flatten)]
     load: LoadOptions,
@@ -40,6 +44,10 @@ pub(crate) struct ImportDecisions {
 impl ImportDecisions {
     pub(crate) async fn run(self, connection: &Connection) -> Result<(), CliError> {
         let (mapping, mapping_text) = self.load.read_mapping::<DecisionMapping>()?;
+        if self.create_customers && matches!(mapping.customer, Customer::Key(_)) {
+            let reason = "needs customer.id: `custodia import` makes a new customer known by its key";
+            return Err(CliError::argument("--create-customers", reason));
+        }
         let content = ["decisions", &self.load.fingerprint()?, &mapping_text];
         let identities = Identities::new(&self.load.source, &content);
         let client = connection.client()?;
@@ -49,6 +57,10 @@ impl ImportDecisions {
             return job.report(None);
         }
         self.load.define(&client, &mapping).await?;
+        if let Customer::Key(customer) = &mapping.customer {
+            let known = check_key_namespace(&client, &customer.namespace).await?;
+            known.map_err(self.load.of_mapping())?;
+        }
         let existing_customer = !self.create_customers;
         let batcher = DecisionBatcher { mapping: &mapping, identities: &identities, existing_customer };
         job.run(DecisionStream::new(&client), batcher, &mapping.input).await
@@ -65,12 +77,12 @@ struct DecisionBatcher<'m> {
 }
 
 impl Batcher for DecisionBatcher<'_> {
-    type Request = v1::RecordConsentRequest;
+    type Request = DatedDecision;
 
     fn push(&mut self, row: Row) -> Vec<Batch<Self::Request>> {
         vec![match self.customer(&row) {
             Err(refusal) => unsendable(row, refusal),
-            Ok((key, customer_id)) => match self.mapping.decision.request(&row) {
+            Ok(customer) => match self.mapping.decision.request(&row) {
                 Err((field, explanation)) => {
                     let refusal = Refusal::new(row.number, field, NOT_PARSED, &explanation);
                     unsendable(row, refusal)
@@ -78,13 +90,11 @@ impl Batcher for DecisionBatcher<'_> {
                 Ok(decision) => {
                     let request_id = self.identities.request(row.number);
                     let existing_customer = self.existing_customer;
-                    let request = decision.map(|one| v1::RecordConsentRequest {
-                        customer_id,
-                        request_id,
-                        existing_customer,
-                        ..one
+                    let request = decision.map(|one| DatedDecision {
+                        customer,
+                        request: v1::RecordConsentRequest { request_id, existing_customer, ..one },
                     });
-                    Batch { request, key, ..Batch::of(row) }
+                    Batch { request, ..Batch::of(row) }
                 }
             },
         }]
@@ -97,18 +107,14 @@ impl Batcher for DecisionBatcher<'_> {
 }
 
 impl DecisionBatcher<'_> {
-    /// The customer key and customer id of a row.
-    fn customer(&self, row: &Row) -> Result<(String, String), Refusal> {
+    /// The customer of a row.
+    fn customer(&self, row: &Row) -> Result<Named, Refusal> {
         match &self.mapping.customer {
-            Customer::Key(columns) => {
-                let key = key_of(columns, row)?;
-                let customer = self.identities.customer(&key).to_string();
-                Ok((key, customer))
+            Customer::Key(customer) => {
+                let key = key_of(&customer.key, row)?;
+                Ok(Named::Key { namespace: customer.namespace.clone(), key })
             }
-            Customer::Id(column) => {
-                let id = key_of(std::slice::from_ref(column), row)?;
-                Ok((id.clone(), id))
-            }
+            Customer::Id(column) => key_of(std::slice::from_ref(&column.id), row).map(Named::Id),
         }
     }
 }
@@ -121,6 +127,7 @@ mod tests {
     const MAPPING: &str = r#"
         [customer]
         key = ["id"]
+        namespace = "crm"
         [decision]
         purpose = { column = "list", values = { news = "offers" } }
         status = "said"
@@ -149,7 +156,7 @@ mod tests {
         Row::of_pairs(number, &cells)
     }
 
-    fn batch(row: Row) -> Batch<v1::RecordConsentRequest> {
+    fn batch(row: Row) -> Batch<DatedDecision> {
         let mapping = DecisionMapping::parse(MAPPING).unwrap();
         let identities = Identities::new("crm", &["file"]);
         let mut batcher =
@@ -160,8 +167,8 @@ mod tests {
     #[test]
     fn a_row_is_a_dated_decision_of_the_same_customer_as_in_import() {
         let batch = batch(row(3, &[]));
-        let request = batch.request.unwrap();
-        assert_eq!(request.customer_id, Identities::new("crm", &["other"]).customer("7").to_string());
+        let DatedDecision { customer, request } = batch.request.unwrap();
+        assert_eq!(customer, Named::Key { namespace: "crm".into(), key: "7".into() });
         assert_eq!((request.purpose.as_str(), request.status()), ("offers", v1::ConsentStatus::Given));
         assert_eq!(request.evidence.unwrap().act(), v1::AffirmativeAct::Signed);
         assert_eq!(request.decided_at.unwrap().to_string(), "2026-01-02T00:00:00Z");
@@ -173,7 +180,7 @@ mod tests {
     fn the_same_row_is_the_same_request_in_every_run() {
         assert_eq!(batch(row(3, &[])).request, batch(row(3, &[])).request);
         let (one, other) = (batch(row(3, &[])).request.unwrap(), batch(row(4, &[])).request.unwrap());
-        assert_ne!(one.request_id, other.request_id);
+        assert_ne!(one.request.request_id, other.request.request_id);
     }
 
     #[test]
@@ -204,7 +211,7 @@ mod tests {
 
     #[test]
     fn a_past_withdrawal_is_recorded_as_a_refusal_of_its_date() {
-        let request = batch(row(1, &[("said", "withdrawn")])).request.unwrap();
+        let request = batch(row(1, &[("said", "withdrawn")])).request.unwrap().request;
         assert_eq!(request.status(), v1::ConsentStatus::Refused);
         assert!(request.decided_at.is_some());
     }

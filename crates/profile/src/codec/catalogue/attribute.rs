@@ -27,6 +27,8 @@ message! {
         12 [uint32] retention_days: u32;
         13 [message, repeated] mappings: Vec<WireMapping>;
         14 [uint32] match_as: u32;
+        15 [uint32] format: u32;
+        16 [uint32] country_attribute: u32, "country attribute";
     }
 }
 stored!(AttributeDefinition of AttributeFields, "attribute");

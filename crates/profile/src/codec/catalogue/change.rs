@@ -7,14 +7,16 @@ use super::{
     attribute::WireDefinition,
     channel::WireChannelDefinition,
     jurisdiction::WireJurisdiction,
+    matter_type::WireMatterType,
     namespace::WireNamespace,
     purpose::WirePurpose,
     recipient::WireRecipient,
+    trait_definition::WireTrait,
 };
 use crate::{
     catalogue::{
-        AttributeDefinition, CatalogueChange, CatalogueEntry, ChannelDefinition, Jurisdiction, Namespace,
-        Purpose, Recipient,
+        AttributeDefinition, CatalogueChange, CatalogueEntry, ChannelDefinition, Jurisdiction, MatterType,
+        Namespace, Purpose, Recipient, TraitDefinition,
     },
     error::ProfileError,
     id::TimestampMs,
@@ -36,6 +38,10 @@ enum WireEntry {
     Channel(WireChannelDefinition),
     #[prost(message, tag = "9")]
     Namespace(Box<WireNamespace>),
+    #[prost(message, tag = "10")]
+    MatterType(WireMatterType),
+    #[prost(message, tag = "11")]
+    Trait(WireTrait),
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -46,7 +52,7 @@ struct WireChange {
     changed_at: i64,
     #[prost(string, tag = "3")]
     changed_by: String,
-    #[prost(oneof = "WireEntry", tags = "4, 5, 6, 7, 8, 9")]
+    #[prost(oneof = "WireEntry", tags = "4, 5, 6, 7, 8, 9, 10, 11")]
     entry: Option<WireEntry>,
 }
 
@@ -59,6 +65,8 @@ impl Stored for CatalogueChange {
             CatalogueEntry::Recipient(recipient) => WireEntry::Recipient(recipient.to_wire()),
             CatalogueEntry::Channel(channel) => WireEntry::Channel(channel.to_wire()),
             CatalogueEntry::Namespace(namespace) => WireEntry::Namespace(Box::new(namespace.to_wire())),
+            CatalogueEntry::MatterType(matter_type) => WireEntry::MatterType(matter_type.to_wire()),
+            CatalogueEntry::Trait(definition) => WireEntry::Trait(definition.to_wire()),
         };
         frame(&WireChange {
             version: self.version(),
@@ -81,6 +89,8 @@ impl Stored for CatalogueChange {
             WireEntry::Recipient(recipient) => Recipient::from_wire(recipient, KIND, "entry")?.into(),
             WireEntry::Channel(channel) => ChannelDefinition::from_wire(channel, KIND, "entry")?.into(),
             WireEntry::Namespace(namespace) => Namespace::from_wire(*namespace, KIND, "entry")?.into(),
+            WireEntry::MatterType(matter_type) => MatterType::from_wire(matter_type, KIND, "entry")?.into(),
+            WireEntry::Trait(definition) => TraitDefinition::from_wire(definition, KIND, "entry")?.into(),
         };
         let changed_at = TimestampMs::from_ms(wire.changed_at);
         Self::new(wire.version, changed_at, wire.changed_by, entry).intact(KIND, "name of who made it")

@@ -40,6 +40,8 @@ mod attribute;
 mod change;
 mod channel;
 mod jurisdiction;
+mod matter_type;
 mod namespace;
 mod purpose;
 mod recipient;
+mod trait_definition;

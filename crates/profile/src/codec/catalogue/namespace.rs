@@ -22,6 +22,7 @@ message! {
         15 [uint32] attribute: u32;
         16 [uint32] on_conflict: u32, "link policy";
         17 [uint64] revision: u64;
+        18 [uint32] stale_after_days: u32;
     }
 }
 stored!(Namespace of NamespaceFields, "namespace");

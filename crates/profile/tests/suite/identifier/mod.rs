@@ -8,7 +8,7 @@ mod normal_forms;
 mod phone;
 mod text;
 
-pub(crate) use ingest::{identifier, with};
+pub(crate) use ingest::{catalogue, contract, identifier, with};
 
 use custodia_profile::{LinkPolicy, Namespace, NamespaceFields, NamespaceKind, RefusalReason, Revision};
 
@@ -32,6 +32,7 @@ pub(crate) fn namespace_fields(id: &str, kind: NamespaceKind) -> NamespaceFields
         ignore_dots_of: Vec::new(),
         attribute: None,
         on_conflict: LinkPolicy::Propose,
+        stale_after_days: 0,
         revision: Revision::from_u64(1),
     }
 }

@@ -268,6 +268,7 @@ pub(crate) fn reasons_of_a_decision() -> BTreeSet<RefusalReason> {
         R::LegalHold
         | R::WrongType
         | R::ValueTooLong
+        | R::InvalidFormat
         | R::ObservedInFuture
         | R::ObservedBeforeStored
         | R::Unreadable

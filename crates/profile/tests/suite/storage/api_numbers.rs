@@ -3,7 +3,8 @@
 use std::{collections::BTreeMap, fs};
 
 use custodia_profile::{
-    ConsentModel, GoogleConsentType, MatchField, MatchVerdict, RefusalReason, ReviewDecision,
+    ConsentModel, GoogleConsentType, IdentifierFault, MatchField, MatchVerdict, RefusalReason,
+    ReviewDecision, TraitAggregate, ValueFormat,
 };
 
 /// The members of an enum of the API but for the one of number 0, without the enum's prefix, by number.
@@ -54,16 +55,31 @@ fn consent_models_have_the_numbers_of_the_api() {
 
 #[test]
 fn what_an_attribute_is_compared_as_has_the_names_and_numbers_of_the_api() {
-    let name = |field: MatchField| {
-        let pascal = format!("{field:?}");
-        let words = pascal.char_indices().flat_map(|(at, letter)| {
-            let gap = (at > 0 && letter.is_uppercase()).then_some('_');
-            gap.into_iter().chain([letter.to_ascii_uppercase()])
-        });
-        (field.number(), words.collect::<String>())
-    };
-    let here = BTreeMap::from(MatchField::ALL.map(name));
+    let here = BTreeMap::from(MatchField::ALL.map(|field| (field.number(), snake(&format!("{field:?}")))));
     assert_eq!(here, members("catalog.proto", "MatchField", "MATCH_FIELD_"));
+}
+
+/// A name in upper case with underscores.
+fn snake(pascal: &str) -> String {
+    let words = pascal.char_indices().flat_map(|(at, letter)| {
+        let gap = (at > 0 && letter.is_uppercase()).then_some('_');
+        gap.into_iter().chain([letter.to_ascii_uppercase()])
+    });
+    words.collect()
+}
+
+#[test]
+fn aggregates_of_traits_have_the_names_and_numbers_of_the_api() {
+    let here = BTreeMap::from(TraitAggregate::ALL.map(|one| (one.number(), snake(&format!("{one:?}")))));
+    assert_eq!(here, members("catalog.proto", "TraitAggregate", "TRAIT_AGGREGATE_"));
+}
+
+#[test]
+fn formats_and_faults_have_the_names_and_numbers_of_the_api() {
+    let here = BTreeMap::from(ValueFormat::ALL.map(|one| (one.number(), snake(&format!("{one:?}")))));
+    assert_eq!(here, members("catalog.proto", "ValueFormat", "VALUE_FORMAT_"));
+    let here = BTreeMap::from(IdentifierFault::ALL.map(|one| (one.number(), snake(&format!("{one:?}")))));
+    assert_eq!(here, members("identity.proto", "IdentifierFault", "IDENTIFIER_FAULT_"));
 }
 
 #[test]

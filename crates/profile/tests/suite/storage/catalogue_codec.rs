@@ -5,7 +5,7 @@ use custodia_profile::{
     ChannelFields, ChannelKind, ConsentModel, Date, DayOfWeek, GoogleConsentType, Jurisdiction,
     JurisdictionBases, JurisdictionFields, LawfulBasis, MatchField, NoContactHours, Notice, ProfileError,
     Purpose, PurposeFields, Recipient, RecipientFields, Region, RegionalAge, Revision, SensitiveConsent,
-    SourceMapping, SpecialCategoryGround, SpecialUse, Stored, TimestampMs, ValueType,
+    SourceMapping, SpecialCategoryGround, SpecialUse, Stored, TimestampMs, ValueFormat, ValueType,
 };
 use proptest::{collection, option, prelude::*, sample::subsequence};
 
@@ -15,7 +15,7 @@ use crate::{
         VERSION, bytes_of_another_version, decodes_or_blames_the_bytes, every_cut_and_every_flip, hex, holds,
         names_the_version, unhex,
     },
-    world::{at, attribute_fields, balancing_test, labels, purpose, purpose_fields},
+    world::{at, attribute, attribute_fields, balancing_test, labels, purpose, purpose_fields},
 };
 
 // A change here means that stored data can no longer be read.
@@ -337,14 +337,18 @@ fn attributes() -> impl Strategy<Value = AttributeDefinition> {
     let mappings = collection::vec(mapping, 0..4).prop_map(distinct);
     let category = option::of("[a-z0-9][a-z0-9-]{0,9}");
     let match_as = option::of(proptest::sample::select(MatchField::ALL.to_vec()));
-    (category, texts(), any::<u32>(), mappings, match_as, revisions()).prop_map(
-        |(category, unit, retention_days, mappings, match_as, revision)| {
+    let format = option::of(proptest::sample::select(ValueFormat::ALL.to_vec()));
+    (category, texts(), any::<u32>(), mappings, (match_as, format), revisions()).prop_map(
+        |(category, unit, retention_days, mappings, (match_as, format), revision)| {
+            let has_country = format == Some(ValueFormat::PostalCode);
             let fields = AttributeFields {
                 data_category: category.map(|id| id.parse().unwrap()),
                 unit,
                 retention_days,
                 mappings,
                 match_as,
+                format,
+                country_attribute: has_country.then(|| attribute(7)),
                 revision,
                 ..attribute_fields(1, "email", ValueType::Text, &[1])
             };

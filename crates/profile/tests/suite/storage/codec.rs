@@ -80,7 +80,7 @@ fn record() -> CustomerRecord {
     let mut record = CustomerRecord::new(at(-1_000));
     for (number, value) in (1..).zip(each_value()) {
         let provenance = provenance(if number % 2 == 0 { "shop" } else { "crm" });
-        record.attributes.insert(attribute(number), AttributeValue { value, provenance });
+        record.attributes.insert(attribute(number), AttributeValue { value, original: None, provenance });
     }
     record.grounds.insert((purpose(MARKETING), LawfulBasis::Consent), ground());
     record.ledger_entries = 3;
@@ -241,7 +241,8 @@ fn a_record_of_twenty_attributes_stays_near_a_kilobyte() {
     let mut record = CustomerRecord::new(NOW);
     for number in 1..=20 {
         let value = Value::text("about sixteen by").unwrap();
-        record.attributes.insert(attribute(number), AttributeValue { value, provenance: provenance("crm") });
+        let provenance = provenance("crm");
+        record.attributes.insert(attribute(number), AttributeValue { value, original: None, provenance });
     }
     let bytes = record.encode().len();
     assert!(bytes < 1_024, "{bytes}");

@@ -1,5 +1,6 @@
 //! The bytes on disk, and the values, ids and numbers in them.
 
+mod activity_codec;
 mod api_numbers;
 mod catalogue_codec;
 pub(crate) mod codec;

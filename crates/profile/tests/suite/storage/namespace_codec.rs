@@ -129,6 +129,7 @@ fn namespaces() -> impl Strategy<Value = Namespace> {
                 ignore_dots_of: domains.into_iter().filter(|_| of_email).collect(),
                 attribute: linked.map(attribute),
                 on_conflict,
+                stale_after_days: per_customer_max.into(),
                 revision,
             };
             Namespace::new(fields).unwrap()

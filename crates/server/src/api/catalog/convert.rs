@@ -9,6 +9,7 @@ use custodia_proto::v1;
 
 use data_encoding::HEXLOWER;
 
+use super::activity::{matter_type_wire, trait_wire};
 use crate::api::preference::hours_wire;
 use crate::wire::{convert::purpose_name, etag, timestamp};
 
@@ -20,7 +21,7 @@ fn bases(bases: &[LawfulBasis]) -> Vec<i32> {
     numbers(bases, LawfulBasis::number)
 }
 
-fn purpose_names(numbers: &[PurposeNumber], catalogue: &Catalogue) -> Vec<String> {
+pub(super) fn purpose_names(numbers: &[PurposeNumber], catalogue: &Catalogue) -> Vec<String> {
     numbers.iter().map(|number| purpose_name(*number, catalogue)).collect()
 }
 
@@ -85,6 +86,7 @@ fn balancing_test(test: &BalancingTest) -> v1::BalancingTest {
 
 /// An attribute on the wire.
 pub(super) fn attribute(attribute: &AttributeDefinition, catalogue: &Catalogue) -> v1::AttributeDefinition {
+    let country = attribute.country_attribute.and_then(|number| catalogue.attribute(number));
     v1::AttributeDefinition {
         name: attribute.name.as_str().to_owned(),
         number: attribute.number.as_u32(),
@@ -100,6 +102,8 @@ pub(super) fn attribute(attribute: &AttributeDefinition, catalogue: &Catalogue) 
         retention_days: attribute.retention_days,
         mappings: attribute.mappings.iter().map(mapping).collect(),
         match_as: attribute.match_as.map_or(0, |field| field.number().into()),
+        format: attribute.format.map_or(0, |format| format.number().into()),
+        country_attribute: country.map(|of| of.name.as_str().to_owned()).unwrap_or_default(),
     }
 }
 
@@ -200,6 +204,7 @@ pub(super) fn namespace(namespace: &Namespace, catalogue: &Catalogue) -> v1::Nam
         attribute: attribute.map(|attribute| attribute.name.as_str().to_owned()).unwrap_or_default(),
         on_conflict: namespace.on_conflict.number().into(),
         etag: etag(namespace.revision),
+        stale_after_days: namespace.stale_after_days,
     }
 }
 
@@ -213,6 +218,8 @@ pub(super) fn change(change: &CatalogueChange, catalogue: &Catalogue) -> v1::Cat
         CatalogueEntry::Recipient(entry) => Entry::Recipient(recipient(entry, catalogue)),
         CatalogueEntry::Channel(entry) => Entry::Channel(channel(entry)),
         CatalogueEntry::Namespace(entry) => Entry::Namespace(namespace(entry, catalogue)),
+        CatalogueEntry::MatterType(entry) => Entry::MatterType(matter_type_wire(entry, catalogue)),
+        CatalogueEntry::Trait(entry) => Entry::Trait(trait_wire(entry, catalogue)),
     };
     v1::CatalogChange {
         version: change.version(),

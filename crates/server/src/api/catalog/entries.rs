@@ -11,8 +11,8 @@ use std::sync::Arc;
 
 use custodia_consensus::{Command, Condition, Expected, Write};
 use custodia_profile::{
-    AttributeDefinition, Catalogue, ChannelDefinition, GroupId, Jurisdiction, Namespace, Purpose, Recipient,
-    Revision,
+    AttributeDefinition, Catalogue, ChannelDefinition, GroupId, Jurisdiction, MatterType, Namespace, Purpose,
+    Recipient, Revision, TraitDefinition,
 };
 use custodia_proto::v1;
 use custodia_store::{Key, ValueHeader};
@@ -94,6 +94,10 @@ calls! {
         ListChannelsRequest -> ListChannelsResponse;
     Namespace, namespace, namespaces by id: CreateNamespaceRequest UpdateNamespaceRequest GetNamespaceRequest
         ListNamespacesRequest -> ListNamespacesResponse;
+    MatterType, matter_type, matter_types by id: CreateMatterTypeRequest UpdateMatterTypeRequest GetMatterTypeRequest
+        ListMatterTypesRequest -> ListMatterTypesResponse;
+    TraitDefinition, r#trait, traits by id: CreateTraitRequest UpdateTraitRequest GetTraitRequest
+        ListTraitsRequest -> ListTraitsResponse;
 }
 
 async fn create<E: Entry>(

@@ -1,18 +1,18 @@
-//! What purposes, attributes, jurisdictions, recipients, channels and namespaces have in common: each is a catalogue entry with a name, a
+//! What all kinds of catalogue entries have in common: each is an entry with a name, a
 //! revision, a wire message and a key in the directory. `entries.rs` serves all kinds in the same way.
 
 use std::sync::Arc;
 
 use custodia_profile::{
     AttributeDefinition, AttributeName, Catalogue, CatalogueEntry, ChannelDefinition, ChannelId,
-    Jurisdiction, JurisdictionId, Namespace, NamespaceId, ProfileError, Purpose, PurposeId, Recipient,
-    RecipientId, Revision, Stored,
+    Jurisdiction, JurisdictionId, MatterType, MatterTypeId, Namespace, NamespaceId, ProfileError, Purpose,
+    PurposeId, Recipient, RecipientId, Revision, Stored, TraitDefinition, TraitId,
 };
 use custodia_proto::v1;
 use custodia_store::Key;
 use prost::Message;
 
-use super::{convert, parse};
+use super::{activity, convert, parse};
 use crate::wire::{Listing, ServiceError, parse::named};
 
 /// The revision of a new entry.
@@ -236,5 +236,39 @@ entry! {
 
     fn wire(&self, catalogue: &Catalogue) -> v1::Namespace {
         convert::namespace(self, catalogue)
+    }
+}
+
+entry! {
+    MatterType: "matter_type", MatterTypes;
+    name id: MatterTypeId; key matter_type; find matter_type; all matter_types;
+
+    fn parse(
+        wire: &v1::MatterType,
+        stored: Option<&Self>,
+        catalogue: &Catalogue,
+    ) -> Result<Self, ServiceError> {
+        activity::matter_type(wire, next(stored), catalogue)
+    }
+
+    fn wire(&self, catalogue: &Catalogue) -> v1::MatterType {
+        activity::matter_type_wire(self, catalogue)
+    }
+}
+
+entry! {
+    TraitDefinition: "trait", Traits;
+    name id: TraitId; key trait_definition; find trait_by_id; all traits;
+
+    fn parse(
+        wire: &v1::TraitDefinition,
+        stored: Option<&Self>,
+        catalogue: &Catalogue,
+    ) -> Result<Self, ServiceError> {
+        activity::trait_definition(wire, next(stored), catalogue)
+    }
+
+    fn wire(&self, catalogue: &Catalogue) -> v1::TraitDefinition {
+        activity::trait_wire(self, catalogue)
     }
 }

@@ -1,5 +1,6 @@
 //! CatalogService: entries are written on the directory's leader and read on every node.
 
+mod activity;
 mod convert;
 mod entries;
 mod entry;

@@ -11,7 +11,7 @@ use custodia_profile::{
     LinkPolicy, MatchField, Namespace, NamespaceFields, NamespaceId, NamespaceKind, NoContactHours, Notice,
     NoticeId, ProfileError, Purpose, PurposeFields, PurposeId, PurposeNumber, Recipient, RecipientFields,
     RecipientId, Region, RegionalAge, Revision, SensitiveConsent, SourceId, SourceMapping,
-    SpecialCategoryGround, SpecialUse, ValueType, check_dpv_purpose,
+    SpecialCategoryGround, SpecialUse, ValueFormat, ValueType, check_dpv_purpose,
     limits::{
         ATTRIBUTE_PURPOSES_MAX, BLOCKED_VALUES_MAX, DATA_CATEGORIES_MAX, DOTLESS_DOMAINS_MAX,
         JURISDICTION_BASES_MAX, JURISDICTION_REGIONS_MAX, MAPPINGS_MAX, NAMESPACE_PURPOSES_MAX,
@@ -28,12 +28,12 @@ use crate::wire::{
 };
 
 /// Strips the message's name from the fields in the profile crate's errors: here the caller adds it, as for all others.
-fn of_definition(message: &str) -> impl Fn(ProfileError) -> ServiceError + '_ {
+pub(super) fn of_definition(message: &str) -> impl Fn(ProfileError) -> ServiceError + '_ {
     move |error| ServiceError::from(error).renamed(|field| field.strip_prefix(message).map(str::to_owned))
 }
 
 /// An enum's member that must not be unspecified.
-fn required<T>(
+pub(super) fn required<T>(
     field: &str,
     number: i32,
     member: impl Fn(u8) -> Result<T, ProfileError>,
@@ -140,7 +140,7 @@ fn notice(wire: &v1::NoticeVersion) -> Result<Notice, ServiceError> {
 }
 
 /// The number of a purpose named in a list.
-fn purpose_number(text: &str, catalogue: &Catalogue) -> Result<PurposeNumber, ServiceError> {
+pub(super) fn purpose_number(text: &str, catalogue: &Catalogue) -> Result<PurposeNumber, ServiceError> {
     let id = PurposeId::new(text).map_err(named(""))?;
     let known = catalogue.purpose_by_id(id.as_str()).map(|purpose| purpose.number);
     known.ok_or_else(|| ServiceError::field("", FieldFault::PurposeUnknown))
@@ -172,9 +172,25 @@ pub(super) fn attribute(
         retention_days: wire.retention_days,
         mappings: each("mappings", &wire.mappings, mapping)?,
         match_as: chosen(wire.match_as, MatchField::from_number).map_err(named("match_as"))?,
+        format: chosen(wire.format, ValueFormat::from_number).map_err(named("format"))?,
+        country_attribute: country_attribute(&wire.country_attribute, catalogue)?,
         revision,
     };
     AttributeDefinition::new(fields).map_err(of_definition("attribute."))
+}
+
+/// The attribute that says the country of a postal code.
+fn country_attribute(name: &str, catalogue: &Catalogue) -> Result<Option<AttributeNumber>, ServiceError> {
+    let field = "country_attribute";
+    if name.is_empty() {
+        return Ok(None);
+    }
+    let unknown = || ServiceError::field(field, FieldFault::AttributeUnknown);
+    let definition = catalogue.attribute_by_name(name).ok_or_else(unknown)?;
+    if definition.format != Some(ValueFormat::CountryCode) {
+        return Err(ServiceError::invalid(field, "expected an attribute of the format COUNTRY_CODE"));
+    }
+    Ok(Some(definition.number))
 }
 
 fn mapping(wire: &v1::SourceMapping) -> Result<SourceMapping, ServiceError> {
@@ -323,6 +339,7 @@ pub(super) fn namespace(
         ignore_dots_of: wire.ignore_dots_of.clone(),
         attribute: attribute.map(|name| attribute_number(name, catalogue)).transpose()?,
         on_conflict: policy.unwrap_or(LinkPolicy::Propose),
+        stale_after_days: wire.stale_after_days,
         revision,
     };
     Namespace::new(fields).map_err(of_definition("namespace."))

@@ -5,9 +5,11 @@
 //!                  and for ROOT one with every_shard, to the leader of the directory: it keeps the blinding key
 //! ```
 //!
+//! At BLINDING one call is one step of a rotation that concerns all shards (`shard/rotation`).
+//!
 //! Invariant: a rotation that is cut off leaves every value readable, and the next call finishes it.
 
-use custodia_profile::{GroupId, ShardId};
+use custodia_profile::{GroupId, KeyEpoch, ShardId};
 use custodia_proto::v1;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use tokio::time::timeout_at;
@@ -16,7 +18,7 @@ use crate::{
     api::handler::ShardLeadersCall,
     keys::{KeysError, Rotated, ShardKeys},
     routing::{Call, CustomerLocation, Hop, Route},
-    shard::ShardContext,
+    shard::{BlindingPhase, ShardContext},
     wire::{ServiceError, parse},
 };
 
@@ -26,6 +28,9 @@ const SHARDS_AT_ONCE: usize = 8;
 impl ShardLeadersCall for v1::RotateKeysRequest {
     async fn answer(self, context: &ShardContext, call: &Call) -> Result<Self::Answer, ServiceError> {
         let level = level(&self)?;
+        if level == v1::KeyLevel::Blinding {
+            return rotate_blinding_key(context, call, self.blinding_epoch).await;
+        }
         let is_everywhere =
             level == v1::KeyLevel::Root || (self.every_shard && level != v1::KeyLevel::Customer);
         if call.hop == Hop::Forwarded && level == v1::KeyLevel::Root && self.every_shard {
@@ -52,6 +57,7 @@ impl ShardLeadersCall for v1::RotateKeysRequest {
             Ok(v1::RotateKeysResponse {
                 keys_rotated: sum.keys_rotated.saturating_add(one.keys_rotated),
                 values_resealed: sum.values_resealed.saturating_add(one.values_resealed),
+                blinding: None,
             })
         };
         stream::iter(parts).buffer_unordered(SHARDS_AT_ONCE).try_fold(blinding, add).await
@@ -69,14 +75,48 @@ async fn rewrap_blinding_key(
     }
     let rewrapped = context.keys().blinding().rewrap(call.deadline.into_std()).await;
     let rewrapped = rewrapped.map_err(|error| context.key_failure(GroupId::Directory, error))?;
-    Ok(v1::RotateKeysResponse { keys_rotated: rewrapped, values_resealed: 0 })
+    Ok(v1::RotateKeysResponse { keys_rotated: rewrapped, ..Default::default() })
+}
+
+/// One step of the rotation of the key that blinds identifiers and blocking keys.
+async fn rotate_blinding_key(
+    context: &ShardContext,
+    call: &Call,
+    epoch: u32,
+) -> Result<v1::RotateKeysResponse, ServiceError> {
+    let epoch = if epoch == 0 { None } else { Some(KeyEpoch::new(epoch)?) };
+    let step = Box::pin(context.rotation_step(epoch, call.deadline)).await?;
+    let phase = match step.phase {
+        Some(BlindingPhase::Filling | BlindingPhase::Filled) => v1::BlindingRotationPhase::Fill,
+        Some(BlindingPhase::Switched) => v1::BlindingRotationPhase::Switch,
+        Some(BlindingPhase::Dropping | BlindingPhase::Dropped) => v1::BlindingRotationPhase::Drop,
+        None => v1::BlindingRotationPhase::Finish,
+    };
+    let count = |of: usize| u32::try_from(of).unwrap_or(u32::MAX);
+    let blinding = v1::BlindingRotation {
+        key_epoch: step.epoch.map_or(0, KeyEpoch::as_u32),
+        phase: phase.into(),
+        shards_done: count(step.shards_done),
+        shards: count(step.shards),
+        customers_read: step.customers_read,
+        identifiers_indexed: step.identifiers_indexed,
+        entries_removed: step.entries_removed,
+        complete: step.phase.is_none(),
+    };
+    Ok(v1::RotateKeysResponse {
+        keys_rotated: u64::from(blinding.complete && step.epoch.is_some()),
+        values_resealed: 0,
+        blinding: Some(blinding),
+    })
 }
 
 fn level(request: &v1::RotateKeysRequest) -> Result<v1::KeyLevel, ServiceError> {
     match v1::KeyLevel::try_from(request.level) {
         Ok(v1::KeyLevel::Unspecified) => Err(ServiceError::missing("level")),
         Ok(level) => Ok(level),
-        Err(_unknown) => Err(ServiceError::invalid("level", "expected ROOT, SHARD, BUCKET or CUSTOMER")),
+        Err(_unknown) => {
+            Err(ServiceError::invalid("level", "expected ROOT, SHARD, BUCKET, CUSTOMER or BLINDING"))
+        }
     }
 }
 
@@ -97,9 +137,11 @@ impl Target {
         match level {
             v1::KeyLevel::Customer => Self::customer(context, request),
             v1::KeyLevel::Bucket if names_customer => Self::customer(context, request),
-            v1::KeyLevel::Unspecified | v1::KeyLevel::Root | v1::KeyLevel::Shard | v1::KeyLevel::Bucket => {
-                context.routing().known_shard(request.shard_id).map(Self::Shard)
-            }
+            v1::KeyLevel::Unspecified
+            | v1::KeyLevel::Root
+            | v1::KeyLevel::Shard
+            | v1::KeyLevel::Bucket
+            | v1::KeyLevel::Blinding => context.routing().known_shard(request.shard_id).map(Self::Shard),
         }
     }
 
@@ -131,7 +173,7 @@ async fn rotate(
     let rotated = timeout_at(call.deadline, rotate_here(keys, level, target)).await;
     let rotated = rotated.map_err(|_elapsed| ServiceError::OutcomeUnknown)?;
     let rotated = rotated.map_err(|error| context.key_failure(group, error))?;
-    Ok(v1::RotateKeysResponse { keys_rotated: rotated.keys, values_resealed: rotated.values })
+    Ok(v1::RotateKeysResponse { keys_rotated: rotated.keys, values_resealed: rotated.values, blinding: None })
 }
 
 async fn rotate_here(keys: &ShardKeys, level: v1::KeyLevel, target: Target) -> Result<Rotated, KeysError> {
@@ -144,6 +186,6 @@ async fn rotate_here(keys: &ShardKeys, level: v1::KeyLevel, target: Target) -> R
         (v1::KeyLevel::Bucket, Target::Shard(_)) => keys.rotate_buckets().await,
         (v1::KeyLevel::Customer, Target::Customer(at)) => keys.rotate_customer(at.customer).await,
         (v1::KeyLevel::Customer, Target::Shard(_)) => Err(KeysError::NoCustomer),
-        (v1::KeyLevel::Unspecified, _) => Ok(Rotated::default()),
+        (v1::KeyLevel::Unspecified | v1::KeyLevel::Blinding, _) => Ok(Rotated::default()),
     }
 }

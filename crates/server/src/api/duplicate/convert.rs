@@ -1,6 +1,6 @@
 //! Models, scores and pairs on the wire.
 
-use custodia_profile::{CustomerId, DuplicatePair, Revision};
+use custodia_profile::{CustomerId, DuplicatePair, IdentifierConflict, Revision};
 use custodia_proto::v1;
 
 use crate::{
@@ -28,12 +28,21 @@ pub(super) fn pair(
     v1::DuplicatePair {
         customer_id: customer.to_string(),
         other_customer_id: other.to_string(),
-        score: Some(score_message(&pair.score)),
-        found_at: Some(timestamp(pair.score.found_at)),
+        score: pair.score.as_ref().map(score_message),
+        found_at: Some(timestamp(pair.found_at())),
         decision: review.map_or(0, |review| review.decision.number().into()),
         decided_by: review.map_or_else(String::new, |review| review.by.as_str().to_owned()),
         decided_at: review.map(|review| timestamp(review.at)),
         note: review.map_or_else(String::new, |review| review.note.clone()),
         etag: etag(revision),
+        conflicts: pair.conflicts.iter().map(conflict).collect(),
+    }
+}
+
+fn conflict(conflict: &IdentifierConflict) -> v1::IdentifierConflict {
+    v1::IdentifierConflict {
+        namespace: conflict.namespace.as_str().to_owned(),
+        holder_customer_id: conflict.holder.to_string(),
+        found_at: Some(timestamp(conflict.found_at)),
     }
 }

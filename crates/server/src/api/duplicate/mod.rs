@@ -16,7 +16,11 @@ use crate::{
 };
 
 /// Refuses a caller that may not ask for the purpose, before anything is looked at.
-async fn check_purpose(context: &ShardContext, call: &Call, purpose: &str) -> Result<(), ServiceError> {
+pub(in crate::api) async fn check_purpose(
+    context: &ShardContext,
+    call: &Call,
+    purpose: &str,
+) -> Result<(), ServiceError> {
     let stated: PurposeId = parse::purpose(purpose, "purpose")?;
     let admitted = |view: &CatalogueView| {
         let purpose: &Purpose = view.purpose(&stated, "purpose")?;

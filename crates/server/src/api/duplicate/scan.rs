@@ -16,7 +16,7 @@ impl ShardLeadersCall for v1::ScanDuplicatesRequest {
         let at = page_start(Listing::DuplicateScan, &self.page_token, ScanPosition::from_bytes)?;
         let phase = match at {
             None | Some(ScanPosition::Index(..)) => v1::ScanPhase::Index,
-            Some(ScanPosition::Compare(_)) => v1::ScanPhase::Compare,
+            Some(ScanPosition::Compare { .. }) => v1::ScanPhase::Compare,
             Some(ScanPosition::Recheck(..)) => v1::ScanPhase::Recheck,
         };
         let step = Box::pin(context.scan_step(at, call.deadline)).await?;

@@ -1,16 +1,18 @@
 //! GetAgentContext: what an agent needs to know when a customer calls.
 //!
 //! Invariant: all parts of an answer are of one version of the record. The events are read after it; if the record, or the newest
-//! event, is another after that, everything is read again.
+//! event, is another after that, everything is read again. Where events add up to something, so it is if any event was added that
+//! should have been among them: an event that comes late changes neither the record nor the newest one.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
-use custodia_profile::{CustomerRecord, Identifier, Permission, RefusalReason, Verdict};
+use custodia_profile::{CustomerRecord, DuplicatePair, Identifier, Permission, RefusalReason, Verdict};
 use custodia_proto::v1;
-use custodia_store::{Key, KeyKind, KeyPrefix, ValueHeader};
+use custodia_store::{EventSortKey, Key, KeyKind, KeyPrefix, ValueHeader};
 
 use super::{
+    activity::Activity,
     convert::Shown,
     list_identifiers::{given, knows_namespaces},
     lookup_profile::check_holder,
@@ -23,6 +25,7 @@ use crate::{
     },
     catalogue::CatalogueView,
     propose::TRIES_MAX,
+    scan::Scan,
     shard::{CustomerRead, EventSource, MemberEvents, ProfileView, ReadAccess, check_merges, identifier},
     wire::ServiceError,
 };
@@ -97,6 +100,10 @@ impl HolderRead for v1::GetAgentContextRequest {
         self.identifier.as_ref()
     }
 
+    fn holder(answer: &v1::AgentContext) -> Option<&str> {
+        answer.profile.as_ref().map(|profile| profile.customer_id.as_str())
+    }
+
     fn joined(answers: Vec<v1::AgentContext>) -> v1::AgentContext {
         let candidates = answers.into_iter().filter_map(|answer| answer.profile).collect();
         v1::AgentContext { candidates, ..Default::default() }
@@ -107,32 +114,42 @@ impl HolderRead for v1::GetAgentContextRequest {
 async fn context(query: &Query, profile: &ProfileView<'_>) -> Result<Option<v1::AgentContext>, ServiceError> {
     let newest = newest_event(profile)?;
     let events = Interactions::read(query.interactions_max, profile).await?;
+    let is_whole = events.is_whole(profile)?;
+    let activity = events.activity.shown(events.next.is_some());
     let (identifiers, _withheld) = given(profile, Shown::Masked);
     let answer = v1::AgentContext {
         profile: Some(query.read.answer(profile)?),
         interactions: events.shown,
         withheld_events: withheld_events(events.withheld),
-        has_older_events: events.has_older,
+        has_older_events: events.next.is_some(),
         channels: channel_permissions(profile),
         preferences: Some(preferences_for(profile)),
         identifiers,
         candidates: Vec::new(),
         suspected_duplicates: suspected_duplicates(profile)?,
+        open_matters: activity.open_matters,
+        has_more_open_matters: activity.has_more_open_matters,
+        traits: activity.traits,
     };
     let is_same = header(profile)? == Some(profile.stored.header) && newest_event(profile)? == newest;
-    Ok(is_same.then_some(answer))
+    Ok((is_whole && is_same).then_some(answer))
 }
 
-/// Who may be the same person, as far as a scan found and nobody has decided.
+/// Who may be the same person, as far as a scan or an ingest found and nobody has decided.
 fn suspected_duplicates(profile: &ProfileView<'_>) -> Result<Vec<v1::SuspectedDuplicate>, ServiceError> {
     if !matches!(profile.permission.verdict(), Verdict::Permit { .. }) {
         return Ok(Vec::new());
     }
     let mut open = profile.context.open_pairs_of(profile.location)?;
-    open.sort_by(|(_, one), (_, other)| other.score.probability.total_cmp(&one.score.probability));
-    let suspected = open.into_iter().take(SUSPECTED_MAX).map(|(customer, pair)| v1::SuspectedDuplicate {
-        customer_id: customer.to_string(),
-        probability: pair.score.probability,
+    let probability = |pair: &DuplicatePair| pair.score.as_ref().map_or(0.0, |score| score.probability);
+    open.sort_by(|(_, one), (_, other)| probability(other).total_cmp(&probability(one)));
+    let suspected = open.into_iter().take(SUSPECTED_MAX).map(|(customer, pair)| {
+        let namespaces: BTreeSet<_> = pair.conflicts.iter().map(|conflict| &conflict.namespace).collect();
+        v1::SuspectedDuplicate {
+            customer_id: customer.to_string(),
+            probability: probability(&pair),
+            namespaces: namespaces.into_iter().map(|namespace| namespace.as_str().to_owned()).collect(),
+        }
     });
     Ok(suspected.collect())
 }
@@ -151,28 +168,34 @@ fn newest_event(profile: &ProfileView<'_>) -> Result<Option<Bytes>, ServiceError
     Ok(first.into_iter().next().map(|(key, _)| key))
 }
 
-/// The last interactions on each channel.
-struct Interactions {
+/// The last interactions on each channel, and what all events that were looked at add up to.
+struct Interactions<'a> {
     shown: Vec<v1::ChannelInteractions>,
     withheld: BTreeMap<RefusalReason, i32>,
-    has_older: bool,
+    activity: Activity<'a>,
+    /// How many of them are the customer's own.
+    own: usize,
+    /// The first event that was not looked at; none: all were.
+    next: Option<EventSortKey>,
 }
 
-impl Interactions {
-    async fn read(per_channel: usize, profile: &ProfileView<'_>) -> Result<Self, ServiceError> {
-        let mut found = Self { shown: Vec::new(), withheld: BTreeMap::new(), has_older: false };
+impl<'a> Interactions<'a> {
+    async fn read(per_channel: usize, profile: &'a ProfileView<'a>) -> Result<Self, ServiceError> {
+        let activity = Activity::new(profile);
+        let mut found = Self { shown: Vec::new(), withheld: BTreeMap::new(), activity, own: 0, next: None };
         let (context, location) = (profile.context, profile.location);
         let mut stored =
             MemberEvents::after(context, location, profile.record(), (None, CHUNK), profile.reading);
         let mut bytes_left = profile.context.limits().response_bytes_max / 2;
         let mut seen = 0;
-        while let Some((_, event)) = stored.next().await? {
+        while let Some((position, event)) = stored.next().await? {
             let fits = bytes_left.checked_sub(event.len());
             let Some(left) = fits.filter(|_| seen < EVENTS_MAX) else {
-                found.has_older = true;
+                found.next = Some(position);
                 break;
             };
             seen += 1;
+            found.own += usize::from(matches!(event, EventSource::Stored { .. }));
             if found.add(per_channel, profile, event)? {
                 bytes_left = left;
             }
@@ -189,12 +212,14 @@ impl Interactions {
     ) -> Result<bool, ServiceError> {
         let (event, ground) = match seen_event(profile, event)? {
             SeenEvent::Given(event, ground) => (event, ground),
-            SeenEvent::Withheld(reason) => {
+            SeenEvent::Withheld(reason, event) => {
+                self.activity.add_withheld(event.as_ref());
                 *self.withheld.entry(reason).or_insert(0) += 1;
                 return Ok(false);
             }
             SeenEvent::Gone => return Ok(false),
         };
+        self.activity.add(&event);
         let name = event.event.channel.as_ref().map(|channel| channel.as_str()).unwrap_or_default();
         let at = self.shown.iter().position(|of| of.channel == name).unwrap_or(self.shown.len());
         if at == self.shown.len() {
@@ -205,5 +230,25 @@ impl Interactions {
         };
         channel.events.push(stored_event(&event, ground, &profile.view.catalogue));
         Ok(true)
+    }
+
+    /// Whether nothing was added meanwhile that events should have been added up with. An event is never removed but with a
+    /// change of the record, and those of members stay as they are, so it is enough to count.
+    fn is_whole(&self, profile: &ProfileView<'_>) -> Result<bool, ServiceError> {
+        if !self.activity.is_declared() {
+            return Ok(true);
+        }
+        let (group, customer) = (profile.location.group(), &profile.location.customer);
+        let end = self.next.as_ref().map(|next| Key::event(group, customer, next).into_bytes());
+        let prefix = KeyPrefix::customer(group, KeyKind::Event, customer);
+        let mut stored = Scan::new(profile.context.engine(), prefix, None, CHUNK);
+        let mut count = 0;
+        while let Some((key, _)) = stored.next_stored()? {
+            if end.as_ref().is_some_and(|end| key >= *end) {
+                break;
+            }
+            count += 1;
+        }
+        Ok(count == self.own)
     }
 }

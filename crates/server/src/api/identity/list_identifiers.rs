@@ -41,7 +41,7 @@ pub(super) fn given(profile: &ProfileView<'_>, shown: Shown) -> (Vec<v1::HeldIde
     let (mut identifiers, mut withheld) = (Vec::new(), 0);
     for (identifier, stored) in &profile.record().identifiers {
         if may_be_given(profile, identifier, stored) {
-            identifiers.push(convert::held(identifier, stored, shown, catalogue));
+            identifiers.push(convert::held(identifier, stored, shown, catalogue, profile.now));
         } else {
             withheld += 1;
         }

@@ -45,6 +45,13 @@ impl HolderRead for v1::LookupProfileRequest {
         self.identifier.as_ref()
     }
 
+    fn holder(answer: &v1::LookupProfileResponse) -> Option<&str> {
+        match &answer.profiles[..] {
+            [only] => Some(&only.customer_id),
+            _ => None,
+        }
+    }
+
     fn joined(answers: Vec<v1::LookupProfileResponse>) -> v1::LookupProfileResponse {
         v1::LookupProfileResponse {
             profiles: answers.into_iter().flat_map(|answer| answer.profiles).collect(),

@@ -1,12 +1,12 @@
 //! ReleaseIdentifier: takes an identifier away from a customer.
 
-use custodia_profile::{Identifier, ProfileError, PurposeNumber, release_identifier};
+use custodia_profile::{Identifier, ProfileError, PurposeNumber, RefusalReason, release_identifier};
 use custodia_proto::v1;
 
 use crate::{
     catalogue::CatalogueView,
     routing::CustomerLocation,
-    shard::{CustomerState, CustomerWrite, Mutation, Origin, WriteAccess, written_identifier},
+    shard::{CustomerState, CustomerWrite, Mutation, Origin, WriteAccess, held_identifier, refused_value},
     wire::{ServiceError, etag, parse},
 };
 
@@ -15,6 +15,8 @@ use crate::{
 pub(crate) struct Release {
     purpose: PurposeNumber,
     identifier: Identifier,
+    /// Why today's rules refuse it.
+    refused: Option<RefusalReason>,
 }
 
 impl CustomerWrite for v1::ReleaseIdentifierRequest {
@@ -22,10 +24,8 @@ impl CustomerWrite for v1::ReleaseIdentifierRequest {
 
     fn parse(&self, origin: Origin<'_>, view: &CatalogueView) -> Result<Release, ServiceError> {
         let purpose = view.purpose(&parse::purpose(&self.purpose, "purpose")?, "purpose")?;
-        Ok(Release {
-            purpose: purpose.number,
-            identifier: written_identifier(origin.caller, self.identifier.as_ref(), purpose, view)?,
-        })
+        let (identifier, refused) = held_identifier(origin.caller, self.identifier.as_ref(), purpose, view)?;
+        Ok(Release { purpose: purpose.number, identifier, refused })
     }
 
     fn access(release: &Release) -> WriteAccess {
@@ -42,7 +42,10 @@ impl CustomerWrite for v1::ReleaseIdentifierRequest {
     ) -> Result<Mutation<Self::Answer>, ServiceError> {
         let record = match release_identifier(state.existing()?, &release.identifier, state.now) {
             Ok(record) => Some(record),
-            Err(ProfileError::IdentifierNotFound) => None,
+            Err(ProfileError::IdentifierNotFound) => match release.refused {
+                Some(reason) => return Err(refused_value(reason)),
+                None => None,
+            },
             Err(error) => return Err(error.into()),
         };
         let answer = v1::ReleaseIdentifierResponse {

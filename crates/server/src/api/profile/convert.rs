@@ -58,6 +58,7 @@ pub(super) fn profile<'a>(
                     provenance: has_value.then(|| provenance(&stored.provenance, catalogue)),
                     ground: ground.number().into(),
                     until: until.map(timestamp),
+                    original: shown_original(stored, has_value),
                 });
             }
             Verdict::Refuse(_) if detail == Detail::None => {}
@@ -89,6 +90,11 @@ pub(super) fn profile<'a>(
             Vec::new()
         },
     }
+}
+
+fn shown_original(stored: &AttributeValue, has_value: bool) -> String {
+    let original = stored.original.as_ref().filter(|_| has_value);
+    original.map(|text| text.as_str().to_owned()).unwrap_or_default()
 }
 
 /// Whether the reader may know that a withheld attribute is stored: only if its own purpose has a use for it.

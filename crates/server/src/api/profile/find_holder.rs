@@ -28,7 +28,7 @@ pub(super) struct Found {
     pub(super) holder: Option<CustomerId>,
 }
 
-/// Finds the holder of the identifier with the highest priority. Those who have turned out not to hold it are left out.
+/// Finds the holder of the identifier with the highest priority; among equals, of the record's key. Those who have turned out not to hold it are left out.
 pub(super) async fn find(
     context: &ShardContext,
     call: &Call,
@@ -55,14 +55,27 @@ pub(super) async fn find(
     let parsed = context.catalogue().parse_on(CatalogueNeed::Names, call.deadline, parsed, knows).await?;
     let (view, Some(observations)) = parsed else { return Ok(nobody) };
     let mut identifiers = of_one_person(&observations, &view);
-    identifiers.sort_by_key(|(priority, _)| Reverse(*priority));
+    let key = key_of(request, &observations, &view);
+    identifiers.sort_by_key(|(priority, identifier)| (Reverse(*priority), Some(identifier) != key.as_ref()));
     let holders = identifiers.iter().map(|(_, identifier)| async move {
-        let blinded = context.blind(identifier)?;
-        context.holders(&blinded, ReadMode::Lease, call.deadline).await
+        context.holders(identifier, ReadMode::Lease, call.deadline).await
     });
     let holders = try_join_all(holders).await?;
-    let holder = holders.into_iter().flatten().find(|holder| !moved.contains(holder));
+    let mut holders = holders.into_iter().flat_map(|(_, holders)| holders);
+    let holder = holders.find(|holder| !moved.contains(holder));
     Ok(Found { by_identifier: !identifiers.is_empty(), holder })
+}
+
+/// The key of a record, in normal form.
+fn key_of(
+    request: &v1::IngestProfileRequest,
+    observations: &Observations,
+    view: &CatalogueView,
+) -> Option<Identifier> {
+    let key = observations.identifiers.first().filter(|_| request.has_key)?;
+    let namespace = view.catalogue.namespace(key.namespace.as_str())?;
+    let value = namespace.normalise(&key.value).ok()?;
+    Some(Identifier { namespace: namespace.id.clone(), value })
 }
 
 /// Whether a request may have identifiers. Most have none, and need not be parsed before they reach their leader.

@@ -1,14 +1,13 @@
 //! IngestProfile: merges observations, consents and events into one customer's profile, as far as the law permits.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use custodia_profile::{
-    CustomerId, CustomerRecord, Decision, Event, Identifier, LinkPolicy, Observations, PoolId, PurposeId,
-    Recording, RequestId, Revision, TimestampMs,
+    CustomerId, CustomerRecord, Decision, Event, Identifier, Ingested, LinkPolicy, NamespaceId, Observations,
+    Outcome, PoolId, PurposeId, Recording, RefusalReason, RequestId, Revision, TimestampMs,
 };
 use custodia_proto::v1;
 use uuid::Uuid;
-use xxhash_rust::xxh3::xxh3_128;
 
 use super::{convert, find_holder, parse as ingest_parse};
 use crate::{
@@ -16,8 +15,8 @@ use crate::{
     counters::count_outcomes,
     routing::{Call, CustomerLocation, Hop},
     shard::{
-        Answered, CustomerState, CustomerWrite, Fingerprint, Mutation, Origin, Remembered, ShardContext,
-        Sight, WriteAccess, fingerprint,
+        Answered, CustomerState, CustomerWrite, Mutation, Origin, Remembered, ShardContext, Sight,
+        WriteAccess, fingerprint, with_content,
     },
     wire::{ServiceError, convert::purpose_name, etag, now, parse},
 };
@@ -82,7 +81,11 @@ impl CustomerWrite for v1::IngestProfileRequest {
             v1::FoundBy::Identifier | v1::FoundBy::Request => find_holder::of_one_person(&observations, view),
         };
         let by = by.into_iter().map(|(_, identifier)| identifier).collect();
-        Ok(Input { observations, etag, found_by, by })
+        let has_key = self.has_key;
+        if has_key {
+            check_key(&observations, view)?;
+        }
+        Ok(Input { observations, etag, found_by, by, has_key })
     }
 
     fn knows(Input { observations, .. }: &Input, view: &CatalogueView) -> bool {
@@ -128,6 +131,7 @@ impl CustomerWrite for v1::IngestProfileRequest {
         let mut ingested =
             custodia_profile::ingest(&before, observations, &state.view.catalogue, taken, state.change())?;
         state.events.sift(&observations.events, &mut ingested);
+        let (disputed, refused) = (disputed(input, &ingested), key_refusal(input, &ingested));
         if state.sight == Sight::Echo && !observations.grants.is_empty() {
             let undated = as_of_arrival(observations, state.now);
             let mut told =
@@ -137,7 +141,14 @@ impl CustomerWrite for v1::IngestProfileRequest {
                 (told.attribute_outcomes, told.event_outcomes);
             ingested.identifier_outcomes = told.identifier_outcomes;
         }
+        if let Some(reason) = key_refusal(input, &ingested) {
+            return Err(ServiceError::KeyRefused { reason });
+        }
         let is_new = state.record().is_none();
+        if refused.is_some() {
+            // By a verdict that this caller may not know.
+            (ingested.events, ingested.ledger, ingested.record_changed) = (Vec::new(), Vec::new(), false);
+        }
         // A new customer is not created if everything was refused.
         let changed = ingested.record_changed || (is_new && !ingested.events.is_empty());
         let exists = changed || !is_new;
@@ -163,7 +174,8 @@ impl CustomerWrite for v1::IngestProfileRequest {
             merged_customer_ids: Vec::new(),
         };
         let record = changed.then_some(ingested.record);
-        Ok(Mutation { events: ingested.events, ..Mutation::new(record, ingested.ledger, answer) })
+        let mutation = Mutation::new(record, ingested.ledger, answer);
+        Ok(Mutation { events: ingested.events, disputed, ..mutation })
     }
 
     /// Counts all outcomes, and notes which attributes were collected today (GO-3).
@@ -183,16 +195,26 @@ impl CustomerWrite for v1::IngestProfileRequest {
     }
 
     /// Of a customer who was found by an identifier: a request that names the customer may be mistaken about the identifier.
-    fn merges(&self, answer: &Self::Answer, view: &CatalogueView) -> Vec<v1::MergeProfilesRequest> {
+    fn merges(
+        &self,
+        answer: &Self::Answer,
+        view: &CatalogueView,
+    ) -> Vec<(v1::MergeProfilesRequest, BTreeSet<NamespaceId>)> {
         if self.found_by() != v1::FoundBy::Identifier {
             return Vec::new();
         }
-        let others: BTreeSet<_> = held_by_others(answer, view).collect();
-        let merge = |other: &str| v1::MergeProfilesRequest {
-            customer_id: answer.customer_id.clone(),
-            merged_customer_id: other.to_owned(),
-            purpose: self.purpose.clone(),
-            ..Default::default()
+        let mut others: BTreeMap<_, BTreeSet<_>> = BTreeMap::new();
+        for (other, namespace) in held_by_others(answer, view) {
+            others.entry(other).or_default().insert(namespace.clone());
+        }
+        let merge = |(other, namespaces): (&str, _)| {
+            let request = v1::MergeProfilesRequest {
+                customer_id: answer.customer_id.clone(),
+                merged_customer_id: other.to_owned(),
+                purpose: self.purpose.clone(),
+                ..Default::default()
+            };
+            (request, namespaces)
         };
         others.into_iter().map(merge).collect()
     }
@@ -211,17 +233,41 @@ impl CustomerWrite for v1::IngestProfileRequest {
     }
 }
 
-/// The identifiers of a request that are another customer's, though the policy of their namespace wants the two to be one.
+/// The other customers who hold identifiers of a request though the policy of the namespace wants the two to be one, and the namespaces.
 fn held_by_others<'a>(
     answer: &'a v1::IngestProfileResponse,
-    view: &CatalogueView,
-) -> impl Iterator<Item = &'a str> {
-    let to_merge = |outcome: &&v1::IdentifierOutcome| {
-        let namespace = view.catalogue.namespace(&outcome.namespace);
-        namespace.is_some_and(|namespace| namespace.on_conflict == LinkPolicy::Merge)
-    };
+    view: &'a CatalogueView,
+) -> impl Iterator<Item = (&'a str, &'a NamespaceId)> {
     let held = answer.identifiers.iter().filter(|outcome| !outcome.held_by.is_empty());
-    held.filter(to_merge).map(|outcome| outcome.held_by.as_str())
+    held.filter_map(|outcome| {
+        let namespace = view.catalogue.namespace(&outcome.namespace)?;
+        let to_merge = namespace.on_conflict == LinkPolicy::Merge;
+        to_merge.then_some((outcome.held_by.as_str(), &namespace.id))
+    })
+}
+
+/// The identifiers that another customer may hold: refused because one does, or because this one can have no more.
+fn disputed(input: &Input, ingested: &Ingested) -> Vec<Identifier> {
+    if input.found_by != v1::FoundBy::Identifier {
+        return Vec::new();
+    }
+    let refused = ingested.identifier_outcomes.iter().filter(|outcome| {
+        use RefusalReason::{IdentifierLimit, IdentifierTaken};
+        matches!(outcome.outcome, Outcome::Refused(IdentifierTaken | IdentifierLimit))
+    });
+    let of_one_person = |identifier: &Identifier| input.by.contains(identifier);
+    refused.filter_map(|outcome| outcome.identifier.clone()).filter(of_one_person).collect()
+}
+
+/// Why the customer cannot be known by the key of the record, so that nothing may be stored.
+fn key_refusal(input: &Input, ingested: &Ingested) -> Option<RefusalReason> {
+    let key = ingested.identifier_outcomes.first().filter(|_| input.has_key)?;
+    match key.outcome {
+        Outcome::Merged => None,
+        // Somebody else is meant, whom another identifier has found.
+        Outcome::Refused(RefusalReason::IdentifierTaken | RefusalReason::IdentifierLimit) => None,
+        Outcome::Refused(reason) => Some(reason),
+    }
 }
 
 /// The parsed request.
@@ -232,6 +278,19 @@ pub(crate) struct Input {
     found_by: v1::FoundBy,
     /// The identifiers by which the customer was found; none if the request named the customer.
     by: Vec<Identifier>,
+    /// The first identifier is the record's key.
+    has_key: bool,
+}
+
+/// Refuses a key by which several people may be known, and a request that has none.
+fn check_key(observations: &Observations, view: &CatalogueView) -> Result<(), ServiceError> {
+    let key = observations.identifiers.first().ok_or_else(|| ServiceError::missing("identifiers"))?;
+    let namespace = view.catalogue.namespace(key.namespace.as_str());
+    if namespace.is_some_and(|namespace| !namespace.unique) {
+        let reason = "the namespace of a key must not be shared";
+        return Err(ServiceError::invalid("identifiers[0].namespace", reason));
+    }
+    Ok(())
 }
 
 /// Refuses a customer who was found by identifiers and does not hold one of them, and a new one if another customer holds one.
@@ -243,12 +302,6 @@ fn check_found(Input { by, found_by, .. }: &Input, state: &CustomerState<'_>) ->
         (v1::FoundBy::Request, None) => !by.iter().any(|one| state.taken.contains_key(one)),
     };
     if is_found { Ok(()) } else { Err(ServiceError::IdentifierMoved) }
-}
-
-/// The id of a request together with its content.
-fn with_content(id: RequestId, content: Fingerprint) -> Result<RequestId, ServiceError> {
-    let both = [&id.as_bytes()[..], &content].concat();
-    Ok(RequestId::new(Uuid::from_u128(xxh3_128(&both)))?)
 }
 
 /// What a caller who may not read is told the outcome of: its consents count from their arrival, and one that has ended by

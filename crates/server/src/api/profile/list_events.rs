@@ -104,7 +104,7 @@ impl Page<'_> {
             SeenEvent::Given(event, ground) => {
                 self.events.push(convert::stored_event(&event, ground, &self.profile.view.catalogue));
             }
-            SeenEvent::Withheld(reason) => *self.withheld.entry(reason).or_insert(0) += 1,
+            SeenEvent::Withheld(reason, _) => *self.withheld.entry(reason).or_insert(0) += 1,
             SeenEvent::Gone => {}
         }
         Ok(())

@@ -11,8 +11,8 @@ use crate::{
 pub(in crate::api) enum SeenEvent {
     /// It is given on this ground.
     Given(StoredEvent, LawfulBasis),
-    /// It is withheld for this reason.
-    Withheld(RefusalReason),
+    /// It is withheld for this reason. What it says is not for the caller; none: it cannot be read.
+    Withheld(RefusalReason, Option<StoredEvent>),
     /// It is gone by now.
     Gone,
 }
@@ -22,18 +22,19 @@ pub(in crate::api) fn seen_event(
     profile: &ProfileView<'_>,
     source: EventSource,
 ) -> Result<SeenEvent, ServiceError> {
+    let unreadable = SeenEvent::Withheld(RefusalReason::Unreadable, None);
     let event = match source {
         EventSource::Stored { key, value } => match profile.context.open(profile.location, &key, value) {
             Ok(Some(Loaded { value, .. })) => value,
             Ok(None) => return Ok(SeenEvent::Gone),
-            Err(ServiceError::Unreadable) => return Ok(SeenEvent::Withheld(RefusalReason::Unreadable)),
+            Err(ServiceError::Unreadable) => return Ok(unreadable),
             Err(error) => return Err(error),
         },
         EventSource::Sent { event: Some(event), .. } => *event,
-        EventSource::Sent { event: None, .. } => return Ok(SeenEvent::Withheld(RefusalReason::Unreadable)),
+        EventSource::Sent { event: None, .. } => return Ok(unreadable),
     };
     Ok(match profile.permission.for_event(&event) {
         Verdict::Permit { ground, .. } => SeenEvent::Given(event, ground),
-        Verdict::Refuse(reason) => SeenEvent::Withheld(reason),
+        Verdict::Refuse(reason) => SeenEvent::Withheld(reason, Some(event)),
     })
 }

@@ -29,21 +29,21 @@ use crate::{
 const RECORDS_AT_ONCE: usize = 512;
 
 /// A node, and what is asked of it. None: this node.
-pub(super) struct Part<T> {
-    leader: Option<LeaderHint>,
-    pub(super) shards: Vec<ShardId>,
+pub(in crate::shard) struct Part<T> {
+    pub(in crate::shard) leader: Option<LeaderHint>,
+    pub(in crate::shard) shards: Vec<ShardId>,
     pub(super) of: Vec<T>,
 }
 
 impl ShardContext {
     /// All shards, by the node that leads them.
-    pub(super) fn every_leader(&self) -> Result<Vec<Part<()>>, ServiceError> {
+    pub(in crate::shard) fn every_leader(&self) -> Result<Vec<Part<()>>, ServiceError> {
         let directory = self.routing().consensus().directory();
         self.by_leader(directory.shards().map(|placement| (placement.shard, ())))
     }
 
     /// The leader of one shard.
-    pub(super) fn leader_of_shard(&self, shard: ShardId) -> Result<Part<()>, ServiceError> {
+    pub(in crate::shard) fn leader_of_shard(&self, shard: ShardId) -> Result<Part<()>, ServiceError> {
         self.by_leader([(shard, ())])?.pop().ok_or(ServiceError::IndexUnavailable)
     }
 
@@ -95,16 +95,18 @@ impl ShardContext {
         })
     }
 
-    /// The entries of these blocks in all shards.
+    /// The entries of these blocks in all shards, and the epoch of the newest blinding key that some may be under.
     pub(super) async fn blocks(
         &self,
         lookup: &BlockLookup,
         deadline: Instant,
-    ) -> Result<Vec<BlockEntry>, ServiceError> {
+    ) -> Result<(Vec<BlockEntry>, u32), ServiceError> {
         let leaders = self.every_leader()?;
         let asked = leaders.iter().map(|part| self.ask(part, Action::Lookup(lookup.clone()), deadline));
         let answers = try_join_all(asked).await?;
-        Ok(answers.into_iter().flat_map(|answer| answer.blocks).flat_map(|blocks| blocks.entries).collect())
+        let blocks = || answers.iter().flat_map(|answer| &answer.blocks);
+        let newest = blocks().map(|of| of.key_epoch).max().unwrap_or_default();
+        Ok((blocks().flat_map(|of| &of.entries).cloned().collect(), newest))
     }
 
     /// Makes every node learn anew before it judges the next pair.

@@ -10,9 +10,8 @@
 use bytes::Bytes;
 use custodia_consensus::{Command, Condition, Expected, Write};
 use custodia_linkage::{Features, blocking_keys, refinements};
-use custodia_profile::{
-    BLOCK_REFINEMENTS, BlockingSet, Catalogue, CustomerId, CustomerRecord, GroupId, Stored as _,
-};
+use custodia_profile::{BLOCK_REFINEMENTS, BlockingSet, Catalogue, CustomerId, CustomerRecord, Stored as _};
+use custodia_seal::BlindingKey;
 use custodia_store::{Key, ValueHeader};
 
 use super::features::{features, is_compared, values};
@@ -30,7 +29,7 @@ pub(in crate::shard) struct BlockingChange {
 
 impl BlockingChange {
     /// Whether the index is as it should be.
-    pub(super) fn is_empty(&self) -> bool {
+    pub(in crate::shard) fn is_empty(&self) -> bool {
         self.before == self.after
     }
 
@@ -93,15 +92,17 @@ pub(super) fn refinements_in(stored: &Bytes) -> Result<[u32; BLOCK_REFINEMENTS],
 }
 
 impl ShardContext {
-    /// The change of the index that belongs to a record, which the customer is about to have.
+    /// The change of the index that belongs to a record, which the customer is about to have. `key` is the newest that the customer's
+    /// shard knows of.
     pub(in crate::shard) fn blocking_change(
         &self,
         location: CustomerLocation,
         record: &CustomerRecord,
         catalogue: &Catalogue,
+        key: &BlindingKey,
     ) -> Result<BlockingChange, ServiceError> {
         let (revision, before) = self.stored_blocking_set(location)?;
-        let after = self.blocking_set_of(location.customer, record, catalogue)?;
+        let after = blocking_set_of(location.customer, record, catalogue, key);
         Ok(BlockingChange { location, revision, before, after })
     }
 
@@ -113,33 +114,32 @@ impl ShardContext {
         let (header, payload) = ValueHeader::decode(&stored)?;
         Ok((header.revision, BlockingSet::decode(&payload)?))
     }
+}
 
-    fn blocking_set_of(
-        &self,
-        customer: CustomerId,
-        record: &CustomerRecord,
-        catalogue: &Catalogue,
-    ) -> Result<BlockingSet, ServiceError> {
-        if !is_compared(record) {
-            return Ok(BlockingSet::default());
-        }
-        self.blocking_set(&features(customer, &values(record, catalogue)))
+fn blocking_set_of(
+    customer: CustomerId,
+    record: &CustomerRecord,
+    catalogue: &Catalogue,
+    key: &BlindingKey,
+) -> BlockingSet {
+    if is_compared(record) {
+        blocking_set(&features(customer, &values(record, catalogue)), key)
+    } else {
+        BlockingSet::default()
     }
+}
 
-    /// The blinded blocking keys of a record.
-    pub(super) fn blocking_set(&self, features: &Features) -> Result<BlockingSet, ServiceError> {
-        let failed = |error| self.key_failure(GroupId::Directory, error);
-        let blinding = self.keys().blinding().current().map_err(failed)?;
-        let keys = blocking_keys(features);
-        let keys = keys.iter().map(|key| blinding.blind_block(key.kind as u8, &key.bytes)).collect();
-        let mut refining = refinements(features);
-        for (place, value) in (0..).zip(&mut refining) {
-            if *value != 0 {
-                *value = blinding.blind_refinement(place, *value);
-            }
+/// The blinded blocking keys of a record.
+pub(super) fn blocking_set(features: &Features, key: &BlindingKey) -> BlockingSet {
+    let keys = blocking_keys(features);
+    let keys = keys.iter().map(|of| key.blind_block(of.kind as u8, &of.bytes)).collect();
+    let mut refining = refinements(features);
+    for (place, value) in (0..).zip(&mut refining) {
+        if *value != 0 {
+            *value = key.blind_refinement(place, *value);
         }
-        Ok(BlockingSet::new(keys, refining))
     }
+    BlockingSet::new(keys, refining)
 }
 
 #[cfg(test)]

@@ -68,5 +68,6 @@ const fn kind(field: MatchField) -> FieldKind {
         MatchField::ThirdProperty => FieldKind::Category(Category::Third),
         MatchField::FourthProperty => FieldKind::Category(Category::Fourth),
         MatchField::FreeText => FieldKind::FreeText,
+        MatchField::MiddleName => FieldKind::MiddleName,
     }
 }

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use custodia_linkage::{BLOCK_RECORDS_MAX, Edge, Features, clusters};
 use custodia_profile::{
-    BlockingSet, Catalogue, CustomerId, CustomerRecord, DuplicatePair, MatchVerdict, PairScore,
+    BlockingSet, Catalogue, CustomerId, CustomerRecord, DuplicatePair, KeyEpoch, MatchVerdict, PairScore,
     ReviewDecision,
 };
 use custodia_proto::internal::v1::{BlockEntry, BlockLookup};
@@ -12,6 +12,7 @@ use custodia_store::Key;
 use tokio::time::Instant;
 
 use super::{
+    blocking::blocking_set,
     features::{features, values},
     lookup::share_refinement,
     message::customer_in,
@@ -61,10 +62,8 @@ impl ShardContext {
         }
         let customer = location.customer;
         let asked = features(customer, &values(record, catalogue));
-        let set = self.blocking_set(&asked)?;
-        let lookup = BlockLookup { keys: set.keys().to_vec(), refinements: set.refinements().to_vec() };
         let model = self.model(deadline).await?;
-        let candidates = candidates(customer, &set, &self.blocks(&lookup, deadline).await?)?;
+        let candidates = self.candidates(customer, &asked, deadline).await?;
         let others = self.features_of(candidates, deadline).await?;
         let now = now();
         let mut similar = Vec::new();
@@ -85,6 +84,34 @@ impl ShardContext {
 }
 
 impl ShardContext {
+    /// The customers who are in the same blocks.
+    ///
+    /// While the blinding key is rotated, some are in the index under one key, and the others under the other. The older is asked first: who
+    /// moves in between is found under the newer. A shard may know of a newer one than this node; then it is asked again.
+    async fn candidates(
+        &self,
+        customer: CustomerId,
+        asked: &Features,
+        deadline: Instant,
+    ) -> Result<Vec<CustomerId>, ServiceError> {
+        let mut from = KeyEpoch::FIRST;
+        loop {
+            let keys = self.blinding_keys(from, deadline).await?;
+            let sets: Vec<_> = keys.all().iter().map(|key| blocking_set(asked, key)).collect();
+            let (mut entries, mut newest) = (Vec::new(), 0);
+            for set in &sets {
+                let (keys, refinements) = (set.keys().to_vec(), set.refinements().to_vec());
+                let (found, epoch) = self.blocks(&BlockLookup { keys, refinements }, deadline).await?;
+                entries.extend(found);
+                newest = newest.max(epoch);
+            }
+            if keys.all().last().is_some_and(|key| newest <= key.epoch().as_u32()) {
+                return candidates(customer, &sets, &entries);
+            }
+            from = KeyEpoch::new(newest)?;
+        }
+    }
+
     /// The other customer, unless a person decided that the two are different and their records still agree as then.
     fn undecided(
         &self,
@@ -97,7 +124,8 @@ impl ShardContext {
         let pair = stored.map(|stored| stored.value);
         let decision = pair.as_ref().and_then(|pair| pair.review.as_ref()).map(|review| review.decision);
         if decision == Some(ReviewDecision::Different) {
-            let agrees_as_then = pair.is_some_and(|pair| pair.score.agrees_with(&score));
+            let known = pair.and_then(|pair| pair.score);
+            let agrees_as_then = known.is_some_and(|known| known.agrees_with(&score));
             return Ok((!agrees_as_then).then_some(Similar { customer: other, score, decision: None }));
         }
         Ok(Some(Similar { customer: other, score, decision }))
@@ -107,7 +135,7 @@ impl ShardContext {
 /// The customers who share the most blocks with one. In an over-full block only those count who share a refining value.
 fn candidates(
     customer: CustomerId,
-    set: &BlockingSet,
+    sets: &[BlockingSet],
     entries: &[BlockEntry],
 ) -> Result<Vec<CustomerId>, ServiceError> {
     let mut sizes: BTreeMap<u64, usize> = BTreeMap::new();
@@ -117,7 +145,9 @@ fn candidates(
     let mut shared: BTreeMap<CustomerId, usize> = BTreeMap::new();
     for entry in entries {
         let is_over_full = sizes.get(&entry.key).is_some_and(|size| *size > BLOCK_RECORDS_MAX);
-        if !is_over_full || share_refinement(&entry.refinements, set.refinements()) {
+        let asked = sets.iter().find(|set| set.keys().binary_search(&entry.key).is_ok());
+        let refined = asked.is_some_and(|set| share_refinement(&entry.refinements, set.refinements()));
+        if !is_over_full || refined {
             *shared.entry(customer_in(&entry.customer)?).or_default() += 1;
         }
     }

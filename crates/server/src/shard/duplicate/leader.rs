@@ -25,6 +25,8 @@ pub(crate) async fn answer_duplicate_call(
         Action::Copy(batch) => context.copied_pairs(batch, deadline).await,
         Action::Pairs(walk) => context.walked_pairs(one()?, walk, deadline).await,
         Action::Index(step) => context.reindexed(one()?, step, deadline).await,
+        Action::Propose(batch) => context.proposed_pairs(batch, deadline).await,
+        Action::Retain(batch) => context.retained_pairs(batch, deadline).await,
         Action::Review(review) => context.reviewed_pair(review, deadline).await,
         Action::ForgetModel(_) => {
             context.duplicates().models.forget();

@@ -2,12 +2,12 @@
 //!
 //! Must always hold: an answer is bounded, whatever a block has, and reading makes way for other calls.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use custodia_consensus::ReadMode;
 use custodia_linkage::BLOCK_RECORDS_MAX;
-use custodia_profile::{BLOCK_REFINEMENTS, GroupId, ShardId};
+use custodia_profile::{BLOCK_REFINEMENTS, CustomerRecord, GroupId, KeyEpoch, ShardId};
 use custodia_proto::internal::v1::{
     BlockEntry, BlockLookup, BlockRange, DuplicateAnswer, MatchRecord, RecordBatch, ShardBlocks,
 };
@@ -43,7 +43,8 @@ impl ShardContext {
     ) -> Result<DuplicateAnswer, ServiceError> {
         let mut blocks = Vec::new();
         for shard in shards {
-            let entries = self.read_led(GroupId::Shard(*shard), ReadMode::Lease, deadline, async || {
+            let group = GroupId::Shard(*shard);
+            let read = async || {
                 let mut entries = Vec::new();
                 for (count, key) in keys.iter().enumerate() {
                     entries.append(&mut self.block(*shard, *key, refinements)?);
@@ -51,9 +52,10 @@ impl ShardContext {
                         yield_now().await;
                     }
                 }
-                Ok(entries)
-            });
-            blocks.push(ShardBlocks { entries: entries.await?, at_end: true });
+                Ok((entries, self.stage(group)?.stage.epoch))
+            };
+            let (entries, epoch) = self.read_led(group, ReadMode::Lease, deadline, read).await?;
+            blocks.push(ShardBlocks { entries, at_end: true, key_epoch: epoch.as_u32() });
         }
         Ok(DuplicateAnswer { blocks, ..DuplicateAnswer::default() })
     }
@@ -87,11 +89,17 @@ impl ShardContext {
                 .from
                 .checked_sub(1)
                 .map(|before| [KeyPrefix::block(group, before).as_bytes(), &[u8::MAX; 16]].concat());
-            let read = async || Ok(self.engine().scan(prefix.as_bytes(), after.as_deref(), limit)?);
-            let stored = self.read_led(GroupId::Shard(*shard), ReadMode::Lease, deadline, read).await?;
+            let read = async || {
+                let stored = self.engine().scan(prefix.as_bytes(), after.as_deref(), limit)?;
+                // Read after the entries: stages only grow, so all of them were under this key.
+                Ok((stored, self.stage(group)?.stage.blocks_under()))
+            };
+            let (stored, epoch) =
+                self.read_led(GroupId::Shard(*shard), ReadMode::Lease, deadline, read).await?;
             let entries = stored.iter().map(|(key, value)| entry(key, value));
             let at_end = stored.len() < limit;
-            blocks.push(ShardBlocks { entries: entries.collect::<Result<_, _>>()?, at_end });
+            let key_epoch = epoch.map_or(0, KeyEpoch::as_u32);
+            blocks.push(ShardBlocks { entries: entries.collect::<Result<_, _>>()?, at_end, key_epoch });
             yield_now().await;
         }
         Ok(DuplicateAnswer { blocks, ..DuplicateAnswer::default() })
@@ -118,6 +126,7 @@ impl ShardContext {
                     records.extend(stored.map(|stored| MatchRecord {
                         customer: Bytes::copy_from_slice(location.customer.as_bytes()),
                         values: values(&stored.value, catalogue).into_iter().map(match_value).collect(),
+                        namespaces: namespaces(&stored.value),
                     }));
                     if count % READS_AT_ONCE == 0 {
                         yield_now().await;
@@ -129,6 +138,12 @@ impl ShardContext {
         }
         Ok(DuplicateAnswer { records, ..DuplicateAnswer::default() })
     }
+}
+
+/// The namespaces of which a record has identifiers, each once.
+fn namespaces(record: &CustomerRecord) -> Vec<String> {
+    let held: BTreeSet<_> = record.identifiers.keys().map(|held| held.namespace.as_str()).collect();
+    held.into_iter().map(str::to_owned).collect()
 }
 
 fn entry(key: &Bytes, value: &Bytes) -> Result<BlockEntry, ServiceError> {

@@ -2,11 +2,11 @@
 
 use custodia_linkage::Score;
 use custodia_profile::{
-    CallerName, CustomerId, DuplicatePair, FieldEvidence, MatchField, MatchVerdict, PairReview, PairScore,
-    ReviewDecision, TimestampMs,
+    CallerName, CustomerId, DuplicatePair, FieldEvidence, IdentifierConflict, MatchField, MatchVerdict,
+    NamespaceId, PairReview, PairScore, ReviewDecision, TimestampMs,
 };
 use custodia_proto::{
-    internal::v1::{self as internal, StoredPair},
+    internal::v1::{self as internal, PairConflict, StoredPair},
     v1,
 };
 
@@ -91,14 +91,35 @@ pub(super) fn pair_message(
     StoredPair {
         customer: customer.as_bytes().to_vec().into(),
         other: other.as_bytes().to_vec().into(),
-        score: Some(score_message(&pair.score)),
-        found_at_ms: pair.score.found_at.as_ms(),
+        score: pair.score.as_ref().map(score_message),
+        found_at_ms: pair.score.as_ref().map_or(0, |score| score.found_at.as_ms()),
         decision: review.map_or(0, |review| review.decision.number().into()),
         decided_by: review.map_or_else(String::new, |review| review.by.as_str().to_owned()),
         decided_at_ms: review.map_or(0, |review| review.at.as_ms()),
         note: review.map_or_else(String::new, |review| review.note.clone()),
         revision,
+        conflicts: pair.conflicts.iter().map(conflict_message).collect(),
     }
+}
+
+pub(super) fn conflict_message(conflict: &IdentifierConflict) -> PairConflict {
+    PairConflict {
+        namespace: conflict.namespace.as_str().to_owned(),
+        holder: conflict.holder.as_bytes().to_vec().into(),
+        found_at_ms: conflict.found_at.as_ms(),
+    }
+}
+
+/// The conflicts of a pair between nodes.
+pub(super) fn conflicts_in(pair: &StoredPair) -> Result<Vec<IdentifierConflict>, ServiceError> {
+    let conflict = |of: &PairConflict| {
+        Ok(IdentifierConflict {
+            namespace: NamespaceId::new(&of.namespace)?,
+            holder: customer_in(&of.holder)?,
+            found_at: TimestampMs::from_ms(of.found_at_ms),
+        })
+    };
+    pair.conflicts.iter().map(conflict).collect()
 }
 
 /// The two customers of a pair between nodes.
@@ -106,9 +127,9 @@ pub(super) fn customers_in(pair: &StoredPair) -> Result<[CustomerId; 2], Service
     Ok([customer_in(&pair.customer)?, customer_in(&pair.other)?])
 }
 
-/// A pair between nodes, with its score.
+/// A pair between nodes, as it is stored.
 pub(super) fn pair_in(pair: &StoredPair) -> Result<DuplicatePair, ServiceError> {
-    let score = score_in(pair.score.as_ref().ok_or(MALFORMED)?, pair.found_at_ms)?;
+    let score = pair.score.as_ref().map(|score| score_in(score, pair.found_at_ms)).transpose()?;
     let review = (pair.decision != 0).then(|| {
         Ok::<_, ServiceError>(PairReview {
             decision: decision_in(pair.decision)?,
@@ -117,7 +138,7 @@ pub(super) fn pair_in(pair: &StoredPair) -> Result<DuplicatePair, ServiceError> 
             note: pair.note.clone(),
         })
     });
-    Ok(DuplicatePair { score, review: review.transpose()? })
+    Ok(DuplicatePair { score, conflicts: conflicts_in(pair)?, review: review.transpose()? })
 }
 
 pub(super) fn decision_in(number: u32) -> Result<ReviewDecision, ServiceError> {

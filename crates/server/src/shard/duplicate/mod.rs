@@ -10,12 +10,13 @@
 //! |---|---|
 //! | `features` | which values of a record are compared |
 //! | `blocking` | the change of the index that belongs to a write |
-//! | `reindex` | the same without a write, after a change of the catalogue |
+//! | `reindex` | the same without a write, after a change of the catalogue or of the blinding key |
 //! | `lookup`, `leader` | what the leader of a shard answers |
 //! | `ask` | the calls to all leaders |
 //! | `model` | training, and what was learned |
 //! | `find`, `scan` | one customer, all customers |
 //! | `pairs`, `message` | the pairs that were found, stored and on the wire |
+//! | `proposal` | the pairs that follow from the identifiers of one ingest |
 //!
 //! Must always hold: a customer is in the index under exactly the keys of its stored set, and the set changes only by a command
 //! whose conditions it is part of. Nothing of a value is on disk. A customer whose data is restricted has no key.
@@ -29,6 +30,7 @@ mod lookup;
 mod message;
 mod model;
 mod pairs;
+mod proposal;
 mod reindex;
 mod scan;
 
@@ -37,6 +39,8 @@ pub(crate) use leader::answer_duplicate_call;
 pub(crate) use message::{pair_bytes, pair_in_bytes, score_message};
 pub(crate) use model::TrainedModel;
 pub(crate) use pairs::PairPage;
+pub(crate) use proposal::HeldByOthers;
+pub(in crate::shard) use reindex::customer_of;
 pub(crate) use scan::{ScanPosition, ScanStep};
 
 use model::Models;
@@ -46,6 +50,6 @@ use tokio::sync::Mutex;
 #[derive(Debug, Default)]
 pub(crate) struct Duplicates {
     models: Models,
-    /// Held by the one step of a scan that this node does.
+    /// Held by the one step of a scan, or of a report of identifiers, that this node does.
     scanning: Mutex<()>,
 }

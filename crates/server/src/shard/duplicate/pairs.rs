@@ -4,7 +4,7 @@
 //! Duplicate ‖ smaller customer ‖ larger       the pair, sealed with the key of the smaller
 //! Duplicate ‖ larger customer ‖ smaller       a copy, sealed with the key of the larger: for questions about that customer
 //! ```
-//! Must always hold: a decision is replaced only by a person, or forgotten because the records agree in another way than when it
+//! Must always hold: a decision is replaced only by a person, or forgotten because there is evidence that was not there when it
 //! was made. A copy may be behind; the next scan brings it up to date.
 
 use custodia_consensus::{Command, Condition, Expected, ReadMode, Write};
@@ -25,6 +25,7 @@ use super::{
         customer_in, customers_in, decision_in, pair_bytes, pair_in, pair_in_bytes, pair_message, score_in,
         score_message,
     },
+    proposal::is_removed,
     scan::Judged,
 };
 use crate::{
@@ -69,7 +70,7 @@ impl ShardContext {
             ..StoredPair::default()
         };
         let changed = self.put(judged.into_iter().map(pair), Action::Store, deadline).await?;
-        let removed = changed.iter().filter(|pair| pair.score.is_none()).count();
+        let removed = changed.iter().filter(|pair| is_removed(pair)).count();
         let found = changed.len() - removed;
         self.copy_pairs(changed, deadline).await?;
         let count = |of: usize| u64::try_from(of).unwrap_or(u64::MAX);
@@ -89,7 +90,7 @@ impl ShardContext {
         self.put(pairs.into_iter().map(turned), Action::Copy, deadline).await.map(drop)
     }
 
-    async fn put(
+    pub(super) async fn put(
         &self,
         pairs: impl IntoIterator<Item = StoredPair>,
         action: fn(PairBatch) -> Action,
@@ -184,13 +185,13 @@ impl ShardContext {
     ) -> Result<DuplicateAnswer, ServiceError> {
         let store = |pair: StoredPair| async move {
             let customers = customers_in(&pair)?;
-            let copy = pair.score.is_some().then(|| pair_in(&pair)).transpose()?;
+            let copy = (!is_removed(&pair)).then(|| pair_in(&pair)).transpose()?;
             self.change_pair(customers, deadline, |stored| Ok(copied(stored, copy.clone()))).await
         };
         self.each_pair(batch, store).await
     }
 
-    async fn each_pair<Storing>(
+    pub(super) async fn each_pair<Storing>(
         &self,
         batch: &PairBatch,
         store: impl Fn(StoredPair) -> Storing,
@@ -221,15 +222,14 @@ impl ShardContext {
             if review.revision.is_some_and(|revision| revision != stored.header.revision) {
                 return Err(ServiceError::EtagStale);
             }
-            let score = stored.value.score.clone();
-            Ok(PairUpdate::Put(DuplicatePair { score, review: Some(decided.clone()) }))
+            Ok(PairUpdate::Put(DuplicatePair { review: Some(decided.clone()), ..stored.value.clone() }))
         };
         let pair = self.change_pair(customers, deadline, change).await?;
         Ok(DuplicateAnswer { pairs: pair.into_iter().collect(), ..DuplicateAnswer::default() })
     }
 
     /// Changes the pair that is stored with its first customer; the pair as it is then, if it changed.
-    async fn change_pair(
+    pub(super) async fn change_pair(
         &self,
         [customer, other]: [CustomerId; 2],
         deadline: Instant,
@@ -262,6 +262,17 @@ impl ShardContext {
             }
         };
         self.routing().propose_until_applied(location.group(), deadline, attempt).await
+    }
+
+    /// The pair that is stored with its first customer.
+    pub(super) fn stored_pair(
+        &self,
+        [customer, other]: [CustomerId; 2],
+    ) -> Result<Option<StoredPair>, ServiceError> {
+        let location = self.routing().locate(customer)?;
+        let key = Key::duplicate(location.group(), &customer, &other);
+        let stored: Option<Loaded<DuplicatePair>> = self.load(location, &key)?;
+        Ok(stored.map(|stored| pair_message([customer, other], &stored.value, stored.header.revision)))
     }
 
     async fn sealed_pair(
@@ -343,7 +354,7 @@ impl ShardContext {
 }
 
 /// What becomes of a stored pair.
-enum PairUpdate {
+pub(super) enum PairUpdate {
     None,
     Put(DuplicatePair),
     Remove,
@@ -355,14 +366,14 @@ fn found(stored: Option<&Loaded<DuplicatePair>>, score: Option<PairScore>) -> Pa
     match (stored, score) {
         (None, None) => PairUpdate::None,
         (Some(stored), None) => {
-            if stored.is_open() {
-                PairUpdate::Remove
-            } else {
-                PairUpdate::None
-            }
+            stored.clone().found_no_more().map_or(PairUpdate::Remove, |after| changed(stored, after))
         }
         (None, Some(score)) => PairUpdate::Put(DuplicatePair::found(score)),
-        (Some(stored), Some(score)) if stored.score.says_the_same(&score) => PairUpdate::None,
+        (Some(stored), Some(score))
+            if stored.score.as_ref().is_some_and(|known| known.says_the_same(&score)) =>
+        {
+            PairUpdate::None
+        }
         (Some(stored), Some(score)) => changed(stored, stored.clone().found_again(score)),
     }
 }
@@ -376,7 +387,7 @@ fn copied(stored: Option<&Loaded<DuplicatePair>>, copy: Option<DuplicatePair>) -
     }
 }
 
-fn changed(stored: &DuplicatePair, after: DuplicatePair) -> PairUpdate {
+pub(super) fn changed(stored: &DuplicatePair, after: DuplicatePair) -> PairUpdate {
     if *stored == after { PairUpdate::None } else { PairUpdate::Put(after) }
 }
 

@@ -1,9 +1,9 @@
 //! Brings the index of blocking keys up to date with the catalogue: for records that were written before it said what is
-//! compared, or said otherwise.
+//! compared, or said otherwise; and with the blinding key.
 
 use bytes::Bytes;
 use custodia_consensus::{Command, Condition, Expected, ReadMode};
-use custodia_profile::{Catalogue, CustomerId, GroupId, ShardId};
+use custodia_profile::{Catalogue, CustomerId, CustomerRecord, GroupId, ShardId};
 use custodia_proto::internal::v1::{DuplicateAnswer, IndexStep};
 use custodia_store::{Key, KeyKind, KeyParts, KeyPrefix};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
@@ -11,7 +11,11 @@ use tokio::{task::yield_now, time::Instant};
 
 use super::message::customer_in;
 use crate::{
-    keys::KeysError, propose::Attempt, routing::CustomerLocation, shard::ShardContext, wire::ServiceError,
+    keys::KeysError,
+    propose::Attempt,
+    routing::CustomerLocation,
+    shard::{Loaded, ShardContext},
+    wire::ServiceError,
 };
 
 /// Changes of the index that are proposed at the same time.
@@ -35,13 +39,20 @@ impl ShardContext {
         };
         let limit = usize::try_from(step.records_max).unwrap_or(usize::MAX).max(1);
         let read = async || {
+            let epoch = self.stage(group)?.stage.epoch;
+            let keys = self.blinding_keys(epoch, deadline).await?;
+            let key = keys.of_epoch(epoch).map_err(|error| self.blinding_failure(error))?;
             let prefix = KeyPrefix::kind(group, KeyKind::Core);
             let after = after.as_ref().map(AsRef::as_ref);
             let stored = self.engine().scan(prefix.as_bytes(), after, limit)?;
             let mut outdated = Vec::new();
-            for (count, (key, value)) in stored.iter().enumerate() {
-                let location = CustomerLocation { shard, customer: customer_of(key)? };
-                if self.is_outdated(location, key, value, &view.catalogue)? {
+            for (count, (at, value)) in stored.iter().enumerate() {
+                let location = CustomerLocation { shard, customer: customer_of(at)? };
+                let record = self.open(location, &Key::parse(at.clone())?, value.clone())?;
+                let record: Option<Loaded<CustomerRecord>> = record;
+                if let Some(Loaded { value, .. }) = record
+                    && !self.blocking_change(location, &value, &view.catalogue, key)?.is_empty()
+                {
                     outdated.push(location);
                 }
                 if count % READS_AT_ONCE == 0 {
@@ -67,28 +78,20 @@ impl ShardContext {
         })
     }
 
-    fn is_outdated(
-        &self,
-        location: CustomerLocation,
-        key: &Bytes,
-        value: &Bytes,
-        catalogue: &Catalogue,
-    ) -> Result<bool, ServiceError> {
-        let key = Key::parse(key.clone())?;
-        let Some(record) = self.open(location, &key, value.clone())? else { return Ok(false) };
-        Ok(!self.blocking_change(location, &record.value, catalogue)?.is_empty())
-    }
-
     /// Whether the index of this customer had to change.
-    async fn index(
+    pub(in crate::shard) async fn index(
         &self,
         location: CustomerLocation,
         catalogue: &Catalogue,
         deadline: Instant,
     ) -> Result<bool, ServiceError> {
         let attempt = || async move {
+            let stage = self.stage(location.group())?;
+            let epoch = stage.stage.epoch;
+            let blinding = self.blinding_keys(epoch, deadline).await?;
+            let key = blinding.of_epoch(epoch).map_err(|error| self.blinding_failure(error))?;
             let Some(core) = self.core(location)? else { return Ok(Attempt::Done(false)) };
-            let change = self.blocking_change(location, &core.value, catalogue)?;
+            let change = self.blocking_change(location, &core.value, catalogue, key)?;
             if change.is_empty() {
                 return Ok(Attempt::Done(false));
             }
@@ -96,7 +99,7 @@ impl ShardContext {
             let keys = self.keys_of(location.shard)?;
             let bucket = Some(keys.bucket_of(location.customer).map_err(failed)?);
             let writer = keys.writer(location.customer, bucket, deadline.into_std()).await.map_err(failed)?;
-            let mut command = Command::default();
+            let mut command = Command { conditions: vec![stage.condition()], ..Command::default() };
             let (revision, guard) = (core.header.revision, core.header.guard);
             let key = Key::core(location.group(), &location.customer).into_bytes();
             command.conditions.push(Condition { key, expected: Expected::Both { revision, guard } });
@@ -108,6 +111,6 @@ impl ShardContext {
     }
 }
 
-fn customer_of(key: &Bytes) -> Result<CustomerId, ServiceError> {
+pub(in crate::shard) fn customer_of(key: &Bytes) -> Result<CustomerId, ServiceError> {
     KeyParts::parse(key)?.customer.ok_or(ServiceError::Unreadable)
 }

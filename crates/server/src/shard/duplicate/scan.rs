@@ -4,19 +4,23 @@
 //! index    shard by shard, customer by customer: blocking keys as the catalogue says now
 //! compare  key by key: the index of every shard is sorted by blinded key, so a range of keys of all shards has whole blocks
 //!          ─▶ pairs ─▶ their records ─▶ scores ─▶ queue
-//! recheck  shard by shard, pair by pair: an open pair is compared again, and taken back if it no longer agrees
+//! recheck  shard by shard, pair by pair: an open pair is compared again, and taken back if it no longer agrees, nor is in conflict
 //! ```
 //! Must always hold: a step depends on its position alone, and repeating it changes nothing. So a scan survives the death of any
 //! node: its caller repeats the step. A node does one step at a time, and what computes longer than reads do runs apart from the
 //! threads that serve calls.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use custodia_linkage::{BlockingDigests, CandidatePair, Features, PairIndex};
-use custodia_profile::{BLOCK_REFINEMENTS, CustomerId, PairScore, ShardId};
+use custodia_profile::{BLOCK_REFINEMENTS, CustomerId, KeyEpoch, PairScore, ShardId};
 use custodia_proto::internal::v1::{BlockEntry, BlockRange, IndexStep, PairWalk, duplicate_request::Action};
 use futures::future::try_join_all;
 use tokio::{
+    sync::MutexGuard,
     task::spawn_blocking,
     time::{Instant, timeout_at},
 };
@@ -44,8 +48,8 @@ const PAIRS_MAX: u32 = 128;
 pub(crate) enum ScanPosition {
     /// After a customer of a shard.
     Index(ShardId, Option<CustomerId>),
-    /// At a blocking key.
-    Compare(u64),
+    /// At a blocking key, blinded by the key of an epoch; 0: not begun.
+    Compare { epoch: u32, from: u64 },
     /// After a pair of a shard.
     Recheck(ShardId, Option<[CustomerId; 2]>),
 }
@@ -73,6 +77,8 @@ pub(super) struct Blocks {
     pub(super) entries: Vec<BlockEntry>,
     /// The key after the range; none: it was the last.
     pub(super) next: Option<u64>,
+    /// Of the blinding key that all blocking keys of all shards are under; none while they change.
+    pub(super) epoch: Option<KeyEpoch>,
 }
 
 impl ShardContext {
@@ -82,8 +88,7 @@ impl ShardContext {
         at: Option<ScanPosition>,
         deadline: Instant,
     ) -> Result<ScanStep, ServiceError> {
-        let scanning = timeout_at(deadline, self.duplicates().scanning.lock()).await;
-        let _scanning = scanning.map_err(|_elapsed| ServiceError::DeadlinePassed)?;
+        let _scanning = self.scan_turn(deadline).await?;
         if !self.catalogue().leased_view(deadline).await?.catalogue.compares() {
             return Err(ServiceError::NothingCompared);
         }
@@ -93,9 +98,18 @@ impl ShardContext {
         };
         match at {
             ScanPosition::Index(shard, after) => self.index_step(shard, after, deadline).await,
-            ScanPosition::Compare(from) => self.compare_step(from, deadline).await,
+            ScanPosition::Compare { epoch, from } => self.compare_step(epoch, from, deadline).await,
             ScanPosition::Recheck(shard, after) => self.recheck_step(shard, after, deadline).await,
         }
+    }
+
+    /// Held by the one step that this node does, of a scan or of a report.
+    pub(in crate::shard) async fn scan_turn(
+        &self,
+        deadline: Instant,
+    ) -> Result<MutexGuard<'_, ()>, ServiceError> {
+        let scanning = timeout_at(deadline, self.duplicates().scanning.lock()).await;
+        scanning.map_err(|_elapsed| ServiceError::DeadlinePassed)
     }
 
     async fn index_step(
@@ -116,17 +130,23 @@ impl ShardContext {
             done: self.share_done(next.and_then(shard_of)),
             records_read: answer.records_read,
             records_indexed: answer.records_indexed,
-            next: next.or(Some(ScanPosition::Compare(0))),
+            next: next.or(Some(ScanPosition::Compare { epoch: 0, from: 0 })),
             ..ScanStep::default()
         })
     }
 
-    async fn compare_step(&self, from: u64, deadline: Instant) -> Result<ScanStep, ServiceError> {
+    /// A scan that the blinding key was rotated under compares anew: a block under one key is none under another.
+    async fn compare_step(&self, epoch: u32, from: u64, deadline: Instant) -> Result<ScanStep, ServiceError> {
         if from == 0 {
             self.forget_models(deadline).await?;
         }
         let model = self.model(deadline).await?;
         let blocks = self.block_range(from, deadline).await?;
+        let under = blocks.epoch.ok_or(ServiceError::BlindingKeyRotating)?.as_u32();
+        if epoch != 0 && epoch != under {
+            let next = Some(ScanPosition::Compare { epoch: under, from: 0 });
+            return Ok(ScanStep { model: Some(model), next, ..ScanStep::default() });
+        }
         let (customers, pairs) = pairs_of(&blocks.entries)?;
         let pair = |pair: &CandidatePair| {
             let of = |number: u32| customers.get(number as usize).copied();
@@ -138,7 +158,7 @@ impl ShardContext {
         judged.retain(|(_, score)| score.is_some());
         let (found, _removed) = self.queue(judged, deadline).await?;
         let next = match blocks.next {
-            Some(next) => Some(ScanPosition::Compare(next)),
+            Some(next) => Some(ScanPosition::Compare { epoch: under, from: next }),
             None => self.shard_after(None)?.map(|shard| ScanPosition::Recheck(shard, None)),
         };
         Ok(ScanStep {
@@ -164,9 +184,11 @@ impl ShardContext {
         let pairs = answer.pairs.iter().map(customers_in).collect::<Result<Vec<_>, _>>()?;
         let compared = pairs.len();
         let judged = self.judged(pairs, &model, deadline).await?;
-        let (found, removed) = self.queue(judged, deadline).await?;
-        // what was decided while the node of the copy did not answer
-        self.copy_pairs(answer.pairs.into_iter().filter(|pair| pair.decision != 0), deadline).await?;
+        // What was decided while the node of the copy did not answer; before the pairs change, or their copies would come back.
+        let decided = answer.pairs.iter().filter(|pair| pair.decision != 0);
+        self.copy_pairs(decided.cloned().collect::<Vec<_>>(), deadline).await?;
+        let (found, mut removed) = self.queue(judged, deadline).await?;
+        removed += self.retain_standing(&answer.pairs, deadline).await?;
         let next = if answer.at_end {
             self.shard_after(Some(shard))?.map(|shard| ScanPosition::Recheck(shard, None))
         } else {
@@ -195,10 +217,12 @@ impl ShardContext {
         let asked = leaders.iter().map(|part| self.ask(part, Action::Range(range), deadline));
         let answers = try_join_all(asked).await?;
         let (mut entries, mut next) = (Vec::new(), None);
+        let mut epochs = BTreeSet::new();
         for blocks in answers.into_iter().flat_map(|answer| answer.blocks) {
             // Behind its last entry a shard may have more: only what is before is complete in all shards.
             let last = blocks.entries.last().map(|entry| entry.key).filter(|_| !blocks.at_end);
             next = [next, last].into_iter().flatten().min();
+            epochs.insert(blocks.key_epoch);
             entries.extend(blocks.entries);
         }
         if let Some(end) = next {
@@ -207,7 +231,8 @@ impl ShardContext {
             entries.retain(|entry| if is_one_block { entry.key == from } else { entry.key < end });
             next = if is_one_block { from.checked_add(1) } else { next };
         }
-        Ok(Blocks { entries, next })
+        let one_epoch = epochs.first().filter(|_| epochs.len() == 1);
+        Ok(Blocks { entries, next, epoch: one_epoch.and_then(|epoch| KeyEpoch::new(*epoch).ok()) })
     }
 
     /// Compares pairs.
@@ -242,7 +267,7 @@ impl ShardContext {
     }
 
     /// The share of the shards before this one; without one all.
-    fn share_done(&self, shard: Option<ShardId>) -> f64 {
+    pub(in crate::shard) fn share_done(&self, shard: Option<ShardId>) -> f64 {
         let directory = self.routing().consensus().directory();
         let (mut before, mut all) = (0_u32, 0_u32);
         for placement in directory.shards() {
@@ -256,7 +281,7 @@ impl ShardContext {
 const fn shard_of(at: ScanPosition) -> Option<ShardId> {
     match at {
         ScanPosition::Index(shard, _) | ScanPosition::Recheck(shard, _) => Some(shard),
-        ScanPosition::Compare(_) => None,
+        ScanPosition::Compare { .. } => None,
     }
 }
 
@@ -290,7 +315,9 @@ impl ScanPosition {
                 let after = after.map(|customer| customer.as_bytes().to_vec()).unwrap_or_default();
                 [&[INDEX], &shard_bytes(shard)[..], &after].concat()
             }
-            Self::Compare(from) => [&[COMPARE], &from.to_be_bytes()[..]].concat(),
+            Self::Compare { epoch, from } => {
+                [&[COMPARE], &epoch.to_be_bytes()[..], &from.to_be_bytes()].concat()
+            }
             Self::Recheck(shard, after) => {
                 [&[RECHECK], &shard_bytes(shard)[..], &after.map(pair_bytes).unwrap_or_default()].concat()
             }
@@ -301,7 +328,9 @@ impl ScanPosition {
     pub(crate) fn from_bytes(bytes: &[u8]) -> Option<Self> {
         let (phase, rest) = bytes.split_first()?;
         if *phase == COMPARE {
-            return Some(Self::Compare(u64::from_be_bytes(rest.try_into().ok()?)));
+            let (epoch, from) = rest.split_first_chunk::<4>()?;
+            let from = u64::from_be_bytes(from.try_into().ok()?);
+            return Some(Self::Compare { epoch: u32::from_be_bytes(*epoch), from });
         }
         let (shard, after) = rest.split_first_chunk::<2>()?;
         let shard = ShardId::new(u16::from_be_bytes(*shard)).ok()?;
@@ -328,13 +357,13 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_position_survives_its_token(shard in 0..4_096_u16, key: u64, tags: Option<(u8, u8)>) {
+        fn a_position_survives_its_token(shard in 0..4_096_u16, epoch: u32, key: u64, tags: Option<(u8, u8)>) {
             let shard = ShardId::new(shard).expect("a shard");
             let one = tags.map(|(tag, _)| customer(tag));
             let pair = tags.map(|(one, other)| [customer(one), customer(other)]);
             for at in [
                 ScanPosition::Index(shard, one),
-                ScanPosition::Compare(key),
+                ScanPosition::Compare { epoch, from: key },
                 ScanPosition::Recheck(shard, pair),
             ] {
                 prop_assert_eq!(ScanPosition::from_bytes(&at.to_bytes()), Some(at));

@@ -105,7 +105,8 @@ async fn sources_and_callers(
     Ok((sources.collect(), callers.into_iter().map(str::to_owned).collect()))
 }
 
-/// Replaces the record, if it still has the revision that was read.
+/// Replaces the record, if it still has the revision that was read, and if what the customer is to have once its merge is undone leads to it
+/// under every key by which the shard's customers claim.
 async fn put(
     context: &ShardContext,
     location: CustomerLocation,
@@ -123,7 +124,11 @@ async fn put(
                 }
                 (None | Some(_), None) | (None, Some(_)) => false,
             };
-        let fits = state.revision() == revision && !is_older;
+        let restored = record.merged_into.as_ref().and_then(|into| into.restored.as_ref());
+        let gains = restored.is_some_and(|restored| !restored.record.identifiers.is_empty());
+        let mut claimed_under = state.blinding.stage.claimed_under();
+        let leads_here = !gains || claimed_under.all(|epoch| request.key_epochs.contains(&epoch.as_u32()));
+        let fits = state.revision() == revision && !is_older && leads_here;
         Ok(Mutation::new(fits.then(|| record.clone()), Vec::new(), vec![u8::from(fits)]))
     };
     let put = context.mutate_merged(location, &[], &evaluate, deadline).await?;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use custodia_profile::{CustomerId, CustomerRecord, OtherAlone, Stored as _, StoredEvent};
+use custodia_profile::{CustomerId, CustomerRecord, KeyEpoch, OtherAlone, Stored as _, StoredEvent};
 use custodia_proto::internal::v1::{MergeAction, MergeAnswer, MergeOutcome, MergeRequest};
 use custodia_store::{Key, KeyKind, KeyPrefix};
 use tokio::time::Instant;
@@ -16,6 +16,7 @@ use crate::{
         failpoint::failpoint,
         index::patience,
         other::{Need, Other, OtherChange, OtherCustomer},
+        rotation::Blinded,
         write::CustomerState,
     },
     wire::ServiceError,
@@ -155,14 +156,20 @@ impl ShardContext {
         }
         failpoint("merge-events-moved");
         let restored = change.record.merged_into.as_ref().and_then(|into| into.restored.as_ref());
-        if let Some(restored) = restored {
-            for identifier in restored.record.identifiers.keys() {
-                self.point(&self.blind(identifier)?, customer, deadline).await?;
+        let mut key_epochs = Vec::new();
+        if let Some(restored) = restored.filter(|restored| !restored.record.identifiers.is_empty()) {
+            let keys = self.blinding_keys(KeyEpoch::FIRST, deadline).await?;
+            for key in keys.all() {
+                for identifier in restored.record.identifiers.keys() {
+                    self.point(&Blinded::by(key, identifier), customer, deadline).await?;
+                }
+                key_epochs.push(key.epoch().as_u32());
             }
         }
         let put = MergeRequest {
             revision: other.revision,
             record: change.record.encode().into(),
+            key_epochs,
             ..request(MergeAction::Put, customer)
         };
         // Of two merges in opposite directions, each of which has locked its survivor, one gives up first.

@@ -1,8 +1,9 @@
-//! The claims of a write: of the identifiers that its record gains, before it is proposed.
+//! The claims of a write: of the identifiers that its record gains, before it is proposed; and what follows from those that it cannot have.
 
+use custodia_profile::{Identifier, LinkPolicy};
 use tokio::time::Instant;
 
-use super::{Commit, CustomerState, Evaluate, Masked, Mutation, ShardContext};
+use super::{Commit, CustomerState, Evaluate, HeldByOthers, Masked, Mutation, ShardContext};
 use crate::{shard::failpoint::failpoint, wire::ServiceError};
 
 impl ShardContext {
@@ -28,4 +29,33 @@ impl ShardContext {
             state.taken.extend(taken);
         }
     }
+
+    /// Puts the pairs into the queue that follow from the identifiers that an ingest named and its customer cannot have. Those
+    /// whose holder is merged into the customer by the policy of their namespace are left to that merge.
+    pub(super) async fn propose_disputed(
+        &self,
+        state: &CustomerState<'_>,
+        disputed: &[Identifier],
+        deadline: Instant,
+    ) -> Result<(), ServiceError> {
+        let customer = state.location.customer;
+        let mut held = HeldByOthers::new();
+        for identifier in disputed {
+            let holder = match state.taken.get(identifier) {
+                Some(_) if is_merged_by_policy(identifier, state) => None,
+                Some(taken) => Some(taken.holder),
+                // One too many for the customer, so nobody has asked yet whose it is.
+                None => self.would_be_held(customer, identifier, 1, deadline).await?,
+            };
+            if let Some(holder) = holder {
+                held.entry(holder).or_default().insert(identifier.namespace.clone());
+            }
+        }
+        self.propose_pairs(customer, held, deadline).await
+    }
+}
+
+fn is_merged_by_policy(identifier: &Identifier, state: &CustomerState<'_>) -> bool {
+    let namespace = state.view.catalogue.namespace(identifier.namespace.as_str());
+    namespace.is_some_and(|namespace| namespace.on_conflict == LinkPolicy::Merge)
 }

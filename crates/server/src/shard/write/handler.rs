@@ -1,8 +1,8 @@
 //! What a handler of a write supplies; the path of a write is the same for all.
 
-use std::future::Future;
+use std::{collections::BTreeSet, future::Future};
 
-use custodia_profile::{CustomerId, CustomerRecord, Event, RequestId, Revision, TimestampMs};
+use custodia_profile::{CustomerId, CustomerRecord, Event, NamespaceId, RequestId, Revision, TimestampMs};
 use custodia_proto::{rpc::AboutCustomer, v1};
 
 use super::{Answered, CustomerState, Mutation, Remembered};
@@ -76,6 +76,10 @@ pub(crate) trait CustomerWrite: AboutCustomer + Send + Sync {
             if let Err(error) = context.settle_merge(other, call.deadline).await {
                 tracing::debug!(%error, "a merge is not settled yet");
             }
+            let Ok(Ok(survivor)) = self.customer_id().map(parse::customer_id) else { return };
+            if let Err(error) = context.forget_merged_pair(survivor, other, call.deadline).await {
+                tracing::debug!(%error, "a pair of merged customers stays in the queue until the next scan");
+            }
         }
     }
 
@@ -139,8 +143,23 @@ pub(crate) trait CustomerWrite: AboutCustomer + Send + Sync {
     /// Counts an answer. Called once for each call, however many conflicts there were.
     fn note(_answered: Answered, _answer: &Self::Answer, _context: &ShardContext, _view: &CatalogueView) {}
 
-    /// The merges that follow from the answer by the policies of the catalogue.
-    fn merges(&self, _answer: &Self::Answer, _view: &CatalogueView) -> Vec<v1::MergeProfilesRequest> {
+    /// What follows at another customer once the write is committed. A repeated request does it again, so it must be remembered there.
+    fn follow(
+        &self,
+        _input: &Self::Input,
+        _answer: &mut Self::Answer,
+        _context: &ShardContext,
+        _call: &Call,
+    ) -> impl Future<Output = Result<(), ServiceError>> + Send {
+        async { Ok(()) }
+    }
+
+    /// The merges that follow from the answer by the policies of the catalogue, each with the namespaces that want it.
+    fn merges(
+        &self,
+        _answer: &Self::Answer,
+        _view: &CatalogueView,
+    ) -> Vec<(v1::MergeProfilesRequest, BTreeSet<NamespaceId>)> {
         Vec::new()
     }
 

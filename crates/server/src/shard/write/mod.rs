@@ -14,8 +14,9 @@
 //!
 //! Invariant: no data slips past a withdrawal, and no request takes effect twice. Everything that was read is a
 //! condition of the command: revision and guard of the core, revision of the request memory, absence of each new event id,
-//! the customer's key. If any of it changed in between, even by an earlier proposal whose outcome nobody knows, the whole
-//! command fails and everything is evaluated again on the new state. The lock only saves that work.
+//! the customer's key, and with a new record the shard's stage of the blinding keys. If any of it changed in between, even
+//! by an earlier proposal whose outcome nobody knows, the whole command fails and everything is evaluated again on the new
+//! state. The lock only saves that work.
 //!
 //! A caller who may not read is answered as `writer` says: an echo, whatever the evaluation found.
 //!
@@ -23,13 +24,14 @@
 //! is looked at again, and if another is in force by then, all begins anew with the parsing.
 
 mod claimed;
+mod give;
 mod handler;
 mod own;
 mod state;
 
 use custodia_profile::{
-    CallerName, CallerRole, CustomerId, CustomerRecord, Event, LedgerEntry, Precondition, Recorder,
-    RequestId, RequestMemory, Revision, StoredEvent, TimestampMs,
+    CallerName, CallerRole, CustomerId, CustomerRecord, Event, Identifier, LedgerEntry, Precondition,
+    Recorder, RequestId, RequestMemory, Revision, StoredEvent, TimestampMs,
 };
 use custodia_proto::rpc::Method;
 use prost::Message;
@@ -40,6 +42,7 @@ use super::{
     Loaded, ShardContext, StoredEvents,
     claims::TakenIdentifiers,
     command,
+    duplicate::HeldByOthers,
     failpoint::failpoint,
     fingerprint::Fingerprint,
     other::{OtherChange, OtherCustomer, check_merges},
@@ -54,6 +57,7 @@ use crate::{
     wire::{FieldFault, ServiceError, made_at, now, parse},
 };
 
+pub(crate) use give::Given;
 pub(crate) use handler::{CustomerWrite, Origin, merged_customer};
 pub(crate) use state::CustomerState;
 
@@ -108,13 +112,15 @@ pub(crate) struct Mutation<A> {
     pub(crate) events: Vec<StoredEvent>,
     /// What becomes of the other customer of a merge.
     pub(crate) other: Option<OtherChange>,
+    /// The identifiers that another customer holds, though the request found this one by others: a merge is proposed.
+    pub(crate) disputed: Vec<Identifier>,
     pub(crate) answer: A,
 }
 
 impl<A> Mutation<A> {
     /// A mutation without events and another customer.
     pub(crate) const fn new(record: Option<CustomerRecord>, ledger: Vec<LedgerEntry>, answer: A) -> Self {
-        Self { record, ledger, events: Vec::new(), other: None, answer }
+        Self { record, ledger, events: Vec::new(), other: None, disputed: Vec::new(), answer }
     }
 }
 
@@ -208,8 +214,9 @@ impl ShardContext {
         let evaluate = |state: &CustomerState<'_>| {
             check_merges(redirects, location, state.record())?;
             let (judged, masked) = judge(request, &input, state, named)?;
-            let Mutation { record, ledger, events, other, answer } = judged;
-            Ok((Mutation { record, ledger, events, other, answer: answer.encode_to_vec() }, masked))
+            let Mutation { record, ledger, events, other, disputed, answer } = judged;
+            let answer = answer.encode_to_vec();
+            Ok((Mutation { record, ledger, events, other, disputed, answer }, masked))
         };
         let comes_late = |record: &CustomerRecord| R::comes_late(&input, record);
         let other = R::other(&input);
@@ -221,9 +228,15 @@ impl ShardContext {
         let mut answer = R::Answer::decode(&*answer).map_err(|_error| ServiceError::Unreadable)?;
         R::note(answered, &answer, self, &view);
         if commit == Commit::Yes {
-            for merge in request.merges(&answer, &view) {
+            Box::pin(request.follow(&input, &mut answer, self, call)).await?;
+            for (merge, namespaces) in request.merges(&answer, &view) {
                 if let Some(merged) = self.merge_by_policy(location, &merge, deadline).await {
                     R::note_merged(&mut answer, &merge.merged_customer_id, merged.etag);
+                } else {
+                    // If this fails, the request is repeated: it is answered from memory, and comes here again.
+                    let held =
+                        HeldByOthers::from([(merged_customer(&merge.merged_customer_id)?, namespaces)]);
+                    Box::pin(self.propose_pairs(location.customer, held, deadline)).await?;
                 }
             }
         }
@@ -295,6 +308,7 @@ impl ShardContext {
             events: StoredEvents::default(),
             history: Vec::new(),
             taken: TakenIdentifiers::new(),
+            blinding: self.stage(location.group())?,
             other: None,
             core,
             requests,
@@ -320,6 +334,11 @@ impl ShardContext {
         } else {
             evaluate(&state)?
         };
+        if commit == Commit::Yes && !mutation.disputed.is_empty() {
+            // Before the commit, so that no ingest is acknowledged whose proposal is lost.
+            Box::pin(self.propose_disputed(&state, &mutation.disputed, deadline)).await?;
+            failpoint("merge-proposed");
+        }
         let changes = mutation.record.is_some() || !mutation.events.is_empty() || remembered.is_some();
         if commit == Commit::ValidateOnly || !changes {
             let answered = if commit == Commit::Yes { Answered::Now } else { Answered::Never };

@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// Who records what no caller asked for.
-const PROGRAM: &str = "custodia";
+pub(super) const PROGRAM: &str = "custodia";
 
 /// Evaluates a write of the program's own.
 type EvaluateOwn<'a> =
@@ -76,8 +76,8 @@ impl ShardContext {
             let merged = self.write(call, location, merge).await;
             if let Err(error) = &merged {
                 tracing::debug!(%error, "two customers with identifiers of one request are not merged");
-                merge.finish(self, call).await;
             }
+            merge.finish(self, call).await;
             merged.ok()
         })
     }

@@ -7,7 +7,9 @@ use custodia_profile::{
 use crate::{
     catalogue::CatalogueView,
     routing::CustomerLocation,
-    shard::{Loaded, StoredEvents, claims::TakenIdentifiers, other::Other, writer::Sight},
+    shard::{
+        Loaded, StoredEvents, claims::TakenIdentifiers, other::Other, rotation::StoredStage, writer::Sight,
+    },
     wire::ServiceError,
 };
 
@@ -27,6 +29,9 @@ pub(crate) struct CustomerState<'a> {
     pub(in crate::shard) history: Vec<LedgerEntry>,
     /// The identifiers that the record cannot gain, as far as they are known.
     pub(crate) taken: TakenIdentifiers,
+    /// How far the customer's shard is with the blinding keys: says under which of them the record's identifiers are claimed, and its
+    /// blocking keys blinded.
+    pub(in crate::shard) blinding: StoredStage,
     /// The other customer of a merge.
     pub(crate) other: Option<Other>,
     pub(in crate::shard) core: Option<Loaded<CustomerRecord>>,

@@ -16,6 +16,7 @@ use super::*;
 use crate::{
     catalogue::test_entries::{attribute, purpose},
     identity::RoleSet,
+    shard::rotation::StoredStage,
     wire::timestamp,
 };
 
@@ -118,7 +119,7 @@ fn fill(record: &mut CustomerRecord, draw: &mut Draw, now: TimestampMs) {
             };
             let value = Value::text(draw.pick(&["a@example.org", "m@example.org", "z"])).expect("a text");
             let attribute = AttributeNumber::new(attribute).expect("a number");
-            record.attributes.insert(attribute, AttributeValue { value, provenance });
+            record.attributes.insert(attribute, AttributeValue { value, original: None, provenance });
         }
     }
     if draw.maybe() {
@@ -232,6 +233,7 @@ impl Blind {
             events: stored.events,
             history: Vec::new(),
             taken: TakenIdentifiers::new(),
+            blinding: StoredStage::first(self.location.group()),
             other: None,
             core: stored.record.map(|value| Loaded { header, value }),
             requests: None,

@@ -137,6 +137,7 @@ fn full_record() -> CustomerRecord {
     record.subject.legal_hold = Some(LegalHold { reference: secret("SECRET-HOLD"), since: NOW });
     let value = AttributeValue {
         value: Value::text("SECRET-VALUE").expect("a text"),
+        original: None,
         provenance: Provenance {
             source: "shop".parse().expect("a source"),
             observed_at: NOW,
