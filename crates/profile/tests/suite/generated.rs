@@ -433,8 +433,8 @@ pub(crate) fn config() -> ProptestConfig {
     }
 }
 
-/// Puts a law to the test in 10,000 cases, of which at least `met_min` are about it, with permits and refusals in a
-/// healthy mix.
+/// Puts a law to the test in 10,000 cases, of which at least `met_min` are about it, and of whose verdicts one in twenty
+/// at least permits, and one refuses.
 pub(crate) fn law<S: Strategy>(
     strategy: S,
     met_min: u32,
@@ -446,6 +446,7 @@ pub(crate) fn law<S: Strategy>(
         panic!("{fault}\n{runner}");
     }
     let (permits, refusals) = (tally.permits.get(), tally.refusals.get());
-    assert!(permits * 10 >= permits + refusals && refusals * 10 >= permits + refusals, "{tally:?}");
+    let least = (permits + refusals) / 20;
+    assert!(permits >= least && refusals >= least, "{tally:?}");
     assert!(tally.met.get() >= met_min, "{tally:?}");
 }
