@@ -26,10 +26,8 @@
 //!              │ 38      │ recipient, UTF-8            directory: recipient
 //!              │ 39      │ catalogue version BE 8      directory: one change of the catalogue
 //!              │ 40      │ attribute number BE 4       directory: when an attribute was last read and collected
-//!              │ 41      │ channel, UTF-8              directory: channel
-//!              │ 42      │ namespace, UTF-8            directory: namespace of identifiers
-//!              │ 43      │ matter type, UTF-8          directory: type of matters
-//!              │ 44      │ trait, UTF-8                directory: trait
+//!              │ 41, 42  │ its id, UTF-8               directory: channel, namespace of identifiers
+//!              │ 43, 44  │ its id, UTF-8               directory: type of matters, trait
 //! ```
 //!
 //! Invariants: the group comes first, so a group is one range. Kind 0 comes first in its group and never leaves the node.
