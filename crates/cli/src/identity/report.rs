@@ -8,13 +8,11 @@ use std::time::Duration;
 use custodia_proto::v1;
 
 use crate::connection::Connection;
+use crate::connection::steps::STEP_DEADLINE;
 use crate::error::CliError;
 use crate::text::enum_text::{EnumText as _, enum_text};
 use crate::text::output::{Column, table};
 use crate::text::values::time_text;
-
-/// How long a page may take.
-const PAGE_DEADLINE: Duration = Duration::from_secs(60);
 
 /// What `identifier report` takes.
 #[derive(Debug, clap::Args)]
@@ -38,7 +36,7 @@ pub(crate) struct Report {
 
 impl Report {
     pub(super) async fn run(self, connection: &Connection) -> Result<(), CliError> {
-        let client = connection.client_with_deadline(PAGE_DEADLINE)?;
+        let client = connection.client_with_deadline(STEP_DEADLINE)?;
         let mut request = v1::ReportIdentifiersRequest {
             purpose: self.purpose,
             namespace: self.namespace,

@@ -189,11 +189,11 @@ impl BlindingKeys {
         self.change(deadline, || self.with_another()).await
     }
 
-    /// Destroys the keys before this one, which must be the newest; how many there were.
+    /// Destroys the keys before this one, which must be the newest.
     ///
     /// # Errors
     /// When it cannot be proposed.
-    pub(crate) async fn finish_rotation(&self, epoch: KeyEpoch, deadline: Instant) -> Result<u64, KeysError> {
+    pub(crate) async fn finish_rotation(&self, epoch: KeyEpoch, deadline: Instant) -> Result<(), KeysError> {
         self.change(deadline, || self.without_those_before(epoch)).await
     }
 
@@ -231,13 +231,12 @@ impl BlindingKeys {
         Ok(Attempt::Propose { command: replaced(&entry, &keys)?, answer: Some(next) })
     }
 
-    fn without_those_before(&self, epoch: KeyEpoch) -> Result<Attempt<u64>, KeysError> {
-        let Some(entry) = self.stored()? else { return Ok(Attempt::Done(0)) };
+    fn without_those_before(&self, epoch: KeyEpoch) -> Result<Attempt<()>, KeysError> {
+        let Some(entry) = self.stored()? else { return Ok(Attempt::Done(())) };
         if entry.epoch()? != epoch || !entry.is_rotating() {
-            return Ok(Attempt::Done(0));
+            return Ok(Attempt::Done(()));
         }
-        let before = u64::try_from(entry.keys().keys().len()).unwrap_or(u64::MAX).saturating_sub(1);
-        Ok(Attempt::Propose { command: replaced(&entry, &entry.keys().current_only())?, answer: before })
+        Ok(Attempt::Propose { command: replaced(&entry, &entry.keys().current_only())?, answer: () })
     }
 
     fn rewrapped(&self) -> Result<Attempt<u64>, KeysError> {

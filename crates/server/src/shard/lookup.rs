@@ -29,12 +29,11 @@ impl ShardContext {
         let parsed = |view: &CatalogueView| {
             let purpose = view.purpose(stated, "purpose")?;
             let reader = reader_for(&call.caller, view, purpose)?;
-            usable(wire, purpose, reader, view)
+            Ok((usable(wire, purpose, reader, view)?, namespace(wire, view)?.unique))
         };
         let parsed = self.catalogue().parse_on(CatalogueNeed::Names, call.deadline, parsed, |_, _| true);
-        let (view, identifier) = parsed.await?;
-        let is_unique = namespace(wire, &view)?.unique;
-        Ok((identifier, is_unique))
+        let (_view, looked_up) = parsed.await?;
+        Ok(looked_up)
     }
 }
 

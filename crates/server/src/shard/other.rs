@@ -62,3 +62,8 @@ pub(crate) fn check_merges(
         Some(into) => Err(ServiceError::CustomerMerged { survivor: into.survivor, merge: into.merge }),
     }
 }
+
+/// A failure of another customer's shard.
+pub(super) fn of_other_shard(error: ServiceError) -> ServiceError {
+    if error.is_of_shard() { ServiceError::OtherShardUnavailable } else { error }
+}

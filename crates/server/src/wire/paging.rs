@@ -55,7 +55,7 @@ pub(crate) struct PageSize {
 
 impl PageSize {
     /// The size requested in the field `page_size`.
-    fn parse(self, asked: i32) -> Result<usize, ServiceError> {
+    pub(crate) fn parse(self, asked: i32) -> Result<usize, ServiceError> {
         match usize::try_from(asked) {
             Ok(0) => Ok(self.default),
             Ok(size) if size <= self.max => Ok(size),

@@ -8,14 +8,13 @@ use crate::{
     routing::Call,
     shard::{ReportPosition, ReportQuestion, ShardContext},
     wire::{
-        FieldFault, Listing, ServiceError, page_start, page_token,
+        FieldFault, Listing, PageSize, ServiceError, page_start, page_token,
         parse::{chosen, named},
     },
 };
 
-/// Findings after which a page ends: if the caller does not say, and at most.
-const PAGE_DEFAULT: usize = 100;
-const PAGE_MAX: usize = 1_000;
+/// Findings after which a page ends.
+const PAGE: PageSize = PageSize { default: 100, max: 1_000 };
 
 impl ShardLeadersCall for v1::ReportIdentifiersRequest {
     async fn answer(self, context: &ShardContext, call: &Call) -> Result<Self::Answer, ServiceError> {
@@ -45,12 +44,7 @@ fn question(request: &v1::ReportIdentifiersRequest) -> Result<ReportQuestion, Se
     if request.stale_after_days > STALE_DAYS_MAX {
         return Err(ServiceError::invalid("stale_after_days", format!("expected at most {STALE_DAYS_MAX}")));
     }
-    let findings_max = match usize::try_from(request.page_size) {
-        Ok(0) => PAGE_DEFAULT,
-        Ok(size) if size <= PAGE_MAX => size,
-        Ok(_) => return Err(ServiceError::field("page_size", FieldFault::TooMany(PAGE_MAX))),
-        Err(_negative) => return Err(ServiceError::invalid("page_size", "must not be negative")),
-    };
+    let findings_max = PAGE.parse(request.page_size)?;
     Ok(ReportQuestion {
         namespace: request.namespace.clone(),
         stale_after_days: Some(request.stale_after_days).filter(|days| *days > 0),

@@ -2,14 +2,14 @@
 
 use custodia_profile::{
     AttributeDefinition, AttributeValue, Catalogue, DecisionEffect, Event, IdentifierOutcome, LawfulBasis,
-    Outcome, Reader, RefusalReason, StoredEvent, Verdict,
+    Outcome, Reader, RefusalReason, StoredEvent, Text, Verdict,
 };
 use custodia_proto::v1;
 
 use crate::{
     shard::{ProfileView, TakenIdentifiers},
     wire::{
-        convert::{effect_number, provenance, value},
+        convert::{effect_number, provenance, text, value},
         etag, timestamp,
     },
 };
@@ -58,7 +58,7 @@ pub(super) fn profile<'a>(
                     provenance: has_value.then(|| provenance(&stored.provenance, catalogue)),
                     ground: ground.number().into(),
                     until: until.map(timestamp),
-                    original: shown_original(stored, has_value),
+                    original: text(stored.original.as_ref().filter(|_| has_value).map(Text::as_str)),
                 });
             }
             Verdict::Refuse(_) if detail == Detail::None => {}
@@ -90,11 +90,6 @@ pub(super) fn profile<'a>(
             Vec::new()
         },
     }
-}
-
-fn shown_original(stored: &AttributeValue, has_value: bool) -> String {
-    let original = stored.original.as_ref().filter(|_| has_value);
-    original.map(|text| text.as_str().to_owned()).unwrap_or_default()
 }
 
 /// Whether the reader may know that a withheld attribute is stored: only if its own purpose has a use for it.

@@ -7,12 +7,12 @@ use std::collections::BTreeMap;
 use custodia_linkage::Features;
 use custodia_profile::{CustomerId, GroupId, NodeId, ShardId};
 use custodia_proto::internal::v1::{
-    BlockEntry, BlockLookup, DuplicateAnswer, DuplicateRequest, ForgetModel, RecordBatch,
+    BlockEntry, BlockLookup, DuplicateAnswer, DuplicateRequest, ForgetModel, MatchRecord, RecordBatch,
     duplicate_request::Action,
 };
-use futures::future::try_join_all;
+use futures::future::{BoxFuture, try_join_all};
 use tokio::time::Instant;
-use tonic::Code;
+use tonic::{Code, Status};
 
 use super::{
     features::features,
@@ -33,6 +33,19 @@ pub(in crate::shard) struct Part<T> {
     pub(in crate::shard) leader: Option<LeaderHint>,
     pub(in crate::shard) shards: Vec<ShardId>,
     pub(super) of: Vec<T>,
+}
+
+/// What it means that another node does not answer a call to the leaders of shards.
+pub(in crate::shard) fn no_answer(leader: &LeaderHint, about: &str, status: Status) -> ServiceError {
+    let code = status.code();
+    tracing::debug!(node = %leader.node, ?code, "no answer about {about}");
+    if code == Code::DeadlineExceeded {
+        ServiceError::DeadlinePassed
+    } else if matches!(code, Code::Unavailable | Code::Cancelled | Code::Unknown) {
+        ServiceError::IndexUnavailable
+    } else {
+        ServiceError::Forwarded(Box::new(status))
+    }
 }
 
 impl ShardContext {
@@ -82,17 +95,8 @@ impl ShardContext {
         let Some(leader) = &part.leader else {
             return Box::pin(answer_duplicate_call(self, &request, deadline)).await.map_err(of_index);
         };
-        self.routing().peers().call_duplicates(leader, request, deadline).await.map_err(|status| {
-            let code = status.code();
-            tracing::debug!(node = %leader.node, ?code, "no answer about duplicates");
-            if code == Code::DeadlineExceeded {
-                ServiceError::DeadlinePassed
-            } else if matches!(code, Code::Unavailable | Code::Cancelled | Code::Unknown) {
-                ServiceError::IndexUnavailable
-            } else {
-                ServiceError::Forwarded(Box::new(status))
-            }
-        })
+        let answer = self.routing().peers().call_duplicates(leader, request, deadline).await;
+        answer.map_err(|status| no_answer(leader, "duplicates", status))
     }
 
     /// The entries of these blocks in all shards, and the epoch of the newest blinding key that some may be under.
@@ -123,19 +127,32 @@ impl ShardContext {
         customers: impl IntoIterator<Item = CustomerId>,
         deadline: Instant,
     ) -> Result<BTreeMap<CustomerId, Features>, ServiceError> {
-        let located =
-            customers.into_iter().map(|customer| Ok((self.routing().locate(customer)?.shard, customer)));
-        let parts = self.by_leader(located.collect::<Result<Vec<_>, ServiceError>>()?)?;
         let mut found = BTreeMap::new();
-        let answers = try_join_all(parts.iter().map(|part| self.records_of(part, deadline))).await?;
-        for record in answers.into_iter().flatten().flat_map(|answer| answer.records) {
+        for record in self.records_of(customers.into_iter().collect(), deadline).await? {
             let customer = customer_in(&record.customer)?;
             found.insert(customer, features(customer, &values_in(record)?));
         }
         Ok(found)
     }
 
-    async fn records_of(
+    /// What is compared of these customers, and the namespaces of their identifiers; nothing of a customer who is not compared.
+    ///
+    /// Of a named type, because writes call it too, and it is deep.
+    pub(super) fn records_of(
+        &self,
+        customers: Vec<CustomerId>,
+        deadline: Instant,
+    ) -> BoxFuture<'_, Result<Vec<MatchRecord>, ServiceError>> {
+        Box::pin(async move {
+            let located =
+                customers.into_iter().map(|customer| Ok((self.routing().locate(customer)?.shard, customer)));
+            let parts = self.by_leader(located.collect::<Result<Vec<_>, ServiceError>>()?)?;
+            let answers = try_join_all(parts.iter().map(|part| self.records_in(part, deadline))).await?;
+            Ok(answers.into_iter().flatten().flat_map(|answer| answer.records).collect())
+        })
+    }
+
+    async fn records_in(
         &self,
         part: &Part<CustomerId>,
         deadline: Instant,

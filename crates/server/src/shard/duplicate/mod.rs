@@ -34,13 +34,14 @@ mod proposal;
 mod reindex;
 mod scan;
 
+pub(in crate::shard) use ask::no_answer;
 pub(crate) use find::{Found, Similar};
 pub(crate) use leader::answer_duplicate_call;
 pub(crate) use message::{pair_bytes, pair_in_bytes, score_message};
 pub(crate) use model::TrainedModel;
 pub(crate) use pairs::PairPage;
 pub(crate) use proposal::HeldByOthers;
-pub(in crate::shard) use reindex::customer_of;
+pub(in crate::shard) use reindex::{core_after, customer_of};
 pub(crate) use scan::{ScanPosition, ScanStep};
 
 use model::Models;

@@ -10,10 +10,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use custodia_profile::{CustomerId, DuplicatePair, IdentifierConflict, NamespaceId};
-use custodia_proto::internal::v1::{
-    DuplicateAnswer, PairBatch, RecordBatch, StoredPair, duplicate_request::Action,
-};
-use futures::future::try_join_all;
+use custodia_proto::internal::v1::{DuplicateAnswer, PairBatch, StoredPair, duplicate_request::Action};
 use tokio::time::Instant;
 
 use super::{
@@ -109,15 +106,8 @@ impl ShardContext {
         customers: impl IntoIterator<Item = CustomerId>,
         deadline: Instant,
     ) -> Result<BTreeMap<CustomerId, BTreeSet<NamespaceId>>, ServiceError> {
-        let located =
-            customers.into_iter().map(|customer| Ok((self.routing().locate(customer)?.shard, customer)));
-        let parts = self.by_leader(located.collect::<Result<Vec<_>, ServiceError>>()?)?;
-        let asked = parts.iter().map(|part| {
-            let customers = part.of.iter().map(|customer| customer.as_bytes().to_vec().into()).collect();
-            self.ask(part, Action::Records(RecordBatch { customers }), deadline)
-        });
         let mut held = BTreeMap::new();
-        for record in try_join_all(asked).await?.into_iter().flat_map(|answer| answer.records) {
+        for record in self.records_of(customers.into_iter().collect(), deadline).await? {
             let namespaces = record.namespaces.iter().map(|namespace| NamespaceId::new(namespace));
             held.insert(customer_in(&record.customer)?, namespaces.collect::<Result<_, _>>()?);
         }

@@ -33,10 +33,7 @@ impl ShardContext {
     ) -> Result<DuplicateAnswer, ServiceError> {
         let view = self.catalogue().leased_view(deadline).await?;
         let group = GroupId::Shard(shard);
-        let after = match &step.after[..] {
-            [] => None,
-            after => Some(Key::core(group, &customer_in(after)?)),
-        };
+        let after = core_after(group, &step.after)?;
         let limit = usize::try_from(step.records_max).unwrap_or(usize::MAX).max(1);
         let read = async || {
             let epoch = self.stage(group)?.stage.epoch;
@@ -109,6 +106,14 @@ impl ShardContext {
         };
         self.routing().propose_until_applied(location.group(), deadline, attempt).await
     }
+}
+
+/// The record after which a walk over the records of a group goes on; none at its begin.
+pub(in crate::shard) fn core_after(group: GroupId, customer: &[u8]) -> Result<Option<Key>, ServiceError> {
+    if customer.is_empty() {
+        return Ok(None);
+    }
+    Ok(Some(Key::core(group, &customer_in(customer)?)))
 }
 
 pub(in crate::shard) fn customer_of(key: &Bytes) -> Result<CustomerId, ServiceError> {

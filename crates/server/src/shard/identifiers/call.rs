@@ -9,7 +9,7 @@ use tonic::Code;
 
 use crate::{
     routing::{Hop, Route},
-    shard::ShardContext,
+    shard::{ShardContext, other::of_other_shard},
     wire::ServiceError,
 };
 
@@ -42,9 +42,6 @@ impl ShardContext {
         action: Action,
         deadline: Instant,
     ) -> Result<Wire, ServiceError> {
-        let of_other_shard = |error: ServiceError| {
-            if error.is_of_shard() { ServiceError::OtherShardUnavailable } else { error }
-        };
         let request = IdentifierRequest { action: Some(action) };
         let answer = match self.routing().route(group, Hop::First).map_err(of_other_shard)? {
             Route::Here => answer_identifier_call(self, &request, deadline).await.map_err(of_other_shard)?,

@@ -20,7 +20,7 @@ use custodia_proto::{
     internal::v1::{ReportStep, ReportedStep, identifier_answer::Result as Wire, identifier_request::Action},
     v1,
 };
-use custodia_store::{Key, KeyKind, KeyParts, KeyPrefix};
+use custodia_store::{Key, KeyKind, KeyPrefix};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use tokio::{task::yield_now, time::Instant};
 
@@ -31,6 +31,7 @@ use crate::{
     shard::{
         ShardContext,
         claims::{Fence, Settled},
+        duplicate::{core_after, customer_of},
         index_call::customer_in,
     },
     wire::{ServiceError, masked, now, timestamp},
@@ -133,10 +134,7 @@ impl ShardContext {
         let view = self.catalogue().leased_view(deadline).await?;
         let list = u8::try_from(step.list).ok().and_then(IdentifierFault::with_number);
         let group = GroupId::Shard(shard);
-        let after = match &step.after[..] {
-            [] => None,
-            after => Some(Key::core(group, &customer_in(after)?)),
-        };
+        let after = core_after(group, &step.after)?;
         let limit = usize::try_from(step.records_max).unwrap_or(usize::MAX).max(1);
         let read = async || {
             let prefix = KeyPrefix::kind(group, KeyKind::Core);
@@ -154,7 +152,7 @@ impl ShardContext {
             if reported.findings.len() >= findings_max {
                 break;
             }
-            let customer = KeyParts::parse(key)?.customer.ok_or(ServiceError::Unreadable)?;
+            let customer = customer_of(key)?;
             let location = CustomerLocation { shard, customer };
             if let Some(record) = self.open(location, &Key::parse(key.clone())?, value.clone())? {
                 let of = Asked { view: &view, step, list, now: now(), deadline };

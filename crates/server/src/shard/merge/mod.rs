@@ -28,7 +28,7 @@ use futures::future::BoxFuture;
 use tokio::time::Instant;
 use tonic::Code;
 
-use super::ShardContext;
+use super::{ShardContext, other::of_other_shard};
 use crate::{
     routing::{Hop, Redirect, Route},
     wire::ServiceError,
@@ -144,9 +144,4 @@ impl ShardContext {
             MergeOutcome::Unspecified | MergeOutcome::Conflict | MergeOutcome::Busy => None,
         })
     }
-}
-
-/// A failure of another customer's shard.
-fn of_other_shard(error: ServiceError) -> ServiceError {
-    if error.is_of_shard() { ServiceError::OtherShardUnavailable } else { error }
 }

@@ -5,12 +5,11 @@ use custodia_profile::{GroupId, KeyEpoch, ShardId};
 use custodia_proto::internal::v1::{BlindingStage, RotationAction, RotationAnswer, RotationRequest};
 use futures::future::try_join_all;
 use tokio::time::Instant;
-use tonic::Code;
 
 use super::stage::{BlindingPhase, Stage};
 use crate::{
     routing::{Hop, Route},
-    shard::{ShardContext, claims::of_index},
+    shard::{ShardContext, claims::of_index, duplicate::no_answer},
     wire::{LeaderHint, ServiceError},
 };
 
@@ -19,8 +18,13 @@ fn request(action: RotationAction, shards: &[ShardId], epoch: u32) -> RotationRe
     RotationRequest { action: action.into(), shards, key_epoch: epoch }
 }
 
-pub(super) fn stage_message(stage: Stage) -> BlindingStage {
+fn stage_message(stage: Stage) -> BlindingStage {
     BlindingStage { key_epoch: stage.epoch.as_u32(), phase: stage.phase as u32 }
+}
+
+/// The answer that a shard is in a stage now.
+pub(super) fn reached(stage: Stage) -> RotationAnswer {
+    RotationAnswer { stages: vec![stage_message(stage)], ..RotationAnswer::default() }
 }
 
 fn stage_in(message: &BlindingStage) -> Result<Stage, ServiceError> {
@@ -97,17 +101,8 @@ impl ShardContext {
         let Some(leader) = leader else {
             return Box::pin(answer_rotation_call(self, request, deadline)).await.map_err(of_index);
         };
-        self.routing().peers().call_rotation(leader, request.clone(), deadline).await.map_err(|status| {
-            let code = status.code();
-            tracing::debug!(node = %leader.node, ?code, "no answer about a rotation");
-            if code == Code::DeadlineExceeded {
-                ServiceError::DeadlinePassed
-            } else if matches!(code, Code::Unavailable | Code::Cancelled | Code::Unknown) {
-                ServiceError::IndexUnavailable
-            } else {
-                ServiceError::Forwarded(Box::new(status))
-            }
-        })
+        let answer = self.routing().peers().call_rotation(leader, request.clone(), deadline).await;
+        answer.map_err(|status| no_answer(leader, "a rotation", status))
     }
 }
 

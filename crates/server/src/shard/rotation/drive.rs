@@ -6,7 +6,7 @@
 //! Must always hold: the stages are asked behind read barriers before each step, and they only grow. So whoever does a step knows that
 //! every shard has reached what the step rests on; two who do it at once do the same.
 
-use custodia_profile::{KeyEpoch, ShardId};
+use custodia_profile::KeyEpoch;
 use custodia_proto::internal::v1::{RotationAction, RotationAnswer};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use tokio::time::Instant;
@@ -64,11 +64,13 @@ impl ShardContext {
         // All switch at once: in between, lookups ask under both keys.
         let at_once = if action == RotationAction::Switch { behind.len() } else { 1 };
         let rotated =
-            behind.iter().take(at_once).map(|(shard, _)| self.rotated(action, *shard, epoch, deadline));
+            behind.iter().take(at_once).map(|(shard, _)| self.rotate_shard(action, *shard, epoch, deadline));
         let rotated: Vec<_> = rotated.collect();
         let answers: Vec<_> = stream::iter(rotated).buffer_unordered(SWITCHED_AT_ONCE).try_collect().await?;
-        let through = answers.iter().filter(|(_, is_through)| *is_through).count();
-        let sum = |of: fn(&RotationAnswer) -> u64| answers.iter().map(|(answer, _)| of(answer)).sum::<u64>();
+        let is_through =
+            |answer: &&RotationAnswer| answer.stages.first().is_some_and(|stage| stage.phase >= done as u32);
+        let through = answers.iter().filter(is_through).count();
+        let sum = |of: fn(&RotationAnswer) -> u64| answers.iter().map(of).sum::<u64>();
         Ok(RotationStep {
             epoch: Some(epoch),
             phase: Some(done),
@@ -78,27 +80,5 @@ impl ShardContext {
             identifiers_indexed: sum(|answer| answer.identifiers_indexed),
             entries_removed: sum(|answer| answer.entries_removed),
         })
-    }
-
-    /// A step of one shard, and whether it is through with the phase.
-    async fn rotated(
-        &self,
-        action: RotationAction,
-        shard: ShardId,
-        epoch: KeyEpoch,
-        deadline: Instant,
-    ) -> Result<(RotationAnswer, bool), ServiceError> {
-        let answer = self.rotate_shard(action, shard, epoch, deadline).await?;
-        let phase = answer.stages.first().map_or(0, |stage| stage.phase);
-        let through = match action {
-            RotationAction::Fill => phase >= BlindingPhase::Filled as u32,
-            RotationAction::Switch => phase >= BlindingPhase::Switched as u32,
-            RotationAction::Drop => phase >= BlindingPhase::Dropped as u32,
-            RotationAction::Unspecified
-            | RotationAction::Stages
-            | RotationAction::Begin
-            | RotationAction::Finish => false,
-        };
-        Ok((answer, through))
     }
 }

@@ -10,7 +10,7 @@ use custodia_store::{KeyKind, KeyPrefix, ValueHeader};
 use tokio::time::Instant;
 
 use super::{
-    ask::stage_message,
+    ask::reached,
     stage::{BlindingPhase, Stage},
 };
 use crate::{
@@ -37,8 +37,7 @@ impl ShardContext {
         let attempt = || async move { self.next_dropped(group, dropping) };
         let (stage, entries_removed) = self.routing().propose_until_applied(group, deadline, attempt).await?;
         failpoint("blinding-dropped");
-        let stages = vec![stage_message(stage)];
-        Ok(RotationAnswer { stages, entries_removed, ..RotationAnswer::default() })
+        Ok(RotationAnswer { entries_removed, ..reached(stage) })
     }
 
     fn next_dropped(&self, group: GroupId, dropping: Stage) -> Result<Attempt<(Stage, u64)>, ServiceError> {
@@ -48,9 +47,7 @@ impl ShardContext {
         }
         let prefix = KeyPrefix::kind(group, KeyKind::Identifier);
         let prefix = prefix.as_bytes();
-        let after = [prefix, &stored.after[..]].concat();
-        let after = Some(&*after).filter(|_| !stored.after.is_empty());
-        let entries = self.engine().scan(prefix, after, ENTRIES_MAX)?;
+        let entries = self.engine().scan(prefix, stored.walked_to(prefix).as_deref(), ENTRIES_MAX)?;
         let at_end = entries.len() < ENTRIES_MAX;
         let last = entries.last().map(|(key, _)| key.slice(prefix.len()..)).filter(|_| !at_end);
         let phase = if at_end { BlindingPhase::Dropped } else { dropping.phase };

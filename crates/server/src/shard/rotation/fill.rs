@@ -20,7 +20,7 @@ use tokio::{task::yield_now, time::Instant};
 
 use super::{
     Blinded,
-    ask::stage_message,
+    ask::reached,
     stage::{BlindingPhase, Stage, StoredStage},
 };
 use crate::{
@@ -65,10 +65,7 @@ impl ShardContext {
         let filling = Stage { epoch, phase: BlindingPhase::Filling };
         let stored = self.advance(group, before, filling, deadline).await?;
         if stored.stage != filling {
-            return Ok(RotationAnswer {
-                stages: vec![stage_message(stored.stage)],
-                ..RotationAnswer::default()
-            });
+            return Ok(reached(stored.stage));
         }
         let key = keys.of_epoch(epoch).map_err(|error| self.blinding_failure(error))?;
         let view = self.catalogue().leased_view(deadline).await?;
@@ -92,10 +89,9 @@ impl ShardContext {
         let after = if at_end { Bytes::new() } else { walked.last };
         let stage = self.walked(group, &stored, next, &after, deadline).await?;
         Ok(RotationAnswer {
-            stages: vec![stage_message(stage)],
             customers_read: u64::try_from(walked.records).unwrap_or(u64::MAX),
             identifiers_indexed: indexed,
-            ..RotationAnswer::default()
+            ..reached(stage)
         })
     }
 
@@ -109,7 +105,7 @@ impl ShardContext {
         let filled = Stage { epoch, phase: BlindingPhase::Filled };
         let switched = Stage { epoch, phase: BlindingPhase::Switched };
         let stored = self.advance(GroupId::Shard(shard), filled, switched, deadline).await?;
-        Ok(RotationAnswer { stages: vec![stage_message(stored.stage)], ..RotationAnswer::default() })
+        Ok(reached(stored.stage))
     }
 
     /// Brings a shard from a stage to the next; the stage that it is in then, which is another if it was in another before.
@@ -164,9 +160,7 @@ impl ShardContext {
         let prefix = KeyPrefix::kind(group, KeyKind::Core);
         let prefix = prefix.as_bytes();
         let read = async || {
-            let after = [prefix, &from.after[..]].concat();
-            let after = Some(&*after).filter(|_| !from.after.is_empty());
-            let stored = self.engine().scan(prefix, after, RECORDS_MAX)?;
+            let stored = self.engine().scan(prefix, from.walked_to(prefix).as_deref(), RECORDS_MAX)?;
             let mut walked = Walked { at_end: stored.len() < RECORDS_MAX, ..Walked::default() };
             for (count, (at, value)) in stored.into_iter().enumerate() {
                 if walked.identifiers.len() >= IDENTIFIERS_MAX {

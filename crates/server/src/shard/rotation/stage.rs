@@ -91,7 +91,7 @@ fn epoch_before(epoch: KeyEpoch) -> Option<KeyEpoch> {
 pub(crate) struct StoredStage {
     pub(crate) stage: Stage,
     /// Where the walk of the phase is: the end of the last key; empty at its begin.
-    pub(super) after: Bytes,
+    after: Bytes,
     /// 0: there is no entry.
     pub(super) revision: u64,
     place: Key,
@@ -113,6 +113,11 @@ impl StoredStage {
     pub(crate) fn first(group: GroupId) -> Self {
         let place = Key::blinding_stage(group);
         Self { stage: Stage::FIRST, after: Bytes::new(), revision: 0, place }
+    }
+
+    /// The last key that was walked, of those with this prefix; none at the begin of the walk.
+    pub(super) fn walked_to(&self, prefix: &[u8]) -> Option<Vec<u8>> {
+        (!self.after.is_empty()).then(|| [prefix, &self.after[..]].concat())
     }
 
     /// Holds as long as the shard is in this stage.
